@@ -1,0 +1,30 @@
+"""What a model's input expects of a letterboxed picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FrameInput:
+    """How `preprocess.to_batch` must lay out the letterboxed picture.
+
+    Attributes:
+        dtype: "uint8" (pixels as they are), "int8" (pixel - 128) or "float32".
+        layout: "NHWC" or "NCHW".
+        colour_order: "BGR" or "RGB", as the graph wants it now; BGR is what cv2 delivers.
+        normalized: True where the caller must apply the spec's mean and std (float32 only);
+            False where the graph does so itself.
+    """
+
+    dtype: str = "float32"
+    layout: str = "NCHW"
+    colour_order: str = "RGB"
+    normalized: bool = True
+
+    def __post_init__(self) -> None:
+        for name, choices in (("dtype", ("uint8", "int8", "float32")), ("layout", ("NHWC", "NCHW")), ("colour_order", ("BGR", "RGB"))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"frame {name} must be one of {', '.join(choices)}; got '{getattr(self, name)}'")
+        if self.normalized and self.dtype != "float32":
+            raise ValueError(f"only float32 frames can be normalized by the caller, not {self.dtype}")

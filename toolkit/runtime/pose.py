@@ -1,0 +1,234 @@
+"""What a pose is: the skeleton, the contract of a network, and the people found in one picture.
+
+Frames of reference used everywhere:
+    picture   pixels, x right, y down, the centre of the top-left pixel is (0, 0)
+    input     the same, in the letterboxed picture that the network sees
+    camera    millimetres, x right, y down, z away from the camera
+    torso     x to the person's left, y from pelvis to neck, z to the front
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Tuple
+
+import numpy as np
+
+HEADS = ("centre", "offset", "embedding", "rotation", "depth")
+
+
+class SpecError(ValueError):
+    """A pose specification that contradicts itself; the message names the field."""
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Joints as a tree, and how long its bones are.
+
+    Attributes:
+        names: J joint names.
+        parents: J parent indices, -1 for the root.
+        bones: J - 1 joint indices, parents before children; bone k ends at joint bones[k].
+        bone_lengths_mm: J - 1 lengths, in the order of `bones`.
+        mirror: J indices; mirror[j] is the joint that j becomes in a mirror.
+    """
+
+    names: Tuple[str, ...]
+    parents: Tuple[int, ...]
+    bones: Tuple[int, ...]
+    bone_lengths_mm: Tuple[float, ...]
+    mirror: Tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.names)
+        for name, size in (("parents", count), ("mirror", count), ("bones", count - 1), ("bone_lengths_mm", count - 1)):
+            if len(getattr(self, name)) != size:
+                raise SpecError(f"skeleton.{name} must have {size} entries, got {len(getattr(self, name))}")
+        if list(self.parents).count(-1) != 1:
+            raise SpecError("skeleton.parents must name exactly one root by -1")
+        placed = {self.root}
+        for joint in self.bones:
+            if not 0 <= joint < count or self.parents[joint] not in placed or joint in placed:
+                raise SpecError(f"skeleton.bones must list every joint but the root once, parents first; see joint {joint}")
+            placed.add(joint)
+
+    @property
+    def root(self) -> int:
+        """Index of the joint that has no parent."""
+        return self.parents.index(-1)
+
+    def index(self, name: str) -> int:
+        """Return the index of a joint by its name."""
+        if name not in self.names:
+            raise SpecError(f"no joint '{name}'; known: {', '.join(self.names)}")
+        return self.names.index(name)
+
+
+# The 17 joints of MuPoTS-3D in its order. Lengths: medians over the people that the 2D teacher labelled.
+MUPOTS17 = Skeleton(
+    names=(
+        "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+        "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "pelvis", "spine", "head",
+    ),
+    parents=(16, 15, 1, 2, 3, 1, 5, 6, 14, 8, 9, 14, 11, 12, -1, 14, 1),
+    bones=(15, 1, 16, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13),
+    bone_lengths_mm=(235, 290, 205, 105, 185, 280, 225, 185, 280, 225, 92, 390, 360, 92, 390, 360),
+    mirror=(0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 14, 15, 16),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Head:
+    """One output map of the network: its tensor name, channel count and value range."""
+
+    tensor: str
+    channels: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PoseSpec:
+    """The contract between a network and everything that feeds or reads it.
+
+    Attributes:
+        name: of the network.
+        input_size: (height, width) in pixels.
+        colour_order: "RGB" or "BGR", as the network was trained.
+        mean, std: per channel in that order; the network was trained on (x - mean) / std with x in 0..255.
+        pad_value: grey level 0..255 of the letterbox border.
+        stride: input pixels per cell of the heads.
+        cell_origin_px: input pixel at the centre of cell 0, on both axes.
+        heads: by name (see HEADS). `offset` (2: x, y) is in cells, from the cell to the person's centre;
+            `rotation` (6) holds the torso's y then x axis in the frame of the viewing ray (Zhou et al., CVPR 2019);
+            `depth` (1) is d in z_mm = 1000 * focal_px * exp(d) / reference_px_per_m, focal_px in input pixels.
+        reference_px_per_m: see `depth`.
+        centre_joints: the person's centre is the mean of these joints.
+        skeleton: joints that the decoder yields.
+        centre_threshold: a peak of the `centre` map must exceed this.
+        focal_default: focal length in picture widths where the camera's is unknown.
+    """
+
+    name: str
+    input_size: Tuple[int, int]
+    colour_order: str
+    mean: Tuple[float, float, float]
+    std: Tuple[float, float, float]
+    pad_value: int
+    stride: int
+    cell_origin_px: float
+    heads: Mapping[str, Head]
+    reference_px_per_m: float = 64.0
+    centre_joints: Tuple[str, ...] = ("neck", "pelvis")
+    skeleton: Skeleton = field(default=MUPOTS17)
+    centre_threshold: float = 0.3
+    focal_default: float = 0.8
+
+    def __post_init__(self) -> None:
+        height, width = self.input_size
+        if self.colour_order not in ("RGB", "BGR"):
+            raise SpecError(f"colour_order must be RGB or BGR, got '{self.colour_order}'")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise SpecError("mean and std must have 3 entries each, std above 0")
+        if self.stride < 1 or height % self.stride or width % self.stride or not 0 < height * width <= 4096 * 4096:
+            raise SpecError(f"input_size {self.input_size} must be a positive multiple of stride {self.stride}, at most 4096 x 4096")
+        if not 0 <= self.pad_value <= 255:
+            raise SpecError(f"pad_value must lie in 0..255, got {self.pad_value}")
+        missing, extra = set(HEADS) - set(self.heads), set(self.heads) - set(HEADS)
+        if missing or extra:
+            raise SpecError(f"heads must be {', '.join(HEADS)}; missing: {sorted(missing) or 'none'}, unknown: {sorted(extra) or 'none'}")
+        for name, channels in (("centre", 1), ("offset", 2), ("rotation", 6), ("depth", 1)):
+            if self.heads[name].channels != channels:
+                raise SpecError(f"head '{name}' must have {channels} channels, got {self.heads[name].channels}")
+        for joint in self.centre_joints:
+            self.skeleton.index(joint)
+
+    @property
+    def map_size(self) -> Tuple[int, int]:
+        """(height, width) of the heads, in cells."""
+        return self.input_size[0] // self.stride, self.input_size[1] // self.stride
+
+    @property
+    def embedding_size(self) -> int:
+        """Numbers per pose embedding."""
+        return self.heads["embedding"].channels
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return plain lists, numbers and strings, for JSON or TOML."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("heads", "skeleton")}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+        plain["heads"] = {name: dict(vars(head)) for name, head in self.heads.items()}
+        plain["skeleton"] = {name: list(value) for name, value in vars(self.skeleton).items()}
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "PoseSpec":
+        """Read what `to_dict` wrote; `skeleton` may be absent (MUPOTS17). Raises SpecError naming the field."""
+        unknown = set(plain) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise SpecError(f"unknown fields {sorted(unknown)}; known: {', '.join(cls.__dataclass_fields__)}")
+        try:
+            values = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+            values["heads"] = {name: Head(**head) for name, head in plain["heads"].items()}
+            if "skeleton" in plain:
+                values["skeleton"] = Skeleton(**{name: tuple(value) for name, value in plain["skeleton"].items()})
+            return cls(**values)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise SpecError(f"incomplete pose specification: {error}") from error
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person of a PoseFrame; shapes as there, without the leading N."""
+
+    score: float
+    centre_px: np.ndarray
+    joints_mm: np.ndarray
+    root_mm: np.ndarray
+    joints_px: np.ndarray
+
+
+@dataclass(frozen=True)
+class PoseFrame:
+    """The people of one picture, best first. N may be 0.
+
+    Attributes:
+        scores: (N,) float32 in 0..1.
+        centres_px: (N, 2) float32, x and y in the original picture.
+        joints_mm: (N, J, 3) float32, relative to the pelvis, camera frame.
+        roots_mm: (N, 3) float32, the pelvis in the camera frame; as good as the focal length it was computed with.
+        joints_px: (N, J, 2) float32, in the original picture, by scaled orthographic projection about the centre.
+    """
+
+    scores: np.ndarray
+    centres_px: np.ndarray
+    joints_mm: np.ndarray
+    roots_mm: np.ndarray
+    joints_px: np.ndarray
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        joints = self.joints_mm.shape[1] if self.joints_mm.ndim == 3 else 0
+        shapes = {"scores": (count,), "centres_px": (count, 2), "joints_mm": (count, joints, 3),
+                  "roots_mm": (count, 3), "joints_px": (count, joints, 2)}  # fmt: skip
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {getattr(self, name).shape}")
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index: int) -> Person:
+        return Person(float(self.scores[index]), self.centres_px[index], self.joints_mm[index],
+                      self.roots_mm[index], self.joints_px[index])  # fmt: skip
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return lists, for one line of JSON."""
+        return {name: np.round(getattr(self, name).astype(float), 4).tolist() for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any], joints: int = 17) -> "PoseFrame":
+        """Read what `to_dict` wrote; `joints` shapes the arrays of a picture with nobody in it."""
+        empty = {"scores": (0,), "centres_px": (0, 2), "joints_mm": (0, joints, 3), "roots_mm": (0, 3), "joints_px": (0, joints, 2)}
+        arrays = {name: np.asarray(plain[name], np.float32) for name in empty}
+        return cls(**{name: a if len(a) else a.reshape(empty[name]) for name, a in arrays.items()})
