@@ -1,0 +1,29 @@
+"""Fixtures for every part: a tiny network with the five heads, as a checkpoint and as a Graph, and pictures on which it finds people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import spot_picture, tiny_graph_of, write_checkpoint
+
+from toolkit.graph import Graph
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a checkpoint: spec.toml, model.onnx, pose.safetensors; input 64 x 96, stride 8, embedding of 8."""
+    return write_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
+@pytest.fixture
+def tiny_graph() -> Graph:
+    """The same network as a Graph before any pass; each test has its own."""
+    return tiny_graph_of()
+
+
+@pytest.fixture(scope="session")
+def people_pictures() -> list[np.ndarray]:
+    """Five BGR pictures (120, 160, 3) uint8 with 0, 1, 2, 3 and 4 people for the tiny network."""
+    return [spot_picture(people, seed=people) for people in range(5)]
