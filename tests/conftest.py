@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import spot_picture, tiny_graph_of, write_checkpoint
 
 from toolkit.graph import Graph
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests can `from networks import …`
+from networks import spot_picture, tiny_graph_of, write_checkpoint  # noqa: E402
 
 
 @pytest.fixture(scope="session")
