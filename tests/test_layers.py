@@ -1,0 +1,73 @@
+"""Who may import whom: read from the source, so that a lazy import counts too."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = ("toolkit", "targets", "calibration")
+FILES = sorted(path.relative_to(ROOT) for package in OURS for path in (ROOT / package).rglob("*.py"))
+STANDARD_LIBRARY = __import__("sys").stdlib_module_names
+TORCH_ALLOWED = ("toolkit/frontend.py", "toolkit/network/", "toolkit/training/", "targets/tflite")
+ENGINE_LIBRARIES = {
+    "onnxruntime": {"onnxruntime"},
+    "openvino": {"openvino"},
+    "tflite": {"ai_edge_litert", "tflite_runtime"},
+    "tensorrt": {"tensorrt", "onnxruntime"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the absolute dotted names that a file imports, relative ones resolved."""
+    found = set()
+    package = path.parent.parts
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            prefix = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*prefix, *([node.module] if node.module else [])])
+            found |= {base} if node.module else {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def top(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def test_the_packages_are_where_the_design_says():
+    assert {path.parts[0] for path in FILES} == set(OURS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_a_file_imports_only_what_its_part_may(path):
+    names, where = imports(path), path.as_posix()
+    if where in ("toolkit/cli.py", "toolkit/__main__.py") or where.startswith("toolkit/commands/"):
+        return
+    others = set(OURS) - {path.parts[0]} - ({"toolkit"} if path.parts[0] != "toolkit" else set())
+    assert not top(names) & others, f"{where} may not import {top(names) & others}"
+    if not where.startswith(TORCH_ALLOWED):
+        assert "torch" not in top(names), f"{where} may not import torch"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.as_posix().startswith("toolkit/runtime/")], ids=str)
+def test_the_runtime_is_a_floor(path):
+    names = imports(path)
+    allowed = {"numpy", "cv2", *STANDARD_LIBRARY}
+    if path.parent.name == "engines":
+        allowed |= ENGINE_LIBRARIES.get(path.stem, set())
+    if path.stem == "sources":
+        allowed |= {"picamera2"}
+    for name in names:
+        inside = name.startswith("toolkit.runtime")
+        assert inside or name.split(".")[0] in allowed, f"{path} may not import {name}"
+    ast.parse((ROOT / path).read_text(), feature_version=(3, 8))
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.as_posix().startswith("toolkit/runtime/")], ids=str)
+def test_the_runtime_imports_itself_relatively(path):
+    tree = ast.parse((ROOT / path).read_text())
+    absolute = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    absolute |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert not any(str(name).split(".")[0] in OURS for name in absolute)

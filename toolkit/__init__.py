@@ -1,0 +1,39 @@
+"""posec, the pose compiler: from a trained bottom-up 3D pose network to a verified bundle for one board.
+
+    graph  = toolkit.trace("reference")
+    frames = calibration.folder("photos/", graph.spec, count=256)
+    ranges = calibration.collect(graph, frames)
+    bundle = toolkit.build(graph, targets.load("intel-cpu"), precision="int8", ranges=ranges, out="intel/")
+    print(toolkit.verify(bundle, graph, frames))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Loaded on first use: a board imports toolkit.runtime without onnx, a host traces without an engine.
+_HOMES = {
+    "PosecError": "errors",
+    "Graph": "graph",
+    "Ranges": "ranges",
+    "Target": "target",
+    "Bundle": "runtime.bundle",
+    "PoseFrame": "runtime.pose",
+    "PoseSpec": "runtime.pose",
+    "Skeleton": "runtime.pose",
+    "trace": "frontend",
+    "build": "compiler",
+    "plan": "compiler",
+    "verify": "verify",
+    "load": "runtime",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'toolkit' has no attribute '{name}'; it has {', '.join(__all__)}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
