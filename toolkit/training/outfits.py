@@ -1,0 +1,160 @@
+"""Clothes, skin and hair of a synthetic person: regions and patterns that stick to the body, and some cloth thickness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bodies import ARM, FOOT, HEAD, LEG, TORSO, Surface
+
+# BGR, light to dark.
+SKINS = np.array(
+    [[190, 205, 240], [160, 185, 228], [140, 172, 222], [105, 145, 200], [80, 115, 170], [60, 85, 135], [42, 60, 100]], np.float64
+)
+HAIRS = np.array([[25, 28, 35], [30, 45, 70], [45, 75, 115], [95, 150, 190], [170, 180, 185], [40, 60, 130]], np.float64)
+MUTED = np.array([[35, 32, 30], [70, 65, 60], [140, 138, 135], [225, 225, 222], [95, 60, 35], [60, 75, 95], [130, 155, 175]], np.float64)
+
+
+@dataclass(frozen=True)
+class Cloth:
+    """A colour, and a second one where a pattern of the rest position says so."""
+
+    colours: np.ndarray
+    kind: str
+    waves: np.ndarray
+    phases: np.ndarray
+    threshold: float
+
+    def colour_at(self, rest: np.ndarray) -> np.ndarray:
+        """Return BGR (P, 3) at rest positions (P, 3) in metres."""
+        if self.kind == "plain":
+            # Some mottling, or large plain areas look like plastic.
+            return self.colours[0] * (1 + 0.05 * np.sin(rest @ self.waves.T * 3 + self.phases).mean(1, keepdims=True))
+        wave = np.sin(rest @ self.waves.T + self.phases)
+        if self.kind == "print":
+            on = (np.abs(rest[:, 0]) < 0.11) & (rest[:, 2] < 0) & (np.abs(rest[:, 1] + 0.42) < 0.1) & (wave.mean(1) > self.threshold - 0.3)
+        elif self.kind == "checks":
+            on = (wave[:, 0] > self.threshold) ^ (wave[:, 1] > self.threshold)
+        elif self.kind == "stripes":
+            on = wave[:, 0] > self.threshold
+        else:
+            on = wave.mean(1) > 0.25 * self.threshold
+        return np.where(on[:, None], self.colours[1], self.colours[0])
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """What one person wears; lengths in the units of Surface.along, thicknesses in metres."""
+
+    skin: np.ndarray
+    hair: np.ndarray
+    hair_line: float
+    hair_thickness: float
+    top: Cloth
+    bottom: Cloth
+    shoes: np.ndarray
+    sole: np.ndarray
+    sleeve: float
+    top_hem: float
+    bottom_hem: float
+    bottom_waist: float
+    top_thickness: float
+    bottom_thickness: float
+
+
+def random_colour(rng: np.random.Generator) -> np.ndarray:
+    """Return a BGR colour of clothes, often muted."""
+    if rng.random() < 0.45:
+        return np.clip(MUTED[rng.integers(len(MUTED))] * rng.uniform(0.8, 1.15) + rng.normal(0, 8, 3), 8, 245)
+    grey, spread = rng.uniform(40, 200), rng.uniform(10, 75)
+    return np.clip(grey + spread * rng.normal(0, 1, 3), 8, 245)
+
+
+def random_cloth(rng: np.random.Generator, allow_print: bool = True) -> Cloth:
+    """Return a plain or patterned cloth."""
+    kinds = ["plain", "stripes", "checks", "blotches"] + ["print"] * allow_print
+    weights = np.array([0.55, 0.15, 0.1, 0.08, 0.12][: len(kinds)])
+    kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
+    if kind in ("stripes", "checks"):
+        # Periods of 2 to 14 cm; stripes mostly level or upright, as clothes are cut.
+        pitch = 2 * np.pi / rng.uniform(0.02, 0.14)
+        first = int(rng.integers(2))
+        waves = pitch * (np.eye(3)[[1 - first, first, 2]] + rng.normal(0, 0.03, (3, 3)))
+    else:
+        waves = rng.normal(0, 1, (5, 3)) * rng.uniform(15, 60)
+    return Cloth(np.stack([random_colour(rng), random_colour(rng)]), kind, waves, rng.uniform(0, 6.3, len(waves)), rng.uniform(-0.4, 0.5))
+
+
+def random_outfit(rng: np.random.Generator) -> Outfit:
+    """Return clothes, skin and hair of one person."""
+    dress = rng.random() < 0.1
+    bare_legs = rng.random() < 0.28
+    return Outfit(
+        skin=SKINS[rng.integers(len(SKINS))] * rng.uniform(0.9, 1.05),
+        hair=HAIRS[rng.choice(len(HAIRS), p=[0.3, 0.27, 0.15, 0.12, 0.08, 0.08])] * rng.uniform(0.8, 1.2),
+        hair_line=float(rng.choice([0.0, 0.5, 1.0, 2.0], p=[0.06, 0.3, 0.4, 0.24])),
+        hair_thickness=rng.uniform(0.004, 0.03),
+        top=random_cloth(rng),
+        bottom=random_cloth(rng, allow_print=False)
+        if rng.random() < 0.25
+        else Cloth(random_colour(rng)[None], "plain", rng.normal(0, 20, (3, 3)), rng.uniform(0, 6, 3), 0.0),
+        shoes=random_colour(rng) * rng.uniform(0.3, 1.0),
+        sole=np.full(3, rng.choice([30.0, 210.0])),
+        sleeve=float(rng.choice([rng.uniform(0.35, 0.8), rng.uniform(1.75, 2.0), 0.05], p=[0.5, 0.42, 0.08])),
+        top_hem=rng.uniform(-0.75, -0.3) if dress else rng.uniform(-0.12, 0.16),
+        bottom_hem=rng.uniform(0.35, 1.05) if bare_legs or dress else rng.uniform(1.75, 1.98),
+        bottom_waist=0.22,
+        top_thickness=rng.uniform(0.004, 0.022),
+        bottom_thickness=rng.uniform(0.003, 0.02),
+    )
+
+
+def worn(outfit: Outfit, parts: np.ndarray, along: np.ndarray, rest: np.ndarray, hair: np.ndarray) -> dict[str, np.ndarray]:
+    """Return masks (P,) of top, bottom, shoes and hair at points of the surface; what is in none of them is skin."""
+    # The legs continue the torso's measure downwards, about one thigh per torso length.
+    height = np.where(parts == TORSO, along, np.where(parts == LEG, -0.8 * along, 9.0))
+    top = ((parts == TORSO) & (height > outfit.top_hem) & (along < 0.99)) | ((parts == ARM) & (along < outfit.sleeve))
+    top |= (parts == LEG) & (height > outfit.top_hem)
+    bottom = ~top & (((parts == TORSO) & (along < outfit.bottom_waist)) | ((parts == LEG) & (along < outfit.bottom_hem)))
+    return {"top": top, "bottom": bottom, "shoes": parts == FOOT, "hair": (parts == HEAD) & (hair > 0)}
+
+
+def hair_at(outfit: Outfit, surface: Surface) -> np.ndarray:
+    """Return (V,) a measure above 0 where this person has hair: bald, short, ears free, or down to the neck."""
+    if outfit.hair_line == 0:
+        return np.full(len(surface.parts), -1.0)
+    head = surface.rest[surface.parts == HEAD]
+    low, high = head.min(0), head.max(0)
+    up = (high[1] - surface.rest[:, 1]) / (high[1] - low[1])
+    back = (surface.rest[:, 2] - low[2]) / (high[2] - low[2])
+    brow, fall = {0.5: (0.86, 0.45), 1.0: (0.82, 0.62), 2.0: (0.8, 1.0)}[outfit.hair_line]
+    # Above the forehead at the front, lower and lower towards the back.
+    return up - (brow - fall * np.clip((back - 0.18) / 0.6, 0, 1))
+
+
+def thickness(outfit: Outfit, surface: Surface) -> np.ndarray:
+    """Return how far cloth and hair stand off the body at the vertices, (V,) metres."""
+    hair = hair_at(outfit, surface)
+    masks = worn(outfit, surface.parts, surface.along, surface.rest, hair)
+    # Sleeves and legs are looser towards the hand and the foot.
+    loose = 1 + 0.6 * np.clip(surface.along, 0, 2) * np.isin(surface.parts, (ARM, LEG))
+    return (
+        masks["top"] * outfit.top_thickness * loose
+        + masks["bottom"] * outfit.bottom_thickness * loose
+        + masks["shoes"] * 0.008
+        + masks["hair"] * outfit.hair_thickness * np.clip(hair / 0.12, 0, 1)
+    )
+
+
+def albedo(outfit: Outfit, parts: np.ndarray, along: np.ndarray, rest: np.ndarray, hair: np.ndarray) -> np.ndarray:
+    """Return BGR (P, 3) at points of the surface."""
+    masks = worn(outfit, parts, along, rest, hair)
+    colours = np.tile(outfit.skin, (len(parts), 1))
+    for name, cloth in (("top", outfit.top), ("bottom", outfit.bottom)):
+        colours[masks[name]] = cloth.colour_at(rest[masks[name]])
+    floor = rest[masks["shoes"], 1].max(initial=0)
+    colours[masks["shoes"]] = np.where((rest[masks["shoes"], 1] > floor - 0.022)[:, None], outfit.sole, outfit.shoes)
+    strands = 1 + 0.12 * np.sin(rest[masks["hair"]] @ [210.0, 25.0, 160.0])
+    colours[masks["hair"]] = outfit.hair * strands[:, None]
+    return colours
