@@ -1,0 +1,127 @@
+"""The field's metrics, one function each, pure.
+
+As in the papers: errors in millimetres; PCK, AUC and AP in percent; OKS, recall and precision as fractions of 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..runtime.pose import Skeleton
+
+# COCO's 17 key points, standard deviations in units of the square root of the person's area.
+COCO_SIGMAS = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
+AUC_THRESHOLDS_MM = tuple(range(0, 151, 5))
+MUPOTS_SCORED = tuple(range(14))  # head top, neck, arms, legs; pelvis, spine and head are not scored
+UNMATCHED_MM = 1e5  # the error of every joint of a missed person, as MuPoTS-3D counts it
+
+
+def joint_errors_mm(found_mm: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
+    """Return the distance of every joint (..., J) between two poses (..., J, 3)."""
+    return np.asarray(np.linalg.norm(np.asarray(found_mm, np.float64) - truth_mm, axis=-1))
+
+
+def mpjpe(found_mm: np.ndarray, truth_mm: np.ndarray) -> float:
+    """Return the mean per-joint position error of poses (N, J, 3), both relative to the root; NaN for nobody."""
+    errors = joint_errors_mm(found_mm, truth_mm)
+    return float(errors.mean()) if errors.size else float("nan")
+
+
+def procrustes(found_mm: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
+    """Return pose (J, 3) moved onto the true one by the best rotation, translation and scale, no reflection.
+
+    Umeyama, PAMI 1991. A pose with all joints in one point is only moved.
+    """
+    centre, goal = found_mm.mean(axis=0), truth_mm.mean(axis=0)
+    a, b = np.asarray(found_mm - centre, np.float64), np.asarray(truth_mm - goal, np.float64)
+    u, stretch, v = np.linalg.svd(a.T @ b)
+    if np.linalg.det(u @ v) < 0:
+        u[:, -1] *= -1
+        stretch[-1] *= -1
+    return np.asarray(a @ u @ v * (stretch.sum() / max((a * a).sum(), 1e-12)) + goal)
+
+
+def pa_mpjpe(found_mm: np.ndarray, truth_mm: np.ndarray) -> float:
+    """Return the mean joint error of poses (N, J, 3), each after `procrustes` (with scale); NaN for nobody."""
+    aligned = [procrustes(found_mm[person], truth_mm[person]) for person in range(len(found_mm))]
+    return mpjpe(np.array(aligned), truth_mm) if aligned else float("nan")
+
+
+def rescale_bones(found_mm: np.ndarray, truth_mm: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Return poses (N, J, 3) with found bone directions and true bone lengths, root outward, root where it was found.
+
+    MuPoTS-3D does so before PCK: size is not to be judged, nor can it be seen.
+    """
+    rescaled = np.array(found_mm, np.float64)
+    for joint in skeleton.bones:
+        parent = skeleton.parents[joint]
+        bone = np.asarray(found_mm[:, joint], np.float64) - found_mm[:, parent]
+        length = np.linalg.norm(truth_mm[:, joint] - truth_mm[:, parent], axis=1, keepdims=True)
+        rescaled[:, joint] = rescaled[:, parent] + bone * (length / np.maximum(np.linalg.norm(bone, axis=1, keepdims=True), 1e-9))
+    return rescaled
+
+
+def pck(errors_mm: np.ndarray, threshold_mm: float = 150.0) -> float:
+    """Return the percentage of joints whose error is below a threshold (strictly); NaN for no joints."""
+    return float(100 * (np.asarray(errors_mm) < threshold_mm).mean()) if np.size(errors_mm) else float("nan")
+
+
+def auc(errors_mm: np.ndarray, thresholds_mm: Sequence[float] = AUC_THRESHOLDS_MM) -> float:
+    """Return the mean PCK over thresholds 0, 5, … 150 mm (31 of them, so a perfect pose reaches 96.77)."""
+    return float(np.mean([pck(errors_mm, threshold) for threshold in thresholds_mm]))
+
+
+def oks(found_px: np.ndarray, truth_px: np.ndarray, labelled: np.ndarray, area_px: float, sigmas: np.ndarray) -> float:
+    """Return COCO's object keypoint similarity of one person, 0..1, over the labelled joints; NaN where none is.
+
+    exp(-d^2 / (2 area (2 sigma)^2)), mean over joints. Points (J, 2), labelled (J,), area of the person's outline.
+    """
+    squared = ((np.asarray(found_px, np.float64) - truth_px) ** 2).sum(axis=-1)
+    similarity = np.exp(-squared / (2 * area_px * (2 * sigmas) ** 2 + 1e-9))[np.asarray(labelled, bool)]
+    return float(similarity.mean()) if similarity.size else float("nan")
+
+
+def average_precision(scores: np.ndarray, hits: np.ndarray, positives: int) -> float:
+    """Return the area under precision over recall, in percent: sum of P(n) (R(n) - R(n-1)), all points, the first included.
+
+    NaN without positives. RootNet's published code leaves out the first step.
+
+    Args:
+        scores: (P,) of all predictions. Equal scores keep their order.
+        hits: (P,) bool, which of them found somebody new.
+        positives: how many there were to find.
+    """
+    if positives == 0:
+        return float("nan")
+    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    found = np.cumsum(np.asarray(hits, bool)[order])
+    precision = found / np.arange(1, len(order) + 1)
+    return float(100 * (precision * np.diff(found, prepend=0)).sum() / positives)
+
+
+def root_hits(scores: np.ndarray, roots_mm: np.ndarray, truth_mm: np.ndarray, within_mm: float = 250.0) -> np.ndarray:
+    """Return (P,) bool for the predictions of one picture: is the *nearest* true root within reach and not yet taken?
+
+    Best score first. A taken nearest root makes a prediction false, also where a second root is in reach: as RootNet's
+    evaluation (Moon et al., ICCV 2019) does for AP_root at 25 cm.
+    """
+    hits, taken = np.zeros(len(scores), bool), set()
+    for person in np.argsort(-np.asarray(scores, np.float64), kind="stable") if len(truth_mm) else ():
+        apart = np.linalg.norm(np.asarray(truth_mm, np.float64) - roots_mm[person], axis=1)
+        nearest = int(apart.argmin())
+        if apart[nearest] < within_mm and nearest not in taken:
+            hits[person] = True
+            taken.add(nearest)
+    return hits
+
+
+def recall(found: int, people: int) -> float:
+    """Return the fraction of people found; NaN where there was nobody to find."""
+    return found / people if people else float("nan")
+
+
+def precision(right: int, predictions: int) -> float:
+    """Return the fraction of predictions that are right; NaN where nothing was predicted."""
+    return right / predictions if predictions else float("nan")
