@@ -1,0 +1,68 @@
+"""The pose embedding: an auto-encoder between bone directions and 32 numbers in [-1, 1].
+
+Size and prior follow the adversarial auto-encoders of Kundu et al. (WACV 2019): every embedding of the cube should be a pose.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import PosecError
+from ..runtime.kinematics import LEAKY_SLOPE
+from ..runtime.pose import MUPOTS17
+from .kinematics import EPSILON
+
+BONES = len(MUPOTS17.bones)
+EMBEDDING_SIZE = 32
+HIDDEN = 512
+
+
+class PoseEmbedding(nn.Module):
+    """Encoder and decoder of poses; a pose is 16 unit bone directions in the torso frame."""
+
+    def __init__(self, size: int = EMBEDDING_SIZE, hidden: int = HIDDEN) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(*_layers(3 * BONES, hidden, hidden, size), nn.Tanh())
+        self.decoder = nn.Sequential(*_layers(size, hidden, hidden, 3 * BONES))
+
+    def encode(self, directions: Tensor) -> Tensor:
+        """Return embeddings (N, E) in [-1, 1] of unit bone directions (N, 16, 3)."""
+        return self.encoder(directions.flatten(-2))
+
+    def decode(self, embeddings: Tensor) -> Tensor:
+        """Return unit bone directions (N, 16, 3) of embeddings (N, E)."""
+        return functional.normalize(self.decoder(embeddings).unflatten(-1, (BONES, 3)), dim=-1, eps=EPSILON)
+
+
+def _layers(*sizes: int) -> list[nn.Module]:
+    found: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        found += [nn.Linear(inputs, outputs), nn.LeakyReLU(LEAKY_SLOPE)]
+    return found[:-1]
+
+
+def decoder_arrays(model: PoseEmbedding) -> dict[str, np.ndarray]:
+    """Return the decoder as `weight_0`, `bias_0`, …, the format of `toolkit.runtime.kinematics.layers`."""
+    linear = [layer for layer in model.decoder if isinstance(layer, nn.Linear)]
+    arrays: dict[str, np.ndarray] = {}
+    for index, layer in enumerate(linear):
+        arrays[f"weight_{index}"] = layer.weight.detach().cpu().float().numpy()
+        arrays[f"bias_{index}"] = layer.bias.detach().cpu().float().numpy()
+    return arrays
+
+
+def load_embedding(path: str | Path, device: torch.device | str = "cpu") -> PoseEmbedding:
+    """Return the frozen embedding stored as safetensors. Raises PosecError where file and network differ."""
+    model = PoseEmbedding()
+    try:
+        model.load_state_dict(load_file(path))
+    except (OSError, RuntimeError) as error:
+        raise PosecError(f"'{path}' is not a pose embedding: {error}; give the file that train_embedding wrote") from error
+    return model.to(device).eval().requires_grad_(False)

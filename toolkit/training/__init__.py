@@ -1,0 +1,1 @@
+"""What the network learns from: motion capture, a 2D teacher's key points, rendered bodies."""

@@ -1,0 +1,255 @@
+"""Labels of people in 3D: refined from a 2D teacher's key points, or exact from the joints of rendered bodies.
+
+Both write the arrays that `toolkit.training.people` reads. Frames as there: pixels, and the axes of the viewing ray in metres.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import zipfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import PosecError
+from ..network.embedding import PoseEmbedding
+from ..network.kinematics import bone_lengths_m, forward_kinematics, mirror_directions, rotation_to_6d, torso_frame
+from .lifter import SEEN_JOINTS, Lifted, Lifter, Posed, normalize_points, pose
+from .mocap import poses_from_joints
+from .people import BODY_KEYPOINTS, KEYPOINT_JOINTS
+
+Labels = dict[str, np.ndarray]
+COCO_FACE = slice(0, 5)
+COCO_BODY = slice(5, 17)
+TORSO_KEYPOINTS = [0, 1, 6, 7]
+MAX_PEOPLE = 5_000_000
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """How lifted poses are fitted to the teacher's points; errors in lifter units (half the longer side of the person's box).
+
+    Attributes:
+        steps: of Adam, for `batch` people at once.
+        seen_confidence: a point of at least this confidence counts.
+        huber: errors beyond this pull with constant strength.
+        face_weight: of the middle of the face; body points weigh as much as the teacher is confident.
+        stay_*: squared change from what the lifter said: embedding, depth of joints (m), rotation, log scale.
+        sure_confidence, sure_points, torso_points, most_residual: a person is usable with so many points of that confidence,
+            so many of the torso's seen, and at most this mean error after the fit.
+    """
+
+    steps: int = 150
+    batch: int = 4096
+    seen_confidence: float = 0.4
+    huber: float = 0.1
+    face_weight: float = 0.4
+    stay_embedding: float = 0.06
+    stay_depth: float = 0.15
+    stay_rotation: float = 0.3
+    stay_scale: float = 0.3
+    sure_confidence: float = 0.5
+    sure_points: int = 6
+    torso_points: int = 2
+    most_residual: float = 0.15
+
+
+def label_photos(
+    teacher_path: str | Path,
+    embedding: PoseEmbedding,
+    lifter: Lifter,
+    how: Refinement | None = None,
+    trusted: Collection[str] | None = None,
+) -> Labels:
+    """Return 3D labels of all people that a 2D teacher found in a set of photographs.
+
+    Args:
+        teacher_path: an .npz with `names` (P,), `ptr` (P + 1,), `boxes` (M, 4 or 5) and `kpts` (M, 17, 3): x, y in pixels and
+            confidence, in COCO's order.
+        embedding, lifter: frozen networks on one device.
+        how: settings of the fit.
+        trusted: photographs known to show people; in all others the teacher's people are not usable. None trusts all.
+
+    Raises PosecError where the file contradicts itself.
+    """
+    how = how or Refinement()
+    teacher = read_teacher(teacher_path)
+    parts = [refine(part, embedding, lifter, how) for part in _chunks(teacher["kpts"], how.batch)]
+    labels = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    confidence = teacher["kpts"][:, COCO_BODY, 2]
+    labels["usable"] = (
+        ((teacher["kpts"][..., 2] > how.sure_confidence).sum(1) >= how.sure_points)
+        & ((confidence[:, TORSO_KEYPOINTS] >= how.seen_confidence).sum(1) >= how.torso_points)
+        & (labels["residual"] < how.most_residual)
+        & (labels["px_per_m"] > 1)
+    )
+    if trusted is not None:
+        known = np.array([str(name) in trusted for name in teacher["names"]], bool)
+        labels["usable"] &= np.repeat(known, np.diff(teacher["ptr"]))
+    return {"names": teacher["names"], "ptr": teacher["ptr"], "boxes": teacher["boxes"], **labels}
+
+
+def refine(keypoints: np.ndarray, embedding: PoseEmbedding, lifter: Lifter, how: Refinement) -> Labels:
+    """Return poses of people (M, 17, 3) from COCO key points and confidences: lifted, then fitted by gradient descent.
+
+    The fit moves embedding, rotation, scale and pelvis to meet the points, and holds them near the lifter's answer where the
+    points do not say. `lifted_residual` is the error before it.
+    """
+    device = next(lifter.parameters()).device
+    points, seen, weight = (torch.from_numpy(array).to(device) for array in _teacher_points(keypoints, how))
+    unit = normalize_points(points, seen)
+    targets = (points - unit.centre[:, None]) / unit.half[:, None, None]
+    with torch.no_grad():
+        start = lifter(unit.inputs)
+        first = pose(embedding, start)
+    start = start._replace(rotation_6d=rotation_to_6d(first.rotation))
+    found = _fit(start, first, targets, weight, embedding, how)
+    with torch.no_grad():
+        posed = pose(embedding, found)
+        labels = {
+            "embedding": found.embedding,
+            "embedding_mirrored": embedding.encode(mirror_directions(posed.directions)),
+            "rotation": posed.rotation,
+            "px_per_m": found.log_scale.exp() * unit.half,
+            "pelvis_px": found.pelvis * unit.half[:, None] + unit.centre,
+            "joints_m": posed.joints_m,
+            "keypoints_px": points[:, :BODY_KEYPOINTS],
+            "seen": seen[:, :BODY_KEYPOINTS],
+            "residual": _residual(posed, targets, seen),
+            "lifted_residual": _residual(first, targets, seen),
+        }
+    return {name: value.float().cpu().numpy() for name, value in labels.items()}
+
+
+def _fit(start: Lifted, first: Posed, targets: Tensor, weight: Tensor, embedding: PoseEmbedding, how: Refinement) -> Lifted:
+    # The embedding is searched before its tanh, so that it cannot leave the cube.
+    free = Lifted(torch.atanh(start.embedding.clamp(-0.97, 0.97)), *start[1:])
+    free = Lifted(*(value.clone().requires_grad_() for value in free))
+    rates = (0.03, 0.02, 0.01, 0.01)
+    optimizer = torch.optim.Adam([{"params": [value], "lr": rate} for value, rate in zip(free, rates, strict=True)])
+    for _ in range(how.steps):
+        lifted = free._replace(embedding=free.embedding.tanh())
+        posed = pose(embedding, lifted)
+        distance = (posed.points[:, SEEN_JOINTS] - targets).norm(dim=-1)
+        huber = torch.where(distance < how.huber, distance.square() / (2 * how.huber), distance - how.huber / 2)
+        loss = (
+            (huber * weight).sum()
+            + how.stay_embedding * (lifted.embedding - start.embedding).square().sum()
+            + how.stay_depth * (posed.joints_m - first.joints_m)[..., 2].square().sum()
+            + how.stay_rotation * (posed.rotation - first.rotation).square().sum()
+            + how.stay_scale * (lifted.log_scale - start.log_scale).square().sum()
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return Lifted(free.embedding.tanh().detach(), *(value.detach() for value in free[1:]))
+
+
+def label_bodies(bodies_path: str | Path, embedding: PoseEmbedding) -> Labels:
+    """Return the labels of rendered bodies, one person per picture, from their true joints.
+
+    `px_per_m` and `joints_m` are those of the reference skeleton in the same pose, sized to fit the true joints best; `residual` is
+    what its joints then differ from the true ones, in half box sizes.
+
+    Args:
+        bodies_path: an .npz with `names` (N,), `joints_m` (N, 17, 3) relative to the pelvis in the viewing ray's frame, `pelvis_px`
+            (N, 2), `px_per_m` (N,) at the pelvis, `keypoints_px` (N, 12, 2).
+        embedding: the frozen pose embedding.
+    """
+    shapes = {"joints_m": (17, 3), "pelvis_px": (2,), "px_per_m": (), "keypoints_px": (BODY_KEYPOINTS, 2)}
+    bodies = _read(bodies_path, ("names", *shapes))
+    count = len(bodies["names"])
+    for name, shape in shapes.items():
+        if bodies[name].shape != (count, *shape) or not np.isfinite(bodies[name]).all():
+            raise PosecError(f"'{bodies_path}': {name} must be finite {(count, *shape)}, got {bodies[name].shape}")
+    true_m, keypoints_px = bodies["joints_m"].astype(np.float32), bodies["keypoints_px"].astype(np.float32)
+    rotation = torso_frame(true_m)
+    directions = torch.from_numpy(poses_from_joints(true_m))
+    joints_m = forward_kinematics(directions, bone_lengths_m()).numpy() @ rotation.transpose(0, 2, 1)
+    factor = (joints_m * true_m).sum((1, 2)) / np.maximum((joints_m**2).sum((1, 2)), 1e-9)
+    px_per_m = bodies["px_per_m"] * factor
+    low, high = keypoints_px.min(1), keypoints_px.max(1)
+    half = np.maximum((high - low).max(1) / 2, 1e-3)
+    projected_px = bodies["pelvis_px"][:, None] + px_per_m[:, None, None] * joints_m[:, KEYPOINT_JOINTS, :2]
+    device = next(embedding.parameters()).device
+    with torch.no_grad():
+        codes = [embedding.encode(pose_.to(device)).cpu().numpy() for pose_ in (directions, mirror_directions(directions))]
+    labels = {
+        "boxes": np.concatenate([low, high], 1),
+        "embedding": codes[0],
+        "embedding_mirrored": codes[1],
+        "rotation": rotation,
+        "px_per_m": px_per_m,
+        "pelvis_px": bodies["pelvis_px"],
+        "joints_m": joints_m,
+        "keypoints_px": keypoints_px,
+        "seen": np.ones((count, BODY_KEYPOINTS)),
+        "residual": np.linalg.norm(projected_px - keypoints_px, axis=-1).mean(1) / half,
+    }
+    plain = {name: array.astype(np.float32) for name, array in labels.items()}
+    return {"names": bodies["names"], "ptr": np.arange(count + 1), **plain, "usable": np.ones(count, bool)}
+
+
+def read_teacher(path: str | Path) -> Labels:
+    """Return `names`, `ptr`, `boxes` (M, 4) and `kpts` (M, 17, 3) of a teacher's file; raise PosecError where they disagree."""
+    teacher = _read(path, ("names", "ptr", "boxes", "kpts"))
+    people, pictures = len(teacher["kpts"]), len(teacher["names"])
+    starts = teacher["ptr"]
+    if teacher["kpts"].shape != (people, 17, 3) or not np.isfinite(teacher["kpts"]).all() or people > MAX_PEOPLE:
+        raise PosecError(f"'{path}': kpts must be finite (M, 17, 3) with M at most {MAX_PEOPLE}, got {teacher['kpts'].shape}")
+    if teacher["boxes"].ndim != 2 or len(teacher["boxes"]) != people or teacher["boxes"].shape[1] < 4:
+        raise PosecError(f"'{path}': boxes must be ({people}, 4), got {teacher['boxes'].shape}")
+    if starts.shape != (pictures + 1,) or starts[0] != 0 or starts[-1] != people or (np.diff(starts) < 0).any():
+        raise PosecError(f"'{path}': ptr must rise from 0 to {people} in {pictures + 1} entries")
+    return {**teacher, "boxes": teacher["boxes"][:, :4].astype(np.float32), "kpts": teacher["kpts"].astype(np.float32)}
+
+
+def pictures_with_people(index_path: str | Path) -> set[str]:
+    """Return the files that a CSV index (`file`, `annotated_persons`) counts at least one person in; empty counts are unknown."""
+    with open(index_path, newline="") as index:
+        return {row["file"] for row in csv.DictReader(index) if row["annotated_persons"].strip() not in ("", "0")}
+
+
+def write_labels(path: str | Path, labels: Labels) -> None:
+    """Write labels as a compressed .npz, whole or not at all."""
+    path = Path(path)
+    beside = path.with_name(path.name + ".part")
+    with beside.open("wb") as target:
+        np.savez_compressed(target, allow_pickle=False, **labels)
+    os.replace(beside, path)
+
+
+def _teacher_points(keypoints: np.ndarray, how: Refinement) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the lifter's points (M, 13, 2), which are seen (M, 13), and their weights (M, 13)."""
+    xy, confidence = keypoints[..., :2], np.clip(keypoints[..., 2], 0, 1)
+    seen = (keypoints[..., 2] >= how.seen_confidence).astype(np.float32)
+    face = seen[:, COCO_FACE, None]
+    middle = (xy[:, COCO_FACE] * face).sum(1, keepdims=True) / np.maximum(face.sum(1, keepdims=True), 1)
+    face_seen = (face.sum(1) >= 2).astype(np.float32)
+    points = np.concatenate([xy[:, COCO_BODY], middle], 1)
+    weight = np.concatenate([confidence[:, COCO_BODY] * seen[:, COCO_BODY], how.face_weight * face_seen], 1)
+    return points.astype(np.float32), np.concatenate([seen[:, COCO_BODY], face_seen], 1), weight.astype(np.float32)
+
+
+def _residual(posed: Posed, targets: Tensor, seen: Tensor) -> Tensor:
+    return ((posed.points[:, SEEN_JOINTS] - targets).norm(dim=-1) * seen).sum(1) / seen.sum(1).clamp(min=1)
+
+
+def _chunks(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[start : start + size] for start in range(0, max(len(rows), 1), size)]
+
+
+def _read(path: str | Path, names: tuple[str, ...]) -> Labels:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            missing = [name for name in names if name not in stored.files]
+            if missing:
+                raise PosecError(f"'{path}' lacks {', '.join(missing)}; found: {', '.join(stored.files)}")
+            return {name: stored[name] for name in names}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise PosecError(f"cannot read '{path}': {error}") from error

@@ -1,0 +1,184 @@
+"""Learn the pose embedding from motion capture: stage 0 of the paper's learning.
+
+Reconstruction makes embeddings of captured poses precise; a uniform prior spreads them over the cube [-1, 1]^32; an adversary
+and the cycle embedding → pose → embedding make what lies between them a pose as well (Kundu et al., WACV 2019).
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..network.embedding import PoseEmbedding
+from ..network.kinematics import bone_lengths_m, forward_kinematics
+from ..runtime.pose import MUPOTS17
+from .adversary import PoseDiscriminator, adversarial_loss, discriminator_loss, sliced_uniform_loss
+from .anatomy import plausible_share
+from .augment import augment, draw
+from .mocap import SPLITS, load_mocap
+from .runs import Run, Stateful, add_settings, chosen_settings, one_cycle, set_learning_rate
+
+# The embedding reconstructs at the bone lengths of the skeleton; reports are at this stature, as the field quotes them.
+REPORTED_STATURE_M = 1.70
+ANKLE_TO_SOLE_M = 0.08
+
+
+@dataclass(frozen=True)
+class EmbeddingTraining:
+    """Settings of the run; the weights multiply losses in metres or in embedding units."""
+
+    steps: int = 9000
+    batch: int = 384
+    learning_rate: float = 1.5e-3
+    adversary_rate: float = 5e-4
+    adversary_every: int = 1
+    noise: float = 0.05
+    direction_weight: float = 0.2
+    prior_weight: float = 0.02
+    cycle_weight: float = 0.005
+    adversary_weight: float = 0.003
+    sliced_directions: int = 64
+    random_poses: int = 4096
+    report_every: int = 1000
+    seed: int = 0
+
+
+def train_embedding(config: EmbeddingTraining, mocap_folder: str | Path, out: str | Path, device: str = "cpu") -> dict[str, float]:
+    """Train the auto-encoder, write its weights, and return the last line of figures.
+
+    Args:
+        config: settings.
+        mocap_folder: see `load_mocap`.
+        out: the safetensors file to write; `.jsonl` (progress) and `.state` (to resume from) stand beside it.
+        device: a torch device.
+
+    A run that was interrupted goes on from its last report. Raises PosecError where the state has other settings.
+    """
+    poses = {split: torch.from_numpy(array).to(device) for split, array in load_mocap(mocap_folder).items()}
+    torch.manual_seed(config.seed)
+    model, adversary = PoseEmbedding().to(device), PoseDiscriminator().to(device)
+    optimizer = torch.optim.Adam(model.parameters(), config.learning_rate)
+    adversary_optimizer = torch.optim.Adam(adversary.parameters(), config.adversary_rate, betas=(0.5, 0.9))
+    generator = torch.Generator(device).manual_seed(config.seed)
+    parts: dict[str, Stateful] = {
+        "model": model,
+        "adversary": adversary,
+        "optimizer": optimizer,
+        "adversary_optimizer": adversary_optimizer,
+    }
+    run = Run(out, config, parts, generator)
+    for step in range(run.first, config.steps):
+        set_learning_rate(optimizer, one_cycle(step, config.steps, config.learning_rate))
+        figures = _step(config, step, model, adversary, optimizer, adversary_optimizer, poses["train"], generator)
+        if (step + 1) % config.report_every == 0 and step + 1 < config.steps:
+            run.keep(step + 1, model)
+            run.report(step + 1, figures | evaluate(model, {"val": poses["val"]}, config))
+    run.finish(model)
+    figures = evaluate(model, poses, config)
+    run.report(config.steps, figures)
+    return figures
+
+
+def _step(
+    config: EmbeddingTraining,
+    step: int,
+    model: PoseEmbedding,
+    adversary: PoseDiscriminator,
+    optimizer: torch.optim.Optimizer,
+    adversary_optimizer: torch.optim.Optimizer,
+    poses: Tensor,
+    generator: torch.Generator,
+) -> dict[str, float]:
+    """Take one step of the embedding and, now and then, one of the adversary; every second batch is augmented."""
+    real = (augment if step % 2 else draw)(poses, config.batch, generator)
+    lengths = bone_lengths_m(device=poses.device)
+    codes = model.encode(real)
+    noise = torch.randn(codes.shape, generator=generator, device=codes.device) * config.noise
+    decoded = model.decode((codes + noise).clamp(-1, 1))
+    joint_error = (forward_kinematics(decoded, lengths) - forward_kinematics(real, lengths)).norm(dim=-1).mean()
+    uniform = torch.rand(codes.shape, generator=generator, device=codes.device) * 2 - 1
+    prior = sliced_uniform_loss(codes, uniform, config.sliced_directions, generator)
+    made = model.decode(uniform)
+    cycle = (model.encode(made) - uniform).abs().mean()
+    loss = joint_error + config.direction_weight * (decoded - real).abs().mean() + config.prior_weight * prior + config.cycle_weight * cycle
+    figures = {"joint_error_m": joint_error, "prior": prior, "cycle": cycle}
+    if step % config.adversary_every == 0:
+        deceived = adversarial_loss(adversary(made))
+        loss = loss + config.adversary_weight * config.adversary_every * deceived
+        figures["deceived"] = deceived
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if step % config.adversary_every == 0:
+        judged = discriminator_loss(adversary(real), adversary(made.detach()))
+        adversary_optimizer.zero_grad()
+        judged.backward()
+        adversary_optimizer.step()
+        figures["judged"] = judged
+    return {name: value.item() for name, value in figures.items()}
+
+
+@torch.no_grad()
+def evaluate(model: PoseEmbedding, poses: dict[str, Tensor], config: EmbeddingTraining) -> dict[str, float]:
+    """Return the figures of an embedding.
+
+    Per split: mean and 95th percentile joint error of reconstruction in mm at 1.70 m stature, pelvis excluded, and the share of
+    its poses within the joint limits. Then the same share for decoded random embeddings, how far those and captured poses spread
+    (an adversary could win with one good pose), the spread of the embeddings (uniform: 0.577), and the gap of the cycle
+    embedding → pose → embedding.
+    """
+    device = next(model.parameters()).device
+    generator = torch.Generator(device).manual_seed(config.seed + 1)
+    lengths = bone_lengths_m(device=device)
+    moving = [joint for joint in range(len(MUPOTS17.names)) if joint != MUPOTS17.root]
+    scale = 1000 * REPORTED_STATURE_M / stature_m()
+    figures: dict[str, float] = {}
+    for split, captured in poses.items():
+        decoded = torch.cat([model.decode(model.encode(part)) for part in captured.split(8192)])
+        errors = (forward_kinematics(decoded, lengths) - forward_kinematics(captured, lengths)).norm(dim=-1)[:, moving] * scale
+        figures[f"{split}_mm"] = errors.mean().item()
+        figures[f"{split}_p95_mm"] = errors.flatten().sort()[0][int(0.95 * errors.numel())].item()
+        figures[f"{split}_within_limits"] = plausible_share(captured)[0]
+    captured = poses.get("val", next(iter(poses.values())))
+    codes = model.encode(captured)
+    uniform = torch.rand(config.random_poses, codes.shape[1], generator=generator, device=device) * 2 - 1
+    made = model.decode(uniform)
+    figures["random_within_limits"], by_limit = plausible_share(made)
+    figures["random_spread_mm"], figures["captured_spread_mm"] = spread_mm(made), spread_mm(captured)
+    if set(SPLITS) <= set(poses):
+        figures |= {f"random_{name}": share for name, share in by_limit.items()}
+    figures["code_std"] = codes.std().item()
+    figures["cycle_gap"] = (model.encode(made) - uniform).abs().mean().item()
+    return figures
+
+
+def spread_mm(directions: Tensor) -> float:
+    """Return the mean distance of joints from their mean place over poses (N, 16, 3), in mm."""
+    joints = forward_kinematics(directions, bone_lengths_m(device=directions.device))
+    return 1000 * (joints - joints.mean(0)).norm(dim=-1).mean().item()
+
+
+def stature_m() -> float:
+    """Return the height of the skeleton standing straight, soles included, in metres."""
+    lengths = dict(zip(MUPOTS17.bones, MUPOTS17.bone_lengths_mm, strict=True))
+    column = ("spine", "neck", "head", "head_top", "left_knee", "left_ankle")
+    return sum(lengths[MUPOTS17.index(joint)] for joint in column) / 1000 + ANKLE_TO_SOLE_M
+
+
+def main() -> None:
+    """Run `train_embedding` from the command line."""
+    parser = argparse.ArgumentParser(description="Learn the pose embedding from motion capture.")
+    parser.add_argument("--mocap", required=True, help="folder of motion-capture .npz files")
+    parser.add_argument("--out", required=True, help="safetensors file to write")
+    parser.add_argument("--device", default="cpu")
+    add_settings(parser, EmbeddingTraining)
+    arguments = parser.parse_args()
+    train_embedding(chosen_settings(arguments, EmbeddingTraining), arguments.mocap, arguments.out, arguments.device)
+
+
+if __name__ == "__main__":
+    main()
