@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .errors import PoseError
+
 
 @dataclass(frozen=True)
 class FrameInput:
@@ -25,6 +27,6 @@ class FrameInput:
     def __post_init__(self) -> None:
         for name, choices in (("dtype", ("uint8", "int8", "float32")), ("layout", ("NHWC", "NCHW")), ("colour_order", ("BGR", "RGB"))):
             if getattr(self, name) not in choices:
-                raise ValueError(f"frame {name} must be one of {', '.join(choices)}; got '{getattr(self, name)}'")
+                raise PoseError(f"frame {name} must be one of {', '.join(choices)}; got '{getattr(self, name)}'")
         if self.normalized and self.dtype != "float32":
-            raise ValueError(f"only float32 frames can be normalized by the caller, not {self.dtype}")
+            raise PoseError(f"only float32 frames can be normalized by the caller, not {self.dtype}")

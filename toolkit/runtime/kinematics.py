@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import List, Mapping, Tuple
 
 import numpy as np
@@ -39,31 +40,46 @@ def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
     Returns:
         (N, B, 3) float32 in the torso frame, B bones in the skeleton's order.
     """
-    values = embeddings
+    # One column per person: BLAS then reads the weights as they lie, half the time of `embeddings @ weight.T` for few people.
+    values = embeddings.T
     for weight, bias in decoder[:-1]:
-        # One person at a time is a matrix-vector product, which BLAS runs without packing the weights.
-        values = np.stack([weight @ row for row in values]) + bias if 0 < len(values) <= 4 else values @ weight.T + bias
+        values = weight @ values + bias[:, None]
         values = np.maximum(values, LEAKY_SLOPE * values)
     weight, bias = decoder[-1]
-    directions = (values @ weight.T + bias).reshape(len(values), -1, 3)
-    return directions / np.maximum(np.linalg.norm(directions, axis=-1, keepdims=True), EPSILON)
+    directions = (weight @ values + bias[:, None]).reshape(-1, 3, len(embeddings))
+    lengths = np.sqrt((directions * directions).sum(axis=1, keepdims=True))
+    return (directions / np.maximum(lengths, EPSILON)).transpose(2, 0, 1)
 
 
 def forward_kinematics(directions: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """Return joints (N, J, 3) in mm, root at 0, from unit bone directions (N, B, 3): joint = parent + length * direction."""
-    lengths_mm = np.asarray(skeleton.bone_lengths_mm, np.float32)
-    joints_mm = np.zeros((len(directions), len(skeleton.names), 3), np.float32)
+    paths_mm = _paths_mm(skeleton)
+    by_bone = directions.transpose(1, 0, 2).reshape(paths_mm.shape[1], -1)
+    return (paths_mm @ by_bone).reshape(len(paths_mm), -1, 3).transpose(1, 0, 2)
+
+
+@lru_cache(maxsize=8)
+def _paths_mm(skeleton: Skeleton) -> np.ndarray:
+    """Return (J, B) float32: the length of bone b where it lies between the root and joint j, else 0."""
+    paths_mm = np.zeros((len(skeleton.names), len(skeleton.bones)), np.float32)
     for bone, joint in enumerate(skeleton.bones):
-        joints_mm[:, joint] = joints_mm[:, skeleton.parents[joint]] + lengths_mm[bone] * directions[:, bone]
-    return joints_mm
+        paths_mm[joint] = paths_mm[skeleton.parents[joint]]
+        paths_mm[joint, bone] = skeleton.bone_lengths_mm[bone]
+    return paths_mm
 
 
 def rotation_from_6d(numbers: np.ndarray) -> np.ndarray:
     """Return rotation matrices (N, 3, 3), columns x, y, z, from 6 numbers: y axis, then x axis (Zhou et al., CVPR 2019)."""
-    y = numbers[:, :3] / np.maximum(np.linalg.norm(numbers[:, :3], axis=1, keepdims=True), EPSILON)
-    x = numbers[:, 3:] - (numbers[:, 3:] * y).sum(1, keepdims=True) * y
-    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), EPSILON)
-    return np.stack([x, y, np.cross(x, y)], axis=-1).astype(np.float32)
+    y, x = numbers[:, :3].T.astype(np.float32), numbers[:, 3:].T
+    y = y / np.maximum(np.sqrt((y * y).sum(0)), EPSILON)
+    x = x - (x * y).sum(0) * y
+    x = x / np.maximum(np.sqrt((x * x).sum(0)), EPSILON)
+    axes = np.empty((3, 3, len(numbers)), np.float32)
+    axes[:, 0], axes[:, 1] = x, y
+    axes[0, 2] = x[1] * y[2] - x[2] * y[1]
+    axes[1, 2] = x[2] * y[0] - x[0] * y[2]
+    axes[2, 2] = x[0] * y[1] - x[1] * y[0]
+    return axes.transpose(2, 0, 1)
 
 
 def ray_rotation(rays: np.ndarray) -> np.ndarray:
@@ -72,7 +88,11 @@ def ray_rotation(rays: np.ndarray) -> np.ndarray:
     A person looks the same from the camera wherever in the picture they stand, up to this rotation.
     Rays must have z > 0. Rodrigues' formula for two unit vectors a = (0, 0, 1), b: I + K + K^2 / (1 + a.b), K = [a x b].
     """
-    x, y, z = (rays / np.linalg.norm(rays, axis=1, keepdims=True)).T
+    x, y, z = rays.T / np.sqrt((rays * rays).sum(axis=1))
     k = 1.0 / (1.0 + z)
-    rows = [[1 - x * x * k, -x * y * k, x], [-x * y * k, 1 - y * y * k, y], [-x, -y, z]]
-    return np.stack([np.stack(row, -1) for row in rows], -2).astype(np.float32)
+    rows = ((1 - x * x * k, -x * y * k, x), (-x * y * k, 1 - y * y * k, y), (-x, -y, z))
+    rotations = np.empty((len(rays), 3, 3), np.float32)
+    for row, values in enumerate(rows):
+        for column, value in enumerate(values):
+            rotations[:, row, column] = value
+    return rotations

@@ -14,10 +14,12 @@ from typing import Any, Dict, Mapping, Tuple
 
 import numpy as np
 
+from .errors import PoseError
+
 HEADS = ("centre", "offset", "embedding", "rotation", "depth")
 
 
-class SpecError(ValueError):
+class SpecError(PoseError):
     """A pose specification that contradicts itself; the message names the field."""
 
 

@@ -1,0 +1,160 @@
+"""Picture to batch: letterbox, colour order, number type. The only preprocessing there is; calibration, verification and boards run it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Tuple
+
+import cv2
+import numpy as np
+
+from .errors import PoseError
+from .frame import FrameInput
+from .pose import PoseSpec
+
+LARGEST_SIDE_PX = 16384  # cv2.resize stops at 32767; half of that still keeps one picture below 1 GB
+
+
+class PictureError(PoseError):
+    """A picture that cannot be fed to the network; the message says what to convert."""
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where a picture lies in the network's input.
+
+    Attributes:
+        scales: (x, y) input pixels per picture pixel; they differ by the rounding to whole input pixels.
+        left, top: input pixels of border before the picture.
+        picture_size: (height, width) of the picture.
+    """
+
+    scales: Tuple[float, float]
+    left: int
+    top: int
+    picture_size: Tuple[int, int]
+
+    @property
+    def scale(self) -> float:
+        """Input pixels per picture pixel, of both axes together."""
+        return float((self.scales[0] * self.scales[1]) ** 0.5)
+
+    def to_input(self, points: np.ndarray) -> np.ndarray:
+        """Return where picture points (..., 2), x and y, lie in the input; a pixel's centre has whole coordinates."""
+        return (points + 0.5) * np.asarray(self.scales, np.float32) + np.asarray((self.left - 0.5, self.top - 0.5), np.float32)
+
+    def to_picture(self, points: np.ndarray) -> np.ndarray:
+        """Return where input points (..., 2) lie in the picture: the inverse of `to_input`."""
+        return (points - np.asarray((self.left - 0.5, self.top - 0.5), np.float32)) / np.asarray(self.scales, np.float32) - np.float32(0.5)
+
+
+class Batch:
+    """The network's input of one picture, allocated once and filled again for every picture.
+
+    Attributes:
+        array: (1, H, W, 3) or (1, 3, H, W), of the dtype that `frame` names; its address never changes.
+    """
+
+    def __init__(self, spec: PoseSpec, frame: FrameInput) -> None:
+        height, width = spec.input_size
+        self._spec, self._frame = spec, frame
+        self.array = np.zeros((1, height, width, 3) if frame.layout == "NHWC" else (1, 3, height, width), frame.dtype)
+        # uint8 NHWC BGR is what cv2 writes: the resized picture goes straight to the engine's memory.
+        self._direct = (frame.dtype, frame.layout, frame.colour_order) == ("uint8", "NHWC", "BGR")
+        self._letterboxed = self.array[0] if self._direct else np.empty((height, width, 3), np.uint8)
+        self._tables = _tables(spec, frame)
+
+    def fill(self, picture: np.ndarray) -> Letterbox:
+        """Write a BGR uint8 picture (height, width, 3) into `array`. Raises PictureError where it is anything else."""
+        box = letterbox(picture, self._spec, self._letterboxed)
+        if self._direct:
+            return box
+        pixels = self._letterboxed if self._frame.colour_order == "BGR" else cv2.cvtColor(self._letterboxed, cv2.COLOR_BGR2RGB)
+        if self._frame.dtype != "float32":
+            shift = np.uint8(128 if self._frame.dtype == "int8" else 0)  # flipping the top bit subtracts 128
+            pixels = pixels if self._frame.layout == "NHWC" else pixels.transpose(2, 0, 1)
+            np.bitwise_xor(pixels, shift, out=self.array[0].view(np.uint8))
+        elif self._frame.layout == "NHWC":
+            one_for_all = (self._tables == self._tables[:1]).all()  # twice as fast in cv2
+            cv2.LUT(pixels, self._tables[0] if one_for_all else np.ascontiguousarray(self._tables.T[None]), dst=self.array[0])
+        else:
+            for channel, table in enumerate(self._tables):
+                cv2.LUT(cv2.extractChannel(pixels, channel), table, dst=self.array[0, channel])
+        return box
+
+
+def to_batch(picture: np.ndarray, spec: PoseSpec, frame: FrameInput) -> Tuple[np.ndarray, Letterbox]:
+    """Return a new input array for one BGR uint8 picture (height, width, 3), and where the picture lies in it.
+
+    Raises PictureError where the picture is not one. See `Batch` for the array.
+    """
+    batch = Batch(spec, frame)
+    box = batch.fill(picture)
+    return batch.array, box
+
+
+def letterbox(picture: np.ndarray, spec: PoseSpec, out: np.ndarray) -> Letterbox:
+    """Resize a picture into the middle of `out`, as large as it fits, and fill the border with the spec's `pad_value`.
+
+    Args:
+        picture: (height, width, 3) BGR uint8.
+        spec: states the input size and the border.
+        out: (H, W, 3) uint8 of the spec's input size, written whole.
+
+    Raises PictureError where the picture is not one.
+    """
+    check_picture(picture)
+    box, rows, columns = place(picture.shape[0], picture.shape[1], spec)
+    bottom, right = box.top + rows, box.left + columns
+    cv2.resize(picture, (columns, rows), dst=out[box.top : bottom, box.left : right], interpolation=cv2.INTER_LINEAR)
+    for border in (out[: box.top], out[bottom:], out[box.top : bottom, : box.left], out[box.top : bottom, right:]):
+        border[...] = spec.pad_value
+    return box
+
+
+def place(height: int, width: int, spec: PoseSpec) -> Tuple[Letterbox, int, int]:
+    """Return where a picture of this size goes in the input, and the rows and columns that it covers there.
+
+    Raises PictureError where the picture is too long and thin to leave one cell of the network's maps.
+    """
+    high, wide = spec.input_size
+    scale = min(high / height, wide / width)
+    rows, columns = min(high, round(height * scale)), min(wide, round(width * scale))
+    if min(rows, columns) < spec.stride:
+        raise PictureError(
+            f"a picture of {height} x {width} pixels (height x width) would be {rows} x {columns} in the network's "
+            f"{high} x {wide}, less than one cell of {spec.stride}; crop it"
+        )
+    box = Letterbox((columns / width, rows / height), (wide - columns) // 2, (high - rows) // 2, (height, width))
+    return box, rows, columns
+
+
+def check_picture(picture: Any) -> None:
+    """Raise PictureError unless `picture` is a BGR uint8 array (height, width, 3) with pixels in it."""
+    wanted = "a picture must be a BGR uint8 array (height, width, 3)"
+    if not isinstance(picture, np.ndarray):
+        hint = "; cv2.imread returns None for a file that it cannot read" if picture is None else ""
+        raise PictureError(f"{wanted}, got {type(picture).__name__}{hint}")
+    channels = picture.shape[2] if picture.ndim == 3 else 1
+    if picture.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise PictureError(f"{wanted}, got shape {picture.shape}; pass one picture at a time, channels last")
+    if channels != 3:
+        kind, code = ("grey", "COLOR_GRAY2BGR") if channels == 1 else ("BGRA", "COLOR_BGRA2BGR")
+        raise PictureError(f"{wanted}, got a {kind} one of shape {picture.shape}; convert it by cv2.cvtColor(picture, cv2.{code})")
+    if picture.dtype != np.uint8:
+        raise PictureError(f"{wanted}, got {picture.dtype}; convert it to uint8 with values 0..255")
+    if picture.size == 0:
+        raise PictureError(f"{wanted}, got an empty one of shape {picture.shape}")
+    if max(picture.shape[:2]) > LARGEST_SIDE_PX:
+        raise PictureError(f"a picture's sides may have {LARGEST_SIDE_PX} pixels, got {picture.shape[0]} x {picture.shape[1]}; reduce it")
+
+
+def _tables(spec: PoseSpec, frame: FrameInput) -> np.ndarray:
+    """Return what each pixel value becomes in a float32 frame, (3, 256), channels in the frame's colour order."""
+    values = np.tile(np.arange(256, dtype=np.float32), (3, 1))
+    if not frame.normalized:
+        return values
+    mean, std = np.asarray(spec.mean, np.float32)[:, None], np.asarray(spec.std, np.float32)[:, None]
+    if frame.colour_order != spec.colour_order:
+        mean, std = mean[::-1], std[::-1]
+    return (values - mean) / std
