@@ -1,0 +1,53 @@
+"""The float network as an estimator: what a compiled bundle is measured against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import PosecError
+from .runtime.decode import decode_heads
+from .runtime.kinematics import layers
+from .runtime.pose import PoseFrame
+from .runtime.preprocess import Batch, Letterbox
+
+if TYPE_CHECKING:
+    from .graph import Graph
+
+
+class FloatEstimator:
+    """Finds people with a Graph in ONNX Runtime on the CPU, in float32, with the runtime's own steps before and after."""
+
+    def __init__(self, graph: Graph, threads: int | None = None) -> None:
+        """Open the graph as it is; `threads` None lets ONNX Runtime choose. Raises PosecError where it cannot run."""
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise PosecError("the float network runs in ONNX Runtime, which is missing: pip install onnxruntime") from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        try:
+            self._session = onnxruntime.InferenceSession(graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises classes of its own, without a common parent
+            raise PosecError(f"ONNX Runtime cannot open network '{graph.spec.name}': {error}") from error
+        self.spec = graph.spec
+        self._decoder = layers(graph.decoder)
+        self._batch = Batch(graph.spec, graph.frame)
+        self._input = graph.input_name
+        self._heads = {name: tensor for name, (tensor, _) in graph.heads.items()}
+
+    def heads(self, picture_bgr: np.ndarray) -> tuple[dict[str, np.ndarray], Letterbox]:
+        """Return head name → (C, h, w) float32 of one picture (H, W, 3) uint8, and where the picture lies in the input."""
+        box = self._batch.fill(picture_bgr)
+        outputs = self._session.run(list(self._heads.values()), {self._input: self._batch.array})
+        return {name: output[0] for name, output in zip(self._heads, outputs, strict=True)}, box
+
+    def decode(self, heads: dict[str, np.ndarray], box: Letterbox, focal_px: float | None = None) -> PoseFrame:
+        """Return the people that heads describe, as `runtime.decode.decode_heads` does."""
+        return decode_heads(heads, self.spec, self._decoder, box, focal_px)
+
+    def __call__(self, picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
+        """Return the people of a picture (H, W, 3) uint8 BGR."""
+        heads, box = self.heads(picture_bgr)
+        return self.decode(heads, box, focal_px)

@@ -1,0 +1,155 @@
+"""What machine is this, and what state is it in: the facts without which a latency means nothing.
+
+Valid Python 3.8: a board runs this. Everything is read from files of the system; what a system does not tell is None.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+# Raspberry Pi firmware: bit → what it says; the low bits are now, the high ones since boot.
+PI_THROTTLE_BITS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit",
+                    16: "under-voltage since boot", 17: "frequency capped since boot", 18: "throttled since boot",
+                    19: "soft temperature limit since boot"}  # fmt: skip
+PI_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+
+
+def machine_facts(root: str = "/") -> dict[str, Any]:
+    """Return what does not change while measuring; `root` is where proc and sys lie.
+
+    Keys: board, cpu, architecture, virtual, logical_cpus, usable_cpus, memory_mb, os, kernel, python, power_mode.
+    """
+    system = Path(root)
+    cpuinfo = _read(system / "proc/cpuinfo") or ""
+    fields = dict(_split(line) for line in reversed(cpuinfo.splitlines()) if ":" in line)
+    return {
+        "board": (_read(system / "proc/device-tree/model") or _read(system / "sys/devices/virtual/dmi/id/product_name") or "").strip("\0 \n") or None,
+        "cpu": fields.get("model name") or fields.get("Model") or fields.get("Hardware") or platform.processor() or None,
+        "architecture": platform.machine(),
+        "virtual": "hypervisor" in fields.get("flags", "").split(),
+        "logical_cpus": os.cpu_count(),
+        "usable_cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_mb": _memory_mb(system, "MemTotal"),
+        "os": _os_name(system),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "power_mode": _power_mode(),
+    }  # fmt: skip
+
+
+def machine_state(root: str = "/") -> dict[str, Any]:
+    """Return what does change: temperatures_c, governor, frequencies_mhz, throttled, load_1min, memory_available_mb, cpu_ticks."""
+    system = Path(root)
+    cpus = sorted((system / "sys/devices/system/cpu").glob("cpu[0-9]*"), key=lambda path: int(path.name[3:]))
+    frequencies = [_integer(_read(cpu / "cpufreq/scaling_cur_freq")) for cpu in cpus]
+    governors = {(_read(cpu / "cpufreq/scaling_governor") or "").strip() for cpu in cpus} - {""}
+    load = _read(system / "proc/loadavg")
+    return {
+        "temperatures_c": _temperatures(system),
+        "governor": ", ".join(sorted(governors)) or None,
+        "frequencies_mhz": [value // 1000 for value in frequencies if value is not None] or None,
+        "throttled": _throttled(system, cpus),
+        "load_1min": float(load.split()[0]) if load else None,
+        "memory_available_mb": _memory_mb(system, "MemAvailable"),
+        "cpu_ticks": _cpu_ticks(system),
+    }
+
+
+def busy_share(before: dict[str, Any], after: dict[str, Any], own_seconds: float) -> dict[str, Any]:
+    """Return how much of the processors others took between two states: `others` and `stolen` (by the hypervisor), 0..1.
+
+    `own_seconds` is the processor time of the measured processes meanwhile. Empty where the system does not tell.
+    """
+    if not before["cpu_ticks"] or not after["cpu_ticks"]:
+        return {}
+    busy, stolen, total = (after["cpu_ticks"][name] - before["cpu_ticks"][name] for name in ("busy", "stolen", "total"))
+    if total <= 0:
+        return {}
+    own_ticks = own_seconds * os.sysconf("SC_CLK_TCK")
+    return {"others": round(max(0.0, busy - own_ticks) / total, 3), "stolen": round(stolen / total, 3)}
+
+
+def peak_memory_mb(root: str = "/") -> float | None:
+    """Return the largest resident memory this process has had. Not `ru_maxrss`: that is inherited from the parent process."""
+    for line in (_read(Path(root) / "proc/self/status") or "").splitlines():
+        if line.startswith("VmHWM:"):
+            return round(int(line.split()[1]) / 1024, 1)
+    return None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return None
+
+
+def _split(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name.strip(), value.strip()
+
+
+def _integer(text: str | None) -> int | None:
+    try:
+        return int((text or "").strip(), 0)
+    except ValueError:
+        return None
+
+
+def _memory_mb(system: Path, name: str) -> int | None:
+    for line in (_read(system / "proc/meminfo") or "").splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) // 1024
+    return None
+
+
+def _os_name(system: Path) -> str:
+    for line in (_read(system / "etc/os-release") or "").splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.partition("=")[2].strip('"')
+    return platform.system()
+
+
+def _temperatures(system: Path) -> dict[str, float] | None:
+    found = {}
+    for zone in sorted((system / "sys/class/thermal").glob("thermal_zone*")):
+        value = _integer(_read(zone / "temp"))
+        if value is not None:
+            found[(_read(zone / "type") or zone.name).strip()] = value / 1000
+    return found or None
+
+
+def _throttled(system: Path, cpus: list[Path]) -> dict[str, Any] | None:
+    """Return the Raspberry Pi's flags, or how often the processors of a PC have throttled since boot."""
+    text = _read(system / PI_THROTTLED)
+    bits = _integer("0x" + text.strip()) if text else None
+    if bits is not None:
+        return {"flags": [says for bit, says in PI_THROTTLE_BITS.items() if bits >> bit & 1]}
+    counts = [_integer(_read(cpu / "thermal_throttle/core_throttle_count")) for cpu in cpus]
+    known = [count for count in counts if count is not None]
+    return {"count": sum(known)} if known else None
+
+
+def _cpu_ticks(system: Path) -> dict[str, int] | None:
+    line = (_read(system / "proc/stat") or "").partition("\n")[0].split()
+    if len(line) < 9 or line[0] != "cpu":
+        return None
+    user, nice, kernel, idle, waiting, interrupts, soft, stolen = map(int, line[1:9])
+    busy = user + nice + kernel + interrupts + soft
+    return {"busy": busy, "stolen": stolen, "total": busy + idle + waiting + stolen}
+
+
+def _power_mode() -> str | None:
+    """Return a Jetson's power mode in its own words."""
+    if not shutil.which("nvpmodel"):
+        return None
+    try:
+        answer = subprocess.run(["nvpmodel", "-q"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return " ".join(answer.stdout.decode(errors="replace").split()) or None
