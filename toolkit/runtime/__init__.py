@@ -1,5 +1,46 @@
 """The floor: what a board runs. Needs numpy, cv2 and the engine of the bundle; works as a folder on its own.
 
-    from toolkit.runtime import load
-    people = load("bundle/")(cv2.imread("street.jpg"))
+from toolkit.runtime import load
+for person in load("orin/")(cv2.imread("street.jpg")):
+    print(person.score, person.joints_mm)
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Optional
+
+if TYPE_CHECKING:
+    from .estimator import PoseEstimator
+
+# Loaded on first use: a host that wants the specification alone imports no cv2.
+_HOMES = {
+    "Bundle": "bundle", "read_bundle": "bundle", "PoseError": "errors", "PoseEstimator": "estimator", "PoseFrame": "pose", "PoseSpec": "pose",
+    "Skeleton": "pose", "Tracker": "track", "draw_people": "draw", "open_source": "sources", "read_picture": "sources",
+}  # fmt: skip
+__all__ = sorted([*_HOMES, "load"])
+
+
+def load(folder: str, threads: Optional[int] = None, focal_px: Optional[float] = None) -> PoseEstimator:
+    """Return an estimator for the bundle in a folder.
+
+    Args:
+        folder: what `posec export` wrote.
+        threads: for the engine; None takes what the bundle says.
+        focal_px: the camera's focal length in picture pixels; None takes the specification's guess, with which depths
+            of people relate rightly to each other but not to the metre.
+
+    Raises PoseError where the folder is no sound bundle, or its engine is missing or cannot open the model.
+    """
+    from .bundle import read_bundle
+    from .engines import open_engine
+    from .estimator import PoseEstimator
+
+    bundle = read_bundle(folder)
+    return PoseEstimator(bundle, open_engine(bundle, threads), focal_px)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'; it has {', '.join(__all__)}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -41,7 +41,9 @@ def _one_per_plateau(heat: np.ndarray, is_candidate: np.ndarray, cells: np.ndarr
     rows, columns = np.divmod(cells, heat.shape[1])
     padded = cv2.copyMakeBorder(heat, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=-np.inf)
     stride = padded.shape[1]
-    around = ((rows + 1) * stride + columns + 1)[:, None] + np.array([-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1])
+    around = ((rows + 1) * stride + columns + 1)[:, None] + np.array(
+        [-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1]
+    )
     ties = padded.reshape(-1)[around] == heat.reshape(-1)[cells][:, None]
     if not ties.any():
         return cells

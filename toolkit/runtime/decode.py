@@ -44,7 +44,7 @@ def decode_heads(
     letterbox: Letterbox,
     focal_px: Optional[float] = None,
     most: int = MOST_PEOPLE,
-    duplicates: Duplicates = Duplicates(),  # noqa: B008  frozen
+    duplicates: Duplicates = Duplicates(),
 ) -> PoseFrame:
     """Return the people that a network's heads describe, best first.
 

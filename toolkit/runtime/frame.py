@@ -28,5 +28,7 @@ class FrameInput:
         for name, choices in (("dtype", ("uint8", "int8", "float32")), ("layout", ("NHWC", "NCHW")), ("colour_order", ("BGR", "RGB"))):
             if getattr(self, name) not in choices:
                 raise PoseError(f"frame {name} must be one of {', '.join(choices)}; got '{getattr(self, name)}'")
+        if not isinstance(self.normalized, bool):
+            raise PoseError(f"frame normalized must be true or false; got {self.normalized!r}")
         if self.normalized and self.dtype != "float32":
             raise PoseError(f"only float32 frames can be normalized by the caller, not {self.dtype}")

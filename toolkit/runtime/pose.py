@@ -17,6 +17,7 @@ import numpy as np
 from .errors import PoseError
 
 HEADS = ("centre", "offset", "embedding", "rotation", "depth")
+MOST_JOINTS = 256  # far above any body, hands and face included; bounds what a file can ask for
 
 
 class SpecError(PoseError):
@@ -43,6 +44,8 @@ class Skeleton:
 
     def __post_init__(self) -> None:
         count = len(self.names)
+        if not 2 <= count <= MOST_JOINTS:
+            raise SpecError(f"skeleton.names must have 2 to {MOST_JOINTS} entries, got {count}")
         for name, size in (("parents", count), ("mirror", count), ("bones", count - 1), ("bone_lengths_mm", count - 1)):
             if len(getattr(self, name)) != size:
                 raise SpecError(f"skeleton.{name} must have {size} entries, got {len(getattr(self, name))}")
@@ -130,6 +133,8 @@ class PoseSpec:
         height, width = self.input_size
         if self.colour_order not in ("RGB", "BGR"):
             raise SpecError(f"colour_order must be RGB or BGR, got '{self.colour_order}'")
+        if not all(type(number) is int for number in (height, width, self.stride, self.pad_value)):
+            raise SpecError(f"input_size {self.input_size}, stride {self.stride} and pad_value {self.pad_value} must be whole numbers")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise SpecError("mean and std must have 3 entries each, std above 0")
         if self.stride < 1 or height % self.stride or width % self.stride or not 0 < height * width <= 4096 * 4096:
@@ -142,6 +147,8 @@ class PoseSpec:
         for name, channels in (("centre", 1), ("offset", 2), ("rotation", 6), ("depth", 1)):
             if self.heads[name].channels != channels:
                 raise SpecError(f"head '{name}' must have {channels} channels, got {self.heads[name].channels}")
+        if not (self.reference_px_per_m > 0 and self.focal_default > 0 and self.centre_joints):
+            raise SpecError("reference_px_per_m and focal_default must be above 0, centre_joints must name a joint")
         for joint in self.centre_joints:
             self.skeleton.index(joint)
 

@@ -1,0 +1,174 @@
+"""Bundle: a compiled network with all that it needs to run and to be checked, as a folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+
+import cv2
+import numpy as np
+
+from .arrays import read_arrays
+from .bundle_files import DESCRIPTION, BundleError, check_files, check_name, read_description, sha256_of, write_folder
+from .frame import FrameInput
+from .kinematics import Layers, layers
+from .pose import PoseFrame, PoseSpec
+
+FORMAT = 1
+DECODER = "pose.npz"
+GOLDEN = "golden/people.json"
+# Field of bundle.json → the types it may have there. `format` and `spec` are looked at on their own.
+FIELDS: Mapping[str, Tuple[type, ...]] = {
+    "posec": (str,), "name": (str,), "target": (str,), "backend": (str,), "engine": (str,), "precision": (str,), "model": (str,),
+    "frame": (dict,), "spec": (dict,), "scheme": (str, type(None)), "float_baseline": (str,), "ranges_sha256": (str, type(None)),
+    "graph_sha256": (str,), "passes": (list,), "tools": (dict,), "licence": (str,), "allowed": (dict,), "options": (dict,),
+    "float_layers": (list,), "files": (dict,),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What bundle.json says.
+
+    Attributes:
+        folder: where the bundle lies.
+        posec: version that built it.
+        name: of the network.
+        target, backend, precision: what it was built for, with what, and how.
+        engine: module of `engines` that runs it.
+        model: the file that the engine opens, relative to the folder.
+        frame: what the model's input expects.
+        spec: what its outputs mean.
+        scheme: how it was quantized, or None.
+        float_baseline: what its drift was measured against.
+        ranges_sha256: of the calibration, or None.
+        graph_sha256: of the float graph.
+        passes: (name, places rewritten), in the order they ran.
+        tools: versions of what built it.
+        licence: of the weights.
+        allowed: `drift_mm`, `people_lost`, `people_invented` against the float network.
+        options: for the engine, such as `threads`.
+        float_layers: what quantization left alone.
+        files: relative path → sha256 of its bytes.
+    """
+
+    folder: Path
+    posec: str
+    name: str
+    target: str
+    backend: str
+    engine: str
+    precision: str
+    model: str
+    frame: FrameInput
+    spec: PoseSpec
+    scheme: Optional[str]
+    float_baseline: str
+    ranges_sha256: Optional[str]
+    graph_sha256: str
+    passes: Tuple[Tuple[str, int], ...]
+    tools: Mapping[str, str]
+    licence: str
+    allowed: Mapping[str, float]
+    options: Mapping[str, Any]
+    float_layers: Tuple[str, ...]
+    files: Mapping[str, str]
+
+    @property
+    def model_path(self) -> Path:
+        """The file that the engine opens."""
+        return self.folder / self.model
+
+    def decoder(self) -> Layers:
+        """Return the layers from embeddings to bone directions. Raises BundleError where they do not fit the spec."""
+        try:
+            decoder = layers(read_arrays(self.folder / DECODER))
+        except ValueError as error:
+            raise BundleError(f"bundle '{self.folder}': {error}") from error
+        sizes = (decoder[0][0].shape[1], decoder[-1][0].shape[0])
+        wanted = (self.spec.embedding_size, 3 * len(self.spec.skeleton.bones))
+        if sizes != wanted:
+            raise BundleError(f"bundle '{self.folder}': {DECODER} takes and gives {sizes} numbers, its spec needs {wanted}; export again")
+        return decoder
+
+    def golden(self) -> List[Tuple[np.ndarray, PoseFrame]]:
+        """Return the pictures (H, W, 3) BGR uint8 that travel along, with the people whom the float network finds on them.
+
+        A bundle may have none. Raises BundleError where they cannot be read.
+        """
+        if GOLDEN not in self.files:
+            return []
+        names = sorted(name for name in self.files if name.startswith("golden/") and name.endswith(".png"))
+        try:
+            people = json.loads((self.folder / GOLDEN).read_text(encoding="utf-8"))
+            frames = [PoseFrame.from_dict(plain, len(self.spec.skeleton.names)) for plain in people]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise BundleError(f"bundle '{self.folder}': {GOLDEN} does not hold people: {error}") from error
+        pictures = [cv2.imread(str(self.folder / name), cv2.IMREAD_COLOR) for name in names]
+        if len(pictures) != len(frames) or any(picture is None for picture in pictures):
+            raise BundleError(
+                f"bundle '{self.folder}': {GOLDEN} has {len(frames)} entries for {len(names)} readable pictures; export again"
+            )
+        return list(zip(pictures, frames))
+
+
+def read_bundle(folder: Union[str, Path]) -> Bundle:
+    """Return the bundle in a folder, after checking its format, every field, and the hash of every file that it lists.
+
+    Raises BundleError where anything is missing, changed, of a newer format, too large, or outside the folder.
+    """
+    folder = Path(folder)
+    bundle = _parse(read_description(folder), folder)
+    check_files(folder, bundle.files)
+    return bundle
+
+
+def write_bundle(folder: Union[str, Path], info: Mapping[str, Any], files: Mapping[str, bytes], overwrite: bool = False) -> Bundle:
+    """Write a bundle whole or not at all, and return it as `read_bundle` would.
+
+    Args:
+        folder: where; its parents are made.
+        info: the fields of bundle.json but `format` and `files`, as JSON takes them.
+        files: relative path → bytes: the model, pose.npz, golden/…
+        overwrite: replace a bundle that is there; a folder that is none is never replaced.
+
+    Raises BundleError where a field or path is wrong, the folder is taken, or the disk does not take it.
+    """
+    folder = Path(folder).absolute()
+    plain = {"format": FORMAT, **info, "files": {name: sha256_of(content) for name, content in sorted(files.items())}}
+    bundle = _parse(plain, folder)
+    write_folder(folder, {**files, DESCRIPTION: json.dumps(plain, indent=1, allow_nan=False).encode()}, overwrite)
+    return bundle
+
+
+def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
+    """Return the Bundle that a parsed bundle.json describes. Raises BundleError naming the field."""
+    found = plain.get("format")
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise BundleError(f"'{folder}/{DESCRIPTION}' has no bundle format number; give the directory that `posec export` wrote")
+    if found > FORMAT:
+        raise BundleError(f"bundle '{folder}' has format {found}, this runtime reads up to {FORMAT}; update posec on this machine")
+    missing, unknown = sorted(set(FIELDS) - set(plain)), sorted(set(plain) - set(FIELDS) - {"format"})
+    if missing or unknown:
+        raise BundleError(f"bundle '{folder}': missing fields: {missing or 'none'}, unknown fields: {unknown or 'none'}; export again")
+    for name, types in FIELDS.items():
+        if not isinstance(plain[name], types):
+            raise BundleError(f"bundle '{folder}': field '{name}' must be {types[0].__name__}, got {type(plain[name]).__name__}")
+    values = {name: plain[name] for name in FIELDS}
+    try:
+        values["spec"] = PoseSpec.from_dict(plain["spec"])
+        values["frame"] = FrameInput(**plain["frame"])
+        values["passes"] = tuple((str(name), int(count)) for name, count in plain["passes"])
+        values["float_layers"] = tuple(str(name) for name in plain["float_layers"])
+        values["allowed"] = {str(name): float(limit) for name, limit in plain["allowed"].items()}
+        values["tools"] = {str(name): str(version) for name, version in plain["tools"].items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BundleError(f"bundle '{folder}': {error}; export again") from error
+    for name, digest in plain["files"].items():
+        check_name(name, digest)
+    for name in (plain["model"], DECODER):
+        if name not in plain["files"]:
+            raise BundleError(f"bundle '{folder}': '{name}' is not among its files; export again")
+    return Bundle(folder=folder, **values)

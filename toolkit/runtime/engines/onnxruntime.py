@@ -1,0 +1,51 @@
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+import numpy as np
+
+from ..bundle import Bundle
+from . import EngineError
+
+
+class Engine:
+    """Runs an ONNX model, float or with QuantizeLinear and DequantizeLinear nodes."""
+
+    def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
+        """Open the model; `threads` None lets ONNX Runtime take all cores. Raises EngineError where it cannot."""
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise EngineError(f"engine 'onnxruntime' cannot be imported ({error}): pip install onnxruntime") from error
+        options = onnxruntime.SessionOptions()
+        # The NCHWc layout, half the time of float convolutions, and most fusions of integers come with ALL only.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.intra_op_num_threads = threads or 0
+        # Threads that spin while they wait take the cores that the camera and the decoder need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._version = onnxruntime.__version__
+        try:
+            self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions have no parent of their own
+            raise EngineError(f"ONNX Runtime {self._version} cannot open '{path}': {error}") from error
+        self._input = self._session.get_inputs()[0].name
+        self._heads = {name: head.tensor for name, head in bundle.spec.heads.items()}
+        missing = sorted(set(self._heads.values()) - {output.name for output in self._session.get_outputs()})
+        if missing:
+            raise EngineError(f"'{path}' has no outputs {', '.join(missing)}; export the bundle again")
+        self._threads = threads
+
+    def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
+        """Return head name → (C, h, w) float32, newly allocated."""
+        try:
+            outputs = self._session.run(list(self._heads.values()), {self._input: batch})
+        except Exception as error:  # its exceptions have no parent of their own
+            raise EngineError(f"ONNX Runtime {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}") from error
+        return {name: output[0] for name, output in zip(self._heads, outputs)}
+
+    def describe(self) -> Dict[str, str]:
+        """Return engine, version, threads and provider."""
+        provider = ", ".join(self._session.get_providers())
+        return {"engine": "onnxruntime", "version": self._version, "threads": str(self._threads or "all"), "provider": provider}

@@ -1,0 +1,61 @@
+"""OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+import numpy as np
+
+from ..bundle import Bundle
+from . import EngineError
+
+PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16"}
+
+
+class Engine:
+    """Runs an ONNX model or an OpenVINO IR; integers come from QuantizeLinear and DequantizeLinear nodes or FakeQuantize."""
+
+    def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
+        """Compile the model; `threads` None lets OpenVINO take all cores. Raises EngineError where it cannot.
+
+        The bundle's option `inference_precision` says what float layers compute in. Without it that is what the
+        bundle's precision says: left alone, OpenVINO computes in bf16 on some x86 CPUs and in f16 on Arm.
+        """
+        try:
+            import openvino
+        except ImportError as error:
+            raise EngineError(f"engine 'openvino' cannot be imported ({error}): pip install openvino") from error
+        self._tensor = openvino.Tensor
+        self._version = openvino.__version__
+        hint = bundle.options.get("inference_precision", PRECISION_HINTS.get(bundle.precision, "f32"))
+        settings: Dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        try:
+            self._compiled: Any = openvino.Core().compile_model(path, "CPU", settings)
+            outputs = {name: self._compiled.output(head.tensor) for name, head in bundle.spec.heads.items()}
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO {self._version} cannot open '{path}': {error}") from error
+        self._request = self._compiled.create_infer_request()
+        self._outputs = {name: self._request.get_tensor(output) for name, output in outputs.items()}
+        self._batch: Optional[np.ndarray] = None
+
+    def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
+        """Return head name → (C, h, w) float32, views that the next call writes again."""
+        try:
+            if batch is not self._batch:
+                # The request reads the caller's memory: nothing is copied while the same array is filled anew.
+                self._request.set_input_tensor(self._tensor(batch, shared_memory=True))
+                self._batch = batch
+            self._request.infer()
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}") from error
+        return {name: tensor.data[0] for name, tensor in self._outputs.items()}
+
+    def describe(self) -> Dict[str, str]:
+        """Return engine, version, and what OpenVINO says it took: threads, precision of float layers, streams."""
+        taken = {
+            name: str(self._compiled.get_property(name)) for name in ("INFERENCE_NUM_THREADS", "INFERENCE_PRECISION_HINT", "NUM_STREAMS")
+        }
+        return {"engine": "openvino", "version": self._version, "threads": taken["INFERENCE_NUM_THREADS"],
+                "float precision": taken["INFERENCE_PRECISION_HINT"], "streams": taken["NUM_STREAMS"]}  # fmt: skip
