@@ -85,7 +85,16 @@ class Target:
         """Raise PosecError with the reason and the nearest choice where the board does not have `precision`."""
         if precision not in self.precisions:
             reason = f" ({self.refusals[precision]})" if precision in self.refusals else ""
-            raise PosecError(f"target '{self.name}' offers {', '.join(self.precisions)}; got '{precision}'{reason}; take {self.precisions[0]}")
+            raise PosecError(
+                f"target '{self.name}' offers {', '.join(self.precisions)}; got '{precision}'{reason}; take {self._nearest(precision)}"
+            )
+
+    def _nearest(self, precision: str) -> str:
+        """Return the offered precision of the next number of bits, the lower first."""
+        if precision not in PRECISIONS:
+            return self.precisions[0]
+        asked = PRECISIONS.index(precision)
+        return min(self.precisions, key=lambda offered: (abs(PRECISIONS.index(offered) - asked), -PRECISIONS.index(offered)))
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,8 @@ class Backend(Protocol):
 
     ENGINE: str  # module of toolkit/runtime/engines that runs what lower() makes
     REQUIRES: str  # how to install what lower() needs, for the error message
+    TOOLS: tuple[str, ...]  # modules, beside the compiler's own, whose versions the bundle records
+    __name__: str  # of the module
 
     def frame(self, precision: str) -> FrameInput:
         """Return the frame input that gains most here."""

@@ -1,0 +1,90 @@
+"""Boards: one TOML per board says what it can do, one module per back end compiles for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from toolkit.errors import PosecError
+from toolkit.target import PRECISIONS, Allowance, Backend, Target
+
+_HERE = Path(__file__).parent
+_LARGEST_BYTES = 2**20
+_TABLES = ("refusals", "allowed", "options", "facts", "advice")
+_FIELDS = ("title", "backend", "precisions", *_TABLES)
+
+
+def names() -> list[str]:
+    """Return the names of the boards that are shipped."""
+    return sorted(path.stem for path in _HERE.glob("*.toml"))
+
+
+def backends() -> list[str]:
+    """Return the names of the back ends."""
+    return sorted(path.stem for path in _HERE.glob("*.py") if path.stem != "__init__" and not path.stem.startswith("_"))
+
+
+def load(name_or_path: str | Path) -> Target:
+    """Return a board by its name, or by the path of a TOML file of the same form.
+
+    Raises PosecError where there is none of that name, or where the file does not describe a board.
+    """
+    given = str(name_or_path)
+    path = Path(given) if given.endswith(".toml") else _HERE / f"{given}.toml"
+    if not given.endswith(".toml") and given not in names():
+        raise PosecError(f"no target '{given}'; known: {', '.join(names())}; or give a path to a .toml file")
+    if not path.is_file() or path.stat().st_size > _LARGEST_BYTES:
+        raise PosecError(f"no target file '{path}' of up to {_LARGEST_BYTES >> 20} MB; known targets: {', '.join(names())}")
+    try:
+        return _target(path.stem, tomllib.loads(path.read_text()))
+    except ValueError as error:
+        raise PosecError(f"target file '{path}': {error}") from error
+
+
+def _target(name: str, plain: Mapping[str, Any]) -> Target:
+    if unknown := sorted(set(plain) - set(_FIELDS)):
+        raise PosecError(f"unknown fields {', '.join(unknown)}; known: {', '.join(_FIELDS)}")
+    for field in ("title", "backend"):
+        if not isinstance(plain.get(field), str):
+            raise PosecError(f"'{field}' must be a text, got {plain.get(field)!r}")
+    if plain["backend"] not in backends():
+        raise PosecError(f"no back end '{plain['backend']}'; known: {', '.join(backends())}")
+    tables = {field: plain.get(field, {}) for field in _TABLES}
+    for field, table in tables.items():
+        if not isinstance(table, dict):
+            raise PosecError(f"[{field}] must be a table")
+    for field in ("refusals", "advice"):
+        if not all(precision in PRECISIONS and isinstance(text, str) for precision, text in tables[field].items()):
+            raise PosecError(f"[{field}] must say a text for some of {', '.join(PRECISIONS)}")
+    precisions = _precisions(plain.get("precisions"), tables["refusals"])
+    allowed = {precision: _allowance(precision, tables["allowed"].get(precision)) for precision in precisions}
+    module = cast(Backend, importlib.import_module(f"{__name__}.{plain['backend']}"))
+    return Target(
+        name, plain["title"], module, precisions, tables["refusals"], allowed, tables["options"], tables["facts"], tables["advice"]
+    )
+
+
+def _precisions(listed: Any, refusals: Mapping[str, str]) -> tuple[str, ...]:
+    if (
+        not isinstance(listed, list)
+        or not listed
+        or len(set(map(str, listed))) < len(listed)
+        or not set(map(str, listed)) <= set(PRECISIONS)
+    ):
+        raise PosecError(f"'precisions' must list some of {', '.join(PRECISIONS)}, the default first; got {listed!r}")
+    if silent := [precision for precision in PRECISIONS if (precision in listed) == (precision in refusals)]:
+        raise PosecError(f"{silent[0]} must be in 'precisions', or in [refusals] with the reason, and not in both")
+    return tuple(listed)
+
+
+def _allowance(precision: str, table: Any) -> Allowance:
+    fields = [field.name for field in dataclasses.fields(Allowance)]
+    if not isinstance(table, dict) or sorted(table) != sorted(fields):
+        raise PosecError(f"[allowed.{precision}] must state {', '.join(fields)}")
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf") for value in table.values()):
+        raise PosecError(f"[allowed.{precision}] must state numbers from 0 on; got {table}")
+    return Allowance(**{field: float(table[field]) for field in fields})
