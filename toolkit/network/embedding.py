@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -63,6 +64,6 @@ def load_embedding(path: str | Path, device: torch.device | str = "cpu") -> Pose
     model = PoseEmbedding()
     try:
         model.load_state_dict(load_file(path))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise PosecError(f"'{path}' is not a pose embedding: {error}; give the file that train_embedding wrote") from error
     return model.to(device).eval().requires_grad_(False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -104,6 +105,6 @@ def load_lifter(path: str | Path, device: torch.device | str = "cpu") -> Lifter:
     model = Lifter()
     try:
         model.load_state_dict(load_file(path))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise PosecError(f"'{path}' is not a lifter: {error}; give the file that train_lifter wrote") from error
     return model.to(device).eval().requires_grad_(False)

@@ -8,6 +8,7 @@ import math
 import os
 import pickle
 import time
+import zipfile
 from collections.abc import Mapping
 from dataclasses import Field, asdict, fields
 from pathlib import Path
@@ -83,8 +84,11 @@ class Run:
 
     def _resume(self) -> int:
         try:
+            # torch also reads an older format that is not a zip file, and fails on torn ones in many ways.
+            if not zipfile.is_zipfile(self.state_path):
+                raise RuntimeError("not a state that a run has written")
             state = torch.load(self.state_path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        except (RuntimeError, pickle.UnpicklingError) as error:
             raise PosecError(f"cannot resume from '{self.state_path}': {error}; delete it to start anew") from error
         if state["settings"] != self.settings:
             raise PosecError(
