@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def test_reconstruction_improves_and_is_reported(mocap: Path, tmp_path: Path) ->
 def test_a_killed_run_ends_with_the_same_weights(mocap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train_embedding(SHORT, mocap, tmp_path / "whole.safetensors")
 
-    def killed_at_50(*arguments: object) -> dict[str, float]:
+    def killed_at_50(*arguments: Any) -> dict[str, torch.Tensor]:
         if arguments[1] == 50:
             raise KeyboardInterrupt
         return step(*arguments)

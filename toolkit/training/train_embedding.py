@@ -35,7 +35,6 @@ class EmbeddingTraining:
     batch: int = 384
     learning_rate: float = 1.5e-3
     adversary_rate: float = 5e-4
-    adversary_every: int = 1
     noise: float = 0.05
     direction_weight: float = 0.2
     prior_weight: float = 0.02
@@ -73,9 +72,10 @@ def train_embedding(config: EmbeddingTraining, mocap_folder: str | Path, out: st
     run = Run(out, config, parts, generator)
     for step in range(run.first, config.steps):
         set_learning_rate(optimizer, one_cycle(step, config.steps, config.learning_rate))
-        figures = _step(config, step, model, adversary, optimizer, adversary_optimizer, poses["train"], generator)
+        losses = _step(config, step, model, adversary, optimizer, adversary_optimizer, poses["train"], generator)
         if (step + 1) % config.report_every == 0 and step + 1 < config.steps:
             run.keep(step + 1, model)
+            figures = {name: loss.item() for name, loss in losses.items()}
             run.report(step + 1, figures | evaluate(model, {"val": poses["val"]}, config))
     run.finish(model)
     figures = evaluate(model, poses, config)
@@ -92,8 +92,8 @@ def _step(
     adversary_optimizer: torch.optim.Optimizer,
     poses: Tensor,
     generator: torch.Generator,
-) -> dict[str, float]:
-    """Take one step of the embedding and, now and then, one of the adversary; every second batch is augmented."""
+) -> dict[str, Tensor]:
+    """Take one step of the embedding and one of the adversary and return their losses; every second batch is augmented."""
     real = (augment if step % 2 else draw)(poses, config.batch, generator)
     lengths = bone_lengths_m(device=poses.device)
     codes = model.encode(real)
@@ -104,22 +104,22 @@ def _step(
     prior = sliced_uniform_loss(codes, uniform, config.sliced_directions, generator)
     made = model.decode(uniform)
     cycle = (model.encode(made) - uniform).abs().mean()
-    loss = joint_error + config.direction_weight * (decoded - real).abs().mean() + config.prior_weight * prior + config.cycle_weight * cycle
-    figures = {"joint_error_m": joint_error, "prior": prior, "cycle": cycle}
-    if step % config.adversary_every == 0:
-        deceived = adversarial_loss(adversary(made))
-        loss = loss + config.adversary_weight * config.adversary_every * deceived
-        figures["deceived"] = deceived
+    deceived = adversarial_loss(adversary(made))
+    loss = (
+        joint_error
+        + config.direction_weight * (decoded - real).abs().mean()
+        + config.prior_weight * prior
+        + config.cycle_weight * cycle
+        + config.adversary_weight * deceived
+    )
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    if step % config.adversary_every == 0:
-        judged = discriminator_loss(adversary(real), adversary(made.detach()))
-        adversary_optimizer.zero_grad()
-        judged.backward()
-        adversary_optimizer.step()
-        figures["judged"] = judged
-    return {name: value.item() for name, value in figures.items()}
+    judged = discriminator_loss(adversary(real), adversary(made.detach()))
+    adversary_optimizer.zero_grad()
+    judged.backward()
+    adversary_optimizer.step()
+    return {"joint_error_m": joint_error, "prior": prior, "cycle": cycle, "deceived": deceived, "judged": judged}
 
 
 @torch.no_grad()
