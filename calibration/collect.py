@@ -1,0 +1,170 @@
+"""One sweep of the frames through the float network, observing every tensor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sized
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, shape_inference
+
+from toolkit.errors import PosecError
+from toolkit.graph import Graph
+from toolkit.passes import prepare
+from toolkit.ranges import Ranges
+from toolkit.runtime.preprocess import Batch
+
+from .frames import picture_sha256
+from .observers import OBSERVERS, Observation
+
+Progress = Callable[[int, int], None]
+# A sweep that stops loses at most this many frames.
+_SAVE_EVERY = 32
+_FIELDS = tuple(Observation.__dataclass_fields__)
+
+
+@dataclass
+class Sweep:
+    """What every tensor of a prepared float graph did over some frames; see `Observation`."""
+
+    graph_sha256: str
+    frames_sha256: list[str] = field(default_factory=list)
+    tensors: dict[str, Observation] = field(default_factory=dict)
+
+    def ranges(self, observer: str = "min-max") -> Ranges:
+        """Return the ranges that an observer makes of it. Raises PosecError where there is no such observer."""
+        observe = OBSERVERS[_known(observer)]
+        pairs = {name: observe(seen) for name, seen in self.tensors.items()}
+        return Ranges(pairs, observer, self.graph_sha256, tuple(self.frames_sha256), versions())
+
+    def save(self, path: str | Path) -> None:
+        """Write the file whole or not at all."""
+        arrays: dict[str, Any] = {
+            f"{name}\n{key}": np.asarray(getattr(seen, key)) for name, seen in self.tensors.items() for key in _FIELDS
+        }
+        beside = Path(f"{path}.part")
+        with beside.open("wb") as file:
+            np.savez(file, graph_sha256=self.graph_sha256, frames_sha256=np.asarray(self.frames_sha256, "U64"), **arrays)
+        os.replace(beside, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Sweep:
+        """Read what `save` wrote. Raises PosecError where the file is something else."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                sweep = cls(str(stored["graph_sha256"]), [str(digest) for digest in stored["frames_sha256"]])
+                for key in stored.files:
+                    name, _, attribute = key.rpartition("\n")
+                    if name:
+                        seen = sweep.tensors.setdefault(name, Observation())
+                        setattr(seen, attribute, _plain(stored[key]))
+        except (OSError, ValueError, KeyError) as error:
+            raise PosecError(f"'{path}' is not an unfinished calibration ({error}); delete it and calibrate again") from error
+        return sweep
+
+
+def collect(graph: Graph, frames: Iterable[np.ndarray], observer: str = "min-max", progress: Progress | None = None,
+            resume: str | Path | None = None) -> Ranges:  # fmt: skip
+    """Return the range of every tensor of the prepared float graph over the frames.
+
+    Args:
+        graph: as traced or prepared.
+        frames: (height, width, 3) uint8 BGR pictures, see `calibration.folder`.
+        observer: one of OBSERVERS.
+        progress: called with (frames done, of how many).
+        resume: see `sweep`.
+
+    Raises PosecError where the observer is unknown, there is no frame, or the network overflows.
+    """
+    _known(observer)
+    return sweep(graph, frames, progress, resume).ranges(observer)
+
+
+def sweep(graph: Graph, frames: Iterable[np.ndarray], progress: Progress | None = None, resume: str | Path | None = None) -> Sweep:
+    """Run the prepared float graph over the frames and observe every tensor; memory does not grow with their number.
+
+    `resume` names a file that a sweep which was interrupted continues from: it is written now and then, and removed at the end.
+    """
+    prepared = prepare(graph)
+    run = _session(prepared)
+    batch = Batch(prepared.spec, prepared.frame)
+    done = Sweep(prepared.sha256)
+    if resume is not None and Path(resume).exists():
+        done = _continued(Sweep.load(resume), prepared)
+    before, count = list(done.frames_sha256), len(frames) if isinstance(frames, Sized) else 0
+    for index, picture in enumerate(frames):
+        digest = picture_sha256(picture)
+        if index < len(before):
+            if before[index] != digest:
+                raise PosecError(f"'{resume}' was begun with other frames (the {index + 1}th differs); delete it or give the same frames")
+            continue
+        batch.fill(picture)
+        for name, values in run(batch.array).items():
+            try:
+                done.tensors.setdefault(name, Observation()).add(values)
+            except PosecError as error:
+                raise PosecError(f"tensor '{name}' on frame {index + 1} takes {error}") from error
+        done.frames_sha256.append(digest)
+        if progress:
+            progress(index + 1, max(count, index + 1))
+        if resume is not None and (index + 1) % _SAVE_EVERY == 0:
+            done.save(resume)
+    if not done.frames_sha256:
+        raise PosecError("no calibration frames; give a folder of pictures, a video, or a listing")
+    if resume is not None:
+        Path(resume).unlink(missing_ok=True)
+    return done
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that the ranges depend on."""
+    import onnxruntime
+
+    return {"onnxruntime": onnxruntime.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
+
+
+def _known(observer: str) -> str:
+    if observer not in OBSERVERS:
+        raise PosecError(f"no observer '{observer}'; known: {', '.join(OBSERVERS)}")
+    return observer
+
+
+def _continued(begun: Sweep, graph: Graph) -> Sweep:
+    if begun.graph_sha256 != graph.sha256:
+        raise PosecError("the unfinished calibration belongs to another network; delete it and calibrate again")
+    return begun
+
+
+def _plain(array: np.ndarray) -> object:
+    return array.item() if array.ndim == 0 else array
+
+
+def _session(graph: Graph) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:
+    """Return a function from a batch to the values of every float tensor that depends on it, the batch included."""
+    import onnxruntime
+
+    model = onnx.ModelProto.FromString(graph.model.SerializeToString())
+    outputs = {value.name for value in model.graph.output}
+    inferred = shape_inference.infer_shapes(model)
+    floats = {
+        value.name
+        for value in (*inferred.graph.value_info, *inferred.graph.output)
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT
+    }
+    inside = [name for node in model.graph.node for name in node.output if name in floats and name not in outputs]
+    model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in inside)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_outputs()]
+
+    def run(array: np.ndarray) -> Mapping[str, np.ndarray]:
+        return {graph.input_name: array, **dict(zip(names, session.run(names, {graph.input_name: array}), strict=True))}
+
+    return run

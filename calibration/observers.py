@@ -1,0 +1,178 @@
+"""Observers: how the values that a tensor took become the range that its integers cover.
+
+`Observation` is fed one frame at a time and never grows; all observers read the same one, so that one sweep serves them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from toolkit.errors import PosecError
+
+Pair = tuple[float, float]
+
+BINS = 4096
+_HALF = BINS // 2
+# Weight of what went before in the moving average; some twenty frames are remembered.
+MOMENTUM = 0.95
+PERCENT = 99.999
+LEVELS = 256
+_MSE_STEPS = 128
+
+
+@dataclass
+class Observation:
+    """What one tensor did over the frames so far.
+
+    Attributes:
+        frames: seen.
+        low, high: extremes.
+        average_low, average_high: exponential moving averages of each frame's extremes.
+        counts: (BINS,) a histogram over [-2 ** exponent, 2 ** exponent).
+        exponent: grows with the values; merging pairs of bins then is exact, so the order of frames does not matter.
+        channel_low, channel_high, channel_sum: (C,) per channel of axis 1.
+        channel_values: values seen per channel.
+    """
+
+    frames: int = 0
+    low: float = np.inf
+    high: float = -np.inf
+    average_low: float = 0.0
+    average_high: float = 0.0
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(BINS, np.int64))
+    exponent: int = -20
+    channel_low: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    channel_high: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    channel_sum: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    channel_values: int = 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in one frame's values, (1, C, ...). Raises PosecError where one is not finite."""
+        rows = values.reshape(values.shape[1] if values.ndim > 1 else 1, -1)
+        lows, highs = rows.min(1), rows.max(1)
+        low, high = float(lows.min()), float(highs.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise PosecError(f"values from {low} to {high}: the float network overflows; check its weights and preprocessing")
+        first = self.frames == 0
+        self.channel_low = lows if first else np.minimum(self.channel_low, lows)
+        self.channel_high = highs if first else np.maximum(self.channel_high, highs)
+        self.channel_sum = (0 if first else self.channel_sum) + rows.sum(1, dtype=np.float64)
+        self.channel_values += rows.shape[1]
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        kept = 0.0 if first else MOMENTUM
+        self.average_low = kept * self.average_low + (1 - kept) * low
+        self.average_high = kept * self.average_high + (1 - kept) * high
+        self.frames += 1
+        self._count(values)
+
+    def _count(self, values: np.ndarray) -> None:
+        while max(-self.low, self.high) > 2.0**self.exponent:
+            merged = self.counts.reshape(-1, 2).sum(1)
+            self.counts = np.pad(merged, _HALF // 2)
+            self.exponent += 1
+        # A power of two as factor, and floor before the offset: exact, so bins do not depend on when they were merged.
+        index = np.floor(values.ravel() * np.float32(_HALF / 2.0**self.exponent)).astype(np.int64)
+        index += _HALF
+        self.counts += np.bincount(np.minimum(index, BINS - 1, out=index), minlength=BINS)
+
+    @property
+    def edges(self) -> np.ndarray:
+        """(BINS + 1,) edges of the bins."""
+        return np.arange(-_HALF, _HALF + 1) * (2.0**self.exponent / _HALF)
+
+
+def min_max(seen: Observation) -> Pair:
+    """Return the extremes."""
+    return seen.low, seen.high
+
+
+def moving_average(seen: Observation) -> Pair:
+    """Return the moving average of each frame's extremes (Jacob et al., CVPR 2018, section 3.1)."""
+    return seen.average_low, seen.average_high
+
+
+def percentile(seen: Observation, percent: float = PERCENT) -> Pair:
+    """Return what holds `percent` of all values, the rest cut equally at both ends (Wu et al., arXiv 2004.09602, section 3.3)."""
+    total = np.concatenate([[0], np.cumsum(seen.counts)])
+    tail = (100 - percent) / 200 * total[-1]
+    low = float(np.interp(tail, total, seen.edges)) if tail else seen.low
+    high = float(np.interp(total[-1] - tail, total, seen.edges)) if tail else seen.high
+    return _inside(seen, low, high)
+
+
+def _inside(seen: Observation, low: float, high: float) -> Pair:
+    high = float(min(seen.high, high))
+    return float(min(max(seen.low, low), high)), high
+
+
+def entropy(seen: Observation) -> Pair:
+    """Return the range whose integers lose least information (Migacz, GTC 2017: 8-bit inference with TensorRT).
+
+    The histogram of magnitudes is cut at every threshold T; what lies beyond counts as T. Of all T, the one with the least
+    Kullback-Leibler divergence between that and its image in 128 levels (256 where nothing is negative) is taken. The bin at
+    zero counts as its neighbour: a rectifier fills it, and zero is exact in integers.
+    """
+    magnitudes = seen.counts[_HALF:] + (seen.counts[:_HALF][::-1])
+    magnitudes[0] = magnitudes[1]
+    width = 2.0**seen.exponent / _HALF
+    magnitudes = magnitudes[: int(max(-seen.low, seen.high) / width) + 1].astype(np.float64)
+    levels = LEVELS if seen.low >= 0 else LEVELS // 2
+    candidates = [*range(levels, len(magnitudes), 4), len(magnitudes)]
+    scores = [_divergence(magnitudes, stop, levels) for stop in candidates]
+    threshold = candidates[int(np.argmin(scores))] * width
+    return _inside(seen, -threshold, threshold)
+
+
+def _divergence(magnitudes: np.ndarray, stop: int, levels: int) -> float:
+    kept = magnitudes[:stop]
+    clipped = kept.copy()
+    clipped[-1] += magnitudes[stop:].sum()
+    level = np.arange(stop) * levels // stop
+    used = kept > 0
+    per_level = np.bincount(level, kept, levels)
+    bins_used = np.bincount(level, used, levels)
+    spread = np.where(used, (per_level / np.maximum(bins_used, 1))[level], 0.0)
+    if not spread.sum():
+        return np.inf
+    p, q = clipped / clipped.sum(), spread / spread.sum()
+    # A bin that only the clipped values fill has no image: it costs as much as a value that was hardly ever seen.
+    return float(np.sum(p[p > 0] * np.log(p[p > 0] / np.maximum(q[p > 0], 1e-12))))
+
+
+def mean_squared_error(seen: Observation) -> Pair:
+    """Return the range with the least mean squared error of rounding and clipping (Nagel et al., arXiv 2106.08295, section 3.1).
+
+    First both ends shrink together, then each alone.
+    """
+    centres = (seen.edges[:-1] + seen.edges[1:]) / 2
+    some = seen.counts > 0
+    centres, counts = centres[some], seen.counts[some].astype(np.float64)
+    shares = np.arange(1, _MSE_STEPS + 1) / _MSE_STEPS
+    low = high = _least_error([(share, share) for share in shares], seen, centres, counts)[0]
+    if seen.low < 0:
+        low, high = _least_error([(share, high) for share in shares], seen, centres, counts)
+    low, high = _least_error([(low, share) for share in shares], seen, centres, counts)
+    return float(min(seen.low, 0.0) * low), float(max(seen.high, 0.0) * high)
+
+
+def _least_error(shares: list[Pair], seen: Observation, centres: np.ndarray, counts: np.ndarray) -> Pair:
+    errors = []
+    for low_share, high_share in shares:
+        low, high = min(seen.low, 0.0) * low_share, max(seen.high, 0.0) * high_share
+        step = max(high - low, 1e-12) / (LEVELS - 1)
+        offset = np.rint(low / step)
+        rounded = (np.clip(np.rint(centres / step), offset, offset + LEVELS - 1)) * step
+        errors.append(float(np.dot(counts, (centres - rounded) ** 2)))
+    return shares[int(np.argmin(errors))]
+
+
+OBSERVERS: dict[str, Callable[[Observation], Pair]] = {
+    "min-max": min_max,
+    "moving-average": moving_average,
+    "percentile": percentile,
+    "entropy": entropy,
+    "mean-squared-error": mean_squared_error,
+}

@@ -1,0 +1,101 @@
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import helper, numpy_helper
+
+from calibration import OBSERVERS, collect, sweep
+from calibration.frames import picture_sha256
+from toolkit.errors import PosecError
+from toolkit.passes import prepare
+from toolkit.ranges import Ranges
+from toolkit.runtime.preprocess import to_batch
+
+
+def test_min_max_is_what_the_float_network_does(tiny_graph, people_pictures):
+    ranges = collect(tiny_graph, people_pictures)
+    graph = prepare(tiny_graph)
+    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    batches = [to_batch(picture, graph.spec, graph.frame)[0] for picture in people_pictures]
+    depths = [session.run(["depth"], {graph.input_name: batch})[0] for batch in batches]
+    assert ranges.tensors["depth"] == pytest.approx((min(d.min() for d in depths), max(d.max() for d in depths)), abs=1e-5)
+    assert ranges.tensors[graph.input_name] == (min(b.min() for b in batches), max(b.max() for b in batches))
+    produced = {name for node in graph.model.graph.node for name in node.output}
+    assert set(ranges.tensors) == {graph.input_name, *produced}
+    assert ranges.graph_sha256 == graph.sha256
+    assert ranges.frames_sha256 == tuple(map(picture_sha256, people_pictures))
+
+
+def test_a_prepared_graph_gives_the_same_ranges(tiny_graph, people_pictures):
+    assert collect(prepare(tiny_graph), people_pictures) == collect(tiny_graph, people_pictures)
+
+
+def test_one_sweep_serves_every_observer_and_the_file_is_the_same_each_time(tiny_graph, people_pictures, tmp_path):
+    once = sweep(tiny_graph, people_pictures)
+    for name in OBSERVERS:
+        once.ranges(name).save(tmp_path / "a.json")
+        collect(tiny_graph, people_pictures, observer=name).save(tmp_path / "b.json")
+        assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+        assert Ranges.load(tmp_path / "a.json") == once.ranges(name)
+        assert Ranges.load(tmp_path / "a.json").observer == name
+
+
+def test_progress_tells_how_many_of_how_many(tiny_graph, people_pictures):
+    steps = []
+    collect(tiny_graph, people_pictures, progress=lambda done, count: steps.append((done, count)))
+    assert steps == [(i, 5) for i in range(1, 6)]
+
+
+def test_an_interrupted_sweep_continues(tiny_graph, people_pictures, tmp_path):
+    def interrupted():
+        yield from pictures[:40]
+        raise KeyboardInterrupt
+
+    pictures, file = people_pictures * 10, tmp_path / "begun.npz"
+    with pytest.raises(KeyboardInterrupt):
+        sweep(tiny_graph, interrupted(), resume=file)
+    assert file.exists()
+    steps: list[int] = []
+    continued = sweep(tiny_graph, pictures, lambda done, _: steps.append(done), resume=file)
+    assert steps[0] == 33
+    assert not file.exists()
+    whole = sweep(tiny_graph, pictures)
+    assert all(continued.ranges(name) == whole.ranges(name) for name in OBSERVERS)
+
+
+def test_an_interrupted_sweep_of_something_else_is_refused(tiny_graph, people_pictures, tmp_path):
+    file = tmp_path / "begun.npz"
+    sweep(tiny_graph, people_pictures[:2]).save(file)
+    with pytest.raises(PosecError, match="begun with other frames"):
+        sweep(tiny_graph, people_pictures[1:], resume=file)
+    other = sweep(tiny_graph, people_pictures[:2])
+    other.graph_sha256 = "0" * 64
+    other.save(file)
+    with pytest.raises(PosecError, match="belongs to another network"):
+        sweep(tiny_graph, people_pictures, resume=file)
+    file.write_text("nothing")
+    with pytest.raises(PosecError, match="not an unfinished calibration"):
+        sweep(tiny_graph, people_pictures, resume=file)
+
+
+def test_nothing_to_calibrate_on_and_unknown_observers_are_refused(tiny_graph):
+    with pytest.raises(PosecError, match="no calibration frames"):
+        collect(tiny_graph, [])
+    with pytest.raises(PosecError, match="no observer 'median'; known: min-max, moving-average"):
+        collect(tiny_graph, [np.zeros((8, 8, 3), np.uint8)], observer="median")
+
+
+def test_overflow_names_the_tensor_and_the_frame(tiny_graph, people_pictures):
+    model = tiny_graph.model
+    model.graph.initializer.extend([numpy_helper.from_array(np.float32(200), "steep"), numpy_helper.from_array(np.float32(0), "none")])
+    depth = next(node for node in model.graph.node if "depth" in node.output)
+    depth.output[0] = "depth_before"
+    model.graph.node.extend([
+        helper.make_node("GlobalAveragePool", ["frame"], ["light"]),
+        helper.make_node("Mul", ["light", "steep"], ["much_light"]),
+        helper.make_node("Exp", ["much_light"], ["glare"]),
+        helper.make_node("Min", ["glare", "none"], ["nothing"]),
+        helper.make_node("ReduceMean", ["nothing"], ["zero"], axes=[1]),
+        helper.make_node("Add", ["depth_before", "zero"], ["depth"]),
+    ])  # fmt: skip
+    with pytest.raises(PosecError, match="tensor 'Exp.*' on frame 2 takes values from inf to inf: the float network overflows"):
+        collect(tiny_graph, [people_pictures[0], np.full((64, 96, 3), 255, np.uint8)])
