@@ -1,0 +1,168 @@
+"""A trained network on disk: a folder of two safetensors files and the contract between them, readable by people.
+
+spec.toml             PoseSpec, and under [checkpoint] the names and SHA-256 of the other files
+network.safetensors   weights of PoseNetwork, without what only training needs
+pose.safetensors      weight_0, bias_0, … of the decoder from embeddings to bone directions
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from ..errors import PosecError
+from ..runtime.kinematics import layers
+from ..runtime.pose import PoseSpec
+from .pose_network import HEAD_CHANNELS, PoseNetwork, reference_spec
+
+SPEC, NETWORK, POSE = "spec.toml", "network.safetensors", "pose.safetensors"
+TRAINING_ONLY = "auxiliary."
+MAX_BYTES = 1 << 30
+
+
+class Checkpoint(NamedTuple):
+    """A network ready to run, the arrays of its embedding decoder, and its contract."""
+
+    network: PoseNetwork
+    decoder: dict[str, np.ndarray]
+    spec: PoseSpec
+
+
+def save_checkpoint(
+    folder: str | Path,
+    network: PoseNetwork,
+    embedding_decoder_arrays: Mapping[str, np.ndarray],
+    spec: PoseSpec,
+    licence: str = "",
+) -> None:
+    """Write a checkpoint folder, replacing one that is there, whole or not at all.
+
+    Raises PosecError where the decoder or the spec does not fit the network, or where `folder` holds something else.
+    """
+    folder = Path(folder)
+    _check(spec, embedding_decoder_arrays, "the checkpoint to be written")
+    if folder.exists() and not (folder / SPEC).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise PosecError(f"'{folder}' exists and is no checkpoint; give a new or an empty folder")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    blobs = {
+        NETWORK: save_tensors({name: tensor for name, tensor in tensors.items() if not name.startswith(TRAINING_ONLY)}),
+        POSE: save({name: np.ascontiguousarray(array, np.float32) for name, array in embedding_decoder_arrays.items()}),
+    }
+    about: dict[str, Any] = {"network": NETWORK}
+    if licence:
+        about["licence"] = licence
+    about["sha256"] = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
+    blobs[SPEC] = to_toml({**spec.to_dict(), "checkpoint": about}).encode()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        beside.chmod(0o755)
+        for name, blob in blobs.items():
+            (beside / name).write_bytes(blob)
+        if folder.exists():
+            os.replace(folder, beside / "replaced")
+        os.replace(beside, folder)
+        shutil.rmtree(folder / "replaced", ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def load_checkpoint(folder: str | Path) -> Checkpoint:
+    """Read a checkpoint folder.
+
+    Raises PosecError where a file is missing, is not the one that was written, or does not fit the network.
+    """
+    folder = Path(folder)
+    if not (folder / SPEC).is_file():
+        raise PosecError(f"no {SPEC} in '{folder}'; give the folder of a checkpoint")
+    try:
+        plain = tomllib.loads(_read(folder / SPEC).decode())
+        about = plain.pop("checkpoint", {})
+        spec = PoseSpec.from_dict(plain)
+    except ValueError as error:
+        raise PosecError(f"'{folder / SPEC}' is no pose specification: {error}") from error
+    if about.get("network", NETWORK) != NETWORK:
+        raise PosecError(f"'{folder}' holds the network as {about['network']}, needed for this: {NETWORK}")
+    blobs = {name: _read(folder / name) for name in (NETWORK, POSE)}
+    for name, digest in about.get("sha256", {}).items():
+        if name in blobs and hashlib.sha256(blobs[name]).hexdigest() != digest:
+            raise PosecError(f"'{folder / name}' is not the file that {SPEC} was written with; copy the checkpoint again")
+    network = PoseNetwork()
+    try:
+        decoder = load(blobs[POSE])
+        missing, unknown = network.load_state_dict(load_tensors(blobs[NETWORK]), strict=False)
+    except (SafetensorError, RuntimeError) as error:
+        raise PosecError(f"'{folder}' does not hold the weights of this network: {error}") from error
+    missing = [name for name in missing if not name.startswith(TRAINING_ONLY)]
+    if missing or unknown:
+        raise PosecError(
+            f"'{folder / NETWORK}' does not fit this network; missing: {missing[:3] or 'none'}, unknown: {unknown[:3] or 'none'}"
+        )
+    _check(spec, decoder, f"'{folder}'")
+    return Checkpoint(network.eval(), decoder, spec)
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise PosecError(f"no {path.name} in '{path.parent}'; copy the checkpoint again")
+    if path.stat().st_size > MAX_BYTES:
+        raise PosecError(f"'{path}' has {path.stat().st_size} bytes, allowed are {MAX_BYTES}")
+    return path.read_bytes()
+
+
+def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], where: str) -> None:
+    try:
+        chain = layers(decoder)
+    except ValueError as error:
+        raise PosecError(f"{where}: {error}") from error
+    inputs, outputs = chain[0][0].shape[1], chain[-1][0].shape[0]
+    if inputs != spec.embedding_size or outputs != 3 * len(spec.skeleton.bones):
+        wanted = f"{spec.embedding_size} to {3 * len(spec.skeleton.bones)}"
+        raise PosecError(f"{where}: the decoder turns {inputs} numbers into {outputs}, the spec needs {wanted}")
+    reference = reference_spec()
+    differing = [name for name in HEAD_CHANNELS if spec.heads[name].channels != HEAD_CHANNELS[name]]
+    if differing or spec.stride != reference.stride:
+        raise PosecError(
+            f"{where}: this network has stride {reference.stride} and heads {HEAD_CHANNELS}, the spec differs: {differing or spec.stride}"
+        )
+
+
+def to_toml(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
+    """Return nested tables of strings, booleans, numbers and lists of them as TOML."""
+    lines = [f"{_key(name)} = {_value(value)}" for name, value in table.items() if not isinstance(value, Mapping)]
+    blocks: list[str] = ["\n".join(lines)] if lines else []
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            inner = (*path, _key(name))
+            blocks.append(f"[{'.'.join(inner)}]\n" + to_toml(value, inner))
+    return "\n\n".join(block.rstrip("\n") for block in blocks) + "\n"
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else _value(name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    raise PosecError(f"TOML has no {type(value).__name__}; got {value!r}")

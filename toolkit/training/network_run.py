@@ -1,0 +1,182 @@
+"""One training run of the image network: its settings, what a step changes, its log, and how it goes on after a kill."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import PosecError
+from ..network.pose_network import PoseNetwork
+from ..runtime.pose import PoseSpec
+from .anchor import PoseNetAnchor
+from .compose import Mixture
+from .losses import pose_losses
+
+LOSS_WEIGHTS = {"centre": 1.0, "offset": 0.3, "embedding": 0.6, "rotation": 0.5, "depth": 0.5, "joints": 2.0, "projection": 2.0,
+                "auxiliary": 1.0}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NetworkTraining:
+    """Settings of the run.
+
+    Attributes:
+        init: safetensors of a whole network to start from; empty to start from the trunk of PoseNet.
+        pictures: length of the run; 0 where `minutes` says it.
+        minutes: the same as time spent training, interruptions not counted.
+        batch: pictures per step.
+        learning_rate, trunk_rate: at their highest; both follow a cosine over the run.
+        trunk_waits: steps before the trunk moves, where it starts under heads that know nothing.
+        warm_up: steps of linear rise.
+        weight_decay, clip_norm: the norm is clipped for trunk and heads separately.
+        anchor: weight of staying close to PoseNet, see `PoseNetAnchor`; 0 for none.
+        anchor_pictures: pictures of each batch that this is asked of.
+        average: decay per step of the averaged weights, which are what is kept.
+        losses: weights by name, see `pose_losses`.
+        mixture: see `Mixture`.
+    """
+
+    init: str = ""
+    pictures: int = 0
+    minutes: float = 0.0
+    batch: int = 16
+    learning_rate: float = 1e-3
+    trunk_rate: float = 2e-4
+    trunk_waits: int = 80
+    warm_up: int = 60
+    weight_decay: float = 1e-4
+    clip_norm: float = 8.0
+    anchor: float = 0.25
+    anchor_pictures: int = 4
+    average: float = 0.998
+    seed: int = 0
+    report_every: int = 25
+    save_every_s: float = 60.0
+    losses: Mapping[str, float] = field(default_factory=lambda: dict(LOSS_WEIGHTS))
+    mixture: Mixture = field(default_factory=Mixture)
+
+
+class NetworkRun:
+    """A network in training: what a step changes, and what is saved and resumed."""
+
+    def __init__(self, config: NetworkTraining, network: PoseNetwork, anchor: PoseNetAnchor | None, device: str) -> None:
+        network.trunk.freeze()
+        self.config, self.device = config, torch.device(device)
+        self.network = network.to(self.device).train()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from its type stubs
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.anchor = anchor.to(self.device) if anchor is not None else None
+        self.trunk = [p for p in network.trunk.parameters() if p.requires_grad]
+        in_trunk = {id(p) for p in network.trunk.parameters()}
+        self.rest = [p for p in network.parameters() if id(p) not in in_trunk]
+        groups = [{"params": self.rest}, {"params": self.trunk}]
+        self.optimizer = torch.optim.AdamW(groups, config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+        self.step = 0
+        self.spent_s = 0.0
+
+    @property
+    def done(self) -> float:
+        """Share of the run that is over."""
+        if self.config.pictures:
+            return self.step * self.config.batch / self.config.pictures
+        return self.spent_s / (60 * self.config.minutes)
+
+    def learn(self, batch: dict[str, Tensor], spec: PoseSpec, decode: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """Take one step on packed pictures; return the losses and the gradient norms."""
+        config = self.config
+        pace = min(1.0, (self.step + 1) / config.warm_up) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.done))))
+        wait = 0 if config.init else config.trunk_waits
+        waited = min(1.0, max(0.0, (self.step - wait) / wait)) if wait else 1.0
+        for group, rate in zip(self.optimizer.param_groups, (config.learning_rate, config.trunk_rate * waited), strict=True):
+            group["lr"] = rate * pace
+        batch = {name: values.to(self.device, non_blocking=True) for name, values in batch.items()}
+        mean, std = (torch.tensor(values, device=self.device)[:, None, None] for values in (spec.mean, spec.std))
+        images = (batch.pop("image").permute(0, 3, 1, 2).float() - mean) / std
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            skip, deep = self.network.trunk(images.contiguous(memory_format=torch.channels_last))
+            raw = self.network.raw_maps(skip, deep)
+            kept = self.anchor(skip[: config.anchor_pictures], deep[: config.anchor_pictures]) if self.anchor is not None else None
+        losses = pose_losses({name: maps.float() for name, maps in raw.items()}, batch, spec, decode)
+        loss = sum((weight * losses[name] for name, weight in config.losses.items() if name in losses), torch.zeros((), device=self.device))
+        if kept is not None:
+            losses["anchor"] = kept
+            loss = loss + config.anchor * kept
+        self.optimizer.zero_grad()
+        loss.backward()
+        norms = [nn.utils.clip_grad_norm_(group, config.clip_norm) for group in (self.rest, self.trunk)]
+        if all(bool(torch.isfinite(norm)) for norm in norms):
+            self.optimizer.step()
+        self.step += 1
+        self._follow()
+        return {**{name: float(value.detach()) for name, value in losses.items()}, "norm": float(norms[0]), "trunk_norm": float(norms[1])}
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        # Early on the average forgets faster, or it would keep the random start.
+        decay = min(self.config.average, self.step / (20 + self.step))
+        for mine, theirs in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if mine.dtype.is_floating_point:
+                mine.lerp_(theirs, 1 - decay)
+            else:
+                mine.copy_(theirs)
+
+    def save(self, path: Path) -> None:
+        """Write everything a later process needs to go on, whole or not at all."""
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        beside = path.with_name(path.name + ".part")
+        torch.save({"settings": self._settings(), "step": self.step, "spent_s": self.spent_s, **parts}, beside)
+        os.replace(beside, path)
+
+    def resume(self, path: Path) -> None:
+        """Go on from what `save` wrote. Raises PosecError where that was a run with other settings, its length aside."""
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise PosecError(f"cannot resume from '{path}': {error}; delete it to start anew") from error
+        if state["settings"] != self._settings():
+            raise PosecError(f"'{path}' is of a run with {state['settings']}, asked: {self._settings()}; delete it or give another folder")
+        self.step, self.spent_s = state["step"], state["spent_s"]
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {"network": self.network, "average": self.average, "optimizer": self.optimizer}
+
+    def _settings(self) -> str:
+        return json.dumps(asdict(replace(self.config, pictures=0, minutes=0.0)), sort_keys=True)
+
+
+class Log:
+    """Figures of a run as JSON lines, each the mean over some steps. Lines after the step resumed from are dropped."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        self.waiting: list[dict[str, float]] = []
+        lines = path.read_text().splitlines() if step and path.exists() else []
+        path.write_text("".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
+
+    def add(self, run: NetworkRun, figures: dict[str, float]) -> None:
+        """Take the figures of one step, and write and print a line when `report_every` have come together."""
+        self.waiting.append(figures)
+        if len(self.waiting) < run.config.report_every:
+            return
+        names = dict.fromkeys(name for step in self.waiting for name in step)
+        values = {name: [step[name] for step in self.waiting if name in step] for name in names}
+        about = {"pictures": run.step * run.config.batch, "minutes": run.spent_s / 60, "done": run.done}
+        rate = run.optimizer.param_groups[0]["lr"]
+        line = {**about, "rate": rate, **{name: sum(found) / len(found) for name, found in values.items()}}
+        text = json.dumps({"step": run.step, **{name: float(f"{value:.4g}") for name, value in line.items()}})
+        with self.path.open("a") as log:
+            log.write(text + "\n")
+        print(text, flush=True)
+        self.waiting = []

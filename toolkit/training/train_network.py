@@ -1,0 +1,129 @@
+"""Learn the image network from composed pictures: stage 2 of the paper's learning, with fitted and exact poses as targets."""
+
+from __future__ import annotations
+
+import argparse
+import time
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader
+
+from ..errors import PosecError
+from ..network.checkpoint import save_checkpoint
+from ..network.embedding import decoder_arrays, load_embedding
+from ..network.pose_network import PoseNetwork, reference_spec
+from .anchor import PoseNetAnchor
+from .compose import Mixture
+from .dataset import ComposedPictures
+from .network_run import LOSS_WEIGHTS, Log, NetworkRun, NetworkTraining
+from .photos import Photos, load_photos
+from .posenet import load_trunk
+
+
+def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out: Path, trunk: Path | None = None,
+                  device: str = "cpu", workers: int = 1) -> None:  # fmt: skip
+    """Train the network and write its averaged weights as a checkpoint.
+
+    Args:
+        config: settings.
+        photos: material.
+        embedding: the pose embedding, as `train_embedding` wrote it.
+        out: folder to write: `checkpoint/`, `train.jsonl` and, to resume from, `train.state`.
+        trunk: PoseNet's .tflite file, to start from and to stay close to; None to do neither, with `config.init`.
+        device: a torch device.
+        workers: processes that compose pictures.
+
+    An interrupted run goes on from its last save, with the time spent kept. Raises PosecError where settings contradict each other.
+    """
+    if bool(config.pictures) == bool(config.minutes):
+        raise PosecError(
+            f"a run is as long as `pictures` or `minutes` says; got {config.pictures} and {config.minutes}, one of them must be 0"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.seed)
+    spec = reference_spec()
+    poses = load_embedding(embedding, device)
+    anchor = PoseNetAnchor(trunk) if trunk is not None and config.anchor else None
+    run = NetworkRun(config, _first_network(config, trunk), anchor, device)
+    state = out / "train.state"
+    if state.exists():
+        run.resume(state)
+    pictures = ComposedPictures(photos, config.mixture, spec, config.seed, start=run.step * config.batch)
+    batches = iter(DataLoader(pictures, config.batch, num_workers=workers, prefetch_factor=6 if workers else None))
+    log = Log(out / "train.jsonl", run.step)
+    saved = last = time.monotonic()
+    while run.done < 1:
+        figures = run.learn(next(batches), spec, poses.decode)
+        now = time.monotonic()
+        run.spent_s, last = run.spent_s + now - last, now
+        log.add(run, figures)
+        if now - saved > config.save_every_s or run.done >= 1:
+            save_checkpoint(out / "checkpoint", run.average, decoder_arrays(poses), spec)
+            run.save(state)
+            saved = now
+
+
+def _first_network(config: NetworkTraining, trunk: Path | None) -> PoseNetwork:
+    network = PoseNetwork()
+    if config.init:
+        try:
+            network.load_state_dict(load_file(config.init))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise PosecError(f"init = '{config.init}' does not hold this network: {error}") from error
+    elif trunk is not None:
+        network.trunk = load_trunk(trunk)
+    else:
+        raise PosecError("the network starts from `init` or from PoseNet's trunk; give --trunk posenet.tflite")
+    return network
+
+
+def read_settings(path: Path) -> NetworkTraining:
+    """Return the [network] section of a configuration file. Raises PosecError naming an unknown or missing entry."""
+    try:
+        section = tomllib.loads(path.read_text())["network"]
+        losses = {**LOSS_WEIGHTS, **section.pop("losses", {})}
+        mixture: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in section.pop("mixture", {}).items()
+        }
+        if unknown := set(losses) - set(LOSS_WEIGHTS):
+            raise PosecError(f"'{path}': no loss {', '.join(sorted(unknown))}; known: {', '.join(LOSS_WEIGHTS)}")
+        return NetworkTraining(**section, losses=losses, mixture=Mixture(**mixture))
+    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
+        raise PosecError(f"'{path}' has no usable [network] section: {error}") from error
+
+
+def main() -> None:
+    """Run `train_network` from the command line."""
+    parser = argparse.ArgumentParser(description="Learn the image network from composed pictures.")
+    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("reference.toml"))
+    parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
+    parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
+    parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
+    parser.add_argument("--bodies", type=Path, help="folder of rendered bodies")
+    parser.add_argument("--trunk", type=Path, help="PoseNet as .tflite, to start from")
+    parser.add_argument("--init", help="safetensors of a whole network to start from instead")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")
+    parser.add_argument("--tier", default="ship")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    config = read_settings(options.config)
+    if options.minutes:
+        config = replace(config, minutes=options.minutes, pictures=0)
+    if options.init:
+        config = replace(config, init=options.init)
+    photos = load_photos(options.data, options.labels, options.tier, options.bodies)
+    train_network(config, photos, options.embedding, options.out, options.trunk, options.device, options.workers)
+
+
+if __name__ == "__main__":
+    main()
