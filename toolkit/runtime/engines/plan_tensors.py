@@ -1,0 +1,65 @@
+"""A deserialized plan's tensors and its execution, by names (TensorRT 8.5 and later) or by bindings (8.2 and 8.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, List, Mapping, Tuple
+
+import numpy as np
+
+from .plan_build import PlanError
+
+# Not tensorrt.nptype: that of TensorRT 8 fails with numpy 1.24 and later, which have no numpy.bool.
+_TYPES = {"FLOAT": np.float32, "HALF": np.float16, "INT8": np.int8, "UINT8": np.uint8, "INT32": np.int32}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a plan."""
+
+    name: str
+    is_input: bool
+    shape: Tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+def tensors_of(trt: Any, engine: Any) -> List[Tensor]:
+    """Return the inputs and outputs of a plan. Raises PlanError where one has no fixed size, or a type unknown here."""
+    if hasattr(engine, "num_io_tensors"):
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        raw = [(name, engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT, engine.get_tensor_shape(name),
+                engine.get_tensor_dtype(name)) for name in names]  # fmt: skip
+    else:
+        raw = [(engine.get_binding_name(i), engine.binding_is_input(i), engine.get_binding_shape(i), engine.get_binding_dtype(i))
+               for i in range(engine.num_bindings)]  # fmt: skip
+    found = []
+    for name, is_input, shape, dtype in raw:
+        sizes = tuple(int(size) for size in shape)
+        if min(sizes, default=0) < 1 or dtype.name not in _TYPES:
+            raise PlanError(f"tensor '{name}' of the plan is {dtype.name} {sizes}; this engine runs fixed sizes of {', '.join(_TYPES)}")
+        found.append(Tensor(name, bool(is_input), sizes, np.dtype(_TYPES[dtype.name])))
+    return found
+
+
+def bind(engine: Any, addresses: Mapping[str, int], stream: int) -> Callable[[], bool]:
+    """Return a function that queues one inference on `stream`, reading and writing device memory at `addresses`.
+
+    The function keeps the context alive, the context the engine.
+    """
+    context = engine.create_execution_context()
+    if context is None:
+        raise PlanError("TensorRT has no memory left to run the plan; close other programs, or add swap")
+    if hasattr(context, "set_tensor_address"):
+        for name, address in addresses.items():
+            if not context.set_tensor_address(name, address):
+                raise PlanError(f"TensorRT does not take the address of tensor '{name}'")
+        return lambda: bool(context.execute_async_v3(stream))
+    pointers = [0] * engine.num_bindings
+    for name, address in addresses.items():
+        pointers[engine.get_binding_index(name)] = address
+    return lambda: bool(context.execute_async_v2(pointers, stream))

@@ -1,0 +1,100 @@
+"""TensorRT on a Jetson: the board builds the plan from the bundle's ONNX file, once; without TensorRT, ONNX Runtime runs the file."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+import numpy as np
+
+from ..bundle import Bundle
+from . import EngineError
+from .cuda import Cuda, NoCudaError
+from .plan_cache import cache_folder
+from .plan_runner import PlanRunner, tell, workspace_bytes
+
+INSTALL = (
+    "engine 'tensorrt' needs the module tensorrt, a part of JetPack (sudo apt install python3-libnvinfer-dev; a virtual "
+    "environment must be made with --system-site-packages), or, slower, ONNX Runtime: pip install onnxruntime"
+)
+_PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+class Engine:
+    """Runs a bundle's ONNX file by TensorRT, or by ONNX Runtime where there is no TensorRT or no GPU, and says so.
+
+    Raises EngineError where neither is installed, no plan can be built, or its tensors are not the bundle's.
+    """
+
+    def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
+        """Find or build the plan, which takes minutes the first time; `threads` matter to ONNX Runtime on the CPU only."""
+        try:
+            import tensorrt as trt
+
+            if not hasattr(trt, "Builder"):  # a mere folder of that name on the path imports too
+                raise ImportError("the module found is not TensorRT")
+            self._runner: Any = PlanRunner(trt, Cuda(), path, bundle)
+        except ImportError as error:
+            self._runner = _OnnxRunner(path, bundle, threads, f"TensorRT cannot be imported ({error})")
+        except NoCudaError as error:
+            self._runner = _OnnxRunner(path, bundle, threads, str(error))
+
+    def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
+        """Return head name → (C, h, w) float32 of a batch laid out by the bundle's frame; the next call uses the arrays again."""
+        heads: Dict[str, np.ndarray] = self._runner(batch)
+        return heads
+
+    def describe(self) -> Dict[str, str]:
+        """Return what runs the network: engine, version, GPU and precision, or ONNX Runtime's provider and why it is not TensorRT."""
+        described: Dict[str, str] = self._runner.describe()
+        return described
+
+
+class _OnnxRunner:
+    """ONNX Runtime on the best provider that is installed."""
+
+    def __init__(self, path: str, bundle: Bundle, threads: Optional[int], why: str) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise EngineError(f"{why}; {INSTALL}") from error
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = threads or 0
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        here = [(name, _provider_options(name, bundle)) for name in _PROVIDERS if name in onnxruntime.get_available_providers()]
+        self._version = onnxruntime.__version__
+        try:
+            self._session: Any = onnxruntime.InferenceSession(path, settings, providers=here)
+        except Exception as error:  # its exceptions have no parent of their own
+            raise EngineError(f"{why}; ONNX Runtime {self._version} cannot open '{path}' either: {error}") from error
+        self._input = self._session.get_inputs()[0].name
+        self._heads = {name: head.tensor for name, head in bundle.spec.heads.items()}
+        # Providers that are installed but cannot start are missing here.
+        self._described = {"engine": "onnxruntime", "version": self._version, "provider": self._session.get_providers()[0],
+                           "threads": str(threads or "all"), "instead of tensorrt": why}  # fmt: skip
+        tell(f"{why}; ONNX Runtime runs the bundle on {self._described['provider']} instead")
+
+    def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
+        try:
+            outputs = self._session.run(list(self._heads.values()), {self._input: batch})
+        except Exception as error:  # its exceptions have no parent of their own
+            raise EngineError(f"ONNX Runtime {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}") from error
+        return {name: output[0] for name, output in zip(self._heads, outputs)}
+
+    def describe(self) -> Dict[str, str]:
+        return dict(self._described)
+
+
+def _provider_options(provider: str, bundle: Bundle) -> Dict[str, str]:
+    """Return what ONNX Runtime passes on to TensorRT: the same precision, memory and cache folder as the plan would have."""
+    if provider != "TensorrtExecutionProvider":
+        return {}
+    folder = cache_folder() / "onnxruntime"
+    return {
+        "trt_fp16_enable": str(bundle.precision != "float32"),
+        "trt_int8_enable": str(bundle.precision == "int8"),
+        "trt_max_workspace_size": str(workspace_bytes(bundle)),
+        "trt_engine_cache_enable": "True",
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": "True",
+        "trt_timing_cache_path": str(folder),
+    }
