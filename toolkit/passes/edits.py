@@ -21,7 +21,7 @@ def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
 def add_array(model: onnx.ModelProto, name: str, values: np.ndarray) -> str:
     """Add a constant and return its name, which is `name`, numbered where that is taken."""
     name = fresh_name(model, name)
-    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
     return name
 
 
