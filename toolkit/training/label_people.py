@@ -75,7 +75,7 @@ def main() -> None:
         figures = write_photo_labels(*paths, device=arguments.device)
     else:
         raise PosecError("labels of photographs need a lifter; give --lifter, the file that train_lifter wrote")
-    print(", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+    print(", ".join(f"{name} {value:g}" for name, value in figures.items()))
 
 
 if __name__ == "__main__":
