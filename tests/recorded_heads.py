@@ -15,7 +15,7 @@ from toolkit.runtime.bundle import Bundle, write_bundle
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import PoseSpec
 
-UPRIGHT = (0.0, -1.0, 0.0, -1.0, 0.0, 0.0)  # torso's y axis up in the picture, x axis to its left: seen from the front
+UPRIGHT = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0)  # torso's y axis up in the picture, x axis to its right: seen from the front
 
 
 @dataclass(frozen=True)

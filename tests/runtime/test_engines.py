@@ -1,0 +1,126 @@
+"""Engines on a real network: the same heads from each, and refusals in one sentence."""
+
+import numpy as np
+import onnx
+import pytest
+from networks import spot_picture, tiny_decoder, tiny_model, tiny_spec
+from onnx import TensorProto, helper, numpy_helper
+from recorded_heads import bundle_info, packed
+
+from toolkit.runtime import load
+from toolkit.runtime.bundle import write_bundle
+from toolkit.runtime.engines import EngineError, open_engine
+from toolkit.runtime.frame import FrameInput
+from toolkit.runtime.pose import HEADS
+from toolkit.runtime.preprocess import to_batch
+
+SPEC = tiny_spec()
+ENGINES = [pytest.param("onnxruntime"), pytest.param("openvino", marks=pytest.mark.openvino)]
+PICTURES = [spot_picture(people, seed=people) for people in (0, 3)]
+
+
+def folded():
+    """Return the tiny network with a uint8 NHWC BGR input, normalized inside."""
+    model = tiny_model(SPEC)
+    frame = helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, *SPEC.input_size, 3])
+    values = {"flip": np.array([2, 1, 0], np.int64), "mean": np.float32(128), "inverse": np.float32(1 / 128)}
+    nodes = [
+        helper.make_node("Gather", ["frame", "flip"], ["rgb"], axis=3),
+        helper.make_node("Transpose", ["rgb"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Cast", ["planes"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["numbers", "mean"], ["centred"]),
+        helper.make_node("Mul", ["centred", "inverse"], ["normalized"]),
+    ]
+    rest = list(model.graph.node)
+    rest[0].input[0] = "normalized"
+    arrays = [*model.graph.initializer, *(numpy_helper.from_array(np.asarray(value), name) for name, value in values.items())]
+    graph = helper.make_graph([*nodes, *rest], "folded", [frame], list(model.graph.output), arrays)
+    made = helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=8)
+    onnx.checker.check_model(made, full_check=True)
+    return made
+
+
+def onnx_bundle(folder, engine, model=None, frame=None, **changes):
+    files = {"model.onnx": (model or tiny_model(SPEC)).SerializeToString(), "pose.npz": packed(tiny_decoder())}
+    return write_bundle(folder, bundle_info(engine=engine, model="model.onnx", frame=vars(frame or FrameInput()), **changes), files)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_heads_come_out_by_name(tmp_path, engine):
+    run = open_engine(onnx_bundle(tmp_path / "b", engine), threads=1)
+    heads = run(to_batch(PICTURES[1], SPEC, FrameInput())[0])
+    assert tuple(heads) == HEADS
+    for name, values in heads.items():
+        assert values.dtype == np.float32
+        assert values.shape == (SPEC.heads[name].channels, *SPEC.map_size)
+    assert 0.9 < heads["centre"].max() < 1
+
+
+@pytest.mark.openvino
+def test_engines_agree_on_heads_and_people(tmp_path):
+    estimators = [load(onnx_bundle(tmp_path / name, name, options={"threads": 1}).folder) for name in ("onnxruntime", "openvino")]
+    for picture in PICTURES:
+        one, other = (estimator.heads(picture) for estimator in estimators)
+        assert all(other[name] == pytest.approx(one[name], abs=2e-5) for name in HEADS)
+        people, same = (estimator(picture) for estimator in estimators)
+        assert len(people) == len(same)
+        assert same.joints_mm == pytest.approx(people.joints_mm, abs=0.1)
+    assert len(people) == 3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_batch_that_is_filled_again_is_read_again(tmp_path, engine):
+    estimator = load(
+        onnx_bundle(tmp_path / "b", engine, folded(), FrameInput("uint8", "NHWC", "BGR", False), options={"threads": 1}).folder
+    )
+    counts = [len(estimator(picture)) for picture in (*PICTURES, *PICTURES)]
+    assert counts == [0, 3, 0, 3]
+    plain = load(onnx_bundle(tmp_path / "plain", engine, options={"threads": 1}).folder)
+    assert estimator(PICTURES[1]).joints_mm == pytest.approx(plain(PICTURES[1]).joints_mm, abs=0.1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_describe_names_version_and_threads(tmp_path, engine):
+    said = open_engine(onnx_bundle(tmp_path / "b", engine), threads=1).describe()
+    assert said["engine"] == engine
+    assert said["version"][0].isdigit()
+    assert said["threads"] == "1"
+
+
+@pytest.mark.openvino
+def test_float32_is_float32_in_openvino_unless_the_bundle_says_otherwise(tmp_path):
+    assert "float" in open_engine(onnx_bundle(tmp_path / "b", "openvino"), threads=1).describe()["float precision"]
+    if "BF16" not in __import__("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU does not compute in bf16")
+    other = onnx_bundle(tmp_path / "c", "openvino", options={"inference_precision": "bf16"})
+    assert "bfloat16" in open_engine(other, threads=1).describe()["float precision"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_file_that_is_no_model_is_refused(tmp_path, engine):
+    files = {"model.onnx": b"not a model", "pose.npz": packed(tiny_decoder())}
+    bundle = write_bundle(tmp_path / "b", bundle_info(engine=engine, model="model.onnx"), files)
+    with pytest.raises(EngineError, match="cannot open"):
+        open_engine(bundle, threads=1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_model_without_the_heads_is_refused(tmp_path, engine):
+    model = tiny_model(SPEC)
+    del model.graph.output[-1]
+    with pytest.raises(EngineError, match="depth"):
+        open_engine(onnx_bundle(tmp_path / "b", engine, model), threads=1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_batch_of_another_kind_is_refused(tmp_path, engine):
+    run = open_engine(onnx_bundle(tmp_path / "b", engine), threads=1)
+    with pytest.raises(EngineError, match="failed on a batch uint8"):
+        run(np.zeros((1, 64, 96, 3), np.uint8))
+
+
+@pytest.mark.parametrize(("engine", "library"), [("onnxruntime", "onnxruntime"), ("openvino", "openvino")])
+def test_a_missing_library_says_how_to_install_it(tmp_path, monkeypatch, engine, library):
+    monkeypatch.setitem(__import__("sys").modules, library, None)
+    with pytest.raises(EngineError, match=rf"engine '{engine}' cannot be imported.*: pip install {library}"):
+        open_engine(onnx_bundle(tmp_path / "b", engine))
