@@ -1,0 +1,325 @@
+"""The command `posec`: the only file that imports all three packages. Every verb is one function here."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .errors import PosecError
+from .runtime.errors import PoseError
+
+SAMPLES = Path(__file__).parent / "samples"
+EXIT_OK, EXIT_FAILED, EXIT_REFUSED = 0, 1, 2
+
+
+def _say(line: str = "") -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _progress(what: str) -> Callable[[int, int], None]:
+    """Return a callback (done, of how many) that keeps one line on a terminal and a few lines in a log."""
+    shown = [-1]
+
+    def show(done: int, count: int) -> None:
+        tenth = 10 * done // max(count, 1)
+        if sys.stderr.isatty():
+            print(f"\r{what} {done}/{count} ", end="\n" if done == count else "", file=sys.stderr, flush=True)
+        elif tenth != shown[0] and tenth % 5 == 0:
+            _say(f"{what} {done}/{count}")
+        shown[0] = tenth
+
+    return show
+
+
+def _step(step: str) -> None:
+    _say(f"  {step}")
+
+
+def _print(args: argparse.Namespace, plain: Any, text: str) -> None:
+    """Print JSON where a program reads, else text for a person."""
+    print(json.dumps(plain, indent=1) if args.json else text)
+
+
+def _table(rows: Sequence[Sequence[object]]) -> str:
+    """Return rows as aligned columns."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+
+
+def _sample(path: str, default: str) -> Path:
+    """Return a path; the word "samples" means what is shipped."""
+    return SAMPLES / default if path == "samples" else Path(path)
+
+
+@functools.lru_cache(maxsize=2)
+def _graph(checkpoint: str) -> Any:
+    from .frontend import trace
+
+    return trace(checkpoint)
+
+
+def _frames(path: str, spec: Any, count: int | None, seed: int = 0) -> Any:
+    import calibration
+
+    where = _sample(path, "calibration")
+    take = calibration.folder if where.is_dir() else calibration.video
+    return take(where, spec, count=count, seed=seed)
+
+
+def targets(args: argparse.Namespace) -> int:
+    """List the boards: back end, precisions, what is missing here."""
+    import targets as boards
+
+    known = [boards.load(name) for name in boards.names()]
+    plain = [{"name": t.name, "title": t.title, "engine": t.backend.ENGINE, "precisions": list(t.precisions),
+              "refusals": dict(t.refusals), "advice": dict(t.advice), "missing": t.backend.missing()} for t in known]  # fmt: skip
+    rows = [["target", "board", "engine", "precisions", "exports here"]]
+    rows += [[t["name"], t["title"], t["engine"], ", ".join(t["precisions"]), t["missing"] or "yes"] for t in plain]
+    notes = [f"{t['name']}: no {precision}: {reason}" for t in plain for precision, reason in t["refusals"].items()]
+    _print(args, plain, _table(rows) + ("\n\n" + "\n".join(notes) if notes else ""))
+    return EXIT_OK
+
+
+def plan(args: argparse.Namespace) -> int:
+    """Say what an export would do, and do nothing."""
+    import targets as boards
+
+    from .compiler import plan as make_plan
+    from .ranges import Ranges
+
+    ranges = Ranges.load(args.calibration) if args.calibration else None
+    planned = make_plan(_graph(args.checkpoint), boards.load(args.target), args.precision, ranges)
+    _print(args, planned, "\n".join(f"{key}: {_line(value)}" for key, value in planned.items()))
+    return EXIT_OK
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(f"\n  {key}: {_line(inner)}" for key, inner in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(_line(inner) for inner in value) or "none"
+    return str(value)
+
+
+def calibrate(args: argparse.Namespace) -> int:
+    """Collect the ranges of every tensor of the float graph."""
+    import calibration
+
+    graph = _graph(args.checkpoint)
+    frames = _frames(args.frames, graph.spec, args.count, args.seed)
+    ranges = calibration.collect(graph, frames, observer=args.observer, progress=_progress("calibrating"))
+    ranges.save(args.out)
+    plain = {"written": str(args.out), "observer": ranges.observer, "frames": len(ranges.frames_sha256), "tensors": len(ranges.tensors)}
+    _print(args, plain, f"{args.out}: ranges of {plain['tensors']} tensors over {plain['frames']} frames ({ranges.observer})")
+    return EXIT_OK
+
+
+def export(args: argparse.Namespace) -> int:
+    """Compile a checkpoint into a bundle for one board."""
+    import targets as boards
+
+    from .compiler import build
+    from .ranges import Ranges
+
+    ranges = Ranges.load(args.calibration) if args.calibration else None
+    bundle = build(_graph(args.checkpoint), boards.load(args.target), precision=args.precision, ranges=ranges,
+                   out=args.out, keep_float=tuple(args.keep_float), overwrite=args.overwrite, progress=_step)  # fmt: skip
+    size = sum(path.stat().st_size for path in Path(args.out).rglob("*") if path.is_file())
+    plain = {"written": str(args.out), "target": bundle.target, "precision": bundle.precision, "bytes": size}
+    _print(args, plain, f"{args.out}: {bundle.target}, {bundle.precision}, {size / 1e6:.1f} MB")
+    return EXIT_OK
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Compare the people that a bundle finds with those of the float network."""
+    from . import drift as judge
+
+    if args.frames:
+        graph = _graph(args.checkpoint)
+        found = judge.verify(args.bundle, graph, _frames(args.frames, graph.spec, args.count), args.threads, _progress("comparing"))
+    else:
+        found = judge.verify_golden(args.bundle, args.threads)
+    _print(args, found.to_dict(), f"{args.bundle}: {'PASS' if found else 'FAIL'}: {found}")
+    return EXIT_OK if found else EXIT_FAILED
+
+
+def run(args: argparse.Namespace) -> int:
+    """Find people in pictures, a video or a camera."""
+    from .runtime import load
+    from .runtime.live import watch
+
+    source = str(SAMPLES / "clip.mp4") if args.source == "samples" else args.source
+    estimator = load(args.bundle, args.threads, args.focal_px)
+    shown = _progress("pictures")
+    found = watch(estimator, source, args.out, sys.stdout if args.json else None, args.most, not args.no_overlay, not args.no_inset,
+                  args.overwrite, lambda seen, people: shown(seen, args.most or 0), _say)  # fmt: skip
+    stages = ", ".join(f"{name} {ms:.2f} ms" for name, ms in found["median_ms"].items())
+    _say(f"{found['pictures']} pictures, people on {found['with_people']}; median {stages or 'of nothing'}")
+    for path in found["written"]:
+        _say(f"wrote {path}")
+    if not any((found["people"], args.out, args.json)) or (found["pictures"] == 1 and not found["people"]):
+        _say("nobody found; `--explain` says what the network saw")
+    return EXIT_OK
+
+
+def explain(args: argparse.Namespace) -> int:
+    """Say what the network saw in the first picture of the source."""
+    from .runtime import load
+    from .runtime.sources import open_source
+
+    print(load(args.bundle, args.threads, args.focal_px).explain(next(open_source(args.source, _say)).picture))
+    return EXIT_OK
+
+
+def bench(args: argparse.Namespace) -> int:
+    """Measure bundles side by side: latency stage by stage, drift, accuracy on labelled scenes."""
+    from .evaluation.scenes import read_scenes
+    from .report.measure import measure_bundles
+    from .runtime.bundle import read_bundle
+
+    spec = read_bundle(args.bundle[0]).spec
+    protocols = [] if args.no_accuracy else [read_scenes(SAMPLES / "scenes" / "scenes.json", spec.skeleton)]
+    results = measure_bundles(args.bundle, args.out, protocols, progress=_progress("measuring, seconds"), pictures=_sample(args.source, "scenes") if args.source else (),
+                              size=args.size, seconds=args.seconds, threads=args.threads, sustained_seconds=args.sustained)  # fmt: skip
+    rows = [["bundle", "status", "verdict", "p50 ms", "p90 ms", "p99 ms", "inference ms"]]
+    for folder, result in zip(args.bundle, results, strict=True):
+        times = result.bench["latency"] if result.bench and result.status == "ran" else {}
+        total, inference = times.get("total", {}), times.get("inference", {})
+        rows.append([folder, result.status, result.verdict, *(f"{total[key]:.2f}" if total else "-" for key in ("p50_ms", "p90_ms", "p99_ms")),
+                     f"{inference['p50_ms']:.2f}" if inference else "-"])  # fmt: skip
+    _print(args, [result.to_dict() for result in results], _table(rows) + (f"\nwritten to {args.out}" if args.out else ""))
+    return EXIT_OK if all(result.verdict == "accepted" for result in results) else EXIT_FAILED
+
+
+def report(args: argparse.Namespace) -> int:
+    """Write one page: pictures, table, accuracy against latency."""
+    from .report.html import write_report
+
+    write_report(args.results, args.out)
+    _print(args, {"written": str(args.out)}, f"{args.out}: open it in a browser; it needs no network")
+    return EXIT_OK
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Go the whole way with what posec ships, by the commands that you would give."""
+    from .demo import demo_lines, next_steps
+
+    started = time.monotonic()
+    for line in demo_lines(args.out):
+        _say(f"\n[{time.monotonic() - started:3.0f} s] $ posec {shlex.join(line)}")
+        status = main(line)
+        if status == EXIT_REFUSED:
+            return status
+    _say(f"\ndone in {time.monotonic() - started:.0f} s")
+    print(next_steps(args.out))
+    return EXIT_OK
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, such as 1280x720; got '{text}'")
+    return int(height), int(width)
+
+
+# Arguments that several commands share: flags, and what argparse is told.
+CHECKPOINT = (["checkpoint"], {"help": "'reference', or the folder of a checkpoint"})
+BUNDLE = (["bundle"], {"help": "a folder that `posec export` wrote"})
+TARGET = (["--target"], {"required": True, "help": "a board of `posec targets`, or a .toml file"})
+PRECISION = (["--precision"], {"default": "float32", "help": "float32, float16 or int8 (default: float32)"})
+OUT = (["-o", "--out"], {"required": True, "help": "what to write"})
+COUNT = (["--count"], {"type": int, "help": "take so many frames (default: all)"})
+THREADS = (["--threads"], {"type": int, "help": "of the engine (default: the bundle's)"})
+JSON = (["--json"], {"action": "store_true", "help": "print JSON"})
+OVERWRITE = (["--overwrite"], {"action": "store_true", "help": "replace what is there"})
+CALIBRATION = (["--calibration"], {"help": "ranges that `posec calibrate` wrote; needed for int8"})
+
+# Command: (function, example, arguments).
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, list[Any]]] = {
+    "targets": (targets, "posec targets --json", [JSON]),
+    "plan": (plan, "posec plan reference --target intel-cpu --precision int8", [CHECKPOINT, TARGET, PRECISION, CALIBRATION, JSON]),
+    "calibrate": (
+        calibrate, "posec calibrate reference --frames photos/ --count 256 -o calibration.json",
+        [CHECKPOINT, (["--frames"], {"required": True, "help": "a folder of pictures, a video, or 'samples'"}), COUNT,
+         (["--seed"], {"type": int, "default": 0, "help": "of the choice of frames (default: 0)"}),
+         (["--observer"], {"default": "min-max", "help": "how ranges are taken (default: min-max)"}), OUT, JSON],
+    ),
+    "export": (
+        export, "posec export reference --target intel-cpu --precision int8 --calibration calibration.json -o intel/",
+        [CHECKPOINT, TARGET, PRECISION, CALIBRATION,
+         (["--keep-float"], {"nargs": "+", "default": [], "metavar": "LAYER", "help": "layers that int8 is to leave alone"}), OUT, OVERWRITE, JSON],
+    ),
+    "verify": (
+        verify, "posec verify intel/ --checkpoint reference --frames photos/",
+        [BUNDLE, (["--frames"], {"help": "a folder, a video, or 'samples' (default: the bundle's golden pictures)"}),
+         (["--checkpoint"], {"default": "reference", "help": "that the bundle was exported from; for --frames (default: reference)"}), COUNT, THREADS, JSON],
+    ),
+    "run": (
+        run, "posec run intel/ --source street.mp4 -o found/",
+        [BUNDLE, (["--source"], {"required": True, "help": "picture, folder, video, camera number, GStreamer pipeline, 'picamera2' or 'samples'"}),
+         (["-o", "--out"], {"help": "folder for people.jsonl and overlays (default: none)"}),
+         (["--focal-px"], {"type": float, "help": "focal length of the camera in pixels of its pictures (default: stated in the spec)"}),
+         (["--most"], {"type": int, "help": "stop after so many pictures"}),
+         (["--no-overlay"], {"action": "store_true", "help": "write no pictures"}),
+         (["--no-inset"], {"action": "store_true", "help": "draw no view from above and from the side"}), THREADS, OVERWRITE,
+         (["--json"], {"action": "store_true", "help": "print one JSON line per picture"})],
+    ),
+    "explain": (
+        explain, "posec explain intel/ --source picture.jpg",
+        [BUNDLE, (["--source"], {"required": True, "help": "a picture, or what `run` takes"}), (["--focal-px"], {"type": float, "help": "see `run`"}), THREADS],
+    ),
+    "bench": (
+        bench, "posec bench intel-float32/ intel-int8/ -o results/",
+        [(["bundle"], {"nargs": "+", "help": "folders that `posec export` wrote"}), (["-o", "--out"], {"help": "folder for one result file per bundle"}),
+         (["--source"], {"help": "a picture, a folder, or 'samples' (default: the golden pictures)"}),
+         (["--size"], {"type": _size, "default": (720, 1280), "metavar": "WIDTHxHEIGHT", "help": "of the pictures shown (default: 1280x720)"}),
+         (["--seconds"], {"type": float, "default": 10.0, "help": "per bundle (default: 10)"}),
+         (["--sustained"], {"type": float, "default": 0.0, "metavar": "SECONDS", "help": "then work so long without a pause (default: 0)"}),
+         (["--no-accuracy"], {"action": "store_true", "help": "measure time and drift alone"}), THREADS, JSON],
+    ),
+    "report": (
+        report, "posec report results/ -o report.html",
+        [(["results"], {"help": "the folder or file that `posec bench` wrote"}), OUT, JSON],
+    ),
+    "demo": (demo, "posec demo --out out", [(["--out"], {"default": "out", "help": "folder to write, replaced (default: out)"})]),
+}  # fmt: skip
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser(prog="posec", description="The pose compiler: a trained network in, a verified bundle for one board out.",
+                                  epilog="Start with: posec demo")  # fmt: skip
+    top.add_argument("--version", action="version", version=f"posec {__version__}")
+    verbs = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (function, example, arguments) in COMMANDS.items():
+        text = (function.__doc__ or "").strip()
+        verb = verbs.add_parser(name, help=text, description=text, epilog=f"example: {example}")
+        for flags, options in arguments:
+            verb.add_argument(*flags, **options)
+        verb.set_defaults(function=function)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 1 a missed allowance, 2 a request that cannot be met."""
+    args = parser().parse_args(arguments)
+    try:
+        return int(args.function(args))
+    except (PosecError, PoseError) as error:
+        _say(f"posec {args.command}: {error}")
+    except OSError as error:
+        _say(
+            f"posec {args.command}: {error.strerror or error}{f': {error.filename}' if error.filename else ''}; nothing half written is left"
+        )
+    except KeyboardInterrupt:
+        _say(f"posec {args.command}: interrupted")
+    return EXIT_REFUSED
