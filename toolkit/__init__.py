@@ -1,5 +1,7 @@
 """posec, the pose compiler: from a trained bottom-up 3D pose network to a verified bundle for one board.
 
+The whole way, on the host:
+
     graph  = toolkit.trace("reference")
     frames = calibration.folder("photos/", graph.spec, count=256)
     ranges = calibration.collect(graph, frames)

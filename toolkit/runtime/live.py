@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, IO, List, Optional, Union
+from typing import IO, Any, Callable, Dict, List, Optional, Union
 
 import cv2
 import numpy as np
