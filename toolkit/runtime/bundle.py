@@ -106,8 +106,8 @@ class Bundle:
             frames = [PoseFrame.from_dict(plain, len(self.spec.skeleton.names)) for plain in people]
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(f"bundle '{self.folder}': {GOLDEN} does not hold people: {error}") from error
-        pictures = [cv2.imread(str(self.folder / name), cv2.IMREAD_COLOR) for name in names]
-        if len(pictures) != len(frames) or any(picture is None for picture in pictures):
+        pictures = [picture for picture in (cv2.imread(str(self.folder / name), cv2.IMREAD_COLOR) for name in names) if picture is not None]
+        if not len(pictures) == len(names) == len(frames):
             raise BundleError(
                 f"bundle '{self.folder}': {GOLDEN} has {len(frames)} entries for {len(names)} readable pictures; export again"
             )

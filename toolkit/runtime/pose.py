@@ -177,7 +177,7 @@ class PoseSpec:
         if unknown:
             raise SpecError(f"unknown fields {sorted(unknown)}; known: {', '.join(cls.__dataclass_fields__)}")
         try:
-            values = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+            values: Dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
             values["heads"] = {name: Head(**head) for name, head in plain["heads"].items()}
             if "skeleton" in plain:
                 values["skeleton"] = Skeleton(**{name: tuple(value) for name, value in plain["skeleton"].items()})

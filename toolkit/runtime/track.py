@@ -61,7 +61,7 @@ class Tracker:
         for person, track in self._pairs(frame, log_depths, seconds):
             numbers[person] = self._tracks[track].number
             self._tracks[track].see(frame.centres_px[person], float(log_depths[person]), seconds)
-        for person in np.flatnonzero(numbers == 0):
+        for person in np.flatnonzero(numbers == 0).tolist():
             self._given += 1
             numbers[person] = self._given
             self._tracks.append(_Track(self._given, frame.centres_px[person], float(log_depths[person]), seconds))
