@@ -24,7 +24,7 @@ from .runs import Run, add_settings, chosen_settings, one_cycle, set_learning_ra
 class LifterTraining:
     """Settings of the run; the weights multiply losses in metres, lifter units, or embedding units."""
 
-    steps: int = 7000
+    steps: int = 6500
     batch: int = 384
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4
