@@ -7,7 +7,7 @@ from typing import Tuple
 import cv2
 import numpy as np
 
-_NEIGHBOURS = np.ones((3, 3), np.uint8)
+_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
 
 
 def find_centres(heat: np.ndarray, threshold: float, most: int = 64) -> Tuple[np.ndarray, np.ndarray]:
@@ -25,15 +25,15 @@ def find_centres(heat: np.ndarray, threshold: float, most: int = 64) -> Tuple[np
     Returns:
         cells (N, 2) int, row then column, and scores (N,) float32. Equal scores keep raster order. N may be 0.
     """
-    width = heat.shape[1]
-    highest = cv2.dilate(heat, _NEIGHBOURS)
-    is_candidate = (heat == highest) & (heat > threshold)
+    around = cv2.dilate(heat, _NEIGHBOURS)  # the highest of the eight neighbours
+    is_candidate = (heat >= around) & (heat > threshold)
     cells = np.flatnonzero(is_candidate)
-    if len(cells) > 1:
-        cells = _one_per_plateau(heat, is_candidate, cells)
     scores = heat.reshape(-1)[cells]
+    if (scores == around.reshape(-1)[cells]).any():
+        cells = _one_per_plateau(heat, is_candidate, cells)
+        scores = heat.reshape(-1)[cells]
     best = np.argsort(-scores, kind="stable")[:most]
-    return np.stack(np.divmod(cells[best], width), axis=1), scores[best]
+    return np.stack(np.divmod(cells[best], heat.shape[1]), axis=1), scores[best]
 
 
 def _one_per_plateau(heat: np.ndarray, is_candidate: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -45,8 +45,6 @@ def _one_per_plateau(heat: np.ndarray, is_candidate: np.ndarray, cells: np.ndarr
         [-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1]
     )
     ties = padded.reshape(-1)[around] == heat.reshape(-1)[cells][:, None]
-    if not ties.any():
-        return cells
     count, labels = cv2.connectedComponents(is_candidate.view(np.uint8), connectivity=8)
     plateau = labels.reshape(-1)[cells]
     # A plateau beside something higher has cells that are no 3x3 maxima; every connected part of its other cells touches one.

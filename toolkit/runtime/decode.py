@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Dict, Mapping, Optional
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from .centres import find_centres
 from .errors import PoseError
 from .kinematics import Layers, decode_embeddings, forward_kinematics, ray_rotation, rotation_from_6d
-from .pose import HEADS, PoseFrame, PoseSpec
+from .pose import HEADS, PoseFrame, PoseSpec, Skeleton
 from .preprocess import Letterbox
 
 MOST_PEOPLE = 64
@@ -74,7 +75,7 @@ def decode_heads(
     middles_mm = sum(poses_mm[:, spec.skeleton.index(name), :2] for name in spec.centre_joints) / len(spec.centre_joints)
     joints = centres[:, None] + px_per_mm[:, None] * (poses_mm[..., :2] - middles_mm[:, None])
 
-    kept = distinct(centres, joints, px_per_mm[:, 0], torso_mm(spec), duplicates)
+    kept = distinct(centres, joints, px_per_mm[:, 0], torso_mm(spec.skeleton), duplicates)
     scores, centres, joints, poses_mm, depth = scores[kept], centres[kept], joints[kept], poses_mm[kept], at["depth"][kept]
     centres_px, joints_px = letterbox.to_picture(centres), letterbox.to_picture(joints)
 
@@ -115,10 +116,10 @@ def read_cells(heads: Mapping[str, np.ndarray], cells: np.ndarray) -> Dict[str, 
     return at
 
 
-def torso_mm(spec: PoseSpec) -> float:
-    """Return how far the skeleton's neck is from its root along the bones."""
-    skeleton, length_mm = spec.skeleton, 0.0
-    joint = skeleton.index("neck")
+@lru_cache(maxsize=8)
+def torso_mm(skeleton: Skeleton) -> float:
+    """Return how far a skeleton's neck is from its root along the bones."""
+    length_mm, joint = 0.0, skeleton.index("neck")
     while joint != skeleton.root:
         length_mm += skeleton.bone_lengths_mm[skeleton.bones.index(joint)]
         joint = skeleton.parents[joint]
@@ -141,19 +142,19 @@ def distinct(centres: np.ndarray, joints: np.ndarray, px_per_mm: np.ndarray, tor
     stays = np.ones(count, bool)
     if count < 2:
         return stays
-    torso_px = torso * px_per_mm[:, None]
-    like = np.abs(np.log(px_per_mm[:, None] / px_per_mm)) < np.log(duplicates.size_ratio)
+    torso_px, logs = torso * px_per_mm[:, None], np.log(px_per_mm)
+    like = np.abs(logs[:, None] - logs) < np.log(duplicates.size_ratio)
     same = like & (_apart(centres) < duplicates.centre_torsos * torso_px)
     # The mean distance of joints is at least the distance of their means, which rules out nearly all pairs cheaply.
-    near = np.triu(_apart(joints.mean(axis=1)) < duplicates.joints_torsos * torso_px, 1)
-    if near.any():
-        first, second = np.nonzero(near)
+    first, second = np.nonzero(_apart(joints.mean(axis=1)) < duplicates.joints_torsos * torso_px)
+    first, second = first[first < second], second[first < second]
+    if len(first):
         difference = joints[first] - joints[second]
         same[first, second] |= np.sqrt((difference * difference).sum(-1)).mean(-1) < duplicates.joints_torsos * torso_px[first, 0]
-    same = np.triu(same, 1)
+    np.fill_diagonal(same, False)
     for better in np.flatnonzero(same.any(axis=1)):
         if stays[better]:
-            stays[same[better]] = False
+            stays[better + 1 :] &= ~same[better, better + 1 :]
     return stays
 
 
