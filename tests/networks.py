@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
@@ -154,3 +155,28 @@ def spot_picture(people: int, seed: int, size: tuple[int, int] = (120, 160)) -> 
         glow = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 10.0**2))
         light += glow[..., None] * random.uniform(230, 260, 3)
     return np.clip(light, 0, 255).astype(np.uint8)
+
+
+def outputs_of(model: onnx.ModelProto, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a model's outputs by name on noise, or on random pixels where it takes integers."""
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    batch, random = session.get_inputs()[0], np.random.default_rng(seed)
+    if batch.type == "tensor(float)":
+        values = random.normal(0, 0.6, batch.shape).astype(np.float32)
+    else:
+        values = random.integers(0, 256, batch.shape).astype(np.uint8).view(batch.type[7:-1])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {batch.name: values}), strict=True))
+
+
+def one_head_graph(nodes: list[onnx.NodeProto], arrays: dict[str, np.ndarray], opset: int = 13) -> Graph:
+    """Return a graph of your own nodes from `frame` (1, 3, 16, 16) to `y`, for tests of single rewrites; `y` is its only output."""
+    frame = helper.make_tensor_value_info("frame", TensorProto.FLOAT, [1, 3, 16, 16])
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    initializers = [numpy_helper.from_array(values, name) for name, values in arrays.items()]
+    model = helper.make_model(
+        helper.make_graph(nodes, "one", [frame], [result], initializers), opset_imports=[helper.make_opsetid("", opset)], ir_version=8
+    )
+    model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    del model.graph.value_info[:]
+    return Graph(model, tiny_spec((16, 16)), FrameInput(), {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import tomllib
 import warnings
 from pathlib import Path
@@ -17,7 +18,7 @@ from safetensors.numpy import load as load_arrays
 from .errors import PosecError
 from .graph import Graph, check_heads
 from .heads import check_batch, name_heads
-from .onnx_file import check_contents, read_onnx
+from .onnx_file import read_onnx
 from .passes.opset import OPSET
 from .program_file import check_program
 from .runtime.frame import FrameInput
@@ -52,7 +53,6 @@ def trace(checkpoint: str | Path) -> Graph:
     if path.suffix not in readers:
         raise PosecError(f"'{network}' is no network that posec reads; known: {', '.join(f'*{suffix}' for suffix in readers)}")
     model = readers[path.suffix](path, spec)
-    check_contents(model)
     check_batch(model, spec)
     spec = name_heads(model, spec)
     frame = FrameInput("float32", "NCHW", spec.colour_order, normalized=True)
@@ -73,7 +73,7 @@ def _read_spec(folder: Path) -> tuple[PoseSpec, dict[str, Any]]:
         if not isinstance(about, dict) or not isinstance(about.get("sha256", {}), dict):
             raise PosecError("[checkpoint] and [checkpoint.sha256] must be tables")
         return PoseSpec.from_dict(plain), about
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PosecError(f"'{path}': {error}") from error
 
 
@@ -130,6 +130,8 @@ def _from_program(path: Path, spec: PoseSpec) -> onnx.ModelProto:
     count = len(program.graph_signature.user_outputs)
     if len(names) != count:
         raise PosecError(f"'{path}' returns {count} tensors; return a dictionary by head, or {', '.join(HEADS)} in this order")
+    # torch's exporter warns that torchvision is absent, which is of no concern here.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about itself
         exported = torch.onnx.export(

@@ -8,6 +8,7 @@ from pathlib import Path
 from .errors import PosecError
 from .graph import Graph
 from .ranges import Ranges
+from .runtime.bundle_files import DESCRIPTION
 from .target import Target
 
 
@@ -24,8 +25,12 @@ def check_request(
         raise PosecError(f"layers to keep float were given for {precision}, where all are; ask for int8 or leave them out")
     if not str(out):
         raise PosecError("no folder to write the bundle to; give one with -o")
-    if Path(out).exists() and not overwrite:
-        raise PosecError(f"'{out}' is there already; give another folder, or say --overwrite")
+    path = Path(out)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        if not (path / DESCRIPTION).is_file():
+            raise PosecError(f"'{out}' is there and is no bundle; give another folder")
+        if not overwrite:
+            raise PosecError(f"'{out}' is there already; give another folder, or say --overwrite")
     if why := target.backend.missing():
         raise PosecError(f"target '{target.name}' cannot be compiled for here: {why}; {target.backend.REQUIRES}")
 

@@ -8,6 +8,7 @@ from ..errors import PosecError
 from ..graph import Graph, Pass, check_heads, run_passes
 from .batch_norm import fold_batch_norm
 from .constants import inline_constants
+from .hard_swish import express_hard_swish
 from .identities import drop_identities
 from .names import name_tensors
 from .opset import lower_opset
@@ -21,6 +22,7 @@ PREPARE: tuple[Pass, ...] = (
     fold_batch_norm,
     simplify,
     split_heads,
+    express_hard_swish,
     lower_opset,
     name_tensors,
 )
