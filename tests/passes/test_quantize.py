@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from toolkit.errors import PosecError
 from toolkit.graph import Graph
 from toolkit.passes import prepare
+from toolkit.passes.integers import to_int8, weight_scales
 from toolkit.passes.layers import head_layers, layer_name, links, weighted_layers
 from toolkit.passes.quantize import float_layers, insert_qdq, stays_float
 from toolkit.runtime.frame import FrameInput
@@ -274,3 +275,18 @@ def test_what_cannot_be_quantized_is_refused(change, message):
         insert_qdq(
             graph, change.get("ranges", {"frame": (0, 1), "a.y": (0, 1)}), replace(AFFINE, float_heads=False), change.get("keep", ())
         )
+
+
+@pytest.mark.parametrize("factors", [np.ones(6), np.geomspace(0.1, 10, 6)], ids=["tensor", "channels"])
+def test_weights_that_were_integers_once_are_not_rounded_again(factors):
+    random = np.random.default_rng(0)
+    integers = random.integers(-60, 61, (6, 12, 3, 3))
+    integers[0] = 0
+    weight = (integers * np.float32(0.0371) * factors.astype(np.float32).reshape(-1, 1, 1, 1)).astype(np.float32)
+    scales = weight_scales(weight, 0)
+    back = to_int8(weight, scales, 0) * scales.reshape(-1, 1, 1, 1)
+    np.testing.assert_allclose(back, weight, rtol=1e-5)
+    assert (scales[1:] < 2 * np.abs(weight[1:]).max((1, 2, 3)) / 127).all(), "the finest such scale serves the bias best"
+    ordinary = random.normal(size=(6, 12, 3, 3)).astype(np.float32)
+    np.testing.assert_allclose(weight_scales(ordinary, 0), np.abs(ordinary).max((1, 2, 3)) / 127, rtol=1e-6)
+    assert weight_scales(ordinary, None).shape == ()

@@ -13,6 +13,8 @@ WEIGHT_LIMIT = 127
 _SMALLEST_RANGE = 1e-6
 # An int32 bias must leave room for the sum of products that is added to it.
 _BIAS_LIMIT = 2**30
+# How far from a whole number of steps a weight may be, in steps: float32 noise is far below, rounding far above.
+_STEP_TOLERANCE = 0.01
 
 
 def activation_integers(low: float, high: float, scheme: Scheme) -> Integers:
@@ -39,15 +41,35 @@ def _rounded_down(value: float) -> np.ndarray:
 def weight_scales(weight: np.ndarray, axis: int | None, bias: np.ndarray | None = None, input_scale: float | None = None) -> np.ndarray:
     """Return scales of a weight: one per index of `axis`, or 0-d where `axis` is None.
 
-    With `bias` and `input_scale`, a scale is made as large as it takes for the bias to fit an int32 of scale
-    input_scale * weight scale: a channel of tiny weights may have a large bias.
+    The largest weight becomes 127, unless the weights are multiples of one step that fit as they are: a network that was
+    integers once, and came here in float, gets the same integers back without a second rounding. With `bias` and
+    `input_scale`, a scale is made as large as it takes for the bias to fit an int32 of scale input_scale * weight scale:
+    a channel of tiny weights may have a large bias.
     """
-    axes = tuple(i for i in range(weight.ndim) if i != axis)
-    scales = np.abs(weight).max(axes).astype(np.float64) / WEIGHT_LIMIT
+    rows = np.abs(weight[None] if axis is None else np.moveaxis(weight, axis, 0)).reshape(1 if axis is None else weight.shape[axis], -1)
+    largest = rows.max(1).astype(np.float64)
+    scales = largest / WEIGHT_LIMIT
+    for steps in (np.broadcast_to(_step(rows), scales.shape), np.asarray([_step(row) for row in rows])):
+        # The finest scale that has the step as a multiple: a bias is rounded to it too.
+        parts = np.floor((WEIGHT_LIMIT + _STEP_TOLERANCE) * steps / np.maximum(largest, 1e-30))
+        multiples = rows / np.where(parts > 0, steps, 1)[:, None]
+        exact = (parts > 0) & (np.abs(multiples - np.rint(multiples)).max(1) < _STEP_TOLERANCE)
+        scales = np.where(exact, steps / np.maximum(parts, 1), scales)
     if bias is not None and input_scale is not None:
         needed = np.abs(bias).astype(np.float64) / (input_scale * _BIAS_LIMIT)
         scales = np.maximum(scales, needed if axis is not None else needed.max())
-    return np.maximum(scales, 1e-8).astype(np.float32)
+    return np.maximum(scales if axis is not None else scales[0], 1e-8).astype(np.float32)
+
+
+def _step(weights: np.ndarray) -> float:
+    """Return the step that weights, not negative, are multiples of if they are multiples of any: their least difference."""
+    values = np.unique(weights)
+    gaps = np.diff(values, prepend=0.0)
+    gaps = gaps[gaps > _STEP_TOLERANCE / WEIGHT_LIMIT * values[-1]]
+    if not len(gaps):
+        return 0.0
+    counts = np.rint(values / gaps.min())
+    return float(np.dot(values, counts) / np.dot(counts, counts))
 
 
 def to_int8(weight: np.ndarray, scales: np.ndarray, axis: int | None) -> np.ndarray:
