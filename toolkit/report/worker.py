@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .decode_cost import decode_cost
 from .machine import machine_state, peak_memory_mb
 
 STAGES = ("preprocess", "inference", "decode")
@@ -49,9 +50,11 @@ class Worker:
     def run(self, frames: int) -> list[list[float]]:
         """Return preprocess, inference, decode, all of it (ms) and people of each frame, after one frame that is not counted.
 
-        That frame refills the caches that the bundle measured before this one has emptied.
+        That frame refills the caches that the bundle measured before this one has emptied. Its picture comes again, or
+        turns as long as the row of pictures would never count one of them.
         """
         self._show()
+        self.shown -= 1
         return [self._show() for _ in range(frames)]
 
     def sustain(self, seconds: float) -> list[dict[str, Any]]:
@@ -69,6 +72,10 @@ class Worker:
                 "frequencies_mhz": state["frequencies_mhz"], "throttled": state["throttled"],
             })  # fmt: skip
         return slices
+
+    def decode_cost(self) -> list[dict[str, Any]]:
+        """Return what decoding takes with more and more people, by this bundle's specification."""
+        return decode_cost(self.estimator.bundle.spec, self.estimator.bundle.decoder())
 
     def finish(self) -> dict[str, Any]:
         """Return what the process took: peak_memory_mb and cpu_s (processor seconds of all threads)."""

@@ -1,0 +1,217 @@
+"""Result files, and the page made of them: sound ones, failed ones, and ones that somebody has tampered with."""
+
+import base64
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+from networks import tiny_graph_of
+from standing_people import people_at
+from tiny_bundles import spoiled, write_tiny_bundle
+
+from toolkit.errors import PosecError
+from toolkit.evaluation.scenes import Scene, Scenes
+from toolkit.report.html import best, headline, report_page, write_report
+from toolkit.report.measure import file_names, measure_bundles
+from toolkit.report.result import Result, read_result, read_results, save_result
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page; notes tags that do not close in order."""
+
+    VOID = ("meta", "img", "br", "rect", "line", "circle", "path", "polyline")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text, self.crossed = [], [], [], "", []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+        elif tag not in self.VOID:
+            self.crossed.append(tag)
+
+    def handle_data(self, data):
+        self.text += data if "style" not in self.open else ""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("bundles")
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    """float32, a spoiled int8 with blame, and one that does not run, as `measure_bundles` saw them."""
+    graph, broken = tiny_graph_of(), tiny_graph_of()
+    broken.model.graph.node[0].op_type = "NoSuchOperator"
+    bundles = [write_tiny_bundle(folder / "sound"), write_tiny_bundle(folder / "spoiled", spoiled(graph, "embedding", 0.5), precision="int8", scheme="u8s8"),
+               write_tiny_bundle(folder / "broken", broken, precision="float16")]  # fmt: skip
+    frames = [picture for picture, _ in bundles[0].golden()]
+    cv2.imwrite(str(folder / "scene.png"), frames[2])
+    truth = people_at((40, 60), (120, 60))
+    scenes = Scenes({"scene.png": Scene(truth, np.ones(2), 128.0)}, folder)
+    return measure_bundles([bundle.folder for bundle in bundles], out=folder / "results", protocols=[scenes], graph=graph, frames=frames,
+                           pictures=folder / "scene.png", seconds=0.05, frames_per_turn=2, sustained_seconds=1.0, threads=1)  # fmt: skip
+
+
+def test_status_and_verdict_are_two_things(results):
+    sound, wrong, broken = results
+    assert (sound.status, sound.verdict, sound.reason) == ("ran", "accepted", "all limits kept")
+    assert (wrong.status, wrong.verdict) == ("ran", "rejected")
+    assert wrong.reason.startswith("over the allowance: drift_mm ")
+    assert wrong.drift["worst_head"] == "embedding"
+    assert (broken.status, broken.verdict) == ("failed", "not judged")
+    assert "cannot open" in broken.reason
+
+
+def test_a_result_says_what_was_measured(results, folder):
+    sound = results[0]
+    assert sound.bundle["target"] == "generic-cpu"
+    assert sound.bundle["model_bytes"] == sum((folder / "sound" / name).stat().st_size for name in ("model.onnx", "pose.npz"))
+    assert sound.row("rendered-scenes")["people"] == 2
+    assert len(sound.pictures) == 4
+    assert cv2.imdecode(np.frombuffer(base64.b64decode(sound.pictures[0]["jpeg"]), np.uint8), 1).shape == (120, 160, 3)
+    assert sound.pictures[0]["caption"] == "4 people"
+
+
+def test_files_are_named_by_target_and_precision_and_read_back_whole(results, folder):
+    names = sorted(path.name for path in (folder / "results").iterdir())
+    assert names == ["generic-cpu-float16.result.json", "generic-cpu-float32.result.json", "generic-cpu-int8.result.json"]
+    again = {result.name: result for result in read_results(folder / "results")}
+    for result in results:
+        assert json.loads(json.dumps(again[result.name].to_dict())) == json.loads(json.dumps(result.to_dict()))
+    assert file_names([results[0]] * 3) == [
+        "generic-cpu-float32.result.json",
+        "generic-cpu-float32-2.result.json",
+        "generic-cpu-float32-3.result.json",
+    ]
+
+
+def test_without_a_graph_the_golden_pictures_are_judged(folder, results):
+    found = measure_bundles([folder / "sound"], seconds=0, frames_per_turn=1, threads=1)[0]
+    assert found.verdict == "accepted"
+    assert found.drift["blame"] == {}
+    bare = write_tiny_bundle(folder / "bare", pictures=[])
+    unjudged = measure_bundles([bare.folder], pictures=folder / "scene.png", seconds=0, frames_per_turn=1)[0]
+    assert (unjudged.status, unjudged.verdict) == ("ran", "not judged")
+    assert "carries no golden pictures" in unjudged.reason
+
+
+def test_the_page_is_one_sound_file_that_asks_nobody_for_anything(results, tmp_path):
+    write_report(results, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    assert page.crossed == []
+    assert "script" not in page.tags
+    assert not [
+        entry for entry in page.attributes if entry[1] in ("src", "href") and not str(entry[2]).startswith("data:image/jpeg;base64,")
+    ]
+    assert "url(" not in text
+    assert "@import" not in text
+    for word in (
+        "generic-cpu float32",
+        "accepted",
+        "rejected",
+        "failed",
+        "embedding",
+        "Accuracy against latency",
+        "Decoding by number of people",
+        "Sustained",
+    ):
+        assert word in page.text or word in text
+    assert all(entry[:2] == ("img", "alt") and entry[2] for entry in page.attributes if entry[:2] == ("img", "alt"))
+    assert page.tags.count("img") == 4
+
+
+def test_the_headline_is_about_the_fastest_that_is_accepted(results):
+    assert best(results) is results[0]
+    assert headline(results).startswith("float32 on generic-cpu takes ")
+    assert headline(results[1:]).endswith(": over the allowance.")
+    assert headline(results[2:]) == "Nothing ran."
+    assert best([]) is None
+
+
+def test_hostile_names_stay_text(results, tmp_path):
+    evil = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
+    bundle = {**results[1].bundle, "target": evil, "name": evil, "licence": evil, "scheme": evil, "folder": evil, "passes": [[evil, evil]],
+              "tools": {evil: evil}, "engine": evil}  # fmt: skip
+    bench = {
+        **results[1].bench,
+        "engine": {evil: evil},
+        "machine": {**results[1].bench["machine"], "cpu": evil, "board": evil, "libraries": {evil: evil}},
+    }
+    pictures = [
+        {"caption": evil, "jpeg": results[0].pictures[0]["jpeg"]},
+        {"caption": "x", "jpeg": "x' onload='alert(1)"},
+        {"caption": "y", "jpeg": "AAAA"},
+    ]
+    rows = [{**results[1].accuracy[0], "subset": evil}]
+    hostile = replace(results[1], bundle=bundle, bench=bench, pictures=pictures, accuracy=[*rows, *results[1].accuracy])
+    failed = replace(results[2], bench={**results[2].bench, "reason": evil})
+    save_result(hostile, tmp_path / "a.result.json")
+    save_result(failed, tmp_path / "b.result.json")
+    page = Page(report_page(read_results(tmp_path), title=evil))
+    assert "script" not in page.tags
+    assert page.open == page.crossed == []
+    assert page.tags.count("img") == 1
+    assert not [entry for entry in page.attributes if entry[1].startswith("on")]
+    assert "<script>alert(1)</script>" in page.text
+
+
+def test_a_report_of_nothing_but_failures_is_still_a_page(results):
+    page = Page(report_page([results[2]]))
+    assert page.open == page.crossed == []
+    assert "Nothing ran." in page.text
+
+
+def test_drift_stands_in_where_no_accuracy_was_measured(results):
+    text = report_page([replace(result, accuracy=[]) for result in results])
+    assert "drift from float32, mm" in text
+    assert "Accuracy, group by group" not in text
+
+
+@pytest.mark.parametrize("change", [
+    {"format": 2}, {"bundle": {}}, {"bench": {"status": "ran"}}, {"accuracy": [{}]}, {"accuracy": [{"protocol": "p", "subset": "s", "x": []}]},
+    {"accuracy": [{"protocol": "p", "subset": "s", "x": "<b>"}]}, {"pictures": [{"caption": 1, "jpeg": ""}]}, {"drift": {"within": True}}, {"bench": {"status": "on fire"}}, {"accuracy": 3},
+])  # fmt: skip
+def test_files_of_another_form_are_refused(results, tmp_path, change):
+    (tmp_path / "a.result.json").write_text(json.dumps({**results[0].to_dict(), **change}))
+    with pytest.raises(PosecError, match=r"not a result of|result format"):
+        read_result(tmp_path / "a.result.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000])
+def test_other_files_are_refused(tmp_path, text):
+    (tmp_path / "a.result.json").write_text(text)
+    with pytest.raises(PosecError, match="not a result of"):
+        read_result(tmp_path / "a.result.json")
+
+
+def test_missing_results_and_places_that_cannot_be_written_are_refused(results, tmp_path):
+    with pytest.raises(PosecError, match="no results"):
+        read_results(tmp_path)
+    with pytest.raises(PosecError, match="no result '"):
+        read_result(tmp_path / "none.result.json")
+    with pytest.raises(PosecError, match="at least one result"):
+        write_report([], tmp_path / "report.html")
+    with pytest.raises(PosecError, match="cannot write the report"):
+        write_report(results, tmp_path / "none" / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_that_was_never_measured_has_a_row(results):
+    unmeasured = Result(results[0].bundle)
+    assert (unmeasured.status, unmeasured.verdict) == ("not measured", "not judged")
+    assert "not measured" in Page(report_page([unmeasured])).text
