@@ -14,10 +14,10 @@ from ..runtime.pose import MUPOTS17
 from .clips import Clips
 from .retarget import SIDES, bone_orientations
 
-PARTS = ("torso", "neck", "head", "arm", "hand", "leg", "foot")
-TORSO, NECK, HEAD, ARM, HAND, LEG, FOOT = range(len(PARTS))
-_PART_OF_BONE = {"Hips": TORSO, "LHipJoint": TORSO, "RHipJoint": TORSO, "LowerBack": TORSO, "Spine": TORSO, "Spine1": TORSO, "Neck": NECK,
-                 "Neck1": NECK, "Head": HEAD}  # fmt: skip
+PARTS = ("torso", "head", "arm", "hand", "leg", "foot")
+TORSO, HEAD, ARM, HAND, LEG, FOOT = range(len(PARTS))
+_PART_OF_BONE = {"Hips": TORSO, "LHipJoint": TORSO, "RHipJoint": TORSO, "LowerBack": TORSO, "Spine": TORSO, "Spine1": TORSO, "Neck": TORSO,
+                 "Neck1": TORSO, "Head": HEAD}  # fmt: skip
 _PART_OF_LIMB = {"Shoulder": TORSO, "Arm": ARM, "ForeArm": ARM, "UpLeg": LEG, "Leg": LEG, "Foot": FOOT, "ToeBase": FOOT}
 _SKULL_TOP = 881
 _HEAD_ON_AXIS = 0.456
@@ -32,13 +32,15 @@ class Surface:
     Attributes:
         faces: (T, 3) vertex indices; front faces wind anticlockwise as seen in a picture with y down.
         parts: (V,) index into PARTS.
-        along: (V,) arm: 0 shoulder, 1 elbow, 2 wrist; leg: 0 hip, 1 knee, 2 ankle; torso: 0 hips, 1 neck; others 0.
+        arm: (V,) along the arms: 0 shoulder and all else, 1 elbow, 2 wrist, beyond on the hands.
+        trunk: (V,) along trunk and legs: 1 neck, 0 hips, -1 knees, -2 ankles, below on the feet.
         rest: (V, 3) metres at rest, view axes, for patterns that stick to the body.
     """
 
     faces: np.ndarray
     parts: np.ndarray
-    along: np.ndarray
+    arm: np.ndarray
+    trunk: np.ndarray
     rest: np.ndarray
 
 
@@ -69,22 +71,20 @@ class BodyModel:
         rest, _, heads = self._rest(dict.fromkeys(self._model.phenotype_labels, 0.5))
         weights, bones = self._model.vertex_bone_weights.numpy(), self._model.vertex_bone_indices.numpy()
         bone = bones[np.arange(len(rest)), weights.argmax(1)]
-        parts, along = np.empty(len(rest), np.int64), np.zeros(len(rest))
+        parts, arm, trunk = np.empty(len(rest), np.int64), np.zeros(len(rest)), np.empty(len(rest))
         at = {name: heads[index] for index, name in enumerate(self.bones)}
+        low, high = at["LeftUpLeg"][2], at["Neck"][2]
+        trunk[:] = (rest[:, 2] - low) / (high - low)
         for index, name in enumerate(self.bones):
             own = bone == index
             limb = name.replace("Left", "").replace("Right", "")
-            parts[own] = _PART_OF_BONE.get(name, _PART_OF_LIMB.get(limb, HAND))
-            side = name[: -len(limb)]
-            chain = (side + "Arm", side + "ForeArm", side + "Hand") if "Arm" in limb else (side + "UpLeg", side + "Leg", side + "Foot")
-            if parts[own].size and parts[own][0] in (ARM, LEG):
-                step = 1 if limb in ("ForeArm", "Leg") else 0
-                start, end = at[chain[step]], at[chain[step + 1]]
-                along[own] = step + (rest[own] - start) @ (end - start) / ((end - start) @ (end - start))
-        torso = parts == TORSO
-        low, high = at["LeftUpLeg"][2], at["Neck"][2]
-        along[torso] = (rest[torso, 2] - low) / (high - low)
-        return Surface(self._model.faces.numpy().astype(np.int64), parts, along, rest @ TO_VIEW.T)
+            parts[own] = part = _PART_OF_BONE.get(name, _PART_OF_LIMB.get(limb, HAND))
+            side = "Left" if name.startswith("L") else "Right"
+            if part in (ARM, HAND):
+                arm[own] = _along([at[side + joint] for joint in ("Arm", "ForeArm", "Hand")], rest[own], 0 if limb == "Arm" else 1)
+            if part in (LEG, FOOT):
+                trunk[own] = -_along([at[side + joint] for joint in ("UpLeg", "Leg", "Foot")], rest[own], 0 if limb == "UpLeg" else 1)
+        return Surface(self._model.faces.numpy().astype(np.int64), parts, np.maximum(arm, 0), trunk, rest @ TO_VIEW.T)
 
     def _rest(self, shape: dict[str, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         with self._torch.no_grad():
@@ -133,3 +133,9 @@ class BodyModel:
         joints["head_top"] = vertices[_SKULL_TOP]
         joints["head"] = at["Head"] + _HEAD_ON_AXIS * (joints["head_top"] - at["Head"])
         return np.stack([joints[name] for name in MUPOTS17.names])
+
+
+def _along(chain: list[np.ndarray], points: np.ndarray, step: int) -> np.ndarray:
+    """Return how far points (N, 3) are along the limb of joints `chain`, in bones; measured on the bone that starts at `step`."""
+    bone = chain[step + 1] - chain[step]
+    return step + (points - chain[step]) @ bone / (bone @ bone)

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bodies import ARM, FOOT, HEAD, LEG, TORSO, Surface
+from .bodies import ARM, HAND, HEAD, Surface
 
+# Of the unshaped body at rest, view axes, metres: middle of the left eye, and of the mouth.
+EYE_M = np.array([0.030, -0.699, -0.130])
+MOUTH_M = np.array([0.0, -0.634, -0.136])
+# Just above the ankles, in the units of Surface.trunk.
+SHOE_TOP = -1.93
 # BGR, light to dark.
 SKINS = np.array(
-    [[190, 205, 240], [160, 185, 228], [140, 172, 222], [105, 145, 200], [80, 115, 170], [60, 85, 135], [42, 60, 100]], np.float64
+    [[165, 185, 222], [150, 175, 215], [130, 160, 208], [105, 145, 200], [80, 115, 170], [60, 85, 135], [42, 60, 100]], np.float64
 )
-HAIRS = np.array([[25, 28, 35], [30, 45, 70], [45, 75, 115], [95, 150, 190], [170, 180, 185], [40, 60, 130]], np.float64)
+HAIRS = np.array([[25, 28, 35], [30, 45, 70], [45, 75, 115], [95, 150, 190], [170, 180, 185], [35, 52, 100]], np.float64)
 MUTED = np.array([[35, 32, 30], [70, 65, 60], [140, 138, 135], [225, 225, 222], [95, 60, 35], [60, 75, 95], [130, 155, 175]], np.float64)
 
 
@@ -45,7 +50,7 @@ class Cloth:
 
 @dataclass(frozen=True)
 class Outfit:
-    """What one person wears; lengths in the units of Surface.along, thicknesses in metres."""
+    """What one person wears; lengths in the units of Surface.arm and .trunk, thicknesses in metres."""
 
     skin: np.ndarray
     hair: np.ndarray
@@ -56,6 +61,7 @@ class Outfit:
     shoes: np.ndarray
     sole: np.ndarray
     sleeve: float
+    neckline: float
     top_hem: float
     bottom_hem: float
     bottom_waist: float
@@ -101,23 +107,23 @@ def random_outfit(rng: np.random.Generator) -> Outfit:
         else Cloth(random_colour(rng)[None], "plain", rng.normal(0, 20, (3, 3)), rng.uniform(0, 6, 3), 0.0),
         shoes=random_colour(rng) * rng.uniform(0.3, 1.0),
         sole=np.full(3, rng.choice([30.0, 210.0])),
-        sleeve=float(rng.choice([rng.uniform(0.35, 0.8), rng.uniform(1.75, 2.0), 0.05], p=[0.5, 0.42, 0.08])),
-        top_hem=rng.uniform(-0.75, -0.3) if dress else rng.uniform(-0.12, 0.16),
-        bottom_hem=rng.uniform(0.35, 1.05) if bare_legs or dress else rng.uniform(1.75, 1.98),
+        sleeve=float(rng.choice([rng.uniform(0.35, 0.8), rng.uniform(1.75, 2.0), 0.15], p=[0.5, 0.42, 0.08])),
+        neckline=rng.uniform(0.95, 1.03),
+        top_hem=rng.uniform(-1.1, -0.5) if dress else rng.uniform(-0.2, 0.16),
+        bottom_hem=-rng.uniform(0.35, 1.05) if bare_legs or dress else -rng.uniform(1.75, 1.98),
         bottom_waist=0.22,
         top_thickness=rng.uniform(0.004, 0.022),
         bottom_thickness=rng.uniform(0.003, 0.02),
     )
 
 
-def worn(outfit: Outfit, parts: np.ndarray, along: np.ndarray, rest: np.ndarray, hair: np.ndarray) -> dict[str, np.ndarray]:
+def worn(outfit: Outfit, parts: np.ndarray, arm: np.ndarray, trunk: np.ndarray, hair: np.ndarray) -> dict[str, np.ndarray]:
     """Return masks (P,) of top, bottom, shoes and hair at points of the surface; what is in none of them is skin."""
-    # The legs continue the torso's measure downwards, about one thigh per torso length.
-    height = np.where(parts == TORSO, along, np.where(parts == LEG, -0.8 * along, 9.0))
-    top = ((parts == TORSO) & (height > outfit.top_hem) & (along < 0.99)) | ((parts == ARM) & (along < outfit.sleeve))
-    top |= (parts == LEG) & (height > outfit.top_hem)
-    bottom = ~top & (((parts == TORSO) & (along < outfit.bottom_waist)) | ((parts == LEG) & (along < outfit.bottom_hem)))
-    return {"top": top, "bottom": bottom, "shoes": parts == FOOT, "hair": (parts == HEAD) & (hair > 0)}
+    sleeves = (parts == ARM) | (parts == HAND) | (arm > 0.05)
+    top = np.where(sleeves, arm < outfit.sleeve, (trunk > outfit.top_hem) & (trunk < outfit.neckline)) & (parts != HEAD)
+    bottom = ~top & ~sleeves & (trunk < outfit.bottom_waist) & (trunk > outfit.bottom_hem)
+    shoes = ~top & ~bottom & ~sleeves & (trunk < SHOE_TOP)
+    return {"top": top, "bottom": bottom, "shoes": shoes, "hair": (parts == HEAD) & (hair > 0)}
 
 
 def hair_at(outfit: Outfit, surface: Surface) -> np.ndarray:
@@ -136,9 +142,9 @@ def hair_at(outfit: Outfit, surface: Surface) -> np.ndarray:
 def thickness(outfit: Outfit, surface: Surface) -> np.ndarray:
     """Return how far cloth and hair stand off the body at the vertices, (V,) metres."""
     hair = hair_at(outfit, surface)
-    masks = worn(outfit, surface.parts, surface.along, surface.rest, hair)
+    masks = worn(outfit, surface.parts, surface.arm, surface.trunk, hair)
     # Sleeves and legs are looser towards the hand and the foot.
-    loose = 1 + 0.6 * np.clip(surface.along, 0, 2) * np.isin(surface.parts, (ARM, LEG))
+    loose = 1 + 0.6 * np.clip(surface.arm, 0, 2) + 0.6 * np.clip(-surface.trunk, 0, 2)
     return (
         masks["top"] * outfit.top_thickness * loose
         + masks["bottom"] * outfit.bottom_thickness * loose
@@ -147,14 +153,29 @@ def thickness(outfit: Outfit, surface: Surface) -> np.ndarray:
     )
 
 
-def albedo(outfit: Outfit, parts: np.ndarray, along: np.ndarray, rest: np.ndarray, hair: np.ndarray) -> np.ndarray:
-    """Return BGR (P, 3) at points of the surface."""
-    masks = worn(outfit, parts, along, rest, hair)
+def albedo(outfit: Outfit, parts: np.ndarray, arm: np.ndarray, trunk: np.ndarray, rest: np.ndarray, hair: np.ndarray) -> np.ndarray:
+    """Return BGR (P, 3) at points of the surface; see Surface for the measures (P,) and rest positions (P, 3)."""
+    masks = worn(outfit, parts, arm, trunk, hair)
     colours = np.tile(outfit.skin, (len(parts), 1))
     for name, cloth in (("top", outfit.top), ("bottom", outfit.bottom)):
         colours[masks[name]] = cloth.colour_at(rest[masks[name]])
     floor = rest[masks["shoes"], 1].max(initial=0)
     colours[masks["shoes"]] = np.where((rest[masks["shoes"], 1] > floor - 0.022)[:, None], outfit.sole, outfit.shoes)
-    strands = 1 + 0.12 * np.sin(rest[masks["hair"]] @ [210.0, 25.0, 160.0])
+    face = (parts == HEAD) & (rest[:, 2] < EYE_M[2] + 0.03)
+    colours[face] = paint_face(colours[face], rest[face], outfit)
+    strands = 1 + 0.08 * np.sin(rest[masks["hair"]] @ [210.0, 25.0, 160.0])
     colours[masks["hair"]] = outfit.hair * strands[:, None]
     return colours
+
+
+def paint_face(skin: np.ndarray, rest: np.ndarray, outfit: Outfit) -> np.ndarray:
+    """Return the colours (P, 3) of the front of the head with eyes, brows and lips; a bald head has dark brows."""
+    painted = skin.copy()
+    aside, below = np.abs(rest[:, 0]) - EYE_M[0], rest[:, 1] - EYE_M[1]
+    lid = 0.0065 * np.sqrt(np.clip(1 - (aside / 0.016) ** 2, 0, 1))
+    painted[np.abs(below) < lid] = (205, 212, 218)
+    painted[(np.abs(below) < lid) & (np.hypot(aside, below) < 0.0062)] = (35, 40, 50)
+    painted[(np.abs(aside) < 0.02) & (np.abs(below + 0.0215 - 6 * aside**2) < 0.0035)] = 0.7 * np.minimum(outfit.hair, 110)
+    lips = (rest[:, 0] / 0.025) ** 2 + ((rest[:, 1] - MOUTH_M[1]) / 0.0095) ** 2 < 1
+    painted[lips] *= (0.8, 0.72, 0.95)
+    return painted

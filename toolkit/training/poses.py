@@ -130,8 +130,8 @@ def random_arm(motion: Clips, turns: np.ndarray, rng: np.random.Generator, side:
         # A shoulder does not reach far across the chest or behind the back.
         if upper[0] * outward > -0.35 and upper[1] < 0.45 and upper @ neutral > -0.95:
             break
-    bend = np.radians(rng.uniform(0, 135))
     while True:
+        bend = np.radians(rng.uniform(0, 135))
         side_way = rng.normal((-0.4 * outward, -0.8, 0.4), 1)
         side_way -= (side_way @ upper) * upper
         side_way /= np.linalg.norm(side_way)
@@ -163,8 +163,8 @@ def turn_head(motion: Clips, turns: np.ndarray, rng: np.random.Generator) -> Non
     turn_to(motion, turns, neck, chest @ extra @ chest.T @ turns[neck])
 
 
-def vary(motion: Clips, turns: np.ndarray, rng: np.random.Generator, others: np.ndarray, changed: float = 0.25) -> None:
-    """Make a pose more various: with probability `changed` another stance, sometimes other arms or a turned head.
+def vary(motion: Clips, turns: np.ndarray, rng: np.random.Generator, others: np.ndarray, changed: float = 0.25) -> str:
+    """Make a pose more various: with probability `changed` another stance, sometimes other arms or a turned head; return the stance or "".
 
     Args:
         motion: names the skeleton.
@@ -173,8 +173,9 @@ def vary(motion: Clips, turns: np.ndarray, rng: np.random.Generator, others: np.
         others: (F, J, 3, 3) frames that arms may be taken from.
         changed: probability of a stance of STANCES, where the hips are upright enough for one.
     """
-    if rng.random() < changed:
-        change_stance(motion, turns, rng, str(rng.choice(STANCES, p=[0.4, 0.3, 0.15, 0.15])))
+    stance = str(rng.choice(STANCES, p=[0.4, 0.3, 0.15, 0.15])) if rng.random() < changed else ""
+    if stance and not change_stance(motion, turns, rng, stance):
+        stance = ""
     draw = rng.random()
     if draw < 0.2:
         borrow_arms(motion, turns, others[rng.integers(len(others))])
@@ -184,3 +185,4 @@ def vary(motion: Clips, turns: np.ndarray, rng: np.random.Generator, others: np.
                 random_arm(motion, turns, rng, side)
     if rng.random() < 0.4:
         turn_head(motion, turns, rng)
+    return stance

@@ -34,11 +34,19 @@ class Fragments:
 
 @dataclass(frozen=True)
 class Light:
-    """A far lamp and the sky: `direction` (3,) towards the lamp, its strength, ambient strength, colours (3,) near 1."""
+    """A far lamp and light from all around.
+
+    Attributes:
+        direction: (3,) unit vector towards the lamp, camera frame.
+        lamp, ambient: strengths; together about 1.
+        bounce: share of the ambient light that comes from below, less outdoors than between walls.
+        lamp_colour, sky_colour: (3,) BGR near 1.
+    """
 
     direction: np.ndarray
     lamp: float
     ambient: float
+    bounce: float
     lamp_colour: np.ndarray
     sky_colour: np.ndarray
 
@@ -115,8 +123,8 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def shade(albedo: np.ndarray, normals: np.ndarray, light: Light, down: np.ndarray) -> np.ndarray:
-    """Return colours (P, 3) 0..255 under a lamp and a sky that is brighter from above; `down` is the world's down, camera frame."""
+    """Return colours (P, 3) 0..255 under a lamp and light from all around, brighter from above; `down` is the world's down, camera frame."""
     normals = normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12)
     lamp = np.clip(normals @ light.direction, 0, None)[:, None] * light.lamp * light.lamp_colour
-    sky = (0.75 - 0.25 * (normals @ down))[:, None] * light.ambient * light.sky_colour
+    sky = (0.5 * (1 + light.bounce) - 0.5 * (1 - light.bounce) * (normals @ down))[:, None] * light.ambient * light.sky_colour
     return np.clip(albedo * (lamp + sky), 0, 255)
