@@ -164,7 +164,7 @@ def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
         values["float_layers"] = tuple(str(name) for name in plain["float_layers"])
         values["allowed"] = {str(name): float(limit) for name, limit in plain["allowed"].items()}
         values["tools"] = {str(name): str(version) for name, version in plain["tools"].items()}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise BundleError(f"bundle '{folder}': {error}; export again") from error
     for name, digest in plain["files"].items():
         check_name(name, digest)

@@ -9,7 +9,9 @@ Frames of reference used everywhere:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Dict, Mapping, Tuple
 
 import numpy as np
@@ -17,11 +19,22 @@ import numpy as np
 from .errors import PoseError
 
 HEADS = ("centre", "offset", "embedding", "rotation", "depth")
+LARGEST_NUMBER = 1e9  # of anything that a specification states, in any unit: float32 then has room for what is computed
 MOST_JOINTS = 256  # far above any body, hands and face included; bounds what a file can ask for
 
 
 class SpecError(PoseError):
     """A pose specification that contradicts itself; the message names the field."""
+
+
+def _check_type(name: str, values: Any, kind: type) -> None:
+    """Raise SpecError unless `values` is a tuple of str, of whole numbers (Integral), or of finite numbers (Real)."""
+    if not isinstance(values, tuple) or not all(isinstance(value, kind) and not isinstance(value, bool) for value in values):
+        raise SpecError(
+            f"{name} must be a list of {'names' if kind is str else 'whole numbers' if kind is Integral else 'numbers'}, got {values!r:.80}"
+        )
+    if kind is Real and not all(math.isfinite(value) and abs(value) < LARGEST_NUMBER for value in values):
+        raise SpecError(f"{name} must be finite numbers, got {values!r:.80}")
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,8 @@ class Skeleton:
     mirror: Tuple[int, ...]
 
     def __post_init__(self) -> None:
+        for name, kind in (("names", str), ("parents", Integral), ("bones", Integral), ("bone_lengths_mm", Real), ("mirror", Integral)):
+            _check_type(f"skeleton.{name}", getattr(self, name), kind)
         count = len(self.names)
         if not 2 <= count <= MOST_JOINTS:
             raise SpecError(f"skeleton.names must have 2 to {MOST_JOINTS} entries, got {count}")
@@ -56,6 +71,8 @@ class Skeleton:
             if not 0 <= joint < count or self.parents[joint] not in placed or joint in placed:
                 raise SpecError(f"skeleton.bones must list every joint but the root once, parents first; see joint {joint}")
             placed.add(joint)
+        if sorted(self.mirror) != list(range(count)):
+            raise SpecError(f"skeleton.mirror must name every joint once, got {self.mirror}")
 
     @property
     def root(self) -> int:
@@ -90,6 +107,11 @@ class Head:
     channels: int
     low: float
     high: float
+
+    def __post_init__(self) -> None:
+        _check_type("a head's tensor", (self.tensor,), str)
+        _check_type("a head's channels", (self.channels,), Integral)
+        _check_type("a head's low and high", (self.low, self.high), Real)
 
 
 @dataclass(frozen=True)
@@ -130,11 +152,16 @@ class PoseSpec:
     focal_default: float = 0.8
 
     def __post_init__(self) -> None:
+        _check_type("name and centre_joints", (self.name, *self.centre_joints), str)
+        _check_type("input_size, stride and pad_value", (*self.input_size, self.stride, self.pad_value), Integral)
+        _check_type("mean and std", (*self.mean, *self.std), Real)
+        scalars = ("cell_origin_px", "reference_px_per_m", "centre_threshold", "focal_default")
+        _check_type(", ".join(scalars), tuple(getattr(self, name) for name in scalars), Real)
+        if len(self.input_size) != 2:
+            raise SpecError(f"input_size must be (height, width), got {self.input_size}")
         height, width = self.input_size
         if self.colour_order not in ("RGB", "BGR"):
             raise SpecError(f"colour_order must be RGB or BGR, got '{self.colour_order}'")
-        if not all(type(number) is int for number in (height, width, self.stride, self.pad_value)):
-            raise SpecError(f"input_size {self.input_size}, stride {self.stride} and pad_value {self.pad_value} must be whole numbers")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise SpecError("mean and std must have 3 entries each, std above 0")
         if self.stride < 1 or height % self.stride or width % self.stride or not 0 < height * width <= 4096 * 4096:
