@@ -20,7 +20,7 @@ from .graph import Graph, check_heads
 from .heads import check_batch, name_heads
 from .onnx_file import read_onnx
 from .passes.opset import OPSET
-from .program_file import check_program
+from .program_file import check_program, sample_inputs
 from .runtime.frame import FrameInput
 from .runtime.kinematics import layers
 from .runtime.pose import HEADS, PoseSpec
@@ -120,6 +120,11 @@ def _from_program(path: Path, spec: PoseSpec) -> onnx.ModelProto:
     """Return a program that torch.export saved, as ONNX. Its outputs are a dictionary by head, or a tuple in the order of HEADS."""
     check_program(path)
     torch = _torch("onnxscript")
+    for content in sample_inputs(path):
+        try:
+            torch.load(io.BytesIO(content), weights_only=True)
+        except Exception as error:  # whatever it is that a pickle does to its reader
+            raise PosecError(f"'{path}' holds a pickled object as its sample input; export with plain tensors") from error
     try:
         program = torch.export.load(path)
     except (RuntimeError, ValueError, KeyError, TypeError, AssertionError) as error:

@@ -38,6 +38,8 @@ def check_program(path: Path) -> None:
 
 
 def _check_archive(path: Path, archive: zipfile.ZipFile, names: list[str]) -> None:
+    if len({name.split("/", 1)[0] for name in names}) != 1 or len(set(names)) < len(names):
+        raise PosecError(f"'{path}' should hold one folder and every file once; save the program again with torch.export.save")
     inner = [name.split("/", 1)[-1] for name in names]
     programs = [name for name in names if name.split("/", 1)[-1].startswith("models/")]
     if len(programs) != 1:
@@ -56,6 +58,12 @@ def _check_archive(path: Path, archive: zipfile.ZipFile, names: list[str]) -> No
             raise PosecError(f"'{path}' has a size or an operator that is not fixed ({str(value)[:60]}); export with static shapes")
         if key == "target" and isinstance(value, str) and not value.startswith(_OPERATORS):
             raise PosecError(f"'{path}' calls {value}; posec takes programs of torch.ops.aten operators")
+
+
+def sample_inputs(path: Path) -> list[bytes]:
+    """Return the pickles of sample inputs in a .pt2 file; torch falls back to running them unless they are plain tensors."""
+    with zipfile.ZipFile(path) as archive:
+        return [content for name in archive.namelist() if "sample_inputs" in name and (content := archive.read(name))]
 
 
 def _read(path: Path, archive: zipfile.ZipFile, name: str) -> Any:
