@@ -15,9 +15,9 @@ from toolkit.runtime.engines import cuda as cuda_module
 from toolkit.runtime.engines.plan_cache import FOLDER_VARIABLE
 
 sys.path.insert(0, str(Path(__file__).parent))
-from jetson_bundles import jetson_bundle  # noqa: E402
-from standin_cuda import StandInCuda  # noqa: E402
-from standin_tensorrt import Faults, make_module  # noqa: E402
+from jetson_bundles import jetson_bundle
+from standin_cuda import StandInCuda
+from standin_tensorrt import Faults, make_module
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """The engine against stand-ins for TensorRT 8.2 to 10 and the CUDA runtime, which enforce the documented rules."""
 
 import gc
+import hashlib
 import json
 import sys
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from jetson_bundles import VERSIONS, jetson_bundle
@@ -36,7 +38,7 @@ def assert_heads(found, wanted):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_version_finds_the_heads_of_the_onnx_file(version, bundle, board):
-    trt, cuda = board(version)
+    board(version)
     engine = open_engine(bundle)
     for seed in range(3):
         frame = frame_of(bundle, seed)
@@ -133,14 +135,15 @@ def test_the_second_load_builds_nothing(bundle, board, capsys):
 
 @pytest.mark.parametrize("change", ["model", "precision", "workspace", "tensorrt", "multiprocessors", "gpu"])
 def test_whatever_changes_gets_its_own_plan(change, tmp_path, board):
-    open_engine(jetson_bundle(tmp_path / "a", workspace_mb=64)) if board() else None
+    board()
+    open_engine(jetson_bundle(tmp_path / "a", workspace_mb=64))
     facts = {"multiprocessors": {"multiprocessors": 4}, "gpu": {"name": "Xavier"}}.get(change, {})
     trt, _ = board("10.7.0" if change == "tensorrt" else "10.3.0", **facts)
     other = jetson_bundle(
         tmp_path / "b", "float32" if change == "precision" else "float16", workspace_mb=65 if change == "workspace" else 64
     )
     if change == "model":
-        model = __import__("onnx").load(other.model_path)
+        model = onnx.load(other.model_path)
         model.producer_name = "another"
         other = jetson_bundle(tmp_path / "c", model=model, workspace_mb=64)
     open_engine(other)
@@ -179,7 +182,7 @@ def test_a_plan_that_tensorrt_refuses_is_built_again(bundle, board, plans, capsy
     plan = next(plans.glob("*.plan"))
     plan.write_bytes(plan.read_bytes().replace(b'"tensorrt": "10.3.0"', b'"tensorrt": "8.6.2"'))
     note = json.loads(plan.with_suffix(".json").read_text())
-    note["sha256"] = __import__("hashlib").sha256(plan.read_bytes()).hexdigest()
+    note["sha256"] = hashlib.sha256(plan.read_bytes()).hexdigest()
     plan.with_suffix(".json").write_text(json.dumps(note))
     open_engine(bundle)
     assert trt.record.builds == 2
@@ -206,7 +209,7 @@ def test_failures_are_told_in_tensorrts_own_words(version, faults, words, bundle
 
 
 def test_a_plan_that_fails_to_run_says_so(bundle, board):
-    trt, cuda = board()
+    trt, _ = board()
     engine = open_engine(bundle)
     trt.faults.execute = True
     with pytest.raises(EngineError, match="could not run the plan: Cuda Runtime"):
@@ -237,7 +240,7 @@ def test_versions_with_another_interface_are_refused(version, bundle, board):
 
 
 def test_memory_that_runs_out_names_the_call(bundle, board):
-    trt, cuda = board()
+    _, cuda = board()
     open_engine(bundle)
     cuda.total = 200
     with pytest.raises(EngineError, match=r"cudaMalloc: out of memory \(CUDA error 2\); close other programs, or add swap"):
@@ -283,7 +286,7 @@ def test_without_any_engine_the_refusal_says_what_to_install(bundle, monkeypatch
 def test_a_plan_with_other_outputs_than_the_bundles_is_refused(tmp_path, board):
     board()
     bundle = jetson_bundle(tmp_path / "b")
-    model = __import__("onnx").load(bundle.model_path)
+    model = onnx.load(bundle.model_path)
     del model.graph.output[-1]
     with pytest.raises(EngineError, match="the bundle promises"):
         open_engine(jetson_bundle(tmp_path / "c", model=model))

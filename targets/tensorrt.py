@@ -1,0 +1,73 @@
+"""TensorRT on Jetson: the bundle carries an ONNX file, explicit int8 or float; the board builds its plan from that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from toolkit.graph import Graph, Pass
+from toolkit.passes.exact_pixels import quantize_pixels
+from toolkit.passes.frame_input import fold_frame
+from toolkit.passes.tensorrt_check import tensorrt_check
+from toolkit.passes.tensorrt_rules import rules_for
+from toolkit.runtime.frame import FrameInput
+from toolkit.target import Job, Scheme
+
+ENGINE = "tensorrt"
+REQUIRES = "pip install 'posec[host]'"
+TOOLS = ()
+
+SCHEME = Scheme(
+    name="s8s8-symmetric-per-channel",
+    activations="int8",
+    symmetric=True,
+    per_channel=True,
+    quantize_bias=False,
+    # float → QuantizeLinear → DequantizeLinear is what every version reads; the board folds it to int8.
+    weights_as_integers=False,
+    operators=("Conv", "ConvTranspose", "Add", "Resize", "AveragePool", "MaxPool", "Concat"),
+    same_scale=("Resize", "MaxPool"),
+    outputs=False,
+    fused_residual=True,
+)
+
+
+def frame(precision: str) -> FrameInput:
+    """Return the picture as cv2 delivers it: the GPU does the rest."""
+    return FrameInput("uint8", "NHWC", "BGR", normalized=False)
+
+
+def frame_for(job: Job) -> FrameInput:
+    """Return the same in float32 where the board's TensorRT has no uint8 (before 8.5)."""
+    pixels = all("UINT8" in rules_for(version).types for version in versions(job))
+    return frame(job.precision) if pixels else FrameInput("float32", "NHWC", "BGR", normalized=False)
+
+
+def versions(job: Job) -> tuple[str, ...]:
+    """Return the TensorRT versions that the board's JetPacks have."""
+    return tuple(job.target.facts["tensorrt"])
+
+
+def passes(job: Job) -> Sequence[Pass]:
+    """Fold the frame; for int8, take the pixels as the integers that they are."""
+    folded = fold_frame(frame_for(job), cast=True)
+    return (folded, quantize_pixels) if job.precision == "int8" else (folded,)
+
+
+def scheme(job: Job) -> Scheme:
+    """Return symmetric int8 activations, int8 weights per channel, float biases; the shortcut of a residual alone is quantized."""
+    return SCHEME
+
+
+def finish(job: Job) -> Sequence[Pass]:
+    """Prove that every TensorRT that the board may have takes the graph."""
+    return (tensorrt_check(*versions(job)),)
+
+
+def missing() -> str:
+    """Return nothing: what TensorRT does is done on the board."""
+    return ""
+
+
+def lower(graph: Graph, job: Job) -> dict[str, bytes]:
+    """Return model.onnx."""
+    return {"model.onnx": graph.model.SerializeToString(deterministic=True)}
