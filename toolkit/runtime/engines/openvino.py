@@ -54,8 +54,6 @@ class Engine:
 
     def describe(self) -> Dict[str, str]:
         """Return engine, version, and what OpenVINO says it took: threads, precision of float layers, streams."""
-        taken = {
-            name: str(self._compiled.get_property(name)) for name in ("INFERENCE_NUM_THREADS", "INFERENCE_PRECISION_HINT", "NUM_STREAMS")
-        }
-        return {"engine": "openvino", "version": self._version, "threads": taken["INFERENCE_NUM_THREADS"],
-                "float precision": taken["INFERENCE_PRECISION_HINT"], "streams": taken["NUM_STREAMS"]}  # fmt: skip
+        threads, streams = (str(self._compiled.get_property(name)) for name in ("INFERENCE_NUM_THREADS", "NUM_STREAMS"))
+        precision = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        return {"engine": "openvino", "version": self._version, "threads": threads, "float precision": precision, "streams": streams}
