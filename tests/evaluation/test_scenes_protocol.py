@@ -33,7 +33,7 @@ def write(tmp_path):
             entries = [{"joints_mm": people.joints_mm[i].tolist(), "root_mm": people.roots_mm[i].tolist(),
                         "joints_px": people.joints_px[i].tolist(), "visible": visible} for i in range(len(people))]  # fmt: skip
             scenes.append({"file": f"{number}.png", "focal_px": 320.0, "people": entries})
-        (tmp_path / "scenes.json").write_text(json.dumps({"scenes": scenes}))
+        (tmp_path / "scenes.json").write_text(json.dumps(scenes))
         return read_scenes(tmp_path / "scenes.json", MUPOTS17)
 
     return write
@@ -104,13 +104,19 @@ def test_the_estimator_is_told_the_focal_length(write):
     assert rows[0]["ap_root25"] == 100
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", '{"scenes": [{"file": "a.png"}]}', '{"scenes": [{"file": "a", "focal_px": 1, "people": [{}]}]}']
-)
+@pytest.mark.parametrize("text", ["", "3", '["a"]', '[{"file": "a.png"}]', '[{"file": "a", "focal_px": 1, "people": [{}]}]'])
 def test_other_json_is_refused(tmp_path, text):
     (tmp_path / "scenes.json").write_text(text)
     with pytest.raises(PosecError, match="render it again"):
         read_scenes(tmp_path / "scenes.json", MUPOTS17)
+
+
+def test_pictures_may_lie_in_a_folder_of_the_files_name(write, tmp_path):
+    write(FOUR)
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "0.png").rename(tmp_path / "scenes" / "0.png")
+    (scene,) = read_scenes(tmp_path / "scenes.json", MUPOTS17)
+    assert (scene[0], scene[1].shape, scene[2]) == ("0.png", (200, 400, 3), 320.0)
 
 
 def test_missing_scenes_and_unknown_pictures_are_refused(write, tmp_path):

@@ -60,15 +60,20 @@ class Scenes:
 
 
 def read_scenes(path: str | Path, skeleton: Skeleton, pictures: str | Path | None = None) -> Scenes:
-    """Read scenes.json; its pictures lie beside it or in `pictures`. Raises PosecError."""
+    """Read the truth that `training.render_scenes` writes: a list with one record per picture.
+
+    The pictures lie in `pictures`, or in the folder beside the file that has its name (scenes/ for scenes.json), or, where
+    there is none, in the file's own folder. Raises PosecError.
+    """
     try:
         plain = json.loads(Path(path).read_text())
-        scenes = {str(scene["file"]): _scene(scene, skeleton) for scene in plain["scenes"]}
+        scenes = {str(scene["file"]): _scene(scene, skeleton) for scene in plain}
     except OSError as error:
         raise PosecError(f"no scenes '{path}'; give the scenes.json of a rendered set") from error
     except (KeyError, TypeError, ValueError) as error:
         raise PosecError(f"'{path}' is not a file of rendered scenes: {error!r}; render it again") from error
-    return Scenes(scenes, Path(pictures or Path(path).parent))
+    beside = Path(path).with_suffix("")
+    return Scenes(scenes, Path(pictures or (beside if beside.is_dir() else beside.parent)))
 
 
 def _scene(plain: Mapping[str, Any], skeleton: Skeleton) -> Scene:
