@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,8 +25,8 @@ def names() -> list[str]:
 
 
 def backends() -> list[str]:
-    """Return the names of the back ends."""
-    return sorted(path.stem for path in _HERE.glob("*.py") if path.stem != "__init__" and not path.stem.startswith("_"))
+    """Return the names of the back ends: the modules here that name an ENGINE."""
+    return sorted(path.stem for path in _HERE.glob("*.py") if re.search(r"^ENGINE\b", path.read_text(), re.MULTILINE))
 
 
 def load(name_or_path: str | Path) -> Target:

@@ -27,14 +27,9 @@ SCHEME = Scheme(
 )
 
 
-def frame(precision: str) -> FrameInput:
-    """Return the picture as cv2 delivers it."""
-    return FrameInput("uint8", "NHWC", "BGR", normalized=False)
-
-
 def passes(job: Job) -> Sequence[Pass]:
-    """Fold the frame."""
-    return (fold_frame(frame(job.precision)),)
+    """Take the picture as cv2 delivers it."""
+    return (fold_frame(FrameInput("uint8", "NHWC", "BGR", normalized=False)),)
 
 
 def scheme(job: Job) -> Scheme:

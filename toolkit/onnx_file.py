@@ -46,7 +46,7 @@ def check_contents(model: onnx.ModelProto) -> None:
     try:
         onnx.checker.check_model(model)
         inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
         raise PosecError(f"not a valid ONNX model: {str(error).strip().splitlines()[0]}; export the network again") from error
     for value in (*inferred.graph.input, *inferred.graph.output):
         _check_static(value)

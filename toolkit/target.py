@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from .errors import PosecError
 from .graph import Graph, Pass
-from .runtime.frame import FrameInput
 
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -113,11 +112,8 @@ class Backend(Protocol):
     TOOLS: tuple[str, ...]  # modules, beside the compiler's own, whose versions the bundle records
     __name__: str  # of the module
 
-    def frame(self, precision: str) -> FrameInput:
-        """Return the frame input that gains most here."""
-
     def passes(self, job: Job) -> Sequence[Pass]:
-        """Return the passes that run before quantization, in order."""
+        """Return the passes that run before quantization, in order; one folds the frame input that gains most here."""
 
     def scheme(self, job: Job) -> Scheme:
         """Return how integers are wanted; asked for int8 only."""

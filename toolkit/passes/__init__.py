@@ -50,7 +50,11 @@ def _heads_of_noise(graph: Graph) -> dict[str, np.ndarray]:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     noise = np.random.default_rng(0).normal(0, 0.5, (1, 3, *graph.spec.input_size)).astype(np.float32)
     names = {name: tensor for name, (tensor, _) in graph.heads.items()}
-    return dict(zip(names, session.run(list(names.values()), {graph.input_name: noise}), strict=True))
+    try:
+        session = onnxruntime.InferenceSession(graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        heads = session.run(list(names.values()), {graph.input_name: noise})
+    except Exception as error:  # ONNX Runtime raises classes of its own, without a common parent
+        raise PosecError(f"ONNX Runtime cannot run network '{graph.spec.name}': {str(error).splitlines()[0]}; export it again") from error
+    return dict(zip(names, heads, strict=True))

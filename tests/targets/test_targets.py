@@ -1,0 +1,123 @@
+"""Every board, whatever its back end: a new TOML is tested by being there."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import tiny_graph_of
+
+import calibration
+import targets
+from toolkit import drift
+from toolkit.compiler import build, plan
+from toolkit.errors import PosecError
+from toolkit.float_estimator import FloatEstimator
+from toolkit.runtime.bundle import read_bundle
+from toolkit.runtime.engines import ENGINES
+from toolkit.target import PRECISIONS
+
+BOARDS = [(name, precision) for name in targets.names() for precision in targets.load(name).precisions]
+
+
+@pytest.fixture(scope="module")
+def ranges(people_pictures):
+    return calibration.collect(tiny_graph_of(), people_pictures)
+
+
+@pytest.mark.parametrize("name", targets.names())
+def test_a_board_is_complete(name):
+    target = targets.load(name)
+    back_end = target.backend
+    assert target.name == name
+    assert target.title
+    assert back_end.ENGINE in ENGINES
+    assert back_end.REQUIRES.startswith("pip install")
+    assert isinstance(back_end.TOOLS, tuple)
+    assert isinstance(back_end.missing(), str)
+    assert set(target.precisions) | set(target.refusals) == set(PRECISIONS)
+    assert target.allowed["float32"].drift_mm <= min(allowed.drift_mm for allowed in target.allowed.values())
+    for precision in target.refusals:
+        with pytest.raises(PosecError, match=f"got '{precision}' .*take ({'|'.join(target.precisions)})"):
+            target.check_precision(precision)
+
+
+@pytest.mark.parametrize(("name", "precision"), BOARDS)
+def test_a_plan_of_every_precision_can_be_made(name, precision, tiny_graph, ranges):
+    target = targets.load(name)
+    planned = plan(tiny_graph, target, precision, ranges)
+    assert planned["engine"] == target.backend.ENGINE
+    assert planned["allowed"] == dataclasses.asdict(target.allowed[precision])
+    assert (planned["scheme"] is not None) == (precision == "int8")
+
+
+@pytest.mark.parametrize(("name", "precision"), BOARDS)
+def test_every_precision_is_built_and_runs_here_within_its_allowance(name, precision, tiny_graph, ranges, people_pictures, tmp_path):
+    target = targets.load(name)
+    if why := target.backend.missing():
+        pytest.skip(why)
+    before = tiny_graph.sha256
+    bundle = build(tiny_graph, target, precision, ranges if precision == "int8" else None, tmp_path / "bundle", people_pictures[:2])
+    assert tiny_graph.sha256 == before
+    assert read_bundle(tmp_path / "bundle") == bundle
+    assert bundle.engine == target.backend.ENGINE
+    if bundle.engine == "tensorrt":
+        pytest.skip("TensorRT runs on a GPU")
+    found = drift.verify(bundle, tiny_graph, people_pictures)
+    assert found, f"{name} {precision}: {found}"
+
+
+@pytest.mark.openvino
+def test_the_precisions_of_openvino_are_what_they_say(tiny_graph, people_pictures, tmp_path):
+    pytest.importorskip("openvino")
+    from toolkit.runtime import load
+
+    build(tiny_graph, targets.load("intel-cpu"), out=tmp_path / "bundle", golden=[])
+    estimator = load(tmp_path / "bundle")
+    assert estimator.engine.describe()["float precision"] == "f32"
+    heads, wanted = estimator.heads(people_pictures[4]), FloatEstimator(tiny_graph).heads(people_pictures[4])[0]
+    for name, values in wanted.items():  # bf16 would differ by 1e-2
+        np.testing.assert_allclose(heads[name], values, atol=1e-4)
+
+
+def test_an_unknown_board_is_refused_with_the_menu():
+    with pytest.raises(PosecError, match=r"no target 'jetson-nan'; known: .*generic-cpu.*intel-cpu.*; or give a path to a \.toml file"):
+        targets.load("jetson-nan")
+
+
+GOOD = (Path(targets.__file__).parent / "generic-cpu.toml").read_text()
+
+
+def test_a_board_of_ones_own_is_loaded_by_its_path(tmp_path):
+    (tmp_path / "my-board.toml").write_text(GOOD)
+    assert targets.load(tmp_path / "my-board.toml").name == "my-board"
+    assert targets.load(str(tmp_path / "my-board.toml")).precisions == ("float32", "int8")
+
+
+WRONG = {
+    "no TOML": ('title = "', "my-board.toml"),
+    "no such back end": (GOOD.replace('backend = "onnxruntime"', 'backend = "ncnn"'), "no back end 'ncnn'; known: .*onnxruntime"),
+    "a module that is no back end": (GOOD.replace('backend = "onnxruntime"', 'backend = "../toolkit/cli"'), "no back end"),
+    "an unknown field": ('memory = "4 GB"\n' + GOOD, "unknown fields memory; known: title"),
+    "an unknown precision": (GOOD.replace('"float32", "int8"', '"float32", "int4"'), "must list some of float32, float16, int8"),
+    "a precision that is neither offered nor refused": (GOOD.replace('["float32", "int8"]', '["float32"]'), "int8 must be in 'precisions'"),
+    "a precision that is both": (GOOD.replace("[refusals]", '[refusals]\nint8 = "no"'), "int8 must be in 'precisions'"),
+    "no allowance": (GOOD.replace("[allowed.int8]", "[facts]"), "must state drift_mm"),
+    "an allowance that is no number": (GOOD.replace("drift_mm = 8", 'drift_mm = "8"'), "numbers from 0 on"),
+    "a list for a table": ("options = []\n" + GOOD, r"\[options\] must be a table"),
+    "no title": (GOOD.replace("title", "name", 1), "name"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG)
+def test_a_wrong_board_is_refused_in_a_sentence(text, words, tmp_path):
+    (tmp_path / "my-board.toml").write_text(text)
+    with pytest.raises(PosecError, match=words):
+        targets.load(tmp_path / "my-board.toml")
+
+
+def test_a_missing_file_is_refused():
+    with pytest.raises(PosecError, match=r"no target file 'nowhere\.toml'"):
+        targets.load("nowhere.toml")
