@@ -111,7 +111,7 @@ def test_what_cannot_be_is_refused_before_any_work(request_of, words, tiny_graph
 
 
 def test_ranges_of_another_network_are_refused(ranges, tmp_path):
-    with pytest.raises(PosecError, match="another network.*calibrate again"):
+    with pytest.raises(PosecError, match=r"another network.*calibrate again"):
         build(tiny_graph_of(seed=2), GENERIC, "int8", ranges, tmp_path / "bundle")
 
 
