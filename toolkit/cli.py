@@ -9,6 +9,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,20 @@ def report(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+STAGES = {"embedding": "train_embedding", "lifter": "train_lifter", "bodies": "render_bodies", "labels": "label_people",
+          "network": "train_network", "samples": "render_samples"}  # fmt: skip
+
+
+def train(args: argparse.Namespace) -> int:
+    """Run one stage of the reference network's training; docs/training.md has them in order."""
+    try:
+        stage = import_module(f".training.{STAGES[args.stage]}", __package__)
+    except ModuleNotFoundError as error:
+        raise PosecError(f"stage '{args.stage}' needs {error.name}: pip install 'posec[train]'") from error
+    stage.main(args.rest)
+    return EXIT_OK
+
+
 def demo(args: argparse.Namespace) -> int:
     """Go the whole way with what posec ships, by the commands that you would give."""
     from .demo import demo_lines, next_steps
@@ -289,6 +304,11 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, list[Any]]] 
     "report": (
         report, "posec report results/ -o report.html",
         [(["results"], {"help": "the folder or file that `posec bench` wrote"}), OUT, JSON],
+    ),
+    "train": (
+        train, "posec train embedding --mocap mocap/ --out embedding.safetensors",
+        [(["stage"], {"choices": list(STAGES), "help": "see docs/training.md"}),
+         (["rest"], {"nargs": argparse.REMAINDER, "help": "options of the stage; --help lists them"})],
     ),
     "demo": (demo, "posec demo --out out", [(["--out"], {"default": "out", "help": "folder to write, replaced (default: out)"})]),
 }  # fmt: skip

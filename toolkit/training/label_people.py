@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def _figures(labels: Labels) -> dict[str, float]:
     return figures
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run `write_photo_labels` or `write_body_labels` from the command line."""
     parser = argparse.ArgumentParser(description="Write 3D labels of people in photographs or of rendered bodies.")
     source = parser.add_mutually_exclusive_group(required=True)
@@ -67,12 +68,12 @@ def main() -> None:
     parser.add_argument("--index", help="CSV that counts the people of the photographs")
     parser.add_argument("--out", required=True, help=".npz file to write")
     parser.add_argument("--device", default="cpu")
-    arguments = parser.parse_args()
-    if arguments.bodies:
-        figures = write_body_labels(arguments.bodies, arguments.embedding, arguments.out, arguments.device)
-    elif arguments.lifter:
-        paths = (arguments.teacher, arguments.embedding, arguments.lifter, arguments.out, arguments.index)
-        figures = write_photo_labels(*paths, device=arguments.device)
+    chosen = parser.parse_args(arguments)
+    if chosen.bodies:
+        figures = write_body_labels(chosen.bodies, chosen.embedding, chosen.out, chosen.device)
+    elif chosen.lifter:
+        paths = (chosen.teacher, chosen.embedding, chosen.lifter, chosen.out, chosen.index)
+        figures = write_photo_labels(*paths, device=chosen.device)
     else:
         raise PosecError("labels of photographs need a lifter; give --lifter, the file that train_lifter wrote")
     print(", ".join(f"{name} {value:g}" for name, value in figures.items()))

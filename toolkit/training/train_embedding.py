@@ -7,6 +7,7 @@ and the cycle embedding → pose → embedding make what lies between them a pos
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,15 +170,15 @@ def stature_m() -> float:
     return sum(lengths[MUPOTS17.index(joint)] for joint in column) / 1000 + ANKLE_TO_SOLE_M
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run `train_embedding` from the command line."""
     parser = argparse.ArgumentParser(description="Learn the pose embedding from motion capture.")
     parser.add_argument("--mocap", required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--out", required=True, help="safetensors file to write")
     parser.add_argument("--device", default="cpu")
     add_settings(parser, EmbeddingTraining)
-    arguments = parser.parse_args()
-    train_embedding(chosen_settings(arguments, EmbeddingTraining), arguments.mocap, arguments.out, arguments.device)
+    chosen = parser.parse_args(arguments)
+    train_embedding(chosen_settings(chosen, EmbeddingTraining), chosen.mocap, chosen.out, chosen.device)
 
 
 if __name__ == "__main__":

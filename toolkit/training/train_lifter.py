@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def evaluate(model: Lifter, embedding: PoseEmbedding, poses: Tensor, split: str,
     return figures
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run `train_lifter` from the command line."""
     parser = argparse.ArgumentParser(description="Train the lifter from 2D key points to poses.")
     parser.add_argument("--mocap", required=True, help="folder of motion-capture .npz files")
@@ -132,8 +133,8 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="safetensors file to write")
     parser.add_argument("--device", default="cpu")
     add_settings(parser, LifterTraining)
-    arguments = parser.parse_args()
-    train_lifter(chosen_settings(arguments, LifterTraining), arguments.mocap, arguments.embedding, arguments.out, arguments.device)
+    chosen = parser.parse_args(arguments)
+    train_lifter(chosen_settings(chosen, LifterTraining), chosen.mocap, chosen.embedding, chosen.out, chosen.device)
 
 
 if __name__ == "__main__":

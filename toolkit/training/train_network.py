@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 import tomllib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def read_settings(path: Path) -> NetworkTraining:
         raise PosecError(f"'{path}' has no usable [network] section: {error}") from error
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run `train_network` from the command line."""
     parser = argparse.ArgumentParser(description="Learn the image network from composed pictures.")
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("reference.toml"))
@@ -114,7 +115,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     config = read_settings(options.config)
     if options.minutes:
