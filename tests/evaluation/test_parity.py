@@ -59,6 +59,7 @@ def test_an_invented_person_breaks_an_allowance_of_none():
     assert drift.missed == ("people_invented",)
     assert drift.enough["people_invented"] == 0.25
     assert "enough would be people_invented = 0.25" in str(drift)
+    assert "invented people scored 0.90 to 0.90, the tallest " in str(drift)
     assert measure_drift(found, TRUTH, MUPOTS17, {**ALLOWED, **drift.enough})
 
 

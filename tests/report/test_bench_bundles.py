@@ -25,12 +25,12 @@ def test_every_counted_sample_is_kept_and_adds_up(measured):
     one = measured[0][0]
     samples = np.array(one["samples"]["rounds"])
     assert one["status"] == "ran"
-    assert one["samples"]["columns"] == ["preprocess", "inference", "decode", "total", "people"]
+    assert one["samples"]["columns"] == ["preprocess", "inference", "decode", "total", "cpu", "people"]
     assert samples.shape[0] >= LEAST_ROUNDS
-    assert samples.shape[1:] == (4, 5)
+    assert samples.shape[1:] == (4, 6)
     assert (samples[..., :3] > 0).all()
     assert (samples[..., :3].sum(-1) <= samples[..., 3] + 0.01).all()
-    assert set(samples[..., 4].ravel()) == {0, 1, 2, 3, 4}  # the golden pictures, in turn
+    assert set(samples[..., 5].ravel()) == {0, 1, 2, 3, 4}  # the golden pictures, in turn
     assert one["latency"]["total"]["p50_ms"] == pytest.approx(np.median(samples[..., 3]), abs=1e-3)
     assert one["latency"]["total"]["frames"] == samples.shape[0] * 4
 
@@ -54,6 +54,7 @@ def test_bundles_of_one_run_have_ratios_that_are_each_others_inverse(measured):
     there, back = one["ratios"][two["bundle"]], two["ratios"][one["bundle"]]
     assert there["of_medians"] * back["of_medians"] == pytest.approx(1)
     assert there["p10"] <= there["p90"]
+    assert there["of_cpu"] * back["of_cpu"] == pytest.approx(1)
 
 
 def test_a_bundle_that_cannot_run_is_a_result_with_a_reason(measured):
@@ -104,7 +105,7 @@ def test_a_folder_that_is_no_bundle_and_a_text_that_is_no_picture_fail(tmp_path)
 
 
 def test_percentiles_and_steadiness_are_of_the_samples():
-    rounds = [[[1.0, 2.0, 3.0, total, 0] for total in range(1, 11)], [[1.0, 2.0, 3.0, total, 0] for total in range(11, 101)]]
+    rounds = [[[1.0, 2.0, 3.0, total, 5.0, 0] for total in range(1, 11)], [[1.0, 2.0, 3.0, total, 5.0, 0] for total in range(11, 101)]]
     found = summary(rounds)
     assert list(found) == list(COLUMNS)
     assert found["total"]["p50_ms"] == 50.5

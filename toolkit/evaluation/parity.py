@@ -101,6 +101,10 @@ class Drift:
         text = f"{self.drift_mm:.1f} mm drift (allowed {self.allowed['drift_mm']:g}), {lost}, {invented}; {self.people} people on {self.frames} frames"
         if self.missed:
             text += "; enough would be " + ", ".join(f"{name} = {self.enough[name]:g}" for name in self.missed)
+        for word, strays in (("lost", self.lost), ("invented", self.invented)):
+            if f"people_{word}" in self.missed:
+                scores = [stray.score for stray in strays]
+                text += f"; {word} people scored {min(scores):.2f} to {max(scores):.2f}, the tallest {max(stray.height_px for stray in strays):.0f} px"
         if self.missed and self.worst_head:
             repair = self.blame[self.worst_head]
             text += f"; worst head '{self.worst_head}': with it in float {repair.drift_mm:.1f} mm, {100 * repair.people_lost:.1f} % lost"

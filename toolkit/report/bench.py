@@ -23,7 +23,7 @@ from .worker import STAGES
 from .worker_process import WorkerProcess
 
 Progress = Callable[[int, int], None]
-COLUMNS = (*STAGES, "total")
+COLUMNS = (*STAGES, "total", "cpu")  # of a sample, in ms; "cpu" is processor time of all threads, which neighbours disturb least
 LEAST_ROUNDS = 5
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
@@ -47,7 +47,7 @@ def bench(
     Returns:
         Plain dictionaries: `run` (one id for all measured together), `status` "ran" or "failed" with `reason`, `cold`,
         `latency` (see `summary`), `samples` (names of the columns, and rows in ms), `ratios` (other bundle → ratio of
-        medians, with p10 and p90 of the ratio over rounds), `sustained` (see `steady`), `decode_us` (people → cost),
+        medians, with p10 and p90 of the ratio over rounds, and the ratio of processor times), `sustained` (see `steady`), `decode_us` (people → cost),
         `memory`, `engine`, `inputs`, `machine`.
 
     Raises PosecError where there is nothing to measure with; a bundle that cannot run is a result, not an error.
@@ -109,7 +109,7 @@ def picture_files(pictures: str | Path | Sequence[str | Path]) -> list[Path]:
 
 
 def summary(rounds: Sequence[Sequence[Sequence[float]]]) -> dict[str, dict[str, float]]:
-    """Return p50, p90, p99, mean and most, in ms, of each stage and of the total over all counted frames, and their number."""
+    """Return p50, p90, p99, mean and most, in ms, of stages, total and processor time over all counted frames, and their number."""
     samples = np.array([frame[: len(COLUMNS)] for turn in rounds for frame in turn], np.float64)
     return {name: _percentiles(samples[:, column]) for column, name in enumerate(COLUMNS)}
 
@@ -158,13 +158,13 @@ def _percentiles(values: np.ndarray) -> dict[str, float]:
 def _ratios(index: int, rounds: Sequence[Any], workers: Sequence[WorkerProcess]) -> dict[str, dict[str, float]]:
     """Return this bundle's median over every other one's, and how that ratio spreads over the rounds."""
     ratios = {}
-    total = COLUMNS.index("total")
     for other, worker in enumerate(workers):
         if other == index or worker.failed:
             continue
-        mine, theirs = (np.array(rounds[i])[:, :, total] for i in (index, other))
-        low, high = np.percentile(np.median(mine, axis=1) / np.median(theirs, axis=1), (10, 90))
-        ratios[str(worker.folder)] = {"of_medians": float(np.median(mine) / np.median(theirs)), "p10": float(low), "p90": float(high)}
+        mine, theirs = (np.array(rounds[i])[:, :, [COLUMNS.index("total"), COLUMNS.index("cpu")]] for i in (index, other))
+        of_medians, of_cpu = np.median(mine, axis=(0, 1)) / np.median(theirs, axis=(0, 1))
+        low, high = np.percentile(np.median(mine[..., 0], axis=1) / np.median(theirs[..., 0], axis=1), (10, 90))
+        ratios[str(worker.folder)] = {"of_medians": float(of_medians), "p10": float(low), "p90": float(high), "of_cpu": float(of_cpu)}
     return ratios
 
 

@@ -104,8 +104,8 @@ def _warnings(results: Sequence[Result]) -> str:
             for result in results if result.status == "failed" or result.verdict == "rejected"]  # fmt: skip
     busy = max((((result.bench or {}).get("machine") or {}).get("busy") or {}).get("others", 0.0) for result in results)
     if busy > BUSY:
-        said.append(f"Other processes took {percent(busy, 0)} of the processors while this was measured: latencies are upper bounds, "
-                    "ratios between bundles of one run hold better.")  # fmt: skip
+        said.append(f"Other processes took {percent(busy, 0)} of the processors while this was measured: latencies are upper bounds. "
+                    "Compare processor time (cpu) instead.")  # fmt: skip
     return "".join(f"<p class='warning' role='note'>{safe(text)}</p>" for text in said)
 
 

@@ -32,7 +32,8 @@ PICTURE_WIDTH = 960
 
 def measure_bundles(
     bundles: Sequence[str | Path], out: str | Path | None = None, protocols: Sequence[Photos | Scenes] = (), graph: Graph | None = None,
-    frames: Iterable[np.ndarray] | None = None, progress: Progress | None = None, **bench_options: Any,
+    frames: Iterable[np.ndarray] | None = None, progress: Progress | None = None,
+    say: Callable[[str], None] = lambda line: None, **bench_options: Any,
 ) -> list[Result]:  # fmt: skip
     """Bench bundles side by side, compare each with its float network, and measure its accuracy.
 
@@ -43,6 +44,7 @@ def measure_bundles(
         graph, frames: the float network and BGR pictures to compare on, which also tells which head is to blame; without
             them the golden pictures are compared.
         progress: of the bench, see there.
+        say: is told what is measured after the bench, one line at a time.
         bench_options: `pictures`, `size`, `seconds`, `frames_per_turn`, `threads`, `sustained_seconds` of `bench`.
 
     Raises PosecError where a folder is no bundle, or there is nothing to bench with. A bundle that does not run, and one
@@ -54,6 +56,7 @@ def measure_bundles(
     results = []
     for index, measured in enumerate(bench(bundles, progress=progress, **bench_options)):
         folder, ran = str(bundles[index]), measured["status"] == "ran"
+        say(f"comparing {folder} with the float network" + (", measuring its accuracy" if protocols else ""))
         drift, unjudged = _judge(folder, graph, shown, threads) if ran else (None, "did not run")
         estimator = load(folder, threads) if ran else None
         rows = [row for protocol in protocols if estimator for row in evaluate(estimator, protocol, estimator.bundle.spec.skeleton)]

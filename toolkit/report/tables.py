@@ -71,16 +71,25 @@ def overview(results: Sequence[Result]) -> str:
             f"<strong>{safe(result.bundle['target'])}</strong><small>{safe(result.bundle.get('engine', ''))}</small>",
             f"{safe(result.bundle['precision'])}<small>{safe(result.bundle.get('scheme') or '')}</small>",
             pill(result.status, result.reason), pill(result.verdict, result.reason), megabytes(result.bundle["model_bytes"]),
-            milliseconds(total.get("p50_ms")), milliseconds(total.get("p90_ms")), stages,
-            f'<span title="{number(ratio["p10"], 2)} to {number(ratio["p90"], 2)} over the rounds">× {number(ratio["of_medians"], 2)}</span>' if ratio else DASH,
+            f"{milliseconds(total.get('p50_ms'))}{_small('cpu', milliseconds((latency or {}).get('cpu', {}).get('p50_ms')))}",
+            milliseconds(total.get("p90_ms")), stages,
+            f'<span title="{number(ratio["p10"], 2)} to {number(ratio["p90"], 2)} over the rounds">× {number(ratio["of_medians"], 2)}</span>{_small("cpu ×", number(ratio.get("of_cpu"), 2))}' if ratio else DASH,
             _limited(number(drift.get("drift_mm")), allowed.get("drift_mm"), "drift_mm" in drift.get("missed", ()), "mm"),
             _limited(percent(drift.get("people_lost")), allowed.get("people_lost"), "people_lost" in drift.get("missed", ()), "share"),
             _limited(percent(drift.get("people_invented")), allowed.get("people_invented"), "people_invented" in drift.get("missed", ()), "share"),
             number(scenes.get("pck_rel150")), number(scenes.get("mpjpe_mm"), 0), percent(recall, 0),
         ))  # fmt: skip
     return table(
-        headings, rows, "Status says that it ran; the verdict says whether the people are still the same, within the allowance.", "overview"
+        headings,
+        rows,
+        "Status says that it ran; the verdict says whether the people are still the same, within the allowance. "
+        "cpu: processor time per frame, of all threads.",
+        "overview",
     )
+
+
+def _small(word: str, told: str) -> str:
+    return "" if told == DASH else f"<small>{word} {told}</small>"
 
 
 def _limited(told: str, limit: Any, missed: bool, unit: str) -> str:

@@ -48,10 +48,10 @@ class Worker:
         }  # fmt: skip
 
     def run(self, frames: int) -> list[list[float]]:
-        """Return preprocess, inference, decode, all of it (ms) and people of each frame, after one frame that is not counted.
+        """Return preprocess, inference, decode, total, processor time of all threads (ms), and people of each frame.
 
-        That frame refills the caches that the bundle measured before this one has emptied. Its picture comes again, or
-        turns as long as the row of pictures would never count one of them.
+        One frame before them is not counted: it refills the caches that the bundle measured before this one has emptied.
+        Its picture comes again, or turns as long as the row of pictures would never count one of them.
         """
         self._show()
         self.shown -= 1
@@ -84,11 +84,11 @@ class Worker:
     def _show(self) -> list[float]:
         picture = self.pictures[self.shown % len(self.pictures)]
         self.shown += 1
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         people = self.estimator(picture)
-        total = time.perf_counter() - start
+        total, cpu = time.perf_counter() - start, time.process_time() - start_cpu
         stages = self.estimator.stages_ms
-        return [*(round(stages[name], 4) for name in STAGES), round(1000 * total, 4), len(people)]
+        return [*(round(stages[name], 4) for name in STAGES), round(1000 * total, 4), round(1000 * cpu, 4), len(people)]
 
 
 def read(path: str, size: list[int] | None) -> np.ndarray:
