@@ -21,7 +21,8 @@ from .runtime.pose import HEADS, PoseFrame
 if TYPE_CHECKING:
     from .graph import Graph
 
-Progress = Callable[[int, int], None]
+    Progress = Callable[[int, int], None]
+
 ALL_MAY_GO = {"drift_mm": float("inf"), "people_lost": float("inf"), "people_invented": float("inf")}
 
 

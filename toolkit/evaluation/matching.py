@@ -1,4 +1,4 @@
-"""Which found person is which true person: one-to-one, nearest first."""
+"""Which found person is which true person: one-to-one, nearest first. Valid Python 3.8: a board runs this."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ OKS      The 12 body joints (shoulders to ankles) that are labelled, COCO's sigm
 
 Scored people have key points and are no crowd. A prediction is off-person when its centre lies in no annotated box,
 crowds included, grown by 5 pixels. `>=96` and `<96` split by the height of the box in pixels of the picture.
+
+Valid Python 3.8: a board runs this.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Run an estimator over a protocol's pictures and say how good the people are."""
+"""Run an estimator over a protocol's pictures and say how good the people are. Valid Python 3.8: a board runs this."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from ..runtime.pose import PoseFrame, Skeleton
 from .photos import Photos, evaluate_photos
 from .scenes import Scenes, evaluate_scenes
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    Progress = Callable[[int, int], None]
 
 
 class Estimate(Protocol):

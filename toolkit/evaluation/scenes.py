@@ -11,6 +11,8 @@ Depth, root  Mean absolute error of the matched pelvis' z, and its mean distance
 
 Rows by size take people by the height of the box around their joints in the picture; a false alarm has no true size,
 so precision and AP are stated only for rows of whole pictures.
+
+Valid Python 3.8: a board runs this.
 """
 
 from __future__ import annotations

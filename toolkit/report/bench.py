@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,9 @@ from .machine import busy_share, machine_facts, machine_state
 from .worker import STAGES
 from .worker_process import WorkerProcess
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    Progress = Callable[[int, int], None]
+
 COLUMNS = (*STAGES, "total", "cpu")  # of a sample, in ms; "cpu" is processor time of all threads, which neighbours disturb least
 LEAST_ROUNDS = 5
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ..graph import Graph
     from ..runtime.estimator import PoseEstimator
 
-Progress = Callable[[int, int], None]
+    Progress = Callable[[int, int], None]
+
 PICTURES = 4
 PICTURE_WIDTH = 960
 
