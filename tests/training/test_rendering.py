@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from toolkit.errors import PosecError
 from toolkit.training.backgrounds import FAR_M, KINDS, paint_place, random_place
 from toolkit.training.bodies import Body
 from toolkit.training.cameras import place_camera
+from toolkit.training.clips import read_clips
 from toolkit.training.figures import random_light
 from toolkit.training.placing import APART_M, in_view, random_layout
 from toolkit.training.poses import STANCES, about, change_stance, joint_index, random_arm, turn_to, vary
@@ -178,6 +180,26 @@ def test_random_arms_always_find_a_pose(standing_clips):
         # Neither the upper arm nor the forearm ends far behind the back.
         assert (places[elbow] - places[arm])[1] < 0.46 * 0.28
         assert (places[wrist] - places[elbow])[1] < 0.51 * 0.26
+
+
+def test_motion_that_is_missing_or_does_not_fit_is_refused(tmp_path, standing_clips):
+    with pytest.raises(PosecError, match=r"no motion capture .*give the folder"):
+        read_clips(tmp_path, "cmu")
+    with pytest.raises(PosecError, match="known: cmu, deepmimic"):
+        read_clips(tmp_path, "bvh")
+    arrays = {
+        "clips": np.array(["a"]), "split": np.array(["test"]), "starts": np.array([0, 2]), "fps": np.float32(30), "root": np.zeros((2, 3)),
+        "rotations": standing_clips.rotations, "offsets": standing_clips.offsets, "parents": np.array(standing_clips.parents),
+        "joint_names": np.array(standing_clips.joint_names), "neutral_rotations": standing_clips.neutral_rotations,
+    }  # fmt: skip
+    np.savez(tmp_path / "deepmimic.npz", **arrays)
+    found = read_clips(tmp_path, "deepmimic")
+    np.testing.assert_array_equal(turns_of(found, found.rows("test")), turns_of(standing_clips, np.array([0, 1])))
+    assert found.clip_of(1) == "a"
+    assert len(found.rows("train")) == 0
+    np.savez(tmp_path / "deepmimic.npz", **{**arrays, "root": np.zeros((5, 3))})
+    with pytest.raises(PosecError, match="root must have shape"):
+        read_clips(tmp_path, "deepmimic")
 
 
 def test_a_turned_joint_takes_along_what_hangs_on_it(standing_clips):

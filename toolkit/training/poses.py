@@ -121,8 +121,7 @@ def random_arm(motion: Clips, turns: np.ndarray, rng: np.random.Generator, side:
     """Point the upper arm anywhere a shoulder reaches and bend the elbow so that the forearm does not go behind the back."""
     chest, arm, elbow = (turns[joint_index(motion, "chest")], joint_index(motion, "Arm", side), joint_index(motion, "ForeArm", side))
     places = neutral_places(motion)
-    neutral = places[elbow] - places[arm]
-    neutral /= np.linalg.norm(neutral)
+    neutral = (places[elbow] - places[arm]) / np.linalg.norm(places[elbow] - places[arm])
     outward = 1.0 if side == "Left" else -1.0
     while True:
         upper = rng.normal((0.6 * outward, -0.5, -0.3), 1)
@@ -132,28 +131,21 @@ def random_arm(motion: Clips, turns: np.ndarray, rng: np.random.Generator, side:
             break
     while True:
         bend = np.radians(rng.uniform(0, 135))
-        side_way = rng.normal((-0.4 * outward, -0.8, 0.4), 1)
-        side_way -= (side_way @ upper) * upper
-        side_way /= np.linalg.norm(side_way)
-        fore = np.cos(bend) * upper + np.sin(bend) * side_way
+        hinged = _hinge_frame(upper, rng.normal((-0.4 * outward, -0.8, 0.4), 1))
+        fore = np.cos(bend) * hinged[:, 0] + np.sin(bend) * hinged[:, 1]
         if fore[1] < 0.5:
             break
-    axis_way = _frame(upper, side_way)
-    for below, direction in ((arm, upper), (elbow, fore)):
-        across = np.cross(axis_way[:, 2], direction)
-        turn = chest @ np.stack([direction, across, axis_way[:, 2]], -1) @ _frame(neutral, _elbow_way(neutral)).T
-        turn_to(motion, turns, below, turn)
+    # The elbow of the neutral stance bends to the front; that of an arm along the front, upwards.
+    resting = _hinge_frame(neutral, np.array([0.0, -1.0, 0.0]) if abs(neutral[1]) < 0.9 else np.array([0.0, 0.0, 1.0]))
+    turn_to(motion, turns, arm, chest @ hinged @ resting.T)
+    turn_to(motion, turns, elbow, chest @ _hinge_frame(fore, np.cross(hinged[:, 2], fore)) @ resting.T)
 
 
-def _frame(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    second = second - (second @ first) * first
-    second /= np.linalg.norm(second)
-    return np.stack([first, second, np.cross(first, second)], -1)
-
-
-def _elbow_way(neutral: np.ndarray) -> np.ndarray:
-    """Return where the forearm moves when the elbow of the neutral stance bends: to the front."""
-    return np.array([0.0, -1.0, 0.0]) if abs(neutral[1]) < 0.9 else np.array([0.0, 0.0, 1.0])
+def _hinge_frame(along: np.ndarray, bends: np.ndarray) -> np.ndarray:
+    """Return columns (3, 3): a unit direction, the direction nearest to `bends` square to it, and the hinge between them."""
+    bends = bends - (bends @ along) * along
+    bends = bends / np.linalg.norm(bends)
+    return np.stack([along, bends, np.cross(along, bends)], -1)
 
 
 def turn_head(motion: Clips, turns: np.ndarray, rng: np.random.Generator) -> None:

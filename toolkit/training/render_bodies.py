@@ -175,7 +175,7 @@ def render_bodies(mocap: str, split: str, out: str, count: int, seed: int, proce
     print(f"bodies done: {merge(Path(out))} of {count} in {out}", flush=True)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and render."""
     parser = argparse.ArgumentParser(description="Render single people with exact 3D joints for training.")
     parser.add_argument("--mocap", required=True, help="folder with cmu.npz and deepmimic.npz")
@@ -184,8 +184,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=12000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
-    arguments = parser.parse_args()
-    render_bodies(arguments.mocap, arguments.split, arguments.out, arguments.count, arguments.seed, arguments.processes)
+    given = parser.parse_args(arguments)
+    render_bodies(given.mocap, given.split, given.out, given.count, given.seed, given.processes)
 
 
 if __name__ == "__main__":

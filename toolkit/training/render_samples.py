@@ -36,7 +36,7 @@ def write_film(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:
     os.replace(beside, path)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and render."""
     parser = argparse.ArgumentParser(description="Render the package's sample pictures and film.")
     parser.add_argument("--mocap", required=True, help="folder with cmu.npz and deepmimic.npz")
@@ -46,19 +46,19 @@ def main() -> None:
     parser.add_argument("--quality", type=int, default=85, help="of the JPEG files")
     parser.add_argument("--seconds", type=float, default=7.0, help="length of the film")
     parser.add_argument("--fps", type=float, default=15.0, help="frames per second of the film")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     cv2.setNumThreads(1)
-    out = Path(arguments.out)
+    out = Path(given.out)
     out.mkdir(parents=True, exist_ok=True)
-    model, sources = BodyModel(), [read_clips(arguments.mocap, kind) for kind in KINDS]
-    sets = (("calibration", "train", arguments.calibration, CALIBRATION_SEED), ("scenes", "test", arguments.scenes, SCENES_SEED))
+    model, sources = BodyModel(), [read_clips(given.mocap, kind) for kind in KINDS]
+    sets = (("calibration", "train", given.calibration, CALIBRATION_SEED), ("scenes", "test", given.scenes, SCENES_SEED))
     for name, split, count, seed in sets:
-        render_scenes(model, sources, split, out / name, out / f"{name}.json", count, seed, empty=5, quality=arguments.quality)
-    frames = round(arguments.seconds * arguments.fps)
+        render_scenes(model, sources, split, out / name, out / f"{name}.json", count, seed, empty=5, quality=given.quality)
+    frames = round(given.seconds * given.fps)
     rng = np.random.default_rng(FILM_SEED)
-    pictures, truths, camera = random_walk_scene(model, sources, "test", FILM_SIZE, rng, 4, frames, arguments.fps)
-    write_film(out / "clip.mp4", pictures, arguments.fps)
-    write_json(out / "clip.json", [walk_record(camera, arguments.fps, truths)])
+    pictures, truths, camera = random_walk_scene(model, sources, "test", FILM_SIZE, rng, 4, frames, given.fps)
+    write_film(out / "clip.mp4", pictures, given.fps)
+    write_json(out / "clip.json", [walk_record(camera, given.fps, truths)])
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def render_scenes(
     return records
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and render."""
     parser = argparse.ArgumentParser(description="Render scenes of several people with exact 3D joints.")
     parser.add_argument("--mocap", required=True, help="folder with cmu.npz and deepmimic.npz")
@@ -79,11 +79,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--empty", type=int, default=10, help="how many of them show nobody")
     parser.add_argument("--seed", type=int, default=77)
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     cv2.setNumThreads(1)
-    out = Path(arguments.out)
-    sources = [read_clips(arguments.mocap, kind) for kind in KINDS]
-    render_scenes(BodyModel(), sources, arguments.split, out, out / "scenes.json", arguments.count, arguments.seed, arguments.empty)
+    out = Path(given.out)
+    sources = [read_clips(given.mocap, kind) for kind in KINDS]
+    render_scenes(BodyModel(), sources, given.split, out, out / "scenes.json", given.count, given.seed, given.empty)
 
 
 if __name__ == "__main__":
