@@ -1,12 +1,14 @@
 """Protocol rendered-scenes: what it must say of perfect, doubled, halved, hidden and mirrored people."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from standing_people import people_at
 
+import toolkit
 from toolkit.errors import PosecError
 from toolkit.evaluation.run import evaluate
 from toolkit.evaluation.scenes import evaluate_scenes, read_scenes
@@ -117,6 +119,14 @@ def test_pictures_may_lie_in_a_folder_of_the_files_name(write, tmp_path):
     (tmp_path / "0.png").rename(tmp_path / "scenes" / "0.png")
     (scene,) = read_scenes(tmp_path / "scenes.json", MUPOTS17)
     assert (scene[0], scene[1].shape, scene[2]) == ("0.png", (200, 400, 3), 320.0)
+
+
+def test_the_shipped_scenes_are_perfect_by_their_own_truth():
+    scenes = read_scenes(Path(toolkit.__file__).parent / "samples" / "scenes.json", MUPOTS17)
+    row = evaluate_scenes({name: scene.people for name, scene in scenes.scenes.items()}, scenes, MUPOTS17)[0]
+    assert row["people"] > 100
+    assert (row["centre_recall"], row["centre_precision"], row["pck_rel150"], row["ap_root25"]) == (1, 1, 100, 100)
+    assert all(picture.ndim == 3 and focal_px > 100 for _, picture, focal_px in scenes)
 
 
 def test_missing_scenes_and_unknown_pictures_are_refused(write, tmp_path):

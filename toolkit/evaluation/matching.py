@@ -29,8 +29,9 @@ def nearest_first(costs: np.ndarray) -> list[tuple[int, int]]:
 def pixels_per_mm(people: PoseFrame) -> np.ndarray:
     """Return (N,) how many picture pixels one millimetre of each person takes.
 
-    The ratio of spreads of `joints_px` and of the x, y of `joints_mm`: exact for a scaled orthographic projection,
-    whichever way the person faces, and free of the focal length. 0 for a person whose joints fall on one point.
+    The ratio of spreads of `joints_px` and of the x, y of `joints_mm`: exact for a scaled orthographic projection in the
+    middle of the picture, whichever way the person faces, within a tenth or so at its border and for people as near as
+    they are tall; free of the focal length. 0 for a person whose joints fall on one point.
     """
     spread_px = people.joints_px.astype(np.float64).std(axis=1)
     spread_mm = people.joints_mm[..., :2].astype(np.float64).std(axis=1)
