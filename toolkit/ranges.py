@@ -13,6 +13,7 @@ from pathlib import Path
 from .errors import PosecError
 
 FORMAT = 1
+LARGEST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,13 @@ class Ranges:
         return hashlib.sha256(self._json().encode()).hexdigest()
 
     def _json(self) -> str:
-        plain = {"format": FORMAT, "observer": self.observer, "graph_sha256": self.graph_sha256, "versions": dict(self.versions),
+        plain = {"format": FORMAT, "observer": self.observer, "graph_sha256": self.graph_sha256, "versions": dict(sorted(self.versions.items())),
                  "frames_sha256": list(self.frames_sha256), "tensors": {name: list(pair) for name, pair in sorted(self.tensors.items())}}  # fmt: skip
         return json.dumps(plain, indent=1)
 
     def save(self, path: str | Path) -> None:
-        """Write the file whole or not at all."""
+        """Write the file whole or not at all; its folder is made where it is missing."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         beside = Path(f"{path}.part")
         beside.write_text(self._json())
         os.replace(beside, path)
@@ -58,12 +60,17 @@ class Ranges:
     def load(cls, path: str | Path) -> Ranges:
         """Read what `save` wrote. Raises PosecError where the file is missing or of another form."""
         try:
+            if Path(path).stat().st_size > LARGEST_BYTES:
+                raise PosecError(f"'{path}' has more than {LARGEST_BYTES >> 20} MB; it is no calibration file")
             plain = json.loads(Path(path).read_text())
             if plain["format"] != FORMAT:
                 raise PosecError(f"'{path}' has calibration format {plain['format']}, this posec reads {FORMAT}; calibrate again")
             tensors = {str(name): (float(low), float(high)) for name, (low, high) in plain["tensors"].items()}
-            return cls(tensors, plain["observer"], plain["graph_sha256"], tuple(plain["frames_sha256"]), plain["versions"])
+            frames, versions = tuple(map(str, plain["frames_sha256"])), {str(name): str(value) for name, value in plain["versions"].items()}
+            return cls(tensors, str(plain["observer"]), str(plain["graph_sha256"]), frames, versions)
+        except PosecError:
+            raise
         except FileNotFoundError as error:
             raise PosecError(f"no calibration file '{path}'; make one with `posec calibrate`") from error
-        except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise PosecError(f"'{path}' is not a calibration file; make one with `posec calibrate`") from error
