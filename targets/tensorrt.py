@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from toolkit.errors import PosecError
 from toolkit.graph import Graph, Pass
 from toolkit.passes.exact_pixels import quantize_pixels
 from toolkit.passes.frame_input import fold_frame
+from toolkit.passes.release import release_depthwise
 from toolkit.passes.tensorrt_check import tensorrt_check
 from toolkit.passes.tensorrt_rules import rules_for
 from toolkit.runtime.frame import FrameInput
 from toolkit.target import Job, Scheme
+
+from ._tensorrt_plan import plan_details, trtexec_line
+
+__all__ = ["ENGINE", "finish", "frame", "lower", "missing", "passes", "plan_details", "scheme", "trtexec_line", "versions"]
 
 ENGINE = "tensorrt"
 REQUIRES = "pip install 'posec[host]'"
@@ -48,9 +54,23 @@ def versions(job: Job) -> tuple[str, ...]:
 
 
 def passes(job: Job) -> Sequence[Pass]:
-    """Fold the frame; for int8, take the pixels as the integers that they are."""
+    """Fold the frame; for int8, take the pixels as the integers that they are.
+
+    Raises PosecError where the target's option `dla_core` asks for what its DLA has not.
+    """
+    _check_dla(job)
     folded = fold_frame(frame_for(job), cast=True)
     return (folded, quantize_pixels) if job.precision == "int8" else (folded,)
+
+
+def _check_dla(job: Job) -> None:
+    core, cores = job.target.options.get("dla_core"), job.target.facts.get("dla_cores", 0)
+    if core is None:
+        return
+    if not isinstance(core, int) or not 0 <= core < cores:
+        raise PosecError(f"target '{job.target.name}' has {cores} DLA cores, its option dla_core is {core!r}; leave it out for the GPU")
+    if job.precision != "float16":
+        raise PosecError(f"the DLA takes neither float32 nor explicit int8, got '{job.precision}' with dla_core = {core}; take float16")
 
 
 def scheme(job: Job) -> Scheme:
@@ -59,8 +79,9 @@ def scheme(job: Job) -> Scheme:
 
 
 def finish(job: Job) -> Sequence[Pass]:
-    """Prove that every TensorRT that the board may have takes the graph."""
-    return (tensorrt_check(*versions(job)),)
+    """Leave depthwise convolutions in float16, and prove that every TensorRT that the board may have takes the graph."""
+    proof = tensorrt_check(*versions(job))
+    return (release_depthwise, proof) if job.precision == "int8" else (proof,)
 
 
 def missing() -> str:

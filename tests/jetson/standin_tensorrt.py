@@ -88,7 +88,7 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
         return made
 
     flags = values("BuilderFlag", "FP16", "INT8", "GPU_FALLBACK", "TF32")
-    network_flags = values("NetworkDefinitionCreationFlag", *(["EXPLICIT_BATCH"] if numbers < (11,) else []), "STRONGLY_TYPED")
+    network_flags = values("NetworkDefinitionCreationFlag", "EXPLICIT_BATCH", *(["STRONGLY_TYPED"] if numbers >= (10,) else []))
     devices = values("DeviceType", "GPU", "DLA")
     if numbers >= (8, 4):
         pools = values("MemoryPoolType", "WORKSPACE", "DLA_MANAGED_SRAM", "DLA_LOCAL_DRAM", "DLA_GLOBAL_DRAM")
@@ -112,14 +112,14 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
         expect(isinstance(logger, ILogger) and getattr(logger, "_ready", False), "a logger must call ILogger.__init__")
 
     class INetworkDefinition:
-        __slots__ = ("__weakref__", "explicit", "model", "parser")
+        __slots__ = ("_explicit", "_model", "_parser")
 
     class ITimingCache:
-        __slots__ = ("blob",)
-        note = property(lambda self: json.loads(self.blob[len(TIMINGS) :]))
+        __slots__ = ("_blob",)
+        _note = property(lambda self: json.loads(self._blob[len(TIMINGS) :]))
 
         def serialize(self) -> IHostMemory:
-            return IHostMemory(self.blob)
+            return IHostMemory(self._blob)
 
     class IBuilderConfig:
         __slots__ = ("_flags", "_pool", "_timings", "_workspace", "default_device_type", "DLA_core",
@@ -138,12 +138,12 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
             if blob and not blob.startswith(TIMINGS):
                 return None
             cache = ITimingCache()
-            cache.blob = blob or TIMINGS + json.dumps({"of": identity, "builds": 0}).encode()
+            cache._blob = blob or TIMINGS + json.dumps({"of": identity, "builds": 0}).encode()
             return cache
 
         def set_timing_cache(self, cache, ignore_mismatch) -> bool:
             expect(isinstance(cache, ITimingCache), "set_timing_cache takes an ITimingCache")
-            if cache.note["of"] != identity and not ignore_mismatch:
+            if cache._note["of"] != identity and not ignore_mismatch:
                 return False
             self._timings = cache
             return True
@@ -175,8 +175,8 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
 
         def create_network(self, flags=0) -> INetworkDefinition:
             network = INetworkDefinition()
-            network.explicit = numbers >= (10,) or bool(flags & 1 << int(network_flags.EXPLICIT_BATCH))
-            network.model = network.parser = None
+            network._explicit = numbers >= (10,) or bool(flags & 1 << int(network_flags.EXPLICIT_BATCH))
+            network._model = network._parser = None
             return network
 
         def create_builder_config(self) -> IBuilderConfig:
@@ -188,14 +188,14 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
             return config
 
         def build_serialized_network(self, network, config):
-            expect(network.model is not None, "build_serialized_network of an empty network")
+            expect(network._model is not None, "build_serialized_network of an empty network")
             expect(config.default_device_type == devices.GPU or {"FP16", "INT8"} & config._flags, "DLA needs float16 or int8")
-            quantized = any(node.op_type == "QuantizeLinear" for node in onnx.load_model_from_string(network.model).graph.node)
+            quantized = any(node.op_type == "QuantizeLinear" for node in onnx.load_model_from_string(network._model).graph.node)
             expect(quantized == ("INT8" in config._flags), "Q/DQ nodes and the flag INT8 go together")
             trt.record.builds += 1
             trt.record.workspaces.append(config._workspace)
             trt.record.flags.append(set(config._flags))
-            trt.record.timings_taken += config._timings is not None and config._timings.note["builds"] > 0
+            trt.record.timings_taken += config._timings is not None and config._timings._note["builds"] > 0
             monitor = getattr(config, "progress_monitor", None)
             if monitor is not None:
                 expect(getattr(monitor, "_ready", False), "a monitor must call IProgressMonitor.__init__")
@@ -215,9 +215,9 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
                 self.logger.log(ILogger.ERROR, faults.build)
                 return None
             if config._timings is not None:
-                config._timings.blob = TIMINGS + json.dumps({"of": identity, "builds": config._timings.note["builds"] + 1}).encode()
+                config._timings._blob = TIMINGS + json.dumps({"of": identity, "builds": config._timings._note["builds"] + 1}).encode()
             header = json.dumps({**identity, "flags": sorted(config._flags)}).encode()
-            return IHostMemory(MAGIC + header + b"\n" + network.model)
+            return IHostMemory(MAGIC + header + b"\n" + network._model)
 
     class ParserError:
         def node(self) -> int:
@@ -232,9 +232,9 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
             self._network = network
 
         def parse(self, model, path=None) -> bool:
-            expect(self._network.explicit, "the parser needs a network with EXPLICIT_BATCH")
+            expect(self._network._explicit, "the parser needs a network with EXPLICIT_BATCH")
             onnx.checker.check_model(bytes(model))
-            self._network.model, self._network.parser = bytes(model), self
+            self._network._model, self._network._parser = bytes(model), self
             return not faults.parser
 
         num_errors = property(lambda self: int(bool(faults.parser)))
@@ -255,22 +255,22 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
                 self.logger.log(ILogger.ERROR, f"The engine plan file is not compatible with this version of TensorRT: {built}")
                 return None
             engine = ICudaEngine()
-            engine.runtime, engine.model = self, onnx.load_model_from_string(plan[len(MAGIC) + len(header) + 1 :])
-            engine.session = onnxruntime.InferenceSession(engine.model.SerializeToString(), providers=["CPUExecutionProvider"])
+            engine._runtime, engine._model = self, onnx.load_model_from_string(plan[len(MAGIC) + len(header) + 1 :])
+            engine._session = onnxruntime.InferenceSession(engine._model.SerializeToString(), providers=["CPUExecutionProvider"])
             return engine
 
     class ICudaEngine:
-        __slots__ = ("model", "runtime", "session")
+        __slots__ = ("_model", "_runtime", "_session")
 
         def create_execution_context(self):
             if faults.context:
                 return None
             context = IExecutionContext()
-            context.engine, context.addresses = self, {}
+            context.engine, context._addresses = self, {}
             return context
 
     def tensors(engine) -> list[onnx.ValueInfoProto]:
-        return [*engine.model.graph.input, *engine.model.graph.output]
+        return [*engine._model.graph.input, *engine._model.graph.output]
 
     def tensor(engine, name: str) -> onnx.ValueInfoProto:
         found = [value for value in tensors(engine) if value.name == name]
@@ -291,21 +291,21 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
         return np.frombuffer((ctypes.c_ubyte * size).from_address(address), kind).reshape(shape(value))
 
     class IExecutionContext:
-        __slots__ = ("addresses", "engine")
+        __slots__ = ("_addresses", "engine")
 
     def execute(context, stream_handle: int) -> bool:
         expect(isinstance(stream_handle, int), "a stream is an int")
         engine = context.engine
-        expect(set(context.addresses) == {value.name for value in tensors(engine)}, "every tensor needs an address")
-        arrays = {value.name: array_at(value, context.addresses[value.name]) for value in tensors(engine)}
+        expect(set(context._addresses) == {value.name for value in tensors(engine)}, "every tensor needs an address")
+        arrays = {value.name: array_at(value, context._addresses[value.name]) for value in tensors(engine)}
         if faults.execute:
-            engine.runtime.logger.log(ILogger.ERROR, "Cuda Runtime (an illegal memory access was encountered)")
+            engine._runtime.logger.log(ILogger.ERROR, "Cuda Runtime (an illegal memory access was encountered)")
             return False
 
         def work() -> None:
-            feeds = {value.name: arrays[value.name].copy() for value in engine.model.graph.input}
-            names = [value.name for value in engine.model.graph.output]
-            for name, result in zip(names, engine.session.run(names, feeds), strict=True):
+            feeds = {value.name: arrays[value.name].copy() for value in engine._model.graph.input}
+            names = [value.name for value in engine._model.graph.output]
+            for name, result in zip(names, engine._session.run(names, feeds), strict=True):
                 arrays[name][...] = result
 
         cuda.launch(stream_handle, work)
@@ -316,11 +316,11 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
         ICudaEngine.get_tensor_name = lambda self, index: tensors(self)[index].name
         ICudaEngine.get_tensor_shape = lambda self, name: shape(tensor(self, name))
         ICudaEngine.get_tensor_dtype = lambda self, name: dtype(tensor(self, name))
-        ICudaEngine.get_tensor_mode = lambda self, name: modes.INPUT if name == self.model.graph.input[0].name else modes.OUTPUT
+        ICudaEngine.get_tensor_mode = lambda self, name: modes.INPUT if name == self._model.graph.input[0].name else modes.OUTPUT
 
         def set_tensor_address(self, name, memory) -> bool:
             array_at(tensor(self.engine, name), memory)
-            self.addresses[name] = memory
+            self._addresses[name] = memory
             return True
 
         IExecutionContext.set_tensor_address = set_tensor_address
@@ -336,7 +336,7 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
         def execute_async_v2(self, bindings, stream_handle) -> bool:
             expect(isinstance(bindings, list) and all(isinstance(pointer, int) for pointer in bindings), "bindings are a list of ints")
             expect(len(bindings) == self.engine.num_bindings, "one binding per tensor")
-            self.addresses = {value.name: pointer for value, pointer in zip(tensors(self.engine), bindings, strict=True)}
+            self._addresses = {value.name: pointer for value, pointer in zip(tensors(self.engine), bindings, strict=True)}
             return execute(self, stream_handle)
 
         IExecutionContext.execute_async_v2 = execute_async_v2

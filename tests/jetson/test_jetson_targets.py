@@ -1,0 +1,204 @@
+"""The six Jetson boards: what they refuse, what their bundles hold, and that these run as they should."""
+
+import dataclasses
+import json
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from jetson_bundles import VERSIONS
+
+import calibration
+import targets
+from targets.tensorrt import plan_details, trtexec_line
+from toolkit.compiler import build, plan
+from toolkit.errors import PosecError
+from toolkit.passes.tensorrt_check import check, check_file
+from toolkit.runtime import load
+from toolkit.target import Job
+
+BOARDS = sorted(name for name in targets.names() if name.startswith("jetson-"))
+INT8 = [name for name in BOARDS if "int8" in targets.load(name).precisions]
+
+
+@pytest.fixture
+def ranges(tiny_graph, people_pictures, tmp_path):
+    for number, picture in enumerate(people_pictures):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+    return calibration.collect(tiny_graph, calibration.folder(tmp_path, tiny_graph.spec))
+
+
+def export(graph, name, precision, out, ranges=None, pictures=()):
+    return build(graph, targets.load(name), precision, ranges=ranges if precision == "int8" else None, out=out, golden=list(pictures))
+
+
+def test_the_boards_are_those_of_the_documentation():
+    assert BOARDS == ["jetson-agx-orin", "jetson-nano", "jetson-orin-nano", "jetson-orin-nx", "jetson-tx2", "jetson-xavier-nx"]
+    assert INT8 == ["jetson-agx-orin", "jetson-orin-nano", "jetson-orin-nx", "jetson-xavier-nx"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_float16_is_the_default_and_every_fact_is_stated(name):
+    target = targets.load(name)
+    assert target.precisions[0] == "float16"
+    assert {"compute_capability", "jetpack", "tensorrt", "python", "memory_gb", "dla_cores", "power_modes", "never_run"} <= set(
+        target.facts
+    )
+    assert len(target.facts["jetpack"]) == len(target.facts["tensorrt"]) == len(target.facts["python"])
+    low, high = target.options["build_minutes"]
+    assert 0 < low < high
+    assert target.options["workspace_mb"] * 8 <= target.facts["memory_gb"] * 1024
+
+
+@pytest.mark.parametrize(("name", "reason"), [("jetson-nano", "Maxwell"), ("jetson-tx2", "Pascal")])
+def test_int8_is_refused_where_the_silicon_lacks_it(name, reason, tiny_graph, tmp_path):
+    with pytest.raises(PosecError, match=f"offers float16, float32; got 'int8' .*{reason}.* has no int8 instructions.*; take float16"):
+        export(tiny_graph, name, "int8", tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_bundle_obeys_the_rules_of_every_tensorrt_the_board_may_have(name, tiny_graph, tmp_path, ranges):
+    target = targets.load(name)
+    for precision in target.precisions:
+        bundle = export(tiny_graph, name, precision, tmp_path / precision, ranges)
+        for version in target.facts["tensorrt"]:
+            assert check_file(bundle.model_path, version) == []
+        assert ("tensorrt_check", 0) in [tuple(entry) for entry in bundle.passes]
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("jetson-nano", "float32"), ("jetson-tx2", "float32"), ("jetson-orin-nano", "uint8")])
+def test_pictures_go_in_as_pixels_where_tensorrt_has_uint8(name, dtype, tiny_graph, tmp_path, people_pictures):
+    bundle = export(tiny_graph, name, "float16", tmp_path / "b", pictures=people_pictures)
+    assert dataclasses.astuple(bundle.frame) == (dtype, "NHWC", "BGR", False)
+    first = onnx.load(bundle.model_path).graph.node[0].op_type
+    assert first == ("Cast" if dtype == "uint8" else "Transpose")
+    estimator = load(bundle.folder)  # ONNX Runtime computes in float32, so that the people are the float network's
+    for picture, people in bundle.golden():
+        np.testing.assert_allclose(estimator(picture).joints_mm, people.joints_mm, atol=0.5)
+
+
+@pytest.mark.parametrize("name", INT8)
+def test_int8_finds_the_people_of_the_float_network(name, tiny_graph, tmp_path, ranges, people_pictures):
+    bundle = export(tiny_graph, name, "int8", tmp_path / "b", ranges, people_pictures)
+    estimator = load(bundle.folder)
+    for picture, people in bundle.golden():
+        found = estimator(picture)
+        assert len(found) == len(people)
+        if len(people):
+            assert np.abs(found.joints_mm - people.joints_mm).mean() < bundle.allowed["drift_mm"]
+
+
+def test_pixels_are_exact_integers_and_depthwise_layers_and_heads_stay_float(tiny_graph, tmp_path, ranges):
+    bundle = export(tiny_graph, "jetson-orin-nano", "int8", tmp_path / "b", ranges)
+    model = onnx.load(bundle.model_path)
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    first = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
+    assert constants[first.input[1]] == 1
+    assert constants[first.input[2]] == 0
+    assert bundle.scheme == "s8s8-symmetric-per-channel"
+    depthwise = [node for node in model.graph.node if node.op_type == "Conv" and any(a.name == "group" and a.i > 1 for a in node.attribute)]
+    assert depthwise
+    assert all(node.name in bundle.float_layers and node.input[1] in constants for node in depthwise)
+    assert not any(np.any(values) for name, values in constants.items() if values.dtype == np.int8)
+
+
+def test_layers_kept_float_do_not_break_the_rules(tiny_graph, tmp_path, ranges):
+    first = next(node.name for node in plan_graph(tiny_graph).node if node.op_type == "Conv")
+    bundle = build(tiny_graph, targets.load("jetson-orin-nano"), "int8", ranges=ranges, out=tmp_path / "b", golden=[], keep_float=[first])
+    assert first in bundle.float_layers
+    assert check_file(bundle.model_path, "8.5.2") == []
+
+
+def plan_graph(graph):
+    from toolkit.passes import prepare
+
+    return prepare(graph).model.graph
+
+
+@pytest.mark.parametrize("version", [version for version in VERSIONS if not version.startswith(("8.2", "8.4"))])
+@pytest.mark.parametrize(("precision", "flags"), [("int8", {"INT8", "FP16", "TF32"}), ("float16", {"FP16", "TF32"}), ("float32", set())])
+def test_a_bundle_runs_on_its_board(version, precision, flags, tiny_graph, tmp_path, ranges, board, people_pictures):
+    bundle = export(tiny_graph, "jetson-orin-nano", precision, tmp_path / "b", ranges, people_pictures)
+    trt, _ = board(version)
+    estimator = load(bundle.folder)
+    assert trt.record.flags == [flags]
+    assert estimator.describe()["interface"] == "named tensors"
+    for picture, people in bundle.golden():
+        assert len(estimator(picture)) == len(people)
+
+
+def test_the_nanos_bundle_runs_by_bindings(tiny_graph, tmp_path, board, people_pictures):
+    bundle = export(tiny_graph, "jetson-nano", "float16", tmp_path / "b", pictures=people_pictures)
+    trt, _ = board("8.2.1.8", name="NVIDIA Tegra X1", capability=(5, 3), multiprocessors=1)
+    estimator = load(bundle.folder)
+    assert trt.record.workspaces == [256 << 20]
+    assert [len(estimator(picture)) for picture in people_pictures] == [0, 1, 2, 3, 4]
+
+
+def test_a_network_beyond_the_boards_tensorrt_is_refused(tiny_graph, tmp_path):
+    target = dataclasses.replace(targets.load("jetson-nano"), facts={**targets.load("jetson-nano").facts, "tensorrt": ["7.1.3"]})
+    with pytest.raises(PosecError, match=r"no rules for TensorRT 7\.1\.3; known: 8\.2, 8\.5, 8\.6, 10"):
+        build(tiny_graph, target, "float16", out=tmp_path / "b", golden=[])
+
+
+def with_options(name, **options):
+    target = targets.load(name)
+    return dataclasses.replace(target, options={**target.options, **options})
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "core", "words"),
+    [
+        ("jetson-orin-nano", "float16", 0, "has 0 DLA cores, its option dla_core is 0; leave it out for the GPU"),
+        ("jetson-orin-nx", "float16", 2, "has 2 DLA cores, its option dla_core is 2"),
+        ("jetson-orin-nx", "float16", "0", "its option dla_core is '0'"),
+        ("jetson-orin-nx", "int8", 0, "takes neither float32 nor explicit int8, got 'int8' with dla_core = 0; take float16"),
+        ("jetson-orin-nx", "float32", 1, "got 'float32' with dla_core = 1; take float16"),
+    ],
+)
+def test_what_the_dla_cannot_do_is_refused(name, precision, core, words, tiny_graph):
+    with pytest.raises(PosecError, match=words):
+        plan(tiny_graph, with_options(name, dla_core=core), precision)
+
+
+def test_a_plan_tells_of_layers_memory_and_the_dla(tiny_graph, ranges):
+    from toolkit.compiler import _rewrite
+    from toolkit.passes import prepare
+
+    prepared = prepare(tiny_graph)
+    target = targets.load("jetson-orin-nx")
+    job, compiled = _rewrite(prepared, target, "float16", None, ())
+    details = plan_details(compiled, job)
+    json.dumps(details)
+    convolutions = sum(node.op_type == "Conv" for node in compiled.model.graph.node)
+    assert details["layers"]["float16"] >= convolutions
+    assert details["dla"]["cores"] == 2
+    assert details["dla"]["on the gpu"]["frame.Cast"] == "the DLA has no Cast"
+    weights = sum(np.prod(t.dims) for t in compiled.model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
+    assert details["memory_mb"]["weights"] == round(2 * weights / 2**20, 1)
+    assert details["memory_mb"]["workspace"] == 1024
+    # The first maps, 8 channels of 32 x 48, and the picture, as floats and as bytes, are what lives at once.
+    assert 0 < details["memory_mb"]["activations"] < 0.2
+    job, compiled = _rewrite(prepared, target, "int8", ranges, ())
+    details = plan_details(compiled, job)
+    assert details["layers"]["int8"] > 0
+    assert "explicit quantization: all layers run on the GPU" in details["dla"]["why"]
+    assert len(details["float layers"]) == details["layers"]["float16"]
+    assert check(compiled.model, "10") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "flags"),
+    [
+        ("jetson-nano", "float16", "--fp16 --workspace=256"),
+        ("jetson-orin-nano", "int8", "--int8 --fp16 --memPoolSize=workspace:1024"),
+        ("jetson-orin-nano", "float32", "--noTF32 --memPoolSize=workspace:1024"),
+    ],
+)
+def test_trtexec_builds_the_same_plan(name, precision, flags):
+    line = trtexec_line(Job(targets.load(name), precision))
+    assert line.startswith(f"/usr/src/tensorrt/bin/trtexec --onnx=model.onnx {flags} --saveEngine=model.plan")
+    on_dla = trtexec_line(Job(with_options("jetson-orin-nx", dla_core=1), "float16"))
+    assert "--useDLACore=1 --allowGPUFallback" in on_dla
