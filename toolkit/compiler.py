@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__
-from .golden import default_pictures, golden_files, pack_arrays
+from .golden import golden_files, pack_arrays
 from .graph import Graph, check_heads, run_passes
 from .passes import prepare
 from .passes.quantize import float_layers, insert_qdq, stays_float
@@ -49,7 +49,7 @@ def build(graph: Graph, target: Target, precision: str = "float32", ranges: Rang
     progress("lower")
     model = target.backend.lower(compiled, job)
     progress("golden")
-    carried = golden_files(prepared, default_pictures() if golden is None else golden)
+    carried = golden_files(prepared, golden)
     info = _describe(prepared, compiled, job, ranges)
     return write_bundle(
         out, {**info, "model": next(iter(model))}, {**model, DECODER: pack_arrays(dict(graph.decoder)), **carried}, overwrite
