@@ -162,6 +162,7 @@ def test_of_two_processes_one_builds_and_the_other_waits(tmp_path, plans):
     second = start(bundle.folder, plans)
     line = second.stderr.readline()
     assert "another process builds this plan; waiting for it" in line
+    time.sleep(1.5)  # a build takes a tenth of that here
     assert second.poll() is None
     first.send_signal(signal.SIGKILL)  # the right to build passes on with its holder's death
     first.communicate()

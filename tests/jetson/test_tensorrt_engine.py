@@ -134,7 +134,7 @@ def test_the_second_load_builds_nothing(bundle, board, capsys):
 
 
 @pytest.mark.parametrize("change", ["model", "precision", "workspace", "tensorrt", "multiprocessors", "gpu"])
-def test_whatever_changes_gets_its_own_plan(change, tmp_path, board):
+def test_whatever_changes_gets_its_own_plan(change, tmp_path, board, capsys):
     board()
     open_engine(jetson_bundle(tmp_path / "a", workspace_mb=64))
     facts = {"multiprocessors": {"multiprocessors": 4}, "gpu": {"name": "Xavier"}}.get(change, {})
@@ -148,6 +148,7 @@ def test_whatever_changes_gets_its_own_plan(change, tmp_path, board):
         other = jetson_bundle(tmp_path / "c", model=model, workspace_mb=64)
     open_engine(other)
     assert trt.record.builds == 1
+    assert "does not take the plan" not in capsys.readouterr().err  # it was never tried
 
 
 def test_the_same_model_under_another_name_shares_the_plan(tmp_path, board):
