@@ -68,10 +68,10 @@ def _graph(checkpoint: str) -> Any:
     return trace(checkpoint)
 
 
-def _frames(path: str, spec: Any, count: int | None, seed: int = 0) -> Any:
+def _frames(path: str, spec: Any, count: int | None, seed: int = 0, samples: str = "calibration") -> Any:
     import calibration
 
-    where = _sample(path, "calibration")
+    where = _sample(path, samples)
     take = calibration.folder if where.is_dir() else calibration.video
     return take(where, spec, count=count, seed=seed)
 
@@ -146,7 +146,9 @@ def verify(args: argparse.Namespace) -> int:
 
     if args.frames:
         graph = _graph(args.checkpoint)
-        found = judge.verify(args.bundle, graph, _frames(args.frames, graph.spec, args.count), args.threads, _progress("comparing"))
+        found = judge.verify(
+            args.bundle, graph, _frames(args.frames, graph.spec, args.count, samples="scenes"), args.threads, _progress("comparing")
+        )
     else:
         found = judge.verify_golden(args.bundle, args.threads)
     _print(args, found.to_dict(), f"{args.bundle}: {'PASS' if found else 'FAIL'}: {found}")
@@ -188,8 +190,10 @@ def bench(args: argparse.Namespace) -> int:
     from .runtime.bundle import read_bundle
 
     spec = read_bundle(args.bundle[0]).spec
-    protocols = [] if args.no_accuracy else [read_scenes(SAMPLES / "scenes" / "scenes.json", spec.skeleton)]
-    results = measure_bundles(args.bundle, args.out, protocols, progress=_progress("measuring, seconds"), pictures=_sample(args.source, "scenes") if args.source else (),
+    protocols = [] if args.no_accuracy else [read_scenes(SAMPLES / "scenes.json", spec.skeleton)]
+    graph = _graph(args.checkpoint) if args.checkpoint else None
+    frames = _frames("samples", spec, None, samples="scenes") if graph else None
+    results = measure_bundles(args.bundle, args.out, protocols, graph, frames, progress=_progress("measuring, seconds"), pictures=_sample(args.source, "scenes") if args.source else (),
                               size=args.size, seconds=args.seconds, threads=args.threads, sustained_seconds=args.sustained)  # fmt: skip
     rows = [["bundle", "status", "verdict", "p50 ms", "p90 ms", "p99 ms", "inference ms"]]
     for folder, result in zip(args.bundle, results, strict=True):
@@ -299,6 +303,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, list[Any]]] 
          (["--size"], {"type": _size, "default": (720, 1280), "metavar": "WIDTHxHEIGHT", "help": "of the pictures shown (default: 1280x720)"}),
          (["--seconds"], {"type": float, "default": 10.0, "help": "per bundle (default: 10)"}),
          (["--sustained"], {"type": float, "default": 0.0, "metavar": "SECONDS", "help": "then work so long without a pause (default: 0)"}),
+         (["--checkpoint"], {"help": "also compare with this float network on the sample scenes, and name the head to blame"}),
          (["--no-accuracy"], {"action": "store_true", "help": "measure time and drift alone"}), THREADS, JSON],
     ),
     "report": (

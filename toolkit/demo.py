@@ -25,7 +25,7 @@ def demo_lines(out: str) -> list[list[str]]:
                 ["export", "reference", "--target", target, "--precision", precision, *ranges, "-o", f"{out}/{target}-{precision}"]
             )
     lines += [["verify", bundle] for bundle in bundles]
-    lines.append(["bench", *bundles, "--seconds", "6", "-o", f"{out}/results"])
+    lines.append(["bench", *bundles, "--checkpoint", "reference", "--seconds", "5", "-o", f"{out}/results"])
     lines.append(["run", f"{out}/{SHOWN}", "--source", "samples", "-o", f"{out}/clip"])
     lines.append(["report", f"{out}/results", "-o", f"{out}/report.html"])
     return lines
