@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
-from importlib import import_module
+from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def _rewrite(prepared: Graph, target: Target, precision: str, ranges: Ranges | N
 def _describe(prepared: Graph, compiled: Graph, job: Job, ranges: Ranges | None) -> dict[str, Any]:
     """Return the fields of bundle.json but the model's name."""
     target, back_end, integers = job.target, job.target.backend, job.precision == "int8"
-    tools = {name: str(import_module(name).__version__) for name in dict.fromkeys([*TOOLS, *back_end.TOOLS])}
+    tools = {name: _version(name) for name in dict.fromkeys([*TOOLS, *back_end.TOOLS])}
     return {
         "posec": __version__, "name": prepared.spec.name, "target": target.name, "backend": back_end.__name__.rsplit(".", 1)[-1],
         "engine": back_end.ENGINE, "precision": job.precision, "frame": asdict(compiled.frame), "spec": compiled.spec.to_dict(),
@@ -106,3 +107,11 @@ def _describe(prepared: Graph, compiled: Graph, job: Job, ranges: Ranges | None)
         "tools": tools, "licence": prepared.licence, "allowed": asdict(target.allowed[job.precision]), "options": dict(target.options),
         "float_layers": float_layers(compiled) if integers else [],
     }  # fmt: skip
+
+
+def _version(module: str) -> str:
+    """Return a tool's version, where that can be without importing it: onnxsim takes seconds."""
+    try:
+        return metadata.version(module)
+    except metadata.PackageNotFoundError:  # distributed under another name, as cv2 is
+        return str(import_module(module).__version__) if find_spec(module) else "not installed"
