@@ -179,7 +179,7 @@ def test_a_report_of_nothing_but_failures_is_still_a_page(results):
 def test_drift_stands_in_where_no_accuracy_was_measured(results):
     text = report_page([replace(result, accuracy=[]) for result in results])
     assert "drift from float32, mm" in text
-    assert "Accuracy, group by group" not in text
+    assert "Accuracy on labelled pictures" not in text
 
 
 @pytest.mark.parametrize("change", [

@@ -50,10 +50,11 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 class _Axes:
     """A frame with round ticks; turns data into places."""
 
-    def __init__(self, xs: Sequence[float], ys: Sequence[float], labels: tuple[str, str], height: int, zero_y: bool) -> None:
-        span = max(ys) - min(ys) or abs(max(ys)) * 0.1 or 1.0
+    def __init__(self, xs: Sequence[float], ys: Sequence[float], labels: tuple[str, str], height: int, least_span: float = 0.0) -> None:
+        """Start at zero, but for a `least_span` on the y axis: that much is shown at least, in the middle of the values."""
         self.x_ticks = ticks(0, max(xs) or 1)
-        self.y_ticks = ticks(0 if zero_y else min(ys) - 0.15 * span, (max(ys) or 1) if zero_y else max(ys) + 0.15 * span, 5)
+        pad = max(0.15 * (max(ys) - min(ys)), (least_span - max(ys) + min(ys)) / 2)
+        self.y_ticks = ticks(max(0.0, min(ys) - pad), max(ys) + pad, 5) if least_span else ticks(0, max(ys) or 1, 5)
         self.labels, self.height = labels, height
 
     def x(self, value: float) -> float:
@@ -80,11 +81,14 @@ class _Axes:
         return "".join(parts)
 
 
-def scatter(title: str, points: Sequence[Point], labels: tuple[str, str], height: int = 360) -> str:
-    """Return a scatter plot with a whisker to the right of each mark, and labels that keep out of each other's way."""
-    axes = _Axes([max(point.x, point.reach or 0) for point in points], [point.y for point in points], labels, height, zero_y=False)
+def scatter(title: str, points: Sequence[Point], labels: tuple[str, str], least_span: float = 0.0, height: int = 360) -> str:
+    """Return a scatter plot with a whisker to the right of each mark, and labels that keep out of each other's way.
+
+    The y axis starts at zero, or shows at least `least_span`, so that a trifle does not look like a gulf.
+    """
+    axes = _Axes([max(point.x, point.reach or 0) for point in points], [point.y for point in points], labels, height, least_span)
     parts = [axes.draw()]
-    taken: list[tuple[float, float, float]] = []
+    taken = [(axes.y(point.y) + 4, axes.x(point.x) - 9, axes.x(point.x) + 9) for point in points]  # labels keep off the marks
     for point in sorted(points, key=lambda point: (point.y, point.x)):
         x, y = axes.x(point.x), axes.y(point.y)
         name = f"{point.label}: {milliseconds(point.x)} ms, {point.y:.1f}"
@@ -118,7 +122,7 @@ def _mark(x: float, y: float, point: Point) -> str:
 
 def lines(title: str, drawn: Sequence[Line], labels: tuple[str, str], height: int = 300) -> str:
     """Return a line chart from zero, every line named at its end."""
-    axes = _Axes([x for line in drawn for x, _ in line.points], [y for line in drawn for _, y in line.points], labels, height, zero_y=True)
+    axes = _Axes([x for line in drawn for x, _ in line.points], [y for line in drawn for _, y in line.points], labels, height)
     parts = [axes.draw()]
     ends: list[float] = []
     for line in drawn:

@@ -21,6 +21,7 @@ from .wording import THIN, milliseconds, number, percent, safe
 
 PAGE = Path(__file__).parent / "page.html"
 BUSY = 0.15
+LEAST_SPAN = 10.0  # percentage points that the accuracy axis shows at least
 ACCURACY = ((tables.SCENES, "pck_rel150", "PCK_rel@150 on rendered scenes, %", 1), (tables.PHOTOS, "oks50", "OKS.5 on photos, %", 100))
 
 
@@ -60,7 +61,7 @@ def report_page(results: Sequence[Result], title: str = "") -> str:
     return Template(PAGE.read_text(encoding="utf-8")).substitute(
         title=safe(title or f"posec report: {network}"), network=safe(network), when=safe(", ".join(measured)), headline=safe(headline(ordered)),
         warnings=_warnings(ordered), pictures=_pictures(ordered), tiles=_tiles(ordered), overview=tables.overview(ordered), charts=charts,
-        accuracy=f"<section><h2>Accuracy, group by group</h2>{accuracy}</section>" if accuracy else "", machines=tables.machines(ordered),
+        accuracy=f"<section><h2>Accuracy on labelled pictures</h2>{accuracy}</section>" if accuracy else "", machines=tables.machines(ordered),
         bundles=tables.bundles(ordered), again=_again(ordered), version=safe(__version__),
     )  # fmt: skip
 
@@ -151,16 +152,16 @@ def _truth(results: Sequence[Result]) -> tuple[str, str, str]:
     for protocol, name, axis, scale in ACCURACY:
         points = [(result, result.row(protocol)[name] * scale) for result in ran if result.row(protocol).get(name) is not None]
         if points:
-            label = axis
+            label, least_span = axis, LEAST_SPAN
             break
     else:
-        label = "drift from float32, mm"
+        label, least_span = "drift from float32, mm", 0.0
         points = [(result, result.drift["drift_mm"]) for result in ran if result.drift and result.drift["drift_mm"] is not None]
     if not points:
         return "", "", ""
     marks = [Point(_p50(result), value, result.name, _kind(result), result.verdict != "accepted", result.bench["latency"]["total"]["p90_ms"])
              for result, value in points if result.bench]  # fmt: skip
-    drawing = scatter("Accuracy against latency", marks, ("ms per picture, p50 (whisker to p90)", label))
+    drawing = scatter("Accuracy against latency", marks, ("ms per picture, p50 (whisker to p90)", label), least_span)
     return drawing, "Accuracy against latency", "Circles are float32, squares float16, diamonds int8. Hollow: not accepted."
 
 
@@ -200,10 +201,7 @@ def _crowd(results: Sequence[Result]) -> tuple[str, str, str]:
     if not costs:
         return "", "", ""
     result, rows = costs[0]
-    drawn = [
-        Line([(row["people"], row["p50_us"]) for row in rows], "p50", "plain"),
-        Line([(row["people"], row["p90_us"]) for row in rows], "p90", "pale"),
-    ]
+    drawn = [Line([(row["people"], row["p50_us"]) for row in rows], "p50", "plain")]
     share = np.interp(5, [row["people"] for row in rows], [row["p50_us"] for row in rows]) / 1000 / _p50(result)
     says = f"The network's time does not depend on the number of people; decoding five of them is {percent(share, 1)} of {result.name}'s frame."
     return lines("Decoding by number of people", drawn, ("people in the picture", "µs")), "Decoding by number of people", says

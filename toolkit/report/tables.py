@@ -121,7 +121,12 @@ def accuracy(results: Sequence[Result], protocol: str) -> str:
     cells = [
         (safe(GROUPS.get(row["subset"], row["subset"])), safe(result.name), *(told(row) for _, told in columns)) for row, result in ordered
     ]
-    return table(("group", "bundle", *(heading for heading, _ in columns)), cells, f"Protocol “{protocol}”.", "accuracy")
+    headings = ("group", "bundle", *(heading for heading, _ in columns))
+    everybody = sum(row["subset"] == subsets[0] for row, _ in ordered)
+    shown = table(headings, cells[:everybody], f"Protocol “{protocol}”.", "accuracy")
+    if everybody == len(cells):
+        return shown
+    return f"{shown}<details><summary>group by group</summary>{table(headings, cells[everybody:], f'Protocol “{protocol}”.', 'accuracy')}</details>"
 
 
 def machines(results: Sequence[Result]) -> str:
