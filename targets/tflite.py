@@ -1,0 +1,85 @@
+"""TFLite for Arm boards: the graph, with its Q/DQ, replayed as torch operations and converted by litert-torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from toolkit.errors import PosecError
+from toolkit.graph import Graph, Pass
+from toolkit.passes.frame_input import fold_frame
+from toolkit.passes.tflite_islands import float_islands, refuse_islands
+from toolkit.runtime.frame import FrameInput
+from toolkit.target import Job, Scheme
+
+ENGINE = "tflite"
+REQUIRES = "pip install 'posec[tflite]'"
+TOOLS = ("litert_torch", "litert_converter", "ai_edge_litert", "torch")
+
+SCHEME = Scheme(
+    name="s8s8-affine-per-channel",
+    activations="int8",
+    symmetric=False,
+    per_channel=True,
+    quantize_bias=True,
+    weights_as_integers=True,
+    operators=("Conv", "Add", "Mul", "Resize", "AveragePool", "GlobalAveragePool", "MaxPool", "Concat", "Sigmoid", "Tanh"),
+    # TFLite's integer kernels for these move or average integers, and never rescale them.
+    same_scale=("Resize", "AveragePool", "MaxPool", "Concat"),
+    fixed_outputs={"Sigmoid": (1 / 256, -128), "Tanh": (1 / 128, 0)},
+)
+
+
+def frame(precision: str) -> FrameInput:
+    """Return signed pixels for int8, which are the network's first integers; normalized numbers else.
+
+    A float model could take pixels, too, but a cast of every pixel costs 2 ms where a table of 256 numbers costs 0.2.
+    """
+    if precision == "int8":
+        return FrameInput("int8", "NHWC", "BGR", normalized=False)
+    return FrameInput("float32", "NHWC", "BGR", normalized=True)
+
+
+def passes(job: Job) -> Sequence[Pass]:
+    """Fold the frame."""
+
+    def fold_pixels(graph: Graph) -> int:
+        means = set(graph.spec.mean)
+        exact = len(means) == 1 and float(min(means)).is_integer()
+        if job.precision == "int8" and not exact:
+            raise PosecError(
+                f"TFLite int8 needs one whole number as the mean of all channels, so that pixels are integers of the network; the spec has {graph.spec.mean}"
+            )
+        return fold_frame(frame(job.precision))(graph)
+
+    return (fold_pixels,)
+
+
+def scheme(job: Job) -> Scheme:
+    """Return affine int8 activations, int8 weights per channel, and the scales that TFLite fixes."""
+    return SCHEME
+
+
+def finish(job: Job) -> Sequence[Pass]:
+    """Count the float islands, and refuse those that no head asked for."""
+    return (refuse_islands,)
+
+
+def missing() -> str:
+    """Return why litert-torch cannot be used here, or an empty string."""
+    return next((f"{name} is not installed" for name in ("torch", "litert_torch") if find_spec(name) is None), "")
+
+
+def lower(graph: Graph, job: Job) -> dict[str, bytes]:
+    """Return model.tflite. Raises PosecError where an operator cannot be said in TFLite, or the converter left float what should be integer."""
+    from .tflite_torch.convert import convert
+    from .tflite_torch.flatbuffer import count_float_islands, halve_weights
+
+    content = convert(graph, job.precision == "int8")
+    if job.precision == "float16":
+        content = halve_weights(content)
+    if job.precision == "int8" and (left := count_float_islands(content)) != (wanted := len(float_islands(graph.model))):
+        raise PosecError(
+            f"the converter made {left} float islands of {wanted}; this litert-torch is another than was tested with: {REQUIRES}"
+        )
+    return {"model.tflite": content}

@@ -1,0 +1,55 @@
+"""A graph, float or with Q/DQ, replayed node by node as a torch module, which is what the converter reads."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from toolkit.errors import PosecError
+from toolkit.graph import Graph
+from toolkit.passes.layers import layer_name, links
+
+from .integers import real_values
+from .operators import OPERATORS
+from .step import Step
+
+
+class Replay(nn.Module):
+    """Computes what the graph computes, from an NHWC frame of real numbers to NHWC heads."""
+
+    def __init__(self, graph: Graph) -> None:
+        """Take an ONNX graph. Raises PosecError where it has an operator that is not known, by its name."""
+        super().__init__()
+        self._nodes = [node for node in graph.model.graph.node if node.op_type != "Constant"]
+        for node in self._nodes:
+            if node.op_type not in OPERATORS:
+                raise PosecError(
+                    f"TFLite: no operator '{node.op_type}' (layer '{layer_name(node)}'); known: {', '.join(OPERATORS)}; "
+                    "export the network without it"
+                )
+        self._found, self._frame = links(graph.model), graph.input_name
+        self._heads = {name: tensor for name, (tensor, _) in graph.heads.items()}
+        self._buffer_of: dict[str, str] = {}
+        for name, tensor in self._found.constants.items():
+            if len(tensor.dims) or self._found.array(name).dtype.kind == "f":
+                self._keep(name, self._found.array(name).astype(np.float32))
+        for node in self._nodes:
+            if node.op_type == "DequantizeLinear" and node.input[0] in self._found.constants:
+                self._keep(node.input[0], real_values(node, self._found))
+                # One number per channel, even where there is one for all: the converter looks for lists.
+                self._keep(node.input[1], self._found.array(node.input[1]).astype(np.float32).reshape(-1))
+                self._keep(node.input[2], self._found.array(node.input[2]).astype(np.int64).reshape(-1))
+
+    def _keep(self, name: str, values: np.ndarray) -> None:
+        """Keep a constant as a buffer: as anything else, the converter would not know it for one."""
+        self._buffer_of.setdefault(name, f"constant_{len(self._buffer_of)}")
+        self.register_buffer(self._buffer_of[name], torch.from_numpy(np.array(values)))
+
+    def forward(self, frame: Tensor) -> dict[str, Tensor]:
+        """Return head name → (1, h, w, C) of a frame (1, H, W, 3)."""
+        known: dict[str, Tensor] = {name: self.get_buffer(buffer) for name, buffer in self._buffer_of.items()}
+        known[self._frame] = frame
+        for node in self._nodes:
+            known[node.output[0]] = OPERATORS[node.op_type](Step(node, self._found, [known.get(name) for name in node.input]))
+        return {name: known[tensor].permute(0, 2, 3, 1) for name, tensor in self._heads.items()}

@@ -1,0 +1,216 @@
+"""TFLite files of every precision, run by LiteRT: the same integers as ONNX Runtime, no float but the heads, refusals by name."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+from networks import spot_picture, tiny_graph_of, tiny_spec
+from onnx import helper
+from small_networks import WIDTH, network_about, node
+
+import calibration
+import targets
+from toolkit import drift
+from toolkit.compiler import build, plan
+from toolkit.errors import PosecError
+from toolkit.passes import prepare
+from toolkit.passes.quantize import insert_qdq
+from toolkit.passes.tflite_islands import float_islands
+from toolkit.runtime import load
+from toolkit.runtime.engines import EngineError
+from toolkit.runtime.preprocess import to_batch
+from toolkit.target import Job
+
+pytest.importorskip("litert_torch")
+litert = pytest.importorskip("ai_edge_litert.interpreter")
+pytestmark = pytest.mark.tflite
+PI5 = targets.load("raspberry-pi-5")
+PICTURES = [spot_picture(people, seed=people) for people in range(1, 5)]
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    """The tiny network for the Raspberry Pi 5 in every precision."""
+    ranges = calibration.collect(tiny_graph_of(), PICTURES)
+    folder = tmp_path_factory.mktemp("pi5")
+    return {precision: build(tiny_graph_of(), PI5, precision, ranges if precision == "int8" else None, folder / precision, PICTURES)
+            for precision in PI5.precisions}  # fmt: skip
+
+
+def qdq_graph(graph, operators=None):
+    """Return a float graph with the integers of the TFLite scheme, before it is lowered, and its job."""
+    job, prepared = Job(PI5, "int8"), prepare(graph)
+    ranges = calibration.collect(prepared, PICTURES).tensors
+    for rewrite in PI5.backend.passes(job):
+        rewrite(prepared)
+    insert_qdq(prepared, ranges, PI5.backend.scheme(job))
+    return prepared, job
+
+
+def file_operators(content):
+    """Return (operator, types of its inputs, type of its output) of every operator of a TFLite file."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph, codes = model.subgraphs[0], model.operatorCodes
+    kinds = [max(codes[operator.opcodeIndex].builtinCode, codes[operator.opcodeIndex].deprecatedBuiltinCode) for operator in graph.operators]
+    return [(names[kind], {graph.tensors[i].type for i in operator.inputs if i >= 0}, graph.tensors[operator.outputs[0]].type)
+            for kind, operator in zip(kinds, graph.operators, strict=True)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("float16", 5e-3)])
+def test_floats_are_those_of_onnx_runtime(bundles, precision, tolerance):
+    from toolkit.float_estimator import FloatEstimator
+
+    estimator, floating = load(bundles[precision].folder, threads=1), FloatEstimator(tiny_graph_of(), threads=1)
+    for picture in PICTURES:
+        heads, wanted = estimator.heads(picture), floating.heads(picture)[0]
+        for name, values in wanted.items():
+            np.testing.assert_allclose(heads[name], values, atol=tolerance, err_msg=name)
+
+
+def test_float16_is_stored_as_such(bundles):
+    sizes = {precision: bundle.model_path.stat().st_size for precision, bundle in bundles.items()}
+    content = bundles["float16"].model_path.read_bytes()
+    assert b"fp16accfp16" in content
+    assert sum(name == "DEQUANTIZE" for name, _, _ in file_operators(content)) == 24
+    assert sizes["int8"] < sizes["float32"]
+
+
+@pytest.mark.parametrize("precision", PI5.precisions)
+def test_people_are_found_again_within_the_allowance(bundles, precision):
+    found = drift.verify_golden(bundles[precision])
+    assert found, str(found)
+    assert found.people == 10
+
+
+def test_integers_are_those_of_onnx_runtime_within_one_step():
+    """What the last integer layer puts out, after eleven layers, in the integers of both."""
+    graph, job = qdq_graph(tiny_graph_of())
+    content = PI5.backend.lower(graph, job)["model.tflite"]
+    (last,) = {graph_node.input[0] for island in float_islands(graph.model) for graph_node in island if graph_node.op_type == "Conv"}
+    scale, zero_point = (float(value) for value in _integers(graph, last))
+    graph.model.graph.output.append(helper.make_tensor_value_info(last, 1, None))
+    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    interpreter = litert.Interpreter(model_content=content, experimental_preserve_all_tensors=True, num_threads=1)
+    interpreter.allocate_tensors()
+    (result,) = [operator["outputs"][0] for operator in interpreter._get_ops_details() if operator["op_name"] == "DEQUANTIZE"]
+    steps = []
+    for picture in PICTURES:
+        batch, _ = to_batch(picture, graph.spec, graph.frame)
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], batch)
+        interpreter.invoke()
+        mine = np.rint(interpreter.get_tensor(result).transpose(0, 3, 1, 2) / scale + zero_point)
+        theirs = np.rint(session.run([last], {graph.input_name: batch})[0] / scale + zero_point)
+        steps.append(np.abs(mine - theirs))
+    assert len(np.unique(theirs)) > 50
+    assert np.max(steps) <= 1
+    assert np.mean(steps) < 0.05
+
+
+def _integers(graph, tensor):
+    (dequantize,) = [graph_node for graph_node in graph.model.graph.node if tensor in graph_node.output]
+    constants = {constant.name: constant for constant in graph.model.graph.initializer}
+    from onnx import numpy_helper
+
+    return [numpy_helper.to_array(constants[name]) for name in dequantize.input[1:3]]
+
+
+def test_int8_is_integer_from_the_pixels_to_the_heads(bundles):
+    from ai_edge_litert.schema_py_generated import TensorType
+
+    bundle = bundles["int8"]
+    assert (bundle.frame.dtype, bundle.frame.layout, bundle.frame.colour_order) == ("int8", "NHWC", "BGR")
+    assert dict(bundle.passes)["refuse_islands"] == 5
+    operators = file_operators(bundle.model_path.read_bytes())
+    floating = [name for name, _, result in operators if result == TensorType.FLOAT32]
+    assert sorted(floating) == sorted(["DEQUANTIZE", *["CONV_2D"] * 5, "LOGISTIC", *["TANH"] * 4, *["MUL"] * 2])
+    integer = [name for name, _, result in operators if result == TensorType.INT8]
+    assert len(integer) == 14  # eleven layers, and three paddings
+    interpreter = litert.Interpreter(str(bundle.model_path))
+    assert interpreter.get_input_details()[0]["dtype"] == np.int8
+    assert interpreter.get_input_details()[0]["quantization"] == (1.0, 0)
+
+
+def test_scales_that_tflite_fixes_or_shares_are_kept():
+    """Sigmoid, Concat, MaxPool, nearest Resize, Mul and averages in integers, where the converter must find nothing to rescale."""
+    nodes = [
+        node("Sigmoid", "before", "gate"), node("Mul", "before gate", "gated"),
+        node("MaxPool", "gated", "peaks", kernel_shape=[2, 2], strides=[2, 2]), node("AveragePool", "gated", "means", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Concat", "peaks means", "both", axis=1), node("Conv", "both w", "narrow"),
+        node("Resize", "narrow - scales", "wide", mode="nearest"), node("Add", "wide before", "after"),
+    ]  # fmt: skip
+    weights = np.random.default_rng(3).normal(0, 0.4, (WIDTH, 2 * WIDTH, 1, 1)).astype(np.float32)
+    graph, job = qdq_graph(network_about(nodes, {"w": weights, "scales": np.array([1, 1, 2, 2], np.float32)}))
+    content = PI5.backend.lower(graph, job)["model.tflite"]
+    names = [name for name, _, _ in file_operators(content)]
+    assert "QUANTIZE" not in names  # one would be a rescaling
+    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    interpreter = litert.Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    batch, _ = to_batch(PICTURES[3], graph.spec, graph.frame)
+    wanted = dict(zip(graph.heads, session.run(list(graph.heads), {graph.input_name: batch}), strict=True))
+    found = interpreter.get_signature_runner("serving_default")(args_0=batch)
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name].transpose(0, 3, 1, 2), values, atol=0.06, err_msg=name)
+        assert np.abs(found[name].transpose(0, 3, 1, 2) - values).mean() < 0.01, name
+
+
+def test_a_float_island_that_no_head_asked_for_is_refused(tmp_path):
+    weights = {"w": np.random.default_rng(3).normal(0, 0.4, (WIDTH, WIDTH, 1, 1)).astype(np.float32)}
+    graph = network_about([node("HardSigmoid", "before", "soft"), node("Conv", "soft w", "after")], weights)
+    ranges = calibration.collect(graph, PICTURES)
+    with pytest.raises(PosecError, match=r"int8 would leave 'HardSigmoid' \(HardSigmoid\) in float, amid integers.*--keep-float stem"):
+        plan(graph, PI5, "int8", ranges)
+    assert dict(plan(graph, PI5, "int8", ranges, keep_float=["stem"])["passes"])["refuse_islands"] == 6
+
+
+def test_channels_of_different_means_are_floats_only():
+    graph = tiny_graph_of(tiny_spec(mean=(123.675, 116.28, 103.53)))
+    with pytest.raises(PosecError, match="TFLite int8 needs one whole number as the mean"):
+        plan(graph, PI5, "int8", calibration.collect(graph, PICTURES))
+    assert plan(graph, PI5, "float32")["input"]["dtype"] == "float32"
+
+
+def test_equal_networks_give_equal_bytes(bundles, tmp_path):
+    again = build(tiny_graph_of(), PI5, "float32", None, tmp_path / "again", PICTURES)
+    assert again.files == bundles["float32"].files
+
+
+def test_the_engine_says_what_runs_and_refuses_other_batches(bundles):
+    engine = load(bundles["int8"].folder, threads=2).engine
+    told = engine.describe()
+    assert (told["library"], told["threads"], told["kernels"]) == ("ai_edge_litert", "2", "XNNPACK")
+    with pytest.raises(EngineError, match=r"failed on a batch uint8 .*: the model takes int8 \(1, 64, 96, 3\)"):
+        engine(np.zeros((1, 64, 96, 3), np.uint8))
+    first = engine(np.zeros((1, 64, 96, 3), np.int8))
+    assert engine(np.zeros((1, 64, 96, 3), np.int8))["centre"].shape == first["centre"].shape == (1, 8, 12)
+
+
+def test_the_engine_refuses_what_is_no_tflite_file(bundles, tmp_path):
+    from toolkit.runtime.engines.tflite import Engine
+
+    (tmp_path / "model.tflite").write_bytes(b"not a model")
+    with pytest.raises(EngineError, match="ai_edge_litert .* cannot open"):
+        Engine(str(tmp_path / "model.tflite"), bundles["int8"])
+
+
+def test_without_a_library_the_engine_says_what_to_install(bundles, monkeypatch):
+    for name in ("ai_edge_litert", "tflite_runtime"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    with pytest.raises(EngineError, match="engine 'tflite' cannot be imported.*: pip install ai-edge-litert"):
+        load(bundles["int8"].folder)
+
+
+def test_the_command_prints_json_and_nothing_else(tiny_checkpoint, tmp_path, monkeypatch):
+    from toolkit.cli import main
+
+    printed = io.StringIO()
+    monkeypatch.setattr("sys.stdout", printed)
+    assert main(["export", str(tiny_checkpoint), "--target", "raspberry-pi-4", "-o", str(tmp_path / "pi4"), "--json"]) == 0
+    assert json.loads(printed.getvalue())["target"] == "raspberry-pi-4"

@@ -1,0 +1,92 @@
+"""TFLite on CPUs, by ai_edge_litert or, where that is not installed, by tflite_runtime."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from ..bundle import Bundle
+from . import EngineError
+
+SIGNATURE = "serving_default"
+
+
+class Engine:
+    """Runs a TFLite file whose outputs are NHWC heads, named by its signature."""
+
+    def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
+        """Open the file; `threads` None leaves their number to the library. Raises EngineError where it cannot.
+
+        The XNNPACK delegate is applied where the library has it: ai_edge_litert for float and int8, tflite_runtime 2.14
+        for float alone.
+        """
+        interpreter_of, self._library, self._version = _library()
+        self._threads = threads
+        try:
+            self._interpreter: Any = interpreter_of(model_path=path, num_threads=threads)
+            self._interpreter.allocate_tensors()
+            outputs = self._interpreter.get_signature_runner(SIGNATURE).get_output_details()
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(f"{self._library} {self._version} cannot open '{path}': {error}") from error
+        missing = sorted(set(bundle.spec.heads) - set(outputs))
+        if missing:
+            raise EngineError(f"'{path}' has no outputs {', '.join(missing)}; export the bundle again")
+        batch = self._interpreter.get_input_details()[0]
+        self._shape, self._dtype = tuple(int(size) for size in batch["shape"]), np.dtype(batch["dtype"])
+        # The library lets nobody hold a view of its memory while it runs, so heads are copied out: 0.3 MB, laid out once.
+        self._batch, self._written = int(batch["index"]), [int(outputs[name]["index"]) for name in bundle.spec.heads]
+        self._input = self._interpreter.tensor(self._batch)
+        self._outputs = {name: self._interpreter.tensor(outputs[name]["index"]) for name in bundle.spec.heads}
+        self._heads = {name: np.empty([int(size) for size in outputs[name]["shape"]], np.float32) for name in bundle.spec.heads}
+
+    def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
+        """Return head name → (C, h, w) float32, views that the next call writes again."""
+        if (batch.shape, batch.dtype) != (self._shape, self._dtype):
+            raise EngineError(
+                f"{self._library} {self._version} failed on a batch {batch.dtype} {batch.shape}: the model takes {self._dtype} {self._shape}"
+            )
+        try:
+            self._input()[...] = batch
+            self._interpreter.invoke()
+            for name, head in self._heads.items():
+                head[...] = self._outputs[name]()
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(f"{self._library} {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}") from error
+        return {name: head[0].transpose(2, 0, 1) for name, head in self._heads.items()}
+
+    def describe(self) -> Dict[str, str]:
+        """Return engine, library, version, threads, and which kernels do the work."""
+        return {"engine": "tflite", "library": self._library, "version": self._version, "threads": str(self._threads or "library's choice"),
+                "kernels": self._kernels()}  # fmt: skip
+
+    def _kernels(self) -> str:
+        """Return which kernels do the work, as far as the library tells."""
+        listed: List[Dict[str, Any]] = getattr(self._interpreter, "_get_ops_details", list)()
+        parts = [operator for operator in listed if operator["op_name"] == "DELEGATE"]
+        if not parts:
+            return "the library's own, no XNNPACK" if listed else "not told by this version"
+        read, written = ({int(index) for part in parts for index in part[side]} for side in ("inputs", "outputs"))
+        ends = ([self._batch], read), (self._written, written)
+        whole = len(parts) == 1 and all(set(wanted) <= found for wanted, found in ends)
+        return "XNNPACK" if whole else f"XNNPACK in {len(parts)} part{'s' if len(parts) > 1 else ''}, the library's own between"
+
+
+def _library() -> Tuple[Any, str, str]:
+    """Return the class Interpreter, the library's name and its version. Raises EngineError where neither is installed."""
+    reasons = []
+    try:
+        import ai_edge_litert
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter, "ai_edge_litert", str(ai_edge_litert.__version__)
+    except ImportError as error:
+        reasons.append(str(error))
+    try:
+        import tflite_runtime
+        from tflite_runtime.interpreter import Interpreter as RuntimeInterpreter
+
+        return RuntimeInterpreter, "tflite_runtime", str(tflite_runtime.__version__)
+    except ImportError as error:
+        reasons.append(str(error))
+    raise EngineError(f"engine 'tflite' cannot be imported ({'; '.join(reasons)}): pip install ai-edge-litert")
