@@ -30,12 +30,12 @@ def _progress(what: str) -> Callable[[int, int], None]:
     shown = [-1]
 
     def show(done: int, count: int) -> None:
-        tenth = 10 * done // max(count, 1)
+        part = 2 * done // count if count else done // 100
         if sys.stderr.isatty():
-            print(f"\r{what} {done}/{count} ", end="\n" if done == count else "", file=sys.stderr, flush=True)
-        elif tenth != shown[0] and tenth % 5 == 0:
-            _say(f"{what} {done}/{count}")
-        shown[0] = tenth
+            print(f"\r{what} {done}{f'/{count}' if count else ''} ", end="\n" if done == count else "", file=sys.stderr, flush=True)
+        elif part != shown[0]:
+            _say(f"{what} {done}{f'/{count}' if count else ''}")
+        shown[0] = part
 
     return show
 
