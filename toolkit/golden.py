@@ -54,7 +54,8 @@ def is_sure(estimator: FloatEstimator, picture: np.ndarray) -> bool:
 def _shipped(estimator: FloatEstimator) -> list[np.ndarray]:
     """Return shipped scenes, BGR (H, W, 3) uint8; none where they are not installed."""
     paths = sorted(path for suffix in ("*.jpg", "*.png") for path in SCENES.glob(suffix))
-    sure, unsure = [], []
+    sure: list[np.ndarray] = []
+    unsure: list[np.ndarray] = []
     for index in sorted(range(len(paths)), key=lambda index: index * 0.618034 % 1):  # spread over the scenes at any count
         picture = cv2.imread(str(paths[index]))
         if picture is not None and len(sure) < _SHIPPED:
