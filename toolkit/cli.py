@@ -183,17 +183,31 @@ def explain(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _again(args: argparse.Namespace) -> int:
+    """Measure one bundle as an earlier result says, and compare."""
+    from .report.consistency import measure_again
+    from .report.result import read_result
+
+    if len(args.bundle) != 1:
+        raise PosecError(f"--again compares one bundle with one result; got {len(args.bundle)} bundles")
+    found = measure_again(read_result(args.again), args.bundle[0], args.source, args.threads)
+    _print(args, {"consistent": bool(found), "contradictions": found.contradictions, "differences": found.differences}, str(found))
+    return EXIT_OK if found else EXIT_FAILED
+
+
 def bench(args: argparse.Namespace) -> int:
     """Measure bundles side by side: latency stage by stage, drift, accuracy on labelled scenes."""
     from .evaluation.scenes import read_scenes
     from .report.measure import measure_bundles
     from .runtime.bundle import read_bundle
 
+    if args.again:
+        return _again(args)
     spec = read_bundle(args.bundle[0]).spec
     protocols = [] if args.no_accuracy else [read_scenes(SAMPLES / "scenes.json", spec.skeleton)]
     graph = _graph(args.checkpoint) if args.checkpoint else None
     frames = _frames("samples", spec, None, samples="scenes") if graph else None
-    results = measure_bundles(args.bundle, args.out, protocols, graph, frames, progress=_progress("measuring, seconds"), pictures=_sample(args.source, "scenes") if args.source else (),
+    results = measure_bundles(args.bundle, args.out, protocols, graph, frames, say=_say, progress=_progress("measuring, seconds"), pictures=_sample(args.source, "scenes") if args.source else (),
                               size=args.size, seconds=args.seconds, threads=args.threads, sustained_seconds=args.sustained)  # fmt: skip
     rows = [["bundle", "status", "verdict", "p50 ms", "p90 ms", "p99 ms", "inference ms"]]
     for folder, result in zip(args.bundle, results, strict=True):
@@ -303,6 +317,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, list[Any]]] 
          (["--size"], {"type": _size, "default": (720, 1280), "metavar": "WIDTHxHEIGHT", "help": "of the pictures shown (default: 1280x720)"}),
          (["--seconds"], {"type": float, "default": 10.0, "help": "per bundle (default: 10)"}),
          (["--sustained"], {"type": float, "default": 0.0, "metavar": "SECONDS", "help": "then work so long without a pause (default: 0)"}),
+         (["--again"], {"metavar": "RESULT", "help": "measure as this result file says, and say whether it still holds"}),
          (["--checkpoint"], {"help": "also compare with this float network on the sample scenes, and name the head to blame"}),
          (["--no-accuracy"], {"action": "store_true", "help": "measure time and drift alone"}), THREADS, JSON],
     ),
