@@ -1,7 +1,7 @@
 """A trained network on disk: a folder of two safetensors files and the contract between them, readable by people.
 
-spec.toml             PoseSpec, and under [checkpoint] the names and SHA-256 of the other files
-network.safetensors   weights of PoseNetwork, without what only training needs
+spec.toml             PoseSpec, and under [checkpoint] the architecture and the names and SHA-256 of the other files
+network.safetensors   weights of the network, without what only training needs
 pose.safetensors      weight_0, bias_0, … of the decoder from embeddings to bone directions
 """
 
@@ -26,11 +26,13 @@ from safetensors.torch import save as save_tensors
 from ..errors import PosecError
 from ..runtime.kinematics import layers
 from ..runtime.pose import PoseSpec
+from .map_network import JointNetwork
 from .pose_network import HEAD_CHANNELS, PoseNetwork, reference_spec
 
 SPEC, NETWORK, POSE = "spec.toml", "network.safetensors", "pose.safetensors"
 TRAINING_ONLY = "auxiliary."
 MAX_BYTES = 1 << 30
+ARCHITECTURES: dict[str, type[PoseNetwork]] = {kind.architecture: kind for kind in (PoseNetwork, JointNetwork)}
 
 
 class Checkpoint(NamedTuple):
@@ -61,7 +63,7 @@ def save_checkpoint(
         NETWORK: save_tensors({name: tensor for name, tensor in tensors.items() if not name.startswith(TRAINING_ONLY)}),
         POSE: save({name: np.ascontiguousarray(array, np.float32) for name, array in embedding_decoder_arrays.items()}),
     }
-    about: dict[str, Any] = {"network": NETWORK}
+    about: dict[str, Any] = {"network": NETWORK, "architecture": network.architecture}
     if licence:
         about["licence"] = licence
     about["sha256"] = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
@@ -101,7 +103,11 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     for name, digest in about.get("sha256", {}).items():
         if name in blobs and hashlib.sha256(blobs[name]).hexdigest() != digest:
             raise PosecError(f"'{folder / name}' is not the file that {SPEC} was written with; copy the checkpoint again")
-    network = PoseNetwork()
+    # Checkpoints that do not say are older than the second architecture.
+    architecture = about.get("architecture", PoseNetwork.architecture)
+    if architecture not in ARCHITECTURES:
+        raise PosecError(f"'{folder}' holds a network of architecture '{architecture}'; known: {', '.join(ARCHITECTURES)}")
+    network = ARCHITECTURES[architecture]()
     try:
         decoder = load(blobs[POSE])
         missing, unknown = network.load_state_dict(load_tensors(blobs[NETWORK]), strict=False)

@@ -63,9 +63,9 @@ class Context(nn.Module):
     The last convolution starts at zero, so a new branch leaves a trained network as it is.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, blocks: int = 2) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(ResidualBlock(channels), ResidualBlock(channels))
+        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.merge = nn.Conv2d(channels, channels, 1)
         for parameter in self.merge.parameters():
             nn.init.zeros_(parameter)
@@ -76,14 +76,17 @@ class Context(nn.Module):
 
 
 class PoseNetwork(nn.Module):
-    """The reference network.
+    """The network that reads pictures alone.
 
     Attributes:
+        architecture: its name in checkpoints.
         trunk: see `Trunk`.
         heads: one 1x1 convolution per head, by name; separate, because one integer scale cannot serve two ranges.
         auxiliary: 12 joints in the picture, (x, y) from the cell in units of px_per_m. It teaches the features where
             limbs are and is used in training alone: `forward` does not touch it, so a traced graph is free of it.
     """
+
+    architecture = "picture"
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,21 +96,15 @@ class PoseNetwork(nn.Module):
         self.context = Context(CHANNELS)
         self.skip = project(SKIP_CHANNELS, CHANNELS)
         self.fuse = nn.Sequential(ResidualBlock(CHANNELS), ResidualBlock(CHANNELS))
-        self.heads = nn.ModuleDict({name: nn.Conv2d(CHANNELS, count, 1) for name, count in HEAD_CHANNELS.items()})
-        self.auxiliary = nn.Conv2d(CHANNELS, AUXILIARY, 1)
-        for name, parameter in (*self.heads.named_parameters(), *self.auxiliary.named_parameters()):
-            if name.endswith("weight"):
-                nn.init.normal_(parameter, std=0.01)
-            else:
-                nn.init.zeros_(parameter)
-        with torch.no_grad():
-            self.heads.get_parameter("centre.bias").fill_(-4.0)  # nearly every cell is empty
-            self.heads.get_parameter("rotation.bias").copy_(torch.tensor([0.0, -1.0, 0.0, 1.0, 0.0, 0.0]))  # upright, facing the camera
+        self.heads, self.auxiliary = new_heads()
+
+    def picture_features(self, skip: Tensor, deep: Tensor) -> Tensor:
+        """Return what the last blocks read, (B, 160, H / 8, W / 8), from the two maps of the trunk."""
+        return twice(self.context(self.blocks(self.reduce(deep)))) + self.skip(skip)
 
     def features(self, skip: Tensor, deep: Tensor) -> Tensor:
         """Return (B, 160, H / 8, W / 8) from the two maps of the trunk."""
-        deep = self.context(self.blocks(self.reduce(deep)))
-        return self.fuse(twice(deep) + self.skip(skip))
+        return self.fuse(self.picture_features(skip, deep))
 
     def raw_maps(self, skip: Tensor, deep: Tensor) -> dict[str, Tensor]:
         """Return what the heads' convolutions yield before `to_units`, by name, and `auxiliary`, from the two maps of the trunk."""
@@ -118,6 +115,21 @@ class PoseNetwork(nn.Module):
         """Return the heads of images (B, 3, H, W), normalized floats; H and W must be multiples of 32."""
         features = self.features(*self.trunk(images))
         return to_units({name: head(features) for name, head in self.heads.items()})
+
+
+def new_heads() -> tuple[nn.ModuleDict, nn.Conv2d]:
+    """Return a convolution for each head, by name, and the auxiliary one, so that untrained they say: nobody, upright, facing the camera."""
+    heads = nn.ModuleDict({name: nn.Conv2d(CHANNELS, count, 1) for name, count in HEAD_CHANNELS.items()})
+    auxiliary = nn.Conv2d(CHANNELS, AUXILIARY, 1)
+    for name, parameter in (*heads.named_parameters(), *auxiliary.named_parameters()):
+        if name.endswith("weight"):
+            nn.init.normal_(parameter, std=0.01)
+        else:
+            nn.init.zeros_(parameter)
+    with torch.no_grad():
+        heads.get_parameter("centre.bias").fill_(-4.0)  # nearly every cell is empty
+        heads.get_parameter("rotation.bias").copy_(torch.tensor([0.0, -1.0, 0.0, 1.0, 0.0, 0.0]))
+    return heads, auxiliary
 
 
 def to_units(raw: dict[str, Tensor]) -> PoseMaps:

@@ -16,12 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PosecError
+from ..network.map_network import JointNetwork
 from ..network.pose_network import PoseNetwork
 from ..runtime.pose import PoseSpec
 from .anchor import PoseNetAnchor
 from .compose import Mixture
 from .losses import pose_losses
 
+Batch = tuple[Tensor, dict[str, Tensor]]
 LOSS_WEIGHTS = {"centre": 1.0, "offset": 0.3, "embedding": 0.6, "rotation": 0.5, "depth": 0.5, "joints": 2.0, "projection": 2.0,
                 "auxiliary": 1.0}  # fmt: skip
 
@@ -76,9 +78,10 @@ class NetworkRun:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from its type stubs
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.anchor = anchor.to(self.device) if anchor is not None else None
-        self.trunk = [p for p in network.trunk.parameters() if p.requires_grad]
-        in_trunk = {id(p) for p in network.trunk.parameters()}
-        self.rest = [p for p in network.parameters() if id(p) not in in_trunk]
+        # The layers that read PoseNet's maps were learned with the trunk, and move as slowly.
+        slow = [*network.trunk.parameters(), *(network.reader.parameters() if isinstance(network, JointNetwork) else ())]
+        self.trunk = [p for p in slow if p.requires_grad]
+        self.rest = [p for p in network.parameters() if all(p is not other for other in slow)]
         groups = [{"params": self.rest}, {"params": self.trunk}]
         self.optimizer = torch.optim.AdamW(groups, config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay)
         self.step = 0
@@ -91,8 +94,13 @@ class NetworkRun:
             return self.step * self.config.batch / self.config.pictures
         return self.spent_s / (60 * self.config.minutes)
 
-    def learn(self, batch: dict[str, Tensor], spec: PoseSpec, decode: Callable[[Tensor], Tensor]) -> dict[str, float]:
-        """Take one step on packed pictures; return the losses and the gradient norms."""
+    def learn(
+        self, batch: dict[str, Tensor], spec: PoseSpec, decode: Callable[[Tensor], Tensor], skeletons: Batch | None = None
+    ) -> dict[str, float]:
+        """Take one step on packed pictures; return the losses and the gradient norms.
+
+        `skeletons`: pose maps and labels of scenes without a picture, which a JointNetwork learns from beside the pictures.
+        """
         config = self.config
         pace = min(1.0, (self.step + 1) / config.warm_up) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.done))))
         wait = 0 if config.init else config.trunk_waits
@@ -104,7 +112,11 @@ class NetworkRun:
         images = (batch.pop("image").permute(0, 3, 1, 2).float() - mean) / std
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             skip, deep = self.network.trunk(images.contiguous(memory_format=torch.channels_last))
-            raw = self.network.raw_maps(skip, deep)
+            if skeletons is not None and isinstance(self.network, JointNetwork):
+                raw = self.network.raw_maps_with(skip, deep, skeletons[0].to(self.device))
+                batch = {name: torch.cat([values, skeletons[1][name].to(self.device)]) for name, values in batch.items()}
+            else:
+                raw = self.network.raw_maps(skip, deep)
             kept = self.anchor(skip[: config.anchor_pictures], deep[: config.anchor_pictures]) if self.anchor is not None else None
         losses = pose_losses({name: maps.float() for name, maps in raw.items()}, batch, spec, decode)
         loss = sum((weight * losses[name] for name, weight in config.losses.items() if name in losses), torch.zeros((), device=self.device))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ from ..network.pose_network import PoseNetwork, reference_spec
 from .anchor import PoseNetAnchor
 from .compose import Mixture
 from .dataset import ComposedPictures
-from .network_run import LOSS_WEIGHTS, Log, NetworkRun, NetworkTraining
+from .network_run import LOSS_WEIGHTS, Batch, Log, NetworkRun, NetworkTraining
 from .photos import Photos, load_photos
 from .posenet import load_trunk
 
 
 def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out: Path, trunk: Path | None = None,
-                  device: str = "cpu", workers: int = 1) -> None:  # fmt: skip
+                  device: str = "cpu", workers: int = 1, network: PoseNetwork | None = None,
+                  skeletons: Callable[[int], Batch] | None = None) -> None:  # fmt: skip
     """Train the network and write its averaged weights as a checkpoint.
 
     Args:
@@ -39,6 +40,8 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
         trunk: PoseNet's .tflite file, to start from and to stay close to; None to do neither, with `config.init`.
         device: a torch device.
         workers: processes that compose pictures.
+        network: where to start, instead of what `config.init` or `trunk` says.
+        skeletons: step to pose maps of scenes without a picture, for a JointNetwork; None for none.
 
     An interrupted run goes on from its last save, with the time spent kept. Raises PosecError where settings contradict each other.
     """
@@ -51,7 +54,7 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     spec = reference_spec()
     poses = load_embedding(embedding, device)
     anchor = PoseNetAnchor(trunk) if trunk is not None and config.anchor else None
-    run = NetworkRun(config, _first_network(config, trunk), anchor, device)
+    run = NetworkRun(config, network or _first_network(config, trunk), anchor, device)
     state = out / "train.state"
     if state.exists():
         run.resume(state)
@@ -60,7 +63,7 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     log = Log(out / "train.jsonl", run.step)
     saved = last = time.monotonic()
     while run.done < 1:
-        figures = run.learn(next(batches), spec, poses.decode)
+        figures = run.learn(next(batches), spec, poses.decode, skeletons(run.step) if skeletons else None)
         now = time.monotonic()
         run.spent_s, last = run.spent_s + now - last, now
         log.add(run, figures)

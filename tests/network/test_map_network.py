@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+
+from toolkit.errors import PosecError
+from toolkit.frontend import trace
+from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
+from toolkit.network.embedding import PoseEmbedding, decoder_arrays
+from toolkit.network.map_network import JointNetwork, MapNetwork
+from toolkit.network.maps import DISPLACEMENTS, GATES, JOINTS, MAPS, SCALES, PoseMapsReader, mask
+from toolkit.network.pose_network import PoseNetwork, cost, reference_spec
+from toolkit.runtime.pose import HEADS
+
+pytestmark = pytest.mark.torch
+# What the back ends quantize and lower; a Constant is folded.
+OPERATORS = {"Conv", "Relu", "Sigmoid", "Tanh", "Mul", "Add", "Clip", "Resize", "AveragePool", "Constant", "Identity"}
+
+
+@pytest.fixture(scope="module")
+def joint() -> JointNetwork:
+    torch.manual_seed(0)
+    network = JointNetwork()
+    outputs = torch.nn.Conv2d(384, MAPS, 1)
+    assert outputs.bias is not None
+    network.reader.take_over(outputs.weight, outputs.bias)
+    return network.eval()
+
+
+def test_every_map_is_gated_by_the_joint_it_starts_from() -> None:
+    assert len(GATES) == len(SCALES) == MAPS
+    starts = [start for start, _ in DISPLACEMENTS]
+    assert [*range(JOINTS)] * 3 + starts[:16] * 2 + starts[16:] * 2 == GATES
+    assert [end for _, end in DISPLACEMENTS[:16]] == starts[16:]
+
+
+def test_the_reader_forms_the_masked_maps_of_the_outputs_it_took_over() -> None:
+    torch.manual_seed(0)
+    outputs, reader = torch.nn.Conv2d(24, MAPS, 1), PoseMapsReader(24)
+    assert outputs.bias is not None
+    outputs.weight.data *= 60
+    reader.take_over(outputs.weight, outputs.bias)
+    deep = torch.randn(2, 24, 4, 6)
+    with torch.no_grad():
+        torch.testing.assert_close(reader(deep), mask(outputs(deep)), atol=1e-5, rtol=0)
+        assert reader(deep).abs().max() <= 1
+
+
+def test_maps_without_a_joint_are_nothing() -> None:
+    outputs = torch.randn(1, MAPS, 3, 4) * 50
+    outputs[:, :JOINTS] = -30
+    assert mask(outputs).abs().max() < 1e-9
+    outputs[:, 5] = 30
+    fields = mask(outputs).abs().amax((0, 2, 3)) > 1e-3
+    assert fields.nonzero().flatten().tolist() == [channel for channel, joint in enumerate(GATES) if joint == 5]
+
+
+def test_the_join_starts_as_good_as_its_map_branch(joint: JointNetwork) -> None:
+    torch.manual_seed(1)
+    maps_network = MapNetwork()
+    joint.take_over(maps_network)
+    images = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        expected = maps_network.eval()(joint.reader(joint.trunk(images)[1]))
+        found = joint(images)
+        assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+        joint.adapter.weight.fill_(0.01)
+        changed = joint(images)
+        joint.adapter.weight.zero_()
+    assert not torch.allclose(expected.embedding, changed.embedding, atol=1e-5)
+
+
+def test_scenes_without_a_picture_follow_the_pictures(joint: JointNetwork) -> None:
+    images, maps = torch.randn(2, 3, 64, 96), torch.rand(1, MAPS, 4, 6)
+    with torch.no_grad():
+        skip, deep = joint.trunk(images)
+        both = joint.raw_maps_with(skip, deep, maps)
+        alone = joint.raw_maps(skip, deep)
+        assert both["centre"].shape == (3, 1, 8, 12)
+        torch.testing.assert_close(both["embedding"][:2], alone["embedding"])
+        other = joint.raw_maps_with(skip, deep, maps * 0.5)["embedding"]
+    torch.testing.assert_close(both["embedding"][:2], other[:2])
+    assert not torch.allclose(both["embedding"][2], other[2], atol=1e-6)
+
+
+def test_networks_stay_within_their_budgets(joint: JointNetwork) -> None:
+    products, parameters = cost(joint, (256, 448))
+    assert products <= 1.5e9
+    assert parameters <= 4e6
+    assert sum(parameter.numel() for parameter in MapNetwork().parameters()) <= 1e6
+
+
+def test_the_join_exports_with_the_operators_that_every_back_end_knows(joint: JointNetwork) -> None:
+    file = io.BytesIO()
+    torch.onnx.export(joint, (torch.zeros(1, 3, 64, 96),), file, dynamo=False, opset_version=13)
+    graph = onnx.load_model_from_string(file.getvalue()).graph
+    assert {node.op_type for node in graph.node} <= OPERATORS
+
+
+def test_a_checkpoint_says_what_it_holds(tmp_path: Path, joint: JointNetwork) -> None:
+    decoder = decoder_arrays(PoseEmbedding())
+    save_checkpoint(tmp_path / "joint", joint, decoder, reference_spec())
+    assert isinstance(load_checkpoint(tmp_path / "joint").network, JointNetwork)
+    assert set(trace(tmp_path / "joint").spec.heads) == set(HEADS)
+    save_checkpoint(tmp_path / "picture", PoseNetwork(), decoder, reference_spec())
+    text = (tmp_path / "picture" / "spec.toml").read_text()
+    (tmp_path / "picture" / "spec.toml").write_text(text.replace('architecture = "picture"\n', ""))
+    assert type(load_checkpoint(tmp_path / "picture").network) is PoseNetwork
+    (tmp_path / "picture" / "spec.toml").write_text(text.replace('architecture = "picture"', 'architecture = "transformer"'))
+    with pytest.raises(PosecError, match="architecture 'transformer'; known: picture, picture and maps"):
+        load_checkpoint(tmp_path / "picture")

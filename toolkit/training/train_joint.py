@@ -1,0 +1,99 @@
+"""Join what skeletons and pictures taught: a JointNetwork that starts as good as its map branch and learns what pictures add.
+
+Its picture branch starts from a trained PoseNetwork, its map branch from a trained MapNetwork (see `train_maps`). Every step has
+scenes of skeletons beside the pictures, so that the poses only motion capture shows are not forgotten.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from ..errors import PosecError
+from ..network.embedding import load_embedding
+from ..network.map_network import JointNetwork, MapNetwork
+from ..network.pose_network import reference_spec
+from .anchor import PoseNetAnchor
+from .mocap import load_mocap
+from .network_run import Batch
+from .photos import load_photos
+from .train_maps import synthetic_batch
+from .train_network import read_settings, train_network
+
+
+def join_networks(picture: Path, maps: Path, posenet: Path) -> JointNetwork:
+    """Return the untrained join of trained parts.
+
+    Args:
+        picture: weights of a PoseNetwork as safetensors; those only training needs may be absent.
+        maps: weights of a MapNetwork as safetensors.
+        posenet: PoseNet's .tflite file, for the layers that read its maps.
+
+    Raises PosecError where a file holds another network.
+    """
+    network, map_network = JointNetwork(), MapNetwork()
+    try:
+        _, unknown = network.load_state_dict(load_file(picture), strict=False)
+        map_network.load_state_dict(load_file(maps))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise PosecError(f"'{picture}' and '{maps}' must hold a PoseNetwork and a MapNetwork: {error}") from error
+    if unknown:
+        raise PosecError(f"'{picture}' holds more than a PoseNetwork: {', '.join(unknown[:3])}")
+    network.take_over(map_network)
+    outputs = PoseNetAnchor(posenet).outputs
+    assert outputs.bias is not None
+    network.reader.take_over(outputs.weight, outputs.bias)
+    return network
+
+
+def skeleton_source(mocap_folder: Path, embedding_path: Path, count: int, seed: int) -> Callable[[int], Batch]:
+    """Return a function from a step's number to that step's `count` scenes of skeletons."""
+    spec, poses = reference_spec(), torch.from_numpy(load_mocap(mocap_folder)["train"])
+    embedding, generator = load_embedding(embedding_path), torch.Generator()
+
+    def scenes(step: int) -> Batch:
+        generator.manual_seed(seed * 1_000_003 + step)
+        return synthetic_batch(poses, count, spec, embedding, generator)
+
+    return scenes
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Join two networks and train the result from the command line."""
+    parser = argparse.ArgumentParser(description="Learn the network that reads pictures and pose maps.")
+    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("reference.toml"))
+    parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
+    parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
+    parser.add_argument("--mocap", type=Path, required=True, help="folder of motion-capture .npz files")
+    parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
+    parser.add_argument("--bodies", type=Path, help="folder of rendered bodies")
+    parser.add_argument("--trunk", type=Path, required=True, help="PoseNet as .tflite")
+    parser.add_argument("--picture", type=Path, required=True, help="safetensors of the network that reads pictures")
+    parser.add_argument("--maps", type=Path, required=True, help="safetensors of the network that reads pose maps")
+    parser.add_argument("--scenes", type=int, default=8, help="scenes of skeletons in a step")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")
+    parser.add_argument("--learning-rate", type=float, default=6e-4)
+    parser.add_argument("--trunk-rate", type=float, default=1e-4)
+    parser.add_argument("--tier", default="ship")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(chosen.threads)
+    config = replace(read_settings(chosen.config), learning_rate=chosen.learning_rate, trunk_rate=chosen.trunk_rate, trunk_waits=0)
+    if chosen.minutes:
+        config = replace(config, minutes=chosen.minutes, pictures=0)
+    network = join_networks(chosen.picture, chosen.maps, chosen.trunk)
+    skeletons = skeleton_source(chosen.mocap, chosen.embedding, chosen.scenes, config.seed) if chosen.scenes else None
+    photos = load_photos(chosen.data, chosen.labels, chosen.tier, chosen.bodies)
+    train_network(config, photos, chosen.embedding, chosen.out, chosen.trunk, "cpu", chosen.workers, network, skeletons)
+
+
+if __name__ == "__main__":
+    main()
