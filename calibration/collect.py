@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, shape_inference
 from toolkit.errors import PosecError
 from toolkit.graph import Graph
 from toolkit.passes import prepare
+from toolkit.passes.layers import weighted_layers
 from toolkit.ranges import Ranges
 from toolkit.runtime.preprocess import Batch
 
@@ -30,17 +31,22 @@ _FIELDS = tuple(Observation.__dataclass_fields__)
 
 @dataclass
 class Sweep:
-    """What every tensor of a prepared float graph did over some frames; see `Observation`."""
+    """What every tensor of a prepared float graph did over some frames; see `Observation`.
+
+    `weighted` names the tensors that layers with weights read: their channels' means go with the ranges.
+    """
 
     graph_sha256: str
     frames_sha256: list[str] = field(default_factory=list)
     tensors: dict[str, Observation] = field(default_factory=dict)
+    weighted: tuple[str, ...] = ()
 
     def ranges(self, observer: str = "min-max") -> Ranges:
         """Return the ranges that an observer makes of it. Raises PosecError where there is no such observer."""
         observe = OBSERVERS[_known(observer)]
         pairs = {name: observe(seen) for name, seen in self.tensors.items()}
-        return Ranges(pairs, observer, self.graph_sha256, tuple(self.frames_sha256), versions())
+        means = {name: self.tensors[name].means for name in self.weighted}
+        return Ranges(pairs, observer, self.graph_sha256, tuple(self.frames_sha256), versions(), means)
 
     def save(self, path: str | Path) -> None:
         """Write the file whole or not at all."""
@@ -96,6 +102,7 @@ def sweep(graph: Graph, frames: Iterable[np.ndarray], progress: Progress | None 
     done = Sweep(prepared.sha256)
     if resume is not None and Path(resume).exists():
         done = _continued(Sweep.load(resume), prepared)
+    done.weighted = tuple(dict.fromkeys(node.input[0] for node in weighted_layers(prepared.model)))
     before, count = list(done.frames_sha256), len(frames) if isinstance(frames, Sized) else 0
     for index, picture in enumerate(frames):
         digest = picture_sha256(picture)

@@ -79,6 +79,11 @@ class Observation:
         self.counts += np.bincount(np.minimum(index, BINS - 1, out=index), minlength=BINS)
 
     @property
+    def means(self) -> tuple[float, ...]:
+        """Mean of each channel, to six digits."""
+        return tuple(float(f"{total / self.channel_values:.6g}") for total in self.channel_sum)
+
+    @property
     def edges(self) -> np.ndarray:
         """(BINS + 1,) edges of the bins."""
         return np.arange(-_HALF, _HALF + 1) * (2.0**self.exponent / _HALF)

@@ -15,6 +15,7 @@ from . import __version__
 from .golden import golden_files, pack_arrays
 from .graph import Graph, check_heads, run_passes
 from .passes import prepare
+from .passes.bias_correction import correct_biases
 from .passes.quantize import float_layers, insert_qdq, stays_float
 from .ranges import Ranges
 from .refusals import check_ranges, check_request
@@ -81,16 +82,20 @@ def plan(
 def _rewrite(prepared: Graph, target: Target, precision: str, ranges: Ranges | None, keep_float: Collection[str]) -> tuple[Job, Graph]:
     """Return the job, and the graph after the back end's passes and, given ranges, the integers that its scheme wants."""
     job, compiled = Job(target, precision), prepared.copy()
-    run_passes(compiled, target.backend.passes(job))
+    before, after = list(target.backend.passes(job)), list(target.backend.finish(job))
     if precision == "int8" and ranges is not None:
         check_ranges(ranges, prepared)
-        scheme, tensors = target.backend.scheme(job), ranges.tensors
+        scheme, tensors, means = target.backend.scheme(job), ranges.tensors, ranges.means
+
+        def correct(graph: Graph) -> int:
+            return correct_biases(graph, means, scheme, keep_float)
 
         def quantize(graph: Graph) -> int:
             return insert_qdq(graph, tensors, scheme, keep_float)
 
-        run_passes(compiled, [quantize])
-    run_passes(compiled, target.backend.finish(job))
+        # Means belong to the tensors of the prepared graph, so biases are corrected before a back end folds the frame.
+        before, after = [correct, *before], [quantize, *after]
+    run_passes(compiled, [*before, *after])
     check_heads(compiled)
     return job, compiled
 

@@ -26,6 +26,7 @@ class Ranges:
         graph_sha256: of the graph they belong to.
         frames_sha256: one hash per calibration frame.
         versions: library versions that ran the float graph.
+        means: tensor name → mean of each channel, of the tensors that layers with weights read; see `passes.bias_correction`.
     """
 
     tensors: Mapping[str, tuple[float, float]]
@@ -33,11 +34,15 @@ class Ranges:
     graph_sha256: str
     frames_sha256: tuple[str, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
+    means: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, (low, high) in self.tensors.items():
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
                 raise PosecError(f"range of tensor '{name}' must be finite and ordered, got ({low}, {high}); calibrate again")
+        for name, means in self.means.items():
+            if not all(map(math.isfinite, means)):
+                raise PosecError(f"means of tensor '{name}' must be finite; calibrate again")
 
     @property
     def sha256(self) -> str:
@@ -47,7 +52,8 @@ class Ranges:
     def _json(self) -> str:
         plain = {"format": FORMAT, "observer": self.observer, "graph_sha256": self.graph_sha256, "versions": dict(sorted(self.versions.items())),
                  "frames_sha256": list(self.frames_sha256), "tensors": {name: list(pair) for name, pair in sorted(self.tensors.items())}}  # fmt: skip
-        return json.dumps(plain, indent=1)
+        means = ",\n".join(f"  {json.dumps(name)}: {json.dumps(list(values))}" for name, values in sorted(self.means.items()))
+        return f'{json.dumps(plain, indent=1)[:-2]},\n "means": {{\n{means}\n }}\n}}\n'
 
     def save(self, path: str | Path) -> None:
         """Write the file whole or not at all; its folder is made where it is missing."""
@@ -67,7 +73,8 @@ class Ranges:
                 raise PosecError(f"'{path}' has calibration format {plain['format']}, this posec reads {FORMAT}; calibrate again")
             tensors = {str(name): (float(low), float(high)) for name, (low, high) in plain["tensors"].items()}
             frames, versions = tuple(map(str, plain["frames_sha256"])), {str(name): str(value) for name, value in plain["versions"].items()}
-            return cls(tensors, str(plain["observer"]), str(plain["graph_sha256"]), frames, versions)
+            means = {str(name): tuple(map(float, values)) for name, values in plain.get("means", {}).items()}
+            return cls(tensors, str(plain["observer"]), str(plain["graph_sha256"]), frames, versions, means)
         except PosecError:
             raise
         except FileNotFoundError as error:

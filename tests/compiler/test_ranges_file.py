@@ -9,7 +9,14 @@ import pytest
 from toolkit.errors import PosecError
 from toolkit.ranges import Ranges
 
-RANGES = Ranges({"b": (-1.0, 0.1), "a": (0.0, 6.0)}, "min-max", "0" * 64, ("1" * 64, "2" * 64), {"onnxruntime": "1.20"})
+RANGES = Ranges(
+    {"b": (-1.0, 0.1), "a": (0.0, 6.0)},
+    "min-max",
+    "0" * 64,
+    ("1" * 64, "2" * 64),
+    {"onnxruntime": "1.20"},
+    {"a": (0.5, 1 / 3), "b": (-0.25,)},
+)
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -22,14 +29,31 @@ def test_what_is_saved_is_loaded(tmp_path):
 
 def test_any_change_changes_the_hash():
     plain = vars(RANGES)
-    changes = [{"observer": "entropy"}, {"graph_sha256": "3" * 64}, {"frames_sha256": ()}, {"tensors": {"a": (0.0, 6.0)}}, {"versions": {}}]
-    assert len({RANGES.sha256, *(Ranges(**{**plain, **change}).sha256 for change in changes)}) == 6
+    changes = [
+        {"observer": "entropy"},
+        {"graph_sha256": "3" * 64},
+        {"frames_sha256": ()},
+        {"tensors": {"a": (0.0, 6.0)}},
+        {"versions": {}},
+        {"means": {}},
+    ]
+    assert len({RANGES.sha256, *(Ranges(**{**plain, **change}).sha256 for change in changes)}) == 7
 
 
 @pytest.mark.parametrize("pair", [(1.0, 0.0), (float("nan"), 1.0), (0.0, float("inf"))])
 def test_a_range_must_be_finite_and_ordered(pair):
     with pytest.raises(PosecError, match="tensor 'a' must be finite and ordered"):
         Ranges({"a": pair}, "min-max", "", ())
+
+
+def test_means_must_be_finite():
+    with pytest.raises(PosecError, match="means of tensor 'a' must be finite"):
+        Ranges({}, "min-max", "", (), means={"a": (0.0, float("nan"))})
+
+
+def test_a_file_without_means_is_read(tmp_path):
+    (tmp_path / "calibration.json").write_text(saved())
+    assert Ranges.load(tmp_path / "calibration.json").means == {}
 
 
 def saved(**changes):
@@ -52,6 +76,7 @@ WRONG = {
     "tensors in a list": saved(tensors=[1]),
     "three numbers": saved(tensors={"a": [0, 1, 2]}),
     "a word": saved(tensors={"a": [0, "high"]}),
+    "means of words": saved(means={"a": ["much"]}),
     "no versions": saved(versions=None),
     "no frames": saved(frames_sha256=None),
 }
