@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .cli_arguments import COMMANDS, STAGES
 from .errors import PosecError
 from .runtime.errors import PoseError
 
@@ -219,6 +220,28 @@ def bench(args: argparse.Namespace) -> int:
     return EXIT_OK if all(result.verdict == "accepted" for result in results) else EXIT_FAILED
 
 
+def evaluate(args: argparse.Namespace) -> int:
+    """Measure the accuracy of a checkpoint or a bundle on labelled pictures."""
+    from .evaluation.photos import read_photos
+    from .evaluation.run import evaluate as judge
+    from .evaluation.scenes import read_scenes
+    from .float_estimator import FloatEstimator
+    from .runtime import load
+
+    is_bundle = (Path(args.network) / "bundle.json").is_file()
+    estimator = load(args.network, args.threads) if is_bundle else FloatEstimator(_graph(args.network), args.threads)
+    skeleton = estimator.bundle.spec.skeleton if is_bundle else _graph(args.network).spec.skeleton
+    if args.photos:
+        pictures = read_photos(*args.photos)
+    else:
+        pictures = read_scenes(SAMPLES / "scenes.json" if args.scenes == "samples" else args.scenes, skeleton)
+    rows = judge(estimator, pictures, skeleton, _progress("pictures"))
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = [names] + [[f"{row[name]:.3f}" if isinstance(row.get(name), float) else row.get(name, "-") for name in names] for row in rows]
+    _print(args, rows, _table(table))
+    return EXIT_OK
+
+
 def report(args: argparse.Namespace) -> int:
     """Write one page: pictures, table, accuracy against latency."""
     from .report.html import write_report
@@ -226,10 +249,6 @@ def report(args: argparse.Namespace) -> int:
     write_report(args.results, args.out)
     _print(args, {"written": str(args.out)}, f"{args.out}: open it in a browser; it needs no network")
     return EXIT_OK
-
-
-STAGES = {"embedding": "train_embedding", "lifter": "train_lifter", "bodies": "render_bodies", "labels": "label_people",
-          "network": "train_network", "samples": "render_samples"}  # fmt: skip
 
 
 def train(args: argparse.Namespace) -> int:
@@ -257,80 +276,9 @@ def demo(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, such as 1280x720; got '{text}'")
-    return int(height), int(width)
-
-
-# Arguments that several commands share: flags, and what argparse is told.
-CHECKPOINT = (["checkpoint"], {"help": "'reference', or the folder of a checkpoint"})
-BUNDLE = (["bundle"], {"help": "a folder that `posec export` wrote"})
-TARGET = (["--target"], {"required": True, "help": "a board of `posec targets`, or a .toml file"})
-PRECISION = (["--precision"], {"default": "float32", "help": "float32, float16 or int8 (default: float32)"})
-OUT = (["-o", "--out"], {"required": True, "help": "what to write"})
-COUNT = (["--count"], {"type": int, "help": "take so many frames (default: all)"})
-THREADS = (["--threads"], {"type": int, "help": "of the engine (default: the bundle's)"})
-JSON = (["--json"], {"action": "store_true", "help": "print JSON"})
-OVERWRITE = (["--overwrite"], {"action": "store_true", "help": "replace what is there"})
-CALIBRATION = (["--calibration"], {"help": "ranges that `posec calibrate` wrote; needed for int8"})
-
-# Command: (function, example, arguments).
-COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, list[Any]]] = {
-    "targets": (targets, "posec targets --json", [JSON]),
-    "plan": (plan, "posec plan reference --target intel-cpu --precision int8", [CHECKPOINT, TARGET, PRECISION, CALIBRATION, JSON]),
-    "calibrate": (
-        calibrate, "posec calibrate reference --frames photos/ --count 256 -o calibration.json",
-        [CHECKPOINT, (["--frames"], {"required": True, "help": "a folder of pictures, a video, or 'samples'"}), COUNT,
-         (["--seed"], {"type": int, "default": 0, "help": "of the choice of frames (default: 0)"}),
-         (["--observer"], {"default": "min-max", "help": "how ranges are taken (default: min-max)"}), OUT, JSON],
-    ),
-    "export": (
-        export, "posec export reference --target intel-cpu --precision int8 --calibration calibration.json -o intel/",
-        [CHECKPOINT, TARGET, PRECISION, CALIBRATION,
-         (["--keep-float"], {"nargs": "+", "default": [], "metavar": "LAYER", "help": "layers that int8 is to leave alone"}), OUT, OVERWRITE, JSON],
-    ),
-    "verify": (
-        verify, "posec verify intel/ --checkpoint reference --frames photos/",
-        [BUNDLE, (["--frames"], {"help": "a folder, a video, or 'samples' (default: the bundle's golden pictures)"}),
-         (["--checkpoint"], {"default": "reference", "help": "that the bundle was exported from; for --frames (default: reference)"}), COUNT, THREADS, JSON],
-    ),
-    "run": (
-        run, "posec run intel/ --source street.mp4 -o found/",
-        [BUNDLE, (["--source"], {"required": True, "help": "picture, folder, video, camera number, GStreamer pipeline, 'picamera2' or 'samples'"}),
-         (["-o", "--out"], {"help": "folder for people.jsonl and overlays (default: none)"}),
-         (["--focal-px"], {"type": float, "help": "focal length of the camera in pixels of its pictures (default: stated in the spec)"}),
-         (["--most"], {"type": int, "help": "stop after so many pictures"}),
-         (["--no-overlay"], {"action": "store_true", "help": "write no pictures"}),
-         (["--no-inset"], {"action": "store_true", "help": "draw no view from above and from the side"}), THREADS, OVERWRITE,
-         (["--json"], {"action": "store_true", "help": "print one JSON line per picture"})],
-    ),
-    "explain": (
-        explain, "posec explain intel/ --source picture.jpg",
-        [BUNDLE, (["--source"], {"required": True, "help": "a picture, or what `run` takes"}), (["--focal-px"], {"type": float, "help": "see `run`"}), THREADS],
-    ),
-    "bench": (
-        bench, "posec bench intel-float32/ intel-int8/ -o results/",
-        [(["bundle"], {"nargs": "+", "help": "folders that `posec export` wrote"}), (["-o", "--out"], {"help": "folder for one result file per bundle"}),
-         (["--source"], {"help": "a picture, a folder, or 'samples' (default: the golden pictures)"}),
-         (["--size"], {"type": _size, "default": (720, 1280), "metavar": "WIDTHxHEIGHT", "help": "of the pictures shown (default: 1280x720)"}),
-         (["--seconds"], {"type": float, "default": 10.0, "help": "per bundle (default: 10)"}),
-         (["--sustained"], {"type": float, "default": 0.0, "metavar": "SECONDS", "help": "then work so long without a pause (default: 0)"}),
-         (["--again"], {"metavar": "RESULT", "help": "measure as this result file says, and say whether it still holds"}),
-         (["--checkpoint"], {"help": "also compare with this float network on the sample scenes, and name the head to blame"}),
-         (["--no-accuracy"], {"action": "store_true", "help": "measure time and drift alone"}), THREADS, JSON],
-    ),
-    "report": (
-        report, "posec report results/ -o report.html",
-        [(["results"], {"help": "the folder or file that `posec bench` wrote"}), OUT, JSON],
-    ),
-    "train": (
-        train, "posec train embedding --mocap mocap/ --out embedding.safetensors",
-        [(["stage"], {"choices": list(STAGES), "help": "see docs/training.md"}),
-         (["rest"], {"nargs": argparse.REMAINDER, "help": "options of the stage; --help lists them"})],
-    ),
-    "demo": (demo, "posec demo --out out", [(["--out"], {"default": "out", "help": "folder to write, replaced (default: out)"})]),
+FUNCTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "targets": targets, "plan": plan, "calibrate": calibrate, "export": export, "verify": verify, "run": run, "explain": explain,
+    "evaluate": evaluate, "bench": bench, "report": report, "train": train, "demo": demo,
 }  # fmt: skip
 
 
@@ -340,7 +288,8 @@ def parser() -> argparse.ArgumentParser:
                                   epilog="Start with: posec demo")  # fmt: skip
     top.add_argument("--version", action="version", version=f"posec {__version__}")
     verbs = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (function, example, arguments) in COMMANDS.items():
+    for name, (example, arguments) in COMMANDS.items():
+        function = FUNCTIONS[name]
         text = (function.__doc__ or "").strip()
         verb = verbs.add_parser(name, help=text, description=text, epilog=f"example: {example}")
         for flags, options in arguments:
