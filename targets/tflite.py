@@ -29,6 +29,9 @@ SCHEME = Scheme(
     fixed_outputs={"Sigmoid": (1 / 256, -128), "Tanh": (1 / 128, 0)},
 )
 
+# Boards of one family get the same file, and a conversion takes seconds: the last two are kept, by graph and kind.
+_converted: dict[tuple[str, bool], bytes] = {}
+
 
 def frame(precision: str) -> FrameInput:
     """Return signed pixels for int8, which are the network's first integers; normalized numbers else.
@@ -72,10 +75,9 @@ def missing() -> str:
 
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:
     """Return model.tflite. Raises PosecError where an operator cannot be said in TFLite, or the converter left float what should be integer."""
-    from .tflite_torch.convert import convert
     from .tflite_torch.flatbuffer import count_float_islands, halve_weights
 
-    content = convert(graph, job.precision == "int8")
+    content = _convert(graph, job.precision == "int8")
     if job.precision == "float16":
         content = halve_weights(content)
     if job.precision == "int8" and (left := count_float_islands(content)) != (wanted := len(float_islands(graph.model))):
@@ -83,3 +85,15 @@ def lower(graph: Graph, job: Job) -> dict[str, bytes]:
             f"the converter made {left} float islands of {wanted}; this litert-torch is another than was tested with: {REQUIRES}"
         )
     return {"model.tflite": content}
+
+
+def _convert(graph: Graph, integers: bool) -> bytes:
+    from .tflite_torch.convert import convert
+
+    asked = (graph.sha256, integers)
+    if asked not in _converted:
+        content = convert(graph, integers)
+        while len(_converted) > 1:
+            _converted.pop(next(iter(_converted)))
+        _converted[asked] = content
+    return _converted[asked]

@@ -58,7 +58,9 @@ def file_operators(content):
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph, codes = model.subgraphs[0], model.operatorCodes
-    kinds = [max(codes[operator.opcodeIndex].builtinCode, codes[operator.opcodeIndex].deprecatedBuiltinCode) for operator in graph.operators]
+    kinds = [
+        max(codes[operator.opcodeIndex].builtinCode, codes[operator.opcodeIndex].deprecatedBuiltinCode) for operator in graph.operators
+    ]
     return [(names[kind], {graph.tensors[i].type for i in operator.inputs if i >= 0}, graph.tensors[operator.outputs[0]].type)
             for kind, operator in zip(kinds, graph.operators, strict=True)]  # fmt: skip
 
@@ -196,14 +198,14 @@ def test_the_engine_refuses_what_is_no_tflite_file(bundles, tmp_path):
     from toolkit.runtime.engines.tflite import Engine
 
     (tmp_path / "model.tflite").write_bytes(b"not a model")
-    with pytest.raises(EngineError, match="ai_edge_litert .* cannot open"):
+    with pytest.raises(EngineError, match=r"ai_edge_litert .* cannot open"):
         Engine(str(tmp_path / "model.tflite"), bundles["int8"])
 
 
 def test_without_a_library_the_engine_says_what_to_install(bundles, monkeypatch):
     for name in ("ai_edge_litert", "tflite_runtime"):
         monkeypatch.setitem(__import__("sys").modules, name, None)
-    with pytest.raises(EngineError, match="engine 'tflite' cannot be imported.*: pip install ai-edge-litert"):
+    with pytest.raises(EngineError, match=r"engine 'tflite' cannot be imported.*: pip install ai-edge-litert"):
         load(bundles["int8"].folder)
 
 

@@ -1,0 +1,196 @@
+"""An arm64 Debian 12 that takes itself for a Raspberry Pi, on an x86 machine: `python tests/arm64/arm64_root.py setup | clean`.
+
+Nothing is configured under emulation: mmdebstrap unpacks the packages, the host's pip unpacks Arm wheels beside them, and
+what maintainer scripts would have written is written here. That takes half a minute instead of five.
+Needs Debian or Ubuntu, root, and the right to mount.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pretend_pi import BOARDS, CPUINFO, become
+
+HERE = Path(__file__).parent
+WHERE = Path(os.environ.get("POSEC_ARM64", HERE.parents[1] / "out" / "arm64"))
+SUITE, PYTHON = "bookworm", "python3.11"
+HOST_PACKAGES = ("qemu-user-static", "qemu-user", "mmdebstrap", "debian-archive-keyring", "openssh-client", "gcc", "libc6-dev")
+PACKAGES = ("python3", "python3-venv", "openssh-server", "base-files", "base-passwd", "bash", "coreutils", "dash", "libc-bin", "login", "passwd",
+            "sed", "grep", "tar", "gzip", "findutils", "hostname", "procps", "libgomp1", "libstdc++6")  # fmt: skip
+RUNTIMES = ("litert", "tflite-runtime")
+# pip takes an older release where the tag of the newest is not listed.
+TAGS = [*(f"manylinux_2_{minor}" for minor in (17, 27, 28, 31, 34, 35, 36)), "manylinux2014"]
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+
+
+def why_not() -> str:
+    """Return why the root cannot be used here, or an empty string."""
+    if os.geteuid() != 0:
+        return "the arm64 root needs root"
+    if not (WHERE / "ready").exists():
+        return "no arm64 root here: make test-arm64"
+    return ""
+
+
+class Root:
+    """The root file system at `system`, the wheels beside it, and what can be run in it."""
+
+    def __init__(self, where: Path = WHERE) -> None:
+        self.where, self.system = where, where / "system"
+        self.board = BOARDS["raspberry-pi-4"]
+
+    def wheels(self, runtime: str) -> Path:
+        """Return the folder of a runtime's Arm wheels."""
+        return self.where / "wheels" / runtime
+
+    def x86(self, runtime: str) -> Path:
+        """Return the folder of the same packages for the host, to compare like with like."""
+        return self.where / "x86" / runtime
+
+    def site(self, runtime: str) -> str:
+        """Return the folder inside the root that a runtime's wheels are unpacked into."""
+        return f"/opt/{runtime}"
+
+    def become(self, name: str) -> None:
+        """Let the root be another board from now on."""
+        self.board = BOARDS[name]
+        become(self.system, self.board)
+
+    def run(self, runtime: str, *arguments: str, path: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Python inside the root with a runtime's packages, behind those in `path`; paths are the root's."""
+        # Left alone, the emulated CPU has SME, which the emulator or XNNPACK gets silently wrong in int8.
+        settings = [
+            f"QEMU_CPU={self.board.cpu}",
+            "HOME=/root",
+            "PATH=/usr/bin:/bin",
+            f"PYTHONPATH={path}:{self.site(runtime)}",
+            "PYTHONDONTWRITEBYTECODE=1",
+        ]
+        command = ["chroot", str(self.system), "/usr/bin/env", "-i", *settings, f"/usr/bin/{PYTHON}", *arguments]
+        return subprocess.run(command, check=check, text=True, capture_output=True, timeout=600)
+
+    def put(self, folder: Path, name: str) -> str:
+        """Copy a folder of the host into the root and return its path there."""
+        inside = self.system / "opt" / "given" / name
+        shutil.rmtree(inside, ignore_errors=True)
+        shutil.copytree(folder, inside, ignore=shutil.ignore_patterns("__pycache__"))
+        return f"/opt/given/{name}"
+
+    def mount(self) -> None:
+        """Give the root a /proc with a Pi's cpuinfo, and terminals."""
+        _register()
+        for target, options in self._mounts().items():
+            if not os.path.ismount(target):
+                subprocess.run(["mount", *options, str(target)], check=True)
+
+    def unmount(self) -> None:
+        """Undo `mount`."""
+        for target in reversed(self._mounts()):
+            if os.path.ismount(target):
+                subprocess.run(["umount", str(target)], check=True)
+
+    def _mounts(self) -> dict[Path, Sequence[str]]:
+        return {self.system / "proc": ["-t", "proc", "proc"], self.system / "proc/cpuinfo": ["--bind", str(self.system / CPUINFO)],
+                self.system / "dev/pts": ["-t", "devpts", "-o", "newinstance,ptmxmode=0666,mode=0620,gid=5", "devpts"]}  # fmt: skip
+
+
+def setup(root: Root) -> None:
+    """Build the root unless it is there."""
+    if (root.where / "ready").exists():
+        return
+    clean(root)
+    started = time.monotonic()
+    for step in (_host_packages, _register, _unpack_debian, _configure, _wheels, _plugin):
+        print(f"[{time.monotonic() - started:3.0f} s] {step.__name__.strip('_')}", flush=True)
+        step(*([root] if step.__code__.co_argcount else []))
+    root.become("raspberry-pi-4")
+    subprocess.run(["chroot", str(root.system), "ldconfig"], check=True)
+    (root.where / "ready").touch()
+    print(f"[{time.monotonic() - started:3.0f} s] done", flush=True)
+
+
+def clean(root: Root) -> None:
+    """Unmount and delete the root, never what is mounted in it."""
+    if root.system.exists():
+        root.unmount()
+    subprocess.run(["rm", "-rf", "--one-file-system", str(root.where)], check=True)
+
+
+def _host_packages() -> None:
+    known = subprocess.run(["dpkg", "-s", *HOST_PACKAGES], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    if known.returncode:
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *HOST_PACKAGES], check=True, env=quiet, stdout=subprocess.DEVNULL
+        )
+
+
+def _register() -> None:
+    """Tell the kernel to run arm64 programs by the emulator, which it holds open: nothing is copied into the root."""
+    if platform.machine() == "aarch64" or (BINFMT / "qemu-aarch64").exists():
+        return
+    if not (BINFMT / "register").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "none", str(BINFMT)], check=True)
+    (BINFMT / "register").write_bytes(Path("/usr/lib/binfmt.d/qemu-aarch64.conf").read_bytes().strip())
+
+
+def _unpack_debian(root: Root) -> None:
+    root.where.mkdir(parents=True, exist_ok=True)
+    listed = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"],
+                            capture_output=True, text=True, check=True).stdout.split("\n")  # fmt: skip
+    mirrors = [line.split()[0] for line in listed if line.endswith(" " + SUITE)] or ["http://deb.debian.org/debian"]
+    subprocess.run(["mmdebstrap", "-q", "--mode=root", "--architectures=arm64", "--variant=extract", f"--include={','.join(PACKAGES)}",
+                    "--aptopt=APT::Install-Recommends \"false\"", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+                    SUITE, str(root.system), f"deb {mirrors[0]} {SUITE} main"], check=True)  # fmt: skip
+    for name in ("doc", "man", "locale"):
+        shutil.rmtree(root.system / "usr/share" / name, ignore_errors=True)
+
+
+def _configure(root: Root) -> None:
+    """Write what maintainer scripts would have written: users, names, folders."""
+    etc, share = root.system / "etc", root.system / "usr/share"
+    users = (
+        share / "base-passwd/passwd.master"
+    ).read_text() + "sshd:x:100:65534::/run/sshd:/usr/sbin/nologin\npi:x:1000:1000::/home/pi:/bin/bash\n"
+    (etc / "passwd").write_text(users)
+    (etc / "group").write_text((share / "base-passwd/group.master").read_text() + "pi:x:1000:\n")
+    # `*` is no password, yet not a locked account, which sshd would turn away.
+    (etc / "shadow").write_text("".join(f"{line.split(':')[0]}:*:19000:0:99999:7:::\n" for line in users.splitlines()))
+    (etc / "shadow").chmod(0o640)
+    shutil.copy(share / "libc-bin/nsswitch.conf", etc / "nsswitch.conf")
+    (etc / "hostname").write_text("raspberrypi\n")
+    (etc / "hosts").write_text("127.0.0.1 localhost raspberrypi\n")
+    for name in ("home/pi", "run/sshd", "dev/pts", "dev/shm", "proc"):
+        (root.system / name).mkdir(parents=True, exist_ok=True)
+    (root.system / "dev/shm").chmod(0o1777)
+    os.chown(root.system / "home/pi", 1000, 1000)
+
+
+def _wheels(root: Root) -> None:
+    """Fetch each library's Arm wheels and unpack them, and the same for the host; closed lists, as pip would judge conditions by the host."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    only = ["--no-deps", "--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11"]
+    for runtime in RUNTIMES:
+        arm = [*only, *(word for tag in TAGS for word in ("--platform", f"{tag}_aarch64"))]
+        x86 = [*only, *(word for tag in TAGS for word in ("--platform", f"{tag}_x86_64"))]
+        listed = ["-r", str(HERE / f"{runtime}.txt")]
+        subprocess.run([*pip, "download", *arm, "-d", str(root.wheels(runtime)), *listed], check=True)
+        files = [str(path) for path in sorted(root.wheels(runtime).glob("*.whl"))]
+        subprocess.run([*pip, "install", *arm, "--target", f"{root.system}{root.site(runtime)}", *files], check=True)
+        subprocess.run([*pip, "install", *x86, "--target", str(root.x86(runtime)), *listed], check=True)
+
+
+def _plugin(root: Root) -> None:
+    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(root.where / "instructions.so"), str(HERE / "instructions.c")], check=True)
+
+
+if __name__ == "__main__":
+    {"setup": setup, "clean": clean}[sys.argv[1]](Root())

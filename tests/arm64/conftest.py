@@ -1,0 +1,51 @@
+"""Fixtures for what runs on Arm: an arm64 Debian that looks like a Raspberry Pi, and bundles for it. Skips with a reason elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from arm64_root import Root, why_not
+from networks import spot_picture, tiny_graph_of
+
+import calibration
+import targets
+from toolkit.compiler import build
+from toolkit.runtime.bundle import Bundle
+
+PICTURES = [spot_picture(people, seed=people) for people in range(1, 5)]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "arm64: needs the arm64 root that `make test-arm64` builds")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("arm64")
+
+
+@pytest.fixture(scope="session")
+def root() -> Iterator[Root]:
+    """The arm64 root, mounted; unmounted at the end."""
+    if why := why_not():
+        pytest.skip(why)
+    made = Root()
+    made.mount()
+    yield made
+    made.unmount()
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
+    """The tests' network for the Raspberry Pi 4, by precision."""
+    pytest.importorskip("litert_torch")
+    board, folder = targets.load("raspberry-pi-4"), tmp_path_factory.mktemp("pi4")
+    ranges = calibration.collect(tiny_graph_of(), PICTURES)
+    return {precision: build(tiny_graph_of(), board, precision, ranges if precision == "int8" else None, folder / precision, PICTURES)
+            for precision in ("float32", "int8")}  # fmt: skip

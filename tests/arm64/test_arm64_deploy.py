@@ -1,0 +1,54 @@
+"""`posec deploy` to an arm64 machine over a real SSH connection: offline, with the wheels carried along."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from arm64_sshd import serve
+
+from toolkit.deploy import deploy
+from toolkit.errors import PosecError
+from toolkit.report.result import read_result
+
+HOST = "pi@127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def server(root, tmp_path_factory):
+    root.become("raspberry-pi-4")
+    with serve(root, tmp_path_factory.mktemp("ssh")) as running:
+        yield running
+
+
+def test_a_bundle_is_copied_checked_and_measured_there(root, server, bundles, tmp_path):
+    done = deploy(bundles["int8"], HOST, server.port, out=tmp_path, wheels=root.wheels("litert"), seconds=1, threads=1, ssh=server.ssh)
+    assert done, done.result.reason
+    result = read_result(tmp_path / "raspberry-pi-4-int8.result.json")
+    assert (result.status, result.verdict) == ("ran", "accepted")
+    assert result.bench["machine"]["architecture"] == "aarch64"
+    assert "Raspberry Pi 4 Model B" in result.bench["machine"]["cpu"]
+    assert result.bench["engine"]["kernels"] == "XNNPACK"
+    home = root.system / "home/pi/posec"
+    size = subprocess.run(["du", "-sm", "--apparent-size", str(home)], capture_output=True, text=True, check=True).stdout.split()[0]
+    print(f"on the board: {size} MB, {result.bench['memory']['peak_mb']} MB resident at most; sent {done.sent_bytes / 1e6:.1f} MB")
+    assert not [path for path in home.rglob("*") if "torch" in path.name or "onnx" in path.name.split("runtime")[0]]
+    assert deploy(
+        bundles["float32"], HOST, server.port, out=tmp_path, wheels=root.wheels("litert"), seconds=1, ssh=server.ssh, clean_up=True
+    )
+    assert not (home / "float32").is_symlink()
+    assert (home / "int8" / "bundle").is_dir()
+
+
+def test_a_host_key_that_is_not_known_is_refused(server, bundles, tmp_path):
+    (tmp_path / "known_hosts").write_text("")
+    ssh = server.ssh.replace(str(server.known_hosts), str(tmp_path / "known_hosts"))
+    with pytest.raises(PosecError, match=r"no connection to 'pi@127.0.0.1': .*Host key verification failed"):
+        deploy(bundles["int8"], HOST, server.port, out=tmp_path, ssh=ssh)
+
+
+def test_a_board_without_the_libraries_keeps_what_it_has(root, server, bundles, tmp_path):
+    before = root.system / "home/pi/posec/other"
+    with pytest.raises(PosecError, match=r"refused: .*numpy.*; what 'other/int8' was on the board it still is"):
+        deploy(bundles["int8"], HOST, server.port, out=tmp_path, folder="other", ssh=server.ssh)
+    assert not before.exists()

@@ -1,0 +1,125 @@
+"""What a Raspberry Pi would run, on its instruction set: people found again, numbers beside those of x86, kernels as expected."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolkit.board import board_files
+
+HERE = Path(__file__).parent
+TOOLKIT = HERE.parents[1] / "toolkit"
+# Both libraries compute floats by XNNPACK; tflite-runtime 2.14 computes integers by kernels of its own.
+CASES = [("litert", "float32", "XNNPACK"), ("litert", "int8", "XNNPACK"),
+         ("tflite-runtime", "float32", "XNNPACK"), ("tflite-runtime", "int8", "the library's own, no XNNPACK")]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def carried(root, bundles, tmp_path_factory):
+    """Folder inside the root with what a deployment carries, the bundles, and the script of these tests."""
+    folder = tmp_path_factory.mktemp("carried")
+    for path in board_files():
+        (folder / "toolkit" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOOLKIT / path, folder / "toolkit" / path)
+    shutil.copy(HERE / "heads_of.py", folder)
+    for precision, bundle in bundles.items():
+        shutil.copytree(bundle.folder, folder / precision)
+    return root.put(folder, "carried")
+
+
+@pytest.fixture(scope="module")
+def on_arm(root, carried):
+    """(library, precision) → what the script printed and wrote inside the root, as a Raspberry Pi 4."""
+    root.become("raspberry-pi-4")
+    found = {}
+    for runtime, precision, _ in CASES:
+        out = f"{carried}/{runtime}-{precision}.npz"
+        printed = root.run(runtime, f"{carried}/heads_of.py", f"{carried}/{precision}", out, path=carried).stdout.splitlines()[-1]
+        found[runtime, precision] = json.loads(printed), np.load(f"{root.system}{out}")
+    return found
+
+
+def on_x86(root, runtime, bundle, out):
+    environment = {"PYTHONPATH": f"{root.x86(runtime)}:{HERE.parents[1]}", "PYTHONNOUSERSITE": "1"}
+    subprocess.run(
+        [sys.executable, str(HERE / "heads_of.py"), str(bundle.folder), str(out)], env=environment, check=True, capture_output=True
+    )
+    return np.load(out)
+
+
+@pytest.mark.parametrize(("runtime", "precision", "kernels"), CASES)
+def test_the_library_uses_the_kernels_that_the_plan_says(on_arm, runtime, precision, kernels):
+    told, _ = on_arm[runtime, precision]
+    assert told["kernels"] == kernels
+    assert told["library"] == {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}[runtime]
+
+
+@pytest.mark.parametrize(("runtime", "precision", "kernels"), CASES)
+def test_heads_are_those_of_the_same_library_on_x86(root, bundles, on_arm, runtime, precision, kernels, tmp_path):
+    arm, x86 = on_arm[runtime, precision][1], on_x86(root, runtime, bundles[precision], tmp_path / "heads.npz")
+    assert set(arm.files) == set(x86.files)
+    for name in arm.files:
+        if name.endswith("integers"):
+            steps = np.abs(arm[name].astype(int) - x86[name])
+            assert len(np.unique(x86[name])) > 50
+            if runtime == "litert":
+                assert steps.max() == 0, name
+            else:
+                assert steps.max() <= 8, name
+                assert (steps > 0).mean() <= 0.03, name
+        elif precision == "float32" or runtime == "litert":
+            np.testing.assert_allclose(arm[name], x86[name], atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(("runtime", "precision", "kernels"), CASES)
+def test_the_golden_people_are_found_again(root, carried, runtime, precision, kernels):
+    answer = root.run(runtime, "-m", "toolkit.board", "check", f"{carried}/{precision}", path=carried).stdout.splitlines()[-1]
+    drift = json.loads(answer)["drift"]
+    print(f"{runtime} {precision}: {drift['drift_mm']:.2f} mm, {drift['people']} people")
+    assert drift["within"]
+    assert drift["people"] == 10
+
+
+def test_the_floor_alone_finds_people(root, carried):
+    """The folder toolkit/runtime by itself, under another name, with numpy, cv2 and one engine."""
+    alone = root.put(TOOLKIT / "runtime", "alone/floor")
+    code = f"""
+import sys; sys.path.insert(0, {str(Path(alone).parent)!r})
+from floor import load, read_bundle
+estimator = load({carried + "/int8"!r}, threads=1)
+print([len(estimator(picture)) for picture, _ in read_bundle({carried + "/int8"!r}).golden()])
+assert not any(name.split(".")[0] in ("toolkit", "onnx", "torch") for name in sys.modules)
+"""
+    assert root.run("litert", "-c", code).stdout.splitlines()[-1] == "[1, 2, 3, 4]"
+
+
+def test_without_a_library_the_board_is_told_what_to_install(root, carried):
+    half = root.system / "opt/half"
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir()
+    for name in ("numpy", "numpy.libs", "cv2", "opencv_python_headless.libs"):
+        (half / name).symlink_to(f"/opt/litert/{name}")
+    failed = root.run("half", "-m", "toolkit.runtime", f"{carried}/int8", "--source", "0", path=carried, check=False)
+    assert failed.returncode == 2
+    assert "engine 'tflite' cannot be imported" in failed.stderr
+    assert "pip install ai-edge-litert" in failed.stderr
+
+
+def test_the_board_says_what_it_is(on_arm):
+    told, _ = on_arm["litert", "int8"]
+    assert told["machine"]["architecture"] == "aarch64"
+    assert "Raspberry Pi 4 Model B" in told["machine"]["cpu"]
+    assert told["state"]["governor"] == "ondemand"
+    assert told["state"]["temperatures_c"] == {"cpu-thermal": 48.0}
+
+
+def test_memory_fits_a_zero_2(on_arm):
+    for (runtime, precision), (told, _) in on_arm.items():
+        print(f"{runtime} {precision}: {told['peak_mb']} MB resident at most")
+        assert told["peak_mb"] < 300  # of 512, with the emulator's own

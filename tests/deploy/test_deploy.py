@@ -1,0 +1,209 @@
+"""Deploying, with a folder of this machine as the board: a stand-in for ssh runs what it is given there, and can lose the connection."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from networks import tiny_graph_of
+from tiny_bundles import spoiled, write_tiny_bundle
+
+from toolkit.board import board_files
+from toolkit.connection import connect
+from toolkit.deploy import deploy
+from toolkit.errors import PosecError
+from toolkit.report.result import read_result
+
+# Options up to `--`, the host, and one string for the login shell; the n-th call is cut off where the file `lose` holds n.
+STAND_IN = """#!/bin/sh
+home={home}
+for word in "$@"; do [ "$word" = -O ] && exit 0; done
+echo "$*" >> $home/../calls
+while [ "$1" != -- ]; do shift; done
+[ "$2" = pi@board ] || {{ echo "ssh: Could not resolve hostname $2" >&2; exit 255; }}
+if [ -f $home/../lose ] && [ "$(wc -l < $home/../calls)" = "$(cat $home/../lose)" ]; then
+  head -c 1000 > /dev/null; echo "Connection to board closed by remote host." >&2; exit 255
+fi
+cd $home && HOME=$home exec sh -c "$3"
+"""
+
+
+def make_board(folder: Path) -> Path:
+    """Return the home folder of a board; `ssh` in `folder` is the command that reaches it."""
+    home = folder / "board" / "home"
+    home.mkdir(parents=True)
+    (folder / "ssh").write_text(STAND_IN.format(home=home))
+    (folder / "ssh").chmod(0o755)
+    return home
+
+
+def send(bundle, home, **options):
+    options = {"seconds": 0.1, "python": sys.executable, "ssh": str(home.parents[1] / "ssh"), "out": home.parents[1] / "results", **options}
+    return deploy(bundle, "pi@board", **options)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return write_tiny_bundle(tmp_path_factory.mktemp("made") / "pi5")
+
+
+@pytest.fixture(scope="module")
+def first(bundle, tmp_path_factory):
+    """A first deployment: the board's home folder, what `deploy` returned, and the steps that it told."""
+    home, steps = make_board(tmp_path_factory.mktemp("first")), []
+    return home, send(bundle, home, progress=steps.append), steps
+
+
+@pytest.fixture
+def board(tmp_path):
+    """Home folder of a new board."""
+    return make_board(tmp_path)
+
+
+@pytest.fixture
+def running(first, board):
+    """Home folder of a board on which a bundle runs."""
+    shutil.copytree(first[0] / "posec", board / "posec", symlinks=True)
+    return board
+
+
+def what_runs(home):
+    """Return the folder that the board's link leads to, after asking the bundle in it for the golden people."""
+    command = [str(home / "posec/pi5/python"), "-m", "toolkit.board", "check", str(home / "posec/pi5/bundle")]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    assert json.loads(answer)["drift"]["within"]
+    return (home / "posec/pi5").resolve()
+
+
+def test_a_bundle_runs_on_the_board_and_its_result_comes_home(first):
+    home, done, steps = first
+    assert done
+    assert steps == ["connect", "copy", "check", "switch", "bench"]
+    assert done.folder == "posec/pi5"
+    result = read_result(done.path)
+    assert (result.status, result.verdict) == ("ran", "accepted")
+    assert result.bench["machine"]["architecture"] == done.machine["architecture"] == platform.machine()
+    command = [str(home / "posec/pi5/python"), "-m", "toolkit.runtime", "posec/pi5/bundle", "--source", "posec/pi5/bundle/golden"]
+    lines = subprocess.run(command, cwd=home, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert [len(json.loads(line)["scores"]) for line in lines] == [0, 1, 2, 3, 4]
+
+
+def test_the_board_gets_no_more_than_it_needs(first, bundle):
+    home, done, _ = first
+    there = {path.relative_to(home / "posec/pi5") for path in (home / "posec/pi5/").rglob("*.py")}
+    assert there == {Path("toolkit") / path for path in board_files()}
+    assert done.sent_bytes < 400_000 + sum(path.stat().st_size for path in bundle.folder.rglob("*") if path.is_file())
+
+
+def test_what_is_carried_is_enough_without_the_hosts_libraries(first):
+    home = first[0]
+    blocked = 'import sys\nfor name in ("onnx", "torch", "safetensors", "openvino"): sys.modules[name] = None\n'
+    code = blocked + "import runpy\nsys.argv = ['board', 'check', 'bundle']\nrunpy.run_module('toolkit.board', run_name='__main__')"
+    answer = subprocess.run(
+        [str(home / "posec/pi5/python"), "-c", code], cwd=home / "posec/pi5", capture_output=True, text=True, check=False
+    )
+    assert json.loads(answer.stdout.splitlines()[-1])["drift"]["within"], answer.stderr
+
+
+def test_a_second_bundle_replaces_the_first_and_leaves_nothing_of_it(bundle, running):
+    before = what_runs(running)
+    assert send(bundle, running)
+    assert what_runs(running) != before
+    assert list((running / "posec/.deployed/pi5").iterdir()) == [what_runs(running)]
+
+
+def test_people_who_are_not_found_again_keep_the_old_bundle_running(running, tmp_path):
+    before = what_runs(running)
+    done = send(write_tiny_bundle(tmp_path / "worse" / "pi5", spoiled(tiny_graph_of(), "embedding", 3.0)), running)
+    assert not done
+    assert (done.folder, done.result.verdict, done.result.status) == ("", "rejected", "not measured")
+    assert read_result(done.path).verdict == "rejected"
+    assert what_runs(running) == before
+    assert list((running / "posec/.deployed/pi5").iterdir()) == [before]
+
+
+@pytest.mark.parametrize("call", [2, 3, 4], ids=["while copying", "while checking", "while switching"])
+def test_a_broken_connection_leaves_the_old_bundle_in_place(bundle, running, call):
+    before = what_runs(running)
+    (running.parent / "lose").write_text(str(call))
+    with pytest.raises(
+        PosecError, match=r"no connection to 'pi@board': .*closed by remote host.*; what 'posec/pi5' was on the board it still is"
+    ):
+        send(bundle, running)
+    assert what_runs(running) == before
+
+
+def test_what_a_broken_connection_left_goes_with_the_next_deployment(bundle, running):
+    (running.parent / "lose").write_text("4")
+    with pytest.raises(PosecError, match="no connection"):
+        send(bundle, running)
+    assert len(list((running / "posec/.deployed/pi5").iterdir())) == 2
+    (running.parent / "lose").unlink()
+    assert send(bundle, running)
+    assert list((running / "posec/.deployed/pi5").iterdir()) == [what_runs(running)]
+
+
+def test_everything_is_removed_on_request(bundle, board):
+    done = send(bundle, board, clean_up=True)
+    assert done
+    assert done.folder == ""
+    assert done.path.exists()
+    assert list(board.iterdir()) == []
+
+
+def test_wheels_are_carried_once(bundle, board, tmp_path):
+    with zipfile.ZipFile(tmp_path / "carried-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("carried.py", "ANSWER = 42\n")
+    send(bundle, board, wheels=tmp_path)
+    again: list[str] = []
+    send(bundle, board, wheels=tmp_path, progress=again.append)
+    assert "wheels" not in again
+    asked = subprocess.run(
+        [str(board / "posec/pi5/python"), "-c", "import carried; print(carried.ANSWER)"], capture_output=True, text=True, check=True
+    )
+    assert asked.stdout == "42\n"
+    assert len(list((board / "posec").glob("packages-*"))) == 1
+
+
+WRONG = {
+    "a host that is an option": ("-oProxyCommand=evil", {}, "a board is user@host"),
+    "a host that nobody knows": ("pi@elsewhere", {}, "no connection to 'pi@elsewhere': ssh: Could not resolve hostname pi@elsewhere"),
+    "a folder outside": ("pi@board", {"folder": "../posec"}, "letters, digits"),
+    "a python that is a script": ("pi@board", {"python": "python3; rm -rf /"}, "python must be a command or path"),
+    "a python that is not there": ("pi@board", {"python": "python9"}, "'pi@board' refused: no python9 on this board"),
+    "an ssh that is not there": ("pi@board", {"ssh": "no-such-ssh"}, "no command 'no-such-ssh' here: install the OpenSSH client"),
+}
+
+
+@pytest.mark.parametrize(("host", "options", "words"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_is_refused_in_a_sentence(bundle, board, host, options, words):
+    options = {"ssh": str(board.parents[1] / "ssh"), "python": sys.executable, "out": board.parent, **options}
+    with pytest.raises(PosecError, match=words):
+        deploy(bundle, host, **options)
+
+
+def test_no_wheels_in_the_folder_is_said_before_anything_is_sent(bundle, board, tmp_path):
+    with pytest.raises(PosecError, match=r"no wheels in .*pip download"):
+        send(bundle, board, wheels=tmp_path)
+
+
+def test_a_folder_of_that_name_that_was_not_deployed_is_left_alone(bundle, board):
+    (board / "posec/pi5").mkdir(parents=True)
+    with pytest.raises(PosecError, match="'posec/pi5' is there and was not deployed by posec"):
+        send(bundle, board)
+    assert list((board / "posec/pi5").iterdir()) == []
+
+
+def test_host_keys_are_left_to_ssh(board):
+    with connect("pi@board", 2222, str(board.parents[1] / "ssh")) as connection:
+        connection.run("true")
+    (call,) = (board.parent / "calls").read_text().splitlines()
+    assert "-p 2222 -- pi@board" in call
+    assert "StrictHostKeyChecking" not in call
+    assert "UserKnownHostsFile" not in call
