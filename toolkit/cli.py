@@ -228,13 +228,14 @@ def evaluate(args: argparse.Namespace) -> int:
     from .float_estimator import FloatEstimator
     from .runtime import load
 
-    is_bundle = (Path(args.network) / "bundle.json").is_file()
-    estimator = load(args.network, args.threads) if is_bundle else FloatEstimator(_graph(args.network), args.threads)
-    skeleton = estimator.bundle.spec.skeleton if is_bundle else _graph(args.network).spec.skeleton
-    if args.photos:
-        pictures = read_photos(*args.photos)
+    estimator: Any
+    if (Path(args.network) / "bundle.json").is_file():
+        estimator = load(args.network, args.threads)
+        skeleton = estimator.bundle.spec.skeleton
     else:
-        pictures = read_scenes(SAMPLES / "scenes.json" if args.scenes == "samples" else args.scenes, skeleton)
+        estimator, skeleton = FloatEstimator(_graph(args.network), args.threads), _graph(args.network).spec.skeleton
+    scenes = SAMPLES / "scenes.json" if args.scenes == "samples" else args.scenes
+    pictures = read_photos(*args.photos) if args.photos else read_scenes(scenes, skeleton)
     rows = judge(estimator, pictures, skeleton, _progress("pictures"))
     names = list(dict.fromkeys(name for row in rows for name in row))
     table = [names] + [[f"{row[name]:.3f}" if isinstance(row.get(name), float) else row.get(name, "-") for name in names] for row in rows]
