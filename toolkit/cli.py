@@ -85,8 +85,8 @@ def targets(args: argparse.Namespace) -> int:
     plain = [{"name": t.name, "title": t.title, "engine": t.backend.ENGINE, "precisions": list(t.precisions),
               "refusals": dict(t.refusals), "advice": dict(t.advice), "missing": t.backend.missing()} for t in known]  # fmt: skip
     rows = [["target", "board", "engine", "precisions", "exports here"]]
-    rows += [[t["name"], t["title"], t["engine"], ", ".join(t["precisions"]), t["missing"] or "yes"] for t in plain]
-    notes = [f"{t['name']}: no {precision}: {reason}" for t in plain for precision, reason in t["refusals"].items()]
+    rows += [[t.name, t.title, t.backend.ENGINE, ", ".join(t.precisions), t.backend.missing() or "yes"] for t in known]
+    notes = [f"{t.name}: no {precision}: {reason}" for t in known for precision, reason in t.refusals.items()]
     _print(args, plain, _table(rows) + ("\n\n" + "\n".join(notes) if notes else ""))
     return EXIT_OK
 
