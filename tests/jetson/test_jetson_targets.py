@@ -14,6 +14,9 @@ import targets
 from targets.tensorrt import plan_details, trtexec_line
 from toolkit.compiler import build, plan
 from toolkit.errors import PosecError
+from toolkit.graph import run_passes
+from toolkit.passes import prepare
+from toolkit.passes.quantize import insert_qdq
 from toolkit.passes.tensorrt_check import check, check_file
 from toolkit.runtime import load
 from toolkit.target import Job
@@ -105,16 +108,21 @@ def test_pixels_are_exact_integers_and_depthwise_layers_and_heads_stay_float(tin
 
 
 def test_layers_kept_float_do_not_break_the_rules(tiny_graph, tmp_path, ranges):
-    first = next(node.name for node in plan_graph(tiny_graph).node if node.op_type == "Conv")
+    first = next(node.name for node in prepare(tiny_graph).model.graph.node if node.op_type == "Conv")
     bundle = build(tiny_graph, targets.load("jetson-orin-nano"), "int8", ranges=ranges, out=tmp_path / "b", golden=[], keep_float=[first])
     assert first in bundle.float_layers
     assert check_file(bundle.model_path, "8.5.2") == []
 
 
-def plan_graph(graph):
-    from toolkit.passes import prepare
-
-    return prepare(graph).model.graph
+def compiled(graph, name, precision, ranges=None):
+    """Return the job and what the board gets, as `build` makes it."""
+    job, prepared = Job(targets.load(name), precision), prepare(graph)
+    back_end = job.target.backend
+    run_passes(prepared, back_end.passes(job))
+    if precision == "int8":
+        insert_qdq(prepared, ranges.tensors, back_end.scheme(job))
+    run_passes(prepared, back_end.finish(job))
+    return job, prepared
 
 
 @pytest.mark.parametrize("version", [version for version in VERSIONS if not version.startswith(("8.2", "8.4"))])
@@ -164,29 +172,24 @@ def test_what_the_dla_cannot_do_is_refused(name, precision, core, words, tiny_gr
 
 
 def test_a_plan_tells_of_layers_memory_and_the_dla(tiny_graph, ranges):
-    from toolkit.compiler import _rewrite
-    from toolkit.passes import prepare
-
-    prepared = prepare(tiny_graph)
-    target = targets.load("jetson-orin-nx")
-    job, compiled = _rewrite(prepared, target, "float16", None, ())
-    details = plan_details(compiled, job)
+    job, graph = compiled(tiny_graph, "jetson-orin-nx", "float16")
+    details = plan_details(graph, job)
     json.dumps(details)
-    convolutions = sum(node.op_type == "Conv" for node in compiled.model.graph.node)
+    convolutions = sum(node.op_type == "Conv" for node in graph.model.graph.node)
     assert details["layers"]["float16"] >= convolutions
     assert details["dla"]["cores"] == 2
     assert details["dla"]["on the gpu"]["frame.Cast"] == "the DLA has no Cast"
-    weights = sum(np.prod(t.dims) for t in compiled.model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
+    weights = sum(np.prod(t.dims) for t in graph.model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
     assert details["memory_mb"]["weights"] == round(2 * weights / 2**20, 1)
     assert details["memory_mb"]["workspace"] == 1024
     # The first maps, 8 channels of 32 x 48, and the picture, as floats and as bytes, are what lives at once.
     assert 0 < details["memory_mb"]["activations"] < 0.2
-    job, compiled = _rewrite(prepared, target, "int8", ranges, ())
-    details = plan_details(compiled, job)
+    job, graph = compiled(tiny_graph, "jetson-orin-nx", "int8", ranges)
+    details = plan_details(graph, job)
     assert details["layers"]["int8"] > 0
     assert "explicit quantization: all layers run on the GPU" in details["dla"]["why"]
     assert len(details["float layers"]) == details["layers"]["float16"]
-    assert check(compiled.model, "10") == []
+    assert check(graph.model, "10") == []
 
 
 @pytest.mark.parametrize(
