@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from arm64_pictures import PICTURES, SIZE
 from arm64_root import Root, why_not
-from networks import spot_picture, tiny_graph_of
+from networks import tiny_graph_of, tiny_spec
 
 import calibration
 import targets
 from toolkit.compiler import build
 from toolkit.runtime.bundle import Bundle
-
-PICTURES = [spot_picture(people, seed=people) for people in range(1, 5)]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,7 +44,7 @@ def root() -> Iterator[Root]:
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
     """The tests' network for the Raspberry Pi 4, by precision."""
     pytest.importorskip("litert_torch")
-    board, folder = targets.load("raspberry-pi-4"), tmp_path_factory.mktemp("pi4")
-    ranges = calibration.collect(tiny_graph_of(), PICTURES)
-    return {precision: build(tiny_graph_of(), board, precision, ranges if precision == "int8" else None, folder / precision, PICTURES)
+    board, folder, network = targets.load("raspberry-pi-4"), tmp_path_factory.mktemp("pi4"), tiny_graph_of(tiny_spec(SIZE))
+    ranges = calibration.collect(network, PICTURES)
+    return {precision: build(network, board, precision, ranges if precision == "int8" else None, folder / precision, PICTURES)
             for precision in ("float32", "int8")}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Run under the counting emulator: `counted.py BUNDLE` lets the engine work three times and marks each time's begin and end."""
+"""Run under the counting emulator: `counted.py BUNDLE` lets the engine work, and marks begin and end of its second and third time."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ frame, (height, width) = bundle.frame, bundle.spec.input_size
 batch = np.zeros((1, height, width, 3), frame.dtype)
 batch[...] = np.random.default_rng(0).integers(-100, 100, batch.shape)
 engine(batch)
-for number in range(3):
+for number in range(2):
     mark(2 * number)
     engine(batch)
     mark(2 * number + 1)

@@ -1,4 +1,4 @@
-"""Run on both sides: `heads_of.py BUNDLE OUT` writes the heads and the last integers of the golden pictures, and prints what ran.
+"""Run on both sides: `heads_of.py BUNDLE BATCHES OUT` writes the heads and the last integers of given batches, and prints what ran.
 
 Finds `toolkit` and the libraries on PYTHONPATH.
 """
@@ -11,29 +11,25 @@ import numpy as np
 from toolkit.report.machine import machine_facts, machine_state, peak_memory_mb
 from toolkit.runtime import load
 from toolkit.runtime.engines.tflite import _library
-from toolkit.runtime.preprocess import to_batch
 
 
 def last_integers(path, batch):
-    """Return what the last integer layer puts out, or None where no layer is integer."""
+    """Return what the last integer layer puts out."""
     interpreter = _library()[0](model_path=path, num_threads=1, experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
-    results = [operator["inputs"][0] for operator in interpreter._get_ops_details() if operator["op_name"] == "DEQUANTIZE"]
-    if not results:
-        return None
+    (result,) = [operator["inputs"][0] for operator in interpreter._get_ops_details() if operator["op_name"] == "DEQUANTIZE"]
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], batch)
     interpreter.invoke()
-    return interpreter.get_tensor(results[0])
+    return interpreter.get_tensor(result)
 
 
-folder, out = sys.argv[1:]
-estimator = load(folder, threads=1)
-pictures = [picture for picture, _ in estimator.bundle.golden()]
-arrays = {f"{number} {name}": values for number, picture in enumerate(pictures) for name, values in estimator.heads(picture).items()}
+folder, given, out = sys.argv[1:]
+estimator, batches, arrays = load(folder, threads=1), np.load(given), {}
+for number in batches.files:
+    arrays.update({f"{number} {name}": values.copy() for name, values in estimator.engine(batches[number]).items()})
 peak_mb = peak_memory_mb()
 if estimator.bundle.precision == "int8":
-    spec, frame = estimator.bundle.spec, estimator.bundle.frame
-    for number, picture in enumerate(pictures):
-        arrays[f"{number} integers"] = last_integers(str(estimator.bundle.model_path), to_batch(picture, spec, frame)[0])
+    path = str(estimator.bundle.model_path)
+    arrays.update({f"{number} integers": last_integers(path, batches[number]) for number in batches.files})
 np.savez(out, **arrays)
 print(json.dumps({**estimator.describe(), "peak_mb": peak_mb, "machine": machine_facts(), "state": machine_state()}))

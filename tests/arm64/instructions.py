@@ -20,7 +20,7 @@ CLASSES = ("all", "simd", "memory", "branch")
 
 
 def count(root: Root, runtime: str, bundle: Path) -> list[dict[str, int]]:
-    """Return the instructions of three inferences, by class, on the board that the root is."""
+    """Return the instructions of two inferences, by class, on the board that the root is."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "counts"
         plugin = ["-plugin", f"{root.where / 'instructions.so'},out={out}"]
@@ -33,7 +33,7 @@ def count(root: Root, runtime: str, bundle: Path) -> list[dict[str, int]]:
         marks = {int(words[0]): [int(word) for word in words[1:]] for words in map(str.split, out.read_text().splitlines())}
     return [
         {name: end - begin for name, begin, end in zip(CLASSES, marks[2 * number], marks[2 * number + 1], strict=True)}
-        for number in range(3)
+        for number in range(2)
     ]
 
 
