@@ -37,11 +37,11 @@ def board(plans: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[...
     """A function that makes this machine a Jetson with a version of TensorRT; afterwards no rule may have been broken."""
     made: list[StandInCuda] = []
 
-    def make(version: str = "10.3.0", faults: Faults | None = None, **facts: object) -> tuple[ModuleType, StandInCuda]:
+    def make(tensorrt: str = "10.3.0", faults: Faults | None = None, **facts: object) -> tuple[ModuleType, StandInCuda]:
         cuda = StandInCuda(**facts)
         made.append(cuda)
         monkeypatch.setattr(cuda_module, "open_library", lambda: cuda)
-        module = make_module(version, cuda, faults)
+        module = make_module(tensorrt, cuda, faults)
         monkeypatch.setitem(sys.modules, "tensorrt", module)
         return module, cuda
 

@@ -18,7 +18,6 @@ PROTOTYPES = {
     "cudaGetDeviceCount": (POINTER(c_int),),
     "cudaDeviceGetAttribute": (POINTER(c_int), c_int, c_int),
     "cudaRuntimeGetVersion": (POINTER(c_int),),
-    "cudaGetDeviceProperties_v2": (c_void_p, c_int),
     "cudaMemGetInfo": (POINTER(c_size_t), POINTER(c_size_t)),
     "cudaMalloc": (POINTER(c_void_p), c_size_t),
     "cudaFree": (c_void_p,),
@@ -48,7 +47,9 @@ class StandInCuda:
         self.breaches: list[str] = []
         self.calls: list[str] = []
         self._words = {code: c_char_p(words) for code, words in WORDS.items()}
-        for function, arguments in PROTOTYPES.items():
+        # CUDA 12 alone calls it by another name.
+        properties = "cudaGetDeviceProperties_v2" if version // 1000 == 12 else "cudaGetDeviceProperties"
+        for function, arguments in [*PROTOTYPES.items(), (properties, (c_void_p, c_int))]:
             setattr(self, function, ctypes.CFUNCTYPE(c_int, *arguments)(self._guarded(function)))
         self.cudaGetErrorString = ctypes.CFUNCTYPE(c_void_p, c_int)(lambda code: ctypes.cast(self._words[code], c_void_p).value)
 
@@ -87,8 +88,10 @@ class StandInCuda:
     def _RuntimeGetVersion(self, version):
         version[0] = self.version
 
-    def _GetDeviceProperties_v2(self, properties, device):
+    def _GetDeviceProperties(self, properties, device):
         ctypes.memmove(properties, self.name.encode() + b"\0", len(self.name) + 1)
+
+    _GetDeviceProperties_v2 = _GetDeviceProperties
 
     def _MemGetInfo(self, free, total):
         free[0], total[0] = self.total - self.used, self.total

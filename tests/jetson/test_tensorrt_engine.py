@@ -50,6 +50,13 @@ def test_every_version_finds_the_heads_of_the_onnx_file(version, bundle, board):
     assert (described["version"], described["gpu"], described["compute capability"]) == (version, "Orin", "8.7")
 
 
+@pytest.mark.parametrize(("number", "version"), [(10020, "10.2"), (11040, "11.4"), (12060, "12.6"), (13000, "13.0")])
+def test_every_cuda_says_what_the_gpu_is(number, version, bundle, board):
+    board(version=number, tensorrt="10.3.0")
+    described = open_engine(bundle).describe()
+    assert (described["gpu"], described["cuda"]) == ("Orin", version)
+
+
 def test_a_call_makes_two_copies_and_waits_once(bundle, board):
     _, cuda = board()
     engine = open_engine(bundle)
