@@ -8,6 +8,7 @@ from ..errors import PosecError
 from ..graph import Graph, Pass, check_heads, run_passes
 from .batch_norm import fold_batch_norm
 from .constants import inline_constants
+from .equalize import equalize
 from .hard_swish import express_hard_swish
 from .identities import drop_identities
 from .names import name_tensors
@@ -23,6 +24,7 @@ PREPARE: tuple[Pass, ...] = (
     simplify,
     split_heads,
     express_hard_swish,
+    equalize,
     lower_opset,
     name_tensors,
 )
