@@ -9,6 +9,7 @@ from toolkit.errors import PosecError
 from toolkit.graph import Graph, Pass
 from toolkit.passes.frame_input import fold_frame
 from toolkit.passes.tflite_islands import float_islands, refuse_islands
+from toolkit.passes.tflite_pools import convolve_average_pools
 from toolkit.runtime.frame import FrameInput
 from toolkit.target import Job, Scheme
 
@@ -44,7 +45,7 @@ def frame(precision: str) -> FrameInput:
 
 
 def passes(job: Job) -> Sequence[Pass]:
-    """Fold the frame."""
+    """Fold the frame; for int8, make average pools something that XNNPACK has integers for."""
 
     def fold_pixels(graph: Graph) -> int:
         means = set(graph.spec.mean)
@@ -55,7 +56,7 @@ def passes(job: Job) -> Sequence[Pass]:
             )
         return fold_frame(frame(job.precision))(graph)
 
-    return (fold_pixels,)
+    return (fold_pixels, convolve_average_pools) if job.precision == "int8" else (fold_pixels,)
 
 
 def scheme(job: Job) -> Scheme:
@@ -65,7 +66,7 @@ def scheme(job: Job) -> Scheme:
 
 def finish(job: Job) -> Sequence[Pass]:
     """Count the float islands, and refuse those that no head asked for."""
-    return (refuse_islands,)
+    return (refuse_islands(SCHEME.operators),)
 
 
 def missing() -> str:
@@ -80,7 +81,7 @@ def lower(graph: Graph, job: Job) -> dict[str, bytes]:
     content = _convert(graph, job.precision == "int8")
     if job.precision == "float16":
         content = halve_weights(content)
-    if job.precision == "int8" and (left := count_float_islands(content)) != (wanted := len(float_islands(graph.model))):
+    if job.precision == "int8" and (left := count_float_islands(content)) != (wanted := len(float_islands(graph.model, SCHEME.operators))):
         raise PosecError(
             f"the converter made {left} float islands of {wanted}; this litert-torch is another than was tested with: {REQUIRES}"
         )

@@ -1,0 +1,74 @@
+"""What is done to a graph before it becomes TFLite: float islands counted, average pools made convolutions; nothing is converted here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from networks import outputs_of, spot_picture, tiny_graph_of, tiny_spec
+from small_networks import WIDTH, network_about, node
+
+import calibration
+import targets
+from toolkit.compiler import plan
+from toolkit.errors import PosecError
+from toolkit.passes.tflite_pools import convolve_average_pools
+
+PI5 = targets.load("raspberry-pi-5")
+PICTURES = [spot_picture(people, seed=people) for people in range(1, 5)]
+
+
+def planned(graph, keep_float=()):
+    return dict(plan(graph, PI5, "int8", calibration.collect(graph, PICTURES), keep_float)["passes"])
+
+
+def test_a_network_has_an_island_per_head():
+    passes = planned(tiny_graph_of())
+    assert passes["refuse_islands"] == 5
+    assert passes["convolve_average_pools"] == 1
+
+
+def test_layers_that_are_kept_float_are_islands_that_were_asked_for():
+    graph = network_about([node("Conv", "before w", "x"), node("Conv", "x w", "after")], {"w": np.ones((WIDTH, WIDTH, 1, 1), np.float32)})
+    graph.model.graph.node[1].name = "first"
+    assert planned(graph)["refuse_islands"] == 5
+    assert planned(graph, ["first"])["refuse_islands"] == 6
+
+
+LONE = {
+    "an operator without integers": [node("HardSigmoid", "before", "soft"), node("Conv", "soft w", "after")],
+    "a sum with a constant": [node("Add", "before one", "more"), node("Conv", "more w", "after")],
+}
+
+
+@pytest.mark.parametrize("nodes", LONE.values(), ids=LONE)
+def test_a_float_island_that_nobody_asked_for_is_refused(nodes):
+    graph = network_about(nodes, {"w": np.ones((WIDTH, WIDTH, 1, 1), np.float32), "one": np.float32(1).reshape(1)})
+    name = nodes[0].op_type
+    with pytest.raises(PosecError, match=rf"int8 would leave '{name}' \({name}\) in float, amid integers.*--keep-float stem"):
+        planned(graph)
+    assert planned(graph, ["stem"])["refuse_islands"] == 6
+
+
+def test_channels_of_different_means_are_floats_only():
+    graph = tiny_graph_of(tiny_spec(mean=(123.675, 116.28, 103.53)))
+    with pytest.raises(PosecError, match="TFLite int8 needs one whole number as the mean"):
+        planned(graph)
+    assert plan(graph, PI5, "float32")["input"]["dtype"] == "float32"
+
+
+HALF, TWICE = node("AveragePool", "before", "half", kernel_shape=[2, 2], strides=[2, 2]), {"scales": np.array([1, 1, 2, 2], np.float32)}
+WIDE = node("Resize", "half - scales", "after", mode="nearest")
+
+
+def test_an_average_pool_is_a_convolution():
+    graph = network_about([HALF, WIDE], TWICE)
+    wanted = outputs_of(graph.model)
+    assert convolve_average_pools(graph) == 1
+    assert "AveragePool" not in {step.op_type for step in graph.model.graph.node}
+    for name, values in outputs_of(graph.model).items():
+        np.testing.assert_allclose(values, wanted[name], atol=1e-6)
+
+
+def test_a_pool_that_pads_is_left_alone():
+    graph = network_about([node("AveragePool", "before", "after", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {})
+    assert convolve_average_pools(graph) == 0
