@@ -30,6 +30,7 @@ class Scheme:
         outputs: the results of `operators` are quantized even where float operators alone read them; integer kernels of
             ONNX Runtime and TFLite need that, others write floats.
         fused_residual: an Add that sums a convolution's result takes it as it is, because the runtime fuses the two.
+        float_depthwise: depthwise convolutions stay float, because the runtime computes them no faster in integers.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Scheme:
     float_heads: bool = True
     outputs: bool = True
     fused_residual: bool = False
+    float_depthwise: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Exact pixels, released depthwise layers, and the layers that the DLA leaves to the GPU."""
+"""Exact pixels, released float layers, and the layers that the DLA leaves to the GPU."""
 
 import numpy as np
 import onnx
@@ -12,7 +12,7 @@ from toolkit.passes import prepare
 from toolkit.passes.dla_rules import dla_obstacles
 from toolkit.passes.exact_pixels import quantize_pixels
 from toolkit.passes.frame_input import fold_frame
-from toolkit.passes.release import release_depthwise
+from toolkit.passes.release import release_float_layers
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.preprocess import to_batch
 
@@ -68,23 +68,13 @@ QUANTIZED = "xq = QuantizeLinear(x, s, z) xd = DequantizeLinear(xq, s, z) "
 WEIGHT = "wq = QuantizeLinear<axis=0>(w, ws, wz) wd = DequantizeLinear<axis=0>(wq, ws, wz) "
 
 
-def test_a_depthwise_convolution_gets_its_floats_back():
-    weight = np.ones((4, 1, 3, 3), np.float32)
-    graph = of_text(QUANTIZED + WEIGHT + "y = Conv<group=4, pads=[1,1,1,1]>(xd, wd)", {**INTEGERS, "w": weight})
-    assert release_depthwise(graph) == 1
-    assert [(node.op_type, list(node.input)) for node in graph.model.graph.node] == [("Conv", ["x", "w"])]
-    assert [tensor.name for tensor in graph.model.graph.initializer] == ["w"]
-    assert release_depthwise(graph) == 0
-
-
 def test_integers_that_another_layer_reads_stay():
-    constants = {**INTEGERS, "w": np.ones((4, 1, 3, 3), np.float32), "v": np.ones((4, 4, 1, 1), np.float32)}
-    other = "vq = QuantizeLinear<axis=0>(v, ws, wz) vd = DequantizeLinear<axis=0>(vq, ws, wz) "
-    body = QUANTIZED + WEIGHT + other + "a = Conv<group=4, pads=[1,1,1,1]>(xd, wd) b = Conv(xd, vd) y = Add(a, b)"
-    graph = of_text(body, constants)
-    assert release_depthwise(graph) == 1
+    constants = {**INTEGERS, "w": np.ones((4, 4, 1, 1), np.float32)}
+    graph = of_text(QUANTIZED + WEIGHT + "a = Conv(xd, w) b = Conv(xd, wd) y = Add(a, b)", constants)
+    assert release_float_layers(graph) == 1
     reads = {node.output[0]: list(node.input) for node in graph.model.graph.node}
-    assert (reads["a"], reads["b"]) == (["x", "w"], ["xd", "vd"])
+    assert (reads["a"], reads["b"]) == (["x", "w"], ["xd", "wd"])
+    assert release_float_layers(graph) == 0
 
 
 @pytest.mark.parametrize(
@@ -99,7 +89,7 @@ def test_integers_that_another_layer_reads_stay():
 )
 def test_a_layer_is_int8_or_float_as_a_whole(body, count):
     graph = of_text(body, {**INTEGERS, "w": np.ones((4, 4, 1, 1), np.float32)})
-    assert release_depthwise(graph) == count
+    assert release_float_layers(graph) == count
     quantizers = [node for node in graph.model.graph.node if node.op_type == "QuantizeLinear"]
     assert len(quantizers) == (0 if count or "Quantize" not in body else 2)
 

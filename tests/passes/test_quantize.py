@@ -146,6 +146,22 @@ def test_a_fused_residual_quantizes_the_shortcut_alone(tiny):
     assert makers[0] == ["Conv", "DequantizeLinear"]
 
 
+def test_depthwise_convolutions_stay_float_where_the_scheme_says_so(tiny):
+    graph, ranges, _ = tiny
+    integer, scheme = graph.copy(), replace(SYMMETRIC, float_depthwise=True)
+    insert_qdq(integer, ranges, scheme)
+    found = links(graph.model)
+    depthwise = {
+        layer_name(node)
+        for node in weighted_layers(graph.model)
+        if found.array(node.input[1]).shape[1] == 1 and len(found.array(node.input[1])) > 1
+    }
+    assert depthwise
+    assert depthwise <= set(float_layers(integer))
+    assert {stays_float(graph, scheme)[name] for name in depthwise} == {"scheme 's8' leaves depthwise convolutions float"}
+    assert len(float_layers(integer)) < len(weighted_layers(graph.model))
+
+
 def test_weights_are_integers_on_axis_0(tiny):
     graph, ranges, _ = tiny
     integer = graph.copy()

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from ..errors import PosecError
 from ..graph import Graph
 from ..target import Scheme
-from .edits import replace
+from .edits import attribute, replace
 from .integers import Integers, to_int8, to_int32, weight_scales
 from .layers import FUSED_ACTIVATIONS, WEIGHT_AXIS, Links, head_layers, layer_name, links
 from .scales import Pair, choose_integers, given_integers
@@ -115,6 +115,8 @@ def _obstacle(node: onnx.NodeProto, scheme: Scheme, found: Links) -> str:
         return f"scheme '{scheme.name}' has no integer {node.op_type}"
     if node.op_type in WEIGHT_AXIS and node.input[1] not in found.constants:
         return "its weights are not constant"
+    if scheme.float_depthwise and node.op_type == "Conv" and attribute(node, "group", 1) > 1 and found.array(node.input[1]).shape[1] == 1:
+        return f"scheme '{scheme.name}' leaves depthwise convolutions float"
     if node.op_type in _ELEMENTWISE and len(found.data_inputs(node)) < len(node.input):
         return "an operand is constant"
     return ""

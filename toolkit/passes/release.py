@@ -1,23 +1,19 @@
-"""Take the integers away again where the runtime gains nothing from them."""
+"""Let layers that stay float read floats."""
 
 from __future__ import annotations
 
-import onnx
-
 from ..graph import Graph
-from .edits import attribute, sweep
+from .edits import sweep
 from .layers import WEIGHT_AXIS, Links, links
 
 
-def release_depthwise(graph: Graph) -> int:
-    """Let depthwise convolutions, and layers whose weight stayed float, read float inputs and weights.
+def release_float_layers(graph: Graph) -> int:
+    """Let layers whose weight or input stayed float have both so: integers on one side alone are Q and DQ for nothing.
 
-        x -> Q -> DQ -> Conv(group = channels, Q/DQ of w) -> y        becomes        x -> Conv(group = channels, w) -> y
+        pixels -> Q -> DQ -> Conv(w) -> y        becomes        pixels -> Conv(w) -> y
 
-    1. TensorRT computes grouped convolutions no faster in int8 than in float16, and they are what int8 hurts most:
-       each output sums nine products, so that no errors cancel out.
-    2. A layer that was kept float must not read integers that were there before, such as pixels.
-    3. Tensors that nobody reads as integers any more are no integers.
+    1. This comes about where a layer is kept float whose input was integer before `insert_qdq`, such as folded pixels.
+    2. Q and DQ that nobody reads any more go.
 
     Returns the number of layers released.
     """
@@ -27,16 +23,11 @@ def release_depthwise(graph: Graph) -> int:
             continue
         sources = [_before_integers(name, found) for name in node.input[:2]]
         integers = [source != name for source, name in zip(sources, node.input[:2], strict=True)]
-        if any(integers) and (not all(integers) or _is_depthwise(node, sources[1], found)):
+        if any(integers) and not all(integers):
             node.input[0], node.input[1] = sources
             count += 1
     sweep(model)
     return count
-
-
-def _is_depthwise(node: onnx.NodeProto, weight: str, found: Links) -> bool:
-    group = attribute(node, "group", 1)
-    return bool(group > 1 and weight in found.constants and found.constants[weight].dims[1] == 1)
 
 
 def _before_integers(name: str, found: Links) -> str:
