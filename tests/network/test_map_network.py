@@ -13,7 +13,8 @@ from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
 from toolkit.network.embedding import PoseEmbedding, decoder_arrays
 from toolkit.network.map_network import JointNetwork, MapNetwork
 from toolkit.network.maps import DISPLACEMENTS, GATES, JOINTS, MAPS, SCALES, PoseMapsReader, mask
-from toolkit.network.pose_network import PoseNetwork, cost, reference_spec
+from toolkit.network.pose_network import PoseNetwork, cost, reference_spec, twice
+from toolkit.network.votes import RADII, Votes
 from toolkit.runtime.pose import HEADS
 
 pytestmark = pytest.mark.torch
@@ -72,6 +73,33 @@ def test_the_join_starts_as_good_as_its_map_branch(joint: JointNetwork) -> None:
         changed = joint(images)
         joint.adapter.weight.zero_()
     assert not torch.allclose(expected.embedding, changed.embedding, atol=1e-5)
+
+
+def test_votes_point_to_the_joint_from_everywhere_near() -> None:
+    """One blob of heat: the count is 1, and the way, times the window's radius, leads to the blob."""
+    maps = torch.zeros(1, MAPS, 16, 28)
+    rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(28.0), indexing="ij")
+    maps[0, 9] = ((rows - 7).square() + (columns - 12.4).square() < 5.4).float()
+    count, x, y = Votes(8).sums(maps)[1][0, 27:30]
+    for row, column in ((7, 12), (4, 9), (9, 16)):
+        assert count[row, column] == pytest.approx(1, abs=0.15)
+        way = torch.stack([x, y])[:, row, column] / count[row, column] * RADII[1]
+        torch.testing.assert_close(way, torch.tensor([12.4 - column, 7.0 - row]), atol=0.15, rtol=0)
+    assert count[7, 24] == 0
+
+
+def test_poses_can_be_left_to_the_votes() -> None:
+    torch.manual_seed(2)
+    network, maps = MapNetwork().eval(), torch.rand(1, MAPS, 4, 6)
+    with torch.no_grad():
+        before = network.raw_maps(maps)
+        features = twice(network.settle.votes(maps))
+        network.settle.leave_poses_to_votes(network.heads, network.auxiliary)
+        after = network.raw_maps(maps)
+        alone = network.heads["centre"](network.fuse(network.map_branch(maps)))
+    torch.testing.assert_close(after["rotation"], network.heads["rotation"](features), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after["centre"], alone, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(before["embedding"], after["embedding"], atol=1e-4)
 
 
 def test_scenes_without_a_picture_follow_the_pictures(joint: JointNetwork) -> None:

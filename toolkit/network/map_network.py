@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .maps import MAPS, PoseMapsReader
 from .pose_network import CHANNELS, Context, PoseMaps, PoseNetwork, ResidualBlock, new_heads, project, to_units, twice
 from .trunk import TRUNK_CHANNELS
+from .votes import Votes
 
 
 class MapBranch(nn.Module):
@@ -21,12 +22,44 @@ class MapBranch(nn.Module):
         super().__init__()
         self.reduce = project(MAPS, CHANNELS)
         self.blocks = nn.Sequential(*(ResidualBlock(CHANNELS) for _ in range(3)))
-        # Wide enough to see, from the middle of a torso that fills the picture, the ankles and the wrists.
-        self.context = Context(CHANNELS, blocks=4)
+        self.context = Context(CHANNELS, nn.Sequential(*(ResidualBlock(CHANNELS) for _ in range(4))))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the features; height and width of the maps must be even."""
         return twice(self.context(self.blocks(self.reduce(maps))))
+
+
+class Settled(nn.Module):
+    """The last blocks, then what the votes say added: the heads read the sum.
+
+    The mixing convolution starts as the identity.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.votes = Votes(CHANNELS)
+        self.mix = nn.Conv2d(CHANNELS, CHANNELS, 1, bias=False)
+        nn.init.dirac_(self.mix.weight)
+
+    def forward(self, features: Tensor, maps: Tensor) -> Tensor:
+        """Return (B, 160, 2 h, 2 w) from features of that shape and pose maps (B, 115, h, w)."""
+        return self.mix(features) + twice(self.votes(maps))
+
+    @torch.no_grad()
+    def leave_poses_to_votes(self, heads: nn.ModuleDict, auxiliary: nn.Conv2d) -> None:
+        """Divide the work exactly: what the heads of poses read comes from the votes alone, what the centre's head reads from the others."""
+        names = [name for name in heads if name != "centre"]
+        rows = [auxiliary.weight.flatten(1), *(heads.get_parameter(f"{name}.weight").flatten(1) for name in names)]
+        read = torch.cat([*rows, heads.get_parameter("centre.weight").flatten(1)])
+        # Column k of `writes` is seen by row k of `read` alone.
+        writes = torch.linalg.pinv(read.double())
+        poses = (writes[:, :-1] @ read[:-1].double()).float()
+        self.mix.weight.copy_((torch.eye(len(poses)) - poses)[..., None, None])
+        centre = (writes[:, -1:] @ read[-1:].double()).float()
+        leave = self.votes.leave
+        assert leave.bias is not None
+        leave.weight.sub_((centre @ leave.weight.flatten(1))[..., None, None])
+        leave.bias.sub_(centre @ leave.bias)
 
 
 class MapNetwork(nn.Module):
@@ -36,16 +69,21 @@ class MapNetwork(nn.Module):
         super().__init__()
         self.map_branch = MapBranch()
         self.fuse = nn.Sequential(ResidualBlock(CHANNELS), ResidualBlock(CHANNELS))
+        self.settle = Settled()
         self.heads, self.auxiliary = new_heads()
+
+    def features(self, maps: Tensor) -> Tensor:
+        """Return (B, 160, 2 h, 2 w) from pose maps (B, 115, h, w)."""
+        return self.settle(self.fuse(self.map_branch(maps)), maps)
 
     def raw_maps(self, maps: Tensor) -> dict[str, Tensor]:
         """Return what the heads' convolutions yield before `to_units`, by name, and `auxiliary`, of maps (B, 115, h, w)."""
-        features = self.fuse(self.map_branch(maps))
+        features = self.features(maps)
         return {**{name: head(features) for name, head in self.heads.items()}, "auxiliary": self.auxiliary(features)}
 
     def forward(self, maps: Tensor) -> PoseMaps:
         """Return the heads of pose maps (B, 115, H / 16, W / 16)."""
-        features = self.fuse(self.map_branch(maps))
+        features = self.features(maps)
         return to_units({name: head(features) for name, head in self.heads.items()})
 
 
@@ -62,24 +100,27 @@ class JointNetwork(PoseNetwork):
         super().__init__()
         self.reader = PoseMapsReader(TRUNK_CHANNELS)
         self.map_branch = MapBranch()
+        self.settle = Settled()
         self.adapter = nn.Conv2d(CHANNELS, CHANNELS, 1)
         for parameter in self.adapter.parameters():
             nn.init.zeros_(parameter)
 
     def features(self, skip: Tensor, deep: Tensor) -> Tensor:
         """Return (B, 160, H / 8, W / 8) from the two maps of the trunk."""
-        return self.fuse(self.map_branch(self.reader(deep)) + self.adapter(self.picture_features(skip, deep)))
+        maps = self.reader(deep)
+        return self.settle(self.fuse(self.map_branch(maps) + self.adapter(self.picture_features(skip, deep))), maps)
 
     def raw_maps_with(self, skip: Tensor, deep: Tensor, maps: Tensor) -> dict[str, Tensor]:
         """Return `raw_maps` of pictures, followed in the batch by those of pose maps (S, 115, H / 16, W / 16) that have no picture."""
         pictures = len(deep)
-        seen = self.map_branch(torch.cat([self.reader(deep), maps]))
+        maps = torch.cat([self.reader(deep), maps])
+        seen = self.map_branch(maps)
         seen = torch.cat([seen[:pictures] + self.adapter(self.picture_features(skip, deep)), seen[pictures:]])
-        features = self.fuse(seen)
+        features = self.settle(self.fuse(seen), maps)
         return {**{name: head(features) for name, head in self.heads.items()}, "auxiliary": self.auxiliary(features)}
 
     def take_over(self, network: MapNetwork) -> None:
         """Take the map branch, the last blocks and the heads of a trained network."""
         missing, unknown = self.load_state_dict(network.state_dict(), strict=False)
         assert not unknown, unknown
-        assert not any(name.startswith(("map_branch.", "fuse.", "heads.", "auxiliary.")) for name in missing)
+        assert not any(name.startswith(("map_branch.", "fuse.", "settle.", "heads.", "auxiliary.")) for name in missing)

@@ -63,9 +63,9 @@ class Context(nn.Module):
     The last convolution starts at zero, so a new branch leaves a trained network as it is.
     """
 
-    def __init__(self, channels: int, blocks: int = 2) -> None:
+    def __init__(self, channels: int, blocks: nn.Sequential | None = None) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.blocks = blocks or nn.Sequential(ResidualBlock(channels), ResidualBlock(channels))
         self.merge = nn.Conv2d(channels, channels, 1)
         for parameter in self.merge.parameters():
             nn.init.zeros_(parameter)

@@ -50,20 +50,35 @@ def pose_losses(
         return losses
     picture, row, column, person = targets.cells.T
     read = {name: maps[picture, :, row, column] for name, maps in raw.items()}
-    maps = to_units(read)
     label = {name: values[picture, person] for name, values in labels.items()}
-    weights = targets.weights * label["trust"]
+    cells_px = torch.stack([column, row], 1) * spec.stride + spec.cell_origin_px
+    return losses | person_losses(read, label, cells_px, targets.weights, targets.sigma[picture, person], spec, decode)
+
+
+def person_losses(
+    read: Mapping[str, Tensor], label: Mapping[str, Tensor], cells_px: Tensor, weights: Tensor, sigma: Tensor, spec: PoseSpec,
+    decode: Callable[[Tensor], Tensor]
+) -> dict[str, Tensor]:  # fmt: skip
+    """Return the losses of `pose_losses` but the centre's, of K readings.
+
+    Args:
+        read: raw heads and `auxiliary`, each (K, channels).
+        label: what each reading should say, (K, …).
+        cells_px: (K, 2) where it was read.
+        weights: (K,).
+        sigma: (K,) standard deviations of the centres, in cells.
+        spec, decode: as for `pose_losses`.
+    """
+    maps = to_units(dict(read))
+    weights = weights * label["trust"]
     weights = weights / weights.sum().clamp(min=1e-6)
     px_per_m = label["px_per_m"]
-
-    cells = torch.stack([column, row], 1).float()
-    cells_px = cells * spec.stride + spec.cell_origin_px
-    offset_error = (maps.offset - ((label["centres_px"] - cells_px) / spec.stride)).abs().sum(1) / targets.sigma[picture, person]
+    offset_error = (maps.offset - ((label["centres_px"] - cells_px) / spec.stride)).abs().sum(1) / sigma
     rotation = rotation_from_6d(maps.rotation)
     rotation_error = ((rotation - label["rotation"]) ** 2).sum((1, 2)).add(1e-4).sqrt()
     depth_error = (maps.depth[:, 0] + torch.log(px_per_m / spec.reference_px_per_m)).abs()
 
-    joints_m = forward_kinematics(decode(maps.embedding), bone_lengths_m(device=cells.device)) @ rotation.transpose(1, 2)
+    joints_m = forward_kinematics(decode(maps.embedding), bone_lengths_m(device=cells_px.device)) @ rotation.transpose(1, 2)
     joint_error = (joints_m - label["joints_m"]).norm(dim=-1).mean(1)
     found_px_per_m = spec.reference_px_per_m * torch.exp(-maps.depth)
     centre_m = joints_m[:, [MUPOTS17.index(joint) for joint in spec.centre_joints]].mean(1, keepdim=True)
@@ -77,7 +92,7 @@ def pose_losses(
 
     errors = {"offset": offset_error, "embedding": (maps.embedding - label["embedding"]).abs().mean(1), "rotation": rotation_error,
               "depth": depth_error, "joints": joint_error, "projection": projection, "auxiliary": auxiliary}  # fmt: skip
-    losses |= {name: (error * weights).sum() for name, error in errors.items()}
+    losses = {name: (error * weights).sum() for name, error in errors.items()}
     exact = weights * label["exact"]
     losses["exact_joints"] = (joint_error * exact).sum().detach() / exact.sum().clamp(min=1e-6)
     return losses

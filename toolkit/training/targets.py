@@ -43,8 +43,8 @@ def make_targets(labels: Mapping[str, Tensor], spec: PoseSpec, map_size: tuple[i
     height, width = map_size
     device = labels["status"].device
     centres = (labels["centres_px"] - spec.cell_origin_px) / spec.stride
-    torso = (labels["px_per_m"] * TORSO_M / spec.stride).clamp(0.5, 12)
-    sigma = (torso * SIGMA_TORSO).clamp(*SIGMA_CELLS)
+    torso = torso_cells(labels["px_per_m"], spec)
+    sigma = sigma_cells(labels["px_per_m"], spec)
     rows, columns = (torch.arange(count, dtype=torch.float32, device=device) for count in (height, width))
     squared = (rows[:, None] - centres[..., 1, None, None]) ** 2 + (columns - centres[..., 0, None, None]) ** 2
     person = (labels["status"] == PERSON)[..., None, None]
@@ -66,3 +66,13 @@ def make_targets(labels: Mapping[str, Tensor], spec: PoseSpec, map_size: tuple[i
         weights=weights / total[picture, index],
         sigma=sigma,
     )
+
+
+def torso_cells(px_per_m: Tensor, spec: PoseSpec) -> Tensor:
+    """Return the length of people's torsos in cells, within sensible bounds."""
+    return (px_per_m * TORSO_M / spec.stride).clamp(0.5, 12)
+
+
+def sigma_cells(px_per_m: Tensor, spec: PoseSpec) -> Tensor:
+    """Return the standard deviation of people's centres in cells."""
+    return (torso_cells(px_per_m, spec) * SIGMA_TORSO).clamp(*SIGMA_CELLS)

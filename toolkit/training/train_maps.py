@@ -17,9 +17,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..errors import PosecError
 from ..network.embedding import PoseEmbedding, load_embedding
 from ..network.map_network import MapNetwork
 from ..network.maps import mask
@@ -68,7 +71,7 @@ class Clock:
 
 
 def train_maps(config: MapTraining, mocap_folder: Path, embedding_path: Path, out: Path, cache: Path | None = None,
-               device: str = "cpu") -> None:  # fmt: skip
+               device: str = "cpu", init: Path | None = None) -> None:  # fmt: skip
     """Train a MapNetwork and write its averaged weights.
 
     Args:
@@ -78,12 +81,13 @@ def train_maps(config: MapTraining, mocap_folder: Path, embedding_path: Path, ou
         out: the safetensors file to write; `.jsonl` (progress) and `.state` (to resume from) stand beside it.
         cache: folder that `cache_maps` wrote; None for synthetic scenes alone.
         device: a torch device.
+        init: weights to start from; None for random ones.
     """
     spec = reference_spec()
     poses = torch.from_numpy(load_mocap(mocap_folder)["train"]).to(device)
     embedding = load_embedding(embedding_path, device)
     torch.manual_seed(config.seed)
-    network = MapNetwork().to(device).train()
+    network = (MapNetwork() if init is None else read_map_network(init)).to(device).train()
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay)
     generator, clock = torch.Generator(device).manual_seed(config.seed), Clock()
@@ -113,6 +117,18 @@ def train_maps(config: MapTraining, mocap_folder: Path, embedding_path: Path, ou
             save_weights(out, average)
             saved = time.monotonic()
     run.finish(average)
+
+
+def read_map_network(path: Path) -> MapNetwork:
+    """Return a network from its weights; parts that the file does not have stay as they are made. Raises PosecError for other files."""
+    network = MapNetwork()
+    try:
+        _, unknown = network.load_state_dict(load_file(path), strict=False)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise PosecError(f"'{path}' does not hold a map network: {error}") from error
+    if unknown:
+        raise PosecError(f"'{path}' holds more than a map network: {', '.join(unknown[:3])}")
+    return network
 
 
 def synthetic_batch(poses: Tensor, count: int, spec: PoseSpec, embedding: PoseEmbedding, generator: torch.Generator) -> Batch:
@@ -162,13 +178,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--mocap", type=Path, required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors file of the pose embedding")
     parser.add_argument("--cache", type=Path, help="folder of PoseNet's maps of composed pictures")
+    parser.add_argument("--init", type=Path, help="safetensors of a map network to start from")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     add_settings(parser, MapTraining)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
-    train_maps(chosen_settings(chosen, MapTraining), chosen.mocap, chosen.embedding, chosen.out, chosen.cache, chosen.device)
+    train_maps(chosen_settings(chosen, MapTraining), chosen.mocap, chosen.embedding, chosen.out, chosen.cache, chosen.device, chosen.init)
 
 
 if __name__ == "__main__":
