@@ -29,6 +29,9 @@ class Faults:
         build: the builder finds no plan, in these words.
         context, execute, deserialize: these fail.
         hang: the build touches this file and never ends.
+        fast_int8: the GPU has int8 instructions.
+        starts: the library finds a driver.
+        seconds: that a build takes.
     """
 
     parser: str = ""
@@ -40,6 +43,7 @@ class Faults:
     hang: Path | None = None
     fast_int8: bool = True
     starts: bool = True
+    seconds: float = 0.0
 
 
 @dataclass
@@ -203,6 +207,7 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
                 going = [monitor.step_complete("Building Engine", step) for step in range(2)]
                 monitor.phase_finish("Building Engine")
                 expect(all(flag is True for flag in going), "step_complete returns True to go on")
+            time.sleep(faults.seconds)
             if faults.hang:
                 faults.hang.touch()
                 time.sleep(60)
@@ -256,7 +261,9 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
                 return None
             engine = ICudaEngine()
             engine._runtime, engine._model = self, onnx.load_model_from_string(plan[len(MAGIC) + len(header) + 1 :])
-            engine._session = onnxruntime.InferenceSession(engine._model.SerializeToString(), providers=["CPUExecutionProvider"])
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            engine._session = onnxruntime.InferenceSession(engine._model.SerializeToString(), options, providers=["CPUExecutionProvider"])
             return engine
 
     class ICudaEngine:

@@ -50,7 +50,7 @@ def start(folder, plans, *hang):
     )
 
 
-def wait_for(path, seconds=30):
+def wait_for(path, seconds=120):
     deadline = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} never came"
@@ -166,8 +166,8 @@ def test_of_two_processes_one_builds_and_the_other_waits(tmp_path, plans):
     assert second.poll() is None
     first.send_signal(signal.SIGKILL)  # the right to build passes on with its holder's death
     first.communicate()
-    said, error = second.communicate(timeout=60)
+    said, error = second.communicate(timeout=120)
     assert "built in" in said, error
     assert said.rstrip().endswith("[]")
     third = start(bundle.folder, plans)
-    assert "loaded" in third.communicate(timeout=60)[0]
+    assert "loaded" in third.communicate(timeout=120)[0]

@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import json
+import re
 import sys
 
 import numpy as np
@@ -14,7 +15,7 @@ from standin_cuda import GARBAGE
 from standin_tensorrt import Faults
 
 from toolkit.runtime import load
-from toolkit.runtime.engines import EngineError, open_engine
+from toolkit.runtime.engines import EngineError, open_engine, plan_build
 from toolkit.runtime.engines import cuda as cuda_module
 
 MB = 1 << 20
@@ -138,6 +139,14 @@ def test_the_second_load_builds_nothing(bundle, board, capsys):
     assert open_engine(bundle).describe()["plan"].endswith("loaded")
     assert trt.record.builds == 1
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("version", "step"), [("8.5.2", ""), ("10.3.0", ", Building Engine 2/2")])
+def test_a_build_tells_how_far_it_is(version, step, bundle, board, capsys, monkeypatch):
+    monkeypatch.setattr(plan_build, "_TELL_EVERY_S", 0.02)
+    board(version, Faults(seconds=0.3))
+    open_engine(bundle)
+    assert re.search(rf"posec: building the plan: \d s{step} \(expected: 2 to 4 minutes\)", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("change", ["model", "precision", "workspace", "tensorrt", "multiprocessors", "gpu"])
