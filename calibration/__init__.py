@@ -5,7 +5,14 @@ ranges = calibration.collect(graph, frames)
 """
 
 from .collect import collect, sweep
+from .compare import Comparison, compare
+from .coverage import cover
 from .frames import Frames, folder, listing, video
+from .lint import Finding, lint_frames, lint_halves
 from .observers import OBSERVERS
+from .survey import survey
 
-__all__ = ["OBSERVERS", "Frames", "collect", "folder", "listing", "sweep", "video"]
+__all__ = [
+    "OBSERVERS", "Comparison", "Finding", "Frames", "collect", "compare", "cover",
+    "folder", "lint_frames", "lint_halves", "listing", "survey", "sweep", "video",
+]  # fmt: skip

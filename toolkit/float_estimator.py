@@ -27,6 +27,8 @@ class FloatEstimator:
             raise PosecError("the float network runs in ONNX Runtime, which is missing: pip install onnxruntime") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
+        # Threads that spin while they wait take the time of whatever else the machine does.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises classes of its own, without a common parent

@@ -1,0 +1,76 @@
+"""Choose a few hundred frames out of many thousands so that every kind of scene is among them."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from toolkit.errors import PosecError
+from toolkit.graph import Graph
+
+from .frames import Frames
+from .survey import Progress, Scene, survey
+
+# Where one kind of scene ends and the next begins.
+PEOPLE = (1, 2, 3, 6)
+HEIGHTS = (0.15, 0.3, 0.6)
+LIGHTS = (50, 90, 130, 180)
+_THIRDS = (1 / 3, 2 / 3)
+
+
+def cover(graph: Graph, frames: Frames, count: int, seed: int = 0, progress: Progress | None = None) -> Frames:
+    """Return `count` of the frames that cover the kinds of scene among them evenly: see `choose`.
+
+    The float network runs once over every frame. Raises PosecError where `count` is below 1.
+    """
+    if count < 1:
+        raise PosecError(f"asked for {count} calibration frames; ask for at least 1, 64 to 256 are usual")
+    return frames.take(choose(survey(graph, frames, progress), count, seed))
+
+
+def kinds(scene: Scene) -> list[tuple[str, int]]:
+    """Return the kinds of scene that one frame shows: of its people's number, sizes and places, of its light and its look."""
+    found = {("people", _bin(len(scene.scores), PEOPLE)), ("light", _bin(scene.light, LIGHTS))}
+    found |= {("height", _bin(height, HEIGHTS)) for height in scene.heights}
+    found |= {("place", 3 * _bin(y, _THIRDS) + _bin(x, _THIRDS)) for x, y in scene.centres}
+    # The signs of the lowest frequencies: frames of one camera share them.
+    found.add(("look", scene.look.bits >> 55))
+    return sorted(found)
+
+
+def choose(scenes: Sequence[Scene], count: int, seed: int = 0) -> list[int]:
+    """Return indices of up to `count` scenes, in the order of choice.
+
+    Greedily, the scene comes next whose kinds are rarest among those chosen so far: a kind that is there n times counts
+    1 / (1 + n). Equal scenes come in an order that the seed shuffles; of equal pictures one is taken.
+    """
+    shown = [kinds(scene) for scene in scenes]
+    shuffled = np.random.default_rng(seed).permutation(len(scenes))
+    there: Counter[tuple[str, int]] = Counter()
+
+    def worth(index: int) -> float:
+        return sum(1 / (1 + there[kind]) for kind in shown[index])
+
+    # Worth only falls as scenes are chosen, so a stale entry on top of the heap is an upper bound.
+    heap = [(-worth(int(index)), place, int(index)) for place, index in enumerate(shuffled)]
+    heapq.heapify(heap)
+    chosen: list[int] = []
+    taken: set[str] = set()
+    while heap and len(chosen) < count:
+        _, place, index = heapq.heappop(heap)
+        now = -worth(index)
+        if heap and now > heap[0][0]:
+            heapq.heappush(heap, (now, place, index))
+            continue
+        there.update(shown[index])
+        if scenes[index].look.sha256 not in taken:
+            chosen.append(index)
+            taken.add(scenes[index].look.sha256)
+    return chosen
+
+
+def _bin(value: float, edges: Sequence[float]) -> int:
+    return int(np.searchsorted(edges, value, side="right"))

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+from networks import spot_picture
+
+from calibration.compare import compare
+from toolkit.errors import PosecError
+from toolkit.target import Scheme
+
+SCHEME = Scheme("u8s8", "uint8", False, True, True, True, ("Conv", "Add", "AveragePool", "Resize"), ("Resize",))
+
+
+def test_every_observer_is_judged_by_the_people_it_leaves(tiny_graph, people_pictures):
+    judged = [spot_picture(people, 50 + people) for people in range(5)]
+    stages: list[str] = []
+
+    def progress(stage: str):
+        return lambda done, count: stages.append(f"{stage} {done}/{count}")
+
+    found = compare(tiny_graph, people_pictures, judged, SCHEME, ["min-max", "percentile", "mean-squared-error"], progress)
+    assert list(found.drifts) == ["min-max", "percentile", "mean-squared-error"]
+    assert {drift.people for drift in found.drifts.values()} == {10}
+    assert len({drift.drift_mm for drift in found.drifts.values()}) == 3
+    assert found.ranges["percentile"].observer == "percentile"
+    assert found.best in found.drifts
+    assert found.rows()[0][0] == "observer"
+    assert [row[0] for row in found.rows()[1:]] == list(found.drifts)
+    assert stages[4] == "calibrating 5/5"
+    assert stages[-1] == "judging 3/3"
+
+
+def test_nothing_to_judge_on_is_refused(tiny_graph, people_pictures):
+    with pytest.raises(PosecError, match="no frames to judge on"):
+        compare(tiny_graph, people_pictures, [], SCHEME)
+    with pytest.raises(PosecError, match="found nobody"):
+        compare(tiny_graph, people_pictures, [np.zeros((60, 90, 3), np.uint8)], SCHEME, ["min-max"])
+    with pytest.raises(PosecError, match="no observer 'median'"):
+        compare(tiny_graph, people_pictures, people_pictures, SCHEME, ["median"])
