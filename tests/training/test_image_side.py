@@ -149,10 +149,13 @@ def material(tmp_path_factory: pytest.TempPathFactory, embedding: tuple[Path, Po
     persons = [people_in_a_portrait(model, 1, seed) for seed in range(3)]
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[10:150, 30:90] = 255
-    png = {f"{i}.png": encoded(marked(person) // 2 + 60, ".png") for i, person in enumerate(persons)}
+    numbered = {"1": persons[0], "2": persons[1], "3": persons[2], "10": persons[0]}
+    png = {f"{number}.png": encoded(marked(person) // 2 + 60, ".png") for number, person in numbered.items()}
     portraits = {name.replace("png", "webp"): blob for name, blob in png.items()}
     write_tar(data / "photos/ccp/photos.tar", portraits)
-    write_tar(data / "photos/ccp/masks.tar", {"0.png": encoded(mask, ".png"), "1.png": encoded(0 * mask, ".png")})
+    write_tar(
+        data / "photos/ccp/masks.tar", {f"{number}.png": encoded(kept * mask, ".png") for number, kept in (("1", 1), ("2", 0), ("10", 1))}
+    )
     write_tar(data / "photos/coco_reusable/images.tar", {f"{i}.jpg": encoded(marked(persons[0]), ".jpg") for i in range(4)})
     counts = [("0.jpg", "1", "0"), ("1.jpg", "0", "0"), ("2.jpg", "", "0"), ("3.jpg", "1", "1")]
     with (data / "photos/coco_reusable/coco_reusable_images.csv").open("w", newline="") as table:
@@ -161,7 +164,7 @@ def material(tmp_path_factory: pytest.TempPathFactory, embedding: tuple[Path, Po
     bodies.mkdir(parents=True)
     (bodies / "body.png").write_bytes(encoded(np.dstack([marked(persons[0]), mask]), ".png"))
     labels.mkdir()
-    write_labels(labels / "labels_ccp.npz", {name: persons[int(name[0])] for name in portraits})
+    write_labels(labels / "labels_ccp.npz", {f"{number}.webp": person for number, person in numbered.items()})
     write_labels(labels / "labels_coco_reusable.npz", {f"{i}.jpg": persons[0] for i in range(4)})
     write_labels(labels / "labels_bodies.npz", {"body.png": persons[0]})
     return data, labels, bodies
@@ -189,6 +192,7 @@ def test_photos_leave_out_what_may_not_teach(material: tuple[Path, Path, Path]) 
     data, labels, bodies = material
     photos = load_photos(data, labels, "ship", bodies)
     # Of four scenes one has a person, one is empty, one is uncounted and one serves evaluation; of two masks one is empty.
+    # Portrait 10 is held out.
     assert photos.counts() == {"portraits": 3, "cutouts": 1, "bodies": 1, "scenes": 1, "empty": 2}
     with pytest.raises(PosecError, match="no tier 'all'; known: ship, research"):
         load_photos(data, labels, "all")

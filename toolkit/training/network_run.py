@@ -37,7 +37,8 @@ class NetworkTraining:
         pictures: length of the run; 0 where `minutes` says it.
         minutes: the same as time spent training, interruptions not counted.
         batch: pictures per step.
-        learning_rate, trunk_rate: at their highest; both follow a cosine over the run.
+        learning_rate, trunk_rate: at their highest; both follow a cosine over the run. A trunk_rate of 0 keeps the trunk, and the
+            layers that read PoseNet's maps, as they are, which makes steps cheaper.
         trunk_waits: steps before the trunk moves, where it starts under heads that know nothing.
         warm_up: steps of linear rise.
         weight_decay, clip_norm: the norm is clipped for trunk and heads separately.
@@ -80,6 +81,9 @@ class NetworkRun:
         self.anchor = anchor.to(self.device) if anchor is not None else None
         # The layers that read PoseNet's maps were learned with the trunk, and move as slowly.
         slow = [*network.trunk.parameters(), *(network.reader.parameters() if isinstance(network, JointNetwork) else ())]
+        if not config.trunk_rate:
+            for parameter in slow:
+                parameter.requires_grad_(False)
         self.trunk = [p for p in slow if p.requires_grad]
         self.rest = [p for p in network.parameters() if all(p is not other for other in slow)]
         groups = [{"params": self.rest}, {"params": self.trunk}]

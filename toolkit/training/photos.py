@@ -19,6 +19,8 @@ from .people import People, nobody, read_people, within
 from .pictures import Encoded, decode
 
 TIERS = ("ship", "research")
+# Of numbered photographs one in so many is kept for measuring and never trained on.
+HELD_OUT_EVERY = 10
 # A photo of which fewer of the counted people are labelled would teach that the others are background.
 LABELLED_SHARE = 0.6
 
@@ -67,7 +69,8 @@ def load_photos(data: Path, labels: Path, tier: str = "ship", bodies: Path | Non
         tier: "ship", whose terms allow releasing what is trained on it, or "research".
         bodies: folder of rendered bodies, named in `labels_bodies.npz`; None for none.
 
-    Pictures that also serve evaluation and pictures whose number of people is unknown are left out.
+    Held-out photographs (see `held_out`), pictures that also serve evaluation, and pictures whose number of people is unknown are
+    left out.
     Raises PosecError where a file is missing or contradicts its labels.
     """
     if tier not in TIERS:
@@ -79,7 +82,7 @@ def load_photos(data: Path, labels: Path, tier: str = "ship", bodies: Path | Non
     if tier == "research":
         stored = read_tar(data / "photos/lspet/photos.tar")
         labelled = read_people(labels / "labels_lspet.npz")
-        photos.scenes += [Photo(stored[name], people) for name, people in labelled.items() if people.usable.any()]
+        photos.scenes += [Photo(stored[name], people) for name, people in labelled.items() if people.usable.any() and not held_out(name)]
     if bodies is not None:
         rendered = read_people(labels / "labels_bodies.npz", exact=True)
         known = {path.name: path for path in bodies.iterdir()}
@@ -87,6 +90,12 @@ def load_photos(data: Path, labels: Path, tier: str = "ship", bodies: Path | Non
             raise PosecError(f"labels name {len(missing)} bodies that are not in '{bodies}', such as {missing[0]}; render them again")
         photos.bodies = [Photo(known[name], people) for name, people in rendered.items() if people.usable.any()]
     return photos
+
+
+def held_out(name: str) -> bool:
+    """Say whether a photograph of a numbered set, such as "0120.webp" or "im00120.webp", is kept for measuring."""
+    digits = "".join(letter for letter in Path(name).stem if letter.isdigit())
+    return bool(digits) and int(digits) % HELD_OUT_EVERY == 0
 
 
 def read_tar(path: Path) -> dict[str, bytes]:
@@ -101,7 +110,7 @@ def read_tar(path: Path) -> dict[str, bytes]:
 def _add_portraits(photos: Photos, folder: Path, labelled: dict[str, People]) -> None:
     stored, masks = read_tar(folder / "photos.tar"), read_tar(folder / "masks.tar")
     for name, people in labelled.items():
-        if len(people) == 0:
+        if len(people) == 0 or held_out(name):
             continue  # somebody stands in every portrait: this one is unlabelled, not empty
         photos.portraits.append(Photo(stored[name], people))
         mask = masks.get(Path(name).with_suffix(".png").name)
