@@ -44,9 +44,11 @@ def rules(findings):
 
 
 RESIDUAL = f"{CONV} r = Relu(c) rq = QuantizeLinear(r, s, z) rd = DequantizeLinear(rq, s, z) c2 = Conv(rd, wd, b) y = Add(xd, c2)"
+TWO = f"{INPUT} {WEIGHTS} c = Conv(xd, wd, b) c2 = Conv(xd, wd, b) rq = QuantizeLinear(c2, s, z) rd = DequantizeLinear(rq, s, z) y = Add(c, rd)"
 GOOD = {
     "int8 convolution": quantized(),
     "int8 residual": quantized(RESIDUAL),
+    "int8 sum of two convolutions": quantized(TWO),
     "float with resize": model(
         'u = Resize<mode="linear", coordinate_transformation_mode="half_pixel">(x, , k) y = Sigmoid(u)',
         {"k": np.asarray([1, 1, 2, 2], np.float32)},

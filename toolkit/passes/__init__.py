@@ -15,6 +15,7 @@ from .names import name_tensors
 from .opset import lower_opset
 from .simplify import simplify
 from .split_heads import split_heads
+from .spread_channels import spread_channels
 
 # What every graph goes through, whatever the board; ranges belong to the tensors of its result.
 PREPARE: tuple[Pass, ...] = (
@@ -24,6 +25,7 @@ PREPARE: tuple[Pass, ...] = (
     simplify,
     split_heads,
     express_hard_swish,
+    spread_channels,
     equalize,
     lower_opset,
     name_tensors,

@@ -107,12 +107,22 @@ def _weights(node: onnx.NodeProto, found: Links) -> Iterator[Finding]:
 
 
 def _residual(node: onnx.NodeProto, found: Links) -> Iterator[Finding]:
-    """An Add fuses with the convolution before it where that operand is float and the other, the shortcut, is int8."""
+    """An Add fuses with the convolution before it where that operand is float and the other, the shortcut, is int8.
+
+    Of two convolutions one fuses, and the other's result is the shortcut.
+    """
+    if any(_summed_alone(found.producers.get(name), found) for name in node.input):
+        return
     for name in node.input:
         quantize = _quantizer_of(name, found)
         maker = found.producers.get(quantize.input[0]) if quantize is not None else None
-        if maker is not None and maker.op_type in WEIGHT_AXIS and len(found.readers[maker.output[0]]) == 1:
+        if _summed_alone(maker, found):
             yield _finding("fusion", node, f"Q/DQ between {layer_name(maker)} and the Add that sums it up; only the shortcut wants them")
+
+
+def _summed_alone(maker: onnx.NodeProto | None, found: Links) -> bool:
+    """Return whether a node is a convolution whose result has one reader."""
+    return maker is not None and maker.op_type in WEIGHT_AXIS and len(found.readers[maker.output[0]]) == 1
 
 
 def _dequantized(name: str, found: Links) -> bool:
