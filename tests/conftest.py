@@ -11,7 +11,7 @@ import pytest
 from toolkit.graph import Graph
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that tests can `from networks import …`
-from networks import spot_picture, tiny_graph_of, write_checkpoint  # noqa: E402
+from networks import spot_picture, tiny_graph_of, write_checkpoint
 
 
 @pytest.fixture(scope="session")

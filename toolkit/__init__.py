@@ -29,7 +29,7 @@ _HOMES = {
     "trace": "frontend",
     "build": "compiler",
     "plan": "compiler",
-    "verify": "verify",
+    "verify": "drift",
     "load": "runtime",
 }
 __all__ = sorted(_HOMES)

@@ -63,19 +63,23 @@ def plan(
 ) -> dict[str, Any]:
     """Return what `build` would do, as JSON takes it: the steps are taken in memory, nothing is lowered or written.
 
-    Without ranges the plan of int8 tells what stays float, and that ranges are needed. Raises PosecError as `build` does.
+    Without ranges the plan of int8 tells what stays float, and that ranges are needed. `forecast` is what the back end's
+    `plan_details` says of the board, where it has one. Raises PosecError as `build` does.
     """
     target.check_precision(precision)
     prepared = prepare(graph)
     job, compiled = _rewrite(prepared, target, precision, ranges, keep_float)
     scheme = target.backend.scheme(job) if precision == "int8" else None
     missing = [why for why in (target.backend.missing(), "int8 needs ranges: posec calibrate" if scheme and not ranges else "") if why]
+    # Without its integers a graph tells nothing of an int8 plan.
+    details = None if scheme and not ranges else getattr(target.backend, "plan_details", None)
+    forecast = details(compiled, job) if details else {}
     return {
         "network": graph.spec.name, "target": target.name, "board": target.title, "precision": precision,
         "engine": target.backend.ENGINE, "input": asdict(compiled.frame), "scheme": scheme.name if scheme else None,
         "passes": dict(compiled.history), "stays float": stays_float(prepared, scheme, keep_float) if scheme else {},
         "allowed": asdict(target.allowed[precision]), "options": dict(target.options), "facts": dict(target.facts),
-        "advice": target.advice.get(precision, ""), "needed first": missing,
+        "advice": target.advice.get(precision, ""), "needed first": missing, "forecast": forecast,
     }  # fmt: skip
 
 

@@ -154,16 +154,16 @@ def stage_bar(stages: Sequence[tuple[str, float]], longest: float) -> str:
     )
 
 
-def bars(title: str, rows: Sequence[tuple[str, float, str]], kind: str) -> str:
-    """Return horizontal bars of (name, value, what to write at its end), from zero."""
-    most, step, left = max((value for _, value, _ in rows), default=0.0) or 1.0, 30, 96
+def bars(title: str, rows: Sequence[tuple[str, float, str]], kind: str, left: int = 96, full: int = WIDTH) -> str:
+    """Return horizontal bars of (name, value, what to write at its end), from zero, in a drawing `full` wide, `left` of it for names."""
+    most, step = max((value for _, value, _ in rows), default=0.0) or 1.0, 30
     parts = []
     for index, (name, value, told) in enumerate(rows):
-        y, width = index * step, max(0.0, value) / most * (WIDTH - left - 200)
+        y, width = index * step, max(0.0, value) / most * (full - left - 200)
         parts.append(f'<text class="label" x="{left - 10}" y="{y + 19}" text-anchor="end">{safe(name)}</text>'
                      f'<rect class="bar {kind}" x="{left}" y="{y + 6}" width="{max(width, 1):.1f}" height="18" rx="2"/>'
                      f'<text class="tick" x="{left + max(width, 1) + 8:.1f}" y="{y + 19}">{safe(told)}</text>')  # fmt: skip
-    return svg(title, step * len(rows) + 4, "".join(parts))
+    return svg(title, step * len(rows) + 4, "".join(parts), full)
 
 
 def strips(title: str, rows: Sequence[tuple[str, str, Sequence[float], Sequence[float]]]) -> str:

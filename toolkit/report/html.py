@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..errors import PosecError
 from . import tables
 from .bench import COLUMNS
 from .charts import Line, Point, bars, lines, scatter, strips
+from .ladders import ENDING, ladder_section, read_ladders
 from .result import Result, read_results
 from .wording import THIN, milliseconds, number, percent, safe
 
@@ -25,20 +27,23 @@ LEAST_SPAN = 10.0  # percentage points that the accuracy axis shows at least
 ACCURACY = ((tables.SCENES, "pck_rel150", "PCK_rel@150 on rendered scenes, %", 1), (tables.PHOTOS, "oks50", "OKS.5 on photos, %", 100))
 
 
-def write_report(results: str | Path | Sequence[Result], out: str | Path, title: str = "") -> None:
+def write_report(results: str | Path | Sequence[Result], out: str | Path, title: str = "", ladders: Sequence[str | Path] = ()) -> None:
     """Write the page whole or not at all.
 
     Args:
         results: what `measure_bundles` returned, or the folder or file that it wrote.
         out: the .html file.
         title: of the page; empty names the network.
+        ladders: files that `posec export --precision auto` wrote, beside those in the folder of the results.
 
     Raises PosecError where there are no results, or the file cannot be written.
     """
     found = read_results(results) if isinstance(results, (str, Path)) else list(results)
     if not found:
         raise PosecError("a report needs at least one result; make some with `posec bench`")
-    page, beside = report_page(found, title), Path(f"{out}.part")
+    beside_results = sorted(Path(results).glob(f"*{ENDING}")) if isinstance(results, (str, Path)) else []
+    climbed = read_ladders(dict.fromkeys([*beside_results, *map(Path, ladders)]))
+    page, beside = report_page(found, title, climbed), Path(f"{out}.part")
     try:
         beside.write_text(page, encoding="utf-8")
         os.replace(beside, out)
@@ -47,7 +52,7 @@ def write_report(results: str | Path | Sequence[Result], out: str | Path, title:
         raise PosecError(f"cannot write the report '{out}': {error.strerror}; name a file in a folder that exists") from error
 
 
-def report_page(results: Sequence[Result], title: str = "") -> str:
+def report_page(results: Sequence[Result], title: str = "", ladders: Sequence[Mapping[str, Any]] = ()) -> str:
     """Return the page as HTML."""
     ordered = sorted(results, key=lambda result: (result.bundle["target"], result.bundle["precision"]))
     network = str(ordered[0].bundle["name"])
@@ -61,7 +66,7 @@ def report_page(results: Sequence[Result], title: str = "") -> str:
     return Template(PAGE.read_text(encoding="utf-8")).substitute(
         title=safe(title or f"posec report: {network}"), network=safe(network), when=safe(", ".join(measured)), headline=safe(headline(ordered)),
         warnings=_warnings(ordered), pictures=_pictures(ordered), tiles=_tiles(ordered), overview=tables.overview(ordered), charts=charts,
-        accuracy=f"<section><h2>Accuracy on labelled pictures</h2>{accuracy}</section>" if accuracy else "", machines=tables.machines(ordered),
+        accuracy=f"<section><h2>Accuracy on labelled pictures</h2>{accuracy}</section>" if accuracy else "", ladders=ladder_section(ladders), machines=tables.machines(ordered),
         bundles=tables.bundles(ordered), again=_again(ordered), version=safe(__version__),
     )  # fmt: skip
 

@@ -1,0 +1,74 @@
+"""export, blame: a bundle of one precision, the ladder up to the precision whose people survive, and what int8 costs where."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import targets as boards
+
+from ..blame import blame as lay_blame
+from ..compiler import build
+from ..errors import PosecError
+from ..ladder import climb
+from ..ranges import Ranges
+from ..report.blame_picture import blame_picture
+from ..report.ladders import FORMAT
+from ..target import Job
+from . import EXIT_FAILED, EXIT_OK, inputs
+from .terminal import answer, progress, say, step, table, write_text
+
+
+def export(args: argparse.Namespace) -> int:
+    """Compile a checkpoint into a bundle for one board; `--precision auto` takes the lowest precision whose people survive."""
+    if args.precision == "auto":
+        return _climb(args)
+    target = boards.load(args.target)
+    bundle = build(inputs.checkpoint(args.checkpoint), target, args.precision or target.precisions[0], inputs.ranges(args.calibration),
+                   args.out, keep_float=tuple(args.keep_float), overwrite=args.overwrite, progress=step)  # fmt: skip
+    size = _bytes(args.out)
+    plain = {"written": str(args.out), "target": bundle.target, "precision": bundle.precision, "bytes": size}
+    answer(args, plain, f"{args.out}: {bundle.target}, {bundle.precision}, {size / 1e6:.1f} MB")
+    return EXIT_OK
+
+
+def _bytes(folder: str) -> int:
+    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+
+
+def _climb(args: argparse.Namespace) -> int:
+    """Export by the ladder; every rung goes into a file, whether one was taken or not."""
+    target, graph, ranges = boards.load(args.target), inputs.checkpoint(args.checkpoint), inputs.ranges(args.calibration)
+    if args.keep_float:
+        raise PosecError("--precision auto finds by itself which layers to keep float; leave --keep-float out, or ask for int8")
+    if ranges is None and "int8" in target.precisions:
+        raise PosecError("--precision auto tries int8 first, which needs ranges: make them with `posec calibrate … -o calibration.json` "
+                         "and pass --calibration calibration.json")  # fmt: skip
+    frames = inputs.frames(args.frames, graph.spec, args.count, samples="scenes")
+    found = climb(graph, target, ranges or Ranges({}, "none", graph.sha256, ()), frames, args.out, overwrite=args.overwrite,
+                  threads=args.threads, say=step)  # fmt: skip
+    record = Path(args.ladder or f"{str(args.out).rstrip('/')}.ladder.json")
+    plain = {"format": FORMAT, "network": graph.spec.name, "target": target.name, "judged_on": {"source": args.frames, "frames": len(frames)},
+             "written": str(args.out) if found else None, **found.to_dict()}  # fmt: skip
+    write_text(record, json.dumps(plain, indent=1, allow_nan=False) + "\n")
+    verdict = f"{args.out}: {target.name}, {found.taken.name}" if found.taken else "no precision keeps the allowance; nothing was exported"
+    answer(args, plain, f"{table(found.rows())}\n{verdict}\n{record}: every rung, for `posec report --ladder`")
+    return EXIT_OK if found else EXIT_FAILED
+
+
+def blame(args: argparse.Namespace) -> int:
+    """Say which head and which layer of the int8 network loses the people or the millimetres."""
+    target, graph = boards.load(args.target), inputs.checkpoint(args.checkpoint)
+    target.check_precision("int8")
+    frames = inputs.frames(args.frames, graph.spec, args.count, args.seed, samples="scenes")
+    found = lay_blame(graph, Ranges.load(args.calibration), target.backend.scheme(Job(target, "int8")), frames, args.keep_float,
+                      layers=not args.heads_only, spare=args.spare, progress=progress("networks"))  # fmt: skip
+    if args.out:
+        write_text(args.out, blame_picture(found, args.most))
+        say(f"wrote {args.out}")
+    layers = [asdict(each) for each in found.layers]
+    plain = {"whole": found.whole.to_dict(), "heads": {name: asdict(remains) for name, remains in found.heads.items()}, "layers": layers}
+    answer(args, plain, table(found.rows(args.most)))
+    return EXIT_OK

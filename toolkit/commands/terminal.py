@@ -1,0 +1,66 @@
+"""What a command says: progress and notes on stderr, its result on stdout, as text or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def say(line: str = "") -> None:
+    """Print a line for a person, beside the result."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def step(line: str) -> None:
+    """Print a step of something longer."""
+    say(f"  {line}")
+
+
+def progress(what: str) -> Callable[[int, int], None]:
+    """Return a callback (done, of how many) that keeps one line on a terminal and a few lines in a log."""
+    shown = [-1]
+
+    def show(done: int, count: int) -> None:
+        part = 2 * done // count if count else done // 100
+        if sys.stderr.isatty():
+            print(f"\r{what} {done}{f'/{count}' if count else ''} ", end="\n" if done == count else "", file=sys.stderr, flush=True)
+        elif part != shown[0]:
+            say(f"{what} {done}{f'/{count}' if count else ''}")
+        shown[0] = part
+
+    return show
+
+
+def answer(args: argparse.Namespace, plain: Any, text: str) -> None:
+    """Print the result: JSON where a program reads, else text for a person."""
+    print(json.dumps(_finite(plain), indent=1, allow_nan=False) if args.json else text)
+
+
+def _finite(plain: Any) -> Any:
+    """Return the same with null for a number that cannot be stated: JSON has none for it."""
+    if isinstance(plain, Mapping):
+        return {name: _finite(inner) for name, inner in plain.items()}
+    if isinstance(plain, list | tuple):
+        return [_finite(inner) for inner in plain]
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+
+
+def table(rows: Sequence[Sequence[object]]) -> str:
+    """Return rows as aligned columns."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a file whole or not at all; its folder is made where it is missing."""
+    beside = Path(f"{path}.part")
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)

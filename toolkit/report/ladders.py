@@ -1,0 +1,75 @@
+"""The ladders of `posec export --precision auto` in the report: every rung that was tried, and why it was taken or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import PosecError
+from .tables import pill, table
+from .wording import milliseconds, number, percent, safe
+
+FORMAT = 1
+ENDING = ".ladder.json"
+LARGEST_FILE = 16 << 20
+
+
+def read_ladders(paths: Iterable[str | Path]) -> list[Mapping[str, Any]]:
+    """Read files that `posec export --precision auto` wrote. Raises PosecError where one is missing, newer, or of another form."""
+    return [_read(Path(path)) for path in paths]
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise PosecError(f"'{path}' has more than {LARGEST_FILE >> 20} MiB; give what `posec export --precision auto` wrote")
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        if plain["format"] != FORMAT:
+            raise PosecError(f"'{path}' has ladder format {plain['format']}, this posec reads {FORMAT}; export again with it")
+        ladder_section([plain])  # so that a file that lacks what the report shows is refused here
+    except OSError as error:
+        raise PosecError(f"no ladder '{path}'; `posec export --precision auto` writes one") from error
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        if isinstance(error, PosecError):
+            raise
+        raise PosecError(f"'{path}' is not a ladder of `posec export --precision auto`: {type(error).__name__} {error}") from error
+    return dict(plain)
+
+
+def ladder_section(ladders: Sequence[Mapping[str, Any]]) -> str:
+    """Return the section as HTML; empty where there are no ladders."""
+    if not ladders:
+        return ""
+    headings = (
+        "rung",
+        "verdict",
+        "",
+        "drift<br>mm",
+        "p95<br>mm",
+        "people<br>lost",
+        "people<br>invented",
+        "p50<br>ms",
+        "over<br>float32",
+        "float layers",
+    )
+    shown = []
+    for ladder in ladders:
+        rows = [_row(rung) for rung in ladder["rungs"]]
+        taken = f"taken: {ladder['taken']}" if ladder["taken"] else "none keeps the allowance, nothing was exported"
+        caption = (f"{ladder['network']} for {ladder['target']}, judged on {ladder['judged_on']['frames']} pictures of "
+                   f"{ladder['judged_on']['source']}: {taken}. Latency on the machine that exported.")  # fmt: skip
+        shown.append(table(headings, rows, caption, "facts"))
+    return f"<section><h2>The ladder: precisions tried, lowest first</h2>{''.join(shown)}</section>"
+
+
+def _row(rung: Mapping[str, Any]) -> tuple[str, ...]:
+    drift = rung["drift"]
+    verdict = pill("accepted" if drift["within"] else "rejected", ", ".join(drift["missed"]))
+    layers = ", ".join(safe(name) for name in rung["float_layers"])
+    return (
+        safe(rung["name"]), verdict, "taken" if rung["taken"] else "", number(drift["drift_mm"], 2), number(drift["drift_p95_mm"], 2),
+        percent(drift["people_lost"]), percent(drift["people_invented"]), milliseconds(rung["latency_ms"]),
+        f"× {number(rung['latency_ms'] / rung['float32_ms'], 2)}", layers,
+    )  # fmt: skip
