@@ -35,7 +35,7 @@ def recorded_heads(people: Sequence[Recorded], spec: PoseSpec | None = None) -> 
     """Return head name → (C, h, w) float32 with these people and noise well below the threshold elsewhere."""
     spec = spec or tiny_spec()
     random = np.random.default_rng(0)
-    heads = {name: random.uniform(-0.5, 0.5, (head.channels, *spec.map_size)).astype(np.float32) for name, head in spec.heads.items()}
+    heads = {name: random.uniform(-0.5, 0.5, spec.head_shape(name)).astype(np.float32) for name in spec.head_names}
     heads["centre"] = random.uniform(0, 0.1, (1, *spec.map_size)).astype(np.float32)
     for person in people:
         heads["centre"][0, person.row, person.column] = person.score

@@ -13,7 +13,6 @@ from .passes import prepare
 from .passes.layers import WEIGHT_AXIS, layer_name
 from .passes.quantize import stays_float
 from .ranges import Ranges
-from .runtime.pose import HEADS
 from .simulation import Judge, quantized
 from .target import Scheme
 
@@ -104,7 +103,7 @@ def blame(graph: Graph, ranges: Ranges, scheme: Scheme, frames: Iterable[np.ndar
         spared = verdict([name]) if spare else repair(everything)
         found.append(LayerBlame(name, operators[name], alone, spared))
     found.sort(key=lambda each: (-each.alone.drift_mm, each.layer))
-    return Blame(everything, {name: repair(judge.drift(whole, name)) for name in HEADS}, tuple(found))
+    return Blame(everything, {name: repair(judge.drift(whole, name)) for name in graph.spec.head_names}, tuple(found))
 
 
 def repair(drift: Drift) -> Repair:

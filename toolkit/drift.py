@@ -16,7 +16,7 @@ from .evaluation.parity import LIMITS, Drift, Repair, measure_drift
 from .runtime import load
 from .runtime.bundle import Bundle, read_bundle
 from .runtime.decode import decode_heads
-from .runtime.pose import HEADS, PoseFrame
+from .runtime.pose import PoseFrame
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -56,13 +56,13 @@ def verify(
     count = len(frames) if isinstance(frames, Sized) else 0
     truth: list[PoseFrame] = []
     found: list[PoseFrame] = []
-    mended: dict[str, list[PoseFrame]] = {name: [] for name in HEADS}
+    mended: dict[str, list[PoseFrame]] = {name: [] for name in graph.spec.head_names}
     for picture in frames:
         float_heads, box = floating.heads(picture)
         truth.append(decode_heads(float_heads, graph.spec, decoder, box))
         found.append(compiled(picture))
         heads = compiled.heads(picture)
-        for name in HEADS:
+        for name in graph.spec.head_names:
             mended[name].append(decode_heads({**heads, name: float_heads[name]}, graph.spec, decoder, box))
         if progress:
             progress(len(truth), count)

@@ -23,7 +23,7 @@ from .passes.opset import OPSET
 from .program_file import check_program, sample_inputs
 from .runtime.frame import FrameInput
 from .runtime.kinematics import layers
-from .runtime.pose import HEADS, PoseSpec
+from .runtime.pose import PoseSpec
 
 REFERENCE = "reference"
 LARGEST_SPEC_BYTES = 2**20
@@ -112,12 +112,12 @@ def _from_weights(path: Path, spec: PoseSpec) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the older exporter is deprecated, and the only one that writes opset 13
         torch.onnx.export(network, (torch.zeros(1, 3, *spec.input_size),), file, dynamo=False, opset_version=OPSET,
-                          input_names=["frame"], output_names=[spec.heads[head].tensor for head in HEADS])  # fmt: skip
+                          input_names=["frame"], output_names=[spec.heads[head].tensor for head in spec.head_names])  # fmt: skip
     return onnx.load_model_from_string(file.getvalue())
 
 
 def _from_program(path: Path, spec: PoseSpec) -> onnx.ModelProto:
-    """Return a program that torch.export saved, as ONNX. Its outputs are a dictionary by head, or a tuple in the order of HEADS."""
+    """Return a program that torch.export saved, as ONNX. Its outputs are a dictionary by head, or a tuple in the order of `spec.head_names`."""
     check_program(path)
     torch = _torch("onnxscript")
     for content in sample_inputs(path):
@@ -129,12 +129,12 @@ def _from_program(path: Path, spec: PoseSpec) -> onnx.ModelProto:
         program = torch.export.load(path)
     except (RuntimeError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise PosecError(f"torch {torch.__version__} cannot read '{path}': {error}; save the program again") from error
-    tensors = [spec.heads[head].tensor for head in HEADS]
+    tensors = [spec.heads[head].tensor for head in spec.head_names]
     returned = program.call_spec.out_spec
     names = [str(key) for key in returned.context] if returned is not None and returned.type is dict else tensors
     count = len(program.graph_signature.user_outputs)
     if len(names) != count:
-        raise PosecError(f"'{path}' returns {count} tensors; return a dictionary by head, or {', '.join(HEADS)} in this order")
+        raise PosecError(f"'{path}' returns {count} tensors; return a dictionary by head, or {', '.join(spec.head_names)} in this order")
     # torch's exporter warns that torchvision is absent, which is of no concern here.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():

@@ -12,7 +12,7 @@ import onnx
 
 from .errors import PosecError
 from .runtime.frame import FrameInput
-from .runtime.pose import HEADS, PoseSpec
+from .runtime.pose import PoseSpec
 
 Pass = Callable[["Graph"], int]
 
@@ -46,7 +46,7 @@ class Graph:
     def heads(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """Head name → (tensor name, shape), read from the model's outputs; what a pass must leave as it is."""
         outputs = {value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim) for value in self.model.graph.output}
-        return {name: (self.spec.heads[name].tensor, outputs.get(self.spec.heads[name].tensor, ())) for name in HEADS}
+        return {name: (self.spec.heads[name].tensor, outputs.get(self.spec.heads[name].tensor, ())) for name in self.spec.head_names}
 
     @property
     def sha256(self) -> str:
@@ -60,10 +60,9 @@ class Graph:
 
 def check_heads(graph: Graph) -> None:
     """Raise PosecError where the model's outputs are not the heads that the spec promises."""
-    rows, columns = graph.spec.map_size
     outputs = [value.name for value in graph.model.graph.output]
     for name, (tensor, shape) in graph.heads.items():
-        expected = (1, graph.spec.heads[name].channels, rows, columns)
+        expected = (1, *graph.spec.head_shape(name))
         if tensor not in outputs:
             raise PosecError(f"head '{name}' should be output '{tensor}'; the model has {', '.join(outputs)}; correct the spec's heads")
         if shape != expected:

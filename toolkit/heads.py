@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from .errors import PosecError
 from .passes.edits import fresh_name, sweep
-from .runtime.pose import HEADS, PoseSpec
+from .runtime.pose import PoseSpec
 
 
 def name_heads(model: onnx.ModelProto, spec: PoseSpec) -> PoseSpec:
@@ -18,23 +18,24 @@ def name_heads(model: onnx.ModelProto, spec: PoseSpec) -> PoseSpec:
     Raises PosecError where the spec names an output that the model does not have, or one twice.
     """
     outputs = {value.name: value for value in model.graph.output}
-    wanted = {head: spec.heads[head].tensor for head in HEADS}
+    wanted = {head: spec.heads[head].tensor for head in spec.head_names}
     for head, tensor in wanted.items():
         if tensor not in outputs:
             raise PosecError(
                 f"head '{head}' should be output '{tensor}'; the model has {', '.join(outputs)}; correct [heads.{head}] in spec.toml"
             )
-    if len(set(wanted.values())) < len(HEADS):
-        raise PosecError(f"five heads need five outputs, the spec names {', '.join(wanted.values())}; correct [heads] in spec.toml")
-    kept = [outputs[wanted[head]] for head in HEADS]
+    if len(set(wanted.values())) < len(wanted):
+        count = "seven" if spec.keypoints else "five"
+        raise PosecError(f"{count} heads need {count} outputs, the spec names {', '.join(wanted.values())}; correct [heads] in spec.toml")
+    kept = [outputs[wanted[head]] for head in spec.head_names]
     del model.graph.output[:]
     model.graph.output.extend(kept)
     sweep(model)
     renamed = {tensor: head for head, tensor in wanted.items()}
     # A tensor inside that happens to be called as a head makes way.
-    renamed |= {head: fresh_name(model, f"{head}.inner") for head in HEADS if head not in renamed}
+    renamed |= {head: fresh_name(model, f"{head}.inner") for head in spec.head_names if head not in renamed}
     _rename(model, renamed)
-    heads = {head: dataclasses.replace(spec.heads[head], tensor=head) for head in HEADS}
+    heads = {head: dataclasses.replace(spec.heads[head], tensor=head) for head in spec.head_names}
     return dataclasses.replace(spec, heads=heads)
 
 

@@ -24,12 +24,17 @@ def crowd_heads(spec: PoseSpec, people: int, seed: int = 0) -> dict[str, np.ndar
     places = [(row, column) for row in range(0, rows, SPACING) for column in range(0, columns, SPACING)]
     if people > len(places):
         raise ValueError(f"{rows} x {columns} cells have room for {len(places)} people, not for {people}")
-    heads = {name: random.uniform(-1, 1, (head.channels, rows, columns)).astype(np.float32) for name, head in spec.heads.items()}
+    heads = {name: random.uniform(-1, 1, spec.head_shape(name)).astype(np.float32) for name in spec.head_names}
+    for name in set(heads) & {"keypoints", "keypoint_offset"}:
+        heads[name] *= 0
     heads["offset"] *= 0.4
     heads["depth"][:] = FAR
     heads["centre"] = random.uniform(0, 0.9 * spec.centre_threshold, (1, rows, columns)).astype(np.float32)
     for row, column in (places[index] for index in random.permutation(len(places))[:people]):
         heads["centre"][0, row, column] = random.uniform(0.5, 1)
+        if spec.keypoints:  # each with all key points within reach
+            cell = (np.array([row, column]) * spec.stride) // spec.keypoints.stride
+            heads["keypoints"][:, cell[0], cell[1]] = random.uniform(0.5, 1, len(spec.keypoints.joints))
     return heads
 
 

@@ -97,8 +97,8 @@ def nobody(spec: PoseSpec) -> PoseFrame:
 
 def check_heads(heads: Mapping[str, np.ndarray], spec: PoseSpec) -> None:
     """Raise HeadError unless every head is there in the shape that the spec promises, and the centre map holds numbers."""
-    for name in HEADS:
-        shape = (spec.heads[name].channels, *spec.map_size)
+    for name in spec.head_names:
+        shape = spec.head_shape(name)
         if name not in heads or heads[name].shape != shape:
             found = f"has shape {heads[name].shape}" if name in heads else "is missing"
             raise HeadError(f"head '{name}' must have shape {shape} and {found}; the model does not fit its specification")

@@ -13,7 +13,7 @@ from .centres import find_centres
 from .decode import check_heads, decode_heads
 from .engines import Engine
 from .errors import PoseError
-from .pose import HEADS, PoseFrame
+from .pose import PoseFrame
 from .preprocess import Batch
 
 
@@ -66,7 +66,7 @@ class PoseEstimator:
         letterbox = self._batch.fill(picture_bgr)
         lines = [f"picture: {picture_bgr.shape[1]} x {picture_bgr.shape[0]}, mean grey level {picture_bgr.mean():.0f}, "
                  f"seen at {letterbox.scale:.2f} of its size in {spec.input_size[1]} x {spec.input_size[0]}"]  # fmt: skip
-        lines += [_range(name, heads[name], spec.heads[name].low, spec.heads[name].high) for name in HEADS if name in heads]
+        lines += [_range(name, heads[name], spec.heads[name].low, spec.heads[name].high) for name in spec.head_names if name in heads]
         try:
             check_heads(heads, spec)
         except PoseError as error:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
 from .errors import PoseError
 
-HEADS = ("centre", "offset", "embedding", "rotation", "depth")
+HEADS = ("centre", "offset", "embedding", "rotation", "depth")  # what every network has
+KEYPOINT_HEADS = ("keypoints", "keypoint_offset")  # what a network may have beside them: 2D evidence to fit poses to
 LARGEST_NUMBER = 1e9  # of anything that a specification states, in any unit: float32 then has room for what is computed
 MOST_JOINTS = 256  # far above any body, hands and face included; bounds what a file can ask for
 
@@ -115,6 +116,29 @@ class Head:
 
 
 @dataclass(frozen=True)
+class KeypointGrid:
+    """What the key-point heads mean, in cells of their own.
+
+    Attributes:
+        stride: input pixels per cell.
+        cell_origin_px: input pixel at the centre of cell 0, on both axes.
+        joints: for each of the K key points the joint of the skeleton that it is, or "" where the skeleton has none (eyes).
+    """
+
+    stride: int
+    cell_origin_px: float
+    joints: Tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_type("keypoints.stride", (self.stride,), Integral)
+        _check_type("keypoints.cell_origin_px", (self.cell_origin_px,), Real)
+        _check_type("keypoints.joints", self.joints, str)
+        named = [joint for joint in self.joints if joint]
+        if self.stride < 1 or not named or len(set(named)) < len(named) or len(self.joints) > MOST_JOINTS:
+            raise SpecError(f"keypoints needs a stride of 1 or more and, each once, the joints that it is about; got {self}")
+
+
+@dataclass(frozen=True)
 class PoseSpec:
     """The contract between a network and everything that feeds or reads it.
 
@@ -129,11 +153,14 @@ class PoseSpec:
         heads: by name (see HEADS). `offset` (2: x, y) is in cells, from the cell to the person's centre;
             `rotation` (6) holds the torso's y then x axis in the frame of the viewing ray (Zhou et al., CVPR 2019);
             `depth` (1) is d in z_mm = 1000 * focal_px * exp(d) / reference_px_per_m, focal_px in input pixels.
+            Both or neither of KEYPOINT_HEADS, on the grid that `keypoints` says: `keypoints` (K) is how likely, 0..1, each
+            key point is near the cell, `keypoint_offset` (2 K: x of all, then y of all) how far off it is, in its cells.
         reference_px_per_m: see `depth`.
         centre_joints: the person's centre is the mean of these joints.
         skeleton: joints that the decoder yields.
         centre_threshold: a peak of the `centre` map must exceed this.
         focal_default: focal length in picture widths where the camera's is unknown.
+        keypoints: the grid of the key-point heads; None where there are none.
     """
 
     name: str
@@ -150,6 +177,7 @@ class PoseSpec:
     skeleton: Skeleton = field(default=MUPOTS17)
     centre_threshold: float = 0.3
     focal_default: float = 0.8
+    keypoints: Optional[KeypointGrid] = None
 
     def __post_init__(self) -> None:
         _check_type("name and centre_joints", (self.name, *self.centre_joints), str)
@@ -168,21 +196,38 @@ class PoseSpec:
             raise SpecError(f"input_size {self.input_size} must be a positive multiple of stride {self.stride}, at most 4096 x 4096")
         if not 0 <= self.pad_value <= 255:
             raise SpecError(f"pad_value must lie in 0..255, got {self.pad_value}")
-        missing, extra = set(HEADS) - set(self.heads), set(self.heads) - set(HEADS)
+        missing, extra = set(HEADS) - set(self.heads), set(self.heads) - {*HEADS, *KEYPOINT_HEADS}
         if missing or extra:
             raise SpecError(f"heads must be {', '.join(HEADS)}; missing: {sorted(missing) or 'none'}, unknown: {sorted(extra) or 'none'}")
-        for name, channels in (("centre", 1), ("offset", 2), ("rotation", 6), ("depth", 1)):
+        wanted = {"centre": 1, "offset": 2, "rotation": 6, "depth": 1}
+        if self.keypoints is not None:
+            wanted.update(zip(KEYPOINT_HEADS, (len(self.keypoints.joints), 2 * len(self.keypoints.joints))))
+            if height % self.keypoints.stride or width % self.keypoints.stride:
+                raise SpecError(f"input_size {self.input_size} must be a multiple of keypoints.stride {self.keypoints.stride}")
+        if len(self.heads) != len(self.head_names) or not set(self.head_names) <= set(self.heads):
+            raise SpecError(f"heads {' and '.join(KEYPOINT_HEADS)} and the table keypoints come together or not at all")
+        for name, channels in wanted.items():
             if self.heads[name].channels != channels:
                 raise SpecError(f"head '{name}' must have {channels} channels, got {self.heads[name].channels}")
         if not (self.reference_px_per_m > 0 and self.focal_default > 0 and self.centre_joints):
             raise SpecError("reference_px_per_m and focal_default must be above 0, centre_joints must name a joint")
-        for joint in self.centre_joints:
+        for joint in (*self.centre_joints, *(filter(None, self.keypoints.joints) if self.keypoints else ())):
             self.skeleton.index(joint)
 
     @property
+    def head_names(self) -> Tuple[str, ...]:
+        """Names of all heads, in the order in which a network returns them."""
+        return HEADS if self.keypoints is None else (*HEADS, *KEYPOINT_HEADS)
+
+    @property
     def map_size(self) -> Tuple[int, int]:
-        """(height, width) of the heads, in cells."""
+        """(height, width) of the heads but those of key points, in cells."""
         return self.input_size[0] // self.stride, self.input_size[1] // self.stride
+
+    def head_shape(self, name: str) -> Tuple[int, int, int]:
+        """(channels, height, width) of a head."""
+        stride = self.keypoints.stride if self.keypoints and name in KEYPOINT_HEADS else self.stride
+        return self.heads[name].channels, self.input_size[0] // stride, self.input_size[1] // stride
 
     @property
     def embedding_size(self) -> int:
@@ -190,16 +235,18 @@ class PoseSpec:
         return self.heads["embedding"].channels
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return plain lists, numbers and strings, for JSON or TOML."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("heads", "skeleton")}
+        """Return plain lists, numbers and strings, for JSON or TOML; `keypoints` is absent where it is None."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("heads", "skeleton", "keypoints")}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
         plain["heads"] = {name: dict(vars(head)) for name, head in self.heads.items()}
         plain["skeleton"] = {name: list(value) for name, value in vars(self.skeleton).items()}
+        if self.keypoints is not None:
+            plain["keypoints"] = {**vars(self.keypoints), "joints": list(self.keypoints.joints)}
         return plain
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "PoseSpec":
-        """Read what `to_dict` wrote; `skeleton` may be absent (MUPOTS17). Raises SpecError naming the field."""
+        """Read what `to_dict` wrote; `skeleton` may be absent (MUPOTS17), `keypoints` too. Raises SpecError naming the field."""
         unknown = set(plain) - set(cls.__dataclass_fields__)
         if unknown:
             raise SpecError(f"unknown fields {sorted(unknown)}; known: {', '.join(cls.__dataclass_fields__)}")
@@ -208,6 +255,8 @@ class PoseSpec:
             values["heads"] = {name: Head(**head) for name, head in plain["heads"].items()}
             if "skeleton" in plain:
                 values["skeleton"] = Skeleton(**{name: tuple(value) for name, value in plain["skeleton"].items()})
+            if "keypoints" in plain:
+                values["keypoints"] = KeypointGrid(**{**plain["keypoints"], "joints": tuple(plain["keypoints"]["joints"])})
             return cls(**values)
         except (TypeError, KeyError, AttributeError) as error:
             raise SpecError(f"incomplete pose specification: {error}") from error

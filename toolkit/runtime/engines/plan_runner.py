@@ -147,8 +147,7 @@ def fingerprint(model: bytes, bundle: Bundle, machine: Mapping[str, Any]) -> Dic
 
 
 def _check_tensors(inputs: List[Tensor], outputs: List[Tensor], bundle: Bundle) -> None:
-    rows, columns = bundle.spec.map_size
-    wanted = {head.tensor: (1, head.channels, rows, columns) for head in bundle.spec.heads.values()}
+    wanted = {head.tensor: (1, *bundle.spec.head_shape(name)) for name, head in bundle.spec.heads.items()}
     found = {tensor.name: tensor.shape for tensor in outputs}
     if len(inputs) != 1 or found != wanted:
         raise EngineError(f"the plan has {len(inputs)} inputs and outputs {found}; the bundle promises 1 and {wanted}; export it again")
