@@ -27,7 +27,7 @@ from ..errors import PosecError
 from ..runtime.kinematics import layers
 from ..runtime.pose import PoseSpec
 from .map_network import JointNetwork
-from .pose_network import HEAD_CHANNELS, PoseNetwork, reference_spec
+from .pose_network import PoseNetwork
 
 SPEC, NETWORK, POSE = "spec.toml", "network.safetensors", "pose.safetensors"
 TRAINING_ONLY = "auxiliary."
@@ -55,7 +55,7 @@ def save_checkpoint(
     Raises PosecError where the decoder or the spec does not fit the network, or where `folder` holds something else.
     """
     folder = Path(folder)
-    _check(spec, embedding_decoder_arrays, "the checkpoint to be written")
+    _check(spec, embedding_decoder_arrays, network, "the checkpoint to be written")
     if folder.exists() and not (folder / SPEC).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise PosecError(f"'{folder}' exists and is no checkpoint; give a new or an empty folder")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
@@ -118,7 +118,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         raise PosecError(
             f"'{folder / NETWORK}' does not fit this network; missing: {missing[:3] or 'none'}, unknown: {unknown[:3] or 'none'}"
         )
-    _check(spec, decoder, f"'{folder}'")
+    _check(spec, decoder, network, f"'{folder}'")
     return Checkpoint(network.eval(), decoder, spec)
 
 
@@ -130,7 +130,7 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], where: str) -> None:
+def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: PoseNetwork, where: str) -> None:
     try:
         chain = layers(decoder)
     except ValueError as error:
@@ -139,12 +139,13 @@ def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], where: str) -> Non
     if inputs != spec.embedding_size or outputs != 3 * len(spec.skeleton.bones):
         wanted = f"{spec.embedding_size} to {3 * len(spec.skeleton.bones)}"
         raise PosecError(f"{where}: the decoder turns {inputs} numbers into {outputs}, the spec needs {wanted}")
-    reference = reference_spec()
-    differing = [name for name in HEAD_CHANNELS if spec.heads[name].channels != HEAD_CHANNELS[name]]
-    if differing or spec.stride != reference.stride:
-        raise PosecError(
-            f"{where}: this network has stride {reference.stride} and heads {HEAD_CHANNELS}, the spec differs: {differing or spec.stride}"
-        )
+    own = network.spec()
+    # A spec may leave out heads of key points that the network has: people are then as the other heads say.
+    channels = {name: head.channels for name, head in own.heads.items()}
+    differing = [name for name, head in spec.heads.items() if channels.get(name) != head.channels]
+    if differing or spec.stride != own.stride or (spec.keypoints and spec.keypoints != own.keypoints):
+        differs = ", ".join(differing) or ("keypoints" if spec.stride == own.stride else f"stride {spec.stride}")
+        raise PosecError(f"{where}: this network has stride {own.stride} and heads {channels}, the spec differs: {differs}")
 
 
 def to_toml(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:

@@ -6,11 +6,15 @@ capture yields any number, and what it knows is where the other, which sees pict
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
-from .maps import MAPS, PoseMapsReader
-from .pose_network import CHANNELS, Context, PoseMaps, PoseNetwork, ResidualBlock, new_heads, project, to_units, twice
+from ..runtime.pose import PoseSpec
+from .maps import KEYPOINTS, MAPS, PoseMapsReader, keypoint_heads
+from .pose_network import CHANNELS, Context, PoseMaps, PoseNetwork, ResidualBlock, new_heads, project, reference_spec, to_units, twice
 from .trunk import TRUNK_CHANNELS
 from .votes import Votes
 
@@ -87,6 +91,18 @@ class MapNetwork(nn.Module):
         return to_units({name: head(features) for name, head in self.heads.items()})
 
 
+class JointMaps(NamedTuple):
+    """PoseMaps, then the heads of key points: heat (B, 17, H / 16, W / 16) and offsets (B, 34, H / 16, W / 16), see PoseSpec."""
+
+    centre: Tensor
+    offset: Tensor
+    embedding: Tensor
+    rotation: Tensor
+    depth: Tensor
+    keypoints: Tensor
+    keypoint_offset: Tensor
+
+
 class JointNetwork(PoseNetwork):
     """PoseNetwork with a second branch that reads the trunk's own pose maps.
 
@@ -109,6 +125,17 @@ class JointNetwork(PoseNetwork):
         """Return (B, 160, H / 8, W / 8) from the two maps of the trunk."""
         maps = self.reader(deep)
         return self.settle(self.fuse(self.map_branch(maps) + self.adapter(self.picture_features(skip, deep))), maps)
+
+    def forward(self, images: Tensor) -> JointMaps:  # type: ignore[override]
+        """Return the heads of images (B, 3, H, W), normalized floats; H and W must be multiples of 32."""
+        skip, deep = self.trunk(images)
+        features = self.features(skip, deep)
+        return JointMaps(*to_units({name: head(features) for name, head in self.heads.items()}), *self.reader.keypoints(deep))
+
+    def spec(self) -> PoseSpec:
+        """Return the contract of what `forward` returns: that of the reference, with the key points that the trunk tells."""
+        spec = reference_spec()
+        return replace(spec, heads={**spec.heads, **keypoint_heads()}, keypoints=KEYPOINTS)
 
     def raw_maps_with(self, skip: Tensor, deep: Tensor, maps: Tensor) -> dict[str, Tensor]:
         """Return `raw_maps` of pictures, followed in the batch by those of pose maps (S, 115, H / 16, W / 16) that have no picture."""

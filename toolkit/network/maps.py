@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from ..runtime.pose import KEYPOINT_HEADS, Head, KeypointGrid
 
 JOINTS = 17
 # Limbs of PoseNet's tree by COCO's joints, parent first: nose 0, eyes, ears, shoulders 5, elbows, wrists, hips 11, knees, ankles.
@@ -21,6 +24,11 @@ MAPS = JOINTS + 2 * JOINTS + 2 * len(DISPLACEMENTS)
 # Pixels of the input that a value of 1 stands for; PoseNet's reach beyond them is cut.
 OFFSET_PX = 32.0
 DISPLACEMENT_PX = 128.0
+# PoseNet's key points by the joints of MUPOTS17, which has no face.
+KEYPOINTS = KeypointGrid(MAP_STRIDE, 0.0, ("",) * 5 + tuple(
+    f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")
+))  # fmt: skip
+OFFSET_CELLS = OFFSET_PX / MAP_STRIDE
 
 
 def _order() -> tuple[list[int], list[float]]:
@@ -52,6 +60,18 @@ class PoseMapsReader(nn.Module):
         """Return maps (B, 115, h, w) of features (B, channels, h, w)."""
         return self.values(deep).clamp(-1.0, 1.0) * torch.sigmoid(self.gates(deep))
 
+    def keypoints(self, deep: Tensor) -> tuple[Tensor, Tensor]:
+        """Return heat (B, 17, h, w) and the offsets (B, 34, h, w) as the heads of key points have them: in cells, all x, then all y.
+
+        Convolutions of their own, so that what pose maps lose to integers costs the key points nothing.
+        """
+        assert self.gates.bias is not None
+        assert self.values.bias is not None
+        heat = functional.conv2d(deep, self.gates.weight[:JOINTS], self.gates.bias[:JOINTS])
+        fields = (slice(2 * JOINTS, 3 * JOINTS), slice(JOINTS, 2 * JOINTS))
+        weight, bias = (OFFSET_CELLS * torch.cat([values[rows] for rows in fields]) for values in (self.values.weight, self.values.bias))
+        return torch.sigmoid(heat), functional.conv2d(deep, weight, bias).clamp(-OFFSET_CELLS, OFFSET_CELLS)
+
     @torch.no_grad()
     def take_over(self, weight: Tensor, bias: Tensor) -> None:
         """Read as PoseNet does: its output layers as one, weights (115, channels, 1, 1) and biases (115,), logits of the heat first."""
@@ -64,6 +84,12 @@ class PoseMapsReader(nn.Module):
         self.gates.bias.copy_(bias[GATES])
         self.values.bias.copy_(bias / scales)
         self.values.bias[:JOINTS] = 1.0
+
+
+def keypoint_heads() -> dict[str, Head]:
+    """Return the contract of the heads of key points, by name."""
+    ranges = ((JOINTS, 0.0, 1.0), (2 * JOINTS, -OFFSET_CELLS, OFFSET_CELLS))
+    return {name: Head(name, *bounds) for name, bounds in zip(KEYPOINT_HEADS, ranges, strict=True)}
 
 
 def mask(outputs: Tensor) -> Tensor:

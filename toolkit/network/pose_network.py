@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import PosecError
 from ..runtime.pose import Head, PoseSpec
@@ -116,6 +117,10 @@ class PoseNetwork(nn.Module):
         features = self.features(*self.trunk(images))
         return to_units({name: head(features) for name, head in self.heads.items()})
 
+    def spec(self) -> PoseSpec:
+        """Return the contract of what `forward` returns."""
+        return reference_spec()
+
 
 def new_heads() -> tuple[nn.ModuleDict, nn.Conv2d]:
     """Return a convolution for each head, by name, and the auxiliary one, so that untrained they say: nobody, upright, facing the camera."""
@@ -166,21 +171,13 @@ def cost(network: PoseNetwork, size: tuple[int, int]) -> tuple[int, int]:
     """
     if size[0] % SIZE_MULTIPLE or size[1] % SIZE_MULTIPLE or min(size) < SIZE_MULTIPLE:
         raise PosecError(f"the network takes sizes that are multiples of {SIZE_MULTIPLE}, got {size[0]}x{size[1]}")
-    products = 0
-
-    def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal products
-        assert isinstance(module, nn.Conv2d)
-        products += output.shape[-2] * output.shape[-1] * module.weight.numel()
-
-    hooks = [module.register_forward_hook(count) for module in network.modules() if isinstance(module, nn.Conv2d)]
     training = network.training
     try:
-        with torch.no_grad():
+        # FLOPs count a product and its sum as two; the counter knows convolutions, which are all that there is.
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
             network.eval()(torch.zeros(1, 3, *size, device=next(network.parameters()).device))
     finally:
         network.train(training)
-        for hook in hooks:
-            hook.remove()
+    products = int(counter.get_total_flops()) // 2
     parameters = sum(value.numel() for name, value in network.named_parameters() if not name.startswith("auxiliary."))
     return products, parameters

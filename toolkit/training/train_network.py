@@ -68,7 +68,7 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
         run.spent_s, last = run.spent_s + now - last, now
         log.add(run, figures)
         if now - saved > config.save_every_s or run.done >= 1:
-            save_checkpoint(out / "checkpoint", run.average, decoder_arrays(poses), spec)
+            save_checkpoint(out / "checkpoint", run.average, decoder_arrays(poses), run.average.spec())
             run.save(state)
             saved = now
 
