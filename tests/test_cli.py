@@ -7,21 +7,22 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
+from networks import spot_picture
 
-from toolkit.cli import COMMANDS, main, parser
-from toolkit.demo import demo_lines
+from toolkit.cli import main, parser
+from toolkit.cli_arguments import COMMANDS, STAGES
+from toolkit.demo import GATHERED, clear, demo_lines, gather, next_steps
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    from networks import spot_picture
-
     folder = tmp_path_factory.mktemp("pictures")
     for number in range(4):
         cv2.imwrite(str(folder / f"{number}.png"), spot_picture(1 + number % 3, seed=number))
@@ -52,6 +53,12 @@ def bundle(tiny_checkpoint, ranges, tmp_path_factory):
     ]
     assert main(line) == 0
     return folder
+
+
+def asked(capsys, *line, status=0):
+    """Return the JSON that a command prints."""
+    assert main([*map(str, line), "--json"]) == status
+    return json.loads(capsys.readouterr().out)
 
 
 def refusal(capsys, *line) -> str:
@@ -96,11 +103,7 @@ def test_a_picture_with_nobody_in_it_is_a_result(bundle, tmp_path, capsys):
 
 
 def test_verify_exits_1_over_the_allowance(bundle, tiny_checkpoint, pictures, tmp_path, capsys):
-    strict = tmp_path / "strict"
-    shutil.copytree(bundle, strict)
-    description = json.loads((strict / "bundle.json").read_text())
-    description["allowed"] = {"drift_mm": 0.0, "people_lost": 0.0, "people_invented": 0.0}
-    (strict / "bundle.json").write_text(json.dumps(description))
+    strict = changed(bundle, tmp_path / "strict", allowed={"drift_mm": 0.0, "people_lost": 0.0, "people_invented": 0.0})
     line = ["--checkpoint", str(tiny_checkpoint), "--frames", str(pictures)]
     assert main(["verify", str(strict), *line]) == 1
     assert "FAIL" in capsys.readouterr().out
@@ -131,6 +134,208 @@ def test_bench_and_report(bundle, pictures, tmp_path, capsys):
     assert not re.search(r"""(?:src|href)=["']https?:""", page)
 
 
+def test_the_forecast_of_a_jetson_is_for_people_and_programs(tiny_checkpoint, capsys):
+    line = ["plan", str(tiny_checkpoint), "--target"]
+    planned = asked(capsys, *line, "jetson-orin-nano")
+    assert planned["precision"] == "float16"  # the first that the board lists
+    forecast = planned["forecast"]
+    assert forecast["layers"]["float16"] > 10
+    assert "this board has no DLA" in forecast["dla"]["why"]
+    assert "--fp16" in forecast["trtexec"]
+    assert main([*line, "jetson-agx-orin"]) == 0
+    text = capsys.readouterr().out
+    for words in (
+        f"layers: float16 {forecast['layers']['float16']}\n",
+        "cores: 2",
+        "the DLA has no Cast",
+        "memory_mb: weights",
+        "trtexec --onnx=",
+    ):
+        assert words in text
+    assert asked(capsys, *line, "jetson-orin-nano", "--precision", "int8")["forecast"] == {}
+
+
+def test_a_plan_groups_layers_by_the_reason_that_they_share(tiny_checkpoint, ranges, capsys):
+    line = ["plan", str(tiny_checkpoint), "--target", "generic-cpu", "--precision", "int8", "--calibration", str(ranges)]
+    assert main([*line, "--keep-float", "Conv_3", "Conv_8"]) == 0
+    assert "asked for (2): Conv_3, Conv_8\n" in capsys.readouterr().out
+    assert asked(capsys, *line, "--keep-float", "Conv_3")["stays float"]["Conv_3"] == "asked for"
+
+
+def test_calibration_frames_are_looked_over(tiny_checkpoint, pictures, tmp_path, capsys):
+    line = ["calibrate", tiny_checkpoint, "--frames", pictures, "-o", tmp_path / "c.json"]
+    assert [finding["check"] for finding in asked(capsys, *line)["findings"]] == ["few"]
+    assert asked(capsys, *line, "--no-lint")["findings"] == []
+    (tmp_path / "c.json").unlink()
+    said = refusal(capsys, *line, "--evaluation", pictures)
+    assert "(overlap)" in said
+    assert "--force" in said
+    assert not list(tmp_path.iterdir())
+    found = asked(capsys, *line, "--evaluation", pictures, "--force")
+    assert [finding["check"] for finding in found["findings"]] == ["overlap", "few"]
+    assert (tmp_path / "c.json").is_file()
+
+
+def test_frames_are_chosen_by_coverage_the_same_way_from_the_same_seed(tiny_checkpoint, tmp_path, capsys):
+    (tmp_path / "frames").mkdir()
+    for number in range(12):
+        cv2.imwrite(str(tmp_path / "frames" / f"{number:02d}.png"), spot_picture(number % 4, seed=number))
+    line = ["calibrate", str(tiny_checkpoint), "--frames", str(tmp_path / "frames"), "--count", "5", "--no-lint", "-o"]
+    for name, options in {"a": ["coverage"], "b": ["coverage"], "c": ["coverage", "--seed", "3"], "d": ["random"]}.items():
+        assert main([*line, str(tmp_path / name), "--choose", *options]) == 0
+    capsys.readouterr()
+    chosen = {name: json.loads((tmp_path / name).read_text())["frames_sha256"] for name in "abcd"}
+    assert chosen["a"] == chosen["b"]
+    assert len(chosen["a"]) == 5
+    assert chosen["a"] != chosen["d"]
+
+
+def test_a_listing_names_the_frames(tiny_checkpoint, pictures, tmp_path, capsys):
+    (tmp_path / "chosen.txt").write_text(f"# two of them\n{pictures / '1.png'}\n{pictures / '2.png'}\n")
+    line = ["calibrate", tiny_checkpoint, "--frames", tmp_path / "chosen.txt", "-o", tmp_path / "c.json"]
+    assert asked(capsys, *line)["frames"] == 2
+
+
+def test_observers_are_compared_in_drift(tiny_checkpoint, pictures, tmp_path, capsys):
+    (tmp_path / "judged").mkdir()
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / "judged" / f"{number}.png"), spot_picture(number + 1, seed=40 + number))
+    line = ["calibrate", tiny_checkpoint, "--frames", pictures, "--compare", "--judge", tmp_path / "judged"]
+    found = asked(capsys, *line)
+    assert set(found["drifts"]) == {"min-max", "moving-average", "percentile", "entropy", "mean-squared-error"}
+    assert {drift["people"] for drift in found["drifts"].values()} == {6}
+    assert "written" not in found
+    assert main([*map(str, line), "-o", str(tmp_path / "best.json")]) == 0
+    text = capsys.readouterr().out
+    assert f"best: {found['best']}" in text
+    assert json.loads((tmp_path / "best.json").read_text())["observer"] == found["best"]
+    assert "(overlap)" in refusal(capsys, "calibrate", tiny_checkpoint, "--frames", pictures, "--compare", "--judge", pictures)
+    assert "jetson-nano" in refusal(capsys, *line, "--target", "jetson-nano")
+
+
+def test_blame_names_heads_and_layers(tiny_checkpoint, ranges, pictures, tmp_path, capsys):
+    line = ["blame", tiny_checkpoint, "--target", "generic-cpu", "--calibration", ranges, "--frames", pictures, "--most", 3]
+    found = asked(capsys, *line, "-o", tmp_path / "blame.svg")
+    assert set(found["heads"]) == {"centre", "offset", "embedding", "rotation", "depth"}
+    costs = [layer["alone"]["drift_mm"] for layer in found["layers"]]
+    assert costs == sorted(costs, reverse=True)
+    drawing = (tmp_path / "blame.svg").read_text()
+    names = {element.text for element in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")}
+    assert {"head centre", *(layer["layer"] for layer in found["layers"][:3])} <= names
+    assert found["layers"][3]["layer"] not in names
+    assert main([*map(str, line), "--heads-only"]) == 0
+    assert [row.split("  ")[0] for row in capsys.readouterr().out.splitlines()] == [
+        "part",
+        "all",
+        *(f"head {head}" for head in found["heads"]),
+    ]
+    assert "jetson-nano" in refusal(capsys, "blame", tiny_checkpoint, "--target", "jetson-nano", "--calibration", ranges)
+
+
+def test_auto_takes_the_lowest_rung_that_is_good_enough_and_the_report_shows_all(tiny_checkpoint, ranges, pictures, tmp_path, capsys):
+    line = ["export", tiny_checkpoint, "--precision", "auto", "--calibration", ranges, "--frames", pictures, "-o"]
+    found = asked(capsys, *line, tmp_path / "out", "--target", board(tmp_path, "loose", 1e6))
+    assert found["taken"] == "int8"
+    assert json.loads((tmp_path / "out.ladder.json").read_text()) == found
+    assert json.loads((tmp_path / "out" / "bundle.json").read_text())["precision"] == "int8"
+    results = tmp_path / "results"
+    record = results / "strict.ladder.json"
+    found = asked(capsys, *line, tmp_path / "none", "--target", board(tmp_path, "strict", 0), "--ladder", record, status=1)
+    assert found["taken"] is None
+    assert [rung["precision"] for rung in found["rungs"]][-1] == "float32"
+    assert not (tmp_path / "none").exists()
+    measured = ["--seconds", "0.2", "--no-accuracy", "--size", "160x120", "--source"]
+    main(["bench", str(tmp_path / "out"), *measured, str(pictures), "-o", str(results)])
+    assert main(["report", str(results), "--ladder", str(tmp_path / "out.ladder.json"), "-o", str(tmp_path / "r.html")]) == 0
+    capsys.readouterr()
+    page = (tmp_path / "r.html").read_text()
+    assert "taken: int8" in page
+    assert "none keeps the allowance" in page
+    assert page.count('<td data-label="rung">') == len(found["rungs"]) + 1
+    (tmp_path / "bad.json").write_text('{"format": 1, "rungs": 3}')
+    assert "is not a ladder" in refusal(capsys, "report", results, "--ladder", tmp_path / "bad.json", "-o", tmp_path / "r.html")
+    assert "no ladder" in refusal(capsys, "report", results, "--ladder", tmp_path / "nothing", "-o", tmp_path / "r.html")
+    assert "leave --keep-float out" in refusal(capsys, *line, tmp_path / "x", "--target", "generic-cpu", "--keep-float", "Conv_3")
+    assert "needs ranges" in refusal(capsys, *line[:4], "-o", tmp_path / "x", "--target", "generic-cpu")
+    assert "is there already" in refusal(capsys, *line, tmp_path / "out", "--target", "generic-cpu")
+
+
+def board(folder: Path, name: str, drift_mm: float) -> Path:
+    """Write a target of ONNX Runtime with an allowance of its own, and return its file; below 0 mm of float32 nothing passes."""
+    path = folder / f"{name}.toml"
+    limits = f"{{drift_mm = {drift_mm}, people_lost = {drift_mm}, people_invented = {drift_mm}}}"
+    path.write_text(f"""title = "{name}"
+backend = "onnxruntime"
+precisions = ["float32", "int8"]
+[refusals]
+float16 = "not here"
+[allowed]
+float32 = {limits}
+int8 = {limits}
+""")
+    return path
+
+
+def test_tensorrt_check_names_the_rules_that_a_model_breaks(tiny_checkpoint, bundle, tmp_path, capsys):
+    sound = tiny_checkpoint / "model.onnx"
+    assert asked(capsys, "tensorrt-check", sound, "--tensorrt", "8.6", "10.3") == {"8.6": [], "10.3": []}
+    found = asked(capsys, "tensorrt-check", bundle / "model.onnx", "--tensorrt", "8.6", status=1)
+    assert "zero point" in {finding["rule"] for finding in found["8.6"]}
+    assert main(["tensorrt-check", str(bundle / "model.onnx"), "--tensorrt", "8.6"]) == 1
+    assert f"TensorRT 8.6: {len(found['8.6'])} rules broken" in capsys.readouterr().out
+    assert "known: 8.2" in refusal(capsys, "tensorrt-check", sound, "--tensorrt", "7.1")
+    (tmp_path / "no.onnx").write_bytes(b"no model")
+    assert "is not a readable ONNX model" in refusal(capsys, "tensorrt-check", tmp_path / "no.onnx", "--tensorrt", "8.6")
+
+
+# What ssh would do, with a folder of this machine as the board: options up to `--`, the host, one string for the login shell.
+SSH = """#!/bin/sh
+for word in "$@"; do [ "$word" = -O ] && exit 0; done
+while [ "$1" != -- ]; do shift; done
+[ "$2" = pi@board ] || {{ echo "ssh: Could not resolve hostname $2" >&2; exit 255; }}
+cd {home} && HOME={home} exec sh -c "$3"
+"""
+
+
+def test_deploy_brings_a_bundle_to_a_board_and_its_result_home(bundle, tmp_path, capsys):
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "ssh").write_text(SSH.format(home=home))
+    (tmp_path / "ssh").chmod(0o755)
+    loose = changed(bundle, tmp_path / "pi5", allowed={"drift_mm": 1e6, "people_lost": 1.0, "people_invented": 1e6})
+    rest = ["--ssh", tmp_path / "ssh", "--python", sys.executable, "--seconds", "0.1", "-o", tmp_path / "results"]
+    done = asked(capsys, "deploy", loose, "pi@board", *rest)
+    assert (done["folder"], done["status"], done["verdict"]) == ("posec/pi5", "ran", "accepted")
+    assert Path(done["result"]).is_file()
+    assert (home / "posec/pi5/bundle/bundle.json").is_file()
+    strict = changed(bundle, tmp_path / "strict" / "pi5", allowed={"drift_mm": 0.0, "people_lost": 0.0, "people_invented": 0.0})
+    assert main([str(word) for word in ("deploy", strict, "pi@board", *rest)]) == 1
+    assert "pi@board: rejected" in capsys.readouterr().out
+    assert main([str(word) for word in ("deploy", loose, "pi@board", *rest, "--clean-up")]) == 0
+    assert "removed again" in capsys.readouterr().out
+    assert not (home / "posec").exists()
+    assert "no connection to 'pi@elsewhere'" in refusal(capsys, "deploy", loose, "pi@elsewhere", *rest)
+    assert "nothing" in refusal(capsys, "deploy", tmp_path / "nothing", "pi@board", *rest)
+
+
+def changed(bundle: Path, folder: Path, **fields) -> Path:
+    """Return a copy of a bundle whose description differs."""
+    shutil.copytree(bundle, folder)
+    description = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps({**description, **fields}))
+    return folder
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_of_the_training_says_what_it_takes(stage, capsys):
+    pytest.importorskip("torch")
+    if stage in ("bodies", "samples", "scenes"):
+        pytest.importorskip("anny")
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", stage, "--help"])
+    assert "--out" in capsys.readouterr().out
+
+
 def test_requests_that_cannot_be_met(tiny_checkpoint, bundle, pictures, ranges, tmp_path, capsys):
     export = ["export", tiny_checkpoint, "-o", tmp_path / "out", "--target"]
     assert "generic-cpu, intel-cpu" in refusal(capsys, *export, "jetson-nan")
@@ -148,6 +353,10 @@ def test_requests_that_cannot_be_met(tiny_checkpoint, bundle, pictures, ranges, 
         capsys, "calibrate", tiny_checkpoint, "--frames", pictures, "--observer", "unheard-of", "-o", tmp_path / "c.json"
     )
     assert "results" in refusal(capsys, "report", tmp_path / "empty", "-o", tmp_path / "r.html")
+    assert "give one with -o" in refusal(capsys, "calibrate", tiny_checkpoint, "--frames", pictures)
+    assert "needs --count" in refusal(
+        capsys, "calibrate", tiny_checkpoint, "--frames", pictures, "--choose", "coverage", "-o", tmp_path / "c"
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty"]
 
 
@@ -162,10 +371,7 @@ def test_a_flipped_byte_is_noticed(bundle, pictures, tmp_path, capsys):
 
 
 def test_a_newer_bundle_is_refused(bundle, pictures, tmp_path, capsys):
-    newer = tmp_path / "newer"
-    shutil.copytree(bundle, newer)
-    description = json.loads((newer / "bundle.json").read_text())
-    (newer / "bundle.json").write_text(json.dumps({**description, "format": 99}))
+    newer = changed(bundle, tmp_path / "newer", format=99)
     assert "99" in refusal(capsys, "run", newer, "--source", pictures)
 
 
@@ -202,3 +408,20 @@ def test_the_readme_and_the_demo_quote_commands_that_exist(tmp_path):
     assert len(quoted) >= 8
     for line in [*quoted, *demo_lines(str(tmp_path / "out"))]:
         assert parser().parse_args(line).command in COMMANDS
+
+
+def test_the_demo_puts_what_it_found_where_it_says(tmp_path):
+    out = str(tmp_path / "out")
+    clear(out)
+    asked_for = {line[line.index("-o") + 1] for line in demo_lines(out) if "-o" in line}
+    for name in GATHERED:
+        source = Path(out) / name
+        assert str(source.parent) in asked_for
+        source.parent.mkdir(exist_ok=True)
+        source.write_text(name)
+    gather(out)
+    assert sorted(path.name for path in Path(out).iterdir()) == ["clip.mp4", "people.jsonl", "picture.jpg"]
+    assert all(f"{out}/{name}" in next_steps(out) for name in GATHERED.values())
+    (Path(out) / "mine").write_text("not the demo's")
+    clear(out)
+    assert [path.name for path in Path(out).iterdir()] == ["mine"]

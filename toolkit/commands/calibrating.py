@@ -93,10 +93,9 @@ def _look_over(args: argparse.Namespace, graph: Graph, frames: Frames, scenes: S
 
 def _halves(graph: Graph, frames: Frames) -> list[Finding]:
     """Return whether two halves of the frames give different ranges, after saying so."""
-    first, second = (range(0, len(frames), 2), range(1, len(frames), 2))
-    show = progress("comparing halves")
-    halves = calibration.sweep(graph, frames.take(first), show), calibration.sweep(graph, frames.take(second), show)
-    findings = calibration.lint_halves(graph, halves)
+    first = calibration.sweep(graph, frames.take(range(0, len(frames), 2)), progress("one half"))
+    second = calibration.sweep(graph, frames.take(range(1, len(frames), 2)), progress("the other half"))
+    findings = calibration.lint_halves(graph, (first, second))
     _tell(findings)
     return findings
 
