@@ -2,19 +2,22 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 OUT    ?= out
-POSEC   = $(VENV)/bin/posec
-BUNDLES = $(foreach target,intel-cpu generic-cpu,$(foreach precision,float32 int8,$(OUT)/$(target)-$(precision)))
 
-.PHONY: help demo test lint setup samples clean
+.PHONY: help demo test test-arm64 lint setup clean
 
 help:      ## list the commands
-	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*##/\t/'
+	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
 
 demo: $(VENV)/installed  ## the whole way: calibrate, export, verify, bench, run, report; look at out/report.html
-	@$(POSEC) demo --out $(OUT)
+	@$(VENV)/bin/posec demo --out $(OUT)
 
-test: $(VENV)/installed  ## everything this machine can run
-	@$(VENV)/bin/python -m pytest
+test: $(VENV)/installed  ## everything that this machine can run, but test-arm64
+	@$(VENV)/bin/python -m pytest --ignore=tests/arm64
+
+test-arm64: $(VENV)/installed  ## what a Raspberry Pi would run, in an emulated arm64 Debian; needs Debian or Ubuntu, and root
+	@test "$$(id -u)" = 0 || { echo "posec: the arm64 Debian is unpacked and mounted as root; run make test-arm64 as root"; exit 2; }
+	@$(VENV)/bin/python tests/arm64/arm64_root.py setup
+	@$(VENV)/bin/python -m pytest -rs tests/arm64
 
 lint: $(VENV)/installed  ## style, types, layers
 	$(VENV)/bin/ruff format --check .
@@ -32,4 +35,5 @@ $(VENV)/installed: pyproject.toml .ci/constraints.txt
 	@touch $@
 
 clean:     ## remove what the other commands made
+	@test ! -e $(OUT)/arm64 || POSEC_ARM64=$(abspath $(OUT))/arm64 $(PYTHON) tests/arm64/arm64_root.py clean
 	rm -rf $(VENV) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

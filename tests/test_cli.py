@@ -218,6 +218,8 @@ def test_blame_names_heads_and_layers(tiny_checkpoint, ranges, pictures, tmp_pat
     found = asked(capsys, *line, "-o", tmp_path / "blame.svg")
     assert set(found["heads"]) == {"centre", "offset", "embedding", "rotation", "depth"}
     costs = [layer["alone"]["drift_mm"] for layer in found["layers"]]
+    assert "spared" not in found["layers"][0]
+    assert asked(capsys, *line, "--spare")["layers"][0]["spared"]["drift_mm"] != found["whole"]["drift_mm"]
     assert costs == sorted(costs, reverse=True)
     drawing = (tmp_path / "blame.svg").read_text()
     names = {element.text for element in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")}

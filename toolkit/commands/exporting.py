@@ -68,7 +68,10 @@ def blame(args: argparse.Namespace) -> int:
     if args.out:
         write_text(args.out, blame_picture(found, args.most))
         say(f"wrote {args.out}")
-    layers = [asdict(each) for each in found.layers]
+    heads, layers, rows = len(found.heads), [asdict(each) for each in found.layers], found.rows(args.most)
+    if not args.spare:  # then nobody knows what one layer in float would mend
+        rows[2 + heads :] = [[*row[:3], "", "", ""] for row in rows[2 + heads :]]
+        layers = [{name: value for name, value in layer.items() if name != "spared"} for layer in layers]
     plain = {"whole": found.whole.to_dict(), "heads": {name: asdict(remains) for name, remains in found.heads.items()}, "layers": layers}
-    answer(args, plain, table(found.rows(args.most)))
+    answer(args, plain, table(rows))
     return EXIT_OK
