@@ -54,7 +54,7 @@ def test_the_twelve_joints_are_cocos_in_cocos_order():
 def test_perfect_people_score_one(write):
     row, tall, small = evaluate_photos({"a.png": TWO}, write(annotate(TWO)), MUPOTS17)
     assert row == {"protocol": "tiny-coco", "subset": "all", "people": 2, "oks_people": 2, "centre_recall": 1.0, "oks50": 1.0,
-                   "oks75": 1.0, "mean_oks": 1.0, "predictions": 2, "off_person": 0}  # fmt: skip
+                   "oks75": 1.0, "mean_oks": 1.0, "pck20": 1.0, "predictions": 2, "off_person": 0}  # fmt: skip
     assert (tall["people"], small["people"]) == (2, 0)
     assert small["centre_recall"] is None
     assert small["oks50"] is None
@@ -86,6 +86,22 @@ def test_mirrored_people_keep_their_centre_and_lose_their_joints(write):
     row = evaluate_photos({"a.png": mirrored}, write(annotate(people_at((100, 120), px_per_mm=0.12))), MUPOTS17)[0]
     assert row["centre_recall"] == 1
     assert row["mean_oks"] < 0.5
+
+
+def test_pck_counts_joints_nearer_than_a_fifth_of_the_torso_diagonal(write):
+    truth = people_at((100, 120), px_per_mm=0.12)
+    shoulder, hip = (truth.joints_px[0, MUPOTS17.index(name)] for name in ("left_shoulder", "right_hip"))
+    reach_px = 0.2 * np.linalg.norm(shoulder - hip)
+    found = people_at((100, 120), px_per_mm=0.12)
+    found.joints_px[0, MUPOTS17.index("left_wrist"), 0] += 0.95 * reach_px
+    found.joints_px[0, MUPOTS17.index("left_ankle"), 0] += 1.05 * reach_px
+    assert evaluate_photos({"a.png": found}, write(annotate(truth)), MUPOTS17)[0]["pck20"] == pytest.approx(11 / 12)
+    both = write(annotate(people_at((100, 120), (250, 120), px_per_mm=0.12)))
+    assert evaluate_photos({"a.png": found}, both, MUPOTS17)[0]["pck20"] == pytest.approx(11 / 24)
+    entries = annotate(truth)
+    for joint in (5, 6):
+        entries[0]["keypoints"][3 * joint + 2] = 0
+    assert evaluate_photos({"a.png": found}, write(entries), MUPOTS17)[0]["pck20"] is None
 
 
 def test_crowds_and_people_without_key_points_are_not_asked_for_but_excuse_a_prediction(write):

@@ -7,6 +7,8 @@ centre   Of people with all four torso joints labelled, a centre hits when it li
          their box. Nearest first; distance in half torsos, or in box diagonals from the box middle.
 OKS      The 12 body joints (shoulders to ankles) that are labelled, COCO's sigmas, the annotated area; best first. A
          person without a prediction counts as 0. Face joints are not asked for: the 17 joints of MuPoTS-3D have none.
+PCK@0.2  Of the same pairs, the labelled body joints nearer than a fifth of the torso's diagonal (a shoulder to the other side's
+         hip; people who have neither diagonal labelled are not asked for). Joints of a person without a prediction are wrong.
 
 Scored people have key points and are no crowd. A prediction is off-person when its centre lies in no annotated box,
 crowds included, grown by 5 pixels. `>=96` and `<96` split by the height of the box in pixels of the picture.
@@ -21,7 +23,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +36,8 @@ from .pictures import read_picture
 TINY_COCO = "tiny-coco"
 BODY = np.arange(5, 17)  # COCO's joints from the left shoulder to the right ankle
 TORSO = np.array([5, 6, 11, 12])
+DIAGONALS = ((5, 12), (6, 11))
+PCK_DIAGONAL = 0.2
 # The same twelve, in COCO's order, by the names of the skeleton.
 BODY_NAMES = tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right"))
 TALL_PX = 96
@@ -47,6 +51,17 @@ class Annotated:
     joints: np.ndarray
     area: float
     scored: bool
+
+
+class Judged(NamedTuple):
+    """How one annotated person fares: box height, is the centre hit, has body joints, OKS, joints asked for PCK, and those near."""
+
+    height_px: float
+    centre_hit: bool
+    has_body: bool
+    oks: float
+    joints: int
+    joints_near: int
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,7 @@ def evaluate_photos(predictions: Mapping[str, PoseFrame], photos: Photos, skelet
         skeleton: of the predictions; must have the twelve body joints.
 
     Returns:
-        Rows with `protocol`, `subset`, `people`, `centre_recall`, `oks_people`, `oks50`, `oks75`, `mean_oks` (fractions;
+        Rows with `protocol`, `subset`, `people`, `centre_recall`, `oks_people`, `oks50`, `oks75`, `mean_oks`, `pck20` (fractions;
         None where nobody is in the subset) and, in row "all", `predictions` and `off_person`.
     """
     unknown = set(predictions) - set(photos.people)
@@ -130,27 +145,41 @@ def evaluate_photos(predictions: Mapping[str, PoseFrame], photos: Photos, skelet
         raise PosecError(
             f"predictions for pictures that are not annotated: {', '.join(sorted(unknown)[:3])}; use the names of the annotations"
         )
-    judged: list[tuple[float, bool, bool, float]] = []  # box height, centre hit, has body joints, OKS
+    judged: list[Judged] = []
     off_person = 0
     for name, people in photos.people.items():
         scored = [person for person in people if person.scored]
         found = predictions.get(name)
         if found is None or not len(found):
-            judged += [(person.box[3], False, bool((person.joints[BODY, 2] > 0).any()), 0.0) for person in scored]
+            judged += [_missed(person) for person in scored]
             continue
         judged += _judge(found, scored, skeleton)
         off_person += sum(not on_somebody(centre, people) for centre in found.centres_px.astype(np.float64))
     rows = [
         _row("all", judged),
-        _row(f">={TALL_PX}", [row for row in judged if row[0] >= TALL_PX]),
-        _row(f"<{TALL_PX}", [row for row in judged if row[0] < TALL_PX]),
+        _row(f">={TALL_PX}", [person for person in judged if person.height_px >= TALL_PX]),
+        _row(f"<{TALL_PX}", [person for person in judged if person.height_px < TALL_PX]),
     ]
     rows[0].update(predictions=sum(len(found) for found in predictions.values()), off_person=off_person)
     return rows
 
 
-def _judge(found: PoseFrame, scored: list[Annotated], skeleton: Skeleton) -> list[tuple[float, bool, bool, float]]:
-    """Return box height, centre hit, has body joints and OKS of every scored person of one picture."""
+def _missed(person: Annotated) -> Judged:
+    """Return how a person fares for whom nothing was predicted."""
+    asked = int((person.joints[BODY, 2] > 0).sum())
+    return Judged(float(person.box[3]), False, asked > 0, 0.0, asked if _diagonal_px(person) else 0, 0)
+
+
+def _diagonal_px(person: Annotated) -> float:
+    """Return the length of the first torso diagonal that is labelled, 0 where none is."""
+    for shoulder, hip in DIAGONALS:
+        if person.joints[shoulder, 2] > 0 and person.joints[hip, 2] > 0:
+            return float(np.linalg.norm(person.joints[shoulder, :2] - person.joints[hip, :2]))
+    return 0.0
+
+
+def _judge(found: PoseFrame, scored: list[Annotated], skeleton: Skeleton) -> list[Judged]:
+    """Return how every scored person of one picture fares."""
     joints_px, centres_px = body_joints_px(found, skeleton), found.centres_px.astype(np.float64)
     similar = np.full((len(scored), len(found)), np.nan)
     distances = np.full(similar.shape, math.inf)
@@ -161,16 +190,25 @@ def _judge(found: PoseFrame, scored: list[Annotated], skeleton: Skeleton) -> lis
             distances[row, column] = centre_distance(centres_px[column], person)
     best = dict(nearest_first(np.where(np.isnan(similar), np.inf, -similar)))
     hits = dict(nearest_first(distances))
-    return [(float(person.box[3]), row in hits, bool((person.joints[BODY, 2] > 0).any()), float(similar[row, best[row]]) if row in best else 0.0)
-            for row, person in enumerate(scored)]  # fmt: skip
+    judged = []
+    for row, person in enumerate(scored):
+        missed = _missed(person)._replace(centre_hit=row in hits)
+        if row in best:
+            labelled = person.joints[BODY, 2] > 0
+            near = np.linalg.norm(joints_px[best[row]] - person.joints[BODY, :2], axis=1) < PCK_DIAGONAL * _diagonal_px(person)
+            missed = missed._replace(oks=float(similar[row, best[row]]), joints_near=int((near & labelled).sum()))
+        judged.append(missed)
+    return judged
 
 
-def _row(subset: str, judged: list[tuple[float, bool, bool, float]]) -> dict[str, Any]:
-    similar = np.array([value for _, _, has_body, value in judged if has_body])
+def _row(subset: str, judged: list[Judged]) -> dict[str, Any]:
+    similar = np.array([person.oks for person in judged if person.has_body])
+    joints = sum(person.joints for person in judged)
     return {
         "protocol": TINY_COCO, "subset": subset, "people": len(judged), "oks_people": len(similar),
-        "centre_recall": sum(hit for _, hit, _, _ in judged) / len(judged) if judged else None,
+        "centre_recall": sum(person.centre_hit for person in judged) / len(judged) if judged else None,
         "oks50": float((similar >= 0.5).mean()) if len(similar) else None,
         "oks75": float((similar >= 0.75).mean()) if len(similar) else None,
         "mean_oks": float(similar.mean()) if len(similar) else None,
+        "pck20": sum(person.joints_near for person in judged) / joints if joints else None,
     }  # fmt: skip

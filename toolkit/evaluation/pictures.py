@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -38,13 +39,19 @@ def _from_folder(folder: Path, name: str) -> bytes:
 
 
 def _from_tar(path: Path, name: str) -> bytes:
-    with tarfile.open(path) as archive:
-        member = archive.getmember(name)
-        _check_size(name, member.size)
-        stream = archive.extractfile(member)
-        if stream is None:
-            raise KeyError(name)
-        return stream.read()
+    archive = _opened(path, path.stat().st_mtime_ns)
+    member = archive.getmember(name)
+    _check_size(name, member.size)
+    stream = archive.extractfile(member)
+    if stream is None:
+        raise KeyError(name)
+    return stream.read()
+
+
+@lru_cache(maxsize=2)
+def _opened(path: Path, changed_ns: int) -> tarfile.TarFile:
+    """Return a tar file, open: its list of members is read once, and again when the file has changed."""
+    return tarfile.open(path)
 
 
 def _check_size(name: str, size: int) -> None:
