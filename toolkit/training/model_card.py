@@ -23,6 +23,7 @@ from ..runtime.pose import PoseFrame, Skeleton
 from .labels import read_teacher
 from .mocap import load_mocap
 from .photos import held_out
+from .posenet_people import posenet_estimator
 from .train_embedding import EmbeddingTraining, evaluate
 
 # LSPET's joints in COCO's places: left shoulder to right ankle.
@@ -30,6 +31,7 @@ LSPET_AS_COCO = (9, 8, 10, 7, 11, 6, 3, 2, 4, 1, 5, 0)
 # An outline covers about so much of the box around the joints, grown by a tenth; COCO measures by the area of the outline.
 OUTLINE_SHARE = 0.45
 SURE = 0.5
+POSENET = "backbones/posenet_mnv1_075_481_641_heads_stripped.tflite"
 PHOTO_COLUMNS = {"people": "people", "centre_recall": "centre recall", "oks50": "OKS.5", "oks75": "OKS.75", "pck20": "PCK@0.2",
                  "predictions": "predictions", "off_person": "off-person"}  # fmt: skip
 SCENE_COLUMNS = {"people": "people", "centre_recall": "centre recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150",
@@ -93,15 +95,17 @@ def teachers_people(path: Path, photos: Photos, skeleton: Skeleton) -> dict[str,
 
 
 def photo_table(checkpoint: str, data: Path) -> str:
-    """Return the table of real photographs: the network beside the teacher."""
+    """Return the table of real photographs: the network beside the teacher and PoseNet."""
     graph = trace(checkpoint)
     estimator, skeleton = FloatEstimator(graph), graph.spec.skeleton
+    posenet = posenet_estimator(data / POSENET, skeleton, people_of_keypoints)
     tiny = read_photos(data / "eval/tiny_coco/person_keypoints.json", data / "eval/tiny_coco/images.tar")
     rows = []
     for title, photos, labels in (("tiny_coco", tiny, "tiny_coco"), ("LSPET, held-out tenth", held_out_lspet(data), "lspet"),
                                   ("CCP, held-out tenth, against the teacher", held_out_ccp(data), "")):  # fmt: skip
         found = {"this network": find_everybody(estimator, photos)}
         if labels:
+            found["PoseNet, 2D"] = find_everybody(posenet, photos)
             found["2D teacher"] = teachers_people(data / f"labels/{labels}.npz", photos, skeleton)
         for who, people in found.items():
             for row in evaluate_photos(people, photos, skeleton)[: 3 if labels == "tiny_coco" else 1]:
@@ -162,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--checkpoint", default="reference", help="the network (default: the shipped one)")
     parser.add_argument("--scenes", type=Path, nargs="*", default=[], help="scenes.json files of rendered scenes")
-    parser.add_argument("--data", type=Path, help="folder with eval/tiny_coco, photos/lspet, photos/ccp and labels")
+    parser.add_argument("--data", type=Path, help="folder with eval/tiny_coco, photos/lspet, photos/ccp, labels and backbones")
     parser.add_argument("--embedding", type=Path, help="safetensors of the pose embedding, encoder included")
     parser.add_argument("--mocap", type=Path, help="folder of motion-capture .npz files, for the embedding")
     parser.add_argument("--out", type=Path, required=True, help="the page, a Markdown file with marks")

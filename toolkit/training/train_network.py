@@ -53,7 +53,7 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     torch.manual_seed(config.seed)
     spec = reference_spec()
     poses = load_embedding(embedding, device)
-    anchor = PoseNetAnchor(trunk) if trunk is not None and config.anchor else None
+    anchor = PoseNetAnchor(trunk) if trunk is not None and config.anchor and config.trunk_rate else None
     run = NetworkRun(config, network or _first_network(config, trunk), anchor, device)
     state = out / "train.state"
     if state.exists():
