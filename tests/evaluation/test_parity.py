@@ -37,6 +37,7 @@ def test_millimetres_pixels_and_depth_are_told_apart():
     drift = measure_drift(found, TRUTH, MUPOTS17, ALLOWED)
     assert drift
     assert drift.drift_mm == pytest.approx(4)
+    assert drift.drift_p50_mm == pytest.approx(4)
     assert drift.drift_p95_mm == pytest.approx(6)
     assert drift.drift_max_mm == pytest.approx(6)
     assert drift.centre_shift_px == pytest.approx(1.5)

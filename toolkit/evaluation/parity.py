@@ -46,7 +46,7 @@ class Drift:
         people: whom the float network found on them; the fractions are of these.
         lost, invented: whom only the float, only the compiled network found.
         drift_mm: mean over matched people of the mean distance of their joints, pelvis-relative; NaN where nobody matched.
-        drift_p95_mm, drift_max_mm: the same, of the 95th percentile and the worst person.
+        drift_p50_mm, drift_p95_mm, drift_max_mm: the same, of the median, the 95th percentile and the worst person.
         centre_shift_px: mean shift of the centres in picture pixels.
         root_drift_mm: mean distance of the pelvis in space; at 5 m, 1 % of depth is 50 mm.
         blame: head → Repair; empty where the float heads are not at hand.
@@ -58,6 +58,7 @@ class Drift:
     lost: tuple[Stray, ...]
     invented: tuple[Stray, ...]
     drift_mm: float
+    drift_p50_mm: float
     drift_p95_mm: float
     drift_max_mm: float
     centre_shift_px: float
@@ -157,7 +158,9 @@ def measure_drift(
         raise PosecError(
             f"the float network found nobody on {frames} frames{also}, so nothing can be judged; give frames with people in them"
         )
-    mean, p95, most = (float(of(drifts)) if drifts else math.nan for of in (np.mean, lambda values: np.percentile(values, 95), np.max))
+    mean, median, p95, most = (
+        float(of(drifts)) if drifts else math.nan for of in (np.mean, np.median, lambda values: np.percentile(values, 95), np.max)
+    )
     shift, root = (float(np.mean(values)) if values else math.nan for values in (shifts, roots))
     return Drift(
         frames,
@@ -165,6 +168,7 @@ def measure_drift(
         tuple(lost),
         tuple(invented),
         mean,
+        median,
         p95,
         most,
         shift,
