@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from networks import spot_picture
 
+from calibration.observers import Observation
 from toolkit.cli import main, parser
 from toolkit.cli_arguments import COMMANDS, STAGES
 from toolkit.demo import GATHERED, clear, demo_lines, gather, next_steps
@@ -188,6 +189,37 @@ def test_frames_are_chosen_by_coverage_the_same_way_from_the_same_seed(tiny_chec
     assert chosen["a"] == chosen["b"]
     assert len(chosen["a"]) == 5
     assert chosen["a"] != chosen["d"]
+
+
+def test_two_halves_are_compared_and_what_was_interrupted_goes_on(tiny_checkpoint, tmp_path, capsys, monkeypatch):
+    (tmp_path / "frames").mkdir()
+    for number in range(66):
+        cv2.imwrite(str(tmp_path / "frames" / f"{number:02d}.png"), spot_picture(number % 4, seed=number) // (4 if number < 33 else 1))
+    line = ["calibrate", tiny_checkpoint, "--frames", tmp_path / "frames", "--force", "-o", tmp_path / "made" / "c.json"]
+    found = asked(capsys, *line)
+    assert "halves" in {finding["check"] for finding in found["findings"]}
+    whole = (tmp_path / "made" / "c.json").read_bytes()
+    assert asked(capsys, *line, "--no-lint")["findings"] == []
+    assert (tmp_path / "made" / "c.json").read_bytes() == whole
+    (tmp_path / "made" / "c.json").unlink()
+
+    add = Observation.add
+    left = [(66 + 20) * found["tensors"]]  # in the midst of the last sweep
+
+    def interrupted(self, values):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        add(self, values)
+
+    monkeypatch.setattr(Observation, "add", interrupted)
+    assert "interrupted" in refusal(capsys, *line)
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["c.json.unfinished"]
+    monkeypatch.undo()
+    assert main([str(word) for word in line]) == 0
+    assert "one half" not in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["c.json"]
+    assert (tmp_path / "made" / "c.json").read_bytes() == whole
 
 
 def test_a_listing_names_the_frames(tiny_checkpoint, pictures, tmp_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import calibration
@@ -32,10 +33,13 @@ def calibrate(args: argparse.Namespace) -> int:
     findings = [] if args.no_lint else _look_over(args, graph, frames, scenes)
     plain: dict[str, Any] = {"frames": len(frames), "findings": [asdict(finding) for finding in findings]}
     if scheme is None:
-        swept = calibration.sweep(graph, frames, progress("calibrating"), resume=f"{args.out}.unfinished")
+        unfinished = Path(f"{args.out}.unfinished")
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        # What was interrupted is only finished: its halves are not told apart any more.
+        if not (args.no_lint or len(frames) < ENOUGH_FRAMES or unfinished.exists()):
+            plain["findings"] += [asdict(finding) for finding in _halves(graph, frames, unfinished)]
+        swept = calibration.sweep(graph, frames, progress("calibrating"), unfinished)
         ranges, text = swept.ranges(args.observer or "min-max"), ""
-        if not args.no_lint and len(frames) >= ENOUGH_FRAMES:
-            plain["findings"] += [asdict(finding) for finding in _halves(graph, frames)]
     else:
         judged = inputs.frames(args.judge, graph.spec, samples="scenes")
         found = calibration.compare(graph, frames, judged, scheme, progress=progress)
@@ -91,10 +95,12 @@ def _look_over(args: argparse.Namespace, graph: Graph, frames: Frames, scenes: S
     return findings
 
 
-def _halves(graph: Graph, frames: Frames) -> list[Finding]:
-    """Return whether two halves of the frames give different ranges, after saying so."""
-    first = calibration.sweep(graph, frames.take(range(0, len(frames), 2)), progress("one half"))
-    second = calibration.sweep(graph, frames.take(range(1, len(frames), 2)), progress("the other half"))
+def _halves(graph: Graph, frames: Frames, unfinished: Path) -> list[Finding]:
+    """Return whether two halves of the frames give different ranges, after saying so; leave the first one's sweep to go on from."""
+    half = len(frames) // 2
+    first = calibration.sweep(graph, frames.take(range(half)), progress("one half"), unfinished)
+    first.save(unfinished)
+    second = calibration.sweep(graph, frames.take(range(half, len(frames))), progress("the other half"))
     findings = calibration.lint_halves(graph, (first, second))
     _tell(findings)
     return findings
