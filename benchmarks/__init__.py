@@ -1,0 +1,1 @@
+"""Measurements that compare posec with other tools; they are no part of what is installed."""

@@ -1,0 +1,181 @@
+"""Posec's int8 beside that of other quantizers: same float network, same frames, same engine, same judge.
+
+    python -m benchmarks.quantizers reference --frames photos/ --photos person_keypoints.json images.tar -o out/quantizers
+
+Every contestant is a bundle: `posec verify`, `posec evaluate` and `posec bench` would say the same of it. Drift, people lost and
+invented are against the float network on the rendered test scenes; MPJPE, PCK and the centres' recall and precision are
+measured there against the truth; recall and OKS on labelled photographs. Latency is the median of the model alone, all of
+one engine taking turns; its ratio is to float32 in the same engine (OpenVINO: true float32, not bf16).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+import calibration
+import targets
+from calibration.collect import Sweep
+from toolkit.blame import blame
+from toolkit.commands import inputs
+from toolkit.commands.terminal import progress, say, table, write_text
+from toolkit.compiler import build
+from toolkit.evaluation.photos import TINY_COCO, Photos, read_photos
+from toolkit.evaluation.scenes import RENDERED_SCENES, Scenes, read_scenes
+from toolkit.graph import Graph
+from toolkit.passes import prepare
+from toolkit.ranges import Ranges
+from toolkit.report.measure import measure_bundles
+from toolkit.report.result import Result
+from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
+from toolkit.target import Job, Target
+
+from .rivals import PIXELS, RIVALS, as_bundle, batches, folded
+
+BLAME_FRAMES = 16
+KEPT_FLOAT = (1, 2, 4, 8)
+FLOAT = "float32"
+COLUMNS = ("engine", "network", "drift mm", "p50", "p95", "lost", "invented", "lost >64 px", "MPJPE mm", "PCK_rel %", "recall", "precision",
+           "photos recall", "photos OKS", "ms", "of float32")  # fmt: skip
+TALL_PX = 64
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One network, the frames to calibrate on, and what to judge on."""
+
+    graph: Graph
+    swept: Sweep
+    frames: Sequence[np.ndarray]
+    scenes: Scenes
+    protocols: Sequence[Photos | Scenes]
+    out: Path
+    threads: int
+    seconds: float
+
+
+def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """Build the bundles that meet in one engine; yield what each is called, and its folder, float32 first."""
+
+    def built(name: str, board: Target, ranges: Ranges | None, keep_float: Sequence[str] = ()) -> tuple[str, Path]:
+        folder = contest.out / target.name / str(next(number))
+        build(contest.graph, board, "int8" if ranges else FLOAT, ranges, folder, [], keep_float, overwrite=True)
+        return name, folder
+
+    number, say_built = iter(range(1000)), lambda name: say(f"{target.name}: {name}")
+    reference = built(FLOAT, target, None)
+    yield reference
+    usual = contest.swept.ranges()
+    for observer in observers:
+        say_built(observer)
+        yield built(f"posec, {observer}", target, contest.swept.ranges(observer))
+    say_built("integer heads, and the worst layers float")
+    yield built("posec, heads in integers", _integer_heads(target), usual)
+    worst = _worst_layers(contest, target, usual)
+    for count in KEPT_FLOAT:
+        yield built(f"posec, {count} worst layers float", target, usual, worst[:count])
+    for name, package, quantize in RIVALS.get(target.name, ()):
+        say_built(name)
+        frame = read_bundle(reference[1]).frame if target.name == "raspberry-pi-5" else PIXELS
+        model = folded(contest.graph)
+        float_model = read_bundle(reference[1]).model_path.read_bytes()
+        try:
+            files = quantize(model, batches(contest.graph, contest.frames, frame), float_model)
+        except ImportError as error:
+            say(f"left out: {name}: {error}; pip install {package}")
+            continue
+        folder, described = contest.out / target.name / str(next(number)), json.loads((reference[1] / "bundle.json").read_text())
+        info = {**as_bundle(described, name, frame, files), "precision": "int8"}
+        write_bundle(folder, info, {**files, DECODER: (reference[1] / DECODER).read_bytes()}, overwrite=True)
+        yield name, folder
+
+
+def _integer_heads(target: Target) -> Target:
+    """Return the target with a back end that quantizes the heads as well."""
+    module = target.backend
+    changed = {"scheme": lambda job: replace(module.scheme(job), float_heads=False), "finish": lambda job: ()}
+    return replace(target, backend=SimpleNamespace(**{**vars(module), **changed}))  # type: ignore[arg-type]
+
+
+def _worst_layers(contest: Contest, target: Target, ranges: Ranges) -> list[str]:
+    pictures = [picture for _, picture, _ in contest.scenes][:BLAME_FRAMES]
+    scheme = target.backend.scheme(Job(target, "int8"))
+    return [each.layer for each in blame(contest.graph, ranges, scheme, pictures, spare=False, progress=progress("ranking layers")).layers]
+
+
+def row(engine: str, name: str, result: Result, float_ms: float) -> list[str]:
+    """Return a contestant's line of the table; a dash for what was not measured."""
+    drift = result.drift or {}
+    scenes, photos = result.row(RENDERED_SCENES), result.row(TINY_COCO)
+    ms = result.bench["latency"]["inference"]["p50_ms"] if result.bench and result.status == "ran" else None
+    tall = sum(stray["height_px"] > TALL_PX for stray in drift["lost"]) if drift else None
+    return [engine, name, *(_number(drift.get(key), 2) for key in ("drift_mm", "drift_p50_mm", "drift_p95_mm")),
+            *(_number(len(drift[key]) if drift else None, 0) for key in ("lost", "invented")), _number(tall, 0),
+            _number(scenes.get("mpjpe_mm"), 1), _number(scenes.get("pck_rel150"), 2), _number(scenes.get("centre_recall"), 3),
+            _number(scenes.get("centre_precision"), 3), _number(photos.get("centre_recall"), 3), _number(photos.get("mean_oks"), 3),
+            _number(ms, 2), _number(ms / float_ms if ms else None, 3)]  # fmt: skip
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[list[str]]:
+    """Return the table's lines of one engine."""
+    names, folders = zip(*contestants(contest, target, observers), strict=True)
+    pictures = [picture for _, picture, _ in contest.scenes]
+    shown = [contest.scenes.source / name for name in contest.scenes.scenes]
+    results = measure_bundles(folders, None, contest.protocols, contest.graph, pictures, progress("measuring, seconds"), say,
+                              pictures=shown, seconds=contest.seconds, threads=contest.threads)  # fmt: skip
+    assert results[0].bench is not None, "float32 did not run"
+    float_ms = results[0].bench["latency"]["inference"]["p50_ms"]
+    write_text(
+        contest.out / f"{target.name}.json",
+        json.dumps([{"name": name, **result.to_dict()} for name, result in zip(names, results, strict=True)]),
+    )
+    return [row(target.backend.ENGINE, name, result, float_ms) for name, result in zip(names, results, strict=True)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", help="folder of a checkpoint, or reference")
+    parser.add_argument("--frames", default="samples", help="to calibrate on: folder, listing or video; samples for those that are shipped")
+    parser.add_argument("--count", type=int, help="how many of them")
+    parser.add_argument("--scenes", default="samples", help="scenes.json of rendered scenes to judge on")
+    parser.add_argument(
+        "--photos", nargs=2, metavar=("ANNOTATIONS", "PICTURES"), help="COCO key points, and the folder or tar file of the pictures"
+    )
+    parser.add_argument("--targets", nargs="+", default=list(RIVALS), help="engines, by a target that uses them")
+    parser.add_argument("--observers", nargs="+", default=list(calibration.OBSERVERS))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=6.0, help="of latency per contestant")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    graph = inputs.checkpoint(options.checkpoint)
+    frames = list(inputs.frames(options.frames, graph.spec, options.count))
+    scenes = read_scenes(inputs.sample(options.scenes, "scenes.json"), graph.spec.skeleton)
+    protocols = [scenes, *([read_photos(*options.photos)] if options.photos else [])]
+    swept = calibration.sweep(prepare(graph), frames, progress("calibrating"))
+    contest = Contest(graph, swept, frames, scenes, protocols, options.out, options.threads, options.seconds)
+    lines: list[list[Any]] = [list(COLUMNS)]
+    for name in options.targets:
+        board = targets.load(name)
+        if why := board.backend.missing():
+            say(f"left out: {name}: {why}")
+            continue
+        lines += compete(contest, board, options.observers)
+    text = "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], ["---"] * len(COLUMNS), *lines[1:]])
+    write_text(options.out / "quantizers.md", text + "\n")
+    print(table(lines))
+
+
+if __name__ == "__main__":
+    main()
