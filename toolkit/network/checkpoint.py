@@ -24,12 +24,13 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from ..errors import PosecError
+from ..graph import Graph
 from ..runtime.kinematics import layers
 from ..runtime.pose import PoseSpec
 from .map_network import JointNetwork
 from .pose_network import PoseNetwork
 
-SPEC, NETWORK, POSE = "spec.toml", "network.safetensors", "pose.safetensors"
+SPEC, NETWORK, GRAPH, POSE = "spec.toml", "network.safetensors", "model.onnx", "pose.safetensors"
 TRAINING_ONLY = "auxiliary."
 MAX_BYTES = 1 << 30
 ARCHITECTURES: dict[str, type[PoseNetwork]] = {kind.architecture: kind for kind in (PoseNetwork, JointNetwork)}
@@ -54,20 +55,29 @@ def save_checkpoint(
 
     Raises PosecError where the decoder or the spec does not fit the network, or where `folder` holds something else.
     """
-    folder = Path(folder)
     _check(spec, embedding_decoder_arrays, network, "the checkpoint to be written")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    weights = save_tensors({name: tensor for name, tensor in tensors.items() if not name.startswith(TRAINING_ONLY)})
+    about = {"network": NETWORK, "architecture": network.architecture, **({"licence": licence} if licence else {})}
+    _write(Path(folder), weights, embedding_decoder_arrays, spec, about)
+
+
+def save_graph(folder: str | Path, graph: Graph) -> None:
+    """Write a graph as a checkpoint folder of the ONNX kind, which `trace` reads, replacing one that is there, whole or not at all.
+
+    Raises PosecError where `folder` holds something else.
+    """
+    about = {"network": GRAPH, "licence": graph.licence}
+    _write(Path(folder), graph.model.SerializeToString(deterministic=True), graph.decoder, graph.spec, about)
+
+
+def _write(folder: Path, network: bytes, decoder: Mapping[str, np.ndarray], spec: PoseSpec, about: Mapping[str, str]) -> None:
     if folder.exists() and not (folder / SPEC).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise PosecError(f"'{folder}' exists and is no checkpoint; give a new or an empty folder")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    blobs = {
-        NETWORK: save_tensors({name: tensor for name, tensor in tensors.items() if not name.startswith(TRAINING_ONLY)}),
-        POSE: save({name: np.ascontiguousarray(array, np.float32) for name, array in embedding_decoder_arrays.items()}),
-    }
-    about: dict[str, Any] = {"network": NETWORK, "architecture": network.architecture}
-    if licence:
-        about["licence"] = licence
-    about["sha256"] = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
-    blobs[SPEC] = to_toml({**spec.to_dict(), "checkpoint": about}).encode()
+    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in decoder.items()}
+    blobs = {about["network"]: network, POSE: save(arrays)}
+    hashes = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
+    blobs[SPEC] = to_toml({**spec.to_dict(), "checkpoint": {**about, "sha256": hashes}}).encode()
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
