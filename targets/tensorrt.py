@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from toolkit.errors import PosecError
@@ -11,6 +12,7 @@ from toolkit.passes.frame_input import fold_frame
 from toolkit.passes.release import release_float_layers
 from toolkit.passes.tensorrt_check import tensorrt_check
 from toolkit.passes.tensorrt_rules import rules_for
+from toolkit.runtime.engines.plan_build import SMALLEST_WORKSPACE
 from toolkit.runtime.frame import FrameInput
 from toolkit.target import Job, Scheme
 
@@ -51,26 +53,46 @@ def frame_for(job: Job) -> FrameInput:
 
 
 def versions(job: Job) -> tuple[str, ...]:
-    """Return the TensorRT versions that the board's JetPacks have."""
-    return tuple(job.target.facts["tensorrt"])
+    """Return the TensorRT versions that the board's JetPacks have. Raises PosecError where the target does not state any."""
+    stated = job.target.facts.get("tensorrt")
+    if not isinstance(stated, list | tuple) or not stated or not all(isinstance(version, str) for version in stated):
+        raise PosecError(f"target '{job.target.name}' must state the TensorRT of its JetPacks: tensorrt = [\"10.3.0\"] under [facts]")
+    return tuple(stated)
 
 
 def passes(job: Job) -> Sequence[Pass]:
     """Fold the frame; for int8, take the pixels as the integers that they are.
 
-    Raises PosecError where the target's option `dla_core` asks for what its DLA has not.
+    Raises PosecError where the target's options ask for what the board has not.
     """
+    _check_build(job)
     _check_dla(job)
     folded = fold_frame(frame_for(job), cast=True)
     return (folded, quantize_pixels) if job.precision == "int8" else (folded,)
+
+
+def _check_build(job: Job) -> None:
+    options, memory = job.target.options, job.target.facts.get("memory_gb", math.inf)
+    smallest = SMALLEST_WORKSPACE >> 20
+    workspace, minutes = options.get("workspace_mb", smallest), options.get("build_minutes", [1, 10])
+    if type(workspace) is not int or not smallest <= workspace <= memory * 1024:
+        raise PosecError(
+            f"target '{job.target.name}' has {memory} GB of memory, its option workspace_mb is {workspace!r}; "
+            f"take a whole number from {smallest} up, an eighth of the memory is usual"
+        )
+    if not isinstance(minutes, list | tuple) or len(minutes) != 2 or not all(isinstance(end, int | float) for end in minutes):
+        raise PosecError(f"target '{job.target.name}': build_minutes are two numbers, [3, 12]; got {minutes!r}")
 
 
 def _check_dla(job: Job) -> None:
     core, cores = job.target.options.get("dla_core"), job.target.facts.get("dla_cores", 0)
     if core is None:
         return
-    if not isinstance(core, int) or not 0 <= core < cores:
-        raise PosecError(f"target '{job.target.name}' has {cores} DLA cores, its option dla_core is {core!r}; leave it out for the GPU")
+    if type(core) is not int or not 0 <= core < cores:
+        choice = f"take {' or '.join(map(str, range(cores)))}, or " if cores else ""
+        raise PosecError(
+            f"target '{job.target.name}' has {cores or 'no'} DLA cores, its option dla_core is {core!r}; {choice}leave it out for the GPU"
+        )
     if job.precision != "float16":
         raise PosecError(f"the DLA takes neither float32 nor explicit int8, got '{job.precision}' with dla_core = {core}; take float16")
 

@@ -166,8 +166,8 @@ def with_options(name, **options):
 @pytest.mark.parametrize(
     ("name", "precision", "core", "words"),
     [
-        ("jetson-orin-nano", "float16", 0, "has 0 DLA cores, its option dla_core is 0; leave it out for the GPU"),
-        ("jetson-orin-nx", "float16", 2, "has 2 DLA cores, its option dla_core is 2"),
+        ("jetson-orin-nano", "float16", 0, "has no DLA cores, its option dla_core is 0; leave it out for the GPU"),
+        ("jetson-orin-nx", "float16", 2, "has 2 DLA cores, its option dla_core is 2; take 0 or 1, or leave it out for the GPU"),
         ("jetson-orin-nx", "float16", "0", "its option dla_core is '0'"),
         ("jetson-orin-nx", "int8", 0, "takes neither float32 nor explicit int8, got 'int8' with dla_core = 0; take float16"),
         ("jetson-orin-nx", "float32", 1, "got 'float32' with dla_core = 1; take float16"),
@@ -176,6 +176,28 @@ def with_options(name, **options):
 def test_what_the_dla_cannot_do_is_refused(name, precision, core, words, tiny_graph):
     with pytest.raises(PosecError, match=words):
         plan(tiny_graph, with_options(name, dla_core=core), precision)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"workspace_mb": 8193}, "has 8 GB of memory, its option workspace_mb is 8193; take a whole number from 32 up"),
+        ({"workspace_mb": 8}, "its option workspace_mb is 8; take a whole number from 32 up"),
+        ({"workspace_mb": "half"}, "its option workspace_mb is 'half'; take a whole number"),
+        ({"build_minutes": 5}, r"build_minutes are two numbers, \[3, 12\]; got 5"),
+    ],
+)
+def test_what_the_builder_cannot_be_given_is_refused(options, words, tiny_graph):
+    with pytest.raises(PosecError, match=words):
+        plan(tiny_graph, with_options("jetson-orin-nano", **options), "float16")
+
+
+@pytest.mark.parametrize("stated", [None, "10.3.0", []])
+def test_a_board_that_does_not_state_its_tensorrt_is_refused(stated, tiny_graph):
+    target = targets.load("jetson-nano")
+    facts = {name: fact for name, fact in target.facts.items() if name != "tensorrt"} | ({} if stated is None else {"tensorrt": stated})
+    with pytest.raises(PosecError, match=r"must state the TensorRT of its JetPacks: tensorrt = \[.10\.3\.0.\] under \[facts\]"):
+        plan(tiny_graph, dataclasses.replace(target, facts=facts), "float16")
 
 
 def test_a_plan_tells_of_layers_memory_and_the_dla(prepared, ranges):

@@ -144,6 +144,15 @@ def test_a_killed_build_leaves_no_plan_and_the_next_one_takes_less_memory(tmp_pa
     assert trt.record.workspaces[1] == 400 << 20
 
 
+def test_a_spoilt_count_of_killed_builds_stops_nobody(tmp_path):
+    ours = cache(tmp_path / "p")
+    assert [ours.begin(), ours.begin()] == [0, 1]
+    ours.plan.with_suffix(".attempts").write_bytes(b"\xff\0")
+    assert [ours.begin(), ours.begin()] == [0, 1]
+    ours.end()
+    assert ours.begin() == 0
+
+
 def test_a_build_that_failed_is_not_taken_for_a_killed_one(tmp_path, board):
     bundle = jetson_bundle(tmp_path / "b", workspace_mb=400)
     trt, _ = board()

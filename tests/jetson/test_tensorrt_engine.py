@@ -15,8 +15,9 @@ from standin_cuda import GARBAGE
 from standin_tensorrt import Faults
 
 from toolkit.runtime import load
-from toolkit.runtime.engines import EngineError, open_engine, plan_build
+from toolkit.runtime.engines import EngineError, open_engine, plan_build, plan_runner
 from toolkit.runtime.engines import cuda as cuda_module
+from toolkit.runtime.engines import tensorrt as tensorrt_engine
 
 MB = 1 << 20
 
@@ -149,15 +150,23 @@ def test_a_build_tells_how_far_it_is(version, step, bundle, board, capsys, monke
     assert re.search(rf"posec: building the plan: \d s{step} \(expected: 2 to 4 minutes\)", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("change", ["model", "precision", "workspace", "tensorrt", "multiprocessors", "gpu"])
-def test_whatever_changes_gets_its_own_plan(change, tmp_path, board, capsys):
+MACHINES = {
+    "multiprocessors": {"multiprocessors": 4},
+    "gpu": {"name": "Xavier"},
+    "capability": {"capability": (7, 2)},
+    "cuda": {"version": 12050},
+}
+
+
+@pytest.mark.parametrize("change", [*MACHINES, "model", "precision", "workspace", "dla core", "tensorrt", "jetpack"])
+def test_whatever_changes_gets_its_own_plan(change, tmp_path, board, capsys, monkeypatch):
     board()
     open_engine(jetson_bundle(tmp_path / "a", workspace_mb=64))
-    facts = {"multiprocessors": {"multiprocessors": 4}, "gpu": {"name": "Xavier"}}.get(change, {})
-    trt, _ = board("10.7.0" if change == "tensorrt" else "10.3.0", **facts)
-    other = jetson_bundle(
-        tmp_path / "b", "float32" if change == "precision" else "float16", workspace_mb=65 if change == "workspace" else 64
-    )
+    trt, _ = board("10.7.0" if change == "tensorrt" else "10.3.0", **MACHINES.get(change, {}))
+    if change == "jetpack":
+        monkeypatch.setattr(plan_runner, "board_facts", lambda: {"l4t": "36.4.3"})
+    options = {"workspace_mb": 65 if change == "workspace" else 64, **({"dla_core": 1} if change == "dla core" else {})}
+    other = jetson_bundle(tmp_path / "b", "float32" if change == "precision" else "float16", **options)
     if change == "model":
         model = onnx.load(other.model_path)
         model.producer_name = "another"
@@ -272,6 +281,50 @@ def test_without_tensorrt_onnx_runtime_runs_the_bundle_and_says_so(bundle, monke
     assert (described["engine"], described["provider"]) == ("onnxruntime", "CPUExecutionProvider")
     assert "TensorRT cannot be imported" in described["instead of tensorrt"]
     assert "ONNX Runtime runs the bundle on CPUExecutionProvider instead" in capsys.readouterr().err
+
+
+BEST_FIRST = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+@pytest.fixture
+def asked(monkeypatch, plans):
+    """Let ONNX Runtime seem to have every provider; returns the lists of (provider, options) that its sessions were asked for."""
+    lists, session = [], onnxruntime.InferenceSession
+
+    def open_session(path, settings, providers):
+        lists.append(providers)
+        return session(path, settings, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: sorted([*BEST_FIRST, "AzureExecutionProvider"]))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_session)
+    return lists
+
+
+def test_onnx_runtime_is_asked_for_tensorrt_then_cuda_then_the_cpu(tmp_path, asked, capsys):
+    described = open_engine(jetson_bundle(tmp_path / "a", "int8", workspace_mb=64, dla_core=1)).describe()
+    assert [name for name, _ in asked[0]] == BEST_FIRST
+    options = asked[0][0][1]
+    assert {name: options[f"trt_{name}"] for name in ("fp16_enable", "int8_enable", "max_workspace_size", "dla_enable", "dla_core")} == {
+        "fp16_enable": "True", "int8_enable": "True", "max_workspace_size": str(64 * MB), "dla_enable": "True", "dla_core": "1"}  # fmt: skip
+    assert asked[0][1][1] == asked[0][2][1] == {}
+    # The others could not start: what runs is said, not what was asked for.
+    assert described["provider"] == "CPUExecutionProvider"
+    assert "runs the bundle on CPUExecutionProvider instead" in capsys.readouterr().err
+
+
+def test_onnx_runtime_shares_no_plan_between_weights_precisions_or_jetpacks(tmp_path, asked, monkeypatch):
+    one = jetson_bundle(tmp_path / "a")
+    model = onnx.load(one.model_path)
+    weight = next(tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT)
+    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * 2, weight.name))
+    for bundle in (one, one, jetson_bundle(tmp_path / "b", model=model), jetson_bundle(tmp_path / "c", "float32")):
+        open_engine(bundle)
+    monkeypatch.setattr(tensorrt_engine, "board_facts", lambda: {"l4t": "36.4.3"})
+    open_engine(one)
+    folders = [providers[0][1]["trt_engine_cache_path"] for providers in asked]
+    assert folders[0] == folders[1]
+    assert len(set(folders)) == 4
 
 
 def test_a_folder_named_tensorrt_is_not_taken_for_it(bundle, monkeypatch):

@@ -16,7 +16,7 @@ Tell = Callable[[str], None]
 _FIRST_MAJOR, _LAST_MAJOR = 8, 10
 _TELL_EVERY_S = 30.0
 # Where the builder runs out of memory it may succeed with less to try kernels in; below this it is not worth it.
-_SMALLEST_WORKSPACE = 32 << 20
+SMALLEST_WORKSPACE = 32 << 20
 
 
 class PlanError(EngineError):
@@ -41,7 +41,7 @@ class PlanOptions:
 
     def smaller(self, times: int) -> PlanOptions:
         """Return the same with the workspace quartered `times` times, as far as is of use."""
-        return replace(self, workspace_bytes=max(self.workspace_bytes >> (2 * times), _SMALLEST_WORKSPACE))
+        return replace(self, workspace_bytes=max(self.workspace_bytes >> (2 * times), SMALLEST_WORKSPACE))
 
 
 def version_of(trt: Any) -> Tuple[int, ...]:
@@ -91,7 +91,7 @@ def build_plan(trt: Any, model: bytes, options: PlanOptions, logger: Any, timing
         words = "; ".join(logger.errors[-3:]) or "TensorRT gave no reason"
         if "outofmemory" not in words.lower().replace(" ", ""):
             raise PlanError(f"TensorRT {trt.__version__} built no plan: {words}")
-        if options.workspace_bytes <= _SMALLEST_WORKSPACE:
+        if options.workspace_bytes <= SMALLEST_WORKSPACE:
             raise PlanError(f"TensorRT ran out of memory: {words}; close other programs (`sudo init 3` stops the desktop), or add swap")
         options = options.smaller(1)
         tell(f"out of memory; once more with a workspace of {options.workspace_bytes >> 20} MB")

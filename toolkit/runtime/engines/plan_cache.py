@@ -87,7 +87,8 @@ class PlanCache:
 
     def begin(self) -> int:
         """Return how many builds of this plan were begun and never ended: killed, most often for want of memory."""
-        attempts = int(self._attempts.read_text() or 0) if self._attempts.exists() else 0
+        noted = self._attempts.read_bytes() if self._attempts.exists() else b""
+        attempts = int(noted) if noted.isdigit() else 0
         _write(self._attempts, str(attempts + 1).encode())
         return attempts
 

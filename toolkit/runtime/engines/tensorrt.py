@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any, Dict, Optional
 
 import numpy as np
 
 from ..bundle import Bundle
 from . import EngineError
+from .board import board_facts
 from .cuda import Cuda, NoCudaError
-from .plan_cache import cache_folder
+from .plan_cache import cache_folder, key_of
 from .plan_runner import PlanRunner, tell, workspace_bytes
 
 INSTALL = (
     "engine 'tensorrt' needs the module tensorrt, a part of JetPack (sudo apt install python3-libnvinfer-dev; a virtual "
     "environment must be made with --system-site-packages), or, slower, ONNX Runtime: pip install onnxruntime"
 )
+# The best first.
 _PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 
 
@@ -60,8 +64,9 @@ class _OnnxRunner:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads or 0
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        here = [(name, _provider_options(name, bundle)) for name in _PROVIDERS if name in onnxruntime.get_available_providers()]
         self._version = onnxruntime.__version__
+        installed = onnxruntime.get_available_providers()
+        here = [(name, _provider_options(name, path, bundle, self._version)) for name in _PROVIDERS if name in installed]
         try:
             self._session: Any = onnxruntime.InferenceSession(path, settings, providers=here)
         except Exception as error:  # its exceptions have no parent of their own
@@ -84,11 +89,19 @@ class _OnnxRunner:
         return dict(self._described)
 
 
-def _provider_options(provider: str, bundle: Bundle) -> Dict[str, str]:
-    """Return what ONNX Runtime passes on to TensorRT: the same precision, memory and cache folder as the plan would have."""
+def _provider_options(provider: str, path: str, bundle: Bundle, version: str) -> Dict[str, str]:
+    """Return what ONNX Runtime passes on to TensorRT: the same precision, memory and DLA core as the plan would have.
+
+    ONNX Runtime names its plans by the network's structure: other weights, or another JetPack, would be given the plan of the first.
+    So each file and machine has a folder of its own.
+    """
     if provider != "TensorrtExecutionProvider":
         return {}
-    folder = cache_folder() / "onnxruntime"
+    core = bundle.options.get("dla_core")
+    parts = {"model_sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(), "precision": bundle.precision, "dla_core": core,
+             "workspace": workspace_bytes(bundle), "onnxruntime": version, **board_facts()}  # fmt: skip
+    folder = cache_folder() / "onnxruntime" / key_of(parts)
+    on_dla = {} if core is None else {"trt_dla_enable": "True", "trt_dla_core": str(core)}
     return {
         "trt_fp16_enable": str(bundle.precision != "float32"),
         "trt_int8_enable": str(bundle.precision == "int8"),
@@ -97,4 +110,5 @@ def _provider_options(provider: str, bundle: Bundle) -> Dict[str, str]:
         "trt_engine_cache_path": str(folder),
         "trt_timing_cache_enable": "True",
         "trt_timing_cache_path": str(folder),
+        **on_dla,
     }
