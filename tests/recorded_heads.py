@@ -13,7 +13,7 @@ from networks import EMBEDDING, tiny_decoder, tiny_spec
 
 from toolkit.runtime.bundle import Bundle, write_bundle
 from toolkit.runtime.frame import FrameInput
-from toolkit.runtime.pose import PoseSpec
+from toolkit.runtime.pose import Head, KeypointGrid, PoseSpec
 
 UPRIGHT = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0)  # torso's y axis up in the picture, x axis to its right: seen from the front
 
@@ -37,6 +37,8 @@ def recorded_heads(people: Sequence[Recorded], spec: PoseSpec | None = None) -> 
     random = np.random.default_rng(0)
     heads = {name: random.uniform(-0.5, 0.5, spec.head_shape(name)).astype(np.float32) for name in spec.head_names}
     heads["centre"] = random.uniform(0, 0.1, (1, *spec.map_size)).astype(np.float32)
+    if spec.keypoints is not None:
+        heads["keypoints"] *= 0
     for person in people:
         heads["centre"][0, person.row, person.column] = person.score
         for name in ("offset", "embedding", "rotation", "depth"):
@@ -67,6 +69,30 @@ def replay_bundle(folder: Path, heads: Mapping[str, np.ndarray], spec: PoseSpec 
     """Write a bundle that plays these heads."""
     files = {"heads.npz": packed(heads), "pose.npz": packed(tiny_decoder())}
     return write_bundle(folder, bundle_info(spec, **changes), files)
+
+
+LIMBS = tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right"))
+
+
+def keypoint_spec() -> PoseSpec:
+    """Return `wide_spec` with heads of 13 key points, the first of them no joint, in cells of 16 pixels."""
+    spec, grid = wide_spec(), KeypointGrid(16, 0.0, ("", *LIMBS))
+    count = len(grid.joints)
+    heads = {
+        **spec.heads,
+        "keypoints": Head("keypoints", count, 0.0, 1.0),
+        "keypoint_offset": Head("keypoint_offset", 2 * count, -2.0, 2.0),
+    }
+    return replace(spec, heads=heads, keypoints=grid)
+
+
+def mark(heads: Mapping[str, np.ndarray], spec: PoseSpec, channel: int, x: float, y: float, heat: float = 0.9) -> None:
+    """Write a key point at input pixel (x, y) into its nearest cell."""
+    assert spec.keypoints is not None
+    grid, (_, rows, columns) = spec.keypoints, spec.head_shape("keypoints")
+    row, column = (int(np.clip(round(v / grid.stride), 0, size - 1)) for v, size in ((y, rows), (x, columns)))
+    heads["keypoints"][channel, row, column] = heat
+    heads["keypoint_offset"][[channel, channel + len(grid.joints)], row, column] = x / grid.stride - column, y / grid.stride - row
 
 
 def wide_spec() -> PoseSpec:

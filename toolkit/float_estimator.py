@@ -11,6 +11,7 @@ from .runtime.decode import decode_heads
 from .runtime.kinematics import layers
 from .runtime.pose import PoseFrame
 from .runtime.preprocess import Batch, Letterbox
+from .runtime.refine import REFINEMENT, Refinement
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 class FloatEstimator:
     """Finds people with a Graph in ONNX Runtime on the CPU, in float32, with the runtime's own steps before and after."""
 
-    def __init__(self, graph: Graph, threads: int | None = None) -> None:
-        """Open the graph as it is; `threads` None lets ONNX Runtime choose. Raises PosecError where it cannot run."""
+    def __init__(self, graph: Graph, threads: int | None = None, refinement: Refinement | None = REFINEMENT) -> None:
+        """Open the graph as it is; `threads` None lets ONNX Runtime choose; `refinement` is that of `decode_heads`.
+
+        Raises PosecError where the graph cannot run.
+        """
         try:
             import onnxruntime
         except ImportError as error:
@@ -33,7 +37,7 @@ class FloatEstimator:
             self._session = onnxruntime.InferenceSession(graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises classes of its own, without a common parent
             raise PosecError(f"ONNX Runtime cannot open network '{graph.spec.name}': {error}") from error
-        self.spec = graph.spec
+        self.spec, self._refinement = graph.spec, refinement
         self._decoder = layers(graph.decoder)
         self._batch = Batch(graph.spec, graph.frame)
         self._input = graph.input_name
@@ -47,7 +51,7 @@ class FloatEstimator:
 
     def decode(self, heads: dict[str, np.ndarray], box: Letterbox, focal_px: float | None = None) -> PoseFrame:
         """Return the people that heads describe, as `runtime.decode.decode_heads` does."""
-        return decode_heads(heads, self.spec, self._decoder, box, focal_px)
+        return decode_heads(heads, self.spec, self._decoder, box, focal_px, refinement=self._refinement)
 
     def __call__(self, picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
         """Return the people of a picture (H, W, 3) uint8 BGR."""

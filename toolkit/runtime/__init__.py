@@ -21,7 +21,7 @@ _HOMES = {
 __all__ = sorted([*_HOMES, "load"])
 
 
-def load(folder: str, threads: Optional[int] = None, focal_px: Optional[float] = None) -> PoseEstimator:
+def load(folder: str, threads: Optional[int] = None, focal_px: Optional[float] = None, refine: bool = True) -> PoseEstimator:
     """Return an estimator for the bundle in a folder.
 
     Args:
@@ -29,15 +29,17 @@ def load(folder: str, threads: Optional[int] = None, focal_px: Optional[float] =
         threads: for the engine; None takes what the bundle says.
         focal_px: the camera's focal length in picture pixels; None takes the specification's guess, with which depths
             of people relate rightly to each other but not to the metre.
+        refine: fit poses to key points where the network tells of them; False is faster and less accurate.
 
     Raises PoseError where the folder is no sound bundle, or its engine is missing or cannot open the model.
     """
     from .bundle import read_bundle
     from .engines import open_engine
     from .estimator import PoseEstimator
+    from .refine import REFINEMENT
 
     bundle = read_bundle(folder)
-    return PoseEstimator(bundle, open_engine(bundle, threads), focal_px)
+    return PoseEstimator(bundle, open_engine(bundle, threads), focal_px, REFINEMENT if refine else None)
 
 
 def __getattr__(name: str) -> Any:

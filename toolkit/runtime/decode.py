@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Dict, Mapping, Optional
+from typing import Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
 from .centres import find_centres
-from .errors import PoseError
+from .errors import HeadError
+from .keypoints import find_keypoints
 from .kinematics import Layers, decode_embeddings, forward_kinematics, ray_rotation, rotation_from_6d
 from .pose import HEADS, PoseFrame, PoseSpec, Skeleton
 from .preprocess import Letterbox
+from .refine import REFINEMENT, Bodies, Refinement, refine
 
 MOST_PEOPLE = 64
-
-
-class HeadError(PoseError):
-    """A network's output that is not what its specification promises."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ def decode_heads(
     focal_px: Optional[float] = None,
     most: int = MOST_PEOPLE,
     duplicates: Duplicates = Duplicates(),
+    refinement: Optional[Refinement] = REFINEMENT,
 ) -> PoseFrame:
     """Return the people that a network's heads describe, best first.
 
@@ -57,6 +56,7 @@ def decode_heads(
         focal_px: focal length in picture pixels; None takes `spec.focal_default` picture widths.
         most: look at no more peaks than this.
         duplicates: when two detections are one person.
+        refinement: how poses are fitted to key points, where the network tells of them; None leaves them as the other heads say.
 
     The principal point is the middle of the picture. `joints_px` are by scaled orthographic projection about the
     person's centre; the root lies on the ray through the projected pelvis.
@@ -69,24 +69,40 @@ def decode_heads(
         return nobody(spec)
     at = read_cells(heads, cells)
     centres = spec.cell_origin_px + spec.stride * (cells[:, ::-1] + at["offset"])
-    px_per_mm = spec.reference_px_per_m / 1000 * np.exp(-at["depth"])
-    poses_mm = forward_kinematics(decode_embeddings(at["embedding"], decoder), spec.skeleton)
-    poses_mm = poses_mm @ rotation_from_6d(at["rotation"]).transpose(0, 2, 1)
-    middles_mm = sum(poses_mm[:, spec.skeleton.index(name), :2] for name in spec.centre_joints) / len(spec.centre_joints)
-    joints = centres[:, None] + px_per_mm[:, None] * (poses_mm[..., :2] - middles_mm[:, None])
-
-    kept = distinct(centres, joints, px_per_mm[:, 0], torso_mm(spec.skeleton), duplicates)
-    scores, centres, joints, poses_mm, depth = scores[kept], centres[kept], joints[kept], poses_mm[kept], at["depth"][kept]
-    centres_px, joints_px = letterbox.to_picture(centres), letterbox.to_picture(joints)
+    px_per_m = spec.reference_px_per_m * np.exp(-at["depth"][:, 0])
+    bodies = Bodies(at["embedding"], rotation_from_6d(at["rotation"]), px_per_m, centres)
+    poses_mm, joints = _pose(bodies, spec, decoder)
+    kept = distinct(bodies.centres, joints, px_per_m / 1000, torso_mm(spec.skeleton), duplicates)
+    if refinement is not None and spec.keypoints is not None:
+        seen = find_keypoints(heads, spec, refinement.least_heat)
+        bodies, support = refine(bodies.take(kept), seen, spec, decoder, refinement)
+        scores = np.clip(scores[kept] + refinement.evidence * (support - refinement.usual), 0, 1)
+        order = np.argsort(-scores, kind="stable")
+        scores, bodies = scores[order], bodies.take(order)
+        poses_mm, joints = _pose(bodies, spec, decoder)
+        # Two that were apart may have been drawn to one place.
+        kept = distinct(bodies.centres, joints, bodies.px_per_m / 1000, torso_mm(spec.skeleton), duplicates)
+        kept &= scores > spec.centre_threshold
+    scores, bodies, joints, poses_mm = scores[kept], bodies.take(kept), joints[kept], poses_mm[kept]
+    centres_px, joints_px = letterbox.to_picture(bodies.centres), letterbox.to_picture(joints)
 
     height, width = letterbox.picture_size
     focal_px = spec.focal_default * width if focal_px is None else focal_px
     principal_px = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
     joints_mm = poses_mm @ ray_rotation(_rays(centres_px, principal_px, focal_px)).transpose(0, 2, 1)
-    z_mm = 1000 * focal_px * letterbox.scale * np.exp(depth) / spec.reference_px_per_m
+    z_mm = 1000 * focal_px * letterbox.scale / bodies.px_per_m[:, None]
     roots_mm = z_mm * _rays(joints_px[:, spec.skeleton.root], principal_px, focal_px)
     frame = (scores, centres_px, joints_mm, roots_mm, joints_px)
     return PoseFrame(*(np.asarray(values, np.float32) for values in frame))
+
+
+def _pose(bodies: Bodies, spec: PoseSpec, decoder: Layers) -> Tuple[np.ndarray, np.ndarray]:
+    """Return joints (N, J, 3) in mm from the pelvis, in the frame of the viewing ray, and (N, J, 2) in pixels of the input."""
+    poses_mm = forward_kinematics(decode_embeddings(bodies.embeddings, decoder), spec.skeleton)
+    poses_mm = poses_mm @ bodies.rotations.transpose(0, 2, 1)
+    middles_mm = sum(poses_mm[:, spec.skeleton.index(name), :2] for name in spec.centre_joints) / len(spec.centre_joints)
+    px_per_mm = bodies.px_per_m[:, None, None] / 1000
+    return poses_mm, bodies.centres[:, None] + px_per_mm * (poses_mm[..., :2] - middles_mm[:, None])
 
 
 def nobody(spec: PoseSpec) -> PoseFrame:

@@ -3,7 +3,7 @@
 PoseError (a ValueError)
     SpecError     pose.py         a pose specification contradicts itself
     PictureError  preprocess.py   a picture cannot be fed to the network
-    HeadError     decode.py       a network's outputs are not what its specification promises
+    HeadError     here            a network's outputs are not what its specification promises
     BundleError   bundle.py       a folder is not a bundle, or no longer the one that was written
     EngineError   engines/        an engine is unknown, not installed, or cannot run the model
     SourceError   sources.py      a source of pictures cannot be read
@@ -12,3 +12,7 @@ PoseError (a ValueError)
 
 class PoseError(ValueError):
     """A request that cannot be met; the message says what was asked, what there is, and what to do."""
+
+
+class HeadError(PoseError):
+    """A network's output that is not what its specification promises."""

@@ -15,6 +15,7 @@ from .engines import Engine
 from .errors import PoseError
 from .pose import PoseFrame
 from .preprocess import Batch
+from .refine import REFINEMENT, Refinement
 
 
 class PoseEstimator:
@@ -26,11 +27,17 @@ class PoseEstimator:
         stages_ms: of the last call: `preprocess`, `inference`, `decode`.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine, focal_px: Optional[float] = None) -> None:
-        """Take an opened engine. Raises BundleError where the decoder does not fit the specification."""
+    def __init__(
+        self, bundle: Bundle, engine: Engine, focal_px: Optional[float] = None, refinement: Optional[Refinement] = REFINEMENT
+    ) -> None:
+        """Take an opened engine, and how poses are fitted to key points, None for not at all.
+
+        Raises BundleError where the decoder does not fit the specification.
+        """
         self.bundle, self.engine = bundle, engine
         self.stages_ms: Dict[str, float] = {}
         self._focal_px = _checked(focal_px)
+        self._refinement = refinement
         self._decoder = bundle.decoder()
         self._batch = Batch(bundle.spec, bundle.frame)
 
@@ -46,7 +53,7 @@ class PoseEstimator:
         filled = perf_counter()
         heads = self.engine(self._batch.array)
         inferred = perf_counter()
-        people = decode_heads(heads, self.bundle.spec, self._decoder, letterbox, focal_px)
+        people = decode_heads(heads, self.bundle.spec, self._decoder, letterbox, focal_px, refinement=self._refinement)
         decoded = perf_counter()
         self.stages_ms = {
             "preprocess": 1000 * (filled - started),
@@ -80,7 +87,7 @@ class PoseEstimator:
         )
         if not peaks:
             return "\n".join([*lines, "nobody is found: no centre score exceeds the threshold"])
-        people = len(decode_heads(heads, spec, self._decoder, letterbox, self._focal_px))
+        people = len(decode_heads(heads, spec, self._decoder, letterbox, self._focal_px, refinement=self._refinement))
         return "\n".join([*lines, f"{people} people are found: {peaks} peaks, {peaks - people} of them the same person again"])
 
     def describe(self) -> Dict[str, str]:

@@ -51,21 +51,38 @@ def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
     return (directions / np.maximum(lengths, EPSILON)).transpose(2, 0, 1)
 
 
+def embedding_jacobian(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
+    """Return how unit bone directions change with the pose embeddings: (B, 3 N E) float32, of (B, 3, N, E)."""
+    values, slopes = embeddings.T, np.zeros((0, 0), np.float32)
+    for weight, bias in decoder[:-1]:
+        values = weight @ values + bias[:, None]
+        slopes = (weight @ slopes).reshape(*values.shape, -1) if slopes.size else weight[:, None]
+        rectified = np.where(values > 0, np.float32(1), np.float32(LEAKY_SLOPE))
+        values, slopes = values * rectified, (slopes * rectified[..., None]).reshape(len(values), -1)
+    weight, bias = decoder[-1]
+    raw = (weight @ values + bias[:, None]).reshape(-1, 3, len(embeddings), 1)
+    slopes = (weight @ slopes if slopes.size else np.repeat(weight[:, None], len(embeddings), 1)).reshape(*raw.shape[:3], -1)
+    lengths = np.maximum(np.sqrt((raw * raw).sum(axis=1, keepdims=True)), EPSILON)
+    directions = raw / lengths
+    slopes = (slopes - directions * (directions * slopes).sum(axis=1, keepdims=True)) / lengths
+    return slopes.reshape(len(slopes), -1)
+
+
 def forward_kinematics(directions: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """Return joints (N, J, 3) in mm, root at 0, from unit bone directions (N, B, 3): joint = parent + length * direction."""
-    paths_mm = _paths_mm(skeleton)
-    by_bone = directions.transpose(1, 0, 2).reshape(paths_mm.shape[1], -1)
-    return (paths_mm @ by_bone).reshape(len(paths_mm), -1, 3).transpose(1, 0, 2)
+    paths = paths_mm(skeleton)
+    by_bone = directions.transpose(1, 0, 2).reshape(paths.shape[1], -1)
+    return (paths @ by_bone).reshape(len(paths), -1, 3).transpose(1, 0, 2)
 
 
 @lru_cache(maxsize=8)
-def _paths_mm(skeleton: Skeleton) -> np.ndarray:
+def paths_mm(skeleton: Skeleton) -> np.ndarray:
     """Return (J, B) float32: the length of bone b where it lies between the root and joint j, else 0."""
-    paths_mm = np.zeros((len(skeleton.names), len(skeleton.bones)), np.float32)
+    paths = np.zeros((len(skeleton.names), len(skeleton.bones)), np.float32)
     for bone, joint in enumerate(skeleton.bones):
-        paths_mm[joint] = paths_mm[skeleton.parents[joint]]
-        paths_mm[joint, bone] = skeleton.bone_lengths_mm[bone]
-    return paths_mm
+        paths[joint] = paths[skeleton.parents[joint]]
+        paths[joint, bone] = skeleton.bone_lengths_mm[bone]
+    return paths
 
 
 def rotation_from_6d(numbers: np.ndarray) -> np.ndarray:
@@ -80,6 +97,15 @@ def rotation_from_6d(numbers: np.ndarray) -> np.ndarray:
     axes[1, 2] = x[2] * y[0] - x[0] * y[2]
     axes[2, 2] = x[0] * y[1] - x[1] * y[0]
     return axes.transpose(2, 0, 1)
+
+
+def rotation_from_vector(vectors: np.ndarray) -> np.ndarray:
+    """Return rotation matrices (N, 3, 3) about vectors (N, 3) by their lengths in radians (Rodrigues' formula)."""
+    angles = np.sqrt((vectors * vectors).sum(axis=1))[:, None, None] + EPSILON
+    cross = np.zeros((len(vectors), 3, 3), np.float32)
+    cross[:, 2, 1], cross[:, 0, 2], cross[:, 1, 0] = vectors.T
+    cross = (cross - cross.transpose(0, 2, 1)) / angles
+    return np.eye(3, dtype=np.float32) + np.sin(angles) * cross + (1 - np.cos(angles)) * (cross @ cross)
 
 
 def ray_rotation(rays: np.ndarray) -> np.ndarray:
