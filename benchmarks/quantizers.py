@@ -27,6 +27,7 @@ from toolkit.blame import blame
 from toolkit.commands import inputs
 from toolkit.commands.terminal import progress, say, table, write_text
 from toolkit.compiler import build
+from toolkit.errors import PosecError
 from toolkit.evaluation.photos import TINY_COCO, Photos, read_photos
 from toolkit.evaluation.scenes import RENDERED_SCENES, Scenes, read_scenes
 from toolkit.graph import Graph
@@ -80,7 +81,11 @@ def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> I
     yield built("posec, heads in integers", _integer_heads(target), usual)
     worst = _worst_layers(contest, target, usual)
     for count in KEPT_FLOAT:
-        yield built(f"posec, {count} worst layers float", target, usual, worst[:count])
+        name = f"posec, {count} worst layers float"
+        try:
+            yield built(name, target, usual, worst[:count])
+        except PosecError as error:
+            say(f"left out: {name}: {error}")
     for name, package, quantize in RIVALS.get(target.name, ()):
         say_built(name)
         frame = read_bundle(reference[1]).frame if target.name == "raspberry-pi-5" else PIXELS
