@@ -129,6 +129,15 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
             def __init__(self) -> None:
                 self._ready = True
 
+            def phase_start(self, phase_name, parent_phase, num_steps) -> None:
+                raise NotImplementedError
+
+            def phase_finish(self, phase_name) -> None:
+                raise NotImplementedError
+
+            def step_complete(self, phase_name, step) -> bool:
+                raise NotImplementedError
+
         trt.IProgressMonitor = IProgressMonitor
 
     class Builder:
@@ -310,6 +319,7 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
 
         IExecutionContext.execute_async_v2 = execute_async_v2
 
-    for kind in (ILogger, Builder, OnnxParser, Runtime, IBuilderConfig, ICudaEngine, IExecutionContext, INetworkDefinition, IHostMemory):
+    for kind in (ILogger, Builder, OnnxParser, ParserError, Runtime, IBuilderConfig, ITimingCache, ICudaEngine, IExecutionContext,
+                 INetworkDefinition, IHostMemory):  # fmt: skip
         setattr(trt, kind.__name__, kind)
     return trt
