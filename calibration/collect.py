@@ -18,6 +18,7 @@ from toolkit.graph import Graph
 from toolkit.passes import prepare
 from toolkit.passes.layers import weighted_layers
 from toolkit.ranges import Ranges
+from toolkit.runtime.engines.onnxruntime import library
 from toolkit.runtime.preprocess import Batch
 
 from .frames import picture_sha256
@@ -130,9 +131,7 @@ def sweep(graph: Graph, frames: Iterable[np.ndarray], progress: Progress | None 
 
 def versions() -> dict[str, str]:
     """Return the versions of the libraries that the ranges depend on."""
-    import onnxruntime
-
-    return {"onnxruntime": onnxruntime.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
+    return {"onnxruntime": library().__version__, "numpy": np.__version__, "opencv": cv2.__version__}
 
 
 def _known(observer: str) -> str:
@@ -153,8 +152,7 @@ def _plain(array: np.ndarray) -> object:
 
 def _session(graph: Graph) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:
     """Return a function from a batch to the values of every float tensor that depends on it, the batch included."""
-    import onnxruntime
-
+    onnxruntime = library()
     model = onnx.ModelProto.FromString(graph.model.SerializeToString())
     outputs = {value.name for value in model.graph.output}
     inferred = shape_inference.infer_shapes(model)

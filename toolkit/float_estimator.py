@@ -8,6 +8,7 @@ import numpy as np
 
 from .errors import PosecError
 from .runtime.decode import decode_heads
+from .runtime.engines.onnxruntime import library
 from .runtime.kinematics import layers
 from .runtime.pose import PoseFrame
 from .runtime.preprocess import Batch, Letterbox
@@ -26,7 +27,7 @@ class FloatEstimator:
         Raises PosecError where the graph cannot run.
         """
         try:
-            import onnxruntime
+            onnxruntime = library()
         except ImportError as error:
             raise PosecError("the float network runs in ONNX Runtime, which is missing: pip install onnxruntime") from error
         options = onnxruntime.SessionOptions()

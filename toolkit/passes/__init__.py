@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import PosecError
 from ..graph import Graph, Pass, check_heads, run_passes
+from ..runtime.engines.onnxruntime import library
 from .batch_norm import fold_batch_norm
 from .constants import inline_constants
 from .equalize import equalize
@@ -50,8 +51,7 @@ def prepare(graph: Graph) -> Graph:
 
 
 def _heads_of_noise(graph: Graph) -> dict[str, np.ndarray]:
-    import onnxruntime
-
+    onnxruntime = library()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     noise = np.random.default_rng(0).normal(0, 0.5, (1, 3, *graph.spec.input_size)).astype(np.float32)

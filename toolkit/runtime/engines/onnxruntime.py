@@ -10,13 +10,23 @@ from ..bundle import Bundle
 from . import EngineError
 
 
+def library() -> Any:
+    """Return the module `onnxruntime`, told to report nothing to anybody. Raises ImportError where it is not installed."""
+    import onnxruntime
+
+    # Some builds send usage events to their maker unless told otherwise.
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()
+    return onnxruntime
+
+
 class Engine:
     """Runs an ONNX model, float or with QuantizeLinear and DequantizeLinear nodes."""
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
         """Open the model; `threads` None lets ONNX Runtime take all cores. Raises EngineError where it cannot."""
         try:
-            import onnxruntime
+            onnxruntime = library()
         except ImportError as error:
             raise EngineError(f"engine 'onnxruntime' cannot be imported ({error}): pip install onnxruntime") from error
         options = onnxruntime.SessionOptions()

@@ -12,6 +12,7 @@ from ..bundle import Bundle
 from . import EngineError
 from .board import board_facts
 from .cuda import Cuda, NoCudaError
+from .onnxruntime import library
 from .plan_cache import cache_folder, key_of
 from .plan_runner import PlanRunner, tell, workspace_bytes
 
@@ -58,7 +59,7 @@ class _OnnxRunner:
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int], why: str) -> None:
         try:
-            import onnxruntime
+            onnxruntime = library()
         except ImportError as error:
             raise EngineError(f"{why}; {INSTALL}") from error
         settings = onnxruntime.SessionOptions()
