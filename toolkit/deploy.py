@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ _INTERPRETER = """#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
 PYTHONPATH="$here{packages}${{PYTHONPATH:+:$PYTHONPATH}}" exec {python} "$@"
 """
+# Its full path: what was given may be relative to the home folder, and is started from others.
+_FIND = """mkdir -p "$1"; found=$(command -v {python}) || {{ echo "no {python} on this board" >&2; exit 1; }}
+case $found in /*) ;; *) found=$PWD/$found ;; esac; echo "$found" """
 _SWITCH = """set -e; cd "$1"
 if [ -e "$2" ] && [ ! -L "$2" ]; then echo "'$1/$2' is there and was not deployed by posec; move it away" >&2; exit 1; fi
 ln -s ".deployed/$2/$3" ".$2.$3"; mv -T ".$2.$3" "$2"
@@ -99,7 +103,7 @@ def deploy(
     place = f"{folder}/.deployed/{name}/{identity}"
     with connect(host, port, ssh) as board:
         progress("connect")
-        board.run(f'mkdir -p "$1" && command -v {python} >/dev/null || {{ echo "no {python} on this board" >&2; exit 1; }}', folder)
+        python = shlex.quote(board.run(_FIND.format(python=python), folder).strip().rpartition("\n")[2])
         packages, sent = _carry(board, wheels, folder, python, progress)
         try:
             progress("copy")

@@ -94,6 +94,17 @@ def test_a_bundle_runs_on_the_board_and_its_result_comes_home(first):
     assert [len(json.loads(line)["scores"]) for line in lines] == [0, 1, 2, 3, 4]
 
 
+def test_a_python_is_given_from_the_home_folder_on(bundle, board):
+    python = board / "posec-env/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    assert send(bundle, board, python="posec-env/bin/python")
+    assert f"exec {python} " in (board / "posec/pi5/python").read_text()
+    with pytest.raises(PosecError, match="no other-env/bin/python on this board"):
+        send(bundle, board, python="other-env/bin/python")
+
+
 def test_the_board_gets_no_more_than_it_needs(first, bundle):
     home, done, _ = first
     there = {path.relative_to(home / "posec/pi5") for path in (home / "posec/pi5/").rglob("*.py")}
