@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from safetensors.numpy import save_file
 
 from toolkit.graph import Graph
 from toolkit.runtime.frame import FrameInput
-from toolkit.runtime.pose import MUPOTS17, Head, PoseSpec
+from toolkit.runtime.pose import MUPOTS17, Head, KeypointGrid, PoseSpec
 
 EMBEDDING = 8
 UNITS = {"centre": 1.0, "offset": 4.0, "embedding": 1.0, "rotation": 1.0, "depth": 3.0}
@@ -25,6 +26,16 @@ def tiny_spec(input_size: tuple[int, int] = (64, 96), mean: tuple[float, ...] = 
     """Return the contract of `tiny_model`; the size must be a multiple of 16."""
     heads = {name: Head(name, count, 0.0 if name == "centre" else -UNITS[name], UNITS[name]) for name, count in CHANNELS.items()}
     return PoseSpec("tiny", input_size, colour_order, mean, std, 128, 8, 0.0, heads)  # type: ignore[arg-type]
+
+
+LIMBS = tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right"))
+
+
+def with_keypoints(spec: PoseSpec) -> PoseSpec:
+    """Return a contract with heads of 13 key points, the first of them no joint, in cells of 16 pixels."""
+    grid = KeypointGrid(16, 0.0, ("", *LIMBS))
+    heads = {"keypoints": Head("keypoints", 13, 0.0, 1.0), "keypoint_offset": Head("keypoint_offset", 26, -2.0, 2.0)}
+    return replace(spec, heads={**spec.heads, **heads}, keypoints=grid)
 
 
 def tiny_decoder(seed: int = 7) -> dict[str, np.ndarray]:
@@ -109,8 +120,13 @@ def tiny_model(spec: PoseSpec | None = None, seed: int = 1, opset: int = 17) -> 
             tanh = make.node("Tanh", [raw], output=name if unit == 1 else "")
             if unit != 1:
                 make.node("Mul", [tanh, make.constant(unit)], output=name)
-    rows, columns = spec.map_size
-    outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, c, rows, columns]) for n, c in CHANNELS.items()]
+    if spec.keypoints is not None:
+        coarse = make.node("AveragePool", [maps], kernel_shape=[2, 2], strides=[2, 2])
+        count = len(spec.keypoints.joints)
+        make.node("Sigmoid", [make.conv(coarse, count, 16, 1, bias=np.full(count, -1.0), bright=0.3)], output="keypoints")
+        offset = make.conv(coarse, 2 * count, 16, 1, bright=0.3)
+        make.node("Clip", [offset, make.constant(-2.0), make.constant(2.0)], output="keypoint_offset")
+    outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, *spec.head_shape(n)]) for n in spec.head_names]
     frame = helper.make_tensor_value_info("frame", TensorProto.FLOAT, [1, 3, *spec.input_size])
     graph = helper.make_graph(make.nodes, "tiny", [frame], outputs, make.arrays)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from networks import EMBEDDING, tiny_decoder, tiny_spec
+from networks import EMBEDDING, tiny_decoder, tiny_spec, with_keypoints
 
 from toolkit.runtime.bundle import Bundle, write_bundle
 from toolkit.runtime.frame import FrameInput
-from toolkit.runtime.pose import Head, KeypointGrid, PoseSpec
+from toolkit.runtime.pose import PoseSpec
 
 UPRIGHT = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0)  # torso's y axis up in the picture, x axis to its right: seen from the front
 
@@ -71,19 +71,9 @@ def replay_bundle(folder: Path, heads: Mapping[str, np.ndarray], spec: PoseSpec 
     return write_bundle(folder, bundle_info(spec, **changes), files)
 
 
-LIMBS = tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right"))
-
-
 def keypoint_spec() -> PoseSpec:
-    """Return `wide_spec` with heads of 13 key points, the first of them no joint, in cells of 16 pixels."""
-    spec, grid = wide_spec(), KeypointGrid(16, 0.0, ("", *LIMBS))
-    count = len(grid.joints)
-    heads = {
-        **spec.heads,
-        "keypoints": Head("keypoints", count, 0.0, 1.0),
-        "keypoint_offset": Head("keypoint_offset", 2 * count, -2.0, 2.0),
-    }
-    return replace(spec, heads=heads, keypoints=grid)
+    """Return `wide_spec` with heads of key points."""
+    return with_keypoints(wide_spec())
 
 
 def mark(heads: Mapping[str, np.ndarray], spec: PoseSpec, channel: int, x: float, y: float, heat: float = 0.9) -> None:

@@ -6,8 +6,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from networks import tiny_decoder
-from recorded_heads import LIMBS, Recorded, keypoint_spec, mark, recorded_heads
+from networks import LIMBS, tiny_decoder
+from recorded_heads import Recorded, keypoint_spec, mark, recorded_heads
 
 from toolkit.runtime.decode import HeadError, decode_heads
 from toolkit.runtime.keypoints import Keypoints, find_keypoints, match_keypoints
@@ -163,7 +163,7 @@ def test_a_fit_that_overflows_leaves_the_network_its_word():
     assert all(np.array_equal(new, old) for new, old in zip(kept, bodies, strict=True))
 
 
-@pytest.mark.parametrize("field", ["embedding", "rotation", "scale", "centre", "huber_m", "reach_m"])
+@pytest.mark.parametrize("field", ["embedding", "rotation", "scale", "centre", "huber_m", "noise_m", "reach_m"])
 def test_without_a_prior_there_is_no_fit(field):
     with pytest.raises(ValueError, match="above 0"):
         Refinement(**{field: 0.0})
@@ -174,7 +174,8 @@ def test_evidence_changes_scores_and_who_is_left():
     heads = heads_with_keypoints([seen], [seen, unseen])
     assert decoded(heads).scores == pytest.approx([0.85, 0.8])
     trusting = decoded(heads, Refinement(evidence=0.02, usual=4.0))
-    assert trusting.scores == pytest.approx([0.8 + 0.02 * (12 * 0.9 - 4), 0.85 - 0.02 * 4], abs=1e-3)
+    pull = 12 * (0.9 - REFINEMENT.least_heat) / (1 - REFINEMENT.least_heat)  # of key points exactly at the joints
+    assert trusting.scores == pytest.approx([0.8 + 0.02 * (pull - 4), 0.85 - 0.02 * 4], abs=2e-3)
     assert len(decoded(heads, Refinement(evidence=0.2, usual=4.0))) == 1
 
 
@@ -230,19 +231,50 @@ def keypoints(*rows):
     return Keypoints(kinds.astype(int), np.stack([x, y], 1), heat)
 
 
-def test_the_best_pairs_go_first_and_nothing_goes_twice():
-    at = np.array([[(10, 10), (50, 50)], [(14, 10), (90, 90)]], np.float32)  # two people, two kinds
-    reach = np.full((2, 2), 10.0, np.float32)
-    targets, heat = match_keypoints(at, reach, keypoints((0, 13, 10, 0.9), (0, 5, 10, 0.8), (1, 59, 50, 0.7), (1, 30, 30, 1)), 0.0)
-    assert targets.tolist() == [[[5, 10], [59, 50]], [[13, 10], [90, 90]]]
-    assert heat == pytest.approx(np.array([[0.8, 0.7], [0.9, 0]]))
+def matched(at, seen, reach=10.0, least_heat=0.0):
+    at = np.array(at, np.float32)
+    return match_keypoints(at, np.full(at.shape[:2], reach, np.float32), seen, least_heat)
 
 
-def test_a_hot_key_point_counts_as_nearer():
-    at, reach = np.zeros((1, 1, 2), np.float32), np.full((1, 1), 10.0, np.float32)
-    seen = keypoints((0, 4, 0, 0.2), (0, 5, 0, 0.9))
-    assert [match_keypoints(at, reach, seen, counts)[0][0, 0, 0] for counts in (0.0, 0.3)] == [4, 5]
-    assert match_keypoints(at, reach * 0.3, seen, 0.3)[1].max() == 0
+def test_a_key_point_pulls_less_with_distance_and_not_beyond_its_reach():
+    at = [[(10, 10)], [(200, 10)]]
+    pulls = [matched(at, keypoints((0, 10 + x, 10, 0.8)))[1][0, 0] for x in (0, 5, 9, 10, 30)]
+    assert pulls == pytest.approx([0.8, 0.8 * 0.75**2, 0.8 * 0.19**2, 0, 0])
+    towards, pull = matched(at, keypoints((0, 15, 10, 0.8)))
+    assert towards[:, 0].tolist() == [[15, 10], [200, 10]]
+    assert pull[1, 0] == 0
+
+
+def test_a_faint_key_point_pulls_little():
+    pulls = [matched([[(0, 0)]], keypoints((0, 0, 0, heat)), least_heat=0.2)[1][0, 0] for heat in (0.1, 0.2, 0.6, 1.0)]
+    assert pulls == pytest.approx([0, 0, 0.5, 1])
+
+
+def test_the_nearer_of_two_people_has_the_key_point_and_the_nearer_of_two_key_points_the_joint():
+    towards, pull = matched([[(10, 10)], [(18, 10)]], keypoints((0, 12, 10, 0.9)))
+    assert pull[0, 0] > 10 * pull[1, 0]
+    towards, pull = matched([[(10, 10)]], keypoints((0, 11, 10, 0.9), (0, 3, 10, 0.9)))
+    assert towards[0, 0] == pytest.approx([11, 10], abs=0.1)
+
+
+def test_two_side_by_side_take_the_key_point_that_leaves_each_one():
+    at = [[(10, 10), (50, 50)], [(14, 10), (90, 90)]]
+    towards, pull = matched(at, keypoints((0, 15, 10, 0.9), (0, 9, 10, 0.8), (1, 53, 50, 0.7), (1, 30, 30, 1)))
+    assert towards[:, 0, 0] == pytest.approx([9, 15], abs=0.3)
+    assert towards[0, 1] == pytest.approx([53, 50])
+    assert pull[1, 1] == 0
+
+
+@pytest.mark.parametrize("least_heat", [0.0, 0.3])
+def test_no_pull_jumps(least_heat):
+    """What integers do to heads must not turn a joint to another key point at once: small steps of the evidence, small steps of the pull."""
+    at = np.array([[(10, 10)], [(18, 10)]], np.float32)
+    pulls = []
+    for step in np.linspace(0, 1, 801):  # one key point comes from outside, passes both joints and leaves; another cools
+        towards, pull = matched(at, keypoints((0, -10 + 50 * step, 10, 0.9), (0, 16, 10, 1 - step)), least_heat=least_heat)
+        pulls.append(np.concatenate([(pull[..., None] * (towards - at)).ravel(), pull.ravel()]))
+    jumps = np.abs(np.diff(pulls, axis=0)).max(axis=0)
+    assert (jumps < 0.05 * np.ptp(pulls, axis=0) + 1e-4).all()
 
 
 # ---- arithmetic

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import tiny_graph_of
+from networks import tiny_graph_of, tiny_spec, with_keypoints
 
 import calibration
 import targets
@@ -15,6 +15,7 @@ from toolkit import drift
 from toolkit.compiler import build, plan
 from toolkit.errors import PosecError
 from toolkit.float_estimator import FloatEstimator
+from toolkit.runtime import load
 from toolkit.runtime.bundle import read_bundle
 from toolkit.runtime.engines import ENGINES
 from toolkit.target import PRECISIONS
@@ -69,11 +70,31 @@ def test_every_precision_is_built_and_runs_here_within_its_allowance(name, preci
     assert found, f"{name} {precision}: {found}"
 
 
+BACK_ENDS = {targets.load(name).backend.__name__: name for name in reversed(targets.names())}
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("name", BACK_ENDS.values())
+def test_every_back_end_lets_key_points_through(name, precision, people_pictures, tmp_path):
+    target, graph = targets.load(name), tiny_graph_of(with_keypoints(tiny_spec()))
+    if why := target.backend.missing() or target.refusals.get(precision, ""):
+        pytest.skip(why)
+    ranges = calibration.collect(graph, people_pictures) if precision == "int8" else None
+    bundle = build(graph, target, precision, ranges, tmp_path / "bundle", people_pictures[:2])
+    assert bundle.spec == graph.spec
+    if bundle.engine == "tensorrt":
+        pytest.skip("TensorRT runs on a GPU")
+    heads, wanted = load(str(tmp_path / "bundle")).heads(people_pictures[4]), FloatEstimator(graph).heads(people_pictures[4])[0]
+    for name_of_head in ("keypoints", "keypoint_offset"):
+        np.testing.assert_allclose(heads[name_of_head], wanted[name_of_head], atol=0.1 if precision == "int8" else 1e-3)
+    found = drift.verify(bundle, graph, people_pictures)
+    assert found, found
+    assert set(found.blame) == set(graph.spec.head_names)
+
+
 @pytest.mark.openvino
 def test_the_precisions_of_openvino_are_what_they_say(tiny_graph, people_pictures, tmp_path):
     pytest.importorskip("openvino")
-    from toolkit.runtime import load
-
     build(tiny_graph, targets.load("intel-cpu"), out=tmp_path / "bundle", golden=[])
     estimator = load(tmp_path / "bundle")
     assert estimator.engine.describe()["float precision"] == "f32"

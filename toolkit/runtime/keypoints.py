@@ -10,6 +10,8 @@ import numpy as np
 from .errors import HeadError
 from .pose import PoseSpec
 
+_LEAST_PULL = 1e-3
+_NOTHING = np.float32(1e-20)
 _NEIGHBOURHOOD = np.ones((3, 3), np.uint8)
 
 
@@ -52,26 +54,30 @@ def find_keypoints(heads: Mapping[str, np.ndarray], spec: PoseSpec, least_heat: 
     return Keypoints(kinds, points.T.astype(np.float32), heat[rows, columns, kinds])
 
 
-def match_keypoints(at: np.ndarray, reach_px: np.ndarray, seen: Keypoints, heat_counts: float) -> Tuple[np.ndarray, np.ndarray]:
-    """Give key points to joints, the best pairs first; a key point belongs to one person, a joint has one key point.
+def match_keypoints(at: np.ndarray, reach_px: np.ndarray, seen: Keypoints, least_heat: float) -> Tuple[np.ndarray, np.ndarray]:
+    """Return which way key points pull joints, and how strongly; neither jumps when something moves a little.
+
+    Hard choices would: integers shift heat and offsets by a trifle, and a joint would turn to another key point. So every key point
+    within reach pulls, less with distance, by Tukey's biweight; where people contend for a key point, or key points for a joint,
+    they share by the fourth power of the pull, so that the best has nearly all.
 
     Args:
         at: (N, K, 2) where the joints of N people are thought to be, pixels of the input.
         reach_px: (N, K) how far from there a key point may be.
         seen: the key points of the picture.
-        heat_counts: a key point of heat 1 counts as nearer than one of heat 0 by so many reaches.
+        least_heat: a key point of this heat does not pull.
 
     Returns:
-        Where the joints' key points are (N, K, 2), `at` where there is none; and their heat (N, K), 0 where there is none.
+        Where the joints are pulled to (N, K, 2), `at` where nothing pulls; and the pull (N, K) in 0..1.
     """
-    targets, heat = at.copy(), np.zeros(at.shape[:2], np.float32)
     away = at[:, seen.kinds] - seen.points
-    reaches = np.sqrt((away * away).sum(-1)) / reach_px[:, seen.kinds]
-    people, points = np.nonzero(reaches < 1)
-    best = np.argsort(reaches[people, points] - heat_counts * seen.heat[points], kind="stable")
-    taken = set()
-    for person, point, kind in zip(people[best].tolist(), points[best].tolist(), seen.kinds[points[best]].tolist()):
-        if point not in taken and not heat[person, kind]:
-            taken.add(point)
-            targets[person, kind], heat[person, kind] = seen.points[point], seen.heat[point]
-    return targets, heat
+    nearness = np.maximum(0, 1 - (away * away).sum(axis=-1) / np.square(reach_px[:, seen.kinds]))
+    pull = nearness * nearness * np.maximum(0, (seen.heat - least_heat) / (1 - least_heat))
+    claim = np.square(np.square(pull))
+    of_kind = (seen.kinds[:, None] == np.arange(at.shape[1])).astype(np.float32)  # (P, K)
+    rivals = np.maximum(claim.sum(axis=0), _NOTHING), np.maximum((claim @ of_kind)[:, seen.kinds], _NOTHING)
+    pull = pull * (claim / rivals[0]) * (claim / rivals[1])
+    total = pull @ of_kind
+    towards = np.stack([(pull * seen.points[:, axis]) @ of_kind for axis in (0, 1)], axis=-1) / np.maximum(total, _NOTHING)[..., None]
+    pulled = total > _LEAST_PULL
+    return np.where(pulled[..., None], towards, at), total * pulled

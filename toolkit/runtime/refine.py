@@ -24,39 +24,41 @@ class Refinement:
     """How poses are fitted to key points.
 
     Attributes:
-        least_heat: key points of less heat are not looked at.
-        reach_m, reach_per_bone_m: how far in the picture a joint may take a key point, and how much farther for every bone
-            between it and the joints of the centre: hands move more than shoulders.
-        heat_counts: see `match_keypoints`.
-        rounds: how often key points are chosen, each time within `narrowing` of the reach before, and the decoder is linearised.
+        least_heat: a key point of this heat or less is none.
+        reach_m, reach_per_bone_m: how far in the picture a key point may be from its joint, and how much farther for every bone
+            between that and the joints of the centre: hands move more than shoulders.
+        rounds: how often key points are matched, each time within `narrowing` of the reach before, and the decoder is linearised.
         iterations: Gauss-Newton steps in a round.
         huber_m: a key point farther from its joint pulls by its distance, not the square of it.
+        noise_px, noise_m: key points are off by so many pixels of the input, poses by so many metres, whatever is done: where
+            people are small, the first weighs more and key points count for less.
         embedding, rotation, scale, centre: stiffness of the prior: m^2 per unit of embedding, radian, logarithm, metre, squared. A
-            key point of heat 1 that is off by d metres has d^2 to set against it.
-        evidence: what a key point's heat adds to a person's score, and `usual` of them leave it as it is; who then falls
-            below the threshold is no person. 0: scores are the network's alone.
-        usual: heat of all key points of a person whose score is right.
+            key point that pulls with 1 and is off by d metres has d^2 to set against it.
+        evidence: what a person's score gains by every key point that pulls with 1, beyond `usual`; who then falls below the
+            threshold is no person. 0: scores are the network's alone.
+        usual: pull of all key points on a person whose score is right as it is.
     """
 
     least_heat: float = 0.2
-    reach_m: float = 0.15
-    reach_per_bone_m: float = 0.1
-    heat_counts: float = 0.3
+    reach_m: float = 0.2
+    reach_per_bone_m: float = 0.15
     rounds: int = 2
     narrowing: float = 0.7
     iterations: int = 2
     huber_m: float = 0.15
+    noise_px: float = 4.0
+    noise_m: float = 0.1
     embedding: float = 0.01
-    rotation: float = 0.03
+    rotation: float = 0.06
     scale: float = 0.03
     centre: float = 0.2
     evidence: float = 0.0
-    usual: float = 3.0
+    usual: float = 2.0
 
     def __post_init__(self) -> None:
         # Without a prior a person with one key point is no problem that has a solution.
-        if min(self.embedding, self.rotation, self.scale, self.centre, self.huber_m, self.reach_m) <= 0:
-            raise ValueError(f"stiffness, huber_m and reach_m must be above 0, got {self}")
+        if min(self.embedding, self.rotation, self.scale, self.centre, self.huber_m, self.noise_m, self.reach_m) <= 0:
+            raise ValueError(f"stiffness, huber_m, noise_m and reach_m must be above 0, got {self}")
 
 
 REFINEMENT = Refinement()
@@ -83,7 +85,7 @@ class Bodies(NamedTuple):
 
 
 def refine(bodies: Bodies, seen: Keypoints, spec: PoseSpec, decoder: Layers, how: Refinement) -> Tuple[Bodies, np.ndarray]:
-    """Return bodies whose projected joints lie nearer to the key points that are theirs, and how much heat these have.
+    """Return bodies whose projected joints lie nearer to the key points that are theirs, and how strongly these pull.
 
     Gauss-Newton steps on a least-squares problem with Huber weights (Nocedal and Wright, Numerical Optimization, chapter 10). The
     decoder, which costs most, is linearised once a round.
@@ -96,22 +98,24 @@ def refine(bodies: Bodies, seen: Keypoints, spec: PoseSpec, decoder: Layers, how
         how: its settings.
 
     Returns:
-        Bodies (N,), those without a key point as they were; and the heat (N,) of the key points last matched, summed over joints.
+        Bodies (N,), those without a key point as they were; and the pull (N,) of key points on each when last matched.
     """
     assert spec.keypoints is not None
     paths, reach_m = _joints_seen(spec.skeleton, spec.keypoints, spec.centre_joints, how.reach_m, how.reach_per_bone_m)
     limits = (spec.heads["embedding"].low, spec.heads["embedding"].high)
+    counts = 1 / (1 + np.square(how.noise_px / (how.noise_m * bodies.px_per_m)))
     fitted, turned = Bodies(*(values.copy() for values in bodies)), np.zeros((len(bodies.centres), 3), np.float32)
     support = np.zeros(len(bodies.centres), np.float32)
     for turn in range(how.rounds):
         joints_m = _joints(fitted.embeddings, paths, decoder)
         at = fitted.centres[:, None] + fitted.px_per_m[:, None, None] * (fitted.rotations[:, :2] @ joints_m).transpose(0, 2, 1)
-        targets, heat = match_keypoints(at, fitted.px_per_m[:, None] * (reach_m * how.narrowing**turn), seen, how.heat_counts)
-        support = heat.sum(axis=1)
+        reach_px = fitted.px_per_m[:, None] * (reach_m * how.narrowing**turn)
+        targets, pull = match_keypoints(at, reach_px, seen, how.least_heat)
+        support = pull.sum(axis=1)
         who = np.flatnonzero(support)
         if not len(who):
             break
-        problem = _Problem(bodies.take(who), targets[who].transpose(0, 2, 1), heat[who], how)
+        problem = _Problem(bodies.take(who), targets[who].transpose(0, 2, 1), (pull * counts[:, None])[who], how)
         found, turned[who] = _fit(problem, fitted.take(who), turned[who], joints_m[who], paths, decoder, limits)
         for values, new in zip(fitted, found):
             values[who] = new
@@ -125,11 +129,11 @@ def _joints(embeddings: np.ndarray, paths: np.ndarray, decoder: Layers) -> np.nd
 
 
 class _Problem(NamedTuple):
-    """What a round asks for: N people near `prior` with joints at targets (N, 2, K), as far as heat (N, K) says."""
+    """What a round asks for: N people near `prior` with joints at targets (N, 2, K), by weights (N, K)."""
 
     prior: Bodies
     targets: np.ndarray
-    heat: np.ndarray
+    weights: np.ndarray
     how: Refinement
 
 
@@ -140,7 +144,7 @@ def _fit(problem: _Problem, bodies: Bodies, turned: np.ndarray, joints_m: np.nda
     Unknowns are the E numbers of the embedding, a rotation vector, the logarithm of the scale, and the centre. Residuals and the
     centre are in metres at the prior's scale, all x before all y.
     """
-    prior, targets, heat, how = problem
+    prior, targets, weights, how = problem
     people, size = bodies.embeddings.shape
     stiffness = np.repeat(np.array([how.embedding, how.rotation, how.scale, how.centre], np.float32), [size, 3, 1, 2])
     stiff, scale = np.diag(stiffness), prior.px_per_m[:, None, None]
@@ -159,7 +163,7 @@ def _fit(problem: _Problem, bodies: Bodies, turned: np.ndarray, joints_m: np.nda
         jacobian[:, 0, :, size + 1], jacobian[:, 0, :, size + 2], jacobian[:, 0, :, size + 3] = z, -y, x
         jacobian[:, 1, :, size], jacobian[:, 1, :, size + 2], jacobian[:, 1, :, size + 3] = -z, x, y
         off = (targets - bodies.centres[..., None]) / scale - jacobian[..., size + 3]
-        weight = heat * np.minimum(1, how.huber_m / np.maximum(np.sqrt((off * off).sum(axis=1)), EPSILON))
+        weight = weights * np.minimum(1, how.huber_m / np.maximum(np.sqrt((off * off).sum(axis=1)), EPSILON))
         pulls = (rows * np.concatenate([weight, weight], axis=1)[..., None]).transpose(0, 2, 1)
         moved = (bodies.embeddings - prior.embeddings, turned, np.log(grown[:, 0]), (bodies.centres - prior.centres) / scale[:, 0])
         slope = pulls @ off.reshape(people, -1, 1) - (stiffness * np.concatenate(moved, axis=1))[..., None]
