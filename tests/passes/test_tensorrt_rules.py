@@ -126,6 +126,11 @@ BROKEN = {
         "resize",
         model('y = Resize<coordinate_transformation_mode="tf_half_pixel_for_nn", nearest_mode="ceil">(x, , k)', {"k": np.ones(4, np.float32)}),
     ),
+    "linear Resize of four axes": (
+        "resize",
+        model('y = Resize<mode="linear", coordinate_transformation_mode="half_pixel">(x, , k)', {"k": np.full(4, 2, np.float32)}, checked=False),
+    ),
+    "uint8 output": ("type", model("y = Cast<to=2>(x)", outputs="uint8[1,4,8,8] y")),
     "one-dimensional convolution": (
         "shape",
         model("y = Conv(x, w)", {"w": np.ones((4, 4, 1), np.float32)}, inputs="float[1,4,8] x", outputs="float[1,4,8] y"),
