@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from toolkit.graph import Graph, Pass
+from toolkit.passes.dequantize_first import dequantize_first
 from toolkit.passes.frame_input import fold_frame
 from toolkit.runtime.frame import FrameInput
 from toolkit.target import Job, Scheme
@@ -39,8 +40,8 @@ def scheme(job: Job) -> Scheme:
 
 
 def finish(job: Job) -> Sequence[Pass]:
-    """Nothing is left to do."""
-    return ()
+    """Let pixels become numbers first, where they are integers of the network."""
+    return (dequantize_first,) if job.precision == "int8" else ()
 
 
 def missing() -> str:

@@ -13,6 +13,7 @@ from onnx import helper
 from toolkit.errors import PosecError
 from toolkit.float_estimator import FloatEstimator
 from toolkit.passes import prepare
+from toolkit.passes.dequantize_first import dequantize_first
 from toolkit.passes.frame_input import fold_frame
 from toolkit.runtime.frame import FrameInput
 
@@ -76,3 +77,22 @@ def test_a_frame_is_folded_once():
     with pytest.raises(PosecError, match="folded already"):
         fold_frame(FrameInput())(graph)
     assert set(outputs_of(graph.model)) == set(graph.spec.heads)
+
+
+def test_pixels_can_become_numbers_before_they_move():
+    graph = prepare(tiny_graph_of())
+    fold_frame(CAMERA)(graph)
+    before = outputs_of(graph.model)
+    assert dequantize_first(graph) == 1
+    assert [node.op_type for node in graph.model.graph.node[:3]] == ["DequantizeLinear", "Transpose", "Conv"]
+    onnx.checker.check_model(graph.model, full_check=True)
+    for name, values in outputs_of(graph.model).items():
+        np.testing.assert_array_equal(values, before[name])
+    assert dequantize_first(graph) == 0
+
+
+@pytest.mark.parametrize("form", [FrameInput(), FrameInput("uint8", "NCHW", "BGR", normalized=False)], ids=["floats", "planes"])
+def test_a_frame_that_begins_otherwise_stays(form):
+    graph = prepare(tiny_graph_of())
+    fold_frame(form)(graph)
+    assert dequantize_first(graph) == 0

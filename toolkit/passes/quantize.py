@@ -92,7 +92,13 @@ def float_layers(graph: Graph) -> list[str]:
     """Return the names of the layers with weights that compute in float, of a graph with or without Q/DQ."""
     found = links(graph.model)
     layers = [node for node in graph.model.graph.node if node.op_type in WEIGHT_AXIS]
-    return [layer_name(node) for node in layers if any(given_integers(name, found) is None for name in node.input[:2])]
+    return [layer_name(node) for node in layers if any(given_integers(_before_move(name, found), found) is None for name in node.input[:2])]
+
+
+def _before_move(tensor: str, found: Links) -> str:
+    """Return the tensor that a Transpose, if it makes this one, reads: integers stay integers."""
+    maker = found.producers.get(tensor)
+    return str(maker.input[0]) if maker is not None and maker.op_type == "Transpose" else tensor
 
 
 def _operators(model: onnx.ModelProto, scheme: Scheme, found: Links) -> list[onnx.NodeProto]:
