@@ -8,7 +8,7 @@ from typing import Any
 # Stage of the training: the module that has its main().
 STAGES = {"embedding": "train_embedding", "lifter": "train_lifter", "bodies": "render_bodies", "labels": "label_people",
           "network": "train_network", "cache-maps": "cache_maps", "maps": "train_maps", "votes": "train_votes", "joint": "train_joint",
-          "samples": "render_samples", "scenes": "render_scenes"}  # fmt: skip
+          "ship": "ship", "card": "model_card", "sheet": "contact_sheet", "samples": "render_samples", "scenes": "render_scenes"}  # fmt: skip
 
 
 def _size(text: str) -> tuple[int, int]:

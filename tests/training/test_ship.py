@@ -1,0 +1,56 @@
+"""The shipped checkpoint: its threshold comes from labelled scenes, its weights are halves that say the same."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from toolkit.evaluation.scenes import Scene, Scenes
+from toolkit.float_estimator import FloatEstimator
+from toolkit.frontend import trace
+from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
+from toolkit.network.map_network import JointNetwork
+from toolkit.training.ship import LICENCE, choose_threshold, ship
+
+
+@pytest.mark.parametrize("wanted", [0.25, 0.45])
+def test_the_threshold_is_the_one_at_which_the_true_people_are_found(tmp_path, tiny_checkpoint, people_pictures, wanted):
+    estimator = FloatEstimator(trace(tiny_checkpoint))
+    scenes = {}
+    for number, picture in enumerate(people_pictures):
+        dim = (0.5 * picture + 0.5 * people_pictures[0]).astype(np.uint8)  # people of many scores
+        for name, light in ((f"{number}.png", picture), (f"{number}-dim.png", dim)):
+            cv2.imwrite(str(tmp_path / name), light)
+            heads, letterbox = estimator.heads(light)
+            estimator.spec = replace(estimator.spec, centre_threshold=wanted)
+            truth = estimator.decode(heads, letterbox)
+            scenes[name] = Scene(truth, np.ones(len(truth)), 0.8 * light.shape[1])
+    threshold, score = choose_threshold(tiny_checkpoint, Scenes(scenes, tmp_path))
+    assert score == 1
+    same = FloatEstimator(trace(tiny_checkpoint))
+    same.spec = replace(same.spec, centre_threshold=threshold)
+    assert threshold <= wanted
+    for name, scene in scenes.items():
+        assert len(same.decode(*same.heads(cv2.imread(str(tmp_path / name))))) == len(scene.people)
+
+
+def test_what_is_shipped_computes_the_same_from_half_the_bytes(tmp_path: Path):
+    torch.manual_seed(0)
+    network = JointNetwork().eval()
+    decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
+    save_checkpoint(tmp_path / "trained", network, decoder, network.spec())
+    spec = ship(tmp_path / "trained", tmp_path / "shipped", 0.35)
+    shipped = load_checkpoint(tmp_path / "shipped")
+    assert shipped.spec == spec
+    assert shipped.spec.centre_threshold == 0.35
+    assert LICENCE in (tmp_path / "shipped/spec.toml").read_text()
+    sizes = [(tmp_path / folder / "network.safetensors").stat().st_size for folder in ("trained", "shipped")]
+    assert sizes[1] < 0.52 * sizes[0]
+    picture = torch.rand(1, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        for name, whole, half in zip(network(picture)._fields, network(picture), shipped.network(picture), strict=True):
+            assert half.dtype == torch.float32
+            assert (whole - half).abs().max() < 0.02, name
