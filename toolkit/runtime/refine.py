@@ -27,8 +27,7 @@ class Refinement:
         least_heat: a key point of this heat or less is none.
         reach_m, reach_per_bone_m: how far in the picture a key point may be from its joint, and how much farther for every bone
             between that and the joints of the centre: hands move more than shoulders.
-        rounds: how often key points are matched, each time within `narrowing` of the reach before, and the decoder is linearised.
-        iterations: Gauss-Newton steps in a round.
+        steps: Gauss-Newton steps; before each, key points are matched anew, within `narrowing` of the reach before.
         huber_m: a key point farther from its joint pulls by its distance, not the square of it.
         noise_px, noise_m: key points are off by so many pixels of the input, poses by so many metres, whatever is done: where
             people are small, the first weighs more and key points count for less.
@@ -42,13 +41,12 @@ class Refinement:
     least_heat: float = 0.2
     reach_m: float = 0.2
     reach_per_bone_m: float = 0.15
-    rounds: int = 2
+    steps: int = 2
     narrowing: float = 0.7
-    iterations: int = 2
     huber_m: float = 0.15
     noise_px: float = 4.0
     noise_m: float = 0.1
-    embedding: float = 0.01
+    embedding: float = 0.007
     rotation: float = 0.06
     scale: float = 0.03
     centre: float = 0.2
@@ -87,8 +85,7 @@ class Bodies(NamedTuple):
 def refine(bodies: Bodies, seen: Keypoints, spec: PoseSpec, decoder: Layers, how: Refinement) -> Tuple[Bodies, np.ndarray]:
     """Return bodies whose projected joints lie nearer to the key points that are theirs, and how strongly these pull.
 
-    Gauss-Newton steps on a least-squares problem with Huber weights (Nocedal and Wright, Numerical Optimization, chapter 10). The
-    decoder, which costs most, is linearised once a round.
+    Gauss-Newton steps on a least-squares problem with Huber weights (Nocedal and Wright, Numerical Optimization, chapter 10).
 
     Args:
         bodies: N people, finite.
@@ -106,17 +103,17 @@ def refine(bodies: Bodies, seen: Keypoints, spec: PoseSpec, decoder: Layers, how
     counts = 1 / (1 + np.square(how.noise_px / (how.noise_m * bodies.px_per_m)))
     fitted, turned = Bodies(*(values.copy() for values in bodies)), np.zeros((len(bodies.centres), 3), np.float32)
     support = np.zeros(len(bodies.centres), np.float32)
-    for turn in range(how.rounds):
+    for step in range(how.steps):
         joints_m = _joints(fitted.embeddings, paths, decoder)
         at = fitted.centres[:, None] + fitted.px_per_m[:, None, None] * (fitted.rotations[:, :2] @ joints_m).transpose(0, 2, 1)
-        reach_px = fitted.px_per_m[:, None] * (reach_m * how.narrowing**turn)
+        reach_px = fitted.px_per_m[:, None] * (reach_m * how.narrowing**step)
         targets, pull = match_keypoints(at, reach_px, seen, how.least_heat)
         support = pull.sum(axis=1)
         who = np.flatnonzero(support)
         if not len(who):
             break
         problem = _Problem(bodies.take(who), targets[who].transpose(0, 2, 1), (pull * counts[:, None])[who], how)
-        found, turned[who] = _fit(problem, fitted.take(who), turned[who], joints_m[who], paths, decoder, limits)
+        found, turned[who] = _step(problem, fitted.take(who), turned[who], joints_m[who], paths, decoder, limits)
         for values, new in zip(fitted, found):
             values[who] = new
     sound = np.all([np.isfinite(values.reshape(len(values), -1)).all(axis=1) for values in fitted], axis=0)
@@ -129,7 +126,7 @@ def _joints(embeddings: np.ndarray, paths: np.ndarray, decoder: Layers) -> np.nd
 
 
 class _Problem(NamedTuple):
-    """What a round asks for: N people near `prior` with joints at targets (N, 2, K), by weights (N, K)."""
+    """What a step goes for: N people near `prior` with joints at targets (N, 2, K), by weights (N, K)."""
 
     prior: Bodies
     targets: np.ndarray
@@ -137,9 +134,9 @@ class _Problem(NamedTuple):
     how: Refinement
 
 
-def _fit(problem: _Problem, bodies: Bodies, turned: np.ndarray, joints_m: np.ndarray, paths: np.ndarray, decoder: Layers,
-         limits: Tuple[float, float]) -> Tuple[Bodies, np.ndarray]:  # fmt: skip
-    """Return bodies after the steps of one round, and by how much in all they are turned (N, 3).
+def _step(problem: _Problem, bodies: Bodies, turned: np.ndarray, joints_m: np.ndarray, paths: np.ndarray, decoder: Layers,
+          limits: Tuple[float, float]) -> Tuple[Bodies, np.ndarray]:  # fmt: skip
+    """Return bodies after one step, and by how much in all they are turned (N, 3).
 
     Unknowns are the E numbers of the embedding, a rotation vector, the logarithm of the scale, and the centre. Residuals and the
     centre are in metres at the prior's scale, all x before all y.
@@ -147,37 +144,33 @@ def _fit(problem: _Problem, bodies: Bodies, turned: np.ndarray, joints_m: np.nda
     prior, targets, weights, how = problem
     people, size = bodies.embeddings.shape
     stiffness = np.repeat(np.array([how.embedding, how.rotation, how.scale, how.centre], np.float32), [size, 3, 1, 2])
-    stiff, scale = np.diag(stiffness), prior.px_per_m[:, None, None]
+    scale = prior.px_per_m[:, None, None]
+    grown = bodies.px_per_m[:, None, None] / scale
+    x, y, z = (grown * (bodies.rotations @ joints_m)).transpose(1, 0, 2)
     by_embedding = (paths @ embedding_jacobian(bodies.embeddings, decoder)).reshape(len(paths), 3, people, size)
-    by_embedding = by_embedding.transpose(2, 1, 0, 3).reshape(people, 3, -1)
+    by_embedding = (grown * bodies.rotations[:, :2]) @ by_embedding.transpose(2, 1, 0, 3).reshape(people, 3, -1)
     jacobian = np.zeros((people, 2, len(paths), size + 6), np.float32)
+    jacobian[..., :size] = by_embedding.reshape(people, 2, -1, size)
+    # A small turn w moves a joint at q by w x q.
+    jacobian[:, 0, :, size + 1], jacobian[:, 0, :, size + 2], jacobian[:, 0, :, size + 3] = z, -y, x
+    jacobian[:, 1, :, size], jacobian[:, 1, :, size + 2], jacobian[:, 1, :, size + 3] = -z, x, y
     jacobian[:, 0, :, size + 4] = jacobian[:, 1, :, size + 5] = 1
     rows = jacobian.reshape(people, -1, size + 6)
-    for iteration in range(how.iterations):
-        if iteration:
-            joints_m = _joints(bodies.embeddings, paths, decoder)
-        grown = bodies.px_per_m[:, None, None] / scale
-        x, y, z = (grown * (bodies.rotations @ joints_m)).transpose(1, 0, 2)
-        jacobian[..., :size] = (grown * (bodies.rotations[:, :2] @ by_embedding)).reshape(people, 2, -1, size)
-        # A small turn w moves a joint at q by w x q.
-        jacobian[:, 0, :, size + 1], jacobian[:, 0, :, size + 2], jacobian[:, 0, :, size + 3] = z, -y, x
-        jacobian[:, 1, :, size], jacobian[:, 1, :, size + 2], jacobian[:, 1, :, size + 3] = -z, x, y
-        off = (targets - bodies.centres[..., None]) / scale - jacobian[..., size + 3]
-        weight = weights * np.minimum(1, how.huber_m / np.maximum(np.sqrt((off * off).sum(axis=1)), EPSILON))
-        pulls = (rows * np.concatenate([weight, weight], axis=1)[..., None]).transpose(0, 2, 1)
-        moved = (bodies.embeddings - prior.embeddings, turned, np.log(grown[:, 0]), (bodies.centres - prior.centres) / scale[:, 0])
-        slope = pulls @ off.reshape(people, -1, 1) - (stiffness * np.concatenate(moved, axis=1))[..., None]
-        step = np.linalg.solve(pulls @ rows + stiff, slope)[..., 0]
-        turn, grow = step[:, size : size + 3], step[:, size + 3]
-        step *= np.minimum(1, _LARGEST_STEP / np.maximum(np.sqrt((turn * turn).sum(axis=1) + grow * grow), EPSILON))[:, None]
-        turned = turned + turn
-        bodies = Bodies(
-            np.clip(bodies.embeddings + step[:, :size], *limits),
-            rotation_from_vector(turn) @ bodies.rotations,
-            bodies.px_per_m * np.exp(grow),
-            bodies.centres + step[:, size + 4 :] * scale[:, 0],
-        )
-    return bodies, turned
+
+    off = (targets - bodies.centres[..., None]) / scale - jacobian[..., size + 3]
+    weights = weights * np.minimum(1, how.huber_m / np.maximum(np.sqrt((off * off).sum(axis=1)), EPSILON))
+    pulls = (rows * np.concatenate([weights, weights], axis=1)[..., None]).transpose(0, 2, 1)
+    moved = (bodies.embeddings - prior.embeddings, turned, np.log(grown[:, 0]), (bodies.centres - prior.centres) / scale[:, 0])
+    slope = pulls @ off.reshape(people, -1, 1) - (stiffness * np.concatenate(moved, axis=1))[..., None]
+    step = np.linalg.solve(pulls @ rows + np.diag(stiffness), slope)[..., 0]
+    turn, grow = step[:, size : size + 3], step[:, size + 3]
+    step *= np.minimum(1, _LARGEST_STEP / np.maximum(np.sqrt((turn * turn).sum(axis=1) + grow * grow), EPSILON))[:, None]
+    return Bodies(
+        np.clip(bodies.embeddings + step[:, :size], *limits),
+        rotation_from_vector(turn) @ bodies.rotations,
+        bodies.px_per_m * np.exp(grow),
+        bodies.centres + step[:, size + 4 :] * scale[:, 0],
+    ), turned + turn
 
 
 @lru_cache(maxsize=8)
