@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def _onnxruntime(float_heads: bool) -> Rival:
     def quantize(graph: Graph, fed: Sequence[np.ndarray], _float: bytes) -> Files:
         from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-        class Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime ships no types
+        class Reader(CalibrationDataReader):
             def __init__(self) -> None:
                 self.left = iter(fed)
 
@@ -133,8 +134,13 @@ RIVALS: Mapping[str, Sequence[tuple[str, str, Rival]]] = {
 
 def as_bundle(description: Mapping[str, Any], name: str, frame: FrameInput, files: Files) -> dict[str, Any]:
     """Return the fields of bundle.json for a rival's model, from those of the bundle that posec made of the same network."""
-    from dataclasses import asdict
-
     kept = {field: value for field, value in description.items() if field not in ("format", "files")}
-    changed = {"scheme": name, "model": next(iter(files)), "frame": asdict(frame), "passes": [], "float_layers": [], "ranges_sha256": None}
+    changed: dict[str, Any] = {
+        "scheme": name,
+        "model": next(iter(files)),
+        "frame": asdict(frame),
+        "passes": [],
+        "float_layers": [],
+        "ranges_sha256": None,
+    }
     return {**kept, **changed}
