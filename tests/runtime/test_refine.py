@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 from networks import LIMBS, tiny_decoder
-from recorded_heads import Recorded, keypoint_spec, mark, recorded_heads
+from recorded_heads import Recorded, keypoint_spec, mark, recorded_heads, replay_bundle
 
+from toolkit.runtime import load
 from toolkit.runtime.decode import HeadError, decode_heads
 from toolkit.runtime.keypoints import Keypoints, find_keypoints, match_keypoints
 from toolkit.runtime.kinematics import decode_embeddings, embedding_jacobian, layers, rotation_from_6d, rotation_from_vector
@@ -184,6 +185,18 @@ def test_two_that_are_drawn_together_are_one():
     twin = dataclasses.replace(said(person, 8), row=13, score=0.6, offset=(person.offset[0], person.offset[1] + 3 - 1.4))
     heads = heads_with_keypoints([person], [said(person, 9), twin])
     assert len(decoded(heads)) <= len(decoded(heads, None))
+
+
+def test_an_estimator_fits_unless_told_not_to(tmp_path):
+    person = true_person(1)
+    heads = heads_with_keypoints([person], [said(person, 1)])
+    replay_bundle(tmp_path / "bundle", heads, SPEC)
+    picture = np.zeros((*SPEC.input_size, 3), np.uint8)
+    fitted, plain = (load(str(tmp_path / "bundle"), refine=refine)(picture, focal_px=400.0) for refine in (True, False))
+    assert same(fitted, decoded(heads))
+    assert same(plain, decoded(heads, None))
+    assert not same(fitted, plain)
+    assert "head keypoint_offset:" in load(str(tmp_path / "bundle")).explain(picture)
 
 
 # ---- key points

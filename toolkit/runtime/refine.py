@@ -51,7 +51,7 @@ class Refinement:
     scale: float = 0.03
     centre: float = 0.2
     evidence: float = 0.0
-    usual: float = 2.0
+    usual: float = 1.5
 
     def __post_init__(self) -> None:
         # Without a prior a person with one key point is no problem that has a solution.
