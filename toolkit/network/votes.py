@@ -70,12 +70,16 @@ class Votes(nn.Module):
         heat = self.pick(maps).clamp(0.0, 1.0)
         return [window(heat) for window in self.windows] + [window(maps) for window in self.map_windows]
 
-    def lift(self, sums: list[Tensor]) -> Tensor:
-        """Return the features of `sums`, cell by cell."""
+    def hidden(self, sums: list[Tensor]) -> Tensor:
+        """Return what `leave` reads (B, 256, h, w) of `sums`, cell by cell."""
         first, *others = (enter(part) for enter, part in zip(self.enter, sums, strict=True))
         for other in others:
             first = first + other
-        return self.leave(functional.relu(self.think(functional.relu(first))))
+        return functional.relu(self.think(functional.relu(first)))
+
+    def lift(self, sums: list[Tensor]) -> Tensor:
+        """Return the features of `sums`, cell by cell."""
+        return self.leave(self.hidden(sums))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the features."""
