@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from toolkit.errors import PosecError
 from toolkit.graph import Graph, Pass
 from toolkit.passes.frame_input import fold_frame
+from toolkit.passes.tflite_clips import drop_saturated_clips
 from toolkit.passes.tflite_islands import float_islands, refuse_islands
 from toolkit.passes.tflite_pools import convolve_average_pools
 from toolkit.runtime.frame import FrameInput
@@ -65,8 +66,8 @@ def scheme(job: Job) -> Scheme:
 
 
 def finish(job: Job) -> Sequence[Pass]:
-    """Count the float islands, and refuse those that no head asked for."""
-    return (refuse_islands(SCHEME.operators),)
+    """Drop what saturation does anyway; count the float islands, and refuse those that no head asked for."""
+    return drop_saturated_clips, refuse_islands(SCHEME.operators)
 
 
 def missing() -> str:

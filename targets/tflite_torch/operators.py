@@ -32,6 +32,8 @@ def _conv_transpose(step: Step) -> Tensor:
 
 def _clip(step: Step) -> Tensor:
     low, high = (None if limit is None else float(limit) for limit in (step.constant(1), step.constant(2)))
+    if (low, high) == (0, 1):  # of Clip(0, 1) the converter makes an operator that XNNPACK does not know
+        return functional.relu6(6 * step.maps) / 6
     return functional.relu6(step.maps) if (low, high) == (0, 6) else torch.clamp(step.maps, low, high)
 
 

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tflite"))
 sys.path.insert(0, str(Path(__file__).parent))
 from arm64_pictures import PICTURES, SIZE
 from arm64_root import Root, why_not
 from networks import tiny_graph_of, tiny_spec
+from working_network import working_graph
 
 import calibration
 import targets
 from toolkit.compiler import build
+from toolkit.graph import Graph
 from toolkit.runtime.bundle import Bundle
 
 
@@ -41,10 +44,19 @@ def root() -> Iterator[Root]:
 
 
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
+def bundles(root: Root, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
     """The tests' network for the Raspberry Pi 4, by precision."""
+    return _build(tiny_graph_of(tiny_spec(SIZE)), tmp_path_factory.mktemp("pi4"))
+
+
+@pytest.fixture(scope="session")
+def working_bundles(root: Root, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
+    """A network that finds nobody and works as hard as one that does, by precision."""
+    return _build(working_graph(), tmp_path_factory.mktemp("working"))
+
+
+def _build(network: Graph, folder: Path) -> dict[str, Bundle]:
     pytest.importorskip("litert_torch")
-    board, folder, network = targets.load("raspberry-pi-4"), tmp_path_factory.mktemp("pi4"), tiny_graph_of(tiny_spec(SIZE))
-    ranges = calibration.collect(network, PICTURES)
+    board, ranges = targets.load("raspberry-pi-4"), calibration.collect(network, PICTURES)
     return {precision: build(network, board, precision, ranges if precision == "int8" else None, folder / precision, PICTURES)
             for precision in ("float32", "int8")}  # fmt: skip

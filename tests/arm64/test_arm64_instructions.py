@@ -9,13 +9,13 @@ BOARDS = ("raspberry-pi-4", "raspberry-pi-5")
 
 
 @pytest.fixture(scope="module")
-def counts(root, bundles):
+def counts(root, working_bundles):
     """(board, library, precision) → instructions of an inference."""
     found = {}
     for board in BOARDS:
         root.become(board)
         for runtime in ("litert", "tflite-runtime"):
-            for precision, bundle in bundles.items():
+            for precision, bundle in working_bundles.items():
                 found[board, runtime, precision] = [one["all"] for one in count(root, runtime, bundle.folder)]
                 print(board, runtime, precision, found[board, runtime, precision])
     root.become("raspberry-pi-4")

@@ -11,6 +11,7 @@ import calibration
 import targets
 from toolkit.compiler import plan
 from toolkit.errors import PosecError
+from toolkit.passes.tflite_clips import drop_saturated_clips
 from toolkit.passes.tflite_pools import convolve_average_pools
 
 PI5 = targets.load("raspberry-pi-5")
@@ -72,3 +73,20 @@ def test_an_average_pool_is_a_convolution():
 def test_a_pool_that_pads_is_left_alone():
     graph = network_about([node("AveragePool", "before", "after", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {})
     assert convolve_average_pools(graph) == 0
+
+
+CLIPS = {"where the integers end": ((0.0, 1.0), 1 / 255, -128, 1), "beyond their end": ((-2.0, 2.0), 1 / 255, -128, 1),
+         "at both ends": ((-1.0, 1.0), 1 / 128, 0, 1), "amid the integers": ((0.0, 0.5), 1 / 255, -128, 0)}  # fmt: skip
+
+
+@pytest.mark.parametrize(("limits", "scale", "zero_point", "dropped"), CLIPS.values(), ids=CLIPS)
+def test_a_clip_is_dropped_where_integers_saturate_alike(limits, scale, zero_point, dropped):
+    nodes = [node("Clip", "before low high", "clipped"), node("QuantizeLinear", "clipped scale zero", "integers"),
+             node("DequantizeLinear", "integers scale zero", "after")]  # fmt: skip
+    arrays = {"low": np.float32(limits[0]), "high": np.float32(limits[1]), "scale": np.float32(scale), "zero": np.int8(zero_point)}
+    graph = network_about(nodes, {name: np.asarray(value) for name, value in arrays.items()})
+    wanted = outputs_of(graph.model)
+    assert drop_saturated_clips(graph) == dropped
+    assert ("Clip" in {step.op_type for step in graph.model.graph.node}) != bool(dropped)
+    for name, values in outputs_of(graph.model).items():
+        np.testing.assert_array_equal(values, wanted[name])

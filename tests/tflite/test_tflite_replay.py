@@ -55,6 +55,7 @@ OPERATORS = {
          node("Sub", "x y", "u"), node("Div", "u two", "v"), node("Clip", "v low high", "t"), node("Neg", "t", "s"), node("Add", "s z", "after")],
         {"two": np.float32(2), "low": np.float32(-0.3), "high": np.float32(0.4)},
     ),
+    "a rectifier that ends at 1": ([node("Clip", "before low high", "after")], {"low": np.float32(0), "high": np.float32(1)}),
     "a rectifier that ends at 6": ([node("Clip", "before low high", "after")], {"low": np.float32(0), "high": np.float32(6)}),
     "joined and padded": (
         [node("Concat", "before before", "x", axis=1), node("Conv", "x w", "y"), node("Pad", "y pads", "after", mode="constant")],

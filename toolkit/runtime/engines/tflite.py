@@ -35,8 +35,8 @@ class Engine:
         batch = self._interpreter.get_input_details()[0]
         self._shape, self._dtype = tuple(int(size) for size in batch["shape"]), np.dtype(batch["dtype"])
         # The library lets nobody hold a view of its memory while it runs, so heads are copied out: 0.3 MB, laid out once.
-        self._batch, self._written = int(batch["index"]), [int(outputs[name]["index"]) for name in bundle.spec.heads]
-        self._input = self._interpreter.tensor(self._batch)
+        self._written = [int(outputs[name]["index"]) for name in bundle.spec.heads]
+        self._input = self._interpreter.tensor(batch["index"])
         self._outputs = {name: self._interpreter.tensor(outputs[name]["index"]) for name in bundle.spec.heads}
         self._heads = {name: np.empty([int(size) for size in outputs[name]["shape"]], np.float32) for name in bundle.spec.heads}
 
@@ -63,13 +63,21 @@ class Engine:
     def _kernels(self) -> str:
         """Return which kernels do the work, as far as the library tells."""
         listed: List[Dict[str, Any]] = getattr(self._interpreter, "_get_ops_details", list)()
-        parts = [operator for operator in listed if operator["op_name"] == "DELEGATE"]
-        if not parts:
-            return "the library's own, no XNNPACK" if listed else "not told by this version"
-        read, written = ({int(index) for part in parts for index in part[side]} for side in ("inputs", "outputs"))
-        ends = ([self._batch], read), (self._written, written)
-        whole = len(parts) == 1 and all(set(wanted) <= found for wanted, found in ends)
-        return "XNNPACK" if whole else f"XNNPACK in {len(parts)} part{'s' if len(parts) > 1 else ''}, the library's own between"
+        if not listed:
+            return "not told by this version"
+        delegated = [operator for operator in listed if operator["op_name"] == "DELEGATE"]
+        maker = {int(tensor): operator for operator in [*listed, *delegated] for tensor in operator["outputs"]}
+        # Delegated operators stay listed: those that still run are found from the outputs backwards.
+        running, pending = set(), list(self._written)
+        while pending:
+            operator = maker.get(pending.pop())
+            if operator is not None and operator["index"] not in running:
+                running.add(operator["index"])
+                pending += [int(tensor) for tensor in operator["inputs"]]
+        own = len(running - {operator["index"] for operator in delegated})
+        if not delegated:
+            return "the library's own, no XNNPACK"
+        return f"the library's own for {own} operators, XNNPACK for the rest" if own else "XNNPACK"
 
 
 def _library() -> Tuple[Any, str, str]:
