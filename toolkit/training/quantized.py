@@ -15,6 +15,7 @@ from torch import Tensor
 from ..errors import PosecError
 from ..graph import Graph, run_passes
 from ..passes import prepare
+from ..passes.bias_correction import correct_biases
 from ..passes.layers import WEIGHT_AXIS, layer_name, links, weighted_layers
 from ..passes.quantize import insert_qdq, stays_float
 from ..ranges import Ranges
@@ -24,8 +25,8 @@ from ..target import Job, Target
 from .replay import Replay, rounded
 from .runs import one_cycle
 
-# Of the weight of a cell at a person's centre: what an empty one counts.
-EMPTY = 0.05
+# What a cell where nobody is counts, beside 1 at a person's centre; in the centre map itself all cells count.
+EMPTY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -74,21 +75,23 @@ def finish(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.nda
 
     Raises PosecError where there are too few frames, the ranges belong to another graph, or an operator cannot be trained.
     """
-    prepared = prepare(graph)
+    prepared, job = prepare(graph), Job(target, "int8")
     check_ranges(ranges, prepared)
+    scheme, passes = target.backend.scheme(job), list(target.backend.passes(job))
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    floating = prepared.copy()
-    job = Job(target, "int8")
-    run_passes(floating, list(target.backend.passes(job)))
-    integer, scheme = floating.copy(), target.backend.scheme(job)
+    floating, learner = prepared.copy(), prepared.copy()
+    correct_biases(learner, ranges.means, scheme)
+    integer = learner.copy()
+    run_passes(floating, passes)
+    run_passes(integer, passes)
+    trained = _trained(learner, integer)
     insert_qdq(integer, ranges.tensors, replace(scheme, weights_as_integers=False, quantize_bias=False))
     pixels = _batches(floating, frames)
     if len(pixels) < settings.held + settings.batch:
         raise PosecError(
             f"{len(pixels)} frames, {settings.held} of them held back; give at least {settings.held + settings.batch}, hundreds are better"
         )
-    trained = _trained(prepared, floating)
     teacher, student = Replay(floating).eval(), Replay(integer, trained)
     held, learned = pixels[: settings.held], pixels[settings.held :]
 
@@ -112,12 +115,12 @@ def finish(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.nda
         loss.backward()
         optimizer.step()
         report(step + 1, {"loss": float(loss.detach())})
-    left = stays_float(prepared, scheme)
-    quantized = {node.input[1]: WEIGHT_AXIS[node.op_type] for node in weighted_layers(prepared.model) if layer_name(node) not in left}
+    left = stays_float(learner, scheme)
+    quantized = {node.input[1]: WEIGHT_AXIS[node.op_type] for node in weighted_layers(learner.model) if layer_name(node) not in left}
     learnt = {name: rounded(value, quantized[name] if scheme.per_channel else None) if name in quantized else value
               for name, value in student.trained.items()}  # fmt: skip
-    _put(prepared.model, {name: value.detach().numpy() for name, value in learnt.items()})
-    return Finished(prepared, before, held_loss())
+    _put(learner.model, {name: value.detach().numpy() for name, value in learnt.items()})
+    return Finished(learner, before, held_loss())
 
 
 def _batches(graph: Graph, frames: Iterable[np.ndarray]) -> Tensor:
@@ -129,21 +132,21 @@ def _batches(graph: Graph, frames: Iterable[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.concatenate(made)) if made else torch.zeros(0)
 
 
-def _trained(prepared: Graph, floating: Graph) -> Sequence[str]:
+def _trained(learner: Graph, folded: Graph) -> Sequence[str]:
     """Return the constants that are learned: weights and biases of layers that the back end's passes left as they were."""
-    kept = links(floating.model).constants
-    names = [name for node in weighted_layers(prepared.model) for name in node.input[1:] if name in kept]
-    same = links(prepared.model).constants
+    kept = links(folded.model).constants
+    names = [name for node in weighted_layers(learner.model) for name in node.input[1:] if name in kept]
+    same = links(learner.model).constants
     return [name for name in dict.fromkeys(names) if kept[name].SerializeToString() == same[name].SerializeToString()]
 
 
 def _distance(mine: Mapping[str, Tensor], wanted: Mapping[str, Tensor], graph: Graph) -> Tensor:
-    """Return the mean squared difference of the heads, each in units of its range, cells weighted by the float centre map."""
+    """Return the mean squared difference of the heads, each in units of its range, cells weighted by the float centre map but for that map itself."""
     near = wanted["centre"] + EMPTY
     loss = torch.zeros(())
     for name, truth in wanted.items():
         head = graph.spec.heads[name]
-        cells = near if truth.shape[2:] == near.shape[2:] else torch.ones_like(truth[:, :1])
+        cells = near if name != "centre" and truth.shape[2:] == near.shape[2:] else torch.ones_like(truth[:, :1])
         squared = ((mine[name] - truth) / (head.high - head.low)).square().mean(1, keepdim=True)
         loss = loss + (squared * cells).sum() / cells.sum()
     return loss
