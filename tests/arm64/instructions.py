@@ -6,6 +6,7 @@ with one thread the same file gives the same number to five digits, so they show
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -13,8 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from arm64_root import HERE, PYTHON, RUNTIMES, Root
+from arm64_root import HERE, PYTHON, RUNTIMES, Root, why_not
 from pretend_pi import BOARDS
+
+from toolkit.report.instructions import ENDING, FORMAT
+from toolkit.runtime.bundle import read_bundle
 
 CLASSES = ("all", "simd", "memory", "branch")
 
@@ -37,30 +41,40 @@ def count(root: Root, runtime: str, bundle: Path) -> list[dict[str, int]]:
     ]
 
 
-def table(root: Root, bundles: list[Path]) -> list[dict[str, object]]:
-    """Return one row per bundle, board and runtime, in millions of instructions."""
+def count_all(root: Root, bundles: list[Path]) -> list[dict[str, object]]:
+    """Return one row per bundle, board and library, as the report reads them."""
     rows: list[dict[str, object]] = []
-    for bundle in bundles:
-        for board in BOARDS:
-            root.become(board)
+    for folder in bundles:
+        bundle = read_bundle(folder)
+        for name, board in BOARDS.items():
+            root.become(name)
             for runtime in RUNTIMES:
-                counts = count(root, runtime, bundle)[-1]
-                rows.append(
-                    {
-                        "bundle": bundle.name,
-                        "board": board,
-                        "runtime": runtime,
-                        **{name: round(value / 1e6, 3) for name, value in counts.items()},
-                    }
-                )
-                print(json.dumps(rows[-1]), flush=True)
+                counts = count(root, runtime, folder)[-1]
+                rows.append({"network": bundle.spec.name, "precision": bundle.precision, "board": board.title, "cpu": board.cpu, "library": runtime,
+                             "instructions": counts["all"], "simd": counts["simd"]})  # fmt: skip
+                print(f"{folder.name}, {board.title}, {runtime}: {counts['all'] / 1e6:.1f} million instructions", flush=True)
     return rows
 
 
-if __name__ == "__main__":
-    here = Root()
-    here.mount()
+def main() -> None:
+    """Count what the arguments say, and write it where `posec report` finds it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundles", nargs="+", type=Path, help="folders that `posec export --target raspberry-pi-…` wrote")
+    parser.add_argument("-o", "--out", type=Path, default=Path("results"), help="folder of the results (default: results)")
+    asked = parser.parse_args()
+    if why := why_not():
+        sys.exit(f"instructions.py: {why}")
+    root = Root()
+    root.mount()
     try:
-        table(here, [Path(name).resolve() for name in sys.argv[1:]])
+        rows = count_all(root, [folder.resolve() for folder in asked.bundles])
     finally:
-        here.unmount()
+        root.unmount()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    path = asked.out / f"{rows[0]['network']}{ENDING}"
+    path.write_text(json.dumps({"format": FORMAT, "counts": rows}, indent=1) + "\n")
+    print(f"{path}: {len(rows)} counts")
+
+
+if __name__ == "__main__":
+    main()

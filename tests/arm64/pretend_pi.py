@@ -47,6 +47,7 @@ def become(system: Path, board: Board) -> None:
     ]
     files = {CPUINFO: "".join(cores) + f"Revision\t: 000000\nSerial\t\t: 0000000000000000\nModel\t\t: {board.title}\n",
              "sys/firmware/devicetree/base/model": board.title + "\0",
+             "sys/devices/platform/soc/soc:firmware/get_throttled": "40000\n",
              "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n", "sys/class/thermal/thermal_zone0/temp": "48000\n"}  # fmt: skip
     cpus, everyone = "sys/devices/system/cpu", f"0-{CORES - 1}"
     files.update({f"{cpus}/{name}": everyone for name in ("possible", "present", "online")})

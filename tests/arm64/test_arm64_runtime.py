@@ -124,8 +124,10 @@ def test_without_a_library_the_board_is_told_what_to_install(root, carried):
 def test_the_board_says_what_it_is(on_arm):
     told, _ = on_arm["litert", "int8"]
     assert told["machine"]["architecture"] == "aarch64"
+    assert told["machine"]["board"] == "Raspberry Pi 4 Model B Rev 1.4"
     assert "Raspberry Pi 4 Model B" in told["machine"]["cpu"]
     assert told["state"]["governor"] == "ondemand"
+    assert told["state"]["throttled"] == {"flags": ["throttled since boot"]}
     assert told["state"]["temperatures_c"] == {"cpu-thermal": 48.0}
 
 

@@ -135,6 +135,22 @@ def test_the_page_is_one_sound_file_that_asks_nobody_for_anything(results, tmp_p
     assert page.tags.count("img") == 4
 
 
+def test_instructions_counted_beside_the_results_are_shown(results, tmp_path):
+    save_result(results[0], tmp_path / "one.result.json")
+    count = {
+        "network": "net",
+        "precision": "int8",
+        "board": "Raspberry Pi 5",
+        "cpu": "cortex-a76",
+        "library": "litert",
+        "instructions": 7_000_000,
+        "simd": 1,
+    }
+    (tmp_path / "net.instructions.json").write_text(json.dumps({"format": 1, "counts": [count]}))
+    write_report(tmp_path, tmp_path / "report.html")
+    assert "Instructions per inference, counted" in (tmp_path / "report.html").read_text()
+
+
 def test_the_headline_is_about_the_fastest_that_is_accepted(results):
     assert best(results) is results[0]
     assert headline(results).startswith("float32 on generic-cpu takes ")

@@ -17,6 +17,8 @@ from ..errors import PosecError
 from . import tables
 from .bench import COLUMNS
 from .charts import Line, Point, bars, lines, scatter, strips
+from .instructions import ENDING as COUNTS_ENDING
+from .instructions import instructions_section, read_instructions
 from .ladders import ENDING, ladder_section, read_ladders
 from .result import Result, read_results
 from .wording import THIN, milliseconds, number, percent, safe
@@ -36,14 +38,15 @@ def write_report(results: str | Path | Sequence[Result], out: str | Path, title:
         title: of the page; empty names the network.
         ladders: files that `posec export --precision auto` wrote, beside those in the folder of the results.
 
-    Raises PosecError where there are no results, or the file cannot be written.
+    Counts of instructions in that folder are shown, too. Raises PosecError where there are no results, or the file cannot be written.
     """
     found = read_results(results) if isinstance(results, (str, Path)) else list(results)
     if not found:
         raise PosecError("a report needs at least one result; make some with `posec bench`")
-    beside_results = sorted(Path(results).glob(f"*{ENDING}")) if isinstance(results, (str, Path)) else []
-    climbed = read_ladders(dict.fromkeys([*beside_results, *map(Path, ladders)]))
-    page, beside = report_page(found, title, climbed), Path(f"{out}.part")
+    folders = [Path(results)] if isinstance(results, (str, Path)) else []
+    climbed = read_ladders(dict.fromkeys([*_beside(folders, ENDING), *map(Path, ladders)]))
+    page = report_page(found, title, climbed, read_instructions(_beside(folders, COUNTS_ENDING)))
+    beside = Path(f"{out}.part")
     try:
         beside.write_text(page, encoding="utf-8")
         os.replace(beside, out)
@@ -52,7 +55,13 @@ def write_report(results: str | Path | Sequence[Result], out: str | Path, title:
         raise PosecError(f"cannot write the report '{out}': {error.strerror}; name a file in a folder that exists") from error
 
 
-def report_page(results: Sequence[Result], title: str = "", ladders: Sequence[Mapping[str, Any]] = ()) -> str:
+def _beside(folders: Sequence[Path], ending: str) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.glob(f"*{ending}"))
+
+
+def report_page(
+    results: Sequence[Result], title: str = "", ladders: Sequence[Mapping[str, Any]] = (), counts: Sequence[Mapping[str, Any]] = ()
+) -> str:
     """Return the page as HTML."""
     ordered = sorted(results, key=lambda result: (result.bundle["target"], result.bundle["precision"]))
     network = str(ordered[0].bundle["name"])
@@ -66,7 +75,8 @@ def report_page(results: Sequence[Result], title: str = "", ladders: Sequence[Ma
     return Template(PAGE.read_text(encoding="utf-8")).substitute(
         title=safe(title or f"posec report: {network}"), network=safe(network), when=safe(", ".join(measured)), headline=safe(headline(ordered)),
         warnings=_warnings(ordered), pictures=_pictures(ordered), tiles=_tiles(ordered), overview=tables.overview(ordered), charts=charts,
-        accuracy=f"<section><h2>Accuracy on labelled pictures</h2>{accuracy}</section>" if accuracy else "", ladders=ladder_section(ladders), machines=tables.machines(ordered),
+        accuracy=f"<section><h2>Accuracy on labelled pictures</h2>{accuracy}</section>" if accuracy else "", ladders=ladder_section(ladders),
+        instructions=instructions_section(counts), machines=tables.machines(ordered),
         bundles=tables.bundles(ordered), again=_again(ordered), version=safe(__version__),
     )  # fmt: skip
 

@@ -16,6 +16,8 @@ from typing import Any
 PI_THROTTLE_BITS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit",
                     16: "under-voltage since boot", 17: "frequency capped since boot", 18: "throttled since boot",
                     19: "soft temperature limit since boot"}  # fmt: skip
+# The first is a link to the second, where /proc is whole; the last is a PC's.
+BOARD_NAMES = ("proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/devices/virtual/dmi/id/product_name")
 PI_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
 
@@ -28,7 +30,7 @@ def machine_facts(root: str = "/") -> dict[str, Any]:
     cpuinfo = _read(system / "proc/cpuinfo") or ""
     fields = dict(_split(line) for line in reversed(cpuinfo.splitlines()) if ":" in line)
     return {
-        "board": (_read(system / "proc/device-tree/model") or _read(system / "sys/devices/virtual/dmi/id/product_name") or "").strip("\0 \n") or None,
+        "board": next((text.strip("\0 \n") for text in map(_read, (system / name for name in BOARD_NAMES)) if text), "") or None,
         "cpu": fields.get("model name") or fields.get("Model") or fields.get("Hardware") or platform.processor() or None,
         "architecture": platform.machine(),
         "virtual": "hypervisor" in fields.get("flags", "").split(),

@@ -1,0 +1,49 @@
+"""Counts of instructions in the report: shown as counts, compared with float32 of the same board and library, refused where they are none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from toolkit.errors import PosecError
+from toolkit.report.instructions import instructions_section, read_instructions
+
+COUNT = {"network": "net", "precision": "float32", "board": "Raspberry Pi 5", "cpu": "cortex-a76", "library": "litert",
+         "instructions": 400_000_000, "simd": 300_000_000}  # fmt: skip
+
+
+def write(path, content):
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_counts_are_shown_beside_float32_of_the_same_board_and_library(tmp_path):
+    int8 = {**COUNT, "precision": "int8", "instructions": 100_000_000}
+    elsewhere = {**int8, "library": "tflite-runtime"}
+    counts = read_instructions([write(tmp_path / "a.instructions.json", {"format": 1, "counts": [COUNT, int8, elsewhere]})])
+    page = instructions_section(counts)
+    assert page.count("× 0.25") == 1
+    assert page.count("× 1.00") == 1
+    assert page.count("100.0") == 2
+    assert "Counts and not times" in page
+
+
+def test_nothing_counted_is_no_section():
+    assert instructions_section([]) == ""
+
+
+WRONG = {"no JSON": ("{", "holds no counts"), "another format": ({"format": 2, "counts": []}, "format 2, this posec reads 1"),
+         "a count that lacks its number": ({"format": 1, "counts": [{**COUNT, "instructions": None}]}, "holds no counts"),
+         "float32 of nothing": ({"format": 1, "counts": [{**COUNT, "instructions": 0}]}, "holds no counts")}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "words"), WRONG.values(), ids=WRONG)
+def test_a_file_that_holds_none_is_refused(content, words, tmp_path):
+    with pytest.raises(PosecError, match=words):
+        read_instructions([write(tmp_path / "a.instructions.json", content)])
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(PosecError, match="no counts"):
+        read_instructions([tmp_path / "a.instructions.json"])
