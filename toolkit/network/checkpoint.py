@@ -50,17 +50,18 @@ def save_checkpoint(
     embedding_decoder_arrays: Mapping[str, np.ndarray],
     spec: PoseSpec,
     licence: str = "",
-    half: bool = False,
+    whole: tuple[str, ...] = ("",),
 ) -> None:
     """Write a checkpoint folder, replacing one that is there, whole or not at all.
 
-    `half` rounds the network's weights to float16, for a file half as large; what runs computes in float32 all the same.
-    Raises PosecError where the decoder or the spec does not fit the network, or where `folder` holds something else.
+    Weights whose names begin with none of `whole` are rounded to float16, for a smaller file; what runs computes in float32 all the
+    same. Raises PosecError where the decoder or the spec does not fit the network, or where `folder` holds something else.
     """
     _check(spec, embedding_decoder_arrays, network, "the checkpoint to be written")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    if half:
-        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    tensors = {
+        name: tensor.half() if tensor.is_floating_point() and not name.startswith(whole) else tensor for name, tensor in tensors.items()
+    }
     weights = save_tensors({name: tensor for name, tensor in tensors.items() if not name.startswith(TRAINING_ONLY)})
     about = {"network": NETWORK, "architecture": network.architecture, **({"licence": licence} if licence else {})}
     _write(Path(folder), weights, embedding_decoder_arrays, spec, about)

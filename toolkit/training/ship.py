@@ -1,4 +1,4 @@
-"""From a finished training to the checkpoint that is shipped: float16 weights, a licence, and the threshold of the centre map."""
+"""From a finished training to the checkpoint that is shipped: float16 where that is enough, a licence, and the threshold of the centre map."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from ..network.checkpoint import load_checkpoint, save_checkpoint
 from ..runtime.pose import PoseSpec
 
 LICENCE = "Apache-2.0"
+# Were integers once, in PoseNet's file, and become the same integers again (`passes.integers`) if they stay as they are.
+WHOLE = ("trunk.", "reader.")
 THRESHOLDS = tuple(float(value) for value in np.arange(0.1, 0.6, 0.05).round(2))
 
 
@@ -48,7 +50,7 @@ def ship(checkpoint: Path, out: Path, threshold: float) -> PoseSpec:
     """Write a checkpoint folder as it is shipped and return its specification."""
     network, decoder, spec = load_checkpoint(checkpoint)
     spec = replace(spec, centre_threshold=threshold)
-    save_checkpoint(out, network, decoder, spec, LICENCE, half=True)
+    save_checkpoint(out, network, decoder, spec, LICENCE, WHOLE)
     return spec
 
 
