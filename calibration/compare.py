@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.evaluation.parity import Drift
+from toolkit.evaluation.parity import LIMITS, Drift
 from toolkit.graph import Graph
 from toolkit.passes import prepare
 from toolkit.ranges import Ranges
@@ -25,16 +25,25 @@ class Comparison:
     Attributes:
         ranges: observer → its ranges.
         drifts: observer → how the int8 network made of them differs from the float one.
+        allowed: how far it may, by name of the limit.
     """
 
     ranges: dict[str, Ranges]
     drifts: dict[str, Drift]
+    allowed: Mapping[str, float]
 
     @property
     def best(self) -> str:
-        """Name of the observer that loses and invents fewest people, and of those drifts least."""
-        drifts = self.drifts
-        return min(drifts, key=lambda name: (len(drifts[name].lost) + len(drifts[name].invented), drifts[name].drift_mm))
+        """Name of the observer whose worst of millimetres, people lost and people invented is smallest, each as a share of `allowed`.
+
+        One person at the threshold more or less is chance; an observer that is worse by millimetres is worse everywhere.
+        """
+
+        def worst(name: str) -> float:
+            drift = self.drifts[name]
+            return max(getattr(drift, limit) / self.allowed[limit] for limit in LIMITS)
+
+        return min(self.drifts, key=worst)
 
     def rows(self) -> list[list[str]]:
         """Return the table, its header first."""
@@ -45,7 +54,7 @@ class Comparison:
         return rows
 
 
-def compare(graph: Graph, frames: Iterable[np.ndarray], judged: Iterable[np.ndarray], scheme: Scheme,
+def compare(graph: Graph, frames: Iterable[np.ndarray], judged: Iterable[np.ndarray], scheme: Scheme, allowed: Mapping[str, float],
             observers: Sequence[str] = tuple(OBSERVERS), progress: Callable[[str], Progress] | None = None) -> Comparison:  # fmt: skip
     """Return what each observer costs: calibrate on `frames`, quantize by `scheme`, judge on `judged`, in ONNX Runtime.
 
@@ -54,6 +63,7 @@ def compare(graph: Graph, frames: Iterable[np.ndarray], judged: Iterable[np.ndar
         frames: to calibrate on, BGR (H, W, 3) uint8.
         judged: other pictures, with people in them.
         scheme: of a back end.
+        allowed: a board's allowance for int8, by the names of LIMITS.
         observers: names of OBSERVERS.
         progress: makes a callback for a stage, "calibrating" or "judging".
 
@@ -69,4 +79,4 @@ def compare(graph: Graph, frames: Iterable[np.ndarray], judged: Iterable[np.ndar
         drifts[name] = judge.drift(judge.heads(quantized(prepared, ranges[name], scheme)))
         if report:
             report(done, len(observers))
-    return Comparison(ranges, drifts)
+    return Comparison(ranges, drifts, allowed)

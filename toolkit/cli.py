@@ -24,7 +24,7 @@ HOMES = {"targets": "boards", "plan": "boards", "tensorrt-check": "boards", "cal
 def train(args: argparse.Namespace) -> int:
     """Run one stage of the reference network's training."""
     try:
-        stage = import_module(f".training.{STAGES[args.stage]}", __package__)
+        stage = import_module(STAGES[args.stage], __package__)
     except ModuleNotFoundError as error:
         raise PosecError(f"stage '{args.stage}' needs {error.name}: pip install 'posec[train]'") from error
     stage.main(args.rest)

@@ -6,9 +6,11 @@ import argparse
 from typing import Any
 
 # Stage of the training: the module that has its main().
-STAGES = {"embedding": "train_embedding", "lifter": "train_lifter", "bodies": "render_bodies", "labels": "label_people",
-          "network": "train_network", "cache-maps": "cache_maps", "maps": "train_maps", "votes": "train_votes", "joint": "train_joint",
-          "ship": "ship", "card": "model_card", "sheet": "contact_sheet", "samples": "render_samples", "scenes": "render_scenes"}  # fmt: skip
+STAGES = {"embedding": ".training.train_embedding", "lifter": ".training.train_lifter", "bodies": ".training.render_bodies",
+          "labels": ".training.label_people", "network": ".training.train_network", "cache-maps": ".training.cache_maps",
+          "maps": ".training.train_maps", "votes": ".training.train_votes", "joint": ".training.train_joint", "ship": ".training.ship",
+          "card": ".training.model_card", "sheet": ".training.contact_sheet", "samples": ".training.render_samples",
+          "scenes": ".training.render_scenes", "quantized": ".commands.train_quantized"}  # fmt: skip
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -26,6 +28,10 @@ PRECISION = (["--precision"], {"help": "float32, float16 or int8 (default: the f
 OUT = (["-o", "--out"], {"required": True, "help": "what to write"})
 COUNT = (["--count"], {"type": int, "help": "take so many frames (default: all)"})
 THREADS = (["--threads"], {"type": int, "help": "of the engine (default: the bundle's)"})
+NO_REFINE = (
+    ["--no-refine"],
+    {"action": "store_true", "help": "leave poses as the heads say, without the fit to key points: faster, less accurate"},
+)
 JSON = (["--json"], {"action": "store_true", "help": "print JSON"})
 SEED = (["--seed"], {"type": int, "default": 0, "help": "of the choice of frames (default: 0)"})
 KEEP_FLOAT = (
@@ -85,7 +91,7 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
          (["-o", "--out"], {"help": "folder for people.jsonl and overlays (default: none)"}),
          (["--focal-px"], {"type": float, "help": "focal length of the camera in pixels of its pictures (default: stated in the spec)"}),
          (["--most"], {"type": int, "help": "stop after so many pictures"}),
-         (["--no-overlay"], {"action": "store_true", "help": "write no pictures"}),
+         (["--no-overlay"], {"action": "store_true", "help": "write no pictures"}), NO_REFINE,
          (["--no-inset"], {"action": "store_true", "help": "draw no view from above and from the side"}), THREADS, OVERWRITE,
          (["--json"], {"action": "store_true", "help": "print one JSON line per picture"})],
     ),
@@ -107,7 +113,7 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
         [(["network"], {"help": "'reference', the folder of a checkpoint, or of a bundle"}),
          (["--scenes"], {"default": "samples", "help": "scenes.json of rendered scenes with exact 3D (default: the shipped ones)"}),
          (["--photos"], {"nargs": 2, "metavar": ("JSON", "PICTURES"), "help": "COCO key points instead, and the folder or tar of their pictures"}),
-         THREADS, JSON],
+         NO_REFINE, THREADS, JSON],
     ),
     "bench": ("Measure bundles side by side: latency stage by stage, drift, accuracy on labelled scenes; exit status 1 where one is not accepted.",
         "posec bench intel-float32/ intel-int8/ -o results/",

@@ -19,7 +19,7 @@ from ..errors import PosecError
 from ..graph import Graph
 from ..passes import prepare
 from ..ranges import Ranges
-from ..target import Job, Scheme
+from ..target import Job
 from . import EXIT_OK, inputs
 from .terminal import answer, progress, say, table
 
@@ -27,12 +27,12 @@ from .terminal import answer, progress, say, table
 def calibrate(args: argparse.Namespace) -> int:
     """Collect the ranges of every tensor of the float graph; first look the frames over, and say what is wrong with them."""
     _check(args)
-    scheme = _scheme(args.target) if args.compare else None
+    board = boards.load(args.target) if args.compare else None
     graph = prepare(inputs.checkpoint(args.checkpoint))
     frames, scenes = _frames(args, graph)
     findings = [] if args.no_lint else _look_over(args, graph, frames, scenes)
     plain: dict[str, Any] = {"frames": len(frames), "findings": [asdict(finding) for finding in findings]}
-    if scheme is None:
+    if board is None:
         unfinished = Path(f"{args.out}.unfinished")
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         # What was interrupted is only finished: its halves are not told apart any more.
@@ -42,7 +42,8 @@ def calibrate(args: argparse.Namespace) -> int:
         ranges, text = swept.ranges(args.observer or "min-max"), ""
     else:
         judged = inputs.frames(args.judge, graph.spec, samples="scenes")
-        found = calibration.compare(graph, frames, judged, scheme, progress=progress)
+        scheme = board.backend.scheme(Job(board, "int8"))
+        found = calibration.compare(graph, frames, judged, scheme, vars(board.allowed["int8"]), progress=progress)
         ranges, text = found.ranges[args.observer or found.best], f"{table(found.rows())}\nbest: {found.best}"
         plain |= {"best": found.best, "drifts": {name: drift.to_dict() for name, drift in found.drifts.items()}}
     if args.out:
@@ -59,14 +60,10 @@ def _check(args: argparse.Namespace) -> None:
         raise PosecError("no file to write the ranges to; give one with -o")
     if args.observer and args.observer not in calibration.OBSERVERS:
         raise PosecError(f"no observer '{args.observer}'; known: {', '.join(calibration.OBSERVERS)}")
+    if args.compare:
+        boards.load(args.target).check_precision("int8")
     if args.choose == "coverage" and args.count is None:
         raise PosecError("choosing by coverage needs --count: how many frames to keep; 64 to 256 are usual")
-
-
-def _scheme(target: str) -> Scheme:
-    board = boards.load(target)
-    board.check_precision("int8")
-    return board.backend.scheme(Job(board, "int8"))
 
 
 def _written(path: str, ranges: Ranges) -> str:

@@ -18,6 +18,7 @@ from ..report.measure import measure_bundles
 from ..report.result import read_result
 from ..runtime import load
 from ..runtime.bundle import read_bundle
+from ..runtime.refine import REFINEMENT
 from . import EXIT_FAILED, EXIT_OK, inputs
 from .terminal import answer, progress, say, table
 
@@ -38,11 +39,11 @@ def evaluate(args: argparse.Namespace) -> int:
     """Measure the accuracy of a checkpoint or a bundle on labelled pictures."""
     estimator: Any
     if (Path(args.network) / "bundle.json").is_file():
-        estimator = load(args.network, args.threads)
+        estimator = load(args.network, args.threads, refine=not args.no_refine)
         skeleton = estimator.bundle.spec.skeleton
     else:
         graph = inputs.checkpoint(args.network)
-        estimator, skeleton = FloatEstimator(graph, args.threads), graph.spec.skeleton
+        estimator, skeleton = FloatEstimator(graph, args.threads, None if args.no_refine else REFINEMENT), graph.spec.skeleton
     pictures = read_photos(*args.photos) if args.photos else read_scenes(inputs.sample(args.scenes, "scenes.json"), skeleton)
     rows = measure_accuracy(estimator, pictures, skeleton, progress("pictures"))
     names = list(dict.fromkeys(name for row in rows for name in row))

@@ -16,7 +16,7 @@ from .terminal import answer, progress, say, step
 def run(args: argparse.Namespace) -> int:
     """Find people in pictures, a video or a camera."""
     source = str(inputs.sample(args.source, "clip.mp4"))
-    estimator = load(args.bundle, args.threads, args.focal_px)
+    estimator = load(args.bundle, args.threads, args.focal_px, refine=not args.no_refine)
     shown = progress("pictures")
     found = watch(estimator, source, args.out, sys.stdout if args.json else None, args.most, not args.no_overlay, not args.no_inset,
                   args.overwrite, lambda seen, people: shown(seen, args.most or 0), say)  # fmt: skip

@@ -1,6 +1,6 @@
 """Posec's int8 beside that of other quantizers: same float network, same frames, same engine, same judge.
 
-    python -m benchmarks.quantizers reference --frames photos/ --photos person_keypoints.json images.tar -o out/quantizers
+    python -m tests.benchmarks.quantizers reference --frames photos/ --photos person_keypoints.json images.tar -o out/quantizers
 
 Every contestant is a bundle: `posec verify`, `posec evaluate` and `posec bench` would say the same of it. Drift, people lost and
 invented are against the float network on the rendered test scenes; MPJPE, PCK and the centres' recall and precision are

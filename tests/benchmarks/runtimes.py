@@ -1,6 +1,6 @@
 """The same people in every runtime: one calibration, int8 bundles of several targets, compared person by person.
 
-    python -m benchmarks.runtimes reference --frames photos/ --judge scenes/ -o out/runtimes
+    python -m tests.benchmarks.runtimes reference --frames photos/ --judge scenes/ -o out/runtimes
 
 A cell says how far the row's people are from the column's: mean and 95th percentile of their drift in millimetres, how many
 were lost and invented. A Jetson's graph is run by ONNX Runtime where there is no TensorRT.
