@@ -39,6 +39,10 @@ PYTHONPATH="$here{packages}${{PYTHONPATH:+:$PYTHONPATH}}" exec {python} "$@"
 # Its full path: what was given may be relative to the home folder, and is started from others.
 _FIND = """mkdir -p "$1"; found=$(command -v {python}) || {{ echo "no {python} on this board" >&2; exit 1; }}
 case $found in /*) ;; *) found=$PWD/$found ;; esac; echo "$found" """
+# A path is relative to the home folder, where scripts start, and is used from others.
+_FIND = """mkdir -p "$1"
+found=$(command -v {python}) || {{ echo "no {python} on this board" >&2; exit 1; }}
+case "$found" in /*) echo "$found" ;; *) echo "$PWD/$found" ;; esac"""
 _SWITCH = """set -e; cd "$1"
 if [ -e "$2" ] && [ ! -L "$2" ]; then echo "'$1/$2' is there and was not deployed by posec; move it away" >&2; exit 1; fi
 ln -s ".deployed/$2/$3" ".$2.$3"; mv -T ".$2.$3" "$2"
@@ -84,7 +88,7 @@ def deploy(
         host, port, ssh: see `connect`.
         out: folder here for the result, `<target>-<precision>.result.json`.
         folder: on the board, relative to the home folder.
-        python: on the board; it needs numpy, cv2 and the engine's library, unless `wheels` brings them.
+        python: on the board, a command or a path from the home folder; it needs numpy, cv2 and the engine's library, unless `wheels` brings them.
         wheels: folder of wheels for the board, which then needs no network; unpacked there once.
         seconds, threads: of the bench.
         clean_up: remove everything again, once measured.

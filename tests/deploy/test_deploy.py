@@ -182,6 +182,16 @@ def test_wheels_are_carried_once(bundle, board, tmp_path):
     assert len(list((board / "posec").glob("packages-*"))) == 1
 
 
+def test_a_python_of_an_environment_in_the_home_folder_is_found_from_everywhere(bundle, board):
+    own = board / "posec-env/bin/python"
+    own.parent.mkdir(parents=True)
+    own.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    own.chmod(0o755)
+    assert send(bundle, board, python="posec-env/bin/python")
+    assert str(own) in (board / "posec/pi5/python").read_text()
+    what_runs(board)
+
+
 WRONG = {
     "a host that is an option": ("-oProxyCommand=evil", {}, "a board is user@host"),
     "a host that nobody knows": ("pi@elsewhere", {}, "no connection to 'pi@elsewhere': ssh: Could not resolve hostname pi@elsewhere"),
