@@ -140,7 +140,7 @@ def _carry(board: Connection, wheels: str | Path | None, folder: str, python: st
     files = sorted(Path(wheels).glob("*.whl"))
     if not files:
         raise PosecError(
-            f"no wheels in '{wheels}'; fill it by: pip download --only-binary=:all: --platform manylinux2014_aarch64 -d {wheels} …"
+            f"no wheels in '{wheels}'; fill it by: pip download --only-binary=:all: --platform manylinux2014_aarch64 --platform manylinux_2_27_aarch64 -d {wheels} …"
         )
     packages = "packages-" + hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()[:12]
     if board.run('[ -d "$1/$2" ] && echo there || rm -rf -- "$1/$2.part"', folder, packages).strip():
