@@ -13,7 +13,7 @@ from toolkit.float_estimator import FloatEstimator
 from toolkit.frontend import trace
 from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
 from toolkit.network.map_network import JointNetwork
-from toolkit.training.ship import LICENCE, WHOLE, choose_threshold, ship
+from toolkit.training.ship import LICENCE, WHOLE, blend, choose_threshold, ship
 
 
 @pytest.mark.parametrize("wanted", [0.25, 0.45])
@@ -56,3 +56,13 @@ def test_what_is_shipped_computes_the_same_from_fewer_bytes(tmp_path: Path):
         for name, whole, half in zip(network(picture)._fields, network(picture), shipped.network(picture), strict=True):
             assert half.dtype == torch.float32
             assert (whole - half).abs().max() < 0.02, name
+
+
+def test_a_blend_lies_between_its_ends():
+    torch.manual_seed(1)
+    start, trained = JointNetwork(), JointNetwork()
+    first, last = start.state_dict(), {name: value.clone() for name, value in trained.state_dict().items()}
+    mixed = blend(start, trained, 0.75).state_dict()
+    for name in ("adapter.weight", "fuse.0.depthwise.weight", "heads.centre.weight"):
+        torch.testing.assert_close(mixed[name], 0.25 * first[name] + 0.75 * last[name])
+    assert torch.equal(mixed["settle.votes.windows.0.weight"], last["settle.votes.windows.0.weight"])

@@ -46,8 +46,8 @@ class Refinement:
     huber_m: float = 0.15
     noise_px: float = 4.0
     noise_m: float = 0.1
-    embedding: float = 0.007
-    rotation: float = 0.06
+    embedding: float = 0.014
+    rotation: float = 0.5
     scale: float = 0.03
     centre: float = 0.2
     evidence: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
 from ..float_estimator import FloatEstimator
 from ..frontend import trace
 from ..network.checkpoint import load_checkpoint, save_checkpoint
+from ..network.pose_network import PoseNetwork
 from ..runtime.pose import PoseSpec
 
 LICENCE = "Apache-2.0"
@@ -46,6 +48,16 @@ def choose_threshold(checkpoint: Path, scenes: Scenes) -> tuple[float, float]:
     return best, scores[best]
 
 
+def blend(start: PoseNetwork, trained: PoseNetwork, share: float) -> PoseNetwork:
+    """Return `trained` with weights on the way from those that its training started from: `share` 0 is the start, 1 the end.
+
+    What both ends know survives better than at either (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+    """
+    first, last = start.state_dict(), trained.state_dict()
+    trained.load_state_dict({name: first[name].lerp(value, share) if value.is_floating_point() else value for name, value in last.items()})
+    return trained
+
+
 def ship(checkpoint: Path, out: Path, threshold: float) -> PoseSpec:
     """Write a checkpoint folder as it is shipped and return its specification."""
     network, decoder, spec = load_checkpoint(checkpoint)
@@ -62,11 +74,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder that a training wrote")
     parser.add_argument("--scenes", type=Path, required=True, help="labelled scenes of the training side, to choose the threshold on")
+    parser.add_argument("--start", type=Path, help="checkpoint that the training started from, to blend with")
+    parser.add_argument("--share", type=float, default=0.75, help="of the trained weights in the blend (default: 0.75)")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args(arguments)
-    spec = load_checkpoint(chosen.checkpoint).spec
-    threshold, score = choose_threshold(chosen.checkpoint, read_scenes(chosen.scenes, spec.skeleton))
-    ship(chosen.checkpoint, chosen.out, threshold)
+    trained = load_checkpoint(chosen.checkpoint)
+    with tempfile.TemporaryDirectory() as folder:
+        if chosen.start:
+            network = blend(load_checkpoint(chosen.start).network, trained.network, chosen.share)
+            save_checkpoint(Path(folder) / "blend", network, trained.decoder, trained.spec)
+            chosen.checkpoint = Path(folder) / "blend"
+        threshold, score = choose_threshold(chosen.checkpoint, read_scenes(chosen.scenes, trained.spec.skeleton))
+        ship(chosen.checkpoint, chosen.out, threshold)
     print(f"{chosen.out}: threshold {threshold:g} (F1 {score:.3f} on {chosen.scenes})")
 
 

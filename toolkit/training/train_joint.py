@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..errors import PosecError
-from ..network.embedding import load_embedding
+from ..network.checkpoint import save_checkpoint
+from ..network.embedding import decoder_arrays, load_embedding
 from ..network.map_network import JointNetwork, MapNetwork
 from ..network.pose_network import reference_spec
 from .anchor import PoseNetAnchor
@@ -92,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = join_networks(chosen.picture, chosen.maps, chosen.trunk)
     skeletons = skeleton_source(chosen.mocap, chosen.embedding, chosen.scenes, config.seed) if chosen.scenes else None
     photos = load_photos(chosen.data, chosen.labels, chosen.tier, chosen.bodies)
+    save_checkpoint(chosen.out / "start", network, decoder_arrays(load_embedding(chosen.embedding)), network.spec())
     train_network(config, photos, chosen.embedding, chosen.out, chosen.trunk, "cpu", chosen.workers, network, skeletons)
 
 
