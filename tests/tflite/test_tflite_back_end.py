@@ -16,6 +16,8 @@ from small_networks import WIDTH, network_about, node
 import calibration
 import targets
 from toolkit import drift
+from toolkit.cli import main
+from toolkit.commands import inputs
 from toolkit.compiler import build
 from toolkit.passes import prepare
 from toolkit.passes.quantize import insert_qdq
@@ -256,3 +258,16 @@ def test_the_command_prints_json_and_its_steps_and_nothing_else(tiny_checkpoint,
     done = subprocess.run([sys.executable, "-m", "toolkit", *asked], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["target"] == "raspberry-pi-4"
     assert done.stderr.split() == ["prepare", "rewrite", "lower", "golden"]
+
+
+def test_an_export_says_how_many_float_islands_there_are_and_why(tiny_checkpoint, people_pictures, tmp_path, capsys):
+    calibration.collect(inputs.checkpoint(tiny_checkpoint), people_pictures).save(tmp_path / "ranges.json")
+    asked = ["export", tiny_checkpoint, "--target", "raspberry-pi-5", "--precision", "int8", "--calibration", tmp_path / "ranges.json"]
+    said = []
+    for more in (["-o", tmp_path / "said"], ["-o", tmp_path / "as-json", "--json"]):
+        assert main([str(word) for word in [*asked, *more]]) == 0
+        said.append(capsys.readouterr().out)
+    plain = json.loads(said[1])
+    assert plain["float_islands"] == 5
+    assert "float islands: 5 (the heads' last layers, " in said[0]
+    assert said[0].rstrip().endswith(", ".join(plain["float_layers"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ..ladder import climb
 from ..ranges import Ranges
 from ..report.blame_picture import blame_picture
 from ..report.ladders import FORMAT
+from ..runtime.bundle import Bundle
 from ..target import Job
 from . import EXIT_FAILED, EXIT_OK, inputs
 from .terminal import answer, progress, say, step, table, write_text
@@ -28,10 +30,25 @@ def export(args: argparse.Namespace) -> int:
     target = boards.load(args.target)
     bundle = build(inputs.checkpoint(args.checkpoint), target, args.precision or target.precisions[0], inputs.ranges(args.calibration),
                    args.out, keep_float=tuple(args.keep_float), overwrite=args.overwrite, progress=step)  # fmt: skip
-    size = _bytes(args.out)
-    plain = {"written": str(args.out), "target": bundle.target, "precision": bundle.precision, "bytes": size}
-    answer(args, plain, f"{args.out}: {bundle.target}, {bundle.precision}, {size / 1e6:.1f} MB")
+    size, islands = _bytes(args.out), _float_islands(bundle)
+    plain = {"written": str(args.out), "target": bundle.target, "precision": bundle.precision, "bytes": size, "float_islands": islands,
+             "float_layers": bundle.float_layers}  # fmt: skip
+    answer(args, plain, "\n".join([f"{args.out}: {bundle.target}, {bundle.precision}, {size / 1e6:.1f} MB", *_island_lines(bundle, args.keep_float)]))
     return EXIT_OK
+
+
+def _float_islands(bundle: Bundle) -> int | None:
+    """Return how many parts of an int8 network compute in float; None where the back end does not count them."""
+    return dict(bundle.passes).get("refuse_islands") if bundle.precision == "int8" else None
+
+
+def _island_lines(bundle: Bundle, asked: Collection[str]) -> list[str]:
+    """Say how many float islands there are and why, given the layers that were asked to stay float; nothing where none were counted."""
+    islands = _float_islands(bundle)
+    if islands is None:
+        return []
+    why = "the heads' last layers, where integers cost most drift" + (f", and {len(asked)} asked for" if asked else "")
+    return [f"float islands: {islands} ({why}); layers: {', '.join(bundle.float_layers)}" if islands else "float islands: 0"]
 
 
 def _bytes(folder: str) -> int:
@@ -54,7 +71,8 @@ def _climb(args: argparse.Namespace) -> int:
              "written": str(args.out) if found else None, **found.to_dict()}  # fmt: skip
     write_text(record, json.dumps(plain, indent=1, allow_nan=False) + "\n")
     verdict = f"{args.out}: {target.name}, {found.taken.name}" if found.taken else "no precision keeps the allowance; nothing was exported"
-    answer(args, plain, f"{table(found.rows())}\n{verdict}\n{record}: every rung, for `posec report --ladder`")
+    islands = _island_lines(found.bundle, found.taken.float_layers) if found.bundle and found.taken else []
+    answer(args, plain, "\n".join([table(found.rows()), verdict, *islands, f"{record}: every rung, for `posec report --ladder`"]))
     return EXIT_OK if found else EXIT_FAILED
 
 
