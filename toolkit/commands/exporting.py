@@ -33,7 +33,8 @@ def export(args: argparse.Namespace) -> int:
     size, islands = _bytes(args.out), _float_islands(bundle)
     plain = {"written": str(args.out), "target": bundle.target, "precision": bundle.precision, "bytes": size, "float_islands": islands,
              "float_layers": bundle.float_layers}  # fmt: skip
-    answer(args, plain, "\n".join([f"{args.out}: {bundle.target}, {bundle.precision}, {size / 1e6:.1f} MB", *_island_lines(bundle, args.keep_float)]))
+    written = f"{args.out}: {bundle.target}, {bundle.precision}, {size / 1e6:.1f} MB"
+    answer(args, plain, "\n".join([written, *_island_lines(bundle, args.keep_float)]))
     return EXIT_OK
 
 
