@@ -10,6 +10,9 @@ SCENE = Path(__file__).parent / "samples" / "scenes" / "035.jpg"
 TARGETS = ("intel-cpu", "generic-cpu")
 PRECISIONS = ("float32", "int8")
 SHOWN = "intel-cpu-int8"
+# What `posec calibrate --compare` and `posec export --precision auto` find best for the reference network on processors.
+OBSERVER = "percentile"
+KEEP_FLOAT = ("trunk.stem.Conv", "trunk.blocks.0.depthwise.Conv", "trunk.blocks.0.pointwise.Conv", "trunk.blocks.1.depthwise.Conv")
 BUNDLES = tuple(f"{target}-{precision}" for target in TARGETS for precision in PRECISIONS)
 # Where `posec run` writes it: what it is called straight in the demo's folder.
 GATHERED = {"found-clip/overlay.mp4": "clip.mp4", "found-clip/people.jsonl": "people.jsonl", f"found-picture/{SCENE.name}": "picture.jpg"}
@@ -28,12 +31,13 @@ def clear(out: str) -> None:
 def demo_lines(out: str) -> list[list[str]]:
     """Return the command lines."""
     bundles = [f"{out}/{name}" for name in BUNDLES]
-    lines = [["calibrate", "reference", "--frames", "samples", "--evaluation", "samples", "-o", f"{out}/calibration.json"]]
+    calibration = f"{out}/calibration.json"
+    lines = [["calibrate", "reference", "--frames", "samples", "--evaluation", "samples", "--observer", OBSERVER, "-o", calibration]]
     for target in TARGETS:
         for precision in PRECISIONS:
-            ranges = ["--calibration", f"{out}/calibration.json"] if precision == "int8" else []
+            integers = ["--calibration", calibration, "--keep-float", *KEEP_FLOAT] if precision == "int8" else []
             lines.append(
-                ["export", "reference", "--target", target, "--precision", precision, *ranges, "-o", f"{out}/{target}-{precision}"]
+                ["export", "reference", "--target", target, "--precision", precision, "-o", f"{out}/{target}-{precision}", *integers]
             )
     lines += [["verify", bundle] for bundle in bundles]
     lines.append(["bench", *bundles, "--checkpoint", "reference", "--seconds", "3", "-o", f"{out}/results"])
