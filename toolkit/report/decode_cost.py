@@ -51,7 +51,8 @@ def decode_cost(
     room = ((spec.map_size[0] + 1) // SPACING) * ((spec.map_size[1] + 1) // SPACING)
     rows = []
     for count in (number for number in people if number <= room):
-        heads, took = crowd_heads(spec, count), []
+        heads = crowd_heads(spec, count)
+        took: list[float] = []
         while len(took) < LEAST + COLD or (len(took) < repeats + COLD and sum(took) < 1e6 * seconds):
             start = time.perf_counter()
             found = decode_heads(heads, spec, decoder, box, most=max(64, count))
