@@ -10,7 +10,7 @@ SCENE = Path(__file__).parent / "samples" / "scenes" / "035.jpg"
 TARGETS = ("intel-cpu", "generic-cpu")
 PRECISIONS = ("float32", "int8")
 SHOWN = "intel-cpu-int8"
-# What `posec calibrate --compare` and `posec export --precision auto` find best for the reference network on processors.
+# What `posec calibrate --compare` and `posec export --precision auto` found on the shipped scenes; on photographs see docs/quantization.md.
 OBSERVER = "percentile"
 KEEP_FLOAT = ("trunk.stem.Conv", "trunk.blocks.0.depthwise.Conv", "trunk.blocks.0.pointwise.Conv", "trunk.blocks.1.depthwise.Conv")
 BUNDLES = tuple(f"{target}-{precision}" for target in TARGETS for precision in PRECISIONS)
