@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 # Stage of the training: the module that has its main().
-STAGES = {"embedding": ".training.train_embedding", "lifter": ".training.train_lifter", "bodies": ".training.render_bodies",
+STAGES = {"teacher": ".training.label_pictures", "embedding": ".training.train_embedding", "lifter": ".training.train_lifter", "bodies": ".training.render_bodies",
           "labels": ".training.label_people", "network": ".training.train_network", "cache-maps": ".training.cache_maps",
           "maps": ".training.train_maps", "votes": ".training.train_votes", "joint": ".training.train_joint", "ship": ".training.ship",
           "card": ".training.model_card", "sheet": ".training.contact_sheet", "samples": ".training.render_samples",
@@ -21,7 +21,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 # Arguments that several commands share: flags, and what argparse is told.
-CHECKPOINT = (["checkpoint"], {"help": "'reference', or the folder of a checkpoint"})
+CHECKPOINT = (["checkpoint"], {"help": "'reference', or the folder of a checkpoint; @HEIGHTxWIDTH behind it sets the size of the input"})
 BUNDLE = (["bundle"], {"help": "a folder that `posec export` wrote"})
 TARGET = (["--target"], {"required": True, "help": "a board of `posec targets`, or a .toml file"})
 PRECISION = (["--precision"], {"help": "float32, float16 or int8 (default: the first that the target lists)"})

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import re
 import tomllib
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from .runtime.pose import PoseSpec
 REFERENCE = "reference"
 LARGEST_SPEC_BYTES = 2**20
 LARGEST_POSE_BYTES = 64 * 2**20
+_SIZE = re.compile(r"(?P<name>.+)@(?P<height>\d{1,5})x(?P<width>\d{1,5})")
+_SIDE, _LARGEST_SIDE = 32, 4096
 # The first opset of torch's program exporter; the pass lower_opset brings it down.
 _PROGRAM_OPSET = 18
 
@@ -35,13 +39,17 @@ _PROGRAM_OPSET = 18
 def trace(checkpoint: str | Path) -> Graph:
     """Return the Graph of a checkpoint: the name "reference", or the path of a folder with spec.toml.
 
+    Either may end in "@HEIGHTxWIDTH", for the network to take pictures of that size instead of the one it was trained at: more
+    pixels find more and smaller people and cost as much more. Only weights of the reference architecture can do that.
+
     The folder's [checkpoint] table says where the network is: "network.safetensors" (weights of the reference
     architecture), "….pt2" (a program that torch.export saved) or "….onnx". Nothing is unpickled; for what a .pt2 may still
     do, see `program_file`.
 
     Raises PosecError where a file is missing, too large or of another form, or where the network is not what the spec says.
     """
-    folder = Path(__file__).parent / "reference" if str(checkpoint) == REFERENCE else Path(checkpoint)
+    name, size = split_size(checkpoint)
+    folder = Path(__file__).parent / "reference" if name == REFERENCE else Path(name)
     spec, about = _read_spec(folder)
     decoder = _read_decoder(folder, spec)
     network = str(about.get("network", "network.safetensors"))
@@ -52,6 +60,8 @@ def trace(checkpoint: str | Path) -> Graph:
     readers = {".safetensors": _from_weights, ".pt2": _from_program, ".onnx": lambda path, _spec: read_onnx(path)}
     if path.suffix not in readers:
         raise PosecError(f"'{network}' is no network that posec reads; known: {', '.join(f'*{suffix}' for suffix in readers)}")
+    if size is not None:
+        spec = _resized(spec, size, path)
     model = readers[path.suffix](path, spec)
     check_batch(model, spec)
     spec = name_heads(model, spec)
@@ -59,6 +69,23 @@ def trace(checkpoint: str | Path) -> Graph:
     graph = Graph(model, spec, frame, decoder, str(about.get("licence", "not stated")))
     check_heads(graph)
     return graph
+
+
+def split_size(checkpoint: str | Path) -> tuple[str, tuple[int, int] | None]:
+    """Return the name or path before "@HEIGHTxWIDTH", and that size; None where a checkpoint's name says no size."""
+    found = _SIZE.fullmatch(str(checkpoint))
+    if found is None or Path(checkpoint).exists():
+        return str(checkpoint), None
+    return found["name"], (int(found["height"]), int(found["width"]))
+
+
+def _resized(spec: PoseSpec, size: tuple[int, int], network: Path) -> PoseSpec:
+    if network.suffix != ".safetensors":
+        own = "x".join(map(str, spec.input_size))
+        raise PosecError(f"'{network}' is a graph for pictures of {own}; save one of the other size, and leave @{size[0]}x{size[1]} out")
+    if any(side % _SIDE or not _SIDE <= side <= _LARGEST_SIDE for side in size):
+        raise PosecError(f"asked: {size[0]}x{size[1]}; height and width must be multiples of {_SIDE}, up to {_LARGEST_SIDE}")
+    return replace(spec, input_size=size)
 
 
 def _read_spec(folder: Path) -> tuple[PoseSpec, dict[str, Any]]:

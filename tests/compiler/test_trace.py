@@ -172,6 +172,16 @@ def test_an_unknown_name_is_refused_with_the_menu():
         trace("referenz")
 
 
+def test_a_graph_of_one_size_is_not_traced_at_another(tiny_checkpoint):
+    with pytest.raises(PosecError, match="is a graph for pictures of 64x96"):
+        trace(f"{tiny_checkpoint}@128x96")
+
+
+def test_a_folder_may_be_named_like_a_size(tiny_checkpoint, tmp_path):
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "network@128x96")
+    assert trace(folder).spec.input_size == (64, 96)
+
+
 @pytest.mark.parametrize("opset", [13, 17, 21])
 def test_newer_opsets_come_down(opset, tmp_path):
     graph = prepare(trace(write_checkpoint(tmp_path / "new", model=tiny_model(opset=opset))))

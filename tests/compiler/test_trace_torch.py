@@ -64,6 +64,29 @@ def test_weights_of_the_reference_architecture(spec, decoder, tmp_path):
     assert graph.model.graph.node[0].name == "trunk.stem.Conv"
 
 
+@pytest.fixture(scope="module")
+def weights(spec, decoder, tmp_path_factory):
+    """An untrained network as a checkpoint."""
+    from toolkit.network.checkpoint import save_checkpoint
+    from toolkit.network.pose_network import PoseNetwork
+
+    folder = tmp_path_factory.mktemp("weights") / "checkpoint"
+    save_checkpoint(folder, PoseNetwork(), decoder, spec)
+    return folder
+
+
+def test_weights_are_traced_at_another_size(weights):
+    graph = trace(f"{weights}@128x64")
+    assert graph.spec.input_size == (128, 64)
+    assert graph.heads["centre"][1] == (1, 1, 16, 8)
+
+
+@pytest.mark.parametrize("size", ["100x64", "0x64", "64x8192"])
+def test_sizes_that_the_network_cannot_take_are_refused(size, weights):
+    with pytest.raises(PosecError, match="multiples of 32, up to 4096"):
+        trace(f"{weights}@{size}")
+
+
 class Small(torch.nn.Module):
     """Five heads of one layer; returns them by name, in an order of its own."""
 

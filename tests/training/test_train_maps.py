@@ -10,13 +10,14 @@ from captured import captured_poses, write_mocap
 from safetensors.torch import load_file
 
 from toolkit.errors import PosecError
-from toolkit.network.embedding import PoseEmbedding
+from toolkit.network.checkpoint import save_checkpoint
+from toolkit.network.embedding import PoseEmbedding, decoder_arrays
 from toolkit.network.map_network import JointNetwork, MapNetwork
 from toolkit.network.pose_network import PoseNetwork, reference_spec
 from toolkit.training.network_run import NetworkRun, NetworkTraining
 from toolkit.training.people import BODY_KEYPOINTS
 from toolkit.training.runs import save_weights
-from toolkit.training.train_joint import skeleton_source
+from toolkit.training.train_joint import first_network, skeleton_source
 from toolkit.training.train_maps import MapTraining, join, read_map_network, synthetic_batch, train_maps
 from toolkit.training.train_votes import Pool, VotesTraining, around_centres, train_votes
 
@@ -106,3 +107,16 @@ def test_a_join_learns_from_pictures_and_skeletons(material: tuple[Path, Path]) 
     assert not torch.equal(adapter, network.adapter.weight)
     doubled = join([skeletons(1), skeletons(2)])
     assert len(doubled[0]) == len(doubled[1]["status"]) == 4
+
+
+def test_a_join_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, decoder = JointNetwork(), decoder_arrays(PoseEmbedding())
+    save_checkpoint(tmp_path / "joined", network, decoder, network.spec())
+    found = first_network(tmp_path / "joined", None, None, tmp_path / "posenet.tflite")
+    assert torch.equal(found.adapter.weight, network.adapter.weight)
+    save_checkpoint(tmp_path / "picture", PoseNetwork(), decoder, reference_spec())
+    with pytest.raises(PosecError, match="architecture 'picture', needed: 'picture and maps'"):
+        first_network(tmp_path / "picture", None, None, tmp_path / "posenet.tflite")
+    with pytest.raises(PosecError, match="give the two or the one"):
+        first_network(tmp_path / "joined", tmp_path / "picture.safetensors", None, tmp_path / "posenet.tflite")

@@ -42,6 +42,7 @@ class NetworkTraining:
         trunk_waits: steps before the trunk moves, where it starts under heads that know nothing.
         warm_up: steps of linear rise.
         weight_decay, clip_norm: the norm is clipped for trunk and heads separately.
+        integers: share of steps in which the trunk's maps are rounded as 8 bits would round them; needs a trunk_rate of 0.
         anchor: weight of staying close to PoseNet, see `PoseNetAnchor`; 0 for none.
         anchor_pictures: pictures of each batch that this is asked of.
         average: decay per step of the averaged weights, which are what is kept.
@@ -59,6 +60,7 @@ class NetworkTraining:
     warm_up: int = 60
     weight_decay: float = 1e-4
     clip_norm: float = 8.0
+    integers: float = 0.0
     anchor: float = 0.25
     anchor_pictures: int = 4
     average: float = 0.998
@@ -115,7 +117,9 @@ class NetworkRun:
         mean, std = (torch.tensor(values, device=self.device)[:, None, None] for values in (spec.mean, spec.std))
         images = (batch.pop("image").permute(0, 3, 1, 2).float() - mean) / std
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            skip, deep = self.network.trunk(images.contiguous(memory_format=torch.channels_last))
+            # Every n-th step, not by chance: a resumed run takes the same steps.
+            integers = int((self.step + 1) * config.integers) > int(self.step * config.integers)
+            skip, deep = self.network.trunk(images.contiguous(memory_format=torch.channels_last), integers)
             if skeletons is not None and isinstance(self.network, JointNetwork):
                 raw = self.network.raw_maps_with(skip, deep, skeletons[0].to(self.device))
                 batch = {name: torch.cat([values, skeletons[1][name].to(self.device)]) for name, values in batch.items()}

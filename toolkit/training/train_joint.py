@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..errors import PosecError
-from ..network.checkpoint import save_checkpoint
+from ..network.checkpoint import load_checkpoint, save_checkpoint
 from ..network.embedding import decoder_arrays, load_embedding
 from ..network.map_network import JointNetwork, MapNetwork
 from ..network.pose_network import reference_spec
@@ -65,6 +65,18 @@ def skeleton_source(mocap_folder: Path, embedding_path: Path, count: int, seed: 
     return scenes
 
 
+def first_network(joined: Path | None, picture: Path | None, maps: Path | None, trunk: Path) -> JointNetwork:
+    """Return the join of two trained parts, or a joined network to go on from. Raises PosecError where it is not said which."""
+    if joined is not None and picture is None and maps is None:
+        network = load_checkpoint(joined).network
+        if not isinstance(network, JointNetwork):
+            raise PosecError(f"'{joined}' holds a network of architecture '{network.architecture}', needed: '{JointNetwork.architecture}'")
+        return network
+    if joined is None and picture is not None and maps is not None:
+        return join_networks(picture, maps, trunk)
+    raise PosecError("a join starts from --picture and --maps, or goes on from --joined; give the two or the one")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Join two networks and train the result from the command line."""
     parser = argparse.ArgumentParser(description="Learn the network that reads pictures and pose maps.")
@@ -75,22 +87,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
     parser.add_argument("--bodies", type=Path, help="folder of rendered bodies")
     parser.add_argument("--trunk", type=Path, required=True, help="PoseNet as .tflite")
-    parser.add_argument("--picture", type=Path, required=True, help="safetensors of the network that reads pictures")
-    parser.add_argument("--maps", type=Path, required=True, help="safetensors of the network that reads pose maps")
+    parser.add_argument("--picture", type=Path, help="safetensors of the network that reads pictures")
+    parser.add_argument("--maps", type=Path, help="safetensors of the network that reads pose maps")
+    parser.add_argument("--joined", type=Path, help="checkpoint of such a network to go on from, instead of --picture and --maps")
     parser.add_argument("--scenes", type=int, default=8, help="scenes of skeletons in a step")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")
     parser.add_argument("--learning-rate", type=float, default=6e-4)
     parser.add_argument("--trunk-rate", type=float, default=1e-4)
+    parser.add_argument(
+        "--integers", type=float, default=0.0, help="share of steps with the trunk's maps rounded as 8 bits would (default: 0)"
+    )
     parser.add_argument("--tier", default="ship")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
-    config = replace(read_settings(chosen.config), learning_rate=chosen.learning_rate, trunk_rate=chosen.trunk_rate, trunk_waits=0)
+    config = replace(read_settings(chosen.config), learning_rate=chosen.learning_rate, trunk_rate=chosen.trunk_rate, trunk_waits=0,
+                     integers=chosen.integers)  # fmt: skip
     if chosen.minutes:
         config = replace(config, minutes=chosen.minutes, pictures=0)
-    network = join_networks(chosen.picture, chosen.maps, chosen.trunk)
+    network = first_network(chosen.joined, chosen.picture, chosen.maps, chosen.trunk)
     skeletons = skeleton_source(chosen.mocap, chosen.embedding, chosen.scenes, config.seed) if chosen.scenes else None
     photos = load_photos(chosen.data, chosen.labels, chosen.tier, chosen.bodies)
     save_checkpoint(chosen.out / "start", network, decoder_arrays(load_embedding(chosen.embedding)), network.spec())
