@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,22 @@ import torch
 
 from ..errors import PosecError
 from ..evaluation.photos import BODY, BODY_NAMES, Annotated, Photos, evaluate_photos, read_photos
-from ..evaluation.run import find_everybody
+from ..evaluation.run import Estimate, find_everybody
 from ..evaluation.scenes import evaluate_scenes, read_scenes
 from ..float_estimator import FloatEstimator
 from ..frontend import trace
 from ..network.embedding import load_embedding
-from ..runtime.pose import PoseFrame, Skeleton
+from ..runtime import load
+from ..runtime.pose import MUPOTS17, PoseFrame, Skeleton
+from .beyond_teacher import compare_on_scenes, compare_time
 from .labels import read_teacher
+from .lifted_people import lifted_estimator, posenets_keypoints, teachers_keypoints
+from .lifter import load_lifter
 from .mocap import load_mocap
 from .photos import held_out
 from .posenet_people import posenet_estimator
+from .refine import Refinement
+from .teacher import open_teacher
 from .train_embedding import EmbeddingTraining, evaluate
 
 # LSPET's joints in COCO's places: left shoulder to right ankle.
@@ -36,6 +43,9 @@ PHOTO_COLUMNS = {"people": "people", "centre_recall": "centre recall", "oks50": 
                  "predictions": "predictions", "off_person": "off-person"}  # fmt: skip
 SCENE_COLUMNS = {"people": "people", "centre_recall": "centre recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150",
                  "pck_rel150_matched": "of found", "mpjpe_mm": "MPJPE mm", "pa_mpjpe_mm": "PA-MPJPE mm", "ap_root25": "AP_root@25"}  # fmt: skip
+TEACHER_COLUMNS = {"people": "people", "centre_recall": "centre recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150",
+                   "ap_root25": "AP_root@25", "common": "common", "mpjpe_mm": "MPJPE mm", "pa_mpjpe_mm": "PA-MPJPE mm",
+                   "root_depth_mm": "depth mm"}  # fmt: skip
 EMBEDDING_ROWS = {"reconstruction, training clips, mm": "train_mm", "reconstruction, validation clips, mm": "val_mm",
                   "reconstruction, test clips, mm": "test_mm", "the same, 95th percentile, mm": "test_p95_mm",
                   "random embeddings within joint limits": "random_within_limits", "captured test poses within them": "test_within_limits",
@@ -126,6 +136,39 @@ def scene_table(checkpoint: str, scenes: Sequence[Path]) -> str:
     return table(rows, {"scenes": "scenes", "subset": "of", **SCENE_COLUMNS})
 
 
+def teacher_table(checkpoint: str, data: Path | None, scenes: Sequence[Path], teacher: Path, embedding: Path, lifter: Path) -> str:
+    """Return the table of the network beside what taught it on rendered scenes; with a data folder, beside PoseNet lifted, too."""
+    graph, skeleton = trace(checkpoint), MUPOTS17
+    networks, how = (load_embedding(embedding), load_lifter(lifter)), Refinement()
+    estimators: dict[str, Estimate] = {"this network": FloatEstimator(graph)}
+    estimators["2D teacher, lifted and fitted"] = lifted_estimator(teachers_keypoints(open_teacher(teacher), how), *networks, how)
+    if data:
+        estimators["PoseNet, lifted and fitted"] = lifted_estimator(posenets_keypoints(data / POSENET), *networks, how)
+    rows = []
+    for path in scenes:
+        truth = read_scenes(path, skeleton)
+        rows += compare_on_scenes({who: find_everybody(estimate, truth) for who, estimate in estimators.items()}, truth, skeleton)
+    return table(rows, {"group": "of", "by": "by", **TEACHER_COLUMNS})
+
+
+def time_table(bundle: Path, scenes: Sequence[Path], teacher: Path, embedding: Path, lifter: Path) -> str:
+    """Return the table of milliseconds per picture, one thread each: a bundle of the network beside the steps of the teacher's way."""
+    networks, how = (load_embedding(embedding), load_lifter(lifter)), Refinement()
+    find = teachers_keypoints(open_teacher(teacher, threads=1), how)
+    estimators: dict[str, Estimate] = {
+        "this network": load(str(bundle), threads=1),
+        "teacher, lifted": lifted_estimator(find, *networks, replace(how, steps=0)),
+        "teacher, lifted and fitted": lifted_estimator(find, *networks, how),
+    }
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        rows = [row for path in scenes for row in compare_time(estimators, read_scenes(path, MUPOTS17))]
+    finally:
+        torch.set_num_threads(threads)
+    return table(rows, {"group": "people in the picture", "pictures": "pictures", **{who: f"{who}, ms" for who in estimators}})
+
+
 def embedding_table(embedding: Path, mocap: Path) -> str:
     """Return the table of the pose embedding."""
     poses = {split: torch.from_numpy(array) for split, array in load_mocap(mocap).items()}
@@ -159,7 +202,7 @@ def put_table(text: str, name: str, content: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure what the arguments give the data for, and write it into the page."""
+    """Measure what the arguments give the data for, write it into the page, and name the tables that were left out."""
     parser = argparse.ArgumentParser(
         description="Measure a network and write the figures into its model card.",
         epilog="example: posec train card --data data/ --scenes toolkit/samples/scenes.json --out docs/network.md",
@@ -169,15 +212,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="folder with eval/tiny_coco, photos/lspet, photos/ccp, labels and backbones")
     parser.add_argument("--embedding", type=Path, help="safetensors of the pose embedding, encoder included")
     parser.add_argument("--mocap", type=Path, help="folder of motion-capture .npz files, for the embedding")
+    parser.add_argument("--teacher", type=Path, help="folder of the 2D teacher's networks, to compare with on the scenes")
+    parser.add_argument("--lifter", type=Path, help="safetensors of the lifter, for the teacher")
+    parser.add_argument("--bundle", type=Path, help="bundle of the network, to compare its time with the teacher's")
     parser.add_argument("--out", type=Path, required=True, help="the page, a Markdown file with marks")
     chosen = parser.parse_args(arguments)
     text = chosen.out.read_text()
-    if chosen.embedding and chosen.mocap:
-        text = put_table(text, "embedding", embedding_table(chosen.embedding, chosen.mocap))
-    if chosen.scenes:
-        text = put_table(text, "scenes", scene_table(chosen.checkpoint, chosen.scenes))
-    if chosen.data:
-        text = put_table(text, "photos", photo_table(chosen.checkpoint, chosen.data))
+    taught = ("scenes", "teacher", "embedding", "lifter")
+    given = [getattr(chosen, name) for name in taught]
+    tables: dict[str, tuple[tuple[str, ...], Callable[[], str]]] = {
+        "embedding": (("embedding", "mocap"), lambda: embedding_table(chosen.embedding, chosen.mocap)),
+        "scenes": (("scenes",), lambda: scene_table(chosen.checkpoint, chosen.scenes)),
+        "photos": (("data",), lambda: photo_table(chosen.checkpoint, chosen.data)),
+        "teacher": (taught, lambda: teacher_table(chosen.checkpoint, chosen.data, *given)),
+        "time": (("bundle", *taught), lambda: time_table(chosen.bundle, *given)),
+    }
+    for name, (needs, measure) in tables.items():
+        if missing := [f"--{need}" for need in needs if not getattr(chosen, need)]:
+            print(f"left out: {name}, which needs {' and '.join(missing)}")
+        else:
+            text = put_table(text, name, measure())
     beside = chosen.out.with_name(f".{chosen.out.name}.{os.getpid()}")
     beside.write_text(text)
     os.replace(beside, chosen.out)
