@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from toolkit.graph import Graph, Pass
 from toolkit.passes.dequantize_first import dequantize_first
 from toolkit.passes.frame_input import fold_frame
+from toolkit.passes.join_heads import join_heads
 from toolkit.runtime.frame import FrameInput
 from toolkit.target import Job, Scheme
 
@@ -40,8 +41,8 @@ def scheme(job: Job) -> Scheme:
 
 
 def finish(job: Job) -> Sequence[Pass]:
-    """Let pixels become numbers first, where they are integers of the network."""
-    return (dequantize_first,) if job.precision == "int8" else ()
+    """Let pixels become numbers first, where they are integers of the network, and float heads be computed at once."""
+    return (dequantize_first, join_heads) if job.precision == "int8" else (join_heads,)
 
 
 def missing() -> str:

@@ -27,6 +27,8 @@ class Scheme:
         same_scale: operator types whose input and output must share one scale (resize, pooling, concat, transpose).
         fixed_outputs: operator type → (scale, zero point) that the runtime insists on.
         float_heads: the last convolution and activation of every head stay float.
+        head_weights: with `float_heads`, the last convolution of a head still multiplies integers: it writes floats, which
+            kernels of some runtimes do as fast.
         outputs: the results of `operators` are quantized even where float operators alone read them; integer kernels of
             ONNX Runtime and TFLite need that, others write floats.
         fused_residual: an Add that sums a convolution's result takes it as it is, because the runtime fuses the two.
@@ -43,6 +45,7 @@ class Scheme:
     same_scale: tuple[str, ...] = ()
     fixed_outputs: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     float_heads: bool = True
+    head_weights: bool = False
     outputs: bool = True
     fused_residual: bool = False
     float_depthwise: bool = False

@@ -1,12 +1,14 @@
 """Posec's int8 beside that of other quantizers: same float network, same frames, same engine, same judge.
 
-    python -m tests.benchmarks.quantizers reference --frames photos/ --photos person_keypoints.json images.tar -o out/quantizers
+    python -m tests.benchmarks.quantizers reference --photos person_keypoints.json images.tar -o out/quantizers --page docs/quantization.md
 
 Every contestant is a bundle: `posec verify`, `posec evaluate` and `posec bench` would say the same of it. Drift, people lost and
-invented are against the float network on the rendered test scenes; MPJPE, PCK and the centres' recall and precision are
-measured there against the truth; recall and OKS on labelled photographs. Latency is the median of the model alone, all of
-one engine taking turns; its ratio is to float32 in the same engine (OpenVINO: true float32, not bf16). "CPU ms" is the
-processor time of whole calls, decoding included, which neighbours on a busy machine disturb least.
+invented are against the float network, on the rendered test scenes and on the photographs; MPJPE, PCK and the centres' recall
+and precision are against the truth of the scenes; recall and OKS against the labels of the photographs. Latency is the median
+of the model alone, all of one engine taking turns; its ratio is to float32 in the same engine (OpenVINO: true float32, not bf16).
+"CPU ms" is the processor time of whole calls, decoding included, which neighbours on a busy machine disturb least. A Jetson's
+graph is run by ONNX Runtime where there is no TensorRT, and has no latency then. `--page` puts the tables between the page's
+marks, `<!-- figures: intel-cpu -->` to `<!-- end -->` and so on.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +31,7 @@ from toolkit.blame import blame
 from toolkit.commands import inputs
 from toolkit.commands.terminal import progress, say, table, write_text
 from toolkit.compiler import build
+from toolkit.drift import verify
 from toolkit.errors import PosecError
 from toolkit.evaluation.photos import TINY_COCO, Photos, read_photos
 from toolkit.evaluation.scenes import RENDERED_SCENES, Scenes, read_scenes
@@ -39,15 +42,16 @@ from toolkit.report.measure import measure_bundles
 from toolkit.report.result import Result
 from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
 from toolkit.target import Job, Target
+from toolkit.training.model_card import put_table
 
 from .rivals import PIXELS, RIVALS, as_bundle, batches, folded
 
 BLAME_FRAMES = 16
 KEPT_FLOAT = (1, 2, 4, 8)
 FLOAT = "float32"
-COLUMNS = ("engine", "network", "drift mm", "p50", "p95", "lost", "invented", "lost >64 px", "MPJPE mm", "PCK_rel %", "recall", "precision",
-           "photos recall", "photos OKS", "ms", "of float32", "CPU ms", "of float32")  # fmt: skip
-TALL_PX = 64
+COLUMNS = ("int8 by", "drift mm", "p50", "p95", "lost", "invented", "MPJPE mm", "PCK_rel %", "recall", "precision",
+           "photos: drift mm", "p50", "p95", "lost", "invented", "recall", "mean OKS", "ms", "of float32", "CPU ms", "of float32")  # fmt: skip
+JETSON = "jetson-orin-nano"
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Contest:
     swept: Sweep
     frames: Sequence[np.ndarray]
     scenes: Scenes
-    protocols: Sequence[Photos | Scenes]
+    photos: Photos | None
     out: Path
     threads: int
     seconds: float
@@ -84,12 +88,11 @@ def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> I
         yield built(f"posec, {observer}", target, contest.swept.ranges(observer))
     yield built("posec, biases not corrected", target, replace(usual, means={}))
     say_built("integer heads, and the worst layers float")
-    yield built("posec, heads in integers", _integer_heads(target), usual)
     worst = _worst_layers(contest, target, usual)
-    for count in KEPT_FLOAT:
-        name = f"posec, {count} worst layers float"
+    tried = [("posec, heads in integers", _integer_heads(target), [])]
+    for name, board, layers in tried + [(f"posec, {count} worst layers float", target, worst[:count]) for count in KEPT_FLOAT]:
         try:
-            yield built(name, target, usual, worst[:count])
+            yield built(name, board, usual, layers)
         except PosecError as error:
             say(f"left out: {name}: {error}")
     for name, package, quantize in RIVALS.get(target.name, ()):
@@ -111,7 +114,7 @@ def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> I
 def _integer_heads(target: Target) -> Target:
     """Return the target with a back end that quantizes the heads as well."""
     module = target.backend
-    changed = {"scheme": lambda job: replace(module.scheme(job), float_heads=False), "finish": lambda job: ()}
+    changed = {"scheme": lambda job: replace(module.scheme(job), float_heads=False, outputs=True), "finish": lambda job: ()}
     return replace(target, backend=SimpleNamespace(**{**vars(module), **changed}))
 
 
@@ -121,21 +124,26 @@ def _worst_layers(contest: Contest, target: Target, ranges: Ranges) -> list[str]
     return [each.layer for each in blame(contest.graph, ranges, scheme, pictures, spare=False, progress=progress("ranking layers")).layers]
 
 
-def row(engine: str, name: str, result: Result, reference: Result) -> list[str]:
+def row(name: str, result: Result, reference: Result, on_photos: Mapping[str, Any]) -> list[str]:
     """Return a contestant's line of the table; a dash for what was not measured."""
-    drift = result.drift or {}
     scenes, photos = result.row(RENDERED_SCENES), result.row(TINY_COCO)
-    tall = sum(stray["height_px"] > TALL_PX for stray in drift["lost"]) if drift else None
-    return [engine, name, *(_number(drift.get(key), 2) for key in ("drift_mm", "drift_p50_mm", "drift_p95_mm")),
-            *(_number(len(drift[key]) if drift else None, 0) for key in ("lost", "invented")), _number(tall, 0),
-            _number(scenes.get("mpjpe_mm"), 1), _number(scenes.get("pck_rel150"), 2), _number(scenes.get("centre_recall"), 3),
-            _number(scenes.get("centre_precision"), 3), _number(photos.get("centre_recall"), 3), _number(photos.get("mean_oks"), 3),
+    return [name, *_drift(result.drift or {}), _number(scenes.get("mpjpe_mm"), 1), _number(scenes.get("pck_rel150"), 2),
+            _number(scenes.get("centre_recall"), 3), _number(scenes.get("centre_precision"), 3), *_drift(on_photos),
+            _number(photos.get("centre_recall"), 3), _number(photos.get("mean_oks"), 3),
             *(cell for pair in zip(_medians_ms(result), _medians_ms(reference), strict=True) for cell in _time(*pair))]  # fmt: skip
 
 
+def _drift(drift: Mapping[str, Any]) -> list[str]:
+    millimetres = [_number(drift.get(key), 1) for key in ("drift_mm", "drift_p50_mm", "drift_p95_mm")]
+    return millimetres + [_number(len(drift[key]) if drift else None, 0) for key in ("lost", "invented")]
+
+
 def _medians_ms(result: Result) -> tuple[float | None, float | None]:
-    """Return the model's own time, and the processor's for the whole call, which neighbours on a busy machine disturb least."""
-    if not result.bench or result.status != "ran":
+    """Return the model's own time, and the processor's for the whole call, which neighbours on a busy machine disturb least.
+
+    None where another engine than the board's ran it.
+    """
+    if not result.bench or result.status != "ran" or result.bench["engine"]["engine"] != result.bundle["engine"]:
         return None, None
     latency = result.bench["latency"]
     return latency["inference"]["p50_ms"], latency["cpu"]["p50_ms"]
@@ -154,13 +162,17 @@ def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[
     names, folders = zip(*contestants(contest, target, observers), strict=True)
     pictures = [picture for _, picture, _ in contest.scenes]
     shown = [contest.scenes.source / name for name in contest.scenes.scenes]
-    results = measure_bundles(folders, None, contest.protocols, contest.graph, pictures, progress("measuring, seconds"), say,
+    protocols: list[Photos | Scenes] = [contest.scenes, *([contest.photos] if contest.photos else [])]
+    results = measure_bundles(folders, None, protocols, contest.graph, pictures, progress("measuring, seconds"), say,
                               pictures=shown, seconds=contest.seconds, threads=contest.threads)  # fmt: skip
-    write_text(
-        contest.out / f"{target.name}.json",
-        json.dumps([{"name": name, **result.to_dict()} for name, result in zip(names, results, strict=True)]),
-    )
-    return [row(target.backend.ENGINE, name, result, results[0]) for name, result in zip(names, results, strict=True)]
+    photographs = [picture for _, picture, _ in contest.photos] if contest.photos else []
+    on_photos = [
+        verify(folder, contest.graph, photographs, contest.threads).to_dict() if photographs and result.status == "ran" else {}
+        for folder, result in zip(folders, results, strict=True)
+    ]
+    told = [{"name": name, "photos": drift, **result.to_dict()} for name, result, drift in zip(names, results, on_photos, strict=True)]
+    write_text(contest.out / f"{target.name}.json", json.dumps(told))
+    return [row(name, result, results[0], drift) for name, result, drift in zip(names, results, on_photos, strict=True)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -173,28 +185,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--photos", nargs=2, metavar=("ANNOTATIONS", "PICTURES"), help="COCO key points, and the folder or tar file of the pictures"
     )
-    parser.add_argument("--targets", nargs="+", default=list(RIVALS), help="engines, by a target that uses them")
+    parser.add_argument("--targets", nargs="+", default=[*RIVALS, JETSON], help="engines, by a target that uses them")
     parser.add_argument("--observers", nargs="+", default=list(calibration.OBSERVERS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=6.0, help="of latency per contestant")
+    parser.add_argument("--page", type=Path, help="Markdown file with marks, to put the tables into")
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     graph = inputs.checkpoint(options.checkpoint)
     frames = list(inputs.frames(options.frames, graph.spec, options.count))
     scenes = read_scenes(inputs.sample(options.scenes, "scenes.json"), graph.spec.skeleton)
-    protocols: list[Photos | Scenes] = [scenes, *([read_photos(*options.photos)] if options.photos else [])]
+    photos = read_photos(*options.photos) if options.photos else None
     swept = calibration.sweep(prepare(graph), frames, progress("calibrating"))
-    contest = Contest(graph, swept, frames, scenes, protocols, options.out, options.threads, options.seconds)
-    lines: list[list[Any]] = [list(COLUMNS)]
+    contest = Contest(graph, swept, frames, scenes, photos, options.out, options.threads, options.seconds)
     for name in options.targets:
         board = targets.load(name)
         if why := board.backend.missing():
             say(f"left out: {name}: {why}")
             continue
-        lines += compete(contest, board, options.observers)
-    text = "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], ["---"] * len(COLUMNS), *lines[1:]])
-    write_text(options.out / "quantizers.md", text + "\n")
-    print(table(lines))
+        lines = [list(COLUMNS), *compete(contest, board, options.observers)]
+        print(f"{name}\n{table(lines)}\n", flush=True)
+        text = "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], ["---"] * len(COLUMNS), *lines[1:]])
+        write_text(options.out / f"{name}.md", text + "\n")
+        if options.page:
+            write_text(options.page, put_table(options.page.read_text(), name, text))
 
 
 if __name__ == "__main__":

@@ -306,3 +306,27 @@ def test_weights_that_were_integers_once_are_not_rounded_again(factors):
     ordinary = random.normal(size=(6, 12, 3, 3)).astype(np.float32)
     np.testing.assert_allclose(weight_scales(ordinary, 0), np.abs(ordinary).max((1, 2, 3)) / 127, rtol=1e-6)
     assert weight_scales(ordinary, None).shape == ()
+
+
+def test_the_last_layers_of_heads_may_multiply_integers_and_write_floats(tiny):
+    graph, ranges, frames = tiny
+    errors = []
+    for scheme in (replace(AFFINE, float_heads=False), replace(AFFINE, head_weights=True), AFFINE):
+        integer = graph.copy()
+        insert_qdq(integer, ranges, scheme)
+        found = links(integer.model)
+        last = [
+            node
+            for node in integer.model.graph.node
+            if node.op_type == "Conv" and any(node.name in names for names in head_layers(graph).values())
+        ]
+        assert len(last) == 5
+        assert {found.producers[node.input[1]].op_type if node.input[1] in found.producers else "" for node in last} == (
+            {""} if scheme is AFFINE else {"DequantizeLinear"})  # fmt: skip
+        assert {reader.op_type for node in last for reader in found.readers[node.output[0]]} == (
+            {"Sigmoid", "Tanh"} if scheme.float_heads else {"QuantizeLinear"})  # fmt: skip
+        pairs = [(run(graph.model, frame), run(integer.model, frame)) for frame in frames]
+        errors.append(np.mean([np.abs(wanted[name] - got[name]).mean() for wanted, got in pairs for name in wanted]))
+    with_integers, weights_alone, floats = errors
+    assert floats < weights_alone < with_integers
+    assert float_layers(graph) == [node.name for node in weighted_layers(graph.model)]

@@ -14,6 +14,8 @@ from ..graph import Graph
 WEIGHT_AXIS = {"Conv": 0, "ConvTranspose": 1}
 # Activations that integer kernels apply for nothing, because saturation does it.
 FUSED_ACTIVATIONS = ("Relu", "Clip")
+# Between the names of layers that a pass has joined.
+JOINED = "+"
 
 
 @dataclass(frozen=True)

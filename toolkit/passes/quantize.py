@@ -14,7 +14,7 @@ from ..graph import Graph
 from ..target import Scheme
 from .edits import attribute, replace
 from .integers import Integers, to_int8, to_int32, weight_scales
-from .layers import FUSED_ACTIVATIONS, WEIGHT_AXIS, Links, head_layers, layer_name, links
+from .layers import FUSED_ACTIVATIONS, JOINED, WEIGHT_AXIS, Links, head_layers, layer_name, links
 from .scales import Pair, choose_integers, given_integers
 
 # First opset whose QuantizeLinear has an axis.
@@ -45,7 +45,8 @@ def insert_qdq(graph: Graph, ranges: Mapping[str, Pair], scheme: Scheme, keep_fl
     reasons, found = stays_float(graph, scheme, keep_float), links(graph.model)
     operators = {layer_name(node): node for node in _operators(graph.model, scheme, found) if layer_name(node) not in reasons}
     reads = {(name, i) for name, node in operators.items() for i in found.data_inputs(node) if not _fused_operand(node, i, scheme, found)}
-    results = {found.result(node) for node in operators.values()} if scheme.outputs else set()
+    heads = _head_layers(graph, scheme)
+    results = {found.result(node) for name, node in operators.items() if name not in heads} if scheme.outputs else set()
     tensors = {name for name in results | {operators[layer].input[i] for layer, i in reads} if given_integers(name, found) is None}
     integers = choose_integers(graph, tensors, list(operators.values()), ranges, scheme, found)
     writer = _Writer(scheme, found, integers)
@@ -76,23 +77,28 @@ def stays_float(graph: Graph, scheme: Scheme, keep_float: Collection[str] = ()) 
     if unknown := sorted(set(keep_float) - set(nodes)):
         weighted = [name for name, node in nodes.items() if node.op_type in WEIGHT_AXIS]
         raise PosecError(f"no layer '{unknown[0]}' to keep float; the layers with weights are {', '.join(weighted)}")
-    heads = {name: head for head, names in head_layers(graph).items() for name in names} if scheme.float_heads else {}
-    reasons = {}
+    heads, reasons = _head_layers(graph, scheme), {}
     for name, node in nodes.items():
         if name in keep_float:
             reasons[name] = "asked for"
-        elif name in heads:
+        elif name in heads and not (scheme.head_weights and node.op_type in WEIGHT_AXIS):
             reasons[name] = f"among the last layers of head '{heads[name]}'"
         elif why := _obstacle(node, scheme, found):
             reasons[name] = why
     return reasons
 
 
+def _head_layers(graph: Graph, scheme: Scheme) -> dict[str, str]:
+    """Return the layers whose results a scheme leaves float for a head's sake, name → head."""
+    return {name: head for head, names in head_layers(graph).items() for name in names} if scheme.float_heads else {}
+
+
 def float_layers(graph: Graph) -> list[str]:
     """Return the names of the layers with weights that compute in float, of a graph with or without Q/DQ."""
     found = links(graph.model)
     layers = [node for node in graph.model.graph.node if node.op_type in WEIGHT_AXIS]
-    return [layer_name(node) for node in layers if any(given_integers(_before_move(name, found), found) is None for name in node.input[:2])]
+    floats = [node for node in layers if any(given_integers(_before_move(name, found), found) is None for name in node.input[:2])]
+    return [name for node in floats for name in layer_name(node).split(JOINED)]
 
 
 def _before_move(tensor: str, found: Links) -> str:
