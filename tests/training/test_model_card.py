@@ -184,6 +184,6 @@ def test_the_card_names_what_it_left_out_and_why(tmp_path, capsys):
     main(["--lifter", "lifter.safetensors", "--out", str(page)])
     said = capsys.readouterr().out
     assert "left out: teacher, which needs --scenes and --teacher and --embedding\n" in said
-    assert [name for name in ("embedding", "scenes", "photos", "teacher", "time") if f"left out: {name}," in said] == [
-        "embedding", "scenes", "photos", "teacher", "time"]  # fmt: skip
+    assert [name for name in ("embedding", "scenes", "photos", "sizes", "teacher", "time") if f"left out: {name}," in said] == [
+        "embedding", "scenes", "photos", "sizes", "teacher", "time"]  # fmt: skip
     assert page.read_text() == "nothing to measure\n"

@@ -37,18 +37,19 @@ class Lifted(NamedTuple):
 class Lifter(nn.Module):
     """A residual multi-layer perceptron from 13 points with visibility (N, 39) to `Lifted` (Martinez et al., ICCV 2017)."""
 
-    def __init__(self, width: int = 512, blocks: int = 2) -> None:
+    def __init__(self, width: int = 512, blocks: int = 2, embedding_size: int = EMBEDDING_SIZE) -> None:
         super().__init__()
+        self.sizes = [embedding_size, 6, 1, 2]
         self.first = nn.Linear(3 * POINTS, width)
         self.blocks = nn.ModuleList(_block(width) for _ in range(blocks))
-        self.last = nn.Linear(width, EMBEDDING_SIZE + 6 + 1 + 2)
+        self.last = nn.Linear(width, sum(self.sizes))
 
     def forward(self, inputs: Tensor) -> Lifted:
         """Return what the points (N, 39), see `normalize_points`, are seen from."""
         values = functional.leaky_relu(self.first(inputs), 0.1)
         for block in self.blocks:
             values = values + block(values)
-        embedding, rotation_6d, log_scale, pelvis = self.last(values).split([EMBEDDING_SIZE, 6, 1, 2], 1)
+        embedding, rotation_6d, log_scale, pelvis = self.last(values).split(self.sizes, 1)
         return Lifted(embedding.tanh(), rotation_6d, log_scale[:, 0], pelvis)
 
 

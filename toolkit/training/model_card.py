@@ -18,8 +18,10 @@ from ..evaluation.photos import BODY, BODY_NAMES, Annotated, Photos, evaluate_ph
 from ..evaluation.run import Estimate, find_everybody
 from ..evaluation.scenes import evaluate_scenes, read_scenes
 from ..float_estimator import FloatEstimator
-from ..frontend import trace
+from ..frontend import REFERENCE, trace
+from ..network.checkpoint import load_checkpoint
 from ..network.embedding import load_embedding
+from ..network.pose_network import cost
 from ..runtime import load
 from ..runtime.pose import MUPOTS17, PoseFrame, Skeleton
 from .beyond_teacher import compare_on_scenes, compare_time
@@ -43,6 +45,10 @@ PHOTO_COLUMNS = {"people": "people", "centre_recall": "centre recall", "oks50": 
                  "predictions": "predictions", "off_person": "off-person"}  # fmt: skip
 SCENE_COLUMNS = {"people": "people", "centre_recall": "centre recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150",
                  "pck_rel150_matched": "of found", "mpjpe_mm": "MPJPE mm", "pa_mpjpe_mm": "PA-MPJPE mm", "ap_root25": "AP_root@25"}  # fmt: skip
+SHIPPED = Path(__file__).parents[1] / REFERENCE
+SIZE_COLUMNS = {"size": "input", "gmac": "GMAC", "scene_recall": "rendered: recall", "pck_rel150": "PCK_rel@150", "mpjpe_mm": "MPJPE mm",
+                "centre_recall": "tiny_coco: recall", "oks50": "OKS.5", "oks75": "OKS.75", "predictions": "predictions",
+                "off_person": "off-person"}  # fmt: skip
 TEACHER_COLUMNS = {"people": "people", "centre_recall": "centre recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150",
                    "ap_root25": "AP_root@25", "common": "common", "mpjpe_mm": "MPJPE mm", "pa_mpjpe_mm": "PA-MPJPE mm",
                    "root_depth_mm": "depth mm"}  # fmt: skip
@@ -109,8 +115,7 @@ def photo_table(checkpoint: str, data: Path) -> str:
     graph = trace(checkpoint)
     estimator, skeleton = FloatEstimator(graph), graph.spec.skeleton
     posenet = posenet_estimator(data / POSENET, skeleton, people_of_keypoints)
-    tiny = read_photos(data / "eval/tiny_coco/person_keypoints.json", data / "eval/tiny_coco/images.tar")
-    rows = []
+    tiny, rows = tiny_coco(data), []
     for title, photos, labels in (("tiny_coco", tiny, "tiny_coco"), ("LSPET, held-out tenth", held_out_lspet(data), "lspet"),
                                   ("CCP, held-out tenth, against the teacher", held_out_ccp(data), "")):  # fmt: skip
         found = {"this network": find_everybody(estimator, photos)}
@@ -134,6 +139,27 @@ def scene_table(checkpoint: str, scenes: Sequence[Path]) -> str:
         truth = read_scenes(path, skeleton)
         rows += [{"scenes": len(truth), **row} for row in evaluate_scenes(find_everybody(estimator, truth), truth, skeleton)]
     return table(rows, {"scenes": "scenes", "subset": "of", **SCENE_COLUMNS})
+
+
+def size_table(checkpoint: str, sizes: Sequence[str], scenes: Sequence[Path], data: Path) -> str:
+    """Return the table of the same weights at several input sizes, "HEIGHTxWIDTH", on rendered scenes and on tiny_coco."""
+    tiny, rows = tiny_coco(data), []
+    network = load_checkpoint(SHIPPED if checkpoint == REFERENCE else checkpoint).network
+    for size in sizes:
+        graph = trace(f"{checkpoint}@{size}")
+        estimator, skeleton = FloatEstimator(graph), graph.spec.skeleton
+        for path in scenes:
+            truth = read_scenes(path, skeleton)
+            scene = evaluate_scenes(find_everybody(estimator, truth), truth, skeleton)[0]
+            photo = evaluate_photos(find_everybody(estimator, tiny), tiny, skeleton)[0]
+            gmac = cost(network, graph.spec.input_size)[0] / 1e9
+            rows.append({**scene, "size": size, "gmac": gmac, "scene_recall": scene["centre_recall"], **photo})
+    return table(rows, SIZE_COLUMNS)
+
+
+def tiny_coco(data: Path) -> Photos:
+    """Return the photographs of tiny_coco in a data folder."""
+    return read_photos(data / "eval/tiny_coco/person_keypoints.json", data / "eval/tiny_coco/images.tar")
 
 
 def teacher_table(checkpoint: str, data: Path | None, scenes: Sequence[Path], teacher: Path, embedding: Path, lifter: Path) -> str:
@@ -210,6 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", default="reference", help="the network (default: the shipped one)")
     parser.add_argument("--scenes", type=Path, nargs="*", default=[], help="scenes.json files of rendered scenes")
     parser.add_argument("--data", type=Path, help="folder with eval/tiny_coco, photos/lspet, photos/ccp, labels and backbones")
+    parser.add_argument("--sizes", nargs="*", default=[], metavar="HEIGHTxWIDTH", help="input sizes to compare, on the scenes and tiny_coco")
     parser.add_argument("--embedding", type=Path, help="safetensors of the pose embedding, encoder included")
     parser.add_argument("--mocap", type=Path, help="folder of motion-capture .npz files, for the embedding")
     parser.add_argument("--teacher", type=Path, help="folder of the 2D teacher's networks, to compare with on the scenes")
@@ -224,6 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "embedding": (("embedding", "mocap"), lambda: embedding_table(chosen.embedding, chosen.mocap)),
         "scenes": (("scenes",), lambda: scene_table(chosen.checkpoint, chosen.scenes)),
         "photos": (("data",), lambda: photo_table(chosen.checkpoint, chosen.data)),
+        "sizes": (("sizes", "scenes", "data"), lambda: size_table(chosen.checkpoint, chosen.sizes, chosen.scenes, chosen.data)),
         "teacher": (taught, lambda: teacher_table(chosen.checkpoint, chosen.data, *given)),
         "time": (("bundle", *taught), lambda: time_table(chosen.bundle, *given)),
     }
