@@ -44,7 +44,7 @@ from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
 from toolkit.target import Job, Target
 from toolkit.training.model_card import put_table
 
-from .rivals import PIXELS, RIVALS, as_bundle, batches, folded
+from .rivals import PIXELS, RIVALS, as_bundle, batches, folded, without_dead_channels
 
 BLAME_FRAMES = 16
 KEPT_FLOAT = (1, 2, 4, 8)
@@ -95,13 +95,15 @@ def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> I
             yield built(name, board, usual, layers)
         except PosecError as error:
             say(f"left out: {name}: {error}")
-    for name, package, quantize in RIVALS.get(target.name, ()):
+    rivals = RIVALS.get(target.name, ())
+    alive = contest.out / target.name / "alive"
+    float_model = build(without_dead_channels(contest.graph), target, out=alive, golden=[], overwrite=True).model_path if rivals else None
+    for name, package, quantize in rivals:
         say_built(name)
         frame = read_bundle(reference[1]).frame if target.name == "raspberry-pi-5" else PIXELS
         model = folded(contest.graph)
-        float_model = read_bundle(reference[1]).model_path.read_bytes()
         try:
-            files = quantize(model, batches(contest.graph, contest.frames, frame), float_model)
+            files = quantize(model, batches(contest.graph, contest.frames, frame), float_model.read_bytes() if float_model else b"")
         except ImportError as error:
             say(f"left out: {name}: {error}; pip install {package}")
             continue

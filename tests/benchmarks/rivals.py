@@ -16,13 +16,16 @@ import numpy as np
 
 from toolkit.graph import Graph
 from toolkit.passes import prepare
+from toolkit.passes.edits import add_array
 from toolkit.passes.frame_input import fold_frame
-from toolkit.passes.layers import head_layers
+from toolkit.passes.layers import head_layers, links, weighted_layers
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.preprocess import Batch
 
 Files = dict[str, bytes]
 Rival = Callable[[Graph, Sequence[np.ndarray], bytes], Files]
+# So small that hardly a sum notices, and large enough for an int32 bias.
+_TINY = 1e-5
 PIXELS = FrameInput("uint8", "NHWC", "BGR", normalized=False)
 
 
@@ -31,6 +34,22 @@ def folded(graph: Graph) -> Graph:
     prepared = prepare(graph)
     fold_frame(PIXELS, cast=True)(prepared)
     return prepared
+
+
+def without_dead_channels(graph: Graph) -> Graph:
+    """Return the network with a tiny weight in each channel that has none, such as those that training has pruned.
+
+    ai-edge-quantizer scales a channel by its largest weight; where all are zero, the channel's bias overflows.
+    """
+    mended = prepare(graph)
+    found = links(mended.model)
+    for node in weighted_layers(mended.model):
+        weight = found.array(node.input[1])
+        rows = weight.reshape(len(weight), -1)
+        dead = np.abs(rows).max(1) < _TINY
+        if node.op_type == "Conv" and dead.any():
+            node.input[1] = add_array(mended.model, node.input[1], np.where(dead[:, None], np.float32(_TINY), rows).reshape(weight.shape))
+    return mended
 
 
 def batches(graph: Graph, frames: Sequence[np.ndarray], frame: FrameInput) -> list[np.ndarray]:
