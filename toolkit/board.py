@@ -63,8 +63,8 @@ def board_files() -> list[Path]:
     """Return the files that this module needs on a board, relative to the folder of the package."""
     home = Path(__file__).parent
     beside = ("__init__.py", "errors.py", "drift.py", "board.py", "evaluation/__init__.py", "evaluation/matching.py", "evaluation/parity.py",
-              "report/__init__.py", "report/bench.py", "report/decode_cost.py", "report/machine.py", "report/result.py", "report/worker.py",
-              "report/worker_process.py")  # fmt: skip
+              "report/__init__.py", "report/bench.py", "report/decode_cost.py", "report/files.py", "report/machine.py", "report/result.py",
+              "report/worker.py", "report/worker_process.py")  # fmt: skip
     return [*map(Path, beside), *sorted(path.relative_to(home) for path in (home / "runtime").rglob("*.py"))]
 
 

@@ -33,9 +33,9 @@ def test_nothing_counted_is_no_section():
     assert instructions_section([]) == ""
 
 
-WRONG = {"no JSON": ("{", "holds no counts"), "another format": ({"format": 2, "counts": []}, "format 2, this posec reads 1"),
-         "a count that lacks its number": ({"format": 1, "counts": [{**COUNT, "instructions": None}]}, "holds no counts"),
-         "float32 of nothing": ({"format": 1, "counts": [{**COUNT, "instructions": 0}]}, "holds no counts")}  # fmt: skip
+WRONG = {"no JSON": ("{", "not a count of instructions"), "another format": ({"format": 2, "counts": []}, "format 2, this posec reads 1"),
+         "a count that lacks its number": ({"format": 1, "counts": [{**COUNT, "instructions": None}]}, "not a count of instructions"),
+         "float32 of nothing": ({"format": 1, "counts": [{**COUNT, "instructions": 0}]}, "not a count of instructions")}  # fmt: skip
 
 
 @pytest.mark.parametrize(("content", "words"), WRONG.values(), ids=WRONG)
@@ -45,5 +45,5 @@ def test_a_file_that_holds_none_is_refused(content, words, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(PosecError, match="no counts"):
+    with pytest.raises(PosecError, match="no count of instructions"):
         read_instructions([tmp_path / "a.instructions.json"])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import PosecError
+from .files import Kind, read_checked
 from .tables import table
 from .wording import number, safe
 
 FORMAT = 1
 ENDING = ".instructions.json"
-LARGEST_FILE = 1 << 20
+KIND = Kind("count of instructions", FORMAT, 1 << 20, "tests/arm64/instructions.py")
 
 
 def read_instructions(paths: Iterable[str | Path]) -> list[Mapping[str, Any]]:
@@ -21,7 +20,7 @@ def read_instructions(paths: Iterable[str | Path]) -> list[Mapping[str, Any]]:
 
     Raises PosecError where a file is missing, newer, or of another form.
     """
-    return [count for path in paths for count in _read(Path(path))]
+    return [count for path in paths for count in read_checked(Path(path), KIND, _checked)]
 
 
 def instructions_section(counts: Sequence[Mapping[str, Any]]) -> str:
@@ -45,18 +44,6 @@ def _case(count: Mapping[str, Any]) -> tuple[str, ...]:
     return str(count["network"]), str(count["board"]), str(count["library"])
 
 
-def _read(path: Path) -> list[Mapping[str, Any]]:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise PosecError(f"'{path}' has more than {LARGEST_FILE >> 20} MiB; count the instructions again")
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        if plain["format"] != FORMAT:
-            raise PosecError(f"'{path}' has instructions format {plain['format']}, this posec reads {FORMAT}; count again with it")
-        instructions_section(plain["counts"])  # so that a file that lacks what the report shows is refused here
-    except OSError as error:
-        raise PosecError(f"no counts '{path}': {error.strerror}; name a file that tests/arm64/instructions.py wrote") from error
-    except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError, RecursionError) as error:
-        if isinstance(error, PosecError):
-            raise
-        raise PosecError(f"'{path}' holds no counts of instructions: {type(error).__name__} {error}") from error
+def _checked(plain: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    instructions_section(plain["counts"])  # so that a file that lacks what the report shows is refused here
     return list(plain["counts"])

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import PosecError
+from .files import Kind, read_checked
 from .tables import pill, table
 from .wording import milliseconds, number, percent, safe
 
 FORMAT = 1
 ENDING = ".ladder.json"
-LARGEST_FILE = 16 << 20
+KIND = Kind("ladder", FORMAT, 16 << 20, "`posec export --precision auto`")
 
 
 def read_ladders(paths: Iterable[str | Path]) -> list[Mapping[str, Any]]:
     """Read files that `posec export --precision auto` wrote. Raises PosecError where one is missing, newer, or of another form."""
-    return [_read(Path(path)) for path in paths]
+    return [read_checked(Path(path), KIND, _checked) for path in paths]
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise PosecError(f"'{path}' has more than {LARGEST_FILE >> 20} MiB; give what `posec export --precision auto` wrote")
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        if plain["format"] != FORMAT:
-            raise PosecError(f"'{path}' has ladder format {plain['format']}, this posec reads {FORMAT}; export again with it")
-        ladder_section([plain])  # so that a file that lacks what the report shows is refused here
-    except OSError as error:
-        raise PosecError(f"no ladder '{path}'; `posec export --precision auto` writes one") from error
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        if isinstance(error, PosecError):
-            raise
-        raise PosecError(f"'{path}' is not a ladder of `posec export --precision auto`: {type(error).__name__} {error}") from error
+def _checked(plain: Mapping[str, Any]) -> Mapping[str, Any]:
+    ladder_section([plain])  # so that a file that lacks what the report shows is refused here
     return dict(plain)
 
 

@@ -14,10 +14,11 @@ from ..errors import PosecError
 from ..evaluation.parity import LIMITS
 from ..runtime.bundle import Bundle
 from ..runtime.bundle_files import DESCRIPTION, sha256_of
+from .files import Kind, read_checked
 
 FORMAT = 1
 ENDING = ".result.json"
-LARGEST_FILE = 64 << 20
+KIND = Kind("result", FORMAT, 64 << 20, "`posec bench`")
 TOLD = ("name", "target", "backend", "engine", "precision", "scheme", "float_baseline", "licence", "posec", "graph_sha256", "ranges_sha256",
         "allowed", "options", "passes", "tools", "float_layers")  # fmt: skip
 
@@ -97,24 +98,7 @@ def save_result(result: Result, path: str | Path) -> None:
 
 def read_result(path: str | Path) -> Result:
     """Read what `save_result` wrote. Raises PosecError where the file is missing, too large, newer, or of another form."""
-    path = Path(path)
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise PosecError(
-                f"'{path}' has {path.stat().st_size >> 20} MiB, a result has at most {LARGEST_FILE >> 20}; give what `posec bench` wrote"
-            )
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        if plain["format"] != FORMAT:
-            raise PosecError(f"'{path}' has result format {plain['format']}, this posec reads {FORMAT}; measure again with it")
-        result = Result(**{name: plain[name] for name in Result.__dataclass_fields__})
-        _check(result)
-    except OSError as error:
-        raise PosecError(f"no result '{path}'; make one with `posec bench`") from error
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        if isinstance(error, PosecError):
-            raise
-        raise PosecError(f"'{path}' is not a result of `posec bench`: {type(error).__name__} {error}") from error
-    return result
+    return read_checked(Path(path), KIND, _checked)
 
 
 def read_results(where: str | Path) -> list[Result]:
@@ -124,6 +108,12 @@ def read_results(where: str | Path) -> list[Result]:
     if not paths:
         raise PosecError(f"no results (*{ENDING}) in '{where}'; make some with `posec bench BUNDLE … -o {where}`")
     return [read_result(path) for path in paths]
+
+
+def _checked(plain: Mapping[str, Any]) -> Result:
+    result = Result(**{name: plain[name] for name in Result.__dataclass_fields__})
+    _check(result)
+    return result
 
 
 def _check(result: Result) -> None:
