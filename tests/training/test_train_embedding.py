@@ -5,17 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from captured import captured_poses, write_mocap
 from safetensors.torch import load_file
 
-from toolkit.network.embedding import load_embedding
+import toolkit
+from toolkit.errors import PosecError
+from toolkit.network.embedding import decoder_arrays, load_embedding
 from toolkit.training import train_embedding as training
 from toolkit.training.adversary import PoseDiscriminator, adversarial_loss, discriminator_loss, sliced_uniform_loss
 from toolkit.training.train_embedding import EmbeddingTraining, spread_mm, stature_m, train_embedding
 
 pytestmark = pytest.mark.torch
+SHIPPED = Path(toolkit.__file__).parent / "reference"
 SHORT = EmbeddingTraining(steps=60, batch=48, random_poses=64, report_every=20, sliced_directions=8)
 
 
@@ -61,6 +65,21 @@ def test_seeds_differ(mocap: Path, tmp_path: Path) -> None:
         train_embedding(replace(SHORT, steps=2, seed=seed), mocap, tmp_path / f"{seed}.safetensors")
     first, second = (load_file(tmp_path / f"{seed}.safetensors") for seed in (0, 1))
     assert not torch.equal(first["decoder.0.weight"], second["decoder.0.weight"])
+
+
+def test_an_encoder_is_learned_for_a_decoder_that_stays_as_it_is(mocap: Path, tmp_path: Path) -> None:
+    decoder = SHIPPED / "pose.safetensors"
+    figures = train_embedding(SHORT, mocap, tmp_path / "embedding.safetensors", decoder=decoder)
+    lines = [json.loads(line) for line in (tmp_path / "embedding.jsonl").read_text().splitlines()]
+    assert figures["val_mm"] < lines[0]["val_mm"] / 1.2
+    learned, given = decoder_arrays(load_embedding(tmp_path / "embedding.safetensors")), load_file(decoder)
+    assert all(np.array_equal(learned[name], given[name].float()) for name in given)
+
+
+@pytest.mark.parametrize("wrong", ["network.safetensors", "spec.toml", "nothing"])
+def test_what_is_no_decoder_is_refused(wrong: str, mocap: Path, tmp_path: Path) -> None:
+    with pytest.raises(PosecError, match="is not the decoder"):
+        train_embedding(SHORT, mocap, tmp_path / "embedding.safetensors", decoder=SHIPPED / wrong)
 
 
 def test_the_adversary_learns_to_tell_poses_from_noise() -> None:

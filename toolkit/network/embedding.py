@@ -59,6 +59,20 @@ def decoder_arrays(model: PoseEmbedding) -> dict[str, np.ndarray]:
     return arrays
 
 
+def take_decoder(model: PoseEmbedding, path: str | Path) -> None:
+    """Give a model the decoder that `decoder_arrays` stored, frozen. Raises PosecError where it is of another form."""
+    linear = [layer for layer in model.decoder if isinstance(layer, nn.Linear)]
+    try:
+        arrays = load_file(path)
+        for index, layer in enumerate(linear):
+            layer.load_state_dict({"weight": arrays.pop(f"weight_{index}").float(), "bias": arrays.pop(f"bias_{index}").float()})
+    except (KeyError, OSError, RuntimeError, SafetensorError) as error:
+        raise PosecError(f"'{path}' is not the decoder of a pose embedding: {error}; give a checkpoint's pose.safetensors") from error
+    if arrays:
+        raise PosecError(f"'{path}' holds more than a decoder of {len(linear)} layers: {', '.join(sorted(arrays))}")
+    model.decoder.requires_grad_(False)
+
+
 def load_embedding(path: str | Path, device: torch.device | str = "cpu") -> PoseEmbedding:
     """Return the frozen embedding stored as safetensors. Raises PosecError where file and network differ."""
     model = PoseEmbedding()

@@ -236,7 +236,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", default="reference", help="the network (default: the shipped one)")
     parser.add_argument("--scenes", type=Path, nargs="*", default=[], help="scenes.json files of rendered scenes")
     parser.add_argument("--data", type=Path, help="folder with eval/tiny_coco, photos/lspet, photos/ccp, labels and backbones")
-    parser.add_argument("--sizes", nargs="*", default=[], metavar="HEIGHTxWIDTH", help="input sizes to compare, on the scenes and tiny_coco")
+    parser.add_argument(
+        "--sizes", nargs="*", default=[], metavar="HEIGHTxWIDTH", help="input sizes to compare, on the scenes and tiny_coco"
+    )
     parser.add_argument("--embedding", type=Path, help="safetensors of the pose embedding, encoder included")
     parser.add_argument("--mocap", type=Path, help="folder of motion-capture .npz files, for the embedding")
     parser.add_argument("--teacher", type=Path, help="folder of the 2D teacher's networks, to compare with on the scenes")

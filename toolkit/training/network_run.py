@@ -21,6 +21,7 @@ from ..network.pose_network import PoseNetwork
 from ..runtime.pose import PoseSpec
 from .anchor import PoseNetAnchor
 from .compose import Mixture
+from .keypoint_losses import keypoint_loss
 from .losses import pose_losses
 
 Batch = tuple[Tensor, dict[str, Tensor]]
@@ -45,6 +46,7 @@ class NetworkTraining:
         integers: share of steps in which the trunk's maps are rounded as 8 bits would round them; needs a trunk_rate of 0.
         anchor: weight of staying close to PoseNet, see `PoseNetAnchor`; 0 for none.
         anchor_pictures: pictures of each batch that this is asked of.
+        keypoints: weight of reading the labelled key points from the trunk, see `keypoint_loss`; for a JointNetwork whose trunk moves.
         average: decay per step of the averaged weights, which are what is kept.
         losses: weights by name, see `pose_losses`.
         mixture: see `Mixture`.
@@ -63,6 +65,7 @@ class NetworkTraining:
     integers: float = 0.0
     anchor: float = 0.25
     anchor_pictures: int = 4
+    keypoints: float = 0.0
     average: float = 0.998
     seed: int = 0
     report_every: int = 25
@@ -115,6 +118,7 @@ class NetworkRun:
             group["lr"] = rate * pace
         batch = {name: values.to(self.device, non_blocking=True) for name, values in batch.items()}
         mean, std = (torch.tensor(values, device=self.device)[:, None, None] for values in (spec.mean, spec.std))
+        pictured = batch
         images = (batch.pop("image").permute(0, 3, 1, 2).float() - mean) / std
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             # Every n-th step, not by chance: a resumed run takes the same steps.
@@ -128,6 +132,9 @@ class NetworkRun:
             kept = self.anchor(skip[: config.anchor_pictures], deep[: config.anchor_pictures]) if self.anchor is not None else None
         losses = pose_losses({name: maps.float() for name, maps in raw.items()}, batch, spec, decode)
         loss = sum((weight * losses[name] for name, weight in config.losses.items() if name in losses), torch.zeros((), device=self.device))
+        if config.keypoints and isinstance(self.network, JointNetwork):
+            losses["keypoints"] = keypoint_loss(self.network.reader, deep.float(), pictured)
+            loss = loss + config.keypoints * losses["keypoints"]
         if kept is not None:
             losses["anchor"] = kept
             loss = loss + config.anchor * kept

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..network.embedding import PoseEmbedding
+from ..network.embedding import PoseEmbedding, take_decoder
 from ..network.kinematics import bone_lengths_m, forward_kinematics
 from ..runtime.pose import MUPOTS17
 from .adversary import PoseDiscriminator, adversarial_loss, discriminator_loss, sliced_uniform_loss
@@ -47,7 +47,8 @@ class EmbeddingTraining:
     seed: int = 0
 
 
-def train_embedding(config: EmbeddingTraining, mocap_folder: str | Path, out: str | Path, device: str = "cpu") -> dict[str, float]:
+def train_embedding(config: EmbeddingTraining, mocap_folder: str | Path, out: str | Path, device: str = "cpu",
+                    decoder: str | Path | None = None) -> dict[str, float]:  # fmt: skip
     """Train the auto-encoder, write its weights, and return the last line of figures.
 
     Args:
@@ -55,13 +56,17 @@ def train_embedding(config: EmbeddingTraining, mocap_folder: str | Path, out: st
         mocap_folder: see `load_mocap`.
         out: the safetensors file to write; `.jsonl` (progress) and `.state` (to resume from) stand beside it.
         device: a torch device.
+        decoder: a checkpoint's `pose.safetensors`, to learn an encoder for as it is: checkpoints have none, and a network that should go
+            on learning needs the embeddings of new poses. None to learn both.
 
     A run that was interrupted goes on from its last report. Raises PosecError where the state has other settings.
     """
     poses = {split: torch.from_numpy(array).to(device) for split, array in load_mocap(mocap_folder).items()}
     torch.manual_seed(config.seed)
     model, adversary = PoseEmbedding().to(device), PoseDiscriminator().to(device)
-    optimizer = torch.optim.Adam(model.parameters(), config.learning_rate)
+    if decoder is not None:
+        take_decoder(model, decoder)
+    optimizer = torch.optim.Adam([part for part in model.parameters() if part.requires_grad], config.learning_rate)
     adversary_optimizer = torch.optim.Adam(adversary.parameters(), config.adversary_rate, betas=(0.5, 0.9))
     generator = torch.Generator(device).manual_seed(config.seed)
     parts: dict[str, Stateful] = {
@@ -175,10 +180,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Learn the pose embedding from motion capture.")
     parser.add_argument("--mocap", required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--out", required=True, help="safetensors file to write")
+    parser.add_argument("--decoder", help="pose.safetensors of a checkpoint, to learn only what encodes for it")
     parser.add_argument("--device", default="cpu")
     add_settings(parser, EmbeddingTraining)
     chosen = parser.parse_args(arguments)
-    train_embedding(chosen_settings(chosen, EmbeddingTraining), chosen.mocap, chosen.out, chosen.device)
+    train_embedding(chosen_settings(chosen, EmbeddingTraining), chosen.mocap, chosen.out, chosen.device, chosen.decoder)
 
 
 if __name__ == "__main__":

@@ -98,13 +98,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--integers", type=float, default=0.0, help="share of steps with the trunk's maps rounded as 8 bits would (default: 0)"
     )
+    parser.add_argument("--keypoints", type=float, default=0.0, help="weight of reading labelled key points from the trunk (default: 0)")
     parser.add_argument("--tier", default="ship")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     config = replace(read_settings(chosen.config), learning_rate=chosen.learning_rate, trunk_rate=chosen.trunk_rate, trunk_waits=0,
-                     integers=chosen.integers)  # fmt: skip
+                     integers=chosen.integers, keypoints=chosen.keypoints)  # fmt: skip
     if chosen.minutes:
         config = replace(config, minutes=chosen.minutes, pictures=0)
     network = first_network(chosen.joined, chosen.picture, chosen.maps, chosen.trunk)
