@@ -32,6 +32,10 @@ NO_REFINE = (
     ["--no-refine"],
     {"action": "store_true", "help": "leave poses as the heads say, without the fit to key points: faster, less accurate"},
 )
+THRESHOLD = (
+    ["--threshold"],
+    {"type": float, "help": "score that a person must exceed, 0..1: higher finds fewer and invents fewer (default: stated in the spec)"},
+)
 JSON = (["--json"], {"action": "store_true", "help": "print JSON"})
 SEED = (["--seed"], {"type": int, "default": 0, "help": "of the choice of frames (default: 0)"})
 KEEP_FLOAT = (
@@ -91,12 +95,12 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
          (["-o", "--out"], {"help": "folder for people.jsonl and overlays (default: none)"}),
          (["--focal-px"], {"type": float, "help": "focal length of the camera in pixels of its pictures (default: stated in the spec)"}),
          (["--most"], {"type": int, "help": "stop after so many pictures"}),
-         (["--no-overlay"], {"action": "store_true", "help": "write no pictures"}), NO_REFINE,
+         (["--no-overlay"], {"action": "store_true", "help": "write no pictures"}), THRESHOLD, NO_REFINE,
          (["--no-inset"], {"action": "store_true", "help": "draw no view from above and from the side"}), THREADS, OVERWRITE,
          (["--json"], {"action": "store_true", "help": "print one JSON line per picture"})],
     ),
     "explain": ("Say what the network saw in the first picture of the source.", "posec explain intel/ --source picture.jpg",
-        [BUNDLE, (["--source"], {"required": True, "help": "a picture, or what `run` takes"}), (["--focal-px"], {"type": float, "help": "see `run`"}), THREADS],
+        [BUNDLE, (["--source"], {"required": True, "help": "a picture, or what `run` takes"}), (["--focal-px"], {"type": float, "help": "see `run`"}), THRESHOLD, THREADS],
     ),
     "deploy": ("Bring a bundle to a board over SSH: copy, check there, switch, measure there, fetch the result; exit status 1 where it is not accepted.",
         "posec deploy pi5/ pi@raspberrypi.local --python posec-env/bin/python",
@@ -113,7 +117,7 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
         [(["network"], {"help": "'reference', the folder of a checkpoint, or of a bundle"}),
          (["--scenes"], {"default": "samples", "help": "scenes.json of rendered scenes with exact 3D (default: the shipped ones)"}),
          (["--photos"], {"nargs": 2, "metavar": ("JSON", "PICTURES"), "help": "COCO key points instead, and the folder or tar of their pictures"}),
-         NO_REFINE, THREADS, JSON],
+         THRESHOLD, NO_REFINE, THREADS, JSON],
     ),
     "bench": ("Measure bundles side by side: latency stage by stage, drift, accuracy on labelled scenes; exit status 1 where one is not accepted.",
         "posec bench intel-float32/ intel-int8/ -o results/",

@@ -49,6 +49,15 @@ def test_the_focal_length_of_the_call_comes_before_that_of_the_estimator(tmp_pat
             estimator(PICTURE, focal_px=wrong)
 
 
+def test_the_threshold_can_be_chosen_on_the_board(tmp_path):
+    replay_bundle(tmp_path / "b", recorded_heads(TWO))
+    found = {threshold: len(load(tmp_path / "b", centre_threshold=threshold)(PICTURE)) for threshold in (None, 0.5, 0.7, 0.95)}
+    assert found == {None: 2, 0.5: 2, 0.7: 1, 0.95: 0}
+    for wrong in (0, 1, -0.2, float("nan")):
+        with pytest.raises(PoseError, match=r"between 0 and 1, got .*own is 0\.3"):
+            load(tmp_path / "b", centre_threshold=wrong)
+
+
 def test_heads_are_copies(tmp_path):
     replay_bundle(tmp_path / "b", recorded_heads(TWO))
     estimator = load(tmp_path / "b")

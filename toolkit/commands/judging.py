@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,11 @@ def evaluate(args: argparse.Namespace) -> int:
     """Measure the accuracy of a checkpoint or a bundle on labelled pictures."""
     estimator: Any
     if (Path(args.network) / "bundle.json").is_file():
-        estimator = load(args.network, args.threads, refine=not args.no_refine)
+        estimator = load(args.network, args.threads, refine=not args.no_refine, centre_threshold=args.threshold)
         skeleton = estimator.bundle.spec.skeleton
     else:
         graph = inputs.checkpoint(args.network)
+        graph = replace(graph, spec=graph.spec.with_threshold(args.threshold))
         estimator, skeleton = FloatEstimator(graph, args.threads, None if args.no_refine else REFINEMENT), graph.spec.skeleton
     pictures = read_photos(*args.photos) if args.photos else read_scenes(inputs.sample(args.scenes, "scenes.json"), skeleton)
     rows = measure_accuracy(estimator, pictures, skeleton, progress("pictures"))

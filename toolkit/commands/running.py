@@ -16,7 +16,7 @@ from .terminal import answer, progress, say, step
 def run(args: argparse.Namespace) -> int:
     """Find people in pictures, a video or a camera."""
     source = str(inputs.sample(args.source, "clip.mp4"))
-    estimator = load(args.bundle, args.threads, args.focal_px, refine=not args.no_refine)
+    estimator = load(args.bundle, args.threads, args.focal_px, not args.no_refine, args.threshold)
     shown = progress("pictures")
     found = watch(estimator, source, args.out, sys.stdout if args.json else None, args.most, not args.no_overlay, not args.no_inset,
                   args.overwrite, lambda seen, people: shown(seen, args.most or 0), say)  # fmt: skip
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 def explain(args: argparse.Namespace) -> int:
     """Say what the network saw in the first picture of the source."""
     source = str(inputs.sample(args.source, "clip.mp4"))
-    print(load(args.bundle, args.threads, args.focal_px).explain(next(open_source(source, say)).picture))
+    print(load(args.bundle, args.threads, args.focal_px, centre_threshold=args.threshold).explain(next(open_source(source, say)).picture))
     return EXIT_OK
 
 

@@ -8,6 +8,7 @@ for person in load("orin/")(cv2.imread("street.jpg")):
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -26,7 +27,8 @@ _HOMES = {
 __all__ = sorted([*_HOMES, "load"])
 
 
-def load(folder: str, threads: Optional[int] = None, focal_px: Optional[float] = None, refine: bool = True) -> PoseEstimator:
+def load(folder: str, threads: Optional[int] = None, focal_px: Optional[float] = None, refine: bool = True,
+         centre_threshold: Optional[float] = None) -> PoseEstimator:  # fmt: skip
     """Return an estimator for the bundle in a folder.
 
     Args:
@@ -35,8 +37,10 @@ def load(folder: str, threads: Optional[int] = None, focal_px: Optional[float] =
         focal_px: the camera's focal length in picture pixels; None takes the specification's guess, with which depths
             of people relate rightly to each other but not to the metre.
         refine: fit poses to key points where the network tells of them; False is faster and less accurate.
+        centre_threshold: 0..1, what a centre must exceed: higher finds fewer people and invents fewer; None takes the specification's.
 
-    Raises PoseError where the folder is no sound bundle, or its engine is missing or cannot open the model.
+    Raises PoseError where the folder is no sound bundle, or its engine is missing or cannot open the model, or where
+    the threshold is none.
     """
     from .bundle import read_bundle
     from .engines import open_engine
@@ -44,6 +48,7 @@ def load(folder: str, threads: Optional[int] = None, focal_px: Optional[float] =
     from .refine import REFINEMENT
 
     bundle = read_bundle(folder)
+    bundle = replace(bundle, spec=bundle.spec.with_threshold(centre_threshold))
     return PoseEstimator(bundle, open_engine(bundle, threads), focal_px, REFINEMENT if refine else None)
 
 

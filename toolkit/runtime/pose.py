@@ -10,7 +10,7 @@ Frames of reference used everywhere:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any, Dict, Mapping, Optional, Tuple
 
@@ -233,6 +233,16 @@ class PoseSpec:
     def embedding_size(self) -> int:
         """Numbers per pose embedding."""
         return self.heads["embedding"].channels
+
+    def with_threshold(self, centre_threshold: Optional[float]) -> "PoseSpec":
+        """Return the contract with another threshold for centres, or as it is for None. Raises SpecError outside 0..1."""
+        if centre_threshold is None:
+            return self
+        if not 0 < centre_threshold < 1:
+            raise SpecError(
+                f"centre_threshold must lie between 0 and 1, got {centre_threshold}; this network's own is {self.centre_threshold:g}"
+            )
+        return replace(self, centre_threshold=centre_threshold)
 
     def to_dict(self) -> Dict[str, Any]:
         """Return plain lists, numbers and strings, for JSON or TOML; `keypoints` is absent where it is None."""
