@@ -8,9 +8,13 @@ from importlib.util import find_spec
 from toolkit.errors import PosecError
 from toolkit.graph import Graph, Pass
 from toolkit.passes.frame_input import fold_frame
+from toolkit.passes.gather_channels import gather_channels
+from toolkit.passes.join_heads import join_heads
+from toolkit.passes.spread_channels import spread_channels
 from toolkit.passes.tflite_clips import drop_saturated_clips
 from toolkit.passes.tflite_islands import float_islands, refuse_islands
 from toolkit.passes.tflite_pools import convolve_average_pools
+from toolkit.passes.wide_windows import multiply_wide_windows
 from toolkit.runtime.frame import FrameInput
 from toolkit.target import Job, Scheme
 
@@ -18,6 +22,8 @@ ENGINE = "tflite"
 REQUIRES = "pip install 'posec[tflite]'"
 TOOLS = ("litert_torch", "litert_converter", "ai_edge_litert", "torch")
 
+# TFLite's integer kernels for these move or average integers, and never rescale them.
+_SAME_SCALE = ("Resize", "AveragePool", "MaxPool", "Concat", "Transpose", "Reshape")
 SCHEME = Scheme(
     name="s8s8-affine-per-channel",
     activations="int8",
@@ -25,9 +31,8 @@ SCHEME = Scheme(
     per_channel=True,
     quantize_bias=True,
     weights_as_integers=True,
-    operators=("Conv", "Add", "Mul", "Resize", "AveragePool", "GlobalAveragePool", "MaxPool", "Concat", "Sigmoid", "Tanh"),
-    # TFLite's integer kernels for these move or average integers, and never rescale them.
-    same_scale=("Resize", "AveragePool", "MaxPool", "Concat"),
+    operators=("Conv", "Add", "Mul", "GlobalAveragePool", "Sigmoid", "Tanh", *_SAME_SCALE),
+    same_scale=_SAME_SCALE,
     fixed_outputs={"Sigmoid": (1 / 256, -128), "Tanh": (1 / 128, 0)},
 )
 
@@ -46,7 +51,7 @@ def frame(precision: str) -> FrameInput:
 
 
 def passes(job: Job) -> Sequence[Pass]:
-    """Fold the frame; for int8, make average pools something that XNNPACK has integers for."""
+    """Fold the frame, and make wide windows something that XNNPACK has fast kernels for; for int8, average pools, too."""
 
     def fold_pixels(graph: Graph) -> int:
         means = set(graph.spec.mean)
@@ -57,7 +62,8 @@ def passes(job: Job) -> Sequence[Pass]:
             )
         return fold_frame(frame(job.precision))(graph)
 
-    return (fold_pixels, convolve_average_pools) if job.precision == "int8" else (fold_pixels,)
+    windows = gather_channels, multiply_wide_windows, spread_channels
+    return (fold_pixels, convolve_average_pools, *windows) if job.precision == "int8" else (fold_pixels, *windows)
 
 
 def scheme(job: Job) -> Scheme:
@@ -66,8 +72,8 @@ def scheme(job: Job) -> Scheme:
 
 
 def finish(job: Job) -> Sequence[Pass]:
-    """Drop what saturation does anyway; count the float islands, and refuse those that no head asked for."""
-    return drop_saturated_clips, refuse_islands(SCHEME.operators)
+    """Drop what saturation does anyway, compute float heads at once; count the float islands, and refuse those that no head asked for."""
+    return drop_saturated_clips, join_heads, refuse_islands(SCHEME.operators)
 
 
 def missing() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -80,8 +81,24 @@ def _pad(step: Step) -> Tensor:
     return functional.pad(step.maps, sides, value=0.0 if value is None else float(value))
 
 
+def _reshape(step: Step) -> Tensor:
+    sizes = step.constant(1)
+    if sizes is None or not np.all(sizes > 0):
+        raise step.refusal("does not state every size")
+    return step.maps.reshape([int(size) for size in sizes])
+
+
 def _hard_sigmoid(step: Step) -> Tensor:
     return torch.clamp(step.stated("alpha", 0.2) * step.maps + step.stated("beta", 0.5), 0, 1)
+
+
+def _split(step: Step) -> tuple[Tensor, ...]:
+    """Return channels apart: as slices, because TFLite's own SPLIT makes equal parts, and in NHWC, or the converter moves all maps first."""
+    sizes = step.constant(1)
+    if sizes is None or step.stated("axis", 0) != 1:
+        raise step.refusal("splits otherwise than channels into stated numbers of them")
+    last, ends = step.maps.permute(0, 2, 3, 1), np.cumsum([0, *sizes])
+    return tuple(last[..., int(begin) : int(end)].permute(0, 3, 1, 2) for begin, end in itertools.pairwise(ends))
 
 
 def _both(compute: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Step], Tensor]:
@@ -92,7 +109,7 @@ def _one(compute: Callable[[Tensor], Tensor]) -> Callable[[Step], Tensor]:
     return lambda step: compute(step.maps)
 
 
-OPERATORS: dict[str, Callable[[Step], Tensor]] = {
+OPERATORS: dict[str, Callable[[Step], Tensor | tuple[Tensor, ...]]] = {
     "Add": _both(torch.add), "Sub": _both(torch.sub), "Mul": _both(torch.mul), "Div": _both(torch.div),
     "AveragePool": _average_pool, "Clip": _clip,
     "Concat": lambda step: torch.cat([step.tensor(position) for position in range(len(step.tensors))], step.stated("axis", 1)),
@@ -100,7 +117,7 @@ OPERATORS: dict[str, Callable[[Step], Tensor]] = {
     "GlobalAveragePool": _one(lambda maps: maps.mean((2, 3), keepdim=True)), "HardSigmoid": _hard_sigmoid,
     "LeakyRelu": lambda step: functional.leaky_relu(step.maps, step.stated("alpha", 0.01)),
     "MaxPool": _max_pool, "Neg": _one(torch.neg), "Pad": _pad, "QuantizeLinear": quantize, "Relu": _one(functional.relu),
-    "Resize": _resize, "Sigmoid": _one(torch.sigmoid), "Tanh": _one(torch.tanh),
+    "Reshape": _reshape, "Resize": _resize, "Sigmoid": _one(torch.sigmoid), "Split": _split, "Tanh": _one(torch.tanh),
     "Transpose": lambda step: step.maps.permute(step.stated("perm", [])),
 }  # fmt: skip
 """ONNX operator → what replays it."""

@@ -10,7 +10,7 @@ from toolkit.errors import PosecError
 from toolkit.graph import Graph
 from toolkit.passes.layers import layer_name, links
 
-from .integers import real_values
+from .integers import dequantize, real_values
 from .operators import OPERATORS
 from .step import Step
 
@@ -51,5 +51,13 @@ class Replay(nn.Module):
         known: dict[str, Tensor] = {name: self.get_buffer(buffer) for name, buffer in self._buffer_of.items()}
         known[self._frame] = frame
         for node in self._nodes:
-            known[node.output[0]] = OPERATORS[node.op_type](Step(node, self._found, [known.get(name) for name in node.input]))
+            made = OPERATORS[node.op_type](Step(node, self._found, [self._read(name, known) for name in node.input]))
+            known.update(zip(node.output, made if isinstance(made, tuple) else (made,), strict=True))
         return {name: known[tensor].permute(0, 2, 3, 1) for name, tensor in self._heads.items()}
+
+    def _read(self, name: str, known: dict[str, Tensor]) -> Tensor | None:
+        """Return a tensor; integers are made real numbers for each reader anew, because the converter confuses the layouts of several."""
+        maker = self._found.producers.get(name)
+        if maker is None or maker.op_type != "DequantizeLinear":
+            return known.get(name)
+        return dequantize(Step(maker, self._found, [known.get(source) for source in maker.input]))

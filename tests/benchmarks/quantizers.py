@@ -116,7 +116,7 @@ def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> I
 def _integer_heads(target: Target) -> Target:
     """Return the target with a back end that quantizes the heads as well."""
     module = target.backend
-    changed = {"scheme": lambda job: replace(module.scheme(job), float_heads=False, outputs=True), "finish": lambda job: ()}
+    changed = {"scheme": lambda job: replace(module.scheme(job), float_heads=False, outputs=True)}
     return replace(target, backend=SimpleNamespace(**{**vars(module), **changed}))
 
 

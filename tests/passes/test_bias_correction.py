@@ -53,6 +53,14 @@ def test_the_mean_of_a_quantized_layer_comes_back(group, bias, per_channel):
     assert errors[1] < 1e-3
 
 
+@pytest.mark.parametrize("part", [7, 13, 17, 29, 41])
+def test_weights_that_are_whole_numbers_of_steps_need_no_correction(part):
+    graph = one_layer(group=6, bias=False)
+    graph.model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((6, 1, 3, 3), 1 / part, np.float32), "w"))
+    scheme = Scheme("w8", "uint8", False, True, False, True, ("Conv",), outputs=False, float_heads=False)
+    assert correct_biases(graph, {"frame": (0.3, 1.7, -20.0, 0.0, 0.1, 5.0)}, scheme) == 0
+
+
 def test_means_of_channels_come_back_in_a_network(people_pictures):
     graph = prepare(tiny_graph_of())
     ranges = collect(graph, people_pictures)

@@ -22,17 +22,18 @@ def planned(graph, keep_float=()):
     return dict(plan(graph, PI5, "int8", calibration.collect(graph, PICTURES), keep_float)["passes"])
 
 
-def test_a_network_has_an_island_per_head():
+def test_heads_that_read_one_map_are_one_island():
     passes = planned(tiny_graph_of())
-    assert passes["refuse_islands"] == 5
+    assert passes["join_heads"] == 5
+    assert passes["refuse_islands"] == 1
     assert passes["convolve_average_pools"] == 1
 
 
 def test_layers_that_are_kept_float_are_islands_that_were_asked_for():
     graph = network_about([node("Conv", "before w", "x"), node("Conv", "x w", "after")], {"w": np.ones((WIDTH, WIDTH, 1, 1), np.float32)})
     graph.model.graph.node[1].name = "first"
-    assert planned(graph)["refuse_islands"] == 5
-    assert planned(graph, ["first"])["refuse_islands"] == 6
+    assert planned(graph)["refuse_islands"] == 1
+    assert planned(graph, ["first"])["refuse_islands"] == 2
 
 
 LONE = {
@@ -47,7 +48,7 @@ def test_a_float_island_that_nobody_asked_for_is_refused(nodes):
     name = nodes[0].op_type
     with pytest.raises(PosecError, match=rf"int8 would leave '{name}' \({name}\) in float, amid integers.*--keep-float stem"):
         planned(graph)
-    assert planned(graph, ["stem"])["refuse_islands"] == 6
+    assert planned(graph, ["stem"])["refuse_islands"] == 2
 
 
 def test_channels_of_different_means_are_floats_only():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from networks import outputs_of
+from onnx import helper
 from small_networks import WIDTH, network_about, node
 
 from toolkit.errors import PosecError
@@ -57,6 +58,13 @@ OPERATORS = {
     ),
     "a rectifier that ends at 1": ([node("Clip", "before low high", "after")], {"low": np.float32(0), "high": np.float32(1)}),
     "a rectifier that ends at 6": ([node("Clip", "before low high", "after")], {"low": np.float32(0), "high": np.float32(6)}),
+    "moved about": (
+        [node("Transpose", "before", "x", perm=[0, 2, 1, 3]), node("Reshape", "x apart", "y"),
+         helper.make_node("Transpose", ["y"], ["z"], "again", perm=[0, 3, 1, 2, 4]), helper.make_node("Reshape", ["z", "whole"], ["after"], "last")],
+        {"apart": np.array([1, 4, 2, WIDTH, 12], np.int64), "whole": np.array([1, WIDTH, 8, 12], np.int64)},
+    ),
+    "split": ([helper.make_node("Split", ["before", "sizes"], ["x", "y"], "Split", axis=1), node("Concat", "y x", "after", axis=1)],
+              {"sizes": np.array([3, 1], np.int64)}),
     "joined and padded": (
         [node("Concat", "before before", "x", axis=1), node("Conv", "x w", "y"), node("Pad", "y pads", "after", mode="constant")],
         {"w": array(WIDTH, 2 * WIDTH, 3, 3), "pads": np.array([0, 0, 2, 1, 0, 0, 0, 1], np.int64)},
@@ -91,6 +99,11 @@ REFUSED = {
     "an average that pads unevenly": (
         [node("AveragePool", "before", "after", kernel_shape=[2, 2], pads=[0, 0, 1, 1])], {}, "pads unevenly and does not count the border",
     ),
+    "a size that is to be found": (
+        [node("Reshape", "before sizes", "after")], {"sizes": np.array([1, WIDTH, 8, -1], np.int64)}, "does not state every size",
+    ),
+    "rows split": ([helper.make_node("Split", ["before", "sizes"], ["x", "y"], "Split", axis=2), node("Concat", "x y", "after", axis=2)],
+                   {"sizes": np.array([3, 5], np.int64)}, "splits otherwise than channels"),
     "limits that are computed": (
         [node("ReduceMax", "before", "x", keepdims=0), node("Clip", "before - x", "after")], {}, "no operator 'ReduceMax'",
     ),

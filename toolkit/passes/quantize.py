@@ -108,7 +108,7 @@ def _before_move(tensor: str, found: Links) -> str:
 
 
 def _operators(model: onnx.ModelProto, scheme: Scheme, found: Links) -> list[onnx.NodeProto]:
-    """Return the nodes of the scheme's types, but for activations that the operator before them takes in."""
+    """Return the nodes of the scheme's types, but for activations that the operator before them takes in, and what moves integers."""
 
     def taken_in(node: onnx.NodeProto) -> bool:
         maker = found.producers.get(node.input[0])
@@ -116,7 +116,10 @@ def _operators(model: onnx.ModelProto, scheme: Scheme, found: Links) -> list[onn
             return False
         return maker.op_type in scheme.operators and found.result(maker) == node.output[0]
 
-    return [node for node in model.graph.node if node.op_type in scheme.operators and not taken_in(node)]
+    def moves_integers(node: onnx.NodeProto) -> bool:
+        return any(reader.op_type == "DequantizeLinear" for reader in found.readers.get(node.output[0], []))
+
+    return [node for node in model.graph.node if node.op_type in scheme.operators and not taken_in(node) and not moves_integers(node)]
 
 
 def _obstacle(node: onnx.NodeProto, scheme: Scheme, found: Links) -> str:

@@ -39,16 +39,16 @@ def spread_channels(graph: Graph) -> int:
             continue
         channels = int(found.constants[maker.input[1]].dims[0])
         multipliers = {_multiplier(node, channels, found) for node in spread}
-        if len(multipliers) != 1 or min(multipliers) < 2 or not _only_through_activation(maker, found):
+        if len(multipliers) != 1 or min(multipliers) < 2 or not only_through_activation(maker, found):
             continue
         outputs = channels * multipliers.pop()
-        sums = [_only_reader(found.result(node), found) for node in spread]
+        sums = [only_reader(found.result(node), found) for node in spread]
         padded = -(-outputs // _BLOCK) * _BLOCK if all(reader is not None for reader in sums) else outputs
         rows = np.arange(padded) % outputs
-        _take(model, maker, rows // (outputs // channels), found)
+        take(model, maker, rows // (outputs // channels), found)
         for node, reader in zip(spread, sums, strict=True):
-            _take(model, node, rows, found)
-            _set_groups(node, padded)
+            take(model, node, rows, found)
+            set_groups(node, padded)
             if reader is not None and padded > outputs:
                 weight = found.array(reader.input[1])
                 reader.input[1] = add_array(model, reader.input[1], np.pad(weight, ((0, 0), (0, padded - outputs), (0, 0), (0, 0))))
@@ -65,14 +65,15 @@ def _multiplier(node: onnx.NodeProto, channels: int, found: Links) -> int:
     return int(weight.dims[0]) // channels
 
 
-def _only_through_activation(maker: onnx.NodeProto, found: Links) -> bool:
+def only_through_activation(maker: onnx.NodeProto, found: Links) -> bool:
+    """Return whether what a node makes is read by others only once its Relu or Clip is through with it, if it has one."""
     readers, result = found.readers[maker.output[0]], found.result(maker)
     return maker.output[0] not in found.outputs and (
         result == maker.output[0] or [node.op_type in FUSED_ACTIVATIONS for node in readers] == [True]
     )
 
 
-def _only_reader(tensor: str, found: Links) -> onnx.NodeProto | None:
+def only_reader(tensor: str, found: Links) -> onnx.NodeProto | None:
     """Return the Conv of one group, its weight constant, that alone reads a tensor; else None."""
     readers = found.readers.get(tensor, [])
     if len(readers) != 1 or tensor in found.outputs or readers[0].op_type != "Conv" or attribute(readers[0], "group", 1) != 1:
@@ -80,13 +81,14 @@ def _only_reader(tensor: str, found: Links) -> onnx.NodeProto | None:
     return readers[0] if readers[0].input[1] in found.constants else None
 
 
-def _take(model: onnx.ModelProto, node: onnx.NodeProto, rows: np.ndarray, found: Links) -> None:
+def take(model: onnx.ModelProto, node: onnx.NodeProto, rows: np.ndarray, found: Links) -> None:
     """Give a convolution these rows of its weight and bias."""
     for position, name in enumerate(node.input[1:], 1):
         node.input[position] = add_array(model, name, found.array(name)[rows])
 
 
-def _set_groups(node: onnx.NodeProto, groups: int) -> None:
+def set_groups(node: onnx.NodeProto, groups: int) -> None:
+    """Give a convolution another number of groups."""
     kept = [entry for entry in node.attribute if entry.name != "group"]
     del node.attribute[:]
     node.attribute.extend([*kept, helper.make_attribute("group", groups)])
