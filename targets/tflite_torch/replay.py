@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from toolkit.errors import PosecError
 from toolkit.graph import Graph
-from toolkit.passes.layers import layer_name, links
+from toolkit.passes.layers import Links, layer_name, links
 
 from .integers import dequantize, real_values
 from .operators import OPERATORS
@@ -34,6 +36,10 @@ class Replay(nn.Module):
         for name, tensor in self._found.constants.items():
             if len(tensor.dims) or self._found.array(name).dtype.kind == "f":
                 self._keep(name, self._found.array(name).astype(np.float32))
+        self._lone = {node.output[0] for node in self._nodes if _is_lone(node, self._found)}
+        for tensor in self._lone:
+            channels = self._found.array(self._found.producers[tensor].input[1]).shape[0]
+            self._keep(_ones(tensor), np.ones((channels, 1, 1, 1), np.float32))
         for node in self._nodes:
             if node.op_type == "DequantizeLinear" and node.input[0] in self._found.constants:
                 self._keep(node.input[0], real_values(node, self._found))
@@ -52,6 +58,8 @@ class Replay(nn.Module):
         known[self._frame] = frame
         for node in self._nodes:
             made = OPERATORS[node.op_type](Step(node, self._found, [self._read(name, known) for name in node.input]))
+            if isinstance(made, Tensor) and node.output[0] in self._lone:
+                made = functional.conv2d(made, known[_ones(node.output[0])], groups=made.shape[1])
             known.update(zip(node.output, made if isinstance(made, tuple) else (made,), strict=True))
         return {name: known[tensor].permute(0, 2, 3, 1) for name, tensor in self._heads.items()}
 
@@ -61,3 +69,19 @@ class Replay(nn.Module):
         if maker is None or maker.op_type != "DequantizeLinear":
             return known.get(name)
         return dequantize(Step(maker, self._found, [known.get(source) for source in maker.input]))
+
+
+def _is_lone(node: onnx.NodeProto, found: Links) -> bool:
+    """Return whether a float convolution reads integers and makes integers.
+
+    The converter would give its weights integers of its own; of two float convolutions in a row it leaves both alone, so such a one
+    is followed by another, of ones, that changes nothing.
+    """
+    if node.op_type != "Conv" or node.input[1] not in found.constants or node.input[0] not in found.producers:
+        return False
+    readers = found.readers.get(found.result(node), [])
+    return found.producers[node.input[0]].op_type == "DequantizeLinear" and any(reader.op_type == "QuantizeLinear" for reader in readers)
+
+
+def _ones(tensor: str) -> str:
+    return f"{tensor}/ones"

@@ -162,6 +162,21 @@ def test_int8_is_integer_from_the_pixels_to_the_heads(bundles):
     assert interpreter.get_input_details()[0]["quantization"] == (1.0, 0)
 
 
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_a_layer_that_alone_stays_float_stays_so_in_the_file(place, tmp_path):
+    """The converter would give such a layer integers of its own."""
+    from targets.tflite_torch.flatbuffer import count_float_islands
+
+    prepared = prepare(tiny_graph_of())
+    layer = [graph_node.name for graph_node in prepared.model.graph.node if graph_node.op_type == "Conv"][place]
+    ranges = calibration.collect(tiny_graph_of(), PICTURES)
+    bundle = build(tiny_graph_of(), PI5, "int8", ranges, tmp_path / "one", PICTURES, [layer])
+    assert layer in bundle.float_layers
+    assert dict(bundle.passes)["refuse_islands"] == 2
+    assert count_float_islands(bundle.model_path.read_bytes()) == 2
+    assert drift.verify_golden(bundle)
+
+
 def test_scales_that_tflite_fixes_or_shares_are_kept():
     """Sigmoid, Concat, MaxPool, nearest Resize, Mul and averages in integers, where the converter must find nothing to rescale."""
     nodes = [
