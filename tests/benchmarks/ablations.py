@@ -157,14 +157,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     photos = read_photos(eval_folder / "person_keypoints.json", eval_folder / "images.tar") if eval_folder.is_dir() else None
     settings: NetworkTraining = replace(read_settings(SETTINGS), minutes=0.0, pictures=options.pictures, trunk_rate=0.0)
     material, rows = load_photos(options.data, options.labels, "ship", options.bodies), []
+    # All of the training comes first: its processes are forked, which the threads of an engine would not survive.
     for number, variant in enumerate(VARIANTS):
         say(variant.name)
-        out = options.out / str(number)
         config = settings if variant.bodies else replace(settings, mixture=replace(settings.mixture, body=0.0))
         skeletons = skeleton_source(options.mocap, options.embedding, variant.skeletons, config.seed) if variant.skeletons else None
         network = first_network(variant, options.data / POSENET)
-        train_network(config, material, options.embedding, out, options.data / POSENET, "cpu", 1, network, skeletons)
-        rows.append({"trained": variant.name, **judge(out / "checkpoint", photos)})
+        train_network(config, material, options.embedding, options.out / str(number), options.data / POSENET, "cpu", 1, network, skeletons)
+    for number, variant in enumerate(VARIANTS):
+        rows.append({"trained": variant.name, **judge(options.out / str(number) / "checkpoint", photos)})
     lifters = [
         lift("32 numbers of the embedding", load_embedding(options.embedding), 32, options.mocap, options.lifter_steps),
         lift("48 numbers of bone directions", Directions(), 3 * BONES, options.mocap, options.lifter_steps),
