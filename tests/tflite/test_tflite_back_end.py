@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -160,6 +162,16 @@ def test_int8_is_integer_from_the_pixels_to_the_heads(bundles):
     interpreter = litert.Interpreter(str(bundle.model_path))
     assert interpreter.get_input_details()[0]["dtype"] == np.int8
     assert interpreter.get_input_details()[0]["quantization"] == (1.0, 0)
+
+
+def test_heads_in_integers_come_as_real_numbers(bundles, tmp_path):
+    scheme = replace(PI5.backend.SCHEME, float_heads=False)
+    board = replace(PI5, backend=SimpleNamespace(**{**vars(PI5.backend), "scheme": lambda job: scheme}))
+    bundle = build(tiny_graph_of(), board, "int8", calibration.collect(tiny_graph_of(), PICTURES), tmp_path / "integers", PICTURES)
+    mine, theirs = (load(folder, threads=1).heads(PICTURES[3]) for folder in (bundle.folder, bundles["float32"].folder))
+    for name, values in theirs.items():
+        head = tiny_graph_of().spec.heads[name]
+        assert np.abs(mine[name] - values).mean() < 0.03 * (head.high - head.low), name
 
 
 @pytest.mark.parametrize("place", [0, 3, 6])

@@ -38,6 +38,8 @@ class Engine:
         self._written = [int(outputs[name]["index"]) for name in bundle.spec.heads]
         self._input = self._interpreter.tensor(batch["index"])
         self._outputs = {name: self._interpreter.tensor(outputs[name]["index"]) for name in bundle.spec.heads}
+        # (scale, zero point) of a head that the file keeps in integers; a scale of 0 where it is real numbers already.
+        self._integers = {name: outputs[name]["quantization"] for name in bundle.spec.heads}
         self._heads = {name: np.empty([int(size) for size in outputs[name]["shape"]], np.float32) for name in bundle.spec.heads}
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
@@ -51,6 +53,10 @@ class Engine:
             self._interpreter.invoke()
             for name, head in self._heads.items():
                 head[...] = self._outputs[name]()
+                scale, zero_point = self._integers[name]
+                if scale:
+                    head -= zero_point
+                    head *= scale
         except (ValueError, RuntimeError) as error:
             raise EngineError(f"{self._library} {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}") from error
         return {name: head[0].transpose(2, 0, 1) for name, head in self._heads.items()}
