@@ -49,8 +49,8 @@ from .rivals import PIXELS, RIVALS, as_bundle, batches, folded, without_dead_cha
 BLAME_FRAMES = 16
 KEPT_FLOAT = (1, 2, 4, 8)
 FLOAT = "float32"
-COLUMNS = ("int8 by", "drift mm", "p50", "p95", "lost", "invented", "MPJPE mm", "PCK_rel %", "recall", "precision",
-           "photos: drift mm", "p50", "p95", "lost", "invented", "recall", "mean OKS", "ms", "of float32", "CPU ms", "of float32")  # fmt: skip
+COLUMNS = ("int8 by", "drift mm: mean / p50 / p95", "lost, invented", "MPJPE mm", "PCK_rel %", "recall", "precision",
+           "photos: drift mm", "lost, invented", "recall", "mean OKS", "ms", "of float32", "CPU of float32")  # fmt: skip
 JETSON = "jetson-orin-nano"
 
 
@@ -132,12 +132,14 @@ def row(name: str, result: Result, reference: Result, on_photos: Mapping[str, An
     return [name, *_drift(result.drift or {}), _number(scenes.get("mpjpe_mm"), 1), _number(scenes.get("pck_rel150"), 2),
             _number(scenes.get("centre_recall"), 3), _number(scenes.get("centre_precision"), 3), *_drift(on_photos),
             _number(photos.get("centre_recall"), 3), _number(photos.get("mean_oks"), 3),
-            *(cell for pair in zip(_medians_ms(result), _medians_ms(reference), strict=True) for cell in _time(*pair))]  # fmt: skip
+            *_times(_medians_ms(result), _medians_ms(reference))]  # fmt: skip
 
 
 def _drift(drift: Mapping[str, Any]) -> list[str]:
-    millimetres = [_number(drift.get(key), 1) for key in ("drift_mm", "drift_p50_mm", "drift_p95_mm")]
-    return millimetres + [_number(len(drift[key]) if drift else None, 0) for key in ("lost", "invented")]
+    if not drift:
+        return ["-", "-"]
+    millimetres = " / ".join(_number(drift[key], 1) for key in ("drift_mm", "drift_p50_mm", "drift_p95_mm"))
+    return [millimetres, f"{len(drift['lost'])}, {len(drift['invented'])}"]
 
 
 def _medians_ms(result: Result) -> tuple[float | None, float | None]:
@@ -151,8 +153,9 @@ def _medians_ms(result: Result) -> tuple[float | None, float | None]:
     return latency["inference"]["p50_ms"], latency["cpu"]["p50_ms"]
 
 
-def _time(mine: float | None, theirs: float | None) -> tuple[str, str]:
-    return _number(mine, 2), _number(mine / theirs if mine and theirs else None, 3)
+def _times(mine: Sequence[float | None], reference: Sequence[float | None]) -> list[str]:
+    shares = [a / b if a and b else None for a, b in zip(mine, reference, strict=True)]
+    return [_number(mine[0], 1), *(_number(share, 2) for share in shares)]
 
 
 def _number(value: float | None, digits: int) -> str:
