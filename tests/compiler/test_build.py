@@ -160,6 +160,6 @@ def test_a_plan_of_int8_needs_no_ranges_but_says_that_build_does(tiny_graph):
     planned = plan(tiny_graph, GENERIC, "int8", keep_float=["Conv_3"])
     assert planned["needed first"] == ["int8 needs ranges: posec calibrate"]
     assert planned["stays float"]["Conv_3"] == "asked for"
-    assert "head 'centre'" in planned["stays float"]["Conv_24"]
+    assert "head 'centre'" in planned["stays float"]["centre.Conv"]
     with pytest.raises(PosecError, match="got 'float16'"):
         plan(tiny_graph, GENERIC, "float16")

@@ -197,11 +197,11 @@ def test_names_tell_where_a_node_stands_and_do_not_change_twice():
     found = [(node.name, list(node.input), list(node.output)) for node in graph.model.graph.node]
     assert found == [
         ("stem.Conv", ["frame", "stem.Conv.weight"], ["stem.Conv"]),
-        ("Clip_1", ["stem.Conv", "Clip_1.low", "Clip_1.high"], ["Clip_1"]),
-        ("stem.Clip", ["Clip_1", "Clip_1.low", "Clip_1.high"], ["stem.Clip"]),
+        ("y.Clip", ["stem.Conv", "y.Clip.low", "y.Clip.high"], ["y.Clip"]),
+        ("stem.Clip", ["y.Clip", "y.Clip.low", "y.Clip.high"], ["stem.Clip"]),
         ("stem.Clip_2", ["stem.Clip"], ["y"]),
     ]
-    assert [tensor.name for tensor in graph.model.graph.initializer] == ["stem.Conv.weight", "Clip_1.low", "Clip_1.high"]
+    assert [tensor.name for tensor in graph.model.graph.initializer] == ["stem.Conv.weight", "y.Clip.low", "y.Clip.high"]
     before = graph.sha256
     assert apply(name_tensors, graph) == 0
     assert graph.sha256 == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import onnx
 
 from ..graph import Graph
@@ -27,6 +29,7 @@ def name_tensors(graph: Graph) -> int:
         /trunk/stem/Conv: (x.1, onnx::Conv_423) -> 424      becomes      trunk.stem.Conv: (frame, trunk.stem.Conv.weight) -> trunk.stem.Conv
 
     1. A node keeps its name, dots for slashes; one that has none is called by its operator and its place: `Conv_7`.
+       One that is called by its operator alone, and that a single head is made from, is called by that head: `rotation.Conv`.
     2. A node's result is called as the node, its constants `<node>.weight`, `<node>.bias`, …; the first reader names a constant.
     3. Heads keep their names; the batch is `frame`.
     4. Constants stand in the order of their readers, and notes on inner shapes go, so that equal networks have equal bytes.
@@ -69,7 +72,20 @@ def _give(names: dict[str, str], taken: set[str], tensor: str, wanted: str) -> N
 
 def _node_names(model: onnx.ModelProto) -> list[str]:
     called: list[str] = []
-    for place, node in enumerate(model.graph.node):
+    for place, (node, heads) in enumerate(zip(model.graph.node, _heads_made_from(model), strict=True)):
         wanted = node.name.strip("/").replace("/", ".") or f"{node.op_type}_{place}"
+        if len(heads) == 1 and re.fullmatch(rf"{node.op_type}(_\d+)?", wanted):
+            wanted = f"{min(heads)}.{node.op_type}"
         called.append(numbered(wanted, set(called)))
     return called
+
+
+def _heads_made_from(model: onnx.ModelProto) -> list[set[str]]:
+    """Return, for every node, the names of the outputs that depend on it."""
+    reached = {output.name: {output.name} for output in model.graph.output}
+    heads: list[set[str]] = []
+    for node in reversed(model.graph.node):
+        heads.append(set().union(*(reached.get(name, set()) for name in node.output)))
+        for name in node.input:
+            reached[name] = reached.get(name, set()) | heads[-1]
+    return heads[::-1]
