@@ -49,7 +49,7 @@ def trace(checkpoint: str | Path) -> Graph:
     Raises PosecError where a file is missing, too large or of another form, or where the network is not what the spec says.
     """
     name, size = split_size(checkpoint)
-    folder = Path(__file__).parent / "reference" if name == REFERENCE else Path(name)
+    folder = checkpoint_folder(name)
     spec, about = _read_spec(folder)
     decoder = _read_decoder(folder, spec)
     network = str(about.get("network", "network.safetensors"))
@@ -69,6 +69,11 @@ def trace(checkpoint: str | Path) -> Graph:
     graph = Graph(model, spec, frame, decoder, str(about.get("licence", "not stated")))
     check_heads(graph)
     return graph
+
+
+def checkpoint_folder(name: str) -> Path:
+    """Return the folder of a checkpoint, which the name "reference" stands for as well."""
+    return Path(__file__).parent / REFERENCE if name == REFERENCE else Path(name)
 
 
 def split_size(checkpoint: str | Path) -> tuple[str, tuple[int, int] | None]:

@@ -28,7 +28,7 @@ from toolkit.commands.terminal import say, table, write_text
 from toolkit.evaluation.photos import Photos, evaluate_photos, read_photos
 from toolkit.evaluation.scenes import evaluate_scenes, read_scenes
 from toolkit.float_estimator import FloatEstimator
-from toolkit.frontend import REFERENCE, trace
+from toolkit.frontend import REFERENCE, checkpoint_folder, trace
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.network.embedding import BONES, PoseEmbedding, load_embedding
 from toolkit.network.kinematics import EPSILON
@@ -88,7 +88,7 @@ def first_network(variant: Variant, posenet: Path) -> PoseNetwork:
     network = JointNetwork() if variant.maps else PoseNetwork()
     network.trunk = load_trunk(posenet)
     if isinstance(network, JointNetwork):
-        shipped = load_checkpoint(inputs.SAMPLES.parent / REFERENCE).network.state_dict()
+        shipped = load_checkpoint(checkpoint_folder(REFERENCE)).network.state_dict()
         learned = {name: value for name, value in shipped.items() if name.startswith(("map_branch.", "fuse.", "settle.", "heads."))}
         network.load_state_dict(learned, strict=False)
         outputs = PoseNetAnchor(posenet).outputs

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.quantizers reference --photos person_keypoints.json images.tar -o out/quantizers --page docs/quantization.md
 
 Every contestant is a bundle: `posec verify`, `posec evaluate` and `posec bench` would say the same of it. Drift, people lost and
-invented are against the float network, on the rendered test scenes and on the photographs; MPJPE, PCK and the centres' recall
+invented are against the float network, on the rendered test scenes and on the photographs (tall: of more than 64 pixels); MPJPE, PCK and the centres' recall
 and precision are against the truth of the scenes; recall and OKS against the labels of the photographs. Latency is the median
 of the model alone, all of one engine taking turns; its ratio is to float32 in the same engine (OpenVINO: true float32, not bf16).
 "CPU ms" is the processor time of whole calls, decoding included, which neighbours on a busy machine disturb least. A Jetson's
@@ -49,9 +49,10 @@ from .rivals import PIXELS, RIVALS, as_bundle, batches, folded, without_dead_cha
 BLAME_FRAMES = 16
 KEPT_FLOAT = (1, 2, 4, 8)
 FLOAT = "float32"
-COLUMNS = ("int8 by", "drift mm: mean / p50 / p95", "lost, invented", "MPJPE mm", "PCK_rel %", "recall", "precision",
-           "photos: drift mm", "lost, invented", "recall", "mean OKS", "ms", "of float32", "CPU of float32")  # fmt: skip
+COLUMNS = ("int8 by", "drift mm: mean / p50 / p95", "lost (tall), invented", "MPJPE mm", "PCK_rel %", "recall", "precision",
+           "photos: drift mm", "lost (tall), invented", "recall", "mean OKS", "ms", "of float32", "CPU of float32")  # fmt: skip
 JETSON = "jetson-orin-nano"
+TALL_PX = 64
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ def _drift(drift: Mapping[str, Any]) -> list[str]:
     if not drift:
         return ["-", "-"]
     millimetres = " / ".join(_number(drift[key], 1) for key in ("drift_mm", "drift_p50_mm", "drift_p95_mm"))
-    return [millimetres, f"{len(drift['lost'])}, {len(drift['invented'])}"]
+    tall = sum(stray["height_px"] > TALL_PX for stray in drift["lost"])
+    return [millimetres, f"{len(drift['lost'])} ({tall}), {len(drift['invented'])}"]
 
 
 def _medians_ms(result: Result) -> tuple[float | None, float | None]:

@@ -1,12 +1,17 @@
 """The loss of key points: nothing for maps that say what the labels say, and known amounts for known errors."""
 
 import numpy as np
+import pytest
 import torch
 
+from toolkit.errors import PosecError
+from toolkit.network.map_network import JointNetwork
 from toolkit.network.maps import DISPLACEMENT_PX, DISPLACEMENTS, JOINTS, MAP_STRIDE, MAPS, OFFSET_PX, PoseMapsReader
+from toolkit.network.pose_network import PoseNetwork
 from toolkit.training.dataset import IGNORED, PERSON
 from toolkit.training.keypoint_losses import FACE, keypoint_loss
 from toolkit.training.map_rendering import ReadingFaults
+from toolkit.training.network_run import NetworkRun, NetworkTraining
 
 ROWS, COLUMNS = 16, 28
 HALF = len(DISPLACEMENTS) // 2
@@ -88,3 +93,17 @@ def test_heat_where_nobody_is_costs():
     logits, fields = maps_of(labels)
     logits[FACE, 2, 2] = 5.0
     assert loss(logits, fields, labels) > 5.0 / (ROWS * COLUMNS) * 0.9
+
+
+@pytest.mark.parametrize(
+    ("settings", "network", "words"),
+    [
+        ({"keypoints": 1.0, "trunk_rate": 0.0}, JointNetwork, "needs a trunk_rate above 0"),
+        ({"keypoints": 1.0, "trunk_rate": 1e-4}, PoseNetwork, "of a joined network"),
+        ({"integers": 0.5, "trunk_rate": 1e-4}, JointNetwork, "needs trunk_rate = 0"),
+    ],
+    ids=["frozen trunk", "no pose maps", "rounded trunk that moves"],
+)
+def test_settings_that_would_teach_nothing_are_refused(settings, network, words):
+    with pytest.raises(PosecError, match=words):
+        NetworkRun(NetworkTraining(minutes=1, **settings), network(), None, "cpu")

@@ -18,7 +18,7 @@ from ..evaluation.photos import BODY, BODY_NAMES, Annotated, Photos, evaluate_ph
 from ..evaluation.run import Estimate, find_everybody
 from ..evaluation.scenes import evaluate_scenes, read_scenes
 from ..float_estimator import FloatEstimator
-from ..frontend import REFERENCE, trace
+from ..frontend import checkpoint_folder, trace
 from ..network.checkpoint import load_checkpoint
 from ..network.embedding import load_embedding
 from ..network.pose_network import cost
@@ -45,7 +45,6 @@ PHOTO_COLUMNS = {"people": "people", "centre_recall": "centre recall", "oks50": 
                  "predictions": "predictions", "off_person": "off-person"}  # fmt: skip
 SCENE_COLUMNS = {"people": "people", "centre_recall": "centre recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150",
                  "pck_rel150_matched": "of found", "mpjpe_mm": "MPJPE mm", "pa_mpjpe_mm": "PA-MPJPE mm", "ap_root25": "AP_root@25"}  # fmt: skip
-SHIPPED = Path(__file__).parents[1] / REFERENCE
 SIZE_COLUMNS = {"size": "input", "gmac": "GMAC", "scene_recall": "rendered: recall", "pck_rel150": "PCK_rel@150", "mpjpe_mm": "MPJPE mm",
                 "centre_recall": "tiny_coco: recall", "oks50": "OKS.5", "oks75": "OKS.75", "predictions": "predictions",
                 "off_person": "off-person"}  # fmt: skip
@@ -144,7 +143,7 @@ def scene_table(checkpoint: str, scenes: Sequence[Path]) -> str:
 def size_table(checkpoint: str, sizes: Sequence[str], scenes: Sequence[Path], data: Path) -> str:
     """Return the table of the same weights at several input sizes, "HEIGHTxWIDTH", on rendered scenes and on tiny_coco."""
     tiny, rows = tiny_coco(data), []
-    network = load_checkpoint(SHIPPED if checkpoint == REFERENCE else checkpoint).network
+    network = load_checkpoint(checkpoint_folder(checkpoint)).network
     for size in sizes:
         graph = trace(f"{checkpoint}@{size}")
         estimator, skeleton = FloatEstimator(graph), graph.spec.skeleton

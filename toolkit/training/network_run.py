@@ -78,6 +78,10 @@ class NetworkRun:
     """A network in training: what a step changes, and what is saved and resumed."""
 
     def __init__(self, config: NetworkTraining, network: PoseNetwork, anchor: PoseNetAnchor | None, device: str) -> None:
+        if config.integers and config.trunk_rate:
+            raise PosecError(f"rounding has no gradient: integers = {config.integers} needs trunk_rate = 0, got {config.trunk_rate}")
+        if config.keypoints and not (config.trunk_rate and isinstance(network, JointNetwork)):
+            raise PosecError(f"keypoints = {config.keypoints} teaches a trunk that moves, of a joined network: needs a trunk_rate above 0")
         network.trunk.freeze()
         self.config, self.device = config, torch.device(device)
         self.network = network.to(self.device).train()
@@ -132,7 +136,8 @@ class NetworkRun:
             kept = self.anchor(skip[: config.anchor_pictures], deep[: config.anchor_pictures]) if self.anchor is not None else None
         losses = pose_losses({name: maps.float() for name, maps in raw.items()}, batch, spec, decode)
         loss = sum((weight * losses[name] for name, weight in config.losses.items() if name in losses), torch.zeros((), device=self.device))
-        if config.keypoints and isinstance(self.network, JointNetwork):
+        if config.keypoints:
+            assert isinstance(self.network, JointNetwork)
             losses["keypoints"] = keypoint_loss(self.network.reader, deep.float(), pictured)
             loss = loss + config.keypoints * losses["keypoints"]
         if kept is not None:
