@@ -16,6 +16,7 @@ from toolkit.passes.tflite_islands import float_islands, refuse_islands
 from toolkit.passes.tflite_pools import convolve_average_pools
 from toolkit.passes.wide_windows import multiply_wide_windows
 from toolkit.runtime.frame import FrameInput
+from toolkit.runtime.pose import KEYPOINT_HEADS
 from toolkit.target import Job, Scheme
 
 ENGINE = "tflite"
@@ -34,6 +35,8 @@ SCHEME = Scheme(
     operators=("Conv", "Add", "Mul", "GlobalAveragePool", "Sigmoid", "Tanh", *_SAME_SCALE),
     same_scale=_SAME_SCALE,
     fixed_outputs={"Sigmoid": (1 / 256, -128), "Tanh": (1 / 128, 0)},
+    # Places of key points in steps of half a pixel, and how sure they are in 256: 2 % of the time for 0.3 mm of drift.
+    integer_heads=KEYPOINT_HEADS,
 )
 
 # Boards of one family get the same file, and a conversion takes seconds: the last two are kept, by graph and kind.
@@ -97,10 +100,11 @@ def lower(graph: Graph, job: Job) -> dict[str, bytes]:
 
 def _convert(graph: Graph, integers: bool) -> bytes:
     from .tflite_torch.convert import convert
+    from .tflite_torch.moves import join_moves
 
     asked = (graph.sha256, integers)
     if asked not in _converted:
-        content = convert(graph, integers)
+        content = join_moves(convert(graph, integers))
         while len(_converted) > 1:
             _converted.pop(next(iter(_converted)))
         _converted[asked] = content

@@ -27,6 +27,7 @@ class Scheme:
         same_scale: operator types whose input and output must share one scale (resize, pooling, concat, transpose).
         fixed_outputs: operator type → (scale, zero point) that the runtime insists on.
         float_heads: the last convolution and activation of every head stay float.
+        integer_heads: with `float_heads`, the heads that are integers all the same, by name, because a step of theirs costs nothing.
         head_weights: with `float_heads`, the last convolution of a head still multiplies integers: it writes floats, which
             kernels of some runtimes do as fast.
         outputs: the results of `operators` are quantized even where float operators alone read them; integer kernels of
@@ -45,6 +46,7 @@ class Scheme:
     same_scale: tuple[str, ...] = ()
     fixed_outputs: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     float_heads: bool = True
+    integer_heads: tuple[str, ...] = ()
     head_weights: bool = False
     outputs: bool = True
     fused_residual: bool = False

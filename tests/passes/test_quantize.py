@@ -200,6 +200,19 @@ def test_heads_keep_their_names_where_they_are_integers(tiny):
     assert links(integer.model).producers["embedding"].op_type == "DequantizeLinear"
 
 
+def test_heads_whose_steps_cost_nothing_may_be_integers_among_float_ones(tiny):
+    graph, ranges, frames = tiny
+    integer = graph.copy()
+    insert_qdq(integer, ranges, replace(AFFINE, integer_heads=("offset", "depth")))
+    last = {head: names[0] for head, names in head_layers(graph).items()}
+    assert set(float_layers(integer)) == {last[head] for head in ("centre", "embedding", "rotation")}
+    found = links(integer.model)
+    results = {node.name: node.output[0] for node in integer.model.graph.node}
+    for head, reader in (("offset", "QuantizeLinear"), ("embedding", "Tanh")):
+        assert [node.op_type for node in found.readers[results[last[head]]]] == [reader]
+    assert all(len(np.unique(run(integer.model, frame)["offset"][0, 0])) > 3 for frame in frames)
+
+
 def test_same_scale_operators_share_it_and_runtimes_may_fix_outputs():
     nodes, arrays = convolution("a", "frame", np.random.default_rng(0).normal(size=(2, 3, 1, 1)))
     scales = numpy_helper.from_array(np.asarray([1, 1, 2, 2], np.float32), "scales")

@@ -215,6 +215,65 @@ def test_scales_that_tflite_fixes_or_shares_are_kept():
         assert np.abs(found[name].transpose(0, 3, 1, 2) - values).mean() < 0.01, name
 
 
+def test_moves_that_follow_each_other_become_one():
+    """A map that is read as it lies, turned, and turned by way of another order: what the converter makes of the votes' maps."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    from targets.tflite_torch.flatbuffer import read_model
+    from targets.tflite_torch.moves import join_moves
+
+    sizes = {"x": (1, 2, 3, 4), "turned": (1, 4, 2, 3), "back": (1, 2, 3, 4), "other": (1, 4, 3, 2)}
+    moves = [("x", "turned", (0, 3, 1, 2)), ("turned", "back", (0, 2, 3, 1)), ("turned", "other", (0, 1, 3, 2))]
+    model, graph, code = schema.ModelT(), schema.SubGraphT(), schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.TRANSPOSE
+    negative = schema.OperatorCodeT()
+    negative.builtinCode = negative.deprecatedBuiltinCode = schema.BuiltinOperator.NEG
+    model.version, model.operatorCodes, model.buffers, model.subgraphs = 3, [code, negative], [schema.BufferT()], [graph]
+    graph.tensors, graph.operators, number = [], [], {}
+
+    def tensor(name, shape, kind, values=None):
+        made = schema.TensorT()
+        made.name, made.shape, made.type, made.buffer = name.encode(), list(shape), kind, 0
+        if values is not None:
+            buffer = schema.BufferT()
+            buffer.data = np.asarray(values, np.int32).view(np.uint8)
+            model.buffers.append(buffer)
+            made.buffer = len(model.buffers) - 1
+        graph.tensors.append(made)
+        number[name] = len(graph.tensors) - 1
+
+    def operator(kind, inputs, output):
+        made = schema.OperatorT()
+        made.opcodeIndex, made.inputs, made.outputs = kind, [number[name] for name in inputs], [number[output]]
+        graph.operators.append(made)
+
+    for name, shape in sizes.items():
+        tensor(name, shape, schema.TensorType.FLOAT32)
+    tensor("result", sizes["back"], schema.TensorType.FLOAT32)
+    for source, result, order in moves:
+        tensor(f"{result}/order", (4,), schema.TensorType.INT32, order)
+        operator(0, [source, f"{result}/order"], result)
+    operator(1, ["back"], "result")
+    graph.inputs, graph.outputs = [number["x"]], [number["result"], number["other"]]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    content = bytes(builder.Output())
+    joined = join_moves(content)
+    assert [name for name, _, _ in file_operators(joined)] == ["TRANSPOSE", "NEG"]
+    assert join_moves(joined) == joined
+    found = []
+    for each in (content, joined):
+        interpreter = litert.Interpreter(model_content=each)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4))
+        interpreter.invoke()
+        found.append([interpreter.get_tensor(output["index"]).copy() for output in interpreter.get_output_details()])
+    for before, after in zip(*found, strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert len(read_model(joined).subgraphs[0].outputs) == 2
+
+
 WINDOWS = {
     "that differ": np.random.default_rng(5).normal(0, 0.1, (WIDTH, 1, 27, 27)),
     "that are shared": np.full((WIDTH, 1, 27, 27), 1 / 17),

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from networks import outputs_of, spot_picture, tiny_graph_of, write_checkpoint
-from onnx import helper
+from onnx import helper, numpy_helper
 
 import calibration
 import targets
@@ -53,6 +53,24 @@ def test_the_replay_computes_what_the_graph_computes(integers):
     for name, (tensor, _) in graph.heads.items():
         # The middle of an integer may be rounded either way, and what follows differs by a step or two.
         np.testing.assert_allclose(replayed[name].numpy(), outputs_of(graph.model)[tensor], atol=0.05 if integers else 1e-4)
+
+
+def test_weights_that_were_integers_once_start_on_their_own_grid():
+    """Their largest is not 127 steps: a grid of the finish's own would round them a second time before it learns."""
+    graph = prepare(tiny_graph_of())
+    for node in weighted_layers(graph.model):
+        weight = links(graph.model).array(node.input[1])
+        step = np.abs(weight).max() / 100
+        constant = next(tensor for tensor in graph.model.graph.initializer if tensor.name == node.input[1])
+        constant.CopyFrom(numpy_helper.from_array((np.rint(weight / step) * step).astype(np.float32), constant.name))
+    integer = graph.copy()
+    insert_qdq(integer, calibration.collect(graph, PICTURES[:5]).tensors, replace(SCHEME, weights_as_integers=False, quantize_bias=False))
+    found = links(integer.model)
+    names = [node.input[0] for node in integer.model.graph.node if node.op_type == "QuantizeLinear" and node.input[0] in found.constants]
+    assert len(names) > 5
+    learned = Replay(integer, names).on_grid()
+    for name in names:
+        np.testing.assert_allclose(learned[name].numpy(), found.array(name), rtol=1e-4, atol=1e-6)
 
 
 def test_the_integers_come_closer_to_the_float_network(finished):

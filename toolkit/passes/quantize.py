@@ -90,7 +90,8 @@ def stays_float(graph: Graph, scheme: Scheme, keep_float: Collection[str] = ()) 
 
 def _head_layers(graph: Graph, scheme: Scheme) -> dict[str, str]:
     """Return the layers whose results a scheme leaves float for a head's sake, name → head."""
-    return {name: head for head, names in head_layers(graph).items() for name in names} if scheme.float_heads else {}
+    heads = {head: names for head, names in head_layers(graph).items() if scheme.float_heads and head not in scheme.integer_heads}
+    return {name: head for head, names in heads.items() for name in names}
 
 
 def float_layers(graph: Graph) -> list[str]:

@@ -16,17 +16,15 @@ from ..errors import PosecError
 from ..graph import Graph, run_passes
 from ..passes import prepare
 from ..passes.bias_correction import correct_biases
-from ..passes.layers import WEIGHT_AXIS, layer_name, links, weighted_layers
-from ..passes.quantize import insert_qdq, stays_float
+from ..passes.layers import links, weighted_layers
+from ..passes.quantize import insert_qdq
 from ..ranges import Ranges
 from ..refusals import check_ranges
 from ..runtime.preprocess import Batch
 from ..target import Job, Target
-from .replay import Replay, rounded
+from .heads_apart import heads_apart
+from .replay import Replay
 from .runs import one_cycle
-
-# What a cell where nobody is counts, beside 1 at a person's centre; in the centre map itself all cells count.
-EMPTY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,8 @@ def finish(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.nda
     """Return the graph with weights whose integers, by the target's scheme, say what the given float weights say.
 
     The network with the Q/DQ that `insert_qdq` writes learns the float network's own heads (self-distillation), so no frame
-    needs a label; cells near people count most. At the end every weight that will be quantized is put on the grid of its integers, where
-    `insert_qdq` finds it again without a second rounding. Calibrate and export the result as any other checkpoint.
+    needs a label; `heads_apart` says what counts. Scales stay as they are: every weight ends on the grid of integers that it began
+    on, where `insert_qdq` finds it again without a second rounding. Calibrate and export the result as any other checkpoint.
 
     Args:
         graph: as traced or prepared.
@@ -98,7 +96,7 @@ def finish(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.nda
     def loss_of(frames: Tensor) -> Tensor:
         with torch.no_grad():
             wanted = teacher(frames)
-        return _distance(student(frames), wanted, floating)
+        return heads_apart(student(frames), wanted, floating)
 
     def held_loss() -> float:
         with torch.no_grad():
@@ -115,11 +113,7 @@ def finish(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.nda
         loss.backward()
         optimizer.step()
         report(step + 1, {"loss": float(loss.detach())})
-    left = stays_float(learner, scheme)
-    quantized = {node.input[1]: WEIGHT_AXIS[node.op_type] for node in weighted_layers(learner.model) if layer_name(node) not in left}
-    learnt = {name: rounded(value, quantized[name] if scheme.per_channel else None) if name in quantized else value
-              for name, value in student.trained.items()}  # fmt: skip
-    _put(learner.model, {name: value.detach().numpy() for name, value in learnt.items()})
+    _put(learner.model, {name: value.numpy() for name, value in student.on_grid().items()})
     return Finished(learner, before, held_loss())
 
 
@@ -138,18 +132,6 @@ def _trained(learner: Graph, folded: Graph) -> Sequence[str]:
     names = [name for node in weighted_layers(learner.model) for name in node.input[1:] if name in kept]
     same = links(learner.model).constants
     return [name for name in dict.fromkeys(names) if kept[name].SerializeToString() == same[name].SerializeToString()]
-
-
-def _distance(mine: Mapping[str, Tensor], wanted: Mapping[str, Tensor], graph: Graph) -> Tensor:
-    """Return the mean squared difference of the heads, each in units of its range, cells weighted by the float centre map but for that map itself."""
-    near = wanted["centre"] + EMPTY
-    loss = torch.zeros(())
-    for name, truth in wanted.items():
-        head = graph.spec.heads[name]
-        cells = near if name != "centre" and truth.shape[2:] == near.shape[2:] else torch.ones_like(truth[:, :1])
-        squared = ((mine[name] - truth) / (head.high - head.low)).square().mean(1, keepdim=True)
-        loss = loss + (squared * cells).sum() / cells.sum()
-    return loss
 
 
 def _put(model: onnx.ModelProto, values: Mapping[str, np.ndarray]) -> None:

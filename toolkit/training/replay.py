@@ -24,7 +24,7 @@ class Replay(nn.Module):
     """Computes what a graph computes, for batches of any number of frames.
 
     A QuantizeLinear and the DequantizeLinear behind it become one of torch's fake quantizations, through which gradients
-    pass where nothing was clipped. A weight's scales follow its largest values, as `passes.integers.weight_scales` has them.
+    pass where nothing was clipped.
 
     Attributes:
         trained: name of a constant → its parameter.
@@ -62,8 +62,17 @@ class Replay(nn.Module):
             return (known[node.input[0]] - float(zero)) * float(scale)
         source, (low, high) = known[maker.input[0]], _LIMITS[zero.dtype]
         if maker.input[0] in self._found.constants:
-            return rounded(source, attribute(node, "axis", None))
+            return rounded(source, scale, attribute(node, "axis", None))
         return torch.fake_quantize_per_tensor_affine(source, float(scale), int(zero), low, high)
+
+    def on_grid(self) -> dict[str, Tensor]:
+        """Return the trained constants, weights as their integers have them."""
+        values = {name: value.detach() for name, value in self.trained.items()}
+        for node in self._nodes:
+            if node.op_type == "QuantizeLinear" and node.input[0] in values:
+                scales = self._found.array(node.input[1])
+                values[node.input[0]] = rounded(values[node.input[0]], scales, attribute(node, "axis", None))
+        return values
 
     def constant(self, node: onnx.NodeProto, position: int) -> np.ndarray | None:
         """Return the values of a node's constant input, None where it is left out."""
@@ -71,15 +80,12 @@ class Replay(nn.Module):
         return self._found.array(name) if name else None
 
 
-def rounded(weight: Tensor, axis: int | None) -> Tensor:
-    """Return a weight as its integers have it: per index of `axis`, or one scale for all where that is None."""
+def rounded(weight: Tensor, scales: np.ndarray, axis: int | None) -> Tensor:
+    """Return a weight as its integers have it, of one scale per index of `axis`, or one for all where that is None."""
     if axis is None:
-        scale = (weight.detach().abs().max() / WEIGHT_LIMIT).clamp_min(1e-8)
-        return torch.fake_quantize_per_tensor_affine(weight, scale, torch.zeros(1, dtype=torch.int32), -WEIGHT_LIMIT, WEIGHT_LIMIT)
-    others = [i for i in range(weight.ndim) if i != axis]
-    scales = (weight.detach().abs().amax(others) / WEIGHT_LIMIT).clamp_min(1e-8)
+        return torch.fake_quantize_per_tensor_affine(weight, float(scales), 0, -WEIGHT_LIMIT, WEIGHT_LIMIT)
     zeros = torch.zeros(len(scales), dtype=torch.int32)
-    return torch.fake_quantize_per_channel_affine(weight, scales, zeros, axis, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+    return torch.fake_quantize_per_channel_affine(weight, torch.tensor(scales), zeros, axis, -WEIGHT_LIMIT, WEIGHT_LIMIT)
 
 
 Operator = Callable[[Replay, onnx.NodeProto, dict[str, Tensor]], Tensor]
