@@ -30,6 +30,7 @@ SCHEME = Scheme(
     same_scale=("MaxPool",),
     # Half a pixel of a key point, and less: 2 % of the time for no drift that could be measured.
     integer_heads=KEYPOINT_HEADS,
+    joined_sums=True,
 )
 
 

@@ -37,6 +37,7 @@ SCHEME = Scheme(
     fixed_outputs={"Sigmoid": (1 / 256, -128), "Tanh": (1 / 128, 0)},
     # Places of key points in steps of half a pixel, and how sure they are in 256: 2 % of the time for 0.3 mm of drift.
     integer_heads=KEYPOINT_HEADS,
+    joined_sums=True,
 )
 
 # Boards of one family get the same file, and a conversion takes seconds: the last two are kept, by graph and kind.

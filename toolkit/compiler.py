@@ -16,6 +16,7 @@ from .golden import golden_files, pack_arrays
 from .graph import Graph, check_heads, run_passes
 from .passes import prepare
 from .passes.bias_correction import correct_biases
+from .passes.join_sums import join_sums as join_parts
 from .passes.quantize import float_layers, insert_qdq, stays_float
 from .ranges import Ranges
 from .refusals import check_ranges, check_request
@@ -89,16 +90,19 @@ def _rewrite(prepared: Graph, target: Target, precision: str, ranges: Ranges | N
     before, after = list(target.backend.passes(job)), list(target.backend.finish(job))
     if precision == "int8" and ranges is not None:
         check_ranges(ranges, prepared)
-        scheme, tensors, means = target.backend.scheme(job), ranges.tensors, ranges.means
+        scheme, tensors, means = target.backend.scheme(job), dict(ranges.tensors), ranges.means
 
         def correct(graph: Graph) -> int:
             return correct_biases(graph, means, scheme, keep_float)
+
+        def join_sums(graph: Graph) -> int:
+            return join_parts(graph, tensors, keep_float) if scheme.joined_sums else 0
 
         def quantize(graph: Graph) -> int:
             return insert_qdq(graph, tensors, scheme, keep_float)
 
         # Means belong to the tensors of the prepared graph, so biases are corrected before a back end folds the frame.
-        before, after = [correct, *before], [quantize, *after]
+        before, after = [correct, *before], [join_sums, quantize, *after]
     run_passes(compiled, [*before, *after])
     check_heads(compiled)
     return job, compiled

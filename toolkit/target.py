@@ -34,6 +34,7 @@ class Scheme:
             ONNX Runtime and TFLite need that, others write floats.
         fused_residual: an Add that sums a convolution's result takes it as it is, because the runtime fuses the two.
         float_depthwise: depthwise convolutions stay float, because the runtime computes them no faster in integers.
+        joined_sums: a sum of convolutions is computed as one, see `passes.join_sums`; runtimes that fuse sums gain nothing.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Scheme:
     outputs: bool = True
     fused_residual: bool = False
     float_depthwise: bool = False
+    joined_sums: bool = False
 
 
 @dataclass(frozen=True)

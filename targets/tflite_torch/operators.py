@@ -101,6 +101,14 @@ def _split(step: Step) -> tuple[Tensor, ...]:
     return tuple(last[..., int(begin) : int(end)].permute(0, 3, 1, 2) for begin, end in itertools.pairwise(ends))
 
 
+def _concat(step: Step) -> Tensor:
+    """Return tensors side by side: channels in NHWC, or the converter moves every map there and back where one of them was moved before."""
+    maps, axis = [step.tensor(position) for position in range(len(step.tensors))], step.stated("axis", 1)
+    if axis != 1 or step.maps.ndim != 4:
+        return torch.cat(maps, axis)
+    return torch.cat([each.permute(0, 2, 3, 1) for each in maps], 3).permute(0, 3, 1, 2)
+
+
 def _both(compute: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Step], Tensor]:
     return lambda step: compute(step.tensor(0), step.tensor(1))
 
@@ -112,8 +120,7 @@ def _one(compute: Callable[[Tensor], Tensor]) -> Callable[[Step], Tensor]:
 OPERATORS: dict[str, Callable[[Step], Tensor | tuple[Tensor, ...]]] = {
     "Add": _both(torch.add), "Sub": _both(torch.sub), "Mul": _both(torch.mul), "Div": _both(torch.div),
     "AveragePool": _average_pool, "Clip": _clip,
-    "Concat": lambda step: torch.cat([step.tensor(position) for position in range(len(step.tensors))], step.stated("axis", 1)),
-    "Conv": _conv, "ConvTranspose": _conv_transpose, "DequantizeLinear": dequantize,
+    "Concat": _concat, "Conv": _conv, "ConvTranspose": _conv_transpose, "DequantizeLinear": dequantize,
     "GlobalAveragePool": _one(lambda maps: maps.mean((2, 3), keepdim=True)), "HardSigmoid": _hard_sigmoid,
     "LeakyRelu": lambda step: functional.leaky_relu(step.maps, step.stated("alpha", 0.01)),
     "MaxPool": _max_pool, "Neg": _one(torch.neg), "Pad": _pad, "QuantizeLinear": quantize, "Relu": _one(functional.relu),

@@ -321,6 +321,17 @@ def test_weights_that_were_integers_once_are_not_rounded_again(factors):
     assert weight_scales(ordinary, None).shape == ()
 
 
+def test_few_weights_that_were_integers_once_are_found_though_no_two_are_neighbours():
+    """The nine weights of a depthwise window: no two of a row differ by one step."""
+    integers = np.array([[101, -3, 5, 9, 14, 22, 35, 60, 0], [90, 30, -7, 45, 3, 61, 12, 75, 20], [127, 1, 2, 3, 4, 5, 6, 7, 8]])
+    weight = (integers * np.array([[0.013], [0.4], [1.7]])).astype(np.float32).reshape(3, 1, 3, 3)
+    scales = weight_scales(weight, 0)
+    np.testing.assert_allclose(to_int8(weight, scales, 0) * scales.reshape(-1, 1, 1, 1), weight, rtol=1e-5)
+    np.testing.assert_array_equal(to_int8(weight, scales, 0)[0].ravel(), integers[0])
+    tensor = weight_scales(weight[:1], None)
+    np.testing.assert_allclose(to_int8(weight[:1], tensor, None) * tensor, weight[:1], rtol=1e-5)
+
+
 def test_the_last_layers_of_heads_may_multiply_integers_and_write_floats(tiny):
     graph, ranges, frames = tiny
     errors = []

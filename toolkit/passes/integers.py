@@ -15,6 +15,8 @@ _SMALLEST_RANGE = 1e-6
 _BIAS_LIMIT = 2**30
 # How far from a whole number of steps a weight may be, in steps: float32 noise is far below, rounding far above.
 _STEP_TOLERANCE = 0.01
+# So few weights need not have two that differ by one step.
+_FEW = 32
 
 
 def activation_integers(low: float, high: float, scheme: Scheme) -> Integers:
@@ -55,6 +57,9 @@ def weight_scales(weight: np.ndarray, axis: int | None, bias: np.ndarray | None 
         multiples = rows / np.where(parts > 0, steps, 1)[:, None]
         exact = (parts > 0) & (np.abs(multiples - np.rint(multiples)).max(1) < _STEP_TOLERANCE)
         scales = np.where(exact, steps / np.maximum(parts, 1), scales)
+    if rows.shape[1] <= _FEW:
+        unsure = np.flatnonzero(scales == largest / WEIGHT_LIMIT)
+        scales[unsure] = _scales_by_trial(rows[unsure], largest[unsure])
     if bias is not None and input_scale is not None:
         needed = np.abs(bias).astype(np.float64) / (input_scale * _BIAS_LIMIT)
         scales = np.maximum(scales, needed if axis is not None else needed.max())
@@ -70,6 +75,21 @@ def _step(weights: np.ndarray) -> float:
         return 0.0
     counts = np.rint(values / gaps.min())
     return float(np.dot(values, counts) / np.dot(counts, counts))
+
+
+def _scales_by_trial(rows: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    """Return the scales (N,) of rows (N, K), not negative, that make whole numbers of them with the largest at most 127, or else 127.
+
+    The nine of a depthwise window may lie so far apart that no two differ by one step: then only trying helps.
+    """
+    scales = largest / WEIGHT_LIMIT
+    left = np.flatnonzero(largest > 0)
+    for most in range(WEIGHT_LIMIT, 0, -1):
+        multiples = rows[left] * (most / largest[left])[:, None]
+        exact = (np.abs(multiples - np.rint(multiples)) < _STEP_TOLERANCE).all(1)
+        scales[left[exact]] = largest[left[exact]] / most
+        left = left[~exact]
+    return scales
 
 
 def to_int8(weight: np.ndarray, scales: np.ndarray, axis: int | None) -> np.ndarray:

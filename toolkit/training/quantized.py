@@ -16,6 +16,7 @@ from ..errors import PosecError
 from ..graph import Graph, run_passes
 from ..passes import prepare
 from ..passes.bias_correction import correct_biases
+from ..passes.join_sums import join_sums
 from ..passes.layers import links, weighted_layers
 from ..passes.quantize import insert_qdq
 from ..ranges import Ranges
@@ -83,8 +84,11 @@ def finish(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.nda
     integer = learner.copy()
     run_passes(floating, passes)
     run_passes(integer, passes)
+    tensors = dict(ranges.tensors)
+    if scheme.joined_sums:
+        join_sums(integer, tensors)
     trained = _trained(learner, integer)
-    insert_qdq(integer, ranges.tensors, replace(scheme, weights_as_integers=False, quantize_bias=False))
+    insert_qdq(integer, tensors, replace(scheme, weights_as_integers=False, quantize_bias=False))
     pixels = _batches(floating, frames)
     if len(pixels) < settings.held + settings.batch:
         raise PosecError(
