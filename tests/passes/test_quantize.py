@@ -321,6 +321,18 @@ def test_weights_that_were_integers_once_are_not_rounded_again(factors):
     assert weight_scales(ordinary, None).shape == ()
 
 
+@pytest.mark.parametrize(("readers", "step"), [(["Sigmoid"], 12.48 / 255), (["Tanh"], 6.24 / 255), (["Sigmoid", "Neg"], 60 / 255)])
+def test_what_only_a_saturating_operator_reads_spends_no_steps_where_it_is_flat(readers, step):
+    nodes, arrays = convolution("a", "frame", np.random.default_rng(0).normal(size=(2, 3, 1, 1)))
+    nodes += [helper.make_node(kind, ["a.y"], [f"r{i}"], f"r{i}") for i, kind in enumerate(readers)]
+    nodes += [helper.make_node("Concat", [f"r{i}" for i in range(len(readers))], ["out"], "out", axis=1)]
+    graph = small_graph(nodes, arrays, "out", [1, 2 * len(readers), 8, 8])
+    insert_qdq(graph, {"frame": (-3, 3), "a.y": (-40, 20)}, replace(AFFINE, float_heads=False, operators=("Conv",)))
+    found = links(graph.model)
+    (quantize,) = [node for node in graph.model.graph.node if node.op_type == "QuantizeLinear" and node.input[0] == "a.y"]
+    assert float(found.array(quantize.input[1])) == pytest.approx(step, rel=1e-6)
+
+
 def test_few_weights_that_were_integers_once_are_found_though_no_two_are_neighbours():
     """The nine weights of a depthwise window: no two of a row differ by one step."""
     integers = np.array([[101, -3, 5, 9, 14, 22, 35, 60, 0], [90, 30, -7, 45, 3, 61, 12, 75, 20], [127, 1, 2, 3, 4, 5, 6, 7, 8]])

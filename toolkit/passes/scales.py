@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -16,6 +17,8 @@ from .integers import Integers, activation_integers
 from .layers import Links
 
 Pair = tuple[float, float]
+# Beyond these a Sigmoid is within half a step of 256 of 0 and 1, a Tanh within half a step of 128 of -1 and 1.
+_SATURATED = {"Sigmoid": 6.24, "Tanh": 3.12}
 # What a pass that folds the frame may put between the pixels and the first layer.
 _PIXEL_ARITHMETIC = ("Cast", "Transpose", "Sub", "Add", "Mul", "Div")
 
@@ -71,7 +74,15 @@ def _range(graph: Graph, group: frozenset[str], ranges: Mapping[str, Pair], foun
     known = known or [pair for name in sorted(group) if (pair := _pixel_range(graph, name, found))]
     if not known:
         raise PosecError(f"no range for tensor '{min(group)}'; calibrate again, on this graph")
-    return min(low for low, _ in known), max(high for _, high in known)
+    limit = _saturation(group, found)
+    return max(min(low for low, _ in known), -limit), min(max(high for _, high in known), limit)
+
+
+def _saturation(group: frozenset[str], found: Links) -> float:
+    """Return how far from zero a number may be for those that read these tensors to tell it from a farther one."""
+    kinds = {reader.op_type for name in group for reader in found.readers.get(name, [])}
+    alone = len(kinds) == 1 and found.outputs.isdisjoint(group) and all(found.readers.get(name) for name in group)
+    return _SATURATED.get(kinds.pop(), math.inf) if alone else math.inf
 
 
 def _pixel_range(graph: Graph, tensor: str, found: Links) -> Pair | None:

@@ -46,8 +46,9 @@ def heads_apart(mine: Mapping[str, Tensor], wanted: Mapping[str, Tensor], graph:
     if not somebody.any():
         return loss
     weights = wanted["centre"][:, 0][somebody]
-    apart = (_joints_m(mine, somebody, graph) - _joints_m(wanted, somebody, graph)).square().sum(-1).mean(-1)
-    return loss + JOINTS * ((apart + CLOSE_M**2).sqrt() * weights).sum() / weights.sum()
+    squared = (_joints_m(mine, somebody, graph) - _joints_m(wanted, somebody, graph)).square().sum(-1).mean(-1)
+    apart_m = (squared + CLOSE_M**2).sqrt() - CLOSE_M
+    return loss + JOINTS * (apart_m * weights).sum() / weights.sum()
 
 
 def _joints_m(heads: Mapping[str, Tensor], cells: Tensor, graph: Graph) -> Tensor:
