@@ -11,7 +11,6 @@ from torch.nn import functional
 from ..graph import Graph
 from ..network.kinematics import EPSILON, bone_lengths_m, forward_kinematics, rotation_from_6d
 from ..runtime.kinematics import LEAKY_SLOPE, layers
-from ..runtime.pose import KEYPOINT_HEADS
 
 # What a cell where nobody is counts, beside 1 at a person's centre; in maps of heat all cells count.
 EMPTY = 1e-3
@@ -31,16 +30,11 @@ def heads_apart(mine: Mapping[str, Tensor], wanted: Mapping[str, Tensor], graph:
     embedding and rotation stand for: what one number of an embedding is worth, its range does not tell; and a torso that turns
     about, because the network is unsure of it, counts for no more than it is.
     """
-    near = wanted["centre"] + EMPTY
     loss = torch.zeros(())
     for name, truth in wanted.items():
         head = graph.spec.heads[name]
         squared = ((mine[name] - truth) / (head.high - head.low)).square()
-        if name == KEYPOINT_HEADS[1]:
-            cells = wanted[KEYPOINT_HEADS[0]].repeat(1, 2, 1, 1) + EMPTY  # all x, then all y
-        else:
-            cells = (torch.ones_like(near) if name == "centre" else near) if truth.shape[2:] == near.shape[2:] else torch.ones_like(truth)
-            cells = cells.expand_as(squared)
+        cells = _cell_weights(name, wanted).expand_as(squared)
         loss = loss + (squared * cells).sum() / cells.sum()
     somebody = (wanted["centre"] > SOMEBODY)[:, 0]
     if not somebody.any():
@@ -49,6 +43,15 @@ def heads_apart(mine: Mapping[str, Tensor], wanted: Mapping[str, Tensor], graph:
     squared = (_joints_m(mine, somebody, graph) - _joints_m(wanted, somebody, graph)).square().sum(-1).mean(-1)
     apart_m = (squared + CLOSE_M**2).sqrt() - CLOSE_M
     return loss + JOINTS * (apart_m * weights).sum() / weights.sum()
+
+
+def _cell_weights(name: str, wanted: Mapping[str, Tensor]) -> Tensor:
+    """Return what every cell of a head counts, (B, 1 or C, h, w)."""
+    if name == "keypoint_offset":
+        return wanted["keypoints"].repeat(1, 2, 1, 1) + EMPTY  # all x, then all y
+    if name in ("centre", "keypoints"):
+        return torch.ones_like(wanted[name])
+    return wanted["centre"] + EMPTY
 
 
 def _joints_m(heads: Mapping[str, Tensor], cells: Tensor, graph: Graph) -> Tensor:
