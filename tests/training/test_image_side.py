@@ -198,6 +198,27 @@ def test_photos_leave_out_what_may_not_teach(material: tuple[Path, Path, Path]) 
         load_photos(data, labels, "all")
 
 
+def test_further_photographs_join_the_others(
+    tmp_path: Path, material: tuple[Path, Path, Path], embedding: tuple[Path, PoseEmbedding]
+) -> None:
+    data, labels, _ = material
+    person = people_in_a_portrait(embedding[1], 1, 5)
+    write_tar(tmp_path / "photos.tar", {f"{name}.jpg": encoded(marked(person), ".jpg") for name in ("street", "wall", "unused")})
+    write_labels(tmp_path / "labels.npz", {"street.jpg": person, "unused.jpg": person})
+    table = tmp_path / "photos.csv"
+    table.write_text("file,kind,licence\nstreet.jpg,scene,CC0\nwall.jpg,empty,CC0\n")
+    before, after = load_photos(data, labels).counts(), load_photos(data, labels, more=[tmp_path]).counts()
+    assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {"scenes": 1, "empty": 1}
+    for row, words in (("gone.jpg,scene", "'gone.jpg', which is not in photos.tar"), ("wall.jpg,scene", "'wall.jpg' is a 'scene'; needed"),
+                       ("wall.jpg,portrait", "'wall.jpg' is a 'portrait'; needed")):  # fmt: skip
+        table.write_text(f"file,kind\n{row}\n")
+        with pytest.raises(PosecError, match=words):
+            load_photos(data, labels, more=[tmp_path])
+    table.write_text("file\nstreet.jpg\n")
+    with pytest.raises(PosecError, match="needs the columns file and kind"):
+        load_photos(data, labels, more=[tmp_path])
+
+
 def test_labels_that_contradict_themselves_are_refused(tmp_path: Path, material: tuple[Path, Path, Path]) -> None:
     with np.load(material[1] / "labels_ccp.npz") as stored:
         arrays = dict(stored)

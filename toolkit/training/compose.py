@@ -95,7 +95,7 @@ def _letterbox(size: Size, rng: np.random.Generator) -> Region:
 
 def _flipped(picture: np.ndarray, people: People, rng: np.random.Generator) -> tuple[np.ndarray, People]:
     if rng.random() < 0.5:
-        return np.ascontiguousarray(picture[:, ::-1]), people.mirrored(picture.shape[1])
+        return cv2.flip(picture, 1), people.mirrored(picture.shape[1])
     return picture, people
 
 

@@ -44,7 +44,7 @@ class ComposedPictures(IterableDataset):
         rng = np.random.default_rng([self.seed, number])
         picture, people = compose(self.photos, self.mixture, self.spec.input_size, self.spec.pad_value, rng)
         if self.spec.colour_order == "RGB":
-            picture = picture[..., ::-1]
+            picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         return {"image": np.ascontiguousarray(picture), **pack(people, self.spec.embedding_size)}
 
 

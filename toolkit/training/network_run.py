@@ -23,6 +23,7 @@ from .anchor import PoseNetAnchor
 from .compose import Mixture
 from .keypoint_losses import keypoint_loss
 from .losses import pose_losses
+from .parallel import average_gradients, processes
 
 Batch = tuple[Tensor, dict[str, Tensor]]
 LOSS_WEIGHTS = {"centre": 1.0, "offset": 0.3, "embedding": 0.6, "rotation": 0.5, "depth": 0.5, "joints": 2.0, "projection": 2.0,
@@ -101,10 +102,15 @@ class NetworkRun:
         self.spent_s = 0.0
 
     @property
+    def pictures(self) -> int:
+        """Pictures learned from, by all processes."""
+        return self.step * self.config.batch * processes()
+
+    @property
     def done(self) -> float:
         """Share of the run that is over."""
         if self.config.pictures:
-            return self.step * self.config.batch / self.config.pictures
+            return self.pictures / self.config.pictures
         return self.spent_s / (60 * self.config.minutes)
 
     def learn(
@@ -145,6 +151,7 @@ class NetworkRun:
             loss = loss + config.anchor * kept
         self.optimizer.zero_grad()
         loss.backward()
+        average_gradients([*self.rest, *self.trunk])
         norms = [nn.utils.clip_grad_norm_(group, config.clip_norm) for group in (self.rest, self.trunk)]
         if all(bool(torch.isfinite(norm)) for norm in norms):
             self.optimizer.step()
@@ -204,7 +211,7 @@ class Log:
             return
         names = dict.fromkeys(name for step in self.waiting for name in step)
         values = {name: [step[name] for step in self.waiting if name in step] for name in names}
-        about = {"pictures": run.step * run.config.batch, "minutes": run.spent_s / 60, "done": run.done}
+        about = {"pictures": run.pictures, "minutes": run.spent_s / 60, "done": run.done}
         rate = run.optimizer.param_groups[0]["lr"]
         line = {**about, "rate": rate, **{name: sum(found) / len(found) for name, found in values.items()}}
         text = json.dumps({"step": run.step, **{name: float(f"{value:.4g}") for name, value in line.items()}})

@@ -2,12 +2,16 @@
 
 A data folder holds `photos/ccp`, `photos/coco_reusable`, `backgrounds` and, for research alone, `photos/lspet`, each with its
 pictures in a plain tar; a label folder holds `labels_<source>.npz` (see `read_people`) for each of them and for rendered bodies.
+
+A folder of further photographs holds `photos.tar`, `labels.npz` and `photos.csv` with a row per picture to be used: `file`, and `kind`,
+which is "scene" (people in their surroundings) or "empty" (nobody). Columns beyond, such as licence and source, are for people.
 """
 
 from __future__ import annotations
 
 import csv
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,7 +64,7 @@ class Photos:
         return {name: len(group) for name, group in vars(self).items()}
 
 
-def load_photos(data: Path, labels: Path, tier: str = "ship", bodies: Path | None = None) -> Photos:
+def load_photos(data: Path, labels: Path, tier: str = "ship", bodies: Path | None = None, more: Sequence[Path] = ()) -> Photos:
     """Read the photographs of a tier.
 
     Args:
@@ -68,6 +72,7 @@ def load_photos(data: Path, labels: Path, tier: str = "ship", bodies: Path | Non
         labels: the label folder.
         tier: "ship", whose terms allow releasing what is trained on it, or "research".
         bodies: folder of rendered bodies, named in `labels_bodies.npz`; None for none.
+        more: folders of further photographs; of what tier they are is for who gives them to say.
 
     Held-out photographs (see `held_out`), pictures that also serve evaluation, and pictures whose number of people is unknown are
     left out.
@@ -83,6 +88,8 @@ def load_photos(data: Path, labels: Path, tier: str = "ship", bodies: Path | Non
         stored = read_tar(data / "photos/lspet/photos.tar")
         labelled = read_people(labels / "labels_lspet.npz")
         photos.scenes += [Photo(stored[name], people) for name, people in labelled.items() if people.usable.any() and not held_out(name)]
+    for folder in more:
+        _add_folder(photos, folder)
     if bodies is not None:
         rendered = read_people(labels / "labels_bodies.npz", exact=True)
         known = {path.name: path for path in bodies.iterdir()}
@@ -142,3 +149,21 @@ def _add_scenes(photos: Photos, folder: Path, labelled: dict[str, People]) -> No
                 photos.empty.append(Photo(encoded, nobody()))
             elif len(people) >= LABELLED_SHARE * count:
                 photos.scenes.append(Photo(encoded, people))
+
+
+def _add_folder(photos: Photos, folder: Path) -> None:
+    stored, labelled = read_tar(folder / "photos.tar"), read_people(folder / "labels.npz")
+    try:
+        rows = list(csv.DictReader((folder / "photos.csv").read_text().splitlines()))
+        chosen = {row["file"]: row["kind"] for row in rows}
+    except (OSError, KeyError) as error:
+        raise PosecError(f"no usable photos.csv in '{folder}': {error!r}; it needs the columns file and kind") from error
+    for name, kind in chosen.items():
+        if name not in stored:
+            raise PosecError(f"'{folder / 'photos.csv'}' names '{name}', which is not in photos.tar")
+        if kind == "empty":
+            photos.empty.append(Photo(stored[name], nobody()))
+        elif kind == "scene" and name in labelled:
+            photos.scenes.append(Photo(stored[name], labelled[name]))
+        else:
+            raise PosecError(f"'{folder / 'photos.csv'}': '{name}' is a '{kind}'; needed: empty, or scene with labels in labels.npz")

@@ -135,3 +135,9 @@ def add_settings(parser: argparse.ArgumentParser, settings: type[Settings]) -> N
 def chosen_settings(arguments: argparse.Namespace, settings: type[Chosen]) -> Chosen:
     """Return the settings that a command line chose."""
     return settings(**{option.name: getattr(arguments, option.name) for option in fields(settings)})
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where to compute: by default on a CUDA GPU, where there is one."""
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", default=default, help=f"torch device (default: cuda where there is one, here {default})")

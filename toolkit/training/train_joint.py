@@ -23,7 +23,9 @@ from ..network.pose_network import reference_spec
 from .anchor import PoseNetAnchor
 from .mocap import load_mocap
 from .network_run import Batch
+from .parallel import join_processes
 from .photos import load_photos
+from .runs import add_device
 from .train_maps import synthetic_batch
 from .train_network import read_settings, train_network
 
@@ -53,10 +55,10 @@ def join_networks(picture: Path, maps: Path, posenet: Path) -> JointNetwork:
     return network
 
 
-def skeleton_source(mocap_folder: Path, embedding_path: Path, count: int, seed: int) -> Callable[[int], Batch]:
-    """Return a function from a step's number to that step's `count` scenes of skeletons."""
-    spec, poses = reference_spec(), torch.from_numpy(load_mocap(mocap_folder)["train"])
-    embedding, generator = load_embedding(embedding_path), torch.Generator()
+def skeleton_source(mocap_folder: Path, embedding_path: Path, count: int, seed: int, device: str = "cpu") -> Callable[[int], Batch]:
+    """Return a function from a step's number to that step's `count` scenes of skeletons, made on a torch device."""
+    spec, poses = reference_spec(), torch.from_numpy(load_mocap(mocap_folder)["train"]).to(device)
+    embedding, generator = load_embedding(embedding_path, device), torch.Generator(device)
 
     def scenes(step: int) -> Batch:
         generator.manual_seed(seed * 1_000_003 + step)
@@ -86,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--mocap", type=Path, required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
     parser.add_argument("--bodies", type=Path, help="folder of rendered bodies")
+    parser.add_argument("--more", type=Path, action="append", default=[], help="folder of further photographs; may be given again")
     parser.add_argument("--trunk", type=Path, required=True, help="PoseNet as .tflite")
     parser.add_argument("--picture", type=Path, help="safetensors of the network that reads pictures")
     parser.add_argument("--maps", type=Path, help="safetensors of the network that reads pose maps")
@@ -100,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--keypoints", type=float, default=0.0, help="weight of reading labelled key points from the trunk (default: 0)")
     parser.add_argument("--tier", default="ship")
+    add_device(parser)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args(arguments)
@@ -109,10 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.minutes:
         config = replace(config, minutes=chosen.minutes, pictures=0)
     network = first_network(chosen.joined, chosen.picture, chosen.maps, chosen.trunk)
-    skeletons = skeleton_source(chosen.mocap, chosen.embedding, chosen.scenes, config.seed) if chosen.scenes else None
-    photos = load_photos(chosen.data, chosen.labels, chosen.tier, chosen.bodies)
-    save_checkpoint(chosen.out / "start", network, decoder_arrays(load_embedding(chosen.embedding)), network.spec())
-    train_network(config, photos, chosen.embedding, chosen.out, chosen.trunk, "cpu", chosen.workers, network, skeletons)
+    rank = join_processes()
+    skeletons = skeleton_source(chosen.mocap, chosen.embedding, chosen.scenes, config.seed + rank, chosen.device) if chosen.scenes else None
+    photos = load_photos(chosen.data, chosen.labels, chosen.tier, chosen.bodies, chosen.more)
+    if rank == 0:
+        save_checkpoint(chosen.out / "start", network, decoder_arrays(load_embedding(chosen.embedding)), network.spec())
+    train_network(config, photos, chosen.embedding, chosen.out, chosen.trunk, chosen.device, chosen.workers, network, skeletons)
 
 
 if __name__ == "__main__":

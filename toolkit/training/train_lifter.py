@@ -18,7 +18,7 @@ from .lifter import SEEN_JOINTS, Lifter, normalize_points, pose
 from .mocap import load_mocap
 from .people import BODY_KEYPOINTS
 from .projections import view
-from .runs import Run, add_settings, chosen_settings, one_cycle, set_learning_rate
+from .runs import Run, add_device, add_settings, chosen_settings, one_cycle, set_learning_rate
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--mocap", required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--embedding", required=True, help="safetensors file of the pose embedding")
     parser.add_argument("--out", required=True, help="safetensors file to write")
-    parser.add_argument("--device", default="cpu")
+    add_device(parser)
     add_settings(parser, LifterTraining)
     chosen = parser.parse_args(arguments)
     train_lifter(chosen_settings(chosen, LifterTraining), chosen.mocap, chosen.embedding, chosen.out, chosen.device)

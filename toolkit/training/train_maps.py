@@ -35,7 +35,7 @@ from .map_rendering import ReadingFaults, render_maps
 from .map_scenes import SceneSettings, draw_scenes
 from .mocap import load_mocap
 from .network_run import LOSS_WEIGHTS, Batch
-from .runs import Run, add_settings, chosen_settings, save_weights, set_learning_rate
+from .runs import Run, add_device, add_settings, chosen_settings, save_weights, set_learning_rate
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, help="folder of PoseNet's maps of composed pictures")
     parser.add_argument("--init", type=Path, help="safetensors of a map network to start from")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
-    parser.add_argument("--device", default="cpu")
+    add_device(parser)
     parser.add_argument("--threads", type=int, default=1)
     add_settings(parser, MapTraining)
     chosen = parser.parse_args(arguments)

@@ -23,8 +23,13 @@ from .anchor import PoseNetAnchor
 from .compose import Mixture
 from .dataset import ComposedPictures
 from .network_run import LOSS_WEIGHTS, Batch, Log, NetworkRun, NetworkTraining
+from .parallel import agreed, join_processes
 from .photos import Photos, load_photos
 from .posenet import load_trunk
+from .runs import add_device
+
+# Between the seeds of processes that learn together.
+SEEDS_APART = 104_729
 
 
 def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out: Path, trunk: Path | None = None,
@@ -43,13 +48,15 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
         network: where to start, instead of what `config.init` or `trunk` says.
         skeletons: step to pose maps of scenes without a picture, for a JointNetwork; None for none.
 
-    An interrupted run goes on from its last save, with the time spent kept. Raises PosecError where settings contradict each other.
+    An interrupted run goes on from its last save, with the time spent kept. Started by torchrun, several processes learn together (see
+    `parallel`); `config.batch` is of each. Raises PosecError where settings contradict each other.
     """
     if bool(config.pictures) == bool(config.minutes):
         raise PosecError(
             f"a run is as long as `pictures` or `minutes` says; got {config.pictures} and {config.minutes}, one of them must be 0"
         )
     out.mkdir(parents=True, exist_ok=True)
+    rank = join_processes()
     torch.manual_seed(config.seed)
     spec = reference_spec()
     poses = load_embedding(embedding, device)
@@ -58,14 +65,16 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     state = out / "train.state"
     if state.exists():
         run.resume(state)
-    pictures = ComposedPictures(photos, config.mixture, spec, config.seed, start=run.step * config.batch)
+    pictures = ComposedPictures(photos, config.mixture, spec, config.seed + SEEDS_APART * rank, start=run.step * config.batch)
     batches = iter(DataLoader(pictures, config.batch, num_workers=workers, prefetch_factor=6 if workers else None))
-    log = Log(out / "train.jsonl", run.step)
+    log = Log(out / "train.jsonl", run.step) if rank == 0 else None
     saved = last = time.monotonic()
     while run.done < 1:
         figures = run.learn(next(batches), spec, poses.decode, skeletons(run.step) if skeletons else None)
         now = time.monotonic()
-        run.spent_s, last = run.spent_s + now - last, now
+        run.spent_s, last = run.spent_s + agreed(now - last), now
+        if log is None:
+            continue
         log.add(run, figures)
         if now - saved > config.save_every_s or run.done >= 1:
             save_checkpoint(out / "checkpoint", run.average, decoder_arrays(poses), run.average.spec())
@@ -110,12 +119,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
     parser.add_argument("--bodies", type=Path, help="folder of rendered bodies")
+    parser.add_argument("--more", type=Path, action="append", default=[], help="folder of further photographs; may be given again")
     parser.add_argument("--trunk", type=Path, help="PoseNet as .tflite, to start from")
     parser.add_argument("--init", help="safetensors of a whole network to start from instead")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")
     parser.add_argument("--tier", default="ship")
-    parser.add_argument("--device", default="cpu")
+    add_device(parser)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args(arguments)
@@ -125,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = replace(config, minutes=options.minutes, pictures=0)
     if options.init:
         config = replace(config, init=options.init)
-    photos = load_photos(options.data, options.labels, options.tier, options.bodies)
+    photos = load_photos(options.data, options.labels, options.tier, options.bodies, options.more)
     train_network(config, photos, options.embedding, options.out, options.trunk, options.device, options.workers)
 
 

@@ -1,0 +1,274 @@
+"""What limits the reference network: how well it reads key points, and what it would reach if somebody told it more.
+
+    python -m tests.benchmarks.limits --teacher teacher/ --embedding embedding.safetensors --lifter lifter.safetensors -o out/limits.md
+
+On the rendered test scenes, whose truth is exact. "Told" is the truth that replaces what the network reads: key points, to which the fit
+draws the poses; pose maps, from which the map branch reads them; the torso's rotation or the pose of those who were found. The last rows
+need no network: exact key points of everybody, lifted and fitted as training labels are, each off by a share of the person's height.
+
+A key point is read where one of its kind lies within a share of the torso's length (or of a quarter of the height, if that is longer) of
+the joint. Joints outside the picture and people of whom less than a quarter can be seen are not asked for, hidden joints are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+import toolkit.runtime.decode
+from toolkit.commands.terminal import say, table, write_text
+from toolkit.evaluation.matching import match_people
+from toolkit.evaluation.scenes import LEAST_VISIBLE, Scene, Scenes, evaluate_scenes, read_scenes
+from toolkit.frontend import REFERENCE, checkpoint_folder
+from toolkit.network.checkpoint import load_checkpoint
+from toolkit.network.embedding import load_embedding
+from toolkit.network.map_network import JointNetwork
+from toolkit.network.maps import JOINTS
+from toolkit.network.pose_network import to_units
+from toolkit.runtime.decode import decode_heads
+from toolkit.runtime.frame import FrameInput
+from toolkit.runtime.keypoints import Keypoints, find_keypoints
+from toolkit.runtime.kinematics import layers
+from toolkit.runtime.pose import MUPOTS17, PoseFrame, PoseSpec
+from toolkit.runtime.preprocess import Batch, Letterbox
+from toolkit.runtime.refine import REFINEMENT
+from toolkit.training.lifted_people import people_of_lifted
+from toolkit.training.lifter import load_lifter
+from toolkit.training.map_rendering import render_maps
+from toolkit.training.map_scenes import Scenes as Skeletons
+from toolkit.training.people import KEYPOINT_JOINTS, STATURE_M
+from toolkit.training.refine import Refinement, refine
+from toolkit.training.teacher import open_teacher
+
+SCENES = Path(__file__).parents[2] / "toolkit/samples/scenes.json"
+NEAR_TORSOS = (0.1, 0.2)
+ENLARGED = (1.0, 1.5, 2.0)
+OFF_BY_HEIGHT = (0.0, 0.02, 0.05)
+FACE = JOINTS - len(KEYPOINT_JOINTS)
+FIGURES = {"recall": ("centre_recall", 3), "PCK_rel@150": ("pck_rel150", 1), "MPJPE mm": ("mpjpe_mm", 0), "PA-MPJPE mm": ("pa_mpjpe_mm", 0)}
+
+Looked = tuple[str, Scene, Letterbox, torch.Tensor, float | None]
+
+
+def looks(scenes: Scenes, spec: PoseSpec) -> Iterator[Looked]:
+    """Yield name, truth, letterbox, network input (1, 3, H, W) and focal length of every scene."""
+    batch = Batch(spec, FrameInput("float32", "NCHW", spec.colour_order, normalized=True))
+    for name, picture, focal_px in scenes:
+        letterbox = batch.fill(picture)
+        yield name, scenes.scenes[name], letterbox, torch.from_numpy(batch.array.copy()), focal_px
+
+
+def joints_px(scene: Scene, letterbox: Letterbox) -> np.ndarray:
+    """Return the true body joints (N, 12, 2) in pixels of the network's input."""
+    points = scene.people.joints_px[:, KEYPOINT_JOINTS]
+    return np.asarray(letterbox.to_input(points.reshape(-1, 2)), np.float32).reshape(points.shape) if len(points) else points
+
+
+def exact_keypoints(scene: Scene, letterbox: Letterbox) -> Keypoints:
+    """Return the joints of everybody who is asked for, as sure key points."""
+    points = joints_px(scene, letterbox)[scene.visible >= LEAST_VISIBLE]
+    kinds = np.tile(np.arange(points.shape[1]), len(points))
+    return Keypoints(kinds, points.reshape(-1, 2), np.ones(len(kinds), np.float32))
+
+
+def exact_maps(scene: Scene, letterbox: Letterbox, size: tuple[int, int], own: torch.Tensor) -> torch.Tensor:
+    """Return pose maps (1, 115, h, w) of the true body joints. The face says nothing: of it only the middle of the head is known."""
+    points = joints_px(scene, letterbox)
+    if not len(points):
+        return torch.zeros_like(own)
+    inside = ((points > 0) & (points < size[::-1])).all(-1) & (scene.visible >= LEAST_VISIBLE)[:, None]
+    # Ways lead to the face from the shoulders, which do say something.
+    head = np.asarray(letterbox.to_input(scene.people.joints_px[:, MUPOTS17.index("head")]), np.float32)
+    places = np.concatenate([np.repeat(head[:, None], FACE, 1), points], 1)[None]
+    visible = np.concatenate([np.zeros((len(points), FACE)), inside], 1)[None].astype(np.float32)
+    there, frame = torch.ones(1, len(points), dtype=torch.bool), torch.tensor([[0.0, 0.0, size[1], size[0]]])
+    skeletons = Skeletons(torch.from_numpy(places), torch.from_numpy(visible), torch.full(there.shape, STATURE_M * 100), there, frame, {})
+    return render_maps(skeletons, size, torch.Generator())
+
+
+def readings(find: Callable[[Looked], Keypoints], scenes: Scenes, spec: PoseSpec) -> list[float]:
+    """Return the shares of joints that are read, by `NEAR_TORSOS`."""
+    neck, pelvis = spec.skeleton.index("neck"), spec.skeleton.index("pelvis")
+    away = []
+    for look in looks(scenes, spec):
+        _, scene, letterbox, _, _ = look
+        found, points = find(look), joints_px(scene, letterbox)
+        for person in np.flatnonzero(scene.visible >= LEAST_VISIBLE):
+            whole = scene.people.joints_px[person] * letterbox.scale
+            unit = max(float(np.linalg.norm(whole[neck] - whole[pelvis])), 0.25 * float(np.ptp(whole, 0).max()))
+            for kind, place in enumerate(points[person]):
+                if (place > 0).all() and (place < spec.input_size[::-1]).all():
+                    distances = np.linalg.norm(found.points[found.kinds == kind] - place, axis=1)
+                    away.append(distances.min(initial=np.inf) / unit)
+    return [float(np.mean(np.array(away) < share)) for share in NEAR_TORSOS]
+
+
+class Told:
+    """The network with its ears open: it looks at every scene once, and decodes with whatever it is told instead of its own reading."""
+
+    def __init__(self, folder: Path, scenes: Scenes) -> None:
+        self.network, decoder, self.spec = load_checkpoint(folder)
+        assert isinstance(self.network, JointNetwork)
+        self.decoder, self.scenes = layers(decoder), scenes
+
+    @torch.no_grad()
+    def heads(self, look: Looked, maps: bool) -> dict[str, np.ndarray]:
+        """Return the heads of a scene; with `maps` the map branch and the votes read the true ones."""
+        network, (_, scene, letterbox, image, _) = self.network, look
+        assert isinstance(network, JointNetwork)
+        skip, deep = network.trunk(image)
+        read = network.reader(deep)
+        if maps:
+            read = exact_maps(scene, letterbox, self.spec.input_size, read)
+        features = network.fuse(network.map_branch(read) + network.adapter(network.picture_features(skip, deep)))
+        heads = to_units(network.settle.read(network.heads, features, read))._asdict()
+        heads["keypoints"], heads["keypoint_offset"] = network.reader.keypoints(deep)
+        return {name: value[0].numpy() for name, value in heads.items()}
+
+    def people(self, maps: bool = False, keypoints: bool = False, fit: bool = True) -> dict[str, PoseFrame]:
+        """Return who is found in every scene, told the exact pose maps or the exact key points, or neither."""
+        found = {}
+        for look in looks(self.scenes, self.spec):
+            name, scene, letterbox, _, focal_px = look
+            heads = self.heads(look, maps)
+            exact = exact_keypoints(scene, letterbox)
+            own = toolkit.runtime.decode.find_keypoints
+            if keypoints:
+                toolkit.runtime.decode.find_keypoints = lambda *_, exact=exact: exact
+            try:
+                found[name] = decode_heads(heads, self.spec, self.decoder, letterbox, focal_px, refinement=REFINEMENT if fit else None)
+            finally:
+                toolkit.runtime.decode.find_keypoints = own
+        return found
+
+    def with_truth(self, people: dict[str, PoseFrame], what: str) -> dict[str, PoseFrame]:
+        """Return found people whose torso's `rotation`, or whose `pose` within it, is the true one."""
+        corrected = {}
+        for name, frame in people.items():
+            scene = self.scenes.scenes[name]
+            joints = frame.joints_mm.copy()
+            for mine, theirs in match_people(frame, scene.people, self.spec.skeleton):
+                true = scene.people.joints_mm[theirs]
+                turns = self._torso(joints[mine]), self._torso(true)
+                joints[mine] = joints[mine] @ turns[0] @ turns[1].T if what == "rotation" else true @ turns[1] @ turns[0].T
+            corrected[name] = replace(frame, joints_mm=joints)
+        return corrected
+
+    def _torso(self, joints_mm: np.ndarray) -> np.ndarray:
+        at = {joint: joints_mm[self.spec.skeleton.index(joint)] for joint in self.spec.skeleton.names}
+        up = at["neck"] - at["pelvis"]
+        up = up / np.linalg.norm(up)
+        across = sum(at[f"left_{part}"] - at[f"right_{part}"] for part in ("hip", "shoulder"))
+        across = across - (across @ up) * up
+        across = across / np.linalg.norm(across)
+        return np.stack([across, up, np.cross(across, up)], 1)
+
+
+def lifted(scenes: Scenes, spec: PoseSpec, embedding: Path, lifter: Path, off: float) -> dict[str, PoseFrame]:
+    """Return people lifted and fitted to exact key points, each off by a share of the height, as a standard deviation."""
+    chance, model, lift = np.random.default_rng(0), load_embedding(embedding), load_lifter(lifter)
+    found = {}
+    for name, picture, focal_px in scenes:
+        scene = scenes.scenes[name]
+        points = scene.people.joints_px[scene.visible >= LEAST_VISIBLE]
+        if not len(points):
+            continue
+        keypoints = np.zeros((len(points), JOINTS, 3), np.float32)
+        body, height_px = points[:, KEYPOINT_JOINTS], np.ptp(points[..., 1], 1)[:, None, None]
+        keypoints[:, FACE:, :2] = body + off * height_px * chance.normal(size=body.shape)
+        size = picture.shape[:2]
+        keypoints[:, FACE:, 2] = ((keypoints[:, FACE:, :2] > 0) & (keypoints[:, FACE:, :2] < size[::-1])).all(-1)
+        poses = refine(keypoints, model, lift, Refinement())
+        assert focal_px is not None
+        found[name] = people_of_lifted(poses, np.ones(len(points)), size, focal_px)
+    return found
+
+
+def enlarged(told: Told, factor: float) -> Callable[[Looked], Keypoints]:
+    """Return a function from a scene to the key points that the network reads from its input made larger by a factor."""
+
+    @torch.no_grad()
+    def find(look: Looked) -> Keypoints:
+        network, image = told.network, look[3]
+        assert isinstance(network, JointNetwork)
+        if factor != 1:
+            image = functional.interpolate(image, scale_factor=factor, mode="bicubic", align_corners=False)
+        heat, offset = network.reader.keypoints(network.trunk(image)[1])
+        found = find_keypoints({"keypoints": heat[0].numpy(), "keypoint_offset": offset[0].numpy()}, told.spec, REFINEMENT.least_heat)
+        return found._replace(points=(found.points + 0.5) / factor - 0.5)
+
+    return find
+
+
+def taught(folder: Path, spec: PoseSpec) -> Callable[[Looked], Keypoints]:
+    """Return a function from a scene to the key points that the teacher finds in the network's input."""
+    teacher = open_teacher(folder)
+
+    def find(look: Looked) -> Keypoints:
+        image = look[3][0].numpy().transpose(1, 2, 0) * spec.std + spec.mean
+        keypoints = teacher(np.ascontiguousarray(image[..., ::-1].round().clip(0, 255).astype(np.uint8))).keypoints[:, FACE:]
+        flat = keypoints.reshape(-1, 3)
+        kinds, sure = np.tile(np.arange(keypoints.shape[1]), len(keypoints)), flat[:, 2] > 0.3
+        return Keypoints(kinds[sure], flat[sure, :2].astype(np.float32), flat[sure, 2].astype(np.float32))
+
+    return find
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and write two tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", nargs="?", default=REFERENCE)
+    parser.add_argument("--teacher", type=Path, help="folder of the 2D teacher")
+    parser.add_argument("--embedding", type=Path, required=True)
+    parser.add_argument("--lifter", type=Path, required=True)
+    parser.add_argument("-o", "--out", type=Path, default=Path("out/limits.md"))
+    chosen = parser.parse_args(arguments)
+    folder = checkpoint_folder(chosen.checkpoint)
+    spec = load_checkpoint(folder).spec
+    scenes = read_scenes(SCENES, spec.skeleton)
+    told = Told(folder, scenes)
+
+    finders = {f"network, its input enlarged {factor:g} times" if factor != 1 else "network": enlarged(told, factor) for factor in ENLARGED}
+    if chosen.teacher:
+        finders["teacher, on the network's input"] = taught(chosen.teacher, spec)
+    read = []
+    for name, find in finders.items():
+        read.append([name, *(f"{share:.3f}" for share in readings(find, scenes, spec))])
+        say(" ".join(read[-1]))
+
+    found = told.people()
+    variants: dict[str, Callable[[], dict[str, PoseFrame]]] = {
+        "nothing, without the fit": lambda: told.people(fit=False),
+        "nothing": lambda: found,
+        "key points": lambda: told.people(keypoints=True),
+        "pose maps, without the fit": lambda: told.people(maps=True, fit=False),
+        "pose maps and key points": lambda: told.people(maps=True, keypoints=True),
+        "the torso's rotation": lambda: told.with_truth(found, "rotation"),
+        "the pose within the torso": lambda: told.with_truth(found, "pose"),
+        **{f"no network: key points {f'off by {off:.0%}' if off else ''} lifted".replace("  ", " "):
+           lambda off=off: lifted(scenes, spec, chosen.embedding, chosen.lifter, off) for off in OFF_BY_HEIGHT},
+    }  # fmt: skip
+    rows: list[list[str]] = []
+    for name, people in variants.items():
+        figures = evaluate_scenes(people(), scenes, spec.skeleton)[0]
+        rows.append([name, *(f"{figures[figure]:.{digits}f}" for figure, digits in FIGURES.values())])
+        say(" ".join(rows[-1]))
+    tables = [[["key points of", *(f"within {share:g} torsos" for share in NEAR_TORSOS)], *read], [["told", *FIGURES], *rows]]
+    write_text(chosen.out, "\n\n".join(as_markdown(cells) for cells in tables) + "\n")
+    print("\n\n".join(table(cells) for cells in tables))
+
+
+def as_markdown(cells: Sequence[Sequence[str]]) -> str:
+    """Return rows, the first of them the header, as a table for a page."""
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
+    return "\n".join([lines[0], "|" + " --- |" * len(cells[0]), *lines[1:]])
+
+
+if __name__ == "__main__":
+    main()
