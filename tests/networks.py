@@ -68,12 +68,12 @@ class _Builder:
         return self.node("Constant", [], value=numpy_helper.from_array(np.asarray(value, np.float32)))
 
     def conv(self, tensor: str, outputs: int, inputs: int, kernel: int, stride: int = 1, group: int = 1, bias: np.ndarray | None = None,
-             bright: float = 1.0, spread: float = 0.6) -> str:  # fmt: skip
-        """Random weights, but channel 0 averages what channel 0 (all of the input, in the first layer) saw: brightness."""
+             bright: float = 1.0, spread: float = 0.6, lit: int = 1) -> str:  # fmt: skip
+        """Random weights, but the first `lit` channels average what channel 0 (all of the input, in the first layer) saw: brightness."""
         fan_in = inputs // group * kernel * kernel
         weight = self.random.normal(0, spread * (2 / fan_in) ** 0.5, (outputs, inputs // group, kernel, kernel))
-        weight[0] = 0.0
-        weight[0, : 3 if inputs == 3 else 1] = bright / (kernel * kernel * (3 if inputs == 3 else 1))
+        weight[:lit] = 0.0
+        weight[:lit, : 3 if inputs == 3 else 1] = bright / (kernel * kernel * (3 if inputs == 3 else 1))
         names = [tensor, self.array(weight)] + ([] if bias is None else [self.array(bias)])
         pads = [kernel // 2] * 4
         return self.node("Conv", names, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads, group=group)
@@ -123,7 +123,9 @@ def tiny_model(spec: PoseSpec | None = None, seed: int = 1, opset: int = 17) -> 
     if spec.keypoints is not None:
         coarse = make.node("AveragePool", [maps], kernel_shape=[2, 2], strides=[2, 2])
         count = len(spec.keypoints.joints)
-        make.node("Sigmoid", [make.conv(coarse, count, 16, 1, bias=np.full(count, -1.0), bright=0.3)], output="keypoints")
+        # Every joint is where a person is and nowhere else: on flat heat, integers would choose the peaks.
+        heat = make.conv(coarse, count, 16, 1, bias=make.random.normal(-4.0, 0.3, count), bright=12.0, lit=count)
+        make.node("Sigmoid", [heat], output="keypoints")
         offset = make.conv(coarse, 2 * count, 16, 1, bright=0.3)
         make.node("Clip", [offset, make.constant(-2.0), make.constant(2.0)], output="keypoint_offset")
     outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, *spec.head_shape(n)]) for n in spec.head_names]

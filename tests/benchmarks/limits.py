@@ -13,7 +13,7 @@ the joint. Joints outside the picture and people of whom less than a quarter can
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-import toolkit.runtime.decode
 from toolkit.commands.terminal import say, table, write_text
 from toolkit.evaluation.matching import match_people
 from toolkit.evaluation.scenes import LEAST_VISIBLE, Scene, Scenes, evaluate_scenes, read_scenes
@@ -29,13 +28,13 @@ from toolkit.frontend import REFERENCE, checkpoint_folder
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.network.embedding import load_embedding
 from toolkit.network.map_network import JointNetwork
-from toolkit.network.maps import JOINTS
+from toolkit.network.maps import JOINTS, KEYPOINTS
 from toolkit.network.pose_network import to_units
 from toolkit.runtime.decode import decode_heads
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.keypoints import Keypoints, find_keypoints
 from toolkit.runtime.kinematics import layers
-from toolkit.runtime.pose import MUPOTS17, PoseFrame, PoseSpec
+from toolkit.runtime.pose import KEYPOINT_HEADS, MUPOTS17, PoseFrame, PoseSpec
 from toolkit.runtime.preprocess import Batch, Letterbox
 from toolkit.runtime.refine import REFINEMENT
 from toolkit.training.lifted_people import people_of_lifted
@@ -70,11 +69,17 @@ def joints_px(scene: Scene, letterbox: Letterbox) -> np.ndarray:
     return np.asarray(letterbox.to_input(points.reshape(-1, 2)), np.float32).reshape(points.shape) if len(points) else points
 
 
-def exact_keypoints(scene: Scene, letterbox: Letterbox) -> Keypoints:
-    """Return the joints of everybody who is asked for, as sure key points."""
+def exact_keypoints(scene: Scene, letterbox: Letterbox, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return heads like the network's own in which every joint in the picture, of everybody who is asked for, is a sure key point."""
+    heat, offset = (np.zeros_like(own[name]) for name in KEYPOINT_HEADS)
     points = joints_px(scene, letterbox)[scene.visible >= LEAST_VISIBLE]
-    kinds = np.tile(np.arange(points.shape[1]), len(points))
-    return Keypoints(kinds, points.reshape(-1, 2), np.ones(len(kinds), np.float32))
+    at = (points - KEYPOINTS.cell_origin_px) / KEYPOINTS.stride
+    cells = np.rint(at).astype(int)
+    person, kind = np.nonzero(((cells >= 0) & (cells < heat.shape[:0:-1])).all(-1))
+    columns, rows = cells[person, kind].T
+    heat[FACE + kind, rows, columns] = 1
+    offset[FACE + kind, rows, columns], offset[JOINTS + FACE + kind, rows, columns] = (at - cells)[person, kind].T
+    return dict(zip(KEYPOINT_HEADS, (heat, offset), strict=True))
 
 
 def exact_maps(scene: Scene, letterbox: Letterbox, size: tuple[int, int], own: torch.Tensor) -> torch.Tensor:
@@ -137,14 +142,9 @@ class Told:
         for look in looks(self.scenes, self.spec):
             name, scene, letterbox, _, focal_px = look
             heads = self.heads(look, maps)
-            exact = exact_keypoints(scene, letterbox)
-            own = toolkit.runtime.decode.find_keypoints
             if keypoints:
-                toolkit.runtime.decode.find_keypoints = lambda *_, exact=exact: exact
-            try:
-                found[name] = decode_heads(heads, self.spec, self.decoder, letterbox, focal_px, refinement=REFINEMENT if fit else None)
-            finally:
-                toolkit.runtime.decode.find_keypoints = own
+                heads |= exact_keypoints(scene, letterbox, heads)
+            found[name] = decode_heads(heads, self.spec, self.decoder, letterbox, focal_px, refinement=REFINEMENT if fit else None)
         return found
 
     def with_truth(self, people: dict[str, PoseFrame], what: str) -> dict[str, PoseFrame]:

@@ -154,9 +154,9 @@ def _add_scenes(photos: Photos, folder: Path, labelled: dict[str, People]) -> No
 def _add_folder(photos: Photos, folder: Path) -> None:
     stored, labelled = read_tar(folder / "photos.tar"), read_people(folder / "labels.npz")
     try:
-        rows = list(csv.DictReader((folder / "photos.csv").read_text().splitlines()))
+        rows = list(csv.DictReader((folder / "photos.csv").read_text(encoding="utf-8").splitlines()))
         chosen = {row["file"]: row["kind"] for row in rows}
-    except (OSError, KeyError) as error:
+    except (OSError, UnicodeDecodeError, KeyError) as error:
         raise PosecError(f"no usable photos.csv in '{folder}': {error!r}; it needs the columns file and kind") from error
     for name, kind in chosen.items():
         if name not in stored:
