@@ -214,9 +214,10 @@ def test_further_photographs_join_the_others(
         table.write_text(f"file,kind\n{row}\n")
         with pytest.raises(PosecError, match=words):
             load_photos(data, labels, more=[tmp_path])
-    table.write_text("file\nstreet.jpg\n")
-    with pytest.raises(PosecError, match="needs the columns file and kind"):
-        load_photos(data, labels, more=[tmp_path])
+    for unusable in (b"file\nstreet.jpg\n", b"file,kind\nstreet.jpg,sc\xe8ne\n"):
+        table.write_bytes(unusable)
+        with pytest.raises(PosecError, match="UTF-8, with the columns file and kind"):
+            load_photos(data, labels, more=[tmp_path])
 
 
 def test_labels_that_contradict_themselves_are_refused(tmp_path: Path, material: tuple[Path, Path, Path]) -> None:

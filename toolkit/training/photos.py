@@ -156,8 +156,8 @@ def _add_folder(photos: Photos, folder: Path) -> None:
     try:
         rows = list(csv.DictReader((folder / "photos.csv").read_text(encoding="utf-8").splitlines()))
         chosen = {row["file"]: row["kind"] for row in rows}
-    except (OSError, UnicodeDecodeError, KeyError) as error:
-        raise PosecError(f"no usable photos.csv in '{folder}': {error!r}; it needs the columns file and kind") from error
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+        raise PosecError(f"no usable photos.csv in '{folder}': {error!r}; it must be UTF-8, with the columns file and kind") from error
     for name, kind in chosen.items():
         if name not in stored:
             raise PosecError(f"'{folder / 'photos.csv'}' names '{name}', which is not in photos.tar")
