@@ -6,6 +6,7 @@ process of two threads: layers this small leave a second thread little to do.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ def join_processes() -> int:
     """Meet the other processes that torchrun started, and return this one's rank; 0 where there is one alone."""
     if "TORCHELASTIC_RUN_ID" in os.environ and not distributed.is_initialized():
         distributed.init_process_group("gloo")
+        # Left to the interpreter's end, its threads may abort a process that has done its work, and torchrun then ends the others.
+        atexit.register(distributed.destroy_process_group)
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
