@@ -6,8 +6,8 @@ On the rendered test scenes, whose truth is exact. "Told" is the truth that repl
 draws the poses; pose maps, from which the map branch reads them; the torso's rotation or the pose of those who were found. The last rows
 need no network: exact key points of everybody, lifted and fitted as training labels are, each off by a share of the person's height.
 
-A key point is read where one of its kind lies within a share of the torso's length (or of a quarter of the height, if that is longer) of
-the joint. Joints outside the picture and people of whom less than a quarter can be seen are not asked for, hidden joints are.
+A key point is read where one of its kind lies within a share of the torso's length, as it would be without foreshortening, of the joint.
+Joints outside the picture and people of whom less than a quarter can be seen are neither asked for nor told, hidden joints are.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from toolkit.commands.terminal import say, table, write_text
-from toolkit.evaluation.matching import match_people
+from toolkit.commands.terminal import say, write_text
+from toolkit.evaluation.matching import match_people, torsos_px
 from toolkit.evaluation.scenes import LEAST_VISIBLE, Scene, Scenes, evaluate_scenes, read_scenes
 from toolkit.frontend import REFERENCE, checkpoint_folder
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.network.embedding import load_embedding
+from toolkit.network.kinematics import torso_frame
 from toolkit.network.map_network import JointNetwork
 from toolkit.network.maps import JOINTS, KEYPOINTS
 from toolkit.network.pose_network import to_units
@@ -41,6 +42,7 @@ from toolkit.training.lifted_people import people_of_lifted
 from toolkit.training.lifter import load_lifter
 from toolkit.training.map_rendering import render_maps
 from toolkit.training.map_scenes import Scenes as Skeletons
+from toolkit.training.model_card import table
 from toolkit.training.people import KEYPOINT_JOINTS, STATURE_M
 from toolkit.training.refine import Refinement, refine
 from toolkit.training.teacher import open_teacher
@@ -50,7 +52,7 @@ NEAR_TORSOS = (0.1, 0.2)
 ENLARGED = (1.0, 1.5, 2.0)
 OFF_BY_HEIGHT = (0.0, 0.02, 0.05)
 FACE = JOINTS - len(KEYPOINT_JOINTS)
-FIGURES = {"recall": ("centre_recall", 3), "PCK_rel@150": ("pck_rel150", 1), "MPJPE mm": ("mpjpe_mm", 0), "PA-MPJPE mm": ("pa_mpjpe_mm", 0)}
+FIGURES = {"told": "told", "centre_recall": "recall", "pck_rel150": "PCK_rel@150", "mpjpe_mm": "MPJPE mm", "pa_mpjpe_mm": "PA-MPJPE mm"}
 
 Looked = tuple[str, Scene, Letterbox, torch.Tensor, float | None]
 
@@ -97,21 +99,18 @@ def exact_maps(scene: Scene, letterbox: Letterbox, size: tuple[int, int], own: t
     return render_maps(skeletons, size, torch.Generator())
 
 
-def readings(find: Callable[[Looked], Keypoints], scenes: Scenes, spec: PoseSpec) -> list[float]:
+def readings(find: Callable[[Looked], Keypoints], scenes: Scenes, spec: PoseSpec) -> dict[str, float]:
     """Return the shares of joints that are read, by `NEAR_TORSOS`."""
-    neck, pelvis = spec.skeleton.index("neck"), spec.skeleton.index("pelvis")
     away = []
     for look in looks(scenes, spec):
         _, scene, letterbox, _, _ = look
-        found, points = find(look), joints_px(scene, letterbox)
+        found, points, torsos = find(look), joints_px(scene, letterbox), torsos_px(scene.people, spec.skeleton) * letterbox.scale
         for person in np.flatnonzero(scene.visible >= LEAST_VISIBLE):
-            whole = scene.people.joints_px[person] * letterbox.scale
-            unit = max(float(np.linalg.norm(whole[neck] - whole[pelvis])), 0.25 * float(np.ptp(whole, 0).max()))
             for kind, place in enumerate(points[person]):
                 if (place > 0).all() and (place < spec.input_size[::-1]).all():
                     distances = np.linalg.norm(found.points[found.kinds == kind] - place, axis=1)
-                    away.append(distances.min(initial=np.inf) / unit)
-    return [float(np.mean(np.array(away) < share)) for share in NEAR_TORSOS]
+                    away.append(distances.min(initial=np.inf) / torsos[person])
+    return {f"within {share:g} torsos": float(np.mean(np.array(away) < share)) for share in NEAR_TORSOS}
 
 
 class Told:
@@ -147,27 +146,17 @@ class Told:
             found[name] = decode_heads(heads, self.spec, self.decoder, letterbox, focal_px, refinement=REFINEMENT if fit else None)
         return found
 
-    def with_truth(self, people: dict[str, PoseFrame], what: str) -> dict[str, PoseFrame]:
-        """Return found people whose torso's `rotation`, or whose `pose` within it, is the true one."""
-        corrected = {}
-        for name, frame in people.items():
-            scene = self.scenes.scenes[name]
-            joints = frame.joints_mm.copy()
-            for mine, theirs in match_people(frame, scene.people, self.spec.skeleton):
-                true = scene.people.joints_mm[theirs]
-                turns = self._torso(joints[mine]), self._torso(true)
-                joints[mine] = joints[mine] @ turns[0] @ turns[1].T if what == "rotation" else true @ turns[1] @ turns[0].T
-            corrected[name] = replace(frame, joints_mm=joints)
-        return corrected
 
-    def _torso(self, joints_mm: np.ndarray) -> np.ndarray:
-        at = {joint: joints_mm[self.spec.skeleton.index(joint)] for joint in self.spec.skeleton.names}
-        up = at["neck"] - at["pelvis"]
-        up = up / np.linalg.norm(up)
-        across = sum(at[f"left_{part}"] - at[f"right_{part}"] for part in ("hip", "shoulder"))
-        across = across - (across @ up) * up
-        across = across / np.linalg.norm(across)
-        return np.stack([across, up, np.cross(across, up)], 1)
+def with_truth(people: dict[str, PoseFrame], scenes: Scenes, spec: PoseSpec, what: str) -> dict[str, PoseFrame]:
+    """Return found people whose torso's `rotation`, or whose `pose` within it, is the true one."""
+    corrected = {}
+    for name, frame in people.items():
+        truth, joints = scenes.scenes[name].people, frame.joints_mm.copy()
+        for mine, theirs in match_people(frame, truth, spec.skeleton):
+            own, true = torso_frame(joints[mine]), torso_frame(truth.joints_mm[theirs])
+            joints[mine] = joints[mine] @ own @ true.T if what == "rotation" else truth.joints_mm[theirs] @ true @ own.T
+        corrected[name] = replace(frame, joints_mm=joints)
+    return corrected
 
 
 def lifted(scenes: Scenes, spec: PoseSpec, embedding: Path, lifter: Path, off: float) -> dict[str, PoseFrame]:
@@ -239,8 +228,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         finders["teacher, on the network's input"] = taught(chosen.teacher, spec)
     read = []
     for name, find in finders.items():
-        read.append([name, *(f"{share:.3f}" for share in readings(find, scenes, spec))])
-        say(" ".join(read[-1]))
+        read.append({"key points of": name, **readings(find, scenes, spec)})
+        say(" ".join(map(str, read[-1].values())))
 
     found = told.people()
     variants: dict[str, Callable[[], dict[str, PoseFrame]]] = {
@@ -249,25 +238,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "key points": lambda: told.people(keypoints=True),
         "pose maps, without the fit": lambda: told.people(maps=True, fit=False),
         "pose maps and key points": lambda: told.people(maps=True, keypoints=True),
-        "the torso's rotation": lambda: told.with_truth(found, "rotation"),
-        "the pose within the torso": lambda: told.with_truth(found, "pose"),
+        "the torso's rotation": lambda: with_truth(found, scenes, spec, "rotation"),
+        "the pose within the torso": lambda: with_truth(found, scenes, spec, "pose"),
         **{f"no network: key points {f'off by {off:.0%}' if off else ''} lifted".replace("  ", " "):
            lambda off=off: lifted(scenes, spec, chosen.embedding, chosen.lifter, off) for off in OFF_BY_HEIGHT},
     }  # fmt: skip
-    rows: list[list[str]] = []
+    rows = []
     for name, people in variants.items():
-        figures = evaluate_scenes(people(), scenes, spec.skeleton)[0]
-        rows.append([name, *(f"{figures[figure]:.{digits}f}" for figure, digits in FIGURES.values())])
-        say(" ".join(rows[-1]))
-    tables = [[["key points of", *(f"within {share:g} torsos" for share in NEAR_TORSOS)], *read], [["told", *FIGURES], *rows]]
-    write_text(chosen.out, "\n\n".join(as_markdown(cells) for cells in tables) + "\n")
-    print("\n\n".join(table(cells) for cells in tables))
-
-
-def as_markdown(cells: Sequence[Sequence[str]]) -> str:
-    """Return rows, the first of them the header, as a table for a page."""
-    lines = ["| " + " | ".join(row) + " |" for row in cells]
-    return "\n".join([lines[0], "|" + " --- |" * len(cells[0]), *lines[1:]])
+        rows.append({"told": name, **evaluate_scenes(people(), scenes, spec.skeleton)[0]})
+        say(" ".join(str(rows[-1][figure]) for figure in FIGURES))
+    tables = table(read, {column: column for column in read[0]}) + "\n\n" + table(rows, FIGURES)
+    write_text(chosen.out, tables + "\n")
+    print(tables)
 
 
 if __name__ == "__main__":

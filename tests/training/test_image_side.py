@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 import tarfile
 from dataclasses import fields, replace
 from pathlib import Path
@@ -362,6 +364,32 @@ def test_a_run_learns_is_kept_and_goes_on(tmp_path: Path, material: tuple[Path, 
         train_network(replace(config, learning_rate=1.0), photos, embedding[0], tmp_path / "out", workers=0)
     with pytest.raises(PosecError, match="one of them must be 0"):
         train_network(replace(config, minutes=1.0), photos, embedding[0], tmp_path / "out", workers=0)
+
+
+def test_processes_learn_one_network_together(
+    tmp_path: Path, material: tuple[Path, Path, Path], embedding: tuple[Path, PoseEmbedding]
+) -> None:
+    save_weights(tmp_path / "start.safetensors", PoseNetwork())
+    config = tmp_path / "config.toml"
+    config.write_text("[network]\npictures = 8\nbatch = 2\nwarm_up = 1\nreport_every = 1\nsave_every_s = 0\n")
+    options = {"config": config, "data": material[0], "labels": material[1], "bodies": material[2], "embedding": embedding[0],
+               "init": tmp_path / "start.safetensors", "out": tmp_path / "out", "threads": 1, "workers": 0}  # fmt: skip
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "toolkit.training.train_network",
+    ]
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    done = subprocess.run([*launch, *words], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "out/train.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["pictures"]) for line in lines] == [(1, 4), (2, 8)]
+    assert isinstance(load_checkpoint(tmp_path / "out/checkpoint").network, PoseNetwork)
 
 
 def test_the_reference_configuration_is_read(tmp_path: Path) -> None:

@@ -28,9 +28,6 @@ from .photos import Photos, load_photos
 from .posenet import load_trunk
 from .runs import add_device
 
-# Between the seeds of processes that learn together.
-SEEDS_APART = 104_729
-
 
 def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out: Path, trunk: Path | None = None,
                   device: str = "cpu", workers: int = 1, network: PoseNetwork | None = None,
@@ -65,7 +62,7 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     state = out / "train.state"
     if state.exists():
         run.resume(state)
-    pictures = ComposedPictures(photos, config.mixture, spec, config.seed + SEEDS_APART * rank, start=run.step * config.batch)
+    pictures = ComposedPictures(photos, config.mixture, spec, config.seed + rank, start=run.step * config.batch)
     batches = iter(DataLoader(pictures, config.batch, num_workers=workers, prefetch_factor=6 if workers else None))
     log = Log(out / "train.jsonl", run.step) if rank == 0 else None
     saved = last = time.monotonic()
