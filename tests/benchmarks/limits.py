@@ -40,10 +40,9 @@ from toolkit.runtime.preprocess import Batch, Letterbox
 from toolkit.runtime.refine import REFINEMENT
 from toolkit.training.lifted_people import people_of_lifted
 from toolkit.training.lifter import load_lifter
-from toolkit.training.map_rendering import render_maps
-from toolkit.training.map_scenes import Scenes as Skeletons
+from toolkit.training.map_rendering import draw_maps
 from toolkit.training.model_card import table
-from toolkit.training.people import KEYPOINT_JOINTS, STATURE_M
+from toolkit.training.people import KEYPOINT_JOINTS
 from toolkit.training.refine import Refinement, refine
 from toolkit.training.teacher import open_teacher
 
@@ -94,9 +93,7 @@ def exact_maps(scene: Scene, letterbox: Letterbox, size: tuple[int, int], own: t
     head = np.asarray(letterbox.to_input(scene.people.joints_px[:, MUPOTS17.index("head")]), np.float32)
     places = np.concatenate([np.repeat(head[:, None], FACE, 1), points], 1)[None]
     visible = np.concatenate([np.zeros((len(points), FACE)), inside], 1)[None].astype(np.float32)
-    there, frame = torch.ones(1, len(points), dtype=torch.bool), torch.tensor([[0.0, 0.0, size[1], size[0]]])
-    skeletons = Skeletons(torch.from_numpy(places), torch.from_numpy(visible), torch.full(there.shape, STATURE_M * 100), there, frame, {})
-    return render_maps(skeletons, size, torch.Generator())
+    return draw_maps(torch.from_numpy(places), torch.from_numpy(visible), size)
 
 
 def readings(find: Callable[[Looked], Keypoints], scenes: Scenes, spec: PoseSpec) -> dict[str, float]:

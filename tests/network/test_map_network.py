@@ -135,11 +135,11 @@ def test_scenes_without_a_picture_follow_the_pictures(joint: JointNetwork) -> No
     images, maps = torch.randn(2, 3, 64, 96), torch.rand(1, MAPS, 4, 6)
     with torch.no_grad():
         skip, deep = joint.trunk(images)
-        both = joint.raw_maps_with(skip, deep, maps)
+        both = joint.raw_of(*joint.latent_with(skip, deep, maps))
         alone = joint.raw_maps(skip, deep)
         assert both["centre"].shape == (3, 1, 8, 12)
         torch.testing.assert_close(both["embedding"][:2], alone["embedding"])
-        other = joint.raw_maps_with(skip, deep, maps * 0.5)["embedding"]
+        other = joint.raw_of(*joint.latent_with(skip, deep, maps * 0.5))["embedding"]
     torch.testing.assert_close(both["embedding"][:2], other[:2])
     assert not torch.allclose(both["embedding"][2], other[2], atol=1e-6)
 

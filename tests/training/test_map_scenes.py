@@ -15,7 +15,7 @@ from toolkit.network.pose_network import reference_spec
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.cache_maps import LABELS_FILE, MAPS_FILE, MapCache
 from toolkit.training.dataset import IGNORED, NOBODY, PERSON
-from toolkit.training.map_rendering import MIRROR, ReadingFaults, render_maps
+from toolkit.training.map_rendering import MIRROR, ReadingFaults, draw_maps, render_maps
 from toolkit.training.map_scenes import Scenes, SceneSettings, draw_scenes
 from toolkit.training.people import KEYPOINT_JOINTS
 
@@ -41,7 +41,7 @@ def alone(stature_px: float = 200.0, seed: int = 0) -> Scenes:
 def test_maps_of_a_person_lead_back_to_its_joints() -> None:
     """Read as PoseNet is read: the hottest cell of a joint and its offset, then the displacement to the next joint."""
     made = alone()
-    maps = render_maps(made, SIZE, torch.Generator(), faults=None)
+    maps = draw_maps(made.points_px, made.visible, SIZE)
     assert maps.shape == (12, MAPS, SIZE[0] // 16, SIZE[1] // 16)
     limb = LIMBS.index((LEFT_SHOULDER, LEFT_ELBOW))
     checked = 0
@@ -63,7 +63,7 @@ def test_maps_of_a_person_lead_back_to_its_joints() -> None:
 
 def test_fields_vanish_away_from_joints() -> None:
     made = alone(80.0)
-    maps = render_maps(made, SIZE, torch.Generator(), faults=None)
+    maps = draw_maps(made.points_px, made.visible, SIZE)
     cells = torch.stack(torch.meshgrid(torch.arange(16.0) * 16, torch.arange(28.0) * 16, indexing="ij")[::-1], -1)
     apart = (cells[None, None] - made.points_px[:, 0, :, None, None]).norm(dim=-1).amin(1)
     assert maps.abs().amax(1)[apart > 90].max() < 1e-3

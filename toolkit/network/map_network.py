@@ -140,28 +140,35 @@ class JointNetwork(PoseNetwork):
 
     def features(self, skip: Tensor, deep: Tensor) -> Tensor:
         """Return (B, 160, H / 8, W / 8) from the two maps of the trunk."""
-        maps = self.reader(deep)
-        return self.settle(self.fuse(self.map_branch(maps) + self.adapter(self.picture_features(skip, deep))), maps)
+        latent, maps = self.latent(skip, deep)
+        return self.settle(self.fuse(latent), maps)
 
     def forward(self, images: Tensor) -> JointMaps:  # type: ignore[override]
         """Return the heads of images (B, 3, H, W), normalized floats; H and W must be multiples of 32."""
         skip, deep = self.trunk(images)
-        maps = self.reader(deep)
-        features = self.fuse(self.map_branch(maps) + self.adapter(self.picture_features(skip, deep)))
-        return JointMaps(*to_units(self.settle.read(self.heads, features, maps)), *self.reader.keypoints(deep))
+        latent, maps = self.latent(skip, deep)
+        return JointMaps(*to_units(self.settle.read(self.heads, self.fuse(latent), maps)), *self.reader.keypoints(deep))
 
     def spec(self) -> PoseSpec:
         """Return the contract of what `forward` returns: that of the reference, with the key points that the trunk tells."""
         spec = reference_spec()
         return replace(spec, heads={**spec.heads, **keypoint_heads()}, keypoints=KEYPOINTS)
 
-    def raw_maps_with(self, skip: Tensor, deep: Tensor, maps: Tensor) -> dict[str, Tensor]:
-        """Return `raw_maps` of pictures, followed in the batch by those of pose maps (S, 115, H / 16, W / 16) that have no picture."""
-        pictures = len(deep)
-        maps = torch.cat([self.reader(deep), maps])
-        seen = self.map_branch(maps)
-        seen = torch.cat([seen[:pictures] + self.adapter(self.picture_features(skip, deep)), seen[pictures:]])
-        features = self.settle(self.fuse(seen), maps)
+    def latent(self, skip: Tensor, deep: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the encoders say of pictures, (B, 160, H / 8, W / 8), and their pose maps, (B, 115, H / 16, W / 16)."""
+        maps = self.reader(deep)
+        return self.map_branch(maps) + self.adapter(self.picture_features(skip, deep)), maps
+
+    def latent_with(self, skip: Tensor, deep: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `latent` of pictures, followed in the batch by that of pose maps (S, 115, H / 16, W / 16) that have no picture."""
+        maps = torch.cat([self.reader(deep), others])
+        latent = self.map_branch(maps)
+        pictures = latent[: len(deep)] + self.adapter(self.picture_features(skip, deep))
+        return torch.cat([pictures, latent[len(deep) :]]), maps
+
+    def raw_of(self, latent: Tensor, maps: Tensor) -> dict[str, Tensor]:
+        """Return `raw_maps` of what `latent` returned."""
+        features = self.settle(self.fuse(latent), maps)
         return {**{name: head(features) for name, head in self.heads.items()}, "auxiliary": self.auxiliary(features)}
 
     def take_over(self, network: MapNetwork) -> None:

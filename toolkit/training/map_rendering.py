@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..network.maps import DISPLACEMENT_PX, DISPLACEMENTS, GATES, JOINTS, LIMBS, MAP_STRIDE, OFFSET_PX
+from ..network.maps import DISPLACEMENTS, GATES, JOINTS, LIMBS, MAP_STRIDE, SCALES
 from .map_scenes import Scenes
 
 MIRROR = [0, *(joint + (1 if joint % 2 else -1) for joint in range(1, JOINTS))]
@@ -50,40 +51,56 @@ class ReadingFaults:
     floor: float = 0.03
 
 
-def render_maps(scenes: Scenes, size: tuple[int, int], generator: torch.Generator, faults: ReadingFaults | None = None) -> Tensor:
-    """Return maps (B, 115, H / 16, W / 16) as `network.maps.PoseMapsReader` would form them on a picture of the scenes.
+def render_maps(scenes: Scenes, size: tuple[int, int], generator: torch.Generator, faults: ReadingFaults) -> Tensor:
+    """Return maps (B, 115, H / 16, W / 16) as `network.maps.PoseMapsReader` would form them on a picture of the scenes."""
+    places, ends, strength = _faulty(scenes, generator, faults)
+    heat, fields = _discs(places, ends, strength, size, faults)
+    heat = torch.maximum(heat, faults.floor * torch.rand(heat.shape, generator=generator, device=heat.device) ** 3)
+    noise = torch.randn(fields.shape, generator=generator, device=heat.device) * faults.cell_px
+    noise[:, 2 * JOINTS :] *= 2
+    return _maps(heat, fields + noise, size)
 
-    None for `faults` renders every visible joint with heat 1 in exactly its place.
+
+def draw_maps(points_px: Tensor, visible: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the maps (B, 115, H / 16, W / 16) of known people: every visible joint with heat 1, in exactly its place.
+
+    Differentiable in the places.
+
+    Args:
+        points_px: (B, P, 17, 2) COCO's key points in the input, face first; of those that cannot be seen, where they would be.
+        visible: (B, P, 17) in 0..1.
+        size: (height, width) of the input.
     """
-    device = scenes.points_px.device
+    return _maps(*_discs(points_px, points_px[:, :, [end for _, end in DISPLACEMENTS]], visible, size, ReadingFaults()), size)
+
+
+def _discs(places: Tensor, ends: Tensor, strength: Tensor, size: tuple[int, int], shape: ReadingFaults) -> tuple[Tensor, Tensor]:
+    """Return heat (B, 17, cells) around places (B, P, 17, 2) and the fields (B, 98, cells), in pixels and in the order of MAPS.
+
+    `ends` (B, P, 32, 2) is where the displacements lead to, `strength` (B, P, 17) the heat in the places.
+    """
+    device = places.device
     cells = _cells(size, device)
-    if faults is None:
-        places, targets, strength = scenes.points_px, scenes.points_px[:, :, [end for _, end in DISPLACEMENTS]], scenes.visible
-        radius, edge, noise = ReadingFaults.radius_px, ReadingFaults.edge_px, 0.0
-    else:
-        places, targets, strength = _faulty(scenes, generator, faults)
-        radius, edge, noise = faults.radius_px, faults.edge_px, faults.cell_px
-    distance = (cells - places[:, :, :, None]).square().sum(-1).sqrt()
+    distance = ((cells - places[:, :, :, None]).square().sum(-1) + 1e-6).sqrt()
     # Normalized so that a joint in the middle of its cell has its full strength.
-    falling = torch.sigmoid((radius - distance) / edge) / torch.sigmoid(torch.tensor(radius / edge, device=device))
+    falling = torch.sigmoid((shape.radius_px - distance) / shape.edge_px) * (1 + math.exp(-shape.radius_px / shape.edge_px))
     heat, owner = (falling * strength[..., None]).max(1)
 
-    batch = torch.arange(len(scenes.there), device=device)[:, None, None]
+    batch = torch.arange(len(places), device=device)[:, None, None]
     joint = torch.arange(JOINTS, device=device)[:, None]
     offset = places[batch, owner, joint] - cells
     starts = [start for start, _ in DISPLACEMENTS]
     reach = torch.arange(len(DISPLACEMENTS), device=device)[:, None]
-    away = (targets - places[:, :, starts])[batch, owner[:, starts], reach]
-    if noise:
-        offset = offset + noise * torch.randn(offset.shape, generator=generator, device=device)
-        away = away + 2 * noise * torch.randn(away.shape, generator=generator, device=device)
-    if faults is not None:
-        heat = torch.maximum(heat, faults.floor * torch.rand(heat.shape, generator=generator, device=device) ** 3)
+    away = (ends - places[:, :, starts])[batch, owner[:, starts], reach]
     half = len(LIMBS)
     fields = [offset[..., 1], offset[..., 0]]
-    fields = [part / OFFSET_PX for part in fields]
-    fields += [part[..., axis] / DISPLACEMENT_PX for part in (away[:, :half], away[:, half:]) for axis in (1, 0)]
-    maps = torch.cat([heat, torch.cat(fields, 1).clamp(-1, 1) * heat[:, GATES[JOINTS:]]], 1)
+    fields += [part[..., axis] for part in (away[:, :half], away[:, half:]) for axis in (1, 0)]
+    return heat, torch.cat(fields, 1)
+
+
+def _maps(heat: Tensor, fields_px: Tensor, size: tuple[int, int]) -> Tensor:
+    scaled = fields_px / fields_px.new_tensor(SCALES[JOINTS:])[:, None]
+    maps = torch.cat([heat, scaled.clamp(-1, 1) * heat[:, GATES[JOINTS:]]], 1)
     return maps.unflatten(2, (size[0] // MAP_STRIDE, size[1] // MAP_STRIDE))
 
 

@@ -110,7 +110,8 @@ def draw_scenes(
     reference = forward_kinematics(directions, bone_lengths_m(device=device)) @ rotation.transpose(1, 2)
     # The size at which the reference skeleton fits this body best.
     factor = (reference * joints).sum((1, 2)) / reference.square().sum((1, 2)).clamp(min=1e-6)
-    face, turned = _face(joints, rotation, generator, how.head_turn_rad)
+    head_turn = (torch.randn(total, 1, generator=generator, device=device) * how.head_turn_rad).clamp(-1.2, 1.2)
+    face, turned = face_points(joints, rotation, head_turn)
 
     frame = _frames(count, size, generator, how.framed)
     stature = _statures(count, most, size, generator, how)
@@ -148,13 +149,19 @@ def draw_scenes(
     return Scenes(points, visible, stature, there, frame, labels)
 
 
-def _face(joints: Tensor, rotation: Tensor, generator: torch.Generator, turn_rad: float) -> tuple[Tensor, Tensor]:
-    """Return the face's points (N, 5, 3) in metres, and 0 or 1 (N, 5) for those turned away, of joints in the camera frame."""
-    device, count = joints.device, len(joints)
+def face_points(joints: Tensor, rotation: Tensor, turned_rad: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+    """Return the face's points (N, 5, 3) in metres, in COCO's order, and 1 (N, 5) for those turned to the camera, else 0.
+
+    Args:
+        joints: (N, 17, 3) in metres, x right, y down, z away.
+        rotation: (N, 3, 3) the torso's axes as columns.
+        turned_rad: (N, 1) how far the head is turned against the torso.
+    """
+    device = joints.device
     up = torch.nn.functional.normalize(joints[:, HEAD_TOP] - joints[:, NECK], dim=-1)
     front = rotation[:, :, 2]
     front = torch.nn.functional.normalize(front - (front * up).sum(-1, keepdim=True) * up, dim=-1, eps=1e-3)
-    angle = (torch.randn(count, 1, generator=generator, device=device) * turn_rad).clamp(-1.2, 1.2)
+    angle = torch.as_tensor(turned_rad, device=device)
     front = front * angle.cos() + torch.linalg.cross(up, front) * angle.sin()
     axes = torch.stack([torch.linalg.cross(up, front), up, front], -1)
     points = joints[:, HEAD, None] + torch.tensor(FACE_M, device=device) @ axes.transpose(1, 2)

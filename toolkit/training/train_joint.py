@@ -102,6 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--integers", type=float, default=0.0, help="share of steps with the trunk's maps rounded as 8 bits would (default: 0)"
     )
     parser.add_argument("--keypoints", type=float, default=0.0, help="weight of reading labelled key points from the trunk (default: 0)")
+    parser.add_argument(
+        "--align", type=float, default=0.0, help="weight of drawing pictures to their key points in the latent space (default: 0)"
+    )
+    parser.add_argument("--cycle", type=float, default=0.0, help="weight of finding scenes again by the people read from them (default: 0)")
+    parser.add_argument("--agree", type=float, default=0.0, help="weight of agreeing with other views of a picture (default: 0)")
     parser.add_argument("--tier", default="ship")
     add_device(parser)
     parser.add_argument("--threads", type=int, default=2)
@@ -109,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     config = replace(read_settings(chosen.config), learning_rate=chosen.learning_rate, trunk_rate=chosen.trunk_rate, trunk_waits=0,
-                     integers=chosen.integers, keypoints=chosen.keypoints)  # fmt: skip
+                     integers=chosen.integers, keypoints=chosen.keypoints, align=chosen.align, cycle=chosen.cycle, agree=chosen.agree)  # fmt: skip
     if chosen.minutes:
         config = replace(config, minutes=chosen.minutes, pictures=0)
     network = first_network(chosen.joined, chosen.picture, chosen.maps, chosen.trunk)
