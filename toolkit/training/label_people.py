@@ -1,4 +1,4 @@
-"""Write the label files that the network learns from: 3D people of photographs, or of rendered bodies."""
+"""Write the label files that the network learns from: 3D people of photographs, fitted or known, or of rendered bodies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import PosecError
+from ..evaluation.scenes import read_scenes
 from ..network.embedding import load_embedding
-from .labels import Labels, label_bodies, label_photos, pictures_with_people, write_labels
+from ..runtime.pose import MUPOTS17
+from .labels import Labels, label_bodies, label_photos, label_scenes, pictures_with_people, write_labels
 from .lifter import load_lifter
 from .refine import Refinement
 
@@ -47,6 +49,13 @@ def write_body_labels(bodies_path: str | Path, embedding_path: str | Path, out: 
     return _figures(labels)
 
 
+def write_scene_labels(scenes_path: str | Path, embedding_path: str | Path, out: str | Path, device: str = "cpu") -> dict[str, float]:
+    """Label people whose 3D joints are known (see `label_scenes`), write the file, and return figures."""
+    labels = label_scenes(read_scenes(scenes_path, MUPOTS17), load_embedding(embedding_path, device))
+    write_labels(out, labels)
+    return _figures(labels)
+
+
 def _figures(labels: Labels) -> dict[str, float]:
     """Return how many people there are, how many usable, and the median misfit of those in half box sizes, before and after the fit."""
     usable = labels["usable"]
@@ -59,10 +68,14 @@ def _figures(labels: Labels) -> dict[str, float]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `write_photo_labels` or `write_body_labels` from the command line."""
-    parser = argparse.ArgumentParser(description="Write 3D labels of people in photographs or of rendered bodies.")
+    parser = argparse.ArgumentParser(
+        description="Write 3D labels of people in photographs or of rendered bodies.",
+        epilog="example: posec train labels --teacher photos.npz --embedding embedding.safetensors --lifter lifter.safetensors --out labels.npz",
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--teacher", help=".npz of a 2D teacher's people in photographs")
     source.add_argument("--bodies", help=".npz of rendered bodies")
+    source.add_argument("--scenes", help="scenes.json of pictures whose people's 3D joints are known, the pictures beside it")
     parser.add_argument("--embedding", required=True, help="safetensors file of the pose embedding")
     parser.add_argument("--lifter", help="safetensors file of the lifter; photographs need it")
     parser.add_argument("--index", help="CSV that counts the people of the photographs")
@@ -71,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     if chosen.bodies:
         figures = write_body_labels(chosen.bodies, chosen.embedding, chosen.out, chosen.device)
+    elif chosen.scenes:
+        figures = write_scene_labels(chosen.scenes, chosen.embedding, chosen.out, chosen.device)
     elif chosen.lifter:
         paths = (chosen.teacher, chosen.embedding, chosen.lifter, chosen.out, chosen.index)
         figures = write_photo_labels(*paths, device=chosen.device)

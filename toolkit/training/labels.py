@@ -1,4 +1,4 @@
-"""Labels of people in 3D: refined from a 2D teacher's key points, or exact from the joints of rendered bodies.
+"""Labels of people in 3D: refined from a 2D teacher's key points, or exact from known joints.
 
 Both write the arrays that `toolkit.training.people` reads. Frames as there: pixels, and the axes of the viewing ray in metres.
 """
@@ -15,11 +15,14 @@ import numpy as np
 import torch
 
 from ..errors import PosecError
+from ..evaluation.scenes import LEAST_VISIBLE, Scenes
 from ..network.embedding import PoseEmbedding
 from ..network.kinematics import bone_lengths_m, forward_kinematics, mirror_directions, torso_frame
+from ..runtime.kinematics import ray_rotation
+from ..runtime.pose import MUPOTS17
 from .lifter import Lifter
 from .mocap import poses_from_joints
-from .people import BODY_KEYPOINTS, KEYPOINT_JOINTS
+from .people import BODY_KEYPOINTS, KEYPOINT_JOINTS, STATURE_M
 from .refine import COCO_BODY, Refinement, refine
 
 Labels = dict[str, np.ndarray]
@@ -49,6 +52,10 @@ def label_photos(
     teacher = read_teacher(teacher_path)
     parts = [refine(part, embedding, lifter, how) for part in _chunks(teacher["kpts"], how.batch)]
     labels = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    # Of whom no key point is known the box says where they are.
+    unseen, boxes = labels["seen"].sum(1) == 0, teacher["boxes"]
+    labels["px_per_m"][unseen] = (boxes[:, 2:] - boxes[:, :2]).max(1)[unseen] / STATURE_M
+    labels["pelvis_px"][unseen] = (boxes[:, :2] + boxes[:, 2:])[unseen] / 2
     confidence = teacher["kpts"][:, COCO_BODY, 2]
     labels["usable"] = (
         ((teacher["kpts"][..., 2] > how.sure_confidence).sum(1) >= how.sure_points)
@@ -65,9 +72,6 @@ def label_photos(
 def label_bodies(bodies_path: str | Path, embedding: PoseEmbedding) -> Labels:
     """Return the labels of rendered bodies, one person per picture, from their true joints.
 
-    `px_per_m` and `joints_m` are those of the reference skeleton in the same pose, sized to fit the true joints best; `residual` is
-    what its joints then differ from the true ones, in half box sizes.
-
     Args:
         bodies_path: an .npz with `names` (N,), `joints_m` (N, 17, 3) relative to the pelvis in the viewing ray's frame, `pelvis_px`
             (N, 2), `px_per_m` (N,) at the pelvis, `keypoints_px` (N, 12, 2).
@@ -79,15 +83,73 @@ def label_bodies(bodies_path: str | Path, embedding: PoseEmbedding) -> Labels:
     for name, shape in shapes.items():
         if bodies[name].shape != (count, *shape) or not np.isfinite(bodies[name]).all():
             raise PosecError(f"'{bodies_path}': {name} must be finite {(count, *shape)}, got {bodies[name].shape}")
-    true_m, keypoints_px = bodies["joints_m"].astype(np.float32), bodies["keypoints_px"].astype(np.float32)
+    seen = np.ones((count, BODY_KEYPOINTS))
+    labels = exact_labels(bodies["joints_m"], bodies["pelvis_px"], bodies["px_per_m"], bodies["keypoints_px"], seen, embedding)
+    return {"names": bodies["names"], "ptr": np.arange(count + 1), **labels, "usable": np.ones(count, bool)}
+
+
+def label_scenes(scenes: Scenes, embedding: PoseEmbedding) -> Labels:
+    """Return the labels of photographs or renderings whose people's 3D joints are known: full supervision, variant F of the learning.
+
+    Of whom less than `LEAST_VISIBLE` can be seen, the place alone is known. The principal point is the middle of the picture.
+
+    Args:
+        scenes: see `evaluation.scenes.read_scenes`; the pictures are opened for their size.
+        embedding: the frozen pose embedding.
+
+    Raises PosecError where a picture cannot be read, or somebody stands nowhere.
+    """
+    neck, pelvis = MUPOTS17.index("neck"), MUPOTS17.root
+    known: dict[str, list[np.ndarray]] = {name: [] for name in ("true_m", "pelvis_px", "px_per_m", "keypoints_px", "seen")}
+    for name, picture, _ in scenes:
+        scene, size = scenes.scenes[name], np.array(picture.shape[1::-1])
+        joints_px, depths_m = scene.people.joints_px, scene.people.roots_mm[:, 2] / 1000
+        if not (np.isfinite(joints_px).all() and np.isfinite(scene.people.joints_mm).all() and (depths_m > 0).all()):
+            raise PosecError(f"'{name}': joints must be finite and pelvises before the camera; correct or leave out the picture")
+        centres_px = joints_px[:, [neck, pelvis]].mean(1)
+        rays = np.column_stack([(centres_px - (size - 1) / 2) / scene.focal_px, np.ones(len(centres_px))])
+        keypoints_px = joints_px[:, KEYPOINT_JOINTS]
+        known["true_m"].append(scene.people.joints_mm / 1000 @ ray_rotation(rays))
+        known["pelvis_px"].append(joints_px[:, pelvis])
+        known["px_per_m"].append(scene.focal_px / depths_m)
+        known["keypoints_px"].append(keypoints_px)
+        known["seen"].append(((keypoints_px > -0.5) & (keypoints_px < size - 0.5)).all(-1))
+    labels = exact_labels(**{name: np.concatenate(parts) for name, parts in known.items()}, embedding=embedding)
+    everybody = list(scenes.scenes.values())
+    return {
+        "names": np.array(list(scenes.scenes)),
+        "ptr": np.cumsum([0, *(len(scene.people) for scene in everybody)]),
+        **labels,
+        "usable": np.concatenate([scene.visible >= LEAST_VISIBLE for scene in everybody]),
+        "exact": np.ones(len(labels["px_per_m"]), bool),
+    }
+
+
+def exact_labels(
+    true_m: np.ndarray, pelvis_px: np.ndarray, px_per_m: np.ndarray, keypoints_px: np.ndarray, seen: np.ndarray, embedding: PoseEmbedding
+) -> Labels:
+    """Return the arrays of `People`, but `usable`, of people whose joints are known.
+
+    `px_per_m` and `joints_m` are those of the reference skeleton in the same pose, sized to fit the true joints best; `residual` is
+    what its joints then differ from the true ones, in half box sizes.
+
+    Args:
+        true_m: (N, 17, 3) relative to the pelvis, in the viewing ray's frame.
+        pelvis_px: (N, 2).
+        px_per_m: (N,) at the pelvis.
+        keypoints_px: (N, 12, 2).
+        seen: (N, 12) whether they are in the picture.
+        embedding: the frozen pose embedding.
+    """
+    true_m, keypoints_px = true_m.astype(np.float32), keypoints_px.astype(np.float32)
     rotation = torso_frame(true_m)
     directions = torch.from_numpy(poses_from_joints(true_m))
     joints_m = forward_kinematics(directions, bone_lengths_m()).numpy() @ rotation.transpose(0, 2, 1)
     factor = (joints_m * true_m).sum((1, 2)) / np.maximum((joints_m**2).sum((1, 2)), 1e-9)
-    px_per_m = bodies["px_per_m"] * factor
+    px_per_m = px_per_m * factor
     low, high = keypoints_px.min(1), keypoints_px.max(1)
     half = np.maximum((high - low).max(1) / 2, 1e-3)
-    projected_px = bodies["pelvis_px"][:, None] + px_per_m[:, None, None] * joints_m[:, KEYPOINT_JOINTS, :2]
+    projected_px = pelvis_px[:, None] + px_per_m[:, None, None] * joints_m[:, KEYPOINT_JOINTS, :2]
     device = next(embedding.parameters()).device
     with torch.no_grad():
         codes = [embedding.encode(pose_.to(device)).cpu().numpy() for pose_ in (directions, mirror_directions(directions))]
@@ -97,14 +159,13 @@ def label_bodies(bodies_path: str | Path, embedding: PoseEmbedding) -> Labels:
         "embedding_mirrored": codes[1],
         "rotation": rotation,
         "px_per_m": px_per_m,
-        "pelvis_px": bodies["pelvis_px"],
+        "pelvis_px": pelvis_px,
         "joints_m": joints_m,
         "keypoints_px": keypoints_px,
-        "seen": np.ones((count, BODY_KEYPOINTS)),
+        "seen": seen,
         "residual": np.linalg.norm(projected_px - keypoints_px, axis=-1).mean(1) / half,
     }
-    plain = {name: array.astype(np.float32) for name, array in labels.items()}
-    return {"names": bodies["names"], "ptr": np.arange(count + 1), **plain, "usable": np.ones(count, bool)}
+    return {name: array.astype(np.float32) for name, array in labels.items()}
 
 
 def read_teacher(path: str | Path) -> Labels:

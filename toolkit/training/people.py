@@ -146,7 +146,7 @@ def read_people(path: Path, exact: bool = False) -> dict[str, People]:
     """Return the labelled people of every picture of a label file, by the picture's name.
 
     The .npz holds `names` (P,), `ptr` (P + 1,): the people of picture i are rows ptr[i]:ptr[i + 1] of the arrays named as
-    the attributes of People. Raises PosecError where one is missing or of another length.
+    the attributes of People. Where it lacks `exact`, the argument says it for all. Raises PosecError where one is missing or of another length.
     """
     if not path.is_file():
         raise PosecError(f"no labels at '{path}'; write them with toolkit.training.label_people first")
@@ -157,11 +157,11 @@ def read_people(path: Path, exact: bool = False) -> dict[str, People]:
             raise PosecError(f"labels '{path}' lack {', '.join(missing)}; found: {', '.join(stored.files)}")
         names, starts = [str(name) for name in stored["names"]], stored["ptr"]
         arrays = {name: stored[name] for name in wanted}
+        arrays["exact"] = stored["exact"] if "exact" in stored.files else np.full(len(arrays["usable"]), exact)
     lengths: list[int] = [len(array) for array in arrays.values()]
     if len(starts) != len(names) + 1 or set(lengths) != {int(starts[-1])}:
         raise PosecError(
             f"labels '{path}' contradict themselves: {len(names)} names, {len(starts)} starts, arrays of {sorted(set(lengths))}"
         )
-    plain = {name: array.astype(bool if name == "usable" else np.float32) for name, array in arrays.items()}
-    everyone = People(**plain, exact=np.full(lengths[0], exact))
+    everyone = People(**{name: array.astype(bool if name in ("usable", "exact") else np.float32) for name, array in arrays.items()})
     return {name: everyone.select(slice(int(a), int(b))) for name, a, b in zip(names, starts[:-1], starts[1:], strict=True)}
