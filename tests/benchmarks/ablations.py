@@ -1,72 +1,97 @@
-"""What each part of the learning brings: the same short training with one part left out at a time.
+"""What each part of the learning brings: the same short training with one part left out, or added, at a time.
 
     python -m tests.benchmarks.ablations --data data/ --labels labels/ --bodies bodies/ --mocap mocap/ \\
            --embedding embedding.safetensors -o out/ablations
 
 Every network trains on the same number of pictures, so differences say what a part brings early on, not at the end of a long training.
-All but the last start from the shipped network's map branch beside an untrained picture branch on PoseNet's trunk. They are judged,
+All but one start from the shipped network's map branch beside an untrained picture branch on PoseNet's trunk. They are judged,
 with the fit to key points, on the rendered test scenes and, where the data folder has them, on the photographs of tiny_coco.
 
-The embedding is judged in the lifter, which learns to the end of its possibilities in minutes: with it, and with the 48 numbers of 16
-bone directions instead. "Within limits" is the share of its poses whose joints bend as a human's can.
+The embedding is judged twice, with it and with the 48 numbers of 16 bone directions instead: in the network, whose head of embeddings
+is untrained in both cases, and in the lifter, which learns to the end of its possibilities in minutes. "Within limits" is the share of
+poses whose joints bend as a human's can. Of these networks the heads are judged as they are, without the fit.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader
 
 from toolkit.commands import inputs
-from toolkit.commands.terminal import say, table, write_text
-from toolkit.evaluation.photos import Photos, evaluate_photos, read_photos
+from toolkit.commands.terminal import say, write_text
+from toolkit.evaluation.photos import Photos as Photographs
+from toolkit.evaluation.photos import evaluate_photos, read_photos
+from toolkit.evaluation.run import Estimate
 from toolkit.evaluation.scenes import evaluate_scenes, read_scenes
 from toolkit.float_estimator import FloatEstimator
 from toolkit.frontend import REFERENCE, checkpoint_folder, trace
 from toolkit.network.checkpoint import load_checkpoint
-from toolkit.network.embedding import BONES, PoseEmbedding, load_embedding
-from toolkit.network.kinematics import EPSILON
+from toolkit.network.embedding import BONES, PoseEmbedding, decoder_arrays, load_embedding
+from toolkit.network.kinematics import EPSILON, bone_directions, mirror_directions
 from toolkit.network.map_network import JointNetwork
-from toolkit.network.pose_network import PoseNetwork
+from toolkit.network.pose_network import CHANNELS, EMBEDDING, PoseNetwork
+from toolkit.runtime.decode import decode_heads
+from toolkit.runtime.frame import FrameInput
+from toolkit.runtime.kinematics import Layers, layers
+from toolkit.runtime.pose import PoseFrame, Skeleton
+from toolkit.runtime.preprocess import Batch
 from toolkit.training.anatomy import plausible_share
 from toolkit.training.anchor import PoseNetAnchor
 from toolkit.training.augment import augment, draw
+from toolkit.training.dataset import ComposedPictures
 from toolkit.training.lifter import Lifter, normalize_points, pose
-from toolkit.training.mocap import load_mocap
-from toolkit.training.model_card import POSENET
-from toolkit.training.network_run import NetworkTraining
-from toolkit.training.photos import load_photos
+from toolkit.training.mocap import load_mocap, poses_from_joints
+from toolkit.training.model_card import POSENET, table
+from toolkit.training.network_run import NetworkRun, NetworkTraining
+from toolkit.training.photos import Photo, Photos, load_photos
 from toolkit.training.posenet import load_trunk
 from toolkit.training.projections import view
 from toolkit.training.runs import one_cycle, set_learning_rate
 from toolkit.training.train_joint import skeleton_source
 from toolkit.training.train_lifter import LifterTraining, evaluate, lifting_losses
+from toolkit.training.train_maps import synthetic_batch
 from toolkit.training.train_network import read_settings, train_network
 
 SETTINGS = Path(__file__).parents[2] / "toolkit/training/reference.toml"
 SKELETONS = 8
+EMBEDDED, PLAIN = "32 numbers of the embedding", "48 numbers of bone directions"
 
 
 class Variant(NamedTuple):
-    """What is trained: with the branch that reads pose maps or without, scenes of skeletons in a step, rendered bodies among pasted people."""
+    """What is trained.
+
+    Attributes:
+        name: for the table.
+        maps: whether there is the branch that reads pose maps.
+        skeletons: scenes of skeletons in a step.
+        bodies: whether rendered bodies are among the pasted people.
+        losses: weights of the losses between two encoders, and between two views, see `NetworkTraining`.
+    """
 
     name: str
-    maps: bool
-    skeletons: int
-    bodies: bool
+    maps: bool = True
+    skeletons: int = SKELETONS
+    bodies: bool = True
+    losses: Mapping[str, float] = MappingProxyType({})
 
 
 VARIANTS = (
-    Variant("everything", True, SKELETONS, True),
-    Variant("no scenes of skeletons", True, 0, True),
-    Variant("no rendered people", True, SKELETONS, False),
-    Variant("no second modality: pictures alone", False, 0, True),
+    Variant("as shipped: no alignment"),
+    Variant("alignment", losses={"align": 1.0}),
+    Variant("alignment, cycle, agreement of views", losses={"align": 1.0, "cycle": 0.5, "agree": 0.5}),
+    Variant("as shipped, no scenes of skeletons", skeletons=0),
+    Variant("as shipped, no rendered people", bodies=False),
+    Variant("no second modality: pictures alone", maps=False, skeletons=0),
 )
 
 
@@ -97,16 +122,29 @@ def first_network(variant: Variant, posenet: Path) -> PoseNetwork:
     return network
 
 
-def judge(checkpoint: Path, photos: Photos | None) -> dict[str, Any]:
+def photographs(data: Path) -> dict[str, Photographs]:
+    """Return the annotated photographs that a data folder has to judge by."""
+    folder = data / "eval/tiny_coco"
+    return {"tiny_coco": read_photos(folder / "person_keypoints.json", folder / "images.tar")} if folder.is_dir() else {}
+
+
+def judge(checkpoint: Path, photos: Mapping[str, Photographs]) -> dict[str, Any]:
     """Return the figures of a network on the test scenes and on photographs."""
     graph = trace(checkpoint)
-    estimator, skeleton = FloatEstimator(graph, 1), graph.spec.skeleton
+    return figures_of(FloatEstimator(graph, 1), graph.spec.skeleton, photos)
+
+
+def figures_of(estimator: Estimate, skeleton: Skeleton, photos: Mapping[str, Photographs]) -> dict[str, Any]:
+    """Return the figures of an estimator on the test scenes and on photographs."""
     scenes = read_scenes(inputs.SAMPLES / "scenes.json", skeleton)
-    row = evaluate_scenes({name: estimator(picture, focal) for name, picture, focal in scenes}, scenes, skeleton)[0]
-    figures = {name: row[name] for name in ("centre_recall", "centre_precision", "pck_rel150", "mpjpe_mm", "pa_mpjpe_mm")}
-    if photos is not None:
-        row = evaluate_photos({name: estimator(picture) for name, picture, _ in photos}, photos, skeleton)[0]
-        figures |= {f"photos {name}": row[name] for name in ("centre_recall", "oks50", "oks75", "predictions", "off_person")}
+    row = evaluate_scenes({name: estimator(picture, focal_px=focal) for name, picture, focal in scenes}, scenes, skeleton)[0]
+    names = {"centre_recall": "recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150", "mpjpe_mm": "MPJPE mm",
+             "pa_mpjpe_mm": "PA-MPJPE mm"}  # fmt: skip
+    figures = {title: row[name] for name, title in names.items()}
+    for what, annotated in photos.items():
+        row = evaluate_photos({name: estimator(picture, focal_px=None) for name, picture, _ in annotated}, annotated, skeleton)[0]
+        figures |= {f"{what}: recall": row["centre_recall"], "OKS.5": row["oks50"], "OKS.75": row["oks75"]}
+        figures["predictions, off-person"] = f"{row['predictions']}, {row['off_person']}"
     return figures
 
 
@@ -130,13 +168,65 @@ def lift(name: str, embedding: PoseEmbedding, size: int, mocap: Path, steps: int
     with torch.no_grad():
         seen = view(draw(poses["test"], config.test_people, generator), generator)
         share, _ = plausible_share(pose(embedding, model(normalize_points(seen.points, seen.seen).inputs)).directions)
-    return {"lifter": name, "MPJPE mm": figures["test_mpjpe_mm"], "PA-MPJPE mm": figures["test_pa_mpjpe_mm"],
+    return {"a pose is, in the lifter": name, "MPJPE mm": figures["test_mpjpe_mm"], "PA-MPJPE mm": figures["test_pa_mpjpe_mm"],
             "MPJPE mm, augmented": figures["test_augmented_mpjpe_mm"], "within limits": share}  # fmt: skip
 
 
-def as_table(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Return rows with their column names first."""
-    return [list(rows[0]), *([f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows)]
+def with_codes(photos: Photos, embedding: PoseEmbedding) -> Photos:
+    """Return material whose people have the codes of another embedding."""
+
+    @torch.no_grad()
+    def coded(photo: Photo) -> Photo:
+        people = photo.people
+        directions = torch.from_numpy(bone_directions(people.joints_m, people.rotation))
+        own, mirrored = (embedding.encode(part).numpy() for part in (directions, mirror_directions(directions.clone())))
+        return replace(photo, people=replace(people, embedding=own, embedding_mirrored=mirrored))
+
+    return Photos(**{name: [coded(photo) for photo in group] for name, group in vars(photos).items()})
+
+
+def learn_codes(
+    name: str, embedding: PoseEmbedding, size: int, decoder: Layers, material: Photos, options: argparse.Namespace, config: NetworkTraining
+) -> Callable[[Mapping[str, Photographs]], dict[str, Any]]:
+    """Train a network whose poses are codes of an embedding, and return what yields its figures."""
+    network = first_network(VARIANTS[0], options.data / POSENET)
+    assert isinstance(network, JointNetwork)
+    network.heads["embedding"] = nn.Conv2d(CHANNELS, size, 1)
+    plain = network.spec()
+    spec = replace(plain, heads={**plain.heads, "embedding": replace(plain.heads["embedding"], channels=size)})
+    poses, generator = torch.from_numpy(load_mocap(options.mocap)["train"]), torch.Generator()
+    run = NetworkRun(config, network, None, "cpu")
+    batches = iter(
+        DataLoader(ComposedPictures(material, config.mixture, spec, config.seed), config.batch, num_workers=1, prefetch_factor=6)
+    )
+    while run.done < 1:
+        skeletons = synthetic_batch(poses, SKELETONS, spec, embedding, generator.manual_seed(run.step))
+        run.learn(next(batches), spec, embedding.decode, skeletons)
+
+    def judge_codes(photos: Mapping[str, Photographs]) -> dict[str, Any]:
+        batch = Batch(spec, FrameInput("float32", "NCHW", spec.colour_order, normalized=True))
+        directions = []
+
+        @torch.no_grad()
+        def estimate(picture_bgr: np.ndarray, *, focal_px: float | None = None) -> PoseFrame:
+            letterbox = batch.fill(picture_bgr)
+            heads = run.average(torch.from_numpy(batch.array))._asdict()
+            people = decode_heads(
+                {name: value[0].numpy() for name, value in heads.items()}, spec, decoder, letterbox, focal_px, refinement=None
+            )
+            directions.append(poses_from_joints(people.joints_mm))
+            return people
+
+        figures = figures_of(estimate, spec.skeleton, photos)
+        share, _ = plausible_share(torch.from_numpy(np.concatenate(directions)))
+        return {"a pose is": name, **figures, "within limits": share}
+
+    return judge_codes
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows as a table in Markdown."""
+    return table(rows, {name: name for name in rows[0]})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -153,28 +243,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    eval_folder = options.data / "eval/tiny_coco"
-    photos = read_photos(eval_folder / "person_keypoints.json", eval_folder / "images.tar") if eval_folder.is_dir() else None
     settings: NetworkTraining = replace(read_settings(SETTINGS), minutes=0.0, pictures=options.pictures, trunk_rate=0.0)
-    material, rows = load_photos(options.data, options.labels, "ship", options.bodies), []
+    material = load_photos(options.data, options.labels, "ship", options.bodies)
     # All of the training comes first: its processes are forked, which the threads of an engine would not survive.
     for number, variant in enumerate(VARIANTS):
         say(variant.name)
-        config = settings if variant.bodies else replace(settings, mixture=replace(settings.mixture, body=0.0))
+        config = replace(settings, **variant.losses)
+        if not variant.bodies:
+            config = replace(config, mixture=replace(config.mixture, body=0.0))
         skeletons = skeleton_source(options.mocap, options.embedding, variant.skeletons, config.seed) if variant.skeletons else None
         network = first_network(variant, options.data / POSENET)
         train_network(config, material, options.embedding, options.out / str(number), options.data / POSENET, "cpu", 1, network, skeletons)
-    for number, variant in enumerate(VARIANTS):
-        rows.append({"trained": variant.name, **judge(options.out / str(number) / "checkpoint", photos)})
-    lifters = [
-        lift("32 numbers of the embedding", load_embedding(options.embedding), 32, options.mocap, options.lifter_steps),
-        lift("48 numbers of bone directions", Directions(), 3 * BONES, options.mocap, options.lifter_steps),
+    learned = load_embedding(options.embedding)
+    identity = [(np.eye(3 * BONES, dtype=np.float32), np.zeros(3 * BONES, np.float32))]
+    codes = [
+        learn_codes(EMBEDDED, learned, EMBEDDING, layers(decoder_arrays(learned)), material, options, settings),
+        learn_codes(PLAIN, Directions(), 3 * BONES, identity, with_codes(material, Directions()), options, settings),
     ]
-    text = "\n\n".join("\n".join(f"| {' | '.join(line)} |" for line in [cells[0], ["---"] * len(cells[0]), *cells[1:]])
-                       for cells in (as_table(rows), as_table(lifters)))  # fmt: skip
+    photos = photographs(options.data)
+    rows = [{"trained": variant.name, **judge(options.out / str(number) / "checkpoint", photos)} for number, variant in enumerate(VARIANTS)]
+    lifters = [
+        lift(EMBEDDED, learned, EMBEDDING, options.mocap, options.lifter_steps),
+        lift(PLAIN, Directions(), 3 * BONES, options.mocap, options.lifter_steps),
+    ]
+    text = "\n\n".join(markdown(part) for part in (rows, [judge_codes(photos) for judge_codes in codes], lifters))
     write_text(options.out / "ablations.md", text + "\n")
-    for each in (rows, lifters):
-        print(table(as_table(each)))
+    print(text)
 
 
 if __name__ == "__main__":

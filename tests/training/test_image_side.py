@@ -13,12 +13,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from captured import captured_poses
+from labelled_people import HEIGHT, WIDTH, batch_of, people_in_a_portrait, perfect_maps
 
 from toolkit.errors import PosecError
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.network.embedding import PoseEmbedding
-from toolkit.network.kinematics import bone_lengths_m, forward_kinematics, rotation_from_6d, rotation_to_6d
 from toolkit.network.pose_network import PoseNetwork, reference_spec
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.compose import Mixture, compose
@@ -34,8 +33,6 @@ from toolkit.training.targets import make_targets
 from toolkit.training.train_network import read_settings, train_network
 
 pytestmark = pytest.mark.torch
-HEIGHT, WIDTH = 160, 120
-PX_PER_M = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -45,24 +42,6 @@ def embedding(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PoseEmbed
     path = tmp_path_factory.mktemp("embedding") / "embedding.safetensors"
     save_weights(path, model)
     return path, model
-
-
-def people_in_a_portrait(model: PoseEmbedding, count: int = 1, seed: int = 0) -> People:
-    """People whose joints, embeddings and keypoints agree exactly, in the middle of a portrait."""
-    rng = np.random.default_rng(seed)
-    directions = torch.from_numpy(captured_poses(count))
-    with torch.no_grad():
-        codes = model.encode(directions)
-        rotation = rotation_from_6d(torch.tensor([[0.1, -1.0, 0.2, 0.8, 0.0, 0.3]]).repeat(count, 1))
-        joints = (forward_kinematics(model.decode(codes), bone_lengths_m()) @ rotation.transpose(1, 2)).numpy()
-    pelvis = np.array([WIDTH / 2, HEIGHT / 2], np.float32) + rng.uniform(-4, 4, (count, 2)).astype(np.float32)
-    keypoints = pelvis[:, None] + PX_PER_M * joints[:, KEYPOINT_JOINTS, :2]
-    return People(
-        boxes=np.concatenate([keypoints.min(1), keypoints.max(1)], 1).astype(np.float32), embedding=codes.numpy(),
-        embedding_mirrored=-codes.numpy(), rotation=rotation.numpy(), px_per_m=np.full(count, PX_PER_M, np.float32), pelvis_px=pelvis,
-        joints_m=joints, keypoints_px=keypoints.astype(np.float32), seen=np.ones((count, 12), np.float32),
-        residual=np.zeros(count, np.float32), usable=np.ones(count, bool), exact=np.zeros(count, bool),
-    )  # fmt: skip
 
 
 def marked(people: People, size: tuple[int, int] = (HEIGHT, WIDTH)) -> np.ndarray:
@@ -257,10 +236,6 @@ def test_pictures_depend_on_seed_and_number_alone(material: tuple[Path, Path, Pa
     assert not np.array_equal(first["image"], second["image"])
 
 
-def batch_of(people: People) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(array)[None] for name, array in pack(people, 32).items()}
-
-
 def test_packing_keeps_the_nearest_and_marks_the_unusable(embedding: tuple[Path, PoseEmbedding]) -> None:
     people = people_in_a_portrait(embedding[1], 20)
     people = replace(people, px_per_m=np.arange(20, dtype=np.float32) + 5, usable=np.arange(20) % 2 == 0)
@@ -284,29 +259,6 @@ def test_targets_peak_at_centres_and_share_cells_by_the_nearest(embedding: tuple
     for _, row, column, person in targets.cells.tolist():
         distances = np.linalg.norm(goals[:2] / 8 - (column, row), axis=1)
         assert distances[person] == distances.min()
-
-
-def perfect_maps(people: People) -> dict[str, torch.Tensor]:
-    """Raw maps that say in every cell what the one person's labels say."""
-    rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(56.0), indexing="ij")
-    centre = torch.from_numpy(people.centres_px[0] / 8)
-    offset = torch.stack([centre[0] - columns, centre[1] - rows])
-    joints = torch.from_numpy(people.keypoints_px[0]).flatten()[:, None, None]
-    cells = torch.stack([columns, rows]).repeat(12, 1, 1) * 8
-
-    def everywhere(values: torch.Tensor) -> torch.Tensor:
-        return values.flatten()[None, :, None, None].expand(1, -1, 32, 56).clone()
-
-    heat = torch.full((1, 1, 32, 56), -12.0)
-    heat[0, 0, round(float(centre[1])), round(float(centre[0]))] = 12.0
-    return {
-        "centre": heat,
-        "offset": torch.atanh((offset / 4).clamp(-0.999, 0.999))[None],
-        "embedding": everywhere(torch.atanh(torch.from_numpy(people.embedding[0]).clamp(-0.99999, 0.99999))),
-        "rotation": everywhere(torch.atanh(0.5 * rotation_to_6d(torch.from_numpy(people.rotation[0])))),
-        "depth": everywhere(torch.atanh(-torch.log(torch.tensor(people.px_per_m[0] / 64)) / 3)),
-        "auxiliary": ((joints - cells) / people.px_per_m[0])[None],
-    }
 
 
 def test_losses_vanish_on_perfect_maps_and_only_there(embedding: tuple[Path, PoseEmbedding]) -> None:

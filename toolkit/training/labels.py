@@ -113,7 +113,7 @@ def label_scenes(scenes: Scenes, embedding: PoseEmbedding) -> Labels:
         known["pelvis_px"].append(joints_px[:, pelvis])
         known["px_per_m"].append(scene.focal_px / depths_m)
         known["keypoints_px"].append(keypoints_px)
-        known["seen"].append(((keypoints_px > -0.5) & (keypoints_px < size - 0.5)).all(-1))
+        known["seen"].append(np.all((keypoints_px > -0.5) & (keypoints_px < size - 0.5), axis=-1))
     labels = exact_labels(**{name: np.concatenate(parts) for name, parts in known.items()}, embedding=embedding)
     everybody = list(scenes.scenes.values())
     return {

@@ -57,13 +57,13 @@ EMBEDDING_ROWS = {"reconstruction, training clips, mm": "train_mm", "reconstruct
                   "spread of embeddings (uniform: 0.577)": "code_std"}  # fmt: skip
 
 
-def held_out_lspet(data: Path) -> Photos:
-    """Return every tenth photograph of Leeds Sports Pose Extended with its one person, joints as COCO orders them."""
+def read_lspet(data: Path, kept: bool = True) -> Photos:
+    """Return every tenth photograph of Leeds Sports Pose Extended with its one person, joints as COCO orders them, or all but those."""
     with np.load(data / "photos/lspet/joints.npz", allow_pickle=False) as stored:
         rows = [(str(name), joints, seen) for name, joints, seen in zip(stored["names"], stored["joints"], stored["labelled"], strict=True)]
     people = {}
     for name, joints, seen in rows:
-        if held_out(name):
+        if held_out(name) == kept:
             points = np.zeros((17, 3))
             points[BODY] = np.column_stack([joints, 2.0 * seen])[list(LSPET_AS_COCO)]
             people[name] = (_around(points),)
@@ -115,7 +115,7 @@ def photo_table(checkpoint: str, data: Path) -> str:
     estimator, skeleton = FloatEstimator(graph), graph.spec.skeleton
     posenet = posenet_estimator(data / POSENET, skeleton, people_of_keypoints)
     tiny, rows = tiny_coco(data), []
-    for title, photos, labels in (("tiny_coco", tiny, "tiny_coco"), ("LSPET, held-out tenth", held_out_lspet(data), "lspet"),
+    for title, photos, labels in (("tiny_coco", tiny, "tiny_coco"), ("LSPET, held-out tenth", read_lspet(data), "lspet"),
                                   ("CCP, held-out tenth, against the teacher", held_out_ccp(data), "")):  # fmt: skip
         found = {"this network": find_everybody(estimator, photos)}
         if labels:

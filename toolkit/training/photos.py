@@ -89,7 +89,7 @@ def load_photos(data: Path, labels: Path, tier: str = "ship", bodies: Path | Non
         labelled = read_people(labels / "labels_lspet.npz")
         photos.scenes += [Photo(stored[name], people) for name, people in labelled.items() if people.usable.any() and not held_out(name)]
     for folder in more:
-        _add_folder(photos, folder)
+        add_folder(photos, folder)
     if bodies is not None:
         rendered = read_people(labels / "labels_bodies.npz", exact=True)
         known = {path.name: path for path in bodies.iterdir()}
@@ -151,7 +151,8 @@ def _add_scenes(photos: Photos, folder: Path, labelled: dict[str, People]) -> No
                 photos.scenes.append(Photo(encoded, people))
 
 
-def _add_folder(photos: Photos, folder: Path) -> None:
+def add_folder(photos: Photos, folder: Path) -> None:
+    """Add a folder of further photographs, as the module describes it. Raises PosecError where its files disagree."""
     stored, labelled = read_tar(folder / "photos.tar"), read_people(folder / "labels.npz")
     try:
         rows = list(csv.DictReader((folder / "photos.csv").read_text(encoding="utf-8").splitlines()))

@@ -1,0 +1,222 @@
+"""The losses between two encoders, and between two views: nothing where they agree, known amounts where they do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from captured import captured_poses
+from labelled_people import batch_of, people_in_a_portrait, perfect_maps
+
+from toolkit.errors import PosecError
+from toolkit.network.embedding import PoseEmbedding
+from toolkit.network.kinematics import mirror_directions
+from toolkit.network.map_network import JointNetwork
+from toolkit.network.maps import JOINTS, MAPS, OFFSET_PX
+from toolkit.network.pose_network import PoseNetwork, reference_spec
+from toolkit.runtime.pose import PoseSpec
+from toolkit.training.alignment import alignment_loss, cycle_loss, distance, label_maps
+from toolkit.training.map_rendering import draw_maps
+from toolkit.training.map_scenes import SceneSettings, draw_scenes
+from toolkit.training.network_run import NetworkRun, NetworkTraining
+from toolkit.training.people import People
+from toolkit.training.pictures import similarity
+from toolkit.training.views import Views, agreement_loss, draw_views, seen_again
+
+pytestmark = pytest.mark.torch
+SPEC: PoseSpec = reference_spec()
+HEIGHT, WIDTH = SPEC.input_size
+FACE = JOINTS - 12
+
+
+@pytest.fixture(scope="module")
+def embedding() -> PoseEmbedding:
+    torch.manual_seed(0)
+    return PoseEmbedding().eval().requires_grad_(False)
+
+
+class TwoPoses(PoseEmbedding):
+    """Knows one pose and its mirror image, exactly: codes of opposite signs."""
+
+    def encode(self, directions: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(directions), 32), 0.5)
+
+    def decode(self, embeddings: torch.Tensor) -> torch.Tensor:
+        pose = torch.from_numpy(captured_poses(1))
+        return torch.where(embeddings[:, :1, None] > 0, pose, mirror_directions(pose.clone()))
+
+
+def person(embedding: PoseEmbedding, middle: tuple[float, float] = (220.0, 130.0)) -> People:
+    """Somebody whose torso is there, in pixels of the network's input."""
+    people = people_in_a_portrait(embedding)
+    shift = np.array(middle, np.float32) - people.centres_px
+    return people.moved(np.hstack([np.eye(2), shift.T]).astype(np.float32))
+
+
+def views(flipped: bool = False, angle: float = 0.0, zoom: float = 1.0) -> Views:
+    return Views(torch.tensor([flipped]), torch.tensor([angle]), torch.tensor([zoom]))
+
+
+def test_maps_of_labels_lead_to_the_labelled_key_points(embedding: PoseEmbedding) -> None:
+    people = person(embedding)
+    labels = batch_of(people)
+    labels["seen"][0, 0, 4] = 0  # the left wrist
+    maps = label_maps(labels, SPEC)[0]
+    assert maps.shape == (MAPS, HEIGHT // 16, WIDTH // 16)
+    for point, place in enumerate(torch.from_numpy(people.keypoints_px[0])):
+        heat = maps[FACE + point]
+        if point == 4:
+            assert heat.max() == 0
+            continue
+        row, column = divmod(int(heat.argmax()), heat.shape[1])
+        fields = maps[[2 * JOINTS + FACE + point, JOINTS + FACE + point], row, column] / heat[row, column]
+        torch.testing.assert_close(torch.tensor([column * 16.0, row * 16.0]) + fields * OFFSET_PX, place, atol=1e-2, rtol=0)
+
+
+def test_maps_of_labels_are_those_of_the_scene_that_was_labelled() -> None:
+    """Faces aside, which labels do not have: there the fitted head stands in."""
+    plain = SceneSettings()
+    how = replace(
+        plain,
+        people=(0.0, 1.0),
+        close_up=0.0,
+        framed=0.0,
+        blocked=0.0,
+        head_turn_rad=0.0,
+        viewing=replace(plain.viewing, far_m=90.0, near_m=80.0),
+    )
+    scenes = draw_scenes(
+        torch.from_numpy(captured_poses(40)), 12, SPEC.input_size, PoseEmbedding().encode, torch.Generator().manual_seed(1), how
+    )
+    person_there = (scenes.labels["status"] == 1).any(1)
+    expected, found = draw_maps(scenes.points_px, scenes.visible, SPEC.input_size), label_maps(scenes.labels, SPEC)
+    assert person_there.sum() > 6
+    torch.testing.assert_close(found[person_there, FACE:JOINTS], expected[person_there, FACE:JOINTS], atol=1e-4, rtol=0)
+    close = (found[:, :FACE] - expected[:, :FACE])[person_there].abs().amax((2, 3)) < 0.4
+    assert close.float().mean() > 0.8
+
+
+def test_a_batch_with_nobody_has_empty_maps_and_nothing_to_align(embedding: PoseEmbedding) -> None:
+    labels = batch_of(person(embedding).select(slice(0, 0)))
+    assert label_maps(labels, SPEC).abs().max() == 0
+    latent = torch.randn(1, 8, HEIGHT // 8, WIDTH // 8, requires_grad=True)
+    loss = alignment_loss(latent, labels, lambda maps: torch.ones_like(latent), SPEC)
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert latent.grad is not None
+    assert not latent.grad.any()
+
+
+def test_latents_count_near_people_alone_and_as_shares() -> None:
+    maps, goal = torch.zeros(1, MAPS, 4, 6), torch.randn(1, 8, 8, 12)
+    maps[0, 7, 1, 2] = 1.0
+    assert float(distance(goal, goal, maps)) == 0
+    assert float(distance(torch.zeros_like(goal), goal, maps)) == pytest.approx(1)
+    assert float(distance(3 * goal, 7 * goal, maps)) == pytest.approx(4 / 7)
+    far = goal.clone()
+    far[..., 6:, 8:] += 100
+    assert float(distance(far, goal, maps)) == 0
+
+
+def test_a_picture_is_drawn_to_its_maps_and_not_they_to_it(embedding: PoseEmbedding) -> None:
+    torch.manual_seed(0)
+    network, labels = JointNetwork(), batch_of(person(embedding))
+    latent, _ = network.latent(*network.trunk(torch.randn(1, 3, HEIGHT, WIDTH)))
+    calls = []
+
+    def encode(maps: torch.Tensor) -> torch.Tensor:
+        calls.append(torch.is_grad_enabled())
+        return network.map_branch(maps)
+
+    alignment_loss(latent, labels, encode, SPEC).backward()
+    assert calls == [False]
+    assert network.adapter.weight.grad is not None
+    assert network.adapter.weight.grad.any()
+
+
+def test_a_scene_found_again_costs_nothing_and_another_does(embedding: PoseEmbedding) -> None:
+    people = person(embedding)
+    raw, labels = perfect_maps(people), batch_of(people)
+    maps = label_maps(labels, SPEC)
+    weight = torch.randn(8, MAPS, 1, 1, generator=torch.Generator().manual_seed(0))
+
+    def encode(drawn: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.interpolate(torch.nn.functional.conv2d(drawn, weight), scale_factor=2)
+
+    assert float(cycle_loss(raw, maps, labels, encode, SPEC, embedding.decode)) < 0.02
+    wrong = {name: (part + (0.4 if name in ("rotation", "depth") else 0)).requires_grad_() for name, part in raw.items()}
+    loss = cycle_loss(wrong, maps, labels, encode, SPEC, embedding.decode)
+    loss.backward()
+    assert float(loss.detach()) > 0.2
+    for name in ("rotation", "depth", "embedding", "offset"):
+        gradient = wrong[name].grad
+        assert gradient is not None, name
+        assert torch.isfinite(gradient).all(), name
+        assert gradient.any(), name
+
+
+@pytest.mark.parametrize(
+    ("flipped", "angle", "zoom"), [(False, 0.0, 1.0), (True, 0.0, 1.0), (False, 0.25, 1.0), (True, -0.2, 1.25), (False, 0.1, 0.75)]
+)
+def test_people_who_moved_as_the_view_did_agree(flipped: bool, angle: float, zoom: float) -> None:
+    embedding = TwoPoses()
+    people = person(embedding)
+    seen = people.mirrored(WIDTH) if flipped else people
+    middle = ((WIDTH - 1) / 2, (HEIGHT - 1) / 2)
+    first, moved = perfect_maps(people), perfect_maps(seen.moved(similarity(middle, middle, zoom, angle).astype(np.float32)))
+    assert float(agreement_loss(first, moved, views(flipped, angle, zoom), SPEC, embedding.decode)) < 0.01
+    for other in (views(not flipped, angle, zoom), views(flipped, angle + 0.5, zoom), views(flipped, angle, zoom * 1.5)):
+        assert float(agreement_loss(first, moved, other, SPEC, embedding.decode)) > 0.1
+
+
+def test_a_view_shows_things_where_the_loss_looks_for_them() -> None:
+    for again in (views(), views(True), views(False, 0.25), views(True, -0.2, 1.25), views(False, 0.1, 0.75)):
+        place, middle = torch.tensor([250.0, 150.0]), torch.tensor([WIDTH - 1, HEIGHT - 1]) / 2
+        rows, columns = torch.meshgrid(torch.arange(float(HEIGHT)), torch.arange(float(WIDTH)), indexing="ij")
+        blob = torch.exp(-((columns - place[0]) ** 2 + (rows - place[1]) ** 2) / 50)
+        seen = seen_again(blob.expand(1, 3, HEIGHT, WIDTH), again)[0, 0]
+        found = torch.stack([(columns * seen).sum(), (rows * seen).sum()]) / seen.sum()
+        expected = (again.zoom[0] * again.turn[0]) @ (place - middle) + middle
+        torch.testing.assert_close(found, expected, atol=0.05, rtol=0)
+
+
+def test_views_are_drawn_within_their_bounds() -> None:
+    drawn = draw_views(500, torch.Generator().manual_seed(0))
+    assert 0.4 < drawn.flipped.float().mean() < 0.6
+    assert drawn.angle_rad.abs().max() <= 0.26
+    assert 0.7 <= drawn.zoom.min() < 0.72
+    assert 1.28 < drawn.zoom.max() <= 1.3
+
+
+def test_people_whom_the_view_does_not_show_are_not_asked_about(embedding: PoseEmbedding) -> None:
+    people = person(embedding, (400.0, 130.0))
+    raw = perfect_maps(people)
+    assert float(agreement_loss(raw, raw, views(zoom=1.5), SPEC, embedding.decode)) == 0
+
+
+def test_a_run_learns_all_three(embedding: PoseEmbedding) -> None:
+    """One batch again and again, with weights that leave the other losses little to say."""
+    torch.manual_seed(0)
+    network = JointNetwork()
+    with torch.no_grad():
+        network.heads.get_parameter("centre.bias").fill_(0.0)  # somebody is found everywhere: views have something to agree about
+    little = dict.fromkeys(NetworkTraining().losses, 0.01)
+    config = NetworkTraining(pictures=100, batch=2, warm_up=1, learning_rate=2e-3, trunk_rate=0.0, anchor=0.0, align=1.0, cycle=1.0, agree=1.0,
+                             agree_pictures=1, average=0.5, losses=little)  # fmt: skip
+    run = NetworkRun(config, network, None, "cpu")
+    people = batch_of(person(embedding))
+    image = torch.randint(0, 255, (2, HEIGHT, WIDTH, 3), dtype=torch.uint8)
+    batch = {"image": image, **{name: part.repeat(2, *[1] * (part.dim() - 1)) for name, part in people.items()}}
+    skeletons = (label_maps(people, SPEC), people)
+    figures = [run.learn(dict(batch), SPEC, embedding.decode, skeletons) for _ in range(8)]
+    for name in ("align", "cycle", "agree"):
+        assert np.isfinite([step[name] for step in figures]).all()
+    assert figures[-1]["align"] < 0.9 * figures[0]["align"]
+
+
+@pytest.mark.parametrize("settings", [{"align": 1.0}, {"cycle": 1.0}])
+def test_a_network_of_one_encoder_has_nothing_to_align(settings: dict[str, float]) -> None:
+    with pytest.raises(PosecError, match="need a joined network"):
+        NetworkRun(NetworkTraining(minutes=1, **settings), PoseNetwork(), None, "cpu")
