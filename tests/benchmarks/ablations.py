@@ -4,7 +4,7 @@
            --embedding embedding.safetensors -o out/ablations
 
 Every network trains on the same number of pictures, so differences say what a part brings early on, not at the end of a long training.
-All but one start from the shipped network's map branch beside an untrained picture branch on PoseNet's trunk. They are judged,
+All but one start from the shipped network's map branch beside an untrained picture branch on PoseNet's trunk, which does not move. They are judged,
 with the fit to key points, on the rendered test scenes and, where the data folder has them, on the photographs of tiny_coco.
 
 The embedding is judged twice, with it and with the 48 numbers of 16 bone directions instead: in the network, whose head of embeddings
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -33,18 +34,20 @@ from toolkit.evaluation.photos import Photos as Photographs
 from toolkit.evaluation.photos import evaluate_photos, read_photos
 from toolkit.evaluation.run import Estimate
 from toolkit.evaluation.scenes import evaluate_scenes, read_scenes
-from toolkit.float_estimator import FloatEstimator
-from toolkit.frontend import REFERENCE, checkpoint_folder, trace
+from toolkit.frontend import REFERENCE, checkpoint_folder
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.network.embedding import BONES, PoseEmbedding, decoder_arrays, load_embedding
 from toolkit.network.kinematics import EPSILON, bone_directions, mirror_directions
 from toolkit.network.map_network import JointNetwork
+from toolkit.network.maps import PoseMapsReader
 from toolkit.network.pose_network import CHANNELS, EMBEDDING, PoseNetwork
+from toolkit.network.trunk import TRUNK_CHANNELS
 from toolkit.runtime.decode import decode_heads
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.kinematics import Layers, layers
-from toolkit.runtime.pose import PoseFrame, Skeleton
+from toolkit.runtime.pose import PoseFrame, PoseSpec, Skeleton
 from toolkit.runtime.preprocess import Batch
+from toolkit.runtime.refine import REFINEMENT, Refinement
 from toolkit.training.anatomy import plausible_share
 from toolkit.training.anchor import PoseNetAnchor
 from toolkit.training.augment import augment, draw
@@ -52,7 +55,8 @@ from toolkit.training.dataset import ComposedPictures
 from toolkit.training.lifter import Lifter, normalize_points, pose
 from toolkit.training.mocap import load_mocap, poses_from_joints
 from toolkit.training.model_card import POSENET, table
-from toolkit.training.network_run import NetworkRun, NetworkTraining
+from toolkit.training.network_run import NetworkRun
+from toolkit.training.network_settings import NetworkTraining
 from toolkit.training.photos import Photo, Photos, load_photos
 from toolkit.training.posenet import load_trunk
 from toolkit.training.projections import view
@@ -75,6 +79,8 @@ class Variant(NamedTuple):
         maps: whether there is the branch that reads pose maps.
         skeletons: scenes of skeletons in a step.
         bodies: whether rendered bodies are among the pasted people.
+        reads_itself: whether a picture's own pose maps are read beside the picture. Where not, pictures and pose maps have an encoder
+            each, as in the paper, and share all that follows; key points, to which poses are fitted, are still read.
         losses: weights of the losses between two encoders, and between two views, see `NetworkTraining`.
     """
 
@@ -82,17 +88,31 @@ class Variant(NamedTuple):
     maps: bool = True
     skeletons: int = SKELETONS
     bodies: bool = True
+    reads_itself: bool = True
     losses: Mapping[str, float] = MappingProxyType({})
 
 
+ALIGNED = {"align": 1.0}
+ALL_LOSSES = {"align": 1.0, "cycle": 0.5, "agree": 0.5}
 VARIANTS = (
     Variant("as shipped: no alignment"),
-    Variant("alignment", losses={"align": 1.0}),
-    Variant("alignment, cycle, agreement of views", losses={"align": 1.0, "cycle": 0.5, "agree": 0.5}),
+    Variant("alignment", losses=ALIGNED),
+    Variant("alignment, cycle, agreement of views", losses=ALL_LOSSES),
     Variant("as shipped, no scenes of skeletons", skeletons=0),
     Variant("as shipped, no rendered people", bodies=False),
     Variant("no second modality: pictures alone", maps=False, skeletons=0),
+    Variant("an encoder each", reads_itself=False),
+    Variant("an encoder each, alignment", reads_itself=False, losses=ALIGNED),
+    Variant("an encoder each, alignment, cycle, agreement of views", reads_itself=False, losses=ALL_LOSSES),
 )
+
+
+class Blindfold(PoseMapsReader):
+    """Tells key points, but no pose maps."""
+
+    def forward(self, deep: Tensor) -> Tensor:
+        """Return maps of nothing."""
+        return 0.0 * super().forward(deep)
 
 
 class Directions(PoseEmbedding):
@@ -112,6 +132,8 @@ def first_network(variant: Variant, posenet: Path) -> PoseNetwork:
     torch.manual_seed(0)
     network = JointNetwork() if variant.maps else PoseNetwork()
     network.trunk = load_trunk(posenet)
+    if isinstance(network, JointNetwork) and not variant.reads_itself:
+        network.reader = Blindfold(TRUNK_CHANNELS)
     if isinstance(network, JointNetwork):
         shipped = load_checkpoint(checkpoint_folder(REFERENCE)).network.state_dict()
         learned = {name: value for name, value in shipped.items() if name.startswith(("map_branch.", "fuse.", "settle.", "heads."))}
@@ -128,21 +150,35 @@ def photographs(data: Path) -> dict[str, Photographs]:
     return {"tiny_coco": read_photos(folder / "person_keypoints.json", folder / "images.tar")} if folder.is_dir() else {}
 
 
-def judge(checkpoint: Path, photos: Mapping[str, Photographs]) -> dict[str, Any]:
-    """Return the figures of a network on the test scenes and on photographs."""
-    graph = trace(checkpoint)
-    return figures_of(FloatEstimator(graph, 1), graph.spec.skeleton, photos)
+def judge(variant: Variant, out: Path, posenet: Path, decoder: Layers, photos: Mapping[str, Photographs]) -> dict[str, Any]:
+    """Return the figures of a variant that was trained into a folder."""
+    network = first_network(variant, posenet)
+    network.load_state_dict(load_file(out / "checkpoint/network.safetensors"), strict=False)
+    return figures_of(estimator(network.eval(), network.spec(), decoder, REFINEMENT), network.spec().skeleton, photos)
 
 
-def figures_of(estimator: Estimate, skeleton: Skeleton, photos: Mapping[str, Photographs]) -> dict[str, Any]:
+def estimator(network: PoseNetwork, spec: PoseSpec, decoder: Layers, refinement: Refinement | None) -> Estimate:
+    """Return what finds people with a network, as the runtime does."""
+    batch = Batch(spec, FrameInput("float32", "NCHW", spec.colour_order, normalized=True))
+
+    @torch.no_grad()
+    def estimate(picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
+        letterbox = batch.fill(picture_bgr)
+        heads = {name: value[0].numpy() for name, value in network(torch.from_numpy(batch.array))._asdict().items()}
+        return decode_heads(heads, spec, decoder, letterbox, focal_px, refinement=refinement)
+
+    return estimate
+
+
+def figures_of(estimate: Estimate, skeleton: Skeleton, photos: Mapping[str, Photographs]) -> dict[str, Any]:
     """Return the figures of an estimator on the test scenes and on photographs."""
     scenes = read_scenes(inputs.SAMPLES / "scenes.json", skeleton)
-    row = evaluate_scenes({name: estimator(picture, focal_px=focal) for name, picture, focal in scenes}, scenes, skeleton)[0]
+    row = evaluate_scenes({name: estimate(picture, focal_px=focal) for name, picture, focal in scenes}, scenes, skeleton)[0]
     names = {"centre_recall": "recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150", "mpjpe_mm": "MPJPE mm",
              "pa_mpjpe_mm": "PA-MPJPE mm"}  # fmt: skip
     figures = {title: row[name] for name, title in names.items()}
     for what, annotated in photos.items():
-        row = evaluate_photos({name: estimator(picture, focal_px=None) for name, picture, _ in annotated}, annotated, skeleton)[0]
+        row = evaluate_photos({name: estimate(picture, focal_px=None) for name, picture, _ in annotated}, annotated, skeleton)[0]
         figures |= {f"{what}: recall": row["centre_recall"], "OKS.5": row["oks50"], "OKS.75": row["oks75"]}
         figures["predictions, off-person"] = f"{row['predictions']}, {row['off_person']}"
     return figures
@@ -204,22 +240,16 @@ def learn_codes(
         run.learn(next(batches), spec, embedding.decode, skeletons)
 
     def judge_codes(photos: Mapping[str, Photographs]) -> dict[str, Any]:
-        batch = Batch(spec, FrameInput("float32", "NCHW", spec.colour_order, normalized=True))
-        directions = []
+        directions, estimate = [], estimator(run.average, spec, decoder, None)
 
-        @torch.no_grad()
-        def estimate(picture_bgr: np.ndarray, *, focal_px: float | None = None) -> PoseFrame:
-            letterbox = batch.fill(picture_bgr)
-            heads = run.average(torch.from_numpy(batch.array))._asdict()
-            people = decode_heads(
-                {name: value[0].numpy() for name, value in heads.items()}, spec, decoder, letterbox, focal_px, refinement=None
-            )
+        def kept(picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
+            people = estimate(picture_bgr, focal_px=focal_px)
             directions.append(poses_from_joints(people.joints_mm))
             return people
 
-        figures = figures_of(estimate, spec.skeleton, photos)
+        figures = figures_of(kept, spec.skeleton, photos)
         share, _ = plausible_share(torch.from_numpy(np.concatenate(directions)))
-        return {"a pose is": name, **figures, "within limits": share}
+        return {"a pose is, in the network": name, **figures, "within limits": share}
 
     return judge_codes
 
@@ -245,7 +275,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     settings: NetworkTraining = replace(read_settings(SETTINGS), minutes=0.0, pictures=options.pictures, trunk_rate=0.0)
     material = load_photos(options.data, options.labels, "ship", options.bodies)
-    # All of the training comes first: its processes are forked, which the threads of an engine would not survive.
     for number, variant in enumerate(VARIANTS):
         say(variant.name)
         config = replace(settings, **variant.losses)
@@ -260,8 +289,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         learn_codes(EMBEDDED, learned, EMBEDDING, layers(decoder_arrays(learned)), material, options, settings),
         learn_codes(PLAIN, Directions(), 3 * BONES, identity, with_codes(material, Directions()), options, settings),
     ]
-    photos = photographs(options.data)
-    rows = [{"trained": variant.name, **judge(options.out / str(number) / "checkpoint", photos)} for number, variant in enumerate(VARIANTS)]
+    photos, decoder = photographs(options.data), layers(decoder_arrays(learned))
+    rows = [
+        {"trained": variant.name, **judge(variant, options.out / str(number), options.data / POSENET, decoder, photos)}
+        for number, variant in enumerate(VARIANTS)
+    ]
     lifters = [
         lift(EMBEDDED, learned, EMBEDDING, options.mocap, options.lifter_steps),
         lift(PLAIN, Directions(), 3 * BONES, options.mocap, options.lifter_steps),

@@ -29,7 +29,8 @@ from tests.benchmarks.ablations import SETTINGS, SKELETONS, VARIANTS, first_netw
 from toolkit.commands.terminal import say, write_text
 from toolkit.evaluation.photos import BODY, Annotated
 from toolkit.evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
-from toolkit.network.embedding import load_embedding
+from toolkit.network.embedding import decoder_arrays, load_embedding
+from toolkit.runtime.kinematics import layers
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.annotations import human_keypoints
 from toolkit.training.compose import Mixture
@@ -125,11 +126,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         network = first_network(VARIANTS[0], options.data / POSENET)
         out = options.out / str(number)
         train_network(config, material, options.embedding, out, options.data / POSENET, "cpu", 1, network, skeletons)
-    judges = photographs(options.data)
+    judges, decoder = photographs(options.data), layers(decoder_arrays(load_embedding(options.embedding)))
     if (options.data / LSPET).is_dir():
         judges["LSPET"] = read_lspet(options.data)
     for number, row in enumerate(rows):
-        row |= judge(options.out / str(number) / "checkpoint", judges)
+        row |= judge(VARIANTS[0], options.out / str(number), options.data / POSENET, decoder, judges)
     write_text(options.out / "supervision.md", markdown(rows) + "\n")
     print(markdown(rows))
 

@@ -20,7 +20,8 @@ from toolkit.runtime.pose import PoseSpec
 from toolkit.training.alignment import alignment_loss, cycle_loss, distance, label_maps
 from toolkit.training.map_rendering import draw_maps
 from toolkit.training.map_scenes import SceneSettings, draw_scenes
-from toolkit.training.network_run import NetworkRun, NetworkTraining
+from toolkit.training.network_run import NetworkRun
+from toolkit.training.network_settings import NetworkTraining
 from toolkit.training.people import People
 from toolkit.training.pictures import similarity
 from toolkit.training.views import Views, agreement_loss, draw_views, seen_again

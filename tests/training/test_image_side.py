@@ -24,7 +24,7 @@ from toolkit.training.compose import Mixture, compose
 from toolkit.training.dataset import IGNORED, NOBODY, PERSON, ComposedPictures, pack
 from toolkit.training.layers import Canvas
 from toolkit.training.losses import pose_losses
-from toolkit.training.network_run import NetworkTraining
+from toolkit.training.network_settings import NetworkTraining
 from toolkit.training.people import KEYPOINT_JOINTS, People, read_people
 from toolkit.training.photos import load_photos
 from toolkit.training.pictures import similarity, warp

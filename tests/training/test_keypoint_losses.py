@@ -11,7 +11,8 @@ from toolkit.network.pose_network import PoseNetwork
 from toolkit.training.dataset import IGNORED, PERSON
 from toolkit.training.keypoint_losses import FACE, keypoint_loss
 from toolkit.training.map_rendering import ReadingFaults
-from toolkit.training.network_run import NetworkRun, NetworkTraining
+from toolkit.training.network_run import NetworkRun
+from toolkit.training.network_settings import NetworkTraining
 
 ROWS, COLUMNS = 16, 28
 HALF = len(DISPLACEMENTS) // 2

@@ -14,7 +14,8 @@ from toolkit.network.checkpoint import save_checkpoint
 from toolkit.network.embedding import PoseEmbedding, decoder_arrays
 from toolkit.network.map_network import JointNetwork, MapNetwork
 from toolkit.network.pose_network import PoseNetwork, reference_spec
-from toolkit.training.network_run import NetworkRun, NetworkTraining
+from toolkit.training.network_run import NetworkRun
+from toolkit.training.network_settings import NetworkTraining
 from toolkit.training.people import BODY_KEYPOINTS
 from toolkit.training.runs import save_weights
 from toolkit.training.train_joint import first_network, skeleton_source

@@ -1,4 +1,4 @@
-"""One training run of the image network: its settings, what a step changes, its log, and how it goes on after a kill."""
+"""One training run of the image network: what a step changes, its log, and how it goes on after a kill."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import math
 import os
 import pickle
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,74 +17,12 @@ from torch import Tensor, nn
 
 from ..errors import PosecError
 from ..network.map_network import JointNetwork
-from ..network.maps import MAPS
 from ..network.pose_network import PoseNetwork
 from ..runtime.pose import PoseSpec
-from .alignment import alignment_loss, cycle_loss
 from .anchor import PoseNetAnchor
-from .compose import Mixture
-from .keypoint_losses import keypoint_loss
-from .losses import pose_losses
+from .network_settings import Batch, NetworkTraining
 from .parallel import average_gradients, processes
-from .views import agreement_loss, draw_views, seen_again
-
-Batch = tuple[Tensor, dict[str, Tensor]]
-LOSS_WEIGHTS = {"centre": 1.0, "offset": 0.3, "embedding": 0.6, "rotation": 0.5, "depth": 0.5, "joints": 2.0, "projection": 2.0,
-                "auxiliary": 1.0}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class NetworkTraining:
-    """Settings of the run.
-
-    Attributes:
-        init: safetensors of a whole network to start from; empty to start from the trunk of PoseNet.
-        pictures: length of the run; 0 where `minutes` says it.
-        minutes: the same as time spent training, interruptions not counted.
-        batch: pictures per step.
-        learning_rate, trunk_rate: at their highest; both follow a cosine over the run. A trunk_rate of 0 keeps the trunk, and the
-            layers that read PoseNet's maps, as they are, which makes steps cheaper.
-        trunk_waits: steps before the trunk moves, where it starts under heads that know nothing.
-        warm_up: steps of linear rise.
-        weight_decay, clip_norm: the norm is clipped for trunk and heads separately.
-        integers: share of steps in which the trunk's maps are rounded as 8 bits would round them; needs a trunk_rate of 0.
-        anchor: weight of staying close to PoseNet, see `PoseNetAnchor`; 0 for none.
-        anchor_pictures: pictures of each batch that this is asked of.
-        keypoints: weight of reading the labelled key points from the trunk, see `keypoint_loss`; for a JointNetwork whose trunk moves.
-        align: weight of drawing pictures to their labelled key points in the latent space, see `alignment_loss`; for a JointNetwork.
-        cycle: weight of finding a scene of skeletons again by the people read from it, see `cycle_loss`; for a JointNetwork that
-            learns scenes of skeletons.
-        agree: weight of finding the same people in other views of a picture, see `agreement_loss`.
-        agree_pictures: pictures of each batch that are seen another time.
-        average: decay per step of the averaged weights, which are what is kept.
-        losses: weights by name, see `pose_losses`.
-        mixture: see `Mixture`.
-    """
-
-    init: str = ""
-    pictures: int = 0
-    minutes: float = 0.0
-    batch: int = 16
-    learning_rate: float = 1e-3
-    trunk_rate: float = 2e-4
-    trunk_waits: int = 80
-    warm_up: int = 60
-    weight_decay: float = 1e-4
-    clip_norm: float = 8.0
-    integers: float = 0.0
-    anchor: float = 0.25
-    anchor_pictures: int = 4
-    keypoints: float = 0.0
-    align: float = 0.0
-    cycle: float = 0.0
-    agree: float = 0.0
-    agree_pictures: int = 4
-    average: float = 0.998
-    seed: int = 0
-    report_every: int = 25
-    save_every_s: float = 60.0
-    losses: Mapping[str, float] = field(default_factory=lambda: dict(LOSS_WEIGHTS))
-    mixture: Mixture = field(default_factory=Mixture)
+from .step_losses import FURTHER_LOSSES, step_losses
 
 
 class NetworkRun:
@@ -140,8 +78,11 @@ class NetworkRun:
         waited = min(1.0, max(0.0, (self.step - wait) / wait)) if wait else 1.0
         for group, rate in zip(self.optimizer.param_groups, (config.learning_rate, config.trunk_rate * waited), strict=True):
             group["lr"] = rate * pace
-        losses = self._losses(batch, spec, decode, skeletons if isinstance(self.network, JointNetwork) else None)
-        weights = {**config.losses, **{name: getattr(config, name) for name in ("keypoints", "align", "cycle", "agree", "anchor")}}
+        batch = {name: values.to(self.device, non_blocking=True) for name, values in batch.items()}
+        if skeletons is not None:
+            skeletons = skeletons[0].to(self.device), {name: values.to(self.device) for name, values in skeletons[1].items()}
+        losses = step_losses(self.network, self.average, self.anchor, config, self.step, batch, skeletons, spec, decode)
+        weights = {**config.losses, **{name: getattr(config, name) for name in FURTHER_LOSSES}}
         loss = sum((weights[name] * value for name, value in losses.items() if name in weights), torch.zeros((), device=self.device))
         self.optimizer.zero_grad()
         loss.backward()
@@ -152,61 +93,6 @@ class NetworkRun:
         self.step += 1
         self._follow()
         return {**{name: float(value.detach()) for name, value in losses.items()}, "norm": float(norms[0]), "trunk_norm": float(norms[1])}
-
-    def _losses(
-        self, batch: dict[str, Tensor], spec: PoseSpec, decode: Callable[[Tensor], Tensor], skeletons: Batch | None
-    ) -> dict[str, Tensor]:
-        """Return all losses that this run asks for, unweighted. In the batch, other views follow the pictures, and skeletons those."""
-        config, network = self.config, self.network
-        labels = {name: values.to(self.device, non_blocking=True) for name, values in batch.items()}
-        mean, std = (torch.tensor(values, device=self.device)[:, None, None] for values in (spec.mean, spec.std))
-        images = (labels.pop("image").permute(0, 3, 1, 2).float() - mean) / std
-        pictures, shown = len(images), len(images)
-        if config.agree:
-            generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + self.step)
-            views = draw_views(min(config.agree_pictures, pictures), generator)
-            images = torch.cat([images, seen_again(images[: len(views.zoom)], views)])
-            shown = len(images)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            # Every n-th step, not by chance: a resumed run takes the same steps.
-            integers = int((self.step + 1) * config.integers) > int(self.step * config.integers)
-            skip, deep = network.trunk(images.contiguous(memory_format=torch.channels_last), integers)
-            if isinstance(network, JointNetwork):
-                others = deep.new_zeros(0, MAPS, *deep.shape[2:]) if skeletons is None else skeletons[0].to(self.device)
-                latent, maps = network.latent_with(skip, deep, others)
-                raw = network.raw_of(latent, maps)
-            else:
-                raw = network.raw_maps(skip, deep)
-            kept = self.anchor(skip[: config.anchor_pictures], deep[: config.anchor_pictures]) if self.anchor is not None else None
-        raw = {name: values.float() for name, values in raw.items()}
-        everybody, drawn = labels, {}
-        if skeletons is not None:
-            drawn = {name: values.to(self.device) for name, values in skeletons[1].items()}
-            everybody = {name: torch.cat([values, drawn[name]]) for name, values in labels.items()}
-        labelled = {name: torch.cat([values[:pictures], values[shown:]]) for name, values in raw.items()}
-        losses = pose_losses(labelled, everybody, spec, decode)
-        if config.keypoints:
-            assert isinstance(network, JointNetwork)
-            losses["keypoints"] = keypoint_loss(network.reader, deep[:pictures].float(), labels)
-        if config.align:
-            losses["align"] = alignment_loss(latent[:pictures], labels, self._encode, spec)
-        if config.cycle and skeletons is not None:
-            found = {name: values[shown:] for name, values in raw.items()}
-            losses["cycle"] = cycle_loss(found, maps[shown:].float(), drawn, self._encode, spec, decode)
-        if config.agree:
-            first, again = (
-                {name: values[part] for name, values in raw.items()} for part in (slice(shown - pictures), slice(pictures, shown))
-            )
-            losses["agree"] = agreement_loss(first, again, views, spec, decode)
-        if kept is not None:
-            losses["anchor"] = kept
-        return losses
-
-    def _encode(self, maps: Tensor) -> Tensor:
-        """Return the latent map of pose maps, by the averaged weights: a goal that moves slowly."""
-        assert isinstance(self.average, JointNetwork)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            return self.average.map_branch(maps)
 
     @torch.no_grad()
     def _follow(self) -> None:

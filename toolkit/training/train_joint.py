@@ -22,7 +22,7 @@ from ..network.map_network import JointNetwork, MapNetwork
 from ..network.pose_network import reference_spec
 from .anchor import PoseNetAnchor
 from .mocap import load_mocap
-from .network_run import Batch
+from .network_settings import Batch
 from .parallel import join_processes
 from .photos import load_photos
 from .runs import add_device

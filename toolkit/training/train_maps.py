@@ -34,7 +34,7 @@ from .losses import pose_losses
 from .map_rendering import ReadingFaults, render_maps
 from .map_scenes import SceneSettings, draw_scenes
 from .mocap import load_mocap
-from .network_run import LOSS_WEIGHTS, Batch
+from .network_settings import LOSS_WEIGHTS, Batch
 from .runs import Run, add_device, add_settings, chosen_settings, save_weights, set_learning_rate
 
 

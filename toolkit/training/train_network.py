@@ -22,7 +22,8 @@ from ..network.pose_network import PoseNetwork, reference_spec
 from .anchor import PoseNetAnchor
 from .compose import Mixture
 from .dataset import ComposedPictures
-from .network_run import LOSS_WEIGHTS, Batch, Log, NetworkRun, NetworkTraining
+from .network_run import Log, NetworkRun
+from .network_settings import LOSS_WEIGHTS, Batch, NetworkTraining
 from .parallel import agreed, join_processes
 from .photos import Photos, load_photos
 from .posenet import load_trunk

@@ -25,7 +25,7 @@ from .cache_maps import MapCache
 from .dataset import PERSON
 from .losses import person_losses
 from .mocap import load_mocap
-from .network_run import LOSS_WEIGHTS, Batch
+from .network_settings import LOSS_WEIGHTS, Batch
 from .runs import Run, add_settings, chosen_settings, set_learning_rate
 from .targets import sigma_cells
 from .train_maps import Clock, join, read_map_network, synthetic_batch
