@@ -48,6 +48,7 @@ from toolkit.runtime.kinematics import Layers, layers
 from toolkit.runtime.pose import PoseFrame, PoseSpec, Skeleton
 from toolkit.runtime.preprocess import Batch
 from toolkit.runtime.refine import REFINEMENT, Refinement
+from toolkit.training import configuration
 from toolkit.training.anatomy import plausible_share
 from toolkit.training.anchor import PoseNetAnchor
 from toolkit.training.augment import augment, draw
@@ -56,7 +57,7 @@ from toolkit.training.lifter import Lifter, normalize_points, pose
 from toolkit.training.mocap import load_mocap, poses_from_joints
 from toolkit.training.model_card import POSENET, table
 from toolkit.training.network_run import NetworkRun
-from toolkit.training.network_settings import NetworkTraining
+from toolkit.training.network_settings import NetworkTraining, read_settings
 from toolkit.training.photos import Photo, Photos, load_photos
 from toolkit.training.posenet import load_trunk
 from toolkit.training.projections import view
@@ -64,9 +65,8 @@ from toolkit.training.runs import one_cycle, set_learning_rate
 from toolkit.training.train_joint import skeleton_source
 from toolkit.training.train_lifter import LifterTraining, evaluate, lifting_losses
 from toolkit.training.train_maps import synthetic_batch
-from toolkit.training.train_network import read_settings, train_network
+from toolkit.training.train_network import train_network
 
-SETTINGS = Path(__file__).parents[2] / "toolkit/training/reference.toml"
 SKELETONS = 8
 EMBEDDED, PLAIN = "32 numbers of the embedding", "48 numbers of bone directions"
 
@@ -273,7 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    settings: NetworkTraining = replace(read_settings(SETTINGS), minutes=0.0, pictures=options.pictures, trunk_rate=0.0)
+    settings: NetworkTraining = replace(read_settings(configuration.REFERENCE), minutes=0.0, pictures=options.pictures, trunk_rate=0.0)
     material = load_photos(options.data, options.labels, "ship", options.bodies)
     for number, variant in enumerate(VARIANTS):
         say(variant.name)

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from tests.benchmarks.ablations import SETTINGS, SKELETONS, VARIANTS, first_network, judge, markdown, photographs
+from tests.benchmarks.ablations import SKELETONS, VARIANTS, first_network, judge, markdown, photographs
 from toolkit.commands.terminal import say, write_text
 from toolkit.evaluation.photos import BODY, Annotated
 from toolkit.evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
@@ -34,13 +34,15 @@ from toolkit.runtime.kinematics import layers
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.annotations import human_keypoints
 from toolkit.training.compose import Mixture
+from toolkit.training.configuration import REFERENCE
 from toolkit.training.labels import Labels, label_photos, label_scenes, write_labels
 from toolkit.training.lifter import load_lifter
 from toolkit.training.model_card import POSENET, read_lspet
+from toolkit.training.network_settings import read_settings
 from toolkit.training.people import KEYPOINT_JOINTS, nobody, read_people
 from toolkit.training.photos import Photo, Photos, read_tar
 from toolkit.training.train_joint import skeleton_source
-from toolkit.training.train_network import read_settings, train_network
+from toolkit.training.train_network import train_network
 
 MIXTURE = Mixture(mosaic=0.0, scene=0.85, pasted=0.0, empty=0.15)
 LSPET = "photos/lspet"
@@ -112,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
-    config = replace(read_settings(SETTINGS), minutes=0.0, pictures=options.pictures, trunk_rate=0.0, mixture=MIXTURE)
+    config = replace(read_settings(REFERENCE), minutes=0.0, pictures=options.pictures, trunk_rate=0.0, mixture=MIXTURE)
     empty = [Photo(encoded, nobody()) for encoded in read_tar(options.data / "backgrounds/images.tar").values()]
     skeletons = skeleton_source(options.mocap, options.embedding, SKELETONS, config.seed)
     compared, rows = kinds(options), []

@@ -24,13 +24,13 @@ from toolkit.training.compose import Mixture, compose
 from toolkit.training.dataset import IGNORED, NOBODY, PERSON, ComposedPictures, pack
 from toolkit.training.layers import Canvas
 from toolkit.training.losses import pose_losses
-from toolkit.training.network_settings import NetworkTraining
+from toolkit.training.network_settings import NetworkTraining, read_settings
 from toolkit.training.people import KEYPOINT_JOINTS, People, read_people
 from toolkit.training.photos import load_photos
 from toolkit.training.pictures import similarity, warp
 from toolkit.training.runs import save_weights
 from toolkit.training.targets import make_targets
-from toolkit.training.train_network import read_settings, train_network
+from toolkit.training.train_network import train_network
 
 pytestmark = pytest.mark.torch
 

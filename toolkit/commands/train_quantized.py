@@ -11,8 +11,8 @@ import targets as boards
 
 from ..network.checkpoint import save_graph
 from ..ranges import Ranges
+from ..training.configuration import add_settings, chosen_settings
 from ..training.quantized import Finishing, finish
-from ..training.runs import add_settings, chosen_settings
 from . import inputs
 from .terminal import say
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, help="how many of them")
     parser.add_argument("--target", default="generic-cpu", help="a board whose integers are learned (default: generic-cpu, as intel-cpu)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint: calibrate and export it as any other")
-    add_settings(parser, Finishing)
+    add_settings(parser, Finishing, "quantized")
     options = parser.parse_args(arguments)
 
     target, graph = boards.load(options.target), inputs.checkpoint(options.checkpoint)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
+from ..errors import PosecError
 from .compose import Mixture
+from .configuration import read_section
 
 Batch = tuple[Tensor, dict[str, Tensor]]
 LOSS_WEIGHTS = {"centre": 1.0, "offset": 0.3, "embedding": 0.6, "rotation": 0.5, "depth": 0.5, "joints": 2.0, "projection": 2.0,
@@ -66,3 +70,21 @@ class NetworkTraining:
     save_every_s: float = 60.0
     losses: Mapping[str, float] = field(default_factory=lambda: dict(LOSS_WEIGHTS))
     mixture: Mixture = field(default_factory=Mixture)
+
+
+def read_settings(path: Path, section: str = "network") -> NetworkTraining:
+    """Return the [network] section of a configuration file, with what another section says in its place.
+
+    Raises PosecError naming an unknown or missing entry.
+    """
+    plain = read_section(path, "network")
+    if section != "network":
+        plain |= read_section(path, section)
+    losses = {**LOSS_WEIGHTS, **plain.pop("losses", {})}
+    mixture: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.pop("mixture", {}).items()}
+    if unknown := set(losses) - set(LOSS_WEIGHTS):
+        raise PosecError(f"'{path}': no loss {', '.join(sorted(unknown))}; known: {', '.join(LOSS_WEIGHTS)}")
+    try:
+        return NetworkTraining(**plain, losses=losses, mixture=Mixture(**mixture))
+    except TypeError as error:
+        raise PosecError(f"'{path}' has no usable [{section}] section: {error}") from error

@@ -10,9 +10,9 @@ import pickle
 import time
 import zipfile
 from collections.abc import Mapping
-from dataclasses import Field, asdict, fields
+from dataclasses import Field, asdict
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from safetensors.torch import save_file
@@ -25,9 +25,6 @@ class Settings(Protocol):
     """A dataclass of numbers with defaults."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-
-Chosen = TypeVar("Chosen", bound=Settings)
 
 
 class Stateful(Protocol):
@@ -124,17 +121,6 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every parameter group the same learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = rate
-
-
-def add_settings(parser: argparse.ArgumentParser, settings: type[Settings]) -> None:
-    """Give a command line one option per field of a settings dataclass."""
-    for option in fields(settings):
-        parser.add_argument("--" + option.name.replace("_", "-"), type=type(option.default), default=option.default)
-
-
-def chosen_settings(arguments: argparse.Namespace, settings: type[Chosen]) -> Chosen:
-    """Return the settings that a command line chose."""
-    return settings(**{option.name: getattr(arguments, option.name) for option in fields(settings)})
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

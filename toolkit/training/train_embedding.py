@@ -20,8 +20,9 @@ from ..runtime.pose import MUPOTS17
 from .adversary import PoseDiscriminator, adversarial_loss, discriminator_loss, sliced_uniform_loss
 from .anatomy import plausible_share
 from .augment import augment, draw
+from .configuration import add_settings, chosen_settings
 from .mocap import SPLITS, load_mocap
-from .runs import Run, Stateful, add_device, add_settings, chosen_settings, one_cycle, set_learning_rate
+from .runs import Run, Stateful, add_device, one_cycle, set_learning_rate
 
 # The embedding reconstructs at the bone lengths of the skeleton; reports are at this stature, as the field quotes them.
 REPORTED_STATURE_M = 1.70
@@ -182,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", required=True, help="safetensors file to write")
     parser.add_argument("--decoder", help="pose.safetensors of a checkpoint, to learn only what encodes for it")
     add_device(parser)
-    add_settings(parser, EmbeddingTraining)
+    add_settings(parser, EmbeddingTraining, "embedding")
     chosen = parser.parse_args(arguments)
     train_embedding(chosen_settings(chosen, EmbeddingTraining), chosen.mocap, chosen.out, chosen.device, chosen.decoder)
 

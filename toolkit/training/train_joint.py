@@ -21,13 +21,24 @@ from ..network.embedding import decoder_arrays, load_embedding
 from ..network.map_network import JointNetwork, MapNetwork
 from ..network.pose_network import reference_spec
 from .anchor import PoseNetAnchor
+from .configuration import add_config
 from .mocap import load_mocap
-from .network_settings import Batch
+from .network_settings import Batch, read_settings
 from .parallel import join_processes
 from .photos import load_photos
 from .runs import add_device
 from .train_maps import synthetic_batch
-from .train_network import read_settings, train_network
+from .train_network import train_network
+
+OPTIONS = {
+    "learning_rate": "of all but the trunk",
+    "trunk_rate": "of the trunk; 0 keeps it as it is",
+    "integers": "share of steps with the trunk's maps rounded as 8 bits would",
+    "keypoints": "weight of reading labelled key points from the trunk",
+    "align": "weight of drawing pictures to their key points in the latent space",
+    "cycle": "weight of finding scenes again by the people read from them",
+    "agree": "weight of agreeing with other views of a picture",
+}
 
 
 def join_networks(picture: Path, maps: Path, posenet: Path) -> JointNetwork:
@@ -82,7 +93,7 @@ def first_network(joined: Path | None, picture: Path | None, maps: Path | None, 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Join two networks and train the result from the command line."""
     parser = argparse.ArgumentParser(description="Learn the network that reads pictures and pose maps.")
-    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("reference.toml"))
+    add_config(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
     parser.add_argument("--mocap", type=Path, required=True, help="folder of motion-capture .npz files")
@@ -96,25 +107,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scenes", type=int, default=8, help="scenes of skeletons in a step")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")
-    parser.add_argument("--learning-rate", type=float, default=6e-4)
-    parser.add_argument("--trunk-rate", type=float, default=1e-4)
-    parser.add_argument(
-        "--integers", type=float, default=0.0, help="share of steps with the trunk's maps rounded as 8 bits would (default: 0)"
-    )
-    parser.add_argument("--keypoints", type=float, default=0.0, help="weight of reading labelled key points from the trunk (default: 0)")
-    parser.add_argument(
-        "--align", type=float, default=0.0, help="weight of drawing pictures to their key points in the latent space (default: 0)"
-    )
-    parser.add_argument("--cycle", type=float, default=0.0, help="weight of finding scenes again by the people read from them (default: 0)")
-    parser.add_argument("--agree", type=float, default=0.0, help="weight of agreeing with other views of a picture (default: 0)")
+    for name, what in OPTIONS.items():
+        parser.add_argument("--" + name.replace("_", "-"), type=float, help=f"{what} (default: the configuration's)")
     parser.add_argument("--tier", default="ship")
     add_device(parser)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
-    config = replace(read_settings(chosen.config), learning_rate=chosen.learning_rate, trunk_rate=chosen.trunk_rate, trunk_waits=0,
-                     integers=chosen.integers, keypoints=chosen.keypoints, align=chosen.align, cycle=chosen.cycle, agree=chosen.agree)  # fmt: skip
+    said = {name: getattr(chosen, name) for name in OPTIONS if getattr(chosen, name) is not None}
+    config = replace(read_settings(chosen.config, "joint"), **said)
     if chosen.minutes:
         config = replace(config, minutes=chosen.minutes, pictures=0)
     network = first_network(chosen.joined, chosen.picture, chosen.maps, chosen.trunk)

@@ -14,11 +14,12 @@ from ..evaluation.metrics import mpjpe, pa_mpjpe
 from ..network.embedding import PoseEmbedding, load_embedding
 from ..network.kinematics import bone_lengths_m, forward_kinematics
 from .augment import augment, draw
+from .configuration import add_settings, chosen_settings
 from .lifter import SEEN_JOINTS, Lifter, normalize_points, pose
 from .mocap import load_mocap
 from .people import BODY_KEYPOINTS
 from .projections import view
-from .runs import Run, add_device, add_settings, chosen_settings, one_cycle, set_learning_rate
+from .runs import Run, add_device, one_cycle, set_learning_rate
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--embedding", required=True, help="safetensors file of the pose embedding")
     parser.add_argument("--out", required=True, help="safetensors file to write")
     add_device(parser)
-    add_settings(parser, LifterTraining)
+    add_settings(parser, LifterTraining, "lifter")
     chosen = parser.parse_args(arguments)
     train_lifter(chosen_settings(chosen, LifterTraining), chosen.mocap, chosen.embedding, chosen.out, chosen.device)
 

@@ -29,13 +29,14 @@ from ..network.maps import mask
 from ..network.pose_network import reference_spec
 from ..runtime.pose import PoseSpec
 from .cache_maps import MapCache
+from .configuration import add_settings, chosen_settings
 from .dataset import MAX_PEOPLE
 from .losses import pose_losses
 from .map_rendering import ReadingFaults, render_maps
 from .map_scenes import SceneSettings, draw_scenes
 from .mocap import load_mocap
 from .network_settings import LOSS_WEIGHTS, Batch
-from .runs import Run, add_device, add_settings, chosen_settings, save_weights, set_learning_rate
+from .runs import Run, add_device, save_weights, set_learning_rate
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     add_device(parser)
     parser.add_argument("--threads", type=int, default=1)
-    add_settings(parser, MapTraining)
+    add_settings(parser, MapTraining, "maps")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     train_maps(chosen_settings(chosen, MapTraining), chosen.mocap, chosen.embedding, chosen.out, chosen.cache, chosen.device, chosen.init)

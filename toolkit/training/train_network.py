@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import time
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,10 +18,10 @@ from ..network.checkpoint import save_checkpoint
 from ..network.embedding import decoder_arrays, load_embedding
 from ..network.pose_network import PoseNetwork, reference_spec
 from .anchor import PoseNetAnchor
-from .compose import Mixture
+from .configuration import add_config
 from .dataset import ComposedPictures
 from .network_run import Log, NetworkRun
-from .network_settings import LOSS_WEIGHTS, Batch, NetworkTraining
+from .network_settings import Batch, NetworkTraining, read_settings
 from .parallel import agreed, join_processes
 from .photos import Photos, load_photos
 from .posenet import load_trunk
@@ -96,25 +94,10 @@ def _first_network(config: NetworkTraining, trunk: Path | None) -> PoseNetwork:
     return network
 
 
-def read_settings(path: Path) -> NetworkTraining:
-    """Return the [network] section of a configuration file. Raises PosecError naming an unknown or missing entry."""
-    try:
-        section = tomllib.loads(path.read_text())["network"]
-        losses = {**LOSS_WEIGHTS, **section.pop("losses", {})}
-        mixture: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in section.pop("mixture", {}).items()
-        }
-        if unknown := set(losses) - set(LOSS_WEIGHTS):
-            raise PosecError(f"'{path}': no loss {', '.join(sorted(unknown))}; known: {', '.join(LOSS_WEIGHTS)}")
-        return NetworkTraining(**section, losses=losses, mixture=Mixture(**mixture))
-    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
-        raise PosecError(f"'{path}' has no usable [network] section: {error}") from error
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `train_network` from the command line."""
     parser = argparse.ArgumentParser(description="Learn the image network from composed pictures.")
-    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("reference.toml"))
+    add_config(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")

@@ -22,11 +22,12 @@ from ..network.embedding import load_embedding
 from ..network.maps import MAP_STRIDE, mask
 from ..network.pose_network import reference_spec
 from .cache_maps import MapCache
+from .configuration import add_settings, chosen_settings
 from .dataset import PERSON
 from .losses import person_losses
 from .mocap import load_mocap
 from .network_settings import LOSS_WEIGHTS, Batch
-from .runs import Run, add_settings, chosen_settings, set_learning_rate
+from .runs import Run, set_learning_rate
 from .targets import sigma_cells
 from .train_maps import Clock, join, read_map_network, synthetic_batch
 
@@ -159,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, help="folder of PoseNet's maps of composed pictures")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--threads", type=int, default=1)
-    add_settings(parser, VotesTraining)
+    add_settings(parser, VotesTraining, "votes")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     train_votes(chosen_settings(chosen, VotesTraining), chosen.start, chosen.mocap, chosen.embedding, chosen.out, chosen.cache)

@@ -1,0 +1,75 @@
+"""One file for all stages: what it says holds, what the command line says goes before it, and mistakes are named."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolkit.errors import PosecError
+from toolkit.training.configuration import REFERENCE, add_settings, chosen_settings
+from toolkit.training.network_settings import read_settings
+from toolkit.training.quantized import Finishing
+from toolkit.training.runs import Settings
+from toolkit.training.train_embedding import EmbeddingTraining
+from toolkit.training.train_lifter import LifterTraining
+from toolkit.training.train_maps import MapTraining
+from toolkit.training.train_votes import VotesTraining
+
+pytestmark = pytest.mark.torch
+STAGES: dict[str, type[Settings]] = {
+    "embedding": EmbeddingTraining,
+    "lifter": LifterTraining,
+    "maps": MapTraining,
+    "votes": VotesTraining,
+    "quantized": Finishing,
+}
+
+
+def chosen(settings: type[Any], section: str, *words: str) -> dict[str, Any]:
+    parser = argparse.ArgumentParser()
+    add_settings(parser, settings, section)
+    return asdict(chosen_settings(parser.parse_args(words), settings))
+
+
+@pytest.mark.parametrize("section", STAGES)
+def test_the_reference_says_every_setting_of_a_stage(section: str) -> None:
+    stored = tomllib.loads(REFERENCE.read_text())[section]
+    assert list(stored) == [field.name for field in fields(STAGES[section])]
+    assert chosen(STAGES[section], section) == stored == asdict(STAGES[section]())  # type: ignore[call-overload]  # a dataclass, for mypy any class
+
+
+def test_a_command_line_goes_before_the_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[maps]\nminutes = 2\nbatch = 3\n")
+    config = ("--config", str(tmp_path / "mine.toml"))
+    found = chosen(MapTraining, "maps", *config, "--batch", "5")
+    assert (found["minutes"], found["batch"], found["real"]) == (2.0, 5, MapTraining().real)
+    assert isinstance(found["minutes"], float)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[maps]\nminuets = 2\n", "no setting 'minuets' in .maps.; known: minutes, batch"),
+        ("[maps]\nbatch = 2.5\n", "maps.batch = 2.5 should be of type int"),
+        ("[maps]\nbatch = 'many'\n", "should be of type int"),
+        ("[maps]\nbatch = true\n", "should be of type int"),
+        ("[other]\n", "no usable .maps. section"),
+        ("maps = 3\n", "should be a section"),
+        ("[maps\n", "no usable .maps. section"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(PosecError, match=says):
+        chosen(MapTraining, "maps", "--config", str(tmp_path / "mine.toml"))
+
+
+def test_a_join_learns_as_the_network_does_but_for_its_own_section() -> None:
+    network, joint = read_settings(REFERENCE), read_settings(REFERENCE, "joint")
+    differing = {name for name, value in asdict(joint).items() if value != asdict(network)[name]}
+    assert differing == set(tomllib.loads(REFERENCE.read_text())["joint"])
