@@ -436,6 +436,16 @@ def test_help_has_an_example(command, capsys):
     assert "example: posec " in capsys.readouterr().out
 
 
+@pytest.mark.torch
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_of_a_stage_has_an_example(stage, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", stage, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith(f"usage: posec train {stage} ")
+    assert f"example: posec train {stage} " in said
+
+
 def test_the_readme_and_the_demo_quote_commands_that_exist(tmp_path):
     blocks = "".join(README.split("```")[1::2])
     quoted = [line.split("#")[0].split()[1:] for line in blocks.splitlines() if line.startswith("posec ")]

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `finish` from the command line."""
     parser = argparse.ArgumentParser(
         prog="posec train quantized", description=__doc__,
-        epilog="posec train quantized reference --calibration calibration.json --frames photos/ --target intel-cpu --out finished/",
+        epilog="example: posec train quantized reference --calibration calibration.json --frames photos/ --target intel-cpu --out finished/",
     )  # fmt: skip
     parser.add_argument("checkpoint", help="'reference', or the folder of a checkpoint")
     parser.add_argument("--calibration", required=True, help="its ranges, as `posec calibrate` wrote them")

@@ -51,6 +51,7 @@ def _marked(person: Annotated) -> tuple[np.ndarray, np.ndarray]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write a teacher's file of human annotations from the command line."""
     parser = argparse.ArgumentParser(
+        prog="posec train annotations",
         description="Put people's key points as humans marked them in the teacher's place, for `posec train labels`.",
         epilog="example: posec train annotations --coco person_keypoints.json --teacher photos.npz --out marked.npz",
     )

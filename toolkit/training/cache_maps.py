@@ -78,7 +78,11 @@ def cache_maps(pictures: ComposedPictures, posenet: Path, out: Path, count: int)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `cache_maps` from the command line."""
-    parser = argparse.ArgumentParser(description="Write PoseNet's maps of composed pictures.")
+    parser = argparse.ArgumentParser(
+        prog="posec train cache-maps",
+        description="Write PoseNet's maps of composed pictures.",
+        epilog="example: posec train cache-maps --data data/ --labels labels/ --bodies bodies/ --trunk posenet.tflite --out cache/ --count 6000",
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
     parser.add_argument("--bodies", type=Path, help="folder of rendered bodies")

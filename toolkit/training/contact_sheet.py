@@ -44,7 +44,7 @@ def _tile(drawn: np.ndarray) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the sheet that the arguments ask for."""
-    parser = argparse.ArgumentParser(description="Draw what a network finds, on one sheet.",
+    parser = argparse.ArgumentParser(prog="posec train sheet", description="Draw what a network finds, on one sheet.",
                                      epilog="example: posec train sheet --scenes toolkit/samples/scenes.json --out sheet.jpg")  # fmt: skip
     parser.add_argument("--checkpoint", default="reference", help="the network (default: the shipped one)")
     what = parser.add_mutually_exclusive_group(required=True)

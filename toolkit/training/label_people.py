@@ -69,6 +69,7 @@ def _figures(labels: Labels) -> dict[str, float]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `write_photo_labels` or `write_body_labels` from the command line."""
     parser = argparse.ArgumentParser(
+        prog="posec train labels",
         description="Write 3D labels of people in photographs or of rendered bodies.",
         epilog="example: posec train labels --teacher photos.npz --embedding embedding.safetensors --lifter lifter.safetensors --out labels.npz",
     )

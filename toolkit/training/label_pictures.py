@@ -96,6 +96,7 @@ def _show(done: int, count: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the teacher of the reference network over the pictures that the arguments name."""
     parser = argparse.ArgumentParser(
+        prog="posec train teacher",
         description="Find people and their 2D key points with the teacher, once, and write them for `posec train labels`.",
         epilog="example: posec train teacher --teacher teacher/ --pictures photos/ --out photos.npz",
     )

@@ -229,6 +229,7 @@ def put_table(text: str, name: str, content: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what the arguments give the data for, write it into the page, and name the tables that were left out."""
     parser = argparse.ArgumentParser(
+        prog="posec train card",
         description="Measure a network and write the figures into its model card.",
         epilog="example: posec train card --data data/ --scenes toolkit/samples/scenes.json --out docs/network.md",
     )

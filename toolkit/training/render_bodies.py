@@ -177,7 +177,11 @@ def render_bodies(mocap: str, split: str, out: str, count: int, seed: int, proce
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and render."""
-    parser = argparse.ArgumentParser(description="Render single people with exact 3D joints for training.")
+    parser = argparse.ArgumentParser(
+        prog="posec train bodies",
+        description="Render single people with exact 3D joints for training.",
+        epilog="example: posec train bodies --mocap mocap/ --out bodies/ --count 12000",
+    )
     parser.add_argument("--mocap", required=True, help="folder with cmu.npz and deepmimic.npz")
     parser.add_argument("--out", required=True, help="folder for the cut-outs and bodies.npz")
     parser.add_argument("--split", default="train", choices=("train", "val", "test"))

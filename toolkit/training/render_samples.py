@@ -38,7 +38,11 @@ def write_film(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and render."""
-    parser = argparse.ArgumentParser(description="Render the package's sample pictures and film.")
+    parser = argparse.ArgumentParser(
+        prog="posec train samples",
+        description="Render the package's sample pictures and film.",
+        epilog="example: posec train samples --mocap mocap/ --out samples/",
+    )
     parser.add_argument("--mocap", required=True, help="folder with cmu.npz and deepmimic.npz")
     parser.add_argument("--out", required=True, help="folder of the samples")
     parser.add_argument("--calibration", type=int, default=64, help="frames to calibrate with")

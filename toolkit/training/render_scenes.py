@@ -72,7 +72,11 @@ def render_scenes(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and render."""
-    parser = argparse.ArgumentParser(description="Render scenes of several people with exact 3D joints.")
+    parser = argparse.ArgumentParser(
+        prog="posec train scenes",
+        description="Render scenes of several people with exact 3D joints.",
+        epilog="example: posec train scenes --mocap mocap/ --split train --count 500 --out scenes/",
+    )
     parser.add_argument("--mocap", required=True, help="folder with cmu.npz and deepmimic.npz")
     parser.add_argument("--out", required=True, help="folder for the pictures and scenes.json")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))

@@ -69,6 +69,7 @@ def ship(checkpoint: Path, out: Path, threshold: float) -> PoseSpec:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `ship` from the command line."""
     parser = argparse.ArgumentParser(
+        prog="posec train ship",
         description="Write the checkpoint that is shipped.",
         epilog="example: posec train ship --checkpoint joint/checkpoint --scenes toolkit/samples/calibration.json --out toolkit/reference",
     )

@@ -178,7 +178,11 @@ def stature_m() -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `train_embedding` from the command line."""
-    parser = argparse.ArgumentParser(description="Learn the pose embedding from motion capture.")
+    parser = argparse.ArgumentParser(
+        prog="posec train embedding",
+        description="Learn the pose embedding from motion capture.",
+        epilog="example: posec train embedding --mocap mocap/ --out embedding.safetensors",
+    )
     parser.add_argument("--mocap", required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--out", required=True, help="safetensors file to write")
     parser.add_argument("--decoder", help="pose.safetensors of a checkpoint, to learn only what encodes for it")

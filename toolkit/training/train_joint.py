@@ -92,7 +92,11 @@ def first_network(joined: Path | None, picture: Path | None, maps: Path | None, 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Join two networks and train the result from the command line."""
-    parser = argparse.ArgumentParser(description="Learn the network that reads pictures and pose maps.")
+    parser = argparse.ArgumentParser(
+        prog="posec train joint",
+        description="Learn the network that reads pictures and pose maps.",
+        epilog="example: posec train joint --joined toolkit/reference --data data/ --labels labels/ --mocap mocap/ --embedding embedding.safetensors --trunk posenet.tflite --out joint/ --minutes 60",
+    )
     add_config(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")

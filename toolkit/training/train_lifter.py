@@ -128,7 +128,11 @@ def evaluate(model: Lifter, embedding: PoseEmbedding, poses: Tensor, split: str,
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `train_lifter` from the command line."""
-    parser = argparse.ArgumentParser(description="Train the lifter from 2D key points to poses.")
+    parser = argparse.ArgumentParser(
+        prog="posec train lifter",
+        description="Train the lifter from 2D key points to poses.",
+        epilog="example: posec train lifter --mocap mocap/ --embedding embedding.safetensors --out lifter.safetensors",
+    )
     parser.add_argument("--mocap", required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--embedding", required=True, help="safetensors file of the pose embedding")
     parser.add_argument("--out", required=True, help="safetensors file to write")

@@ -175,7 +175,11 @@ def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `train_maps` from the command line."""
-    parser = argparse.ArgumentParser(description="Learn the network that reads pose maps, from synthetic scenes.")
+    parser = argparse.ArgumentParser(
+        prog="posec train maps",
+        description="Learn the network that reads pose maps, from synthetic scenes.",
+        epilog="example: posec train maps --mocap mocap/ --embedding embedding.safetensors --out maps.safetensors --minutes 13",
+    )
     parser.add_argument("--mocap", type=Path, required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors file of the pose embedding")
     parser.add_argument("--cache", type=Path, help="folder of PoseNet's maps of composed pictures")

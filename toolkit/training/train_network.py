@@ -96,7 +96,11 @@ def _first_network(config: NetworkTraining, trunk: Path | None) -> PoseNetwork:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `train_network` from the command line."""
-    parser = argparse.ArgumentParser(description="Learn the image network from composed pictures.")
+    parser = argparse.ArgumentParser(
+        prog="posec train network",
+        description="Learn the image network from composed pictures.",
+        epilog="example: posec train network --data data/ --labels labels/ --bodies bodies/ --embedding embedding.safetensors --trunk posenet.tflite --out network/",
+    )
     add_config(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")

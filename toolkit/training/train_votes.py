@@ -153,7 +153,11 @@ def around_centres(sums: Callable[[Tensor], list[Tensor]], batch: Batch) -> Read
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `train_votes` from the command line."""
-    parser = argparse.ArgumentParser(description="Teach the votes of a map network their poses.")
+    parser = argparse.ArgumentParser(
+        prog="posec train votes",
+        description="Teach the votes of a map network their poses.",
+        epilog="example: posec train votes --start maps.safetensors --mocap mocap/ --embedding embedding.safetensors --out votes.safetensors",
+    )
     parser.add_argument("--start", type=Path, required=True, help="safetensors of a map network")
     parser.add_argument("--mocap", type=Path, required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors file of the pose embedding")
