@@ -81,7 +81,7 @@ class Variant(NamedTuple):
         bodies: whether rendered bodies are among the pasted people.
         reads_itself: whether a picture's own pose maps are read beside the picture. Where not, pictures and pose maps have an encoder
             each, as in the paper, and share all that follows; key points, to which poses are fitted, are still read.
-        losses: weights of the losses between two encoders, and between two views, see `NetworkTraining`.
+        settings: of the losses between two encoders and between two views, and of fitted poses, see `NetworkTraining`.
     """
 
     name: str
@@ -89,21 +89,30 @@ class Variant(NamedTuple):
     skeletons: int = SKELETONS
     bodies: bool = True
     reads_itself: bool = True
-    losses: Mapping[str, float] = MappingProxyType({})
+    settings: Mapping[str, float] = MappingProxyType({})
 
 
+UNFITTED = {"fitted": 0.0}
 ALIGNED = {"align": 1.0}
 ALL_LOSSES = {"align": 1.0, "cycle": 0.5, "agree": 0.5}
 VARIANTS = (
     Variant("as shipped: no alignment"),
-    Variant("alignment", losses=ALIGNED),
-    Variant("alignment, cycle, agreement of views", losses=ALL_LOSSES),
+    Variant("alignment", settings=ALIGNED),
+    Variant("alignment, cycle, agreement of views", settings=ALL_LOSSES),
     Variant("as shipped, no scenes of skeletons", skeletons=0),
     Variant("as shipped, no rendered people", bodies=False),
     Variant("no second modality: pictures alone", maps=False, skeletons=0),
     Variant("an encoder each", reads_itself=False),
-    Variant("an encoder each, alignment", reads_itself=False, losses=ALIGNED),
-    Variant("an encoder each, alignment, cycle, agreement of views", reads_itself=False, losses=ALL_LOSSES),
+    Variant("an encoder each, alignment", reads_itself=False, settings=ALIGNED),
+    Variant("an encoder each, alignment, cycle, agreement of views", reads_itself=False, settings=ALL_LOSSES),
+    Variant("an encoder each, key points alone", reads_itself=False, bodies=False, settings=UNFITTED),
+    Variant("an encoder each, key points alone, alignment", reads_itself=False, bodies=False, settings=UNFITTED | ALIGNED),
+    Variant(
+        "an encoder each, key points alone, alignment, cycle, agreement of views",
+        reads_itself=False,
+        bodies=False,
+        settings=UNFITTED | ALL_LOSSES,
+    ),
 )
 
 
@@ -277,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     material = load_photos(options.data, options.labels, "ship", options.bodies)
     for number, variant in enumerate(VARIANTS):
         say(variant.name)
-        config = replace(settings, **variant.losses)
+        config = replace(settings, **variant.settings)
         if not variant.bodies:
             config = replace(config, mixture=replace(config.mixture, body=0.0))
         skeletons = skeleton_source(options.mocap, options.embedding, variant.skeletons, config.seed) if variant.skeletons else None

@@ -273,6 +273,23 @@ def test_losses_vanish_on_perfect_maps_and_only_there(embedding: tuple[Path, Pos
         assert float(worse[name].detach()) > 2 * found.get(name, 0.01) + 1e-4, name
 
 
+def test_without_fitted_poses_photographs_teach_by_their_key_points_alone(embedding: tuple[Path, PoseEmbedding]) -> None:
+    people = people_in_a_portrait(embedding[1])
+    raw = {name: maps + 0.3 for name, maps in perfect_maps(people).items()}
+
+    def losses(exact: bool) -> dict[str, float]:
+        labels = batch_of(replace(people, exact=np.array([exact])))
+        found = pose_losses(raw, labels, reference_spec(), embedding[1].decode, fitted=0.0)
+        return {name: float(value.detach()) for name, value in found.items()}
+
+    known, unknown = losses(True), losses(False)
+    for name in ("embedding", "rotation", "depth", "joints"):
+        assert known[name] > 0.01
+        assert unknown[name] == 0
+    for name in ("centre", "offset", "projection", "auxiliary"):
+        assert unknown[name] == known[name] > 0
+
+
 def test_a_batch_with_nobody_teaches_that_it_is_empty(embedding: tuple[Path, PoseEmbedding]) -> None:
     people = people_in_a_portrait(embedding[1])
     losses = pose_losses(perfect_maps(people), batch_of(people.select(slice(0, 0))), reference_spec(), embedding[1].decode)

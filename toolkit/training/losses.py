@@ -17,6 +17,8 @@ from .targets import Targets, make_targets
 # Farther off than this, in metres, a keypoint is likely to be the label's mistake, and does not pull harder.
 FARTHEST_M = 1.5
 FARTHEST_AUXILIARY_M = 3.0
+# What the 3D pose of a label is asked for; all else is of the picture.
+POSE_LOSSES = ("embedding", "rotation", "depth", "joints")
 
 
 def centre_loss(logits: Tensor, targets: Targets) -> Tensor:
@@ -29,7 +31,7 @@ def centre_loss(logits: Tensor, targets: Targets) -> Tensor:
 
 
 def pose_losses(
-    raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], spec: PoseSpec, decode: Callable[[Tensor], Tensor]
+    raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], spec: PoseSpec, decode: Callable[[Tensor], Tensor], fitted: float = 1.0
 ) -> dict[str, Tensor]:
     """Return the losses of a batch, unweighted.
 
@@ -38,6 +40,7 @@ def pose_losses(
         labels: packed labels of the batch, see `dataset.pack`.
         spec: of the network.
         decode: embeddings (K, E) to unit bone directions (K, 16, 3), see `PoseEmbedding.decode`.
+        fitted: weight of 3D poses that were fitted to key points, beside 1 for those known exactly.
 
     Returns:
         `centre`; per person, weighted over the cells around each centre: `offset` in standard deviations of the centre,
@@ -52,12 +55,12 @@ def pose_losses(
     read = {name: maps[picture, :, row, column] for name, maps in raw.items()}
     label = {name: values[picture, person] for name, values in labels.items()}
     cells_px = torch.stack([column, row], 1) * spec.stride + spec.cell_origin_px
-    return losses | person_losses(read, label, cells_px, targets.weights, targets.sigma[picture, person], spec, decode)
+    return losses | person_losses(read, label, cells_px, targets.weights, targets.sigma[picture, person], spec, decode, fitted)
 
 
 def person_losses(
     read: Mapping[str, Tensor], label: Mapping[str, Tensor], cells_px: Tensor, weights: Tensor, sigma: Tensor, spec: PoseSpec,
-    decode: Callable[[Tensor], Tensor]
+    decode: Callable[[Tensor], Tensor], fitted: float = 1.0
 ) -> dict[str, Tensor]:  # fmt: skip
     """Return the losses of `pose_losses` but the centre's, of K readings.
 
@@ -67,7 +70,7 @@ def person_losses(
         cells_px: (K, 2) where it was read.
         weights: (K,).
         sigma: (K,) standard deviations of the centres, in cells.
-        spec, decode: as for `pose_losses`.
+        spec, decode, fitted: as for `pose_losses`.
     """
     maps = to_units(dict(read))
     weights = weights * label["trust"]
@@ -92,8 +95,9 @@ def person_losses(
 
     errors = {"offset": offset_error, "embedding": (maps.embedding - label["embedding"]).abs().mean(1), "rotation": rotation_error,
               "depth": depth_error, "joints": joint_error, "projection": projection, "auxiliary": auxiliary}  # fmt: skip
-    losses = {name: (error * weights).sum() for name, error in errors.items()}
     exact = weights * label["exact"]
+    posed = exact + fitted * (weights - exact)
+    losses = {name: (error * (posed if name in POSE_LOSSES else weights)).sum() for name, error in errors.items()}
     losses["exact_joints"] = (joint_error * exact).sum().detach() / exact.sum().clamp(min=1e-6)
     return losses
 

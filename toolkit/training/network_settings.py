@@ -41,6 +41,7 @@ class NetworkTraining:
             learns scenes of skeletons.
         agree: weight of finding the same people in other views of a picture, see `agreement_loss`.
         agree_pictures: pictures of each batch that are seen another time.
+        fitted: weight of 3D poses that were fitted to key points; 0 learns from photographs by their key points alone, as the paper does.
         average: decay per step of the averaged weights, which are what is kept.
         losses: weights by name, see `pose_losses`.
         mixture: see `Mixture`.
@@ -64,6 +65,7 @@ class NetworkTraining:
     cycle: float = 0.0
     agree: float = 0.0
     agree_pictures: int = 4
+    fitted: float = 1.0
     average: float = 0.998
     seed: int = 0
     report_every: int = 25

@@ -76,7 +76,7 @@ def step_losses(
             return average.map_branch(maps)
 
     if skeletons is None:
-        losses = pose_losses(part(0, pictures), labels, spec, decode)
+        losses = pose_losses(part(0, pictures), labels, spec, decode, config.fitted)
     else:
         everybody = {name: torch.cat([values, skeletons[1][name]]) for name, values in labels.items()}
         drawn = part(shown, None)

@@ -38,6 +38,7 @@ OPTIONS = {
     "align": "weight of drawing pictures to their key points in the latent space",
     "cycle": "weight of finding scenes again by the people read from them",
     "agree": "weight of agreeing with other views of a picture",
+    "fitted": "weight of 3D poses that were fitted to key points",
 }
 
 
