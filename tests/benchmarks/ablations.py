@@ -188,8 +188,8 @@ def figures_of(estimate: Estimate, skeleton: Skeleton, photos: Mapping[str, Phot
     figures = {title: row[name] for name, title in names.items()}
     for what, annotated in photos.items():
         row = evaluate_photos({name: estimate(picture, focal_px=None) for name, picture, _ in annotated}, annotated, skeleton)[0]
-        figures |= {f"{what}: recall": row["centre_recall"], "OKS.5": row["oks50"], "OKS.75": row["oks75"]}
-        figures["predictions, off-person"] = f"{row['predictions']}, {row['off_person']}"
+        figures |= {f"{what}: recall": row["centre_recall"], f"{what}: OKS.5": row["oks50"], f"{what}: OKS.75": row["oks75"]}
+        figures[f"{what}: found, off-person"] = f"{row['predictions']}, {row['off_person']}"
     return figures
 
 

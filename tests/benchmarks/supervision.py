@@ -35,7 +35,7 @@ from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.annotations import human_keypoints
 from toolkit.training.compose import Mixture
 from toolkit.training.configuration import REFERENCE
-from toolkit.training.labels import Labels, label_photos, label_scenes, write_labels
+from toolkit.training.labels import Labels, label_photos, label_scenes, read_teacher, write_labels
 from toolkit.training.lifter import load_lifter
 from toolkit.training.model_card import POSENET, read_lspet
 from toolkit.training.network_settings import read_settings
@@ -71,6 +71,15 @@ def marked(scenes: Scenes) -> dict[str, list[Annotated]]:
     return people
 
 
+def only(teacher: Labels, wanted: set[str]) -> Labels:
+    """Return what a teacher says of some pictures."""
+    rows = [index for index, name in enumerate(teacher["names"].tolist()) if name in wanted]
+    people = [np.arange(teacher["ptr"][row], teacher["ptr"][row + 1]) for row in rows]
+    which = np.concatenate(people)
+    starts = np.cumsum([0, *map(len, people)])
+    return {"names": teacher["names"][rows], "ptr": starts, "boxes": teacher["boxes"][which], "kpts": teacher["kpts"][which]}
+
+
 def kinds(options: argparse.Namespace) -> list[Kind]:
     """Return what there is to compare."""
     embedding, lifter, out = load_embedding(options.embedding), load_lifter(options.lifter), options.out
@@ -93,8 +102,9 @@ def kinds(options: argparse.Namespace) -> list[Kind]:
     if (options.data / LSPET).is_dir():
         annotated = dict(list(read_lspet(options.data, kept=False).people.items())[: options.photos])
         stored = {name: photo for name, photo in read_tar(options.data / LSPET / "photos.tar").items() if name in annotated}
-        found.append(Kind("LSPET, U: the 2D teacher", stored, label_photos(options.data / "labels/lspet.npz", embedding, lifter)))
-        found.append(Kind("LSPET, W: marked by humans", stored, fitted("lspet_w", human_keypoints(annotated))))
+        said = only(read_teacher(options.data / "labels/lspet.npz"), set(annotated))
+        found.append(Kind("LSPET, U: the 2D teacher", stored, fitted("lspet_u", said)))
+        found.append(Kind("LSPET, W: marked by humans", stored, fitted("lspet_w", human_keypoints(annotated, said))))
     return found
 
 

@@ -56,10 +56,10 @@ def write_coco(path: Path) -> Path:
 
 
 def teacher(tmp_path: Path) -> Path:
-    """A teacher that found somebody in a.jpg and in c.jpg."""
+    """A teacher that found two people in a.jpg, one of whom a human marked, and somebody in c.jpg."""
     path = tmp_path / "teacher.npz"
-    points = np.full((2, 17, 3), 0.7, np.float32)
-    np.savez(path, names=np.array(["a.jpg", "c.jpg"]), ptr=np.array([0, 1, 2]), boxes=np.array([[1, 2, 3, 4, 0.9]] * 2), kpts=points)
+    points, boxes = np.full((3, 17, 3), 0.7, np.float32), [[92, 45, 172, 158, 0.9], [300, 40, 340, 130, 0.9], [1, 2, 3, 4, 0.9]]
+    np.savez(path, names=np.array(["a.jpg", "c.jpg"]), ptr=np.array([0, 2, 3]), boxes=np.array(boxes), kpts=points)
     return path
 
 
@@ -67,14 +67,17 @@ def test_human_key_points_stand_in_the_teachers_place_where_there_are_any(tmp_pa
     annotated = read_photos(write_coco(tmp_path / "coco.json"), tmp_path).people
     labels = human_keypoints(annotated, read_teacher(teacher(tmp_path)))
     found = dict(zip(labels["names"].tolist(), np.diff(labels["ptr"]).tolist(), strict=True))
-    assert found == {"a.jpg": 3, "b.jpg": 0, "c.jpg": 1}
+    assert found == {"a.jpg": 4, "b.jpg": 0, "c.jpg": 1}
     start = labels["ptr"][labels["names"].tolist().index("a.jpg")]
-    marked, unmarked, crowd = labels["kpts"][start : start + 3]
+    marked, unmarked, crowd, bystander = labels["kpts"][start : start + 4]
     assert marked[:, 2].tolist() == [1.0] * 9 + [0.0] + [1.0] * 7
     assert marked[3, :2].tolist() == [109.0, 65.0]
     assert not unmarked.any()
     assert not crowd.any()
+    assert not bystander.any()
     assert labels["boxes"][start : start + 2].tolist() == [[90, 40, 170, 160], [200, 60, 240, 160]]
+    assert labels["boxes"][start + 3].tolist() == [300, 40, 340, 130]
+    assert labels["kpts"][labels["ptr"][labels["names"].tolist().index("c.jpg")], 0].tolist() == pytest.approx([0.7] * 3)
     assert human_keypoints(annotated)["names"].tolist() == ["a.jpg", "b.jpg"]
 
 
@@ -92,13 +95,13 @@ def test_the_command_writes_annotations_that_the_next_stage_reads(
 ) -> None:
     coco, out = write_coco(tmp_path / "coco.json"), tmp_path / "marked.npz"
     posec(["train", "annotations", "--coco", str(coco), "--teacher", str(teacher(tmp_path)), "--out", str(out)])
-    assert "3 annotated people in 2 pictures, 1 of the teacher's" in capsys.readouterr().out
+    assert "3 annotated people in 2 pictures, 2 that the teacher found" in capsys.readouterr().out
     stored = [tmp_path / f"{name}.safetensors" for name in ("embedding", "lifter")]
     for path, network in zip(stored, networks, strict=True):
         save_weights(path, network)
     words = ["--teacher", out, "--embedding", stored[0], "--lifter", stored[1], "--out", tmp_path / "labels.npz"]
     posec(["train", "labels", *map(str, words)])
-    assert {name: len(people) for name, people in read_people(tmp_path / "labels.npz").items()} == {"a.jpg": 3, "c.jpg": 1, "b.jpg": 0}
+    assert {name: len(people) for name, people in read_people(tmp_path / "labels.npz").items()} == {"a.jpg": 4, "c.jpg": 1, "b.jpg": 0}
 
 
 def test_annotations_that_are_none_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
