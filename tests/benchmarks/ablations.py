@@ -247,6 +247,8 @@ def learn_codes(
     while run.done < 1:
         skeletons = synthetic_batch(poses, SKELETONS, spec, embedding, generator.manual_seed(run.step))
         run.learn(next(batches), spec, embedding.decode, skeletons)
+        if run.step % config.report_every == 0:
+            say(f"{name}: {run.pictures} of {config.pictures} pictures")
 
     def judge_codes(photos: Mapping[str, Photographs]) -> dict[str, Any]:
         directions, estimate = [], estimator(run.average, spec, decoder, None)
