@@ -21,6 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from safetensors.torch import load_file
@@ -270,6 +271,44 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     return table(rows, {name: name for name in rows[0]})
 
 
+def compare_networks(options: argparse.Namespace, material: Photos, settings: NetworkTraining) -> list[dict[str, Any]]:
+    """Train and judge every variant; what is trained already is not trained again."""
+    posenet, learned = options.data / POSENET, load_embedding(options.embedding)
+    for number, variant in enumerate(VARIANTS):
+        say(variant.name)
+        config = replace(settings, **variant.settings)
+        if not variant.bodies:
+            config = replace(config, mixture=replace(config.mixture, body=0.0))
+        skeletons = skeleton_source(options.mocap, options.embedding, variant.skeletons, config.seed) if variant.skeletons else None
+        network = first_network(variant, posenet)
+        train_network(config, material, options.embedding, options.out / str(number), posenet, "cpu", 1, network, skeletons)
+    photos, decoder = photographs(options.data), layers(decoder_arrays(learned))
+    return [{"trained": variant.name, **judge(variant, options.out / str(number), posenet, decoder, photos)}
+            for number, variant in enumerate(VARIANTS)]  # fmt: skip
+
+
+def compare_codes(options: argparse.Namespace, material: Photos, settings: NetworkTraining) -> list[dict[str, Any]]:
+    """Train and judge networks with the embedding and without."""
+    learned = load_embedding(options.embedding)
+    identity = [(np.eye(3 * BONES, dtype=np.float32), np.zeros(3 * BONES, np.float32))]
+    trained = [
+        learn_codes(EMBEDDED, learned, EMBEDDING, layers(decoder_arrays(learned)), material, options, settings),
+        learn_codes(PLAIN, Directions(), 3 * BONES, identity, with_codes(material, Directions()), options, settings),
+    ]
+    return [judge_codes(photographs(options.data)) for judge_codes in trained]
+
+
+def compare_lifters(options: argparse.Namespace, *_: Any) -> list[dict[str, Any]]:
+    """Train and judge lifters with the embedding and without."""
+    return [
+        lift(EMBEDDED, load_embedding(options.embedding), EMBEDDING, options.mocap, options.lifter_steps),
+        lift(PLAIN, Directions(), 3 * BONES, options.mocap, options.lifter_steps),
+    ]
+
+
+PARTS = {"networks": compare_networks, "codes": compare_codes, "lifters": compare_lifters}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -281,37 +320,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=int, default=4800, help="of each network's training")
     parser.add_argument("--lifter-steps", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to compare (default: all)")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder: a table per part, and the trained networks")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    cv2.setNumThreads(1)  # training forks, which threads would not survive
     settings: NetworkTraining = replace(read_settings(configuration.REFERENCE), minutes=0.0, pictures=options.pictures, trunk_rate=0.0)
     material = load_photos(options.data, options.labels, "ship", options.bodies)
-    for number, variant in enumerate(VARIANTS):
-        say(variant.name)
-        config = replace(settings, **variant.settings)
-        if not variant.bodies:
-            config = replace(config, mixture=replace(config.mixture, body=0.0))
-        skeletons = skeleton_source(options.mocap, options.embedding, variant.skeletons, config.seed) if variant.skeletons else None
-        network = first_network(variant, options.data / POSENET)
-        train_network(config, material, options.embedding, options.out / str(number), options.data / POSENET, "cpu", 1, network, skeletons)
-    learned = load_embedding(options.embedding)
-    identity = [(np.eye(3 * BONES, dtype=np.float32), np.zeros(3 * BONES, np.float32))]
-    codes = [
-        learn_codes(EMBEDDED, learned, EMBEDDING, layers(decoder_arrays(learned)), material, options, settings),
-        learn_codes(PLAIN, Directions(), 3 * BONES, identity, with_codes(material, Directions()), options, settings),
-    ]
-    photos, decoder = photographs(options.data), layers(decoder_arrays(learned))
-    rows = [
-        {"trained": variant.name, **judge(variant, options.out / str(number), options.data / POSENET, decoder, photos)}
-        for number, variant in enumerate(VARIANTS)
-    ]
-    lifters = [
-        lift(EMBEDDED, learned, EMBEDDING, options.mocap, options.lifter_steps),
-        lift(PLAIN, Directions(), 3 * BONES, options.mocap, options.lifter_steps),
-    ]
-    text = "\n\n".join(markdown(part) for part in (rows, [judge_codes(photos) for judge_codes in codes], lifters))
-    write_text(options.out / "ablations.md", text + "\n")
-    print(text)
+    for part in options.parts:
+        text = markdown(PARTS[part](options, material, settings))
+        write_text(options.out / f"{part}.md", text + "\n")
+        print(text + "\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def pack(people: People, embedding_size: int) -> dict[str, np.ndarray]:
               "seen": (BODY_KEYPOINTS,), "exact": ()}  # fmt: skip
     packed = {name: np.zeros((MAX_PEOPLE, *shape), np.float32) for name, shape in shapes.items()}
     packed |= {"rotation": rotation, "px_per_m": np.ones(MAX_PEOPLE, np.float32)}
-    for name, array in packed.items():
+    for name, array in packed.items() if count else ():  # nobody may have embeddings of another size
         array[:count] = getattr(people, name)
     status, trust = np.full(MAX_PEOPLE, NOBODY, np.int64), np.zeros(MAX_PEOPLE, np.float32)
     status[:count] = np.where(people.usable, PERSON, IGNORED)
