@@ -217,6 +217,25 @@ def test_a_run_learns_all_three(embedding: PoseEmbedding) -> None:
     assert figures[-1]["align"] < 0.9 * figures[0]["align"]
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["pictures alone", "beside skeletons"])
+def test_a_run_without_fitted_poses_takes_none_of_a_photograph(embedding: PoseEmbedding, beside: bool) -> None:
+    people = batch_of(person(embedding))
+    batch = {"image": torch.zeros(1, HEIGHT, WIDTH, 3, dtype=torch.uint8), **people}
+    nobody = batch_of(person(embedding).select(slice(0, 0)))
+    skeletons = (label_maps(nobody, SPEC), nobody) if beside else None
+
+    def first_step(fitted: float) -> dict[str, float]:
+        torch.manual_seed(0)
+        config = NetworkTraining(pictures=4, batch=1, trunk_rate=0.0, anchor=0.0, fitted=fitted)
+        return NetworkRun(config, JointNetwork(), None, "cpu").learn(batch, SPEC, embedding.decode, skeletons)
+
+    fitted, unfitted = first_step(1.0), first_step(0.0)
+    for name in ("embedding", "rotation", "depth", "joints"):
+        assert fitted[name] > 0.01
+        assert unfitted[name] == 0
+    assert unfitted["projection"] == fitted["projection"] > 0.01
+
+
 @pytest.mark.parametrize("settings", [{"align": 1.0}, {"cycle": 1.0}])
 def test_a_network_of_one_encoder_has_nothing_to_align(settings: dict[str, float]) -> None:
     with pytest.raises(PosecError, match="need a joined network"):

@@ -75,16 +75,14 @@ def step_losses(
         with torch.autocast(device.type, dtype=torch.bfloat16):
             return average.map_branch(maps)
 
-    if skeletons is None:
-        losses = pose_losses(part(0, pictures), labels, spec, decode, config.fitted)
-    else:
-        everybody = {name: torch.cat([values, skeletons[1][name]]) for name, values in labels.items()}
+    learned, everybody = part(0, pictures), labels
+    if skeletons is not None:
         drawn = part(shown, None)
-        losses = pose_losses(
-            {name: torch.cat([values, drawn[name]]) for name, values in part(0, pictures).items()}, everybody, spec, decode
-        )
-        if config.cycle:
-            losses["cycle"] = cycle_loss(drawn, maps[shown:].float(), skeletons[1], encode, spec, decode)
+        learned = {name: torch.cat([values, drawn[name]]) for name, values in learned.items()}
+        everybody = {name: torch.cat([values, skeletons[1][name]]) for name, values in labels.items()}
+    losses = pose_losses(learned, everybody, spec, decode, config.fitted)
+    if config.cycle and skeletons is not None:
+        losses["cycle"] = cycle_loss(drawn, maps[shown:].float(), skeletons[1], encode, spec, decode)
     if config.keypoints:
         assert isinstance(network, JointNetwork)
         losses["keypoints"] = keypoint_loss(network.reader, deep[:pictures].float(), labels)
