@@ -12,11 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..network.kinematics import bone_lengths_m, forward_kinematics, rotation_from_6d
+from ..network.kinematics import rotation_from_6d
 from ..network.maps import JOINTS
 from ..network.pose_network import to_units, twice
 from ..runtime.pose import MUPOTS17, PoseSpec
 from .dataset import PERSON
+from .losses import posed_joints
 from .map_rendering import draw_maps
 from .map_scenes import face_points
 from .people import KEYPOINT_JOINTS
@@ -43,8 +44,7 @@ def read_people(raw: Mapping[str, Tensor], centres_px: Tensor, spec: PoseSpec, d
     batch = torch.arange(len(cells), device=cells.device)[:, None]
     maps = to_units({name: part[batch, :, row.long(), column.long()] for name, part in raw.items()})
     rotation = rotation_from_6d(maps.rotation)
-    joints_m = forward_kinematics(decode(maps.embedding.flatten(0, 1)), bone_lengths_m(device=cells.device))
-    joints_m = joints_m.unflatten(0, cells.shape[:2]) @ rotation.transpose(2, 3)
+    joints_m = posed_joints(maps.embedding.flatten(0, 1), rotation.flatten(0, 1), decode).unflatten(0, cells.shape[:2])
     at_px = torch.stack([column, row], -1) * spec.stride + spec.cell_origin_px
     px_per_m = spec.reference_px_per_m * torch.exp(-maps.depth[..., 0])
     return ReadPeople(joints_m, rotation, px_per_m, at_px + maps.offset * spec.stride)

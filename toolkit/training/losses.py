@@ -81,7 +81,7 @@ def person_losses(
     rotation_error = ((rotation - label["rotation"]) ** 2).sum((1, 2)).add(1e-4).sqrt()
     depth_error = (maps.depth[:, 0] + torch.log(px_per_m / spec.reference_px_per_m)).abs()
 
-    joints_m = forward_kinematics(decode(maps.embedding), bone_lengths_m(device=cells_px.device)) @ rotation.transpose(1, 2)
+    joints_m = posed_joints(maps.embedding, rotation, decode)
     joint_error = (joints_m - label["joints_m"]).norm(dim=-1).mean(1)
     found_px_per_m = spec.reference_px_per_m * torch.exp(-maps.depth)
     centre_m = joints_m[:, [MUPOTS17.index(joint) for joint in spec.centre_joints]].mean(1, keepdim=True)
@@ -100,6 +100,11 @@ def person_losses(
     losses = {name: (error * (posed if name in POSE_LOSSES else weights)).sum() for name, error in errors.items()}
     losses["exact_joints"] = (joint_error * exact).sum().detach() / exact.sum().clamp(min=1e-6)
     return losses
+
+
+def posed_joints(embedding: Tensor, rotation: Tensor, decode: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the reference skeleton's joints (K, 17, 3) in m, pelvis at 0, of embeddings (K, E) and torso rotations (K, 3, 3)."""
+    return forward_kinematics(decode(embedding), bone_lengths_m(device=embedding.device)) @ rotation.transpose(1, 2)
 
 
 def _seen_mean(errors_m: Tensor, seen: Tensor, farthest_m: float) -> Tensor:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..network.kinematics import bone_lengths_m, forward_kinematics, rotation_from_6d
+from ..network.kinematics import rotation_from_6d
 from ..network.pose_network import PoseMaps, to_units
 from ..runtime.pose import MUPOTS17, PoseSpec
+from .losses import posed_joints
 from .targets import TORSO_M
 
 LEAST_SCORE = 0.3
@@ -92,17 +93,13 @@ def agreement_loss(
     again, again_px = read(raw_again, cells[:, 1].clamp(0, height - 1), cells[:, 0].clamp(0, width - 1))
 
     torso_px = TORSO_M * spec.reference_px_per_m * torch.exp(-again.depth[:, 0].detach())
-    apart = (_joints(again, decode) - _moved(_joints(first, decode), views, picture)).norm(dim=-1).mean(1)
+    joints_m, joints_again_m = (posed_joints(maps.embedding, rotation_from_6d(maps.rotation), decode) for maps in (first, again))
+    apart = (joints_again_m - _moved(joints_m, views, picture)).norm(dim=-1).mean(1)
     depth = (again.depth - first.depth)[:, 0] + torch.log(views.zoom[picture])
     place = (again_px - moved_px).norm(dim=-1) / torso_px.clamp(min=spec.stride)
     differences = apart + depth.abs() + (again.centre - first.centre)[:, 0].abs() + place
     weights = score[picture, row, column] * shown
     return (differences * weights).sum() / weights.sum().clamp(min=1e-6)
-
-
-def _joints(maps: PoseMaps, decode: Callable[[Tensor], Tensor]) -> Tensor:
-    joints_m = forward_kinematics(decode(maps.embedding), bone_lengths_m(device=maps.embedding.device))
-    return joints_m @ rotation_from_6d(maps.rotation).transpose(1, 2)
 
 
 def _moved(joints_m: Tensor, views: Views, picture: Tensor) -> Tensor:
