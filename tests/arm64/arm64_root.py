@@ -28,6 +28,8 @@ RUNTIMES = ("litert", "tflite-runtime")
 # pip takes an older release where the tag of the newest is not listed.
 TAGS = [*(f"manylinux_2_{minor}" for minor in (17, 27, 28, 31, 34, 35, 36)), "manylinux2014"]
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
+# `su` keeps a user's PATH, which need not have the folders of chroot and ldconfig.
+os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 
 def why_not() -> str:
