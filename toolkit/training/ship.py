@@ -19,7 +19,7 @@ from ..network.pose_network import PoseNetwork
 from ..runtime.pose import PoseSpec
 
 LICENCE = "Apache-2.0"
-# Were integers once, in PoseNet's file, and become the same integers again (`passes.integers`) if they stay as they are.
+# Were integers once, in PoseNet's file; those that no training moved become the same integers again (`passes.integers`) if they stay as they are.
 WHOLE = ("trunk.", "reader.")
 THRESHOLDS = tuple(float(value) for value in np.arange(0.1, 0.6, 0.05).round(2))
 
@@ -61,7 +61,7 @@ def blend(start: PoseNetwork, trained: PoseNetwork, share: float) -> PoseNetwork
 def ship(checkpoint: Path, out: Path, threshold: float) -> PoseSpec:
     """Write a checkpoint folder as it is shipped and return its specification."""
     network, decoder, spec = load_checkpoint(checkpoint)
-    spec = replace(spec, centre_threshold=threshold)
+    spec = spec.with_threshold(threshold)
     save_checkpoint(out, network, decoder, spec, LICENCE, WHOLE)
     return spec
 
@@ -74,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         epilog="example: posec train ship --checkpoint joint/checkpoint --scenes toolkit/samples/calibration.json --out toolkit/reference",
     )
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder that a training wrote")
-    parser.add_argument("--scenes", type=Path, required=True, help="labelled scenes of the training side, to choose the threshold on")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--scenes", type=Path, help="labelled scenes of the training side, to choose the threshold on")
+    how.add_argument("--threshold", type=float, help="the threshold; the scenes say little where the network learned from such scenes")
     parser.add_argument("--start", type=Path, help="checkpoint that the training started from, to blend with")
     parser.add_argument("--share", type=float, default=0.75, help="of the trained weights in the blend (default: 0.75)")
     parser.add_argument("--out", type=Path, required=True)
@@ -85,9 +87,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             network = blend(load_checkpoint(chosen.start).network, trained.network, chosen.share)
             save_checkpoint(Path(folder) / "blend", network, trained.decoder, trained.spec)
             chosen.checkpoint = Path(folder) / "blend"
-        threshold, score = choose_threshold(chosen.checkpoint, read_scenes(chosen.scenes, trained.spec.skeleton))
+        threshold, why = chosen.threshold, "as given"
+        if chosen.scenes:
+            threshold, score = choose_threshold(chosen.checkpoint, read_scenes(chosen.scenes, trained.spec.skeleton))
+            why = f"F1 {score:.3f} on {chosen.scenes}"
         ship(chosen.checkpoint, chosen.out, threshold)
-    print(f"{chosen.out}: threshold {threshold:g} (F1 {score:.3f} on {chosen.scenes})")
+    print(f"{chosen.out}: threshold {threshold:g} ({why})")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,55 @@
+"""A trunk that moved gets weights that int8 holds, and the compiler finds the same integers."""
+
+import numpy as np
+import pytest
+import torch
+
+from toolkit.errors import PosecError
+from toolkit.network.checkpoint import TRAINING_ONLY, load_checkpoint, save_checkpoint
+from toolkit.network.map_network import JointNetwork
+from toolkit.passes.integers import to_int8, weight_scales
+from toolkit.training import grid
+from toolkit.training.grid import put_on_grid, to_grid
+
+
+@pytest.mark.parametrize("shape", [(48, 1, 3, 3), (32, 64, 1, 1), (17, 24, 3, 3)])
+def test_the_compiler_rounds_a_gridded_weight_to_itself(shape):
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * torch.logspace(-3, 1, shape[0])[:, None, None, None]
+    gridded = to_grid(weight)
+    largest = weight.abs().flatten(1).amax(1)[:, None, None, None]
+    assert ((gridded - weight).abs() <= 0.5 * largest / 127 * 1.13).all(), "half a step, of at most an eighth more than the finest"
+    values = gridded.numpy()
+    scales = weight_scales(values, 0)
+    compiled = to_int8(values, scales, 0) * scales.reshape(-1, 1, 1, 1)
+    np.testing.assert_allclose(compiled, values, rtol=0, atol=1e-4 * float(largest.max()))
+    assert (np.abs(compiled - values) <= 1e-4 * largest.numpy()).all()
+    assert torch.equal(gridded.half().float(), gridded), "float16 holds it, too"
+    assert torch.equal(to_grid(gridded), gridded), "a second time changes nothing"
+
+
+def test_channels_without_weights_stay_without():
+    weight = torch.zeros(3, 8, 1, 1)
+    weight[1] = torch.linspace(-1, 1, 8)[:, None, None]
+    gridded = to_grid(weight)
+    assert torch.equal(gridded[0], weight[0])
+    assert torch.equal(gridded[2], weight[2])
+
+
+def test_of_a_network_what_moved_is_rounded_and_nothing_else(tmp_path, capsys):
+    torch.manual_seed(2)
+    network = JointNetwork().eval()
+    decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
+    save_checkpoint(tmp_path / "moved", network, decoder, network.spec())
+    grid.main(["--checkpoint", str(tmp_path / "moved"), "--out", str(tmp_path / "gridded")])
+    assert "trunk.blocks.5.depthwise" in capsys.readouterr().out
+    gridded = load_checkpoint(tmp_path / "gridded").network
+    before, after = network.state_dict(), gridded.state_dict()
+    changed = {name for name in after if not name.startswith(TRAINING_ONLY) and not torch.equal(before[name], after[name])}
+    moving = {f"{name}.weight" for name, layer in network.trunk.named_modules(prefix="trunk") if isinstance(layer, torch.nn.Conv2d)}
+    frozen = tuple(f"trunk.{name}" for name in ("stem.", *(f"blocks.{number}." for number in range(5))))
+    assert {name for name in changed if name.startswith("trunk.")} == {name for name in moving if not name.startswith(frozen)}
+    assert all(name.startswith(("trunk.", "reader.")) for name in changed)
+    assert put_on_grid(gridded) == []
+    with pytest.raises(PosecError, match="nothing to round"):
+        grid.main(["--checkpoint", str(tmp_path / "gridded"), "--out", str(tmp_path / "again")])
+    assert not (tmp_path / "again").exists()
