@@ -13,7 +13,7 @@ import numpy as np
 
 from .blame import blame
 from .compiler import build
-from .drift import verify
+from .drift import verify, verify_golden
 from .errors import PosecError
 from .evaluation.parity import Drift
 from .float_estimator import FloatEstimator
@@ -37,6 +37,8 @@ class Rung:
         precision: of the layers that are not left float.
         float_layers: names of layers that were left float beyond those that the back end leaves anyway, worst first.
         drift: of the bundle in its own engine; true where the allowance is kept.
+        golden: the same on the golden pictures that the bundle carries, which a deployment asks for; None where `drift` misses the
+            allowance, or where the bundle carries none with people.
         latency_ms: median of whole calls, picture to people, on this machine.
         float32_ms: the same of the float32 bundle, taken in turns with it.
     """
@@ -46,11 +48,22 @@ class Rung:
     drift: Drift
     latency_ms: float
     float32_ms: float
+    golden: Drift | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.drift) and (self.golden is None or bool(self.golden))
 
     @property
     def name(self) -> str:
         """The precision, and how many layers are float."""
         return f"{self.precision}, {len(self.float_layers)} layers float" if self.float_layers else self.precision
+
+    @property
+    def missed(self) -> str:
+        """What of the allowance is missed, and where on the golden pictures alone; empty where it is kept."""
+        if self.golden is not None and not self.golden:
+            return ", ".join(self.golden.missed) + " on its golden pictures"
+        return ", ".join(self.drift.missed)
 
 
 @dataclass(frozen=True)
@@ -68,10 +81,7 @@ class Ladder:
         """Return the table, its header first."""
         rows = [["rung", "drift mm", "p95 mm", "lost", "invented", "latency ms", "of float32", "verdict"]]
         for rung in self.rungs:
-            drift, verdict = (
-                rung.drift,
-                "taken" if rung is self.taken else "passes" if rung.drift else "misses " + ", ".join(rung.drift.missed),
-            )
+            drift, verdict = rung.drift, "taken" if rung is self.taken else "passes" if rung else f"misses {rung.missed}"
             people = [f"{100 * fraction:.1f} %" for fraction in (drift.people_lost, drift.people_invented)]
             times = [f"{rung.latency_ms:.1f}", f"{rung.latency_ms / rung.float32_ms:.2f}"]
             rows.append([rung.name, f"{drift.drift_mm:.2f}", f"{drift.drift_p95_mm:.2f}", *people, *times, verdict])
@@ -79,7 +89,11 @@ class Ladder:
 
     def to_dict(self) -> dict[str, Any]:
         """Return lists, numbers and strings for a JSON file."""
-        rungs = [{**asdict(rung), "name": rung.name, "drift": rung.drift.to_dict(), "taken": rung is self.taken} for rung in self.rungs]
+        rungs = [
+            {**asdict(rung), "name": rung.name, "drift": rung.drift.to_dict(), "golden": None if rung.golden is None else rung.golden.to_dict(),
+             "missed": rung.missed, "taken": rung is self.taken}
+            for rung in self.rungs
+        ]  # fmt: skip
         return {"taken": self.taken.name if self.taken else None, "rungs": rungs}
 
 
@@ -90,7 +104,7 @@ def climb(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.ndar
 
     Tried in this order, until one keeps the allowance: int8; int8 with the worst layers in float, twice as many each
     time, then by halves back to as few as suffice; float16; float32. Layers are ranked by `blame`. Every rung is built and
-    measured in the target's engine, on this machine. Only people and millimetres decide, so equal inputs give equal bytes.
+    measured in the target's engine, on this machine; what a deployment would ask for, its golden pictures, must keep the allowance, too. Only people and millimetres decide, so equal inputs give equal bytes.
 
     Args:
         graph: of `trace`.
@@ -110,13 +124,13 @@ def climb(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.ndar
     if not pictures:
         raise PosecError("no frames to judge on; give frames with people in them")
     with tempfile.TemporaryDirectory() as folder:
-        attempt = _Attempt(graph, target, ranges, pictures, Path(folder), allowed, threads, say)
+        attempt = _Attempt(graph, target, ranges, pictures, Path(folder), allowed, golden, threads, say)
         rungs: list[Rung] = []
         for precision in (name for name in PRECISIONS[::-1] if name in target.precisions):
             rungs += _int8_rungs(attempt) if precision == "int8" else [attempt(precision, ())]
-            if any(rung.drift for rung in rungs):
+            if any(rungs):
                 break
-    good = [rung for rung in rungs if rung.drift]
+    good = [rung for rung in rungs if rung]
     if not good:
         return Ladder(tuple(rungs), None, None)
     taken = min(good, key=lambda rung: len(rung.float_layers))
@@ -130,7 +144,7 @@ def _int8_rungs(attempt: _Attempt) -> Iterator[Rung]:
     """Yield int8 with ever more of the worst layers float; stop when as few as suffice are known."""
     first = attempt("int8", ())
     yield first
-    if first.drift:
+    if first:
         return
     worst = attempt.worst_layers()
     fails, count = 0, 1
@@ -138,7 +152,7 @@ def _int8_rungs(attempt: _Attempt) -> Iterator[Rung]:
     while count <= len(worst) // 2:
         rung = attempt("int8", worst[:count])
         yield rung
-        if rung.drift:
+        if rung:
             yield from _fewer(attempt, worst, fails, count)
             return
         fails, count = count, 2 * count
@@ -149,7 +163,7 @@ def _fewer(attempt: _Attempt, worst: Sequence[str], fails: int, passes: int) -> 
         middle = (fails + passes) // 2
         rung = attempt("int8", worst[:middle])
         yield rung
-        fails, passes = (fails, middle) if rung.drift else (middle, passes)
+        fails, passes = (fails, middle) if rung else (middle, passes)
 
 
 @dataclass
@@ -162,6 +176,7 @@ class _Attempt:
     pictures: list[np.ndarray]
     folder: Path
     allowed: Mapping[str, float] | None
+    golden: Sequence[np.ndarray] | None
     threads: int | None
     say: Callable[[str], None]
 
@@ -176,10 +191,13 @@ class _Attempt:
     def __call__(self, precision: str, float_layers: Sequence[str]) -> Rung:
         folder = self.folder / f"{precision}-{len(float_layers)}"
         integers = self.ranges if precision == "int8" else None
-        bundle = build(self.graph, self.target, precision, integers, folder, [], tuple(float_layers))
+        bundle = build(self.graph, self.target, precision, integers, folder, self.golden, tuple(float_layers))
         drift = verify(bundle, self.graph, self.pictures, self.threads, allowed=self.allowed)
-        rung = Rung(precision, tuple(float_layers), drift, *self._latency_ms(folder))
-        self.say(f"{rung.name}: {drift}; {rung.latency_ms:.1f} ms, float32 {rung.float32_ms:.1f} ms")
+        asked = drift and any(len(people) for _, people in bundle.golden())
+        golden = verify_golden(bundle, self.threads, self.allowed) if asked else None
+        rung = Rung(precision, tuple(float_layers), drift, *self._latency_ms(folder), golden)
+        on_golden = "" if golden is None else f"; on its golden pictures {golden}"
+        self.say(f"{rung.name}: {drift}{on_golden}; {rung.latency_ms:.1f} ms, float32 {rung.float32_ms:.1f} ms")
         return rung
 
     def worst_layers(self) -> list[str]:

@@ -7,6 +7,7 @@ from networks import spot_picture
 
 import targets
 from calibration import collect
+from toolkit.drift import verify_golden
 from toolkit.errors import PosecError
 from toolkit.evaluation.parity import LIMITS
 from toolkit.ladder import Ladder, climb
@@ -57,6 +58,27 @@ def test_as_few_layers_as_suffice_are_left_float(tiny_graph, ranges, tmp_path):
     assert content(tmp_path / "out") == content(tmp_path / "again")
     assert [rung.name for rung in again.rungs] == [rung.name for rung in found.rungs]
     json.dumps(found.to_dict())
+
+
+def test_a_rung_must_keep_its_golden_people_as_well(tiny_graph, ranges, tmp_path):
+    target = targets.load("generic-cpu")
+
+    def int8_drift_mm(picture: np.ndarray) -> float:
+        return climb(tiny_graph, target, ranges, [picture], tmp_path / "alone", LOOSE, golden=[], overwrite=True).rungs[0].drift.drift_mm
+
+    calm, *_, shaken = sorted(PICTURES[1:], key=int8_drift_mm)
+    allowed = {**LOOSE, "drift_mm": (int8_drift_mm(calm) + int8_drift_mm(shaken)) / 2}
+    found = climb(tiny_graph, target, ranges, [calm], tmp_path / "out", allowed, golden=[shaken])
+    int8 = found.rungs[0]
+    assert int8.drift
+    assert not int8
+    assert found.rows()[1][-1] == "misses drift_mm on its golden pictures"
+    assert found.taken is not None
+    assert found.taken is not int8
+    assert verify_golden(tmp_path / "out", allowed=allowed)
+    assert [rung["golden"]["within"] for rung in found.to_dict()["rungs"] if rung["taken"]] == [True]
+    without = climb(tiny_graph, target, ranges, [calm], tmp_path / "without", allowed, golden=[np.zeros((60, 90, 3), np.uint8)])
+    assert without.taken is without.rungs[0], "golden pictures of nobody ask for nobody"
 
 
 def test_nothing_is_written_where_no_rung_is_good_enough(tiny_graph, ranges, tmp_path):

@@ -53,7 +53,9 @@ def ladder_section(ladders: Sequence[Mapping[str, Any]]) -> str:
 
 def _row(rung: Mapping[str, Any]) -> tuple[str, ...]:
     drift = rung["drift"]
-    verdict = pill("accepted" if drift["within"] else "rejected", ", ".join(drift["missed"]))
+    golden = rung.get("golden")  # which files of earlier versions do not have
+    within = drift["within"] and (golden is None or golden["within"])
+    verdict = pill("accepted" if within else "rejected", rung.get("missed", ", ".join(drift["missed"])))
     layers = ", ".join(safe(name) for name in rung["float_layers"])
     return (
         safe(rung["name"]), verdict, "taken" if rung["taken"] else "", number(drift["drift_mm"], 2), number(drift["drift_p95_mm"], 2),
