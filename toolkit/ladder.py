@@ -104,7 +104,8 @@ def climb(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.ndar
 
     Tried in this order, until one keeps the allowance: int8; int8 with the worst layers in float, twice as many each
     time, then by halves back to as few as suffice; float16; float32. Layers are ranked by `blame`. Every rung is built and
-    measured in the target's engine, on this machine; what a deployment would ask for, its golden pictures, must keep the allowance, too. Only people and millimetres decide, so equal inputs give equal bytes.
+    measured in the target's engine, on this machine, also on the golden pictures of the bundle, by which a deployment judges it. Only
+    people and millimetres decide, so equal inputs give equal bytes.
 
     Args:
         graph: of `trace`.
