@@ -91,7 +91,7 @@ class Ladder:
         """Return lists, numbers and strings for a JSON file."""
         rungs = [
             {**asdict(rung), "name": rung.name, "drift": rung.drift.to_dict(), "golden": None if rung.golden is None else rung.golden.to_dict(),
-             "missed": rung.missed, "taken": rung is self.taken}
+             "passes": bool(rung), "missed": rung.missed, "taken": rung is self.taken}
             for rung in self.rungs
         ]  # fmt: skip
         return {"taken": self.taken.name if self.taken else None, "rungs": rungs}

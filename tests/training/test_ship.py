@@ -13,7 +13,8 @@ from toolkit.float_estimator import FloatEstimator
 from toolkit.frontend import trace
 from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
 from toolkit.network.map_network import JointNetwork
-from toolkit.training.ship import LICENCE, WHOLE, blend, choose_threshold, ship
+from toolkit.runtime.pose import SpecError
+from toolkit.training.ship import LICENCE, WHOLE, blend, choose_threshold, main, ship
 
 
 @pytest.mark.parametrize("wanted", [0.25, 0.45])
@@ -66,3 +67,14 @@ def test_a_blend_lies_between_its_ends():
     for name in ("adapter.weight", "fuse.0.depthwise.weight", "heads.centre.weight"):
         torch.testing.assert_close(mixed[name], 0.25 * first[name] + 0.75 * last[name])
     assert torch.equal(mixed["settle.votes.windows.0.weight"], last["settle.votes.windows.0.weight"])
+
+
+def test_a_threshold_that_is_given_is_taken(tmp_path):
+    network = JointNetwork().eval()
+    decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
+    save_checkpoint(tmp_path / "trained", network, decoder, network.spec())
+    main(["--checkpoint", str(tmp_path / "trained"), "--threshold", "0.35", "--out", str(tmp_path / "shipped")])
+    assert load_checkpoint(tmp_path / "shipped").spec.centre_threshold == 0.35
+    with pytest.raises(SpecError, match="between 0 and 1"):
+        main(["--checkpoint", str(tmp_path / "trained"), "--threshold", "1.5", "--out", str(tmp_path / "refused")])
+    assert not (tmp_path / "refused").exists()

@@ -53,9 +53,8 @@ def ladder_section(ladders: Sequence[Mapping[str, Any]]) -> str:
 
 def _row(rung: Mapping[str, Any]) -> tuple[str, ...]:
     drift = rung["drift"]
-    golden = rung.get("golden")  # which files of earlier versions do not have
-    within = drift["within"] and (golden is None or golden["within"])
-    verdict = pill("accepted" if within else "rejected", rung.get("missed", ", ".join(drift["missed"])))
+    # Files of earlier versions were judged by this drift alone.
+    verdict = pill("accepted" if rung.get("passes", drift["within"]) else "rejected", rung.get("missed", ", ".join(drift["missed"])))
     layers = ", ".join(safe(name) for name in rung["float_layers"])
     return (
         safe(rung["name"]), verdict, "taken" if rung["taken"] else "", number(drift["drift_mm"], 2), number(drift["drift_p95_mm"], 2),

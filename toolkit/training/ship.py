@@ -19,7 +19,7 @@ from ..network.pose_network import PoseNetwork
 from ..runtime.pose import PoseSpec
 
 LICENCE = "Apache-2.0"
-# Were integers once, in PoseNet's file; those that no training moved become the same integers again (`passes.integers`) if they stay as they are.
+# Are integers of one step per channel, PoseNet's or those of `grid`, and become the same integers again (`passes.integers`) if kept as they are.
 WHOLE = ("trunk.", "reader.")
 THRESHOLDS = tuple(float(value) for value in np.arange(0.1, 0.6, 0.05).round(2))
 
