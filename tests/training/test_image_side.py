@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import json
@@ -24,13 +25,14 @@ from toolkit.training.compose import Mixture, compose
 from toolkit.training.dataset import IGNORED, NOBODY, PERSON, ComposedPictures, pack
 from toolkit.training.layers import Canvas
 from toolkit.training.losses import pose_losses
-from toolkit.training.network_settings import NetworkTraining, read_settings
+from toolkit.training.network_settings import NetworkTraining, read_settings, read_size
 from toolkit.training.people import KEYPOINT_JOINTS, People, read_people
 from toolkit.training.photos import load_photos
 from toolkit.training.pictures import similarity, warp
 from toolkit.training.runs import save_weights
+from toolkit.training.step_losses import held_pictures
 from toolkit.training.targets import make_targets
-from toolkit.training.train_network import train_network
+from toolkit.training.train_network import main, train_network
 
 pytestmark = pytest.mark.torch
 
@@ -333,6 +335,32 @@ def test_a_run_learns_is_kept_and_goes_on(tmp_path: Path, material: tuple[Path, 
         train_network(replace(config, learning_rate=1.0), photos, embedding[0], tmp_path / "out", workers=0)
     with pytest.raises(PosecError, match="one of them must be 0"):
         train_network(replace(config, minutes=1.0), photos, embedding[0], tmp_path / "out", workers=0)
+
+
+def test_a_network_learns_at_the_size_that_it_is_told(
+    tmp_path: Path, material: tuple[Path, Path, Path], embedding: tuple[Path, PoseEmbedding]
+) -> None:
+    save_weights(tmp_path / "start.safetensors", PoseNetwork())
+    options = {"data": material[0], "labels": material[1], "bodies": material[2], "embedding": embedding[0], "out": tmp_path / "out",
+               "init": tmp_path / "start.safetensors", "workers": 0, "size": "96x160"}  # fmt: skip
+    (tmp_path / "short.toml").write_text("[network]\npictures = 2\nbatch = 2\ninput_size = [64, 64]\n")
+    main(["--config", str(tmp_path / "short.toml"), *(word for name, value in options.items() for word in (f"--{name}", str(value)))])
+    assert load_checkpoint(tmp_path / "out/checkpoint").spec.input_size == (96, 160)
+    assert read_settings(tmp_path / "short.toml").input_size == (64, 64)
+
+
+@pytest.mark.parametrize("text", ["384", "384x", "x640", "384x650", "0x640", "-32x640", "384x640x3", "384 x 640"])
+def test_sizes_that_the_network_cannot_take_are_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"multiples of 32|write HEIGHTxWIDTH"):
+        read_size(text)
+
+
+def test_pictures_without_known_poses_stay_close_to_posenet() -> None:
+    exact = torch.zeros(5, 16)
+    exact[0, 3] = exact[2, 0] = 1
+    assert held_pictures({"exact": exact}, 4).tolist() == [1, 3, 4]
+    assert held_pictures({"exact": exact}, 2).tolist() == [1, 3]
+    assert held_pictures({"exact": torch.ones(5, 16)}, 2).tolist() == []
 
 
 def test_processes_learn_one_network_together(

@@ -99,6 +99,8 @@ def test_a_join_learns_from_pictures_and_skeletons(material: tuple[Path, Path]) 
     skeletons = skeleton_source(*material, count=2, seed=3)
     assert torch.equal(skeletons(5)[0], skeletons(5)[0])
     assert not torch.equal(skeletons(5)[0], skeletons(6)[0])
+    larger = skeleton_source(*material, count=2, seed=3, spec=replace(reference_spec(), input_size=(384, 640)))
+    assert larger(5)[0].shape[2:] == (24, 40)
     spec = reference_spec()
     batch = {"image": torch.randint(0, 255, (2, *spec.input_size, 3), dtype=torch.uint8), **skeletons(1)[1]}
     assert batch["keypoints_px"].shape[2] == BODY_KEYPOINTS
@@ -113,8 +115,9 @@ def test_a_join_learns_from_pictures_and_skeletons(material: tuple[Path, Path]) 
 def test_a_join_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network, decoder = JointNetwork(), decoder_arrays(PoseEmbedding())
-    save_checkpoint(tmp_path / "joined", network, decoder, network.spec())
-    found = first_network(tmp_path / "joined", None, None, tmp_path / "posenet.tflite")
+    save_checkpoint(tmp_path / "joined", network, decoder, replace(network.spec(), input_size=(384, 640)))
+    found, spec = first_network(tmp_path / "joined", None, None, tmp_path / "posenet.tflite")
+    assert spec.input_size == (384, 640)
     assert torch.equal(found.adapter.weight, network.adapter.weight)
     save_checkpoint(tmp_path / "picture", PoseNetwork(), decoder, reference_spec())
     with pytest.raises(PosecError, match="architecture 'picture', needed: 'picture and maps'"):

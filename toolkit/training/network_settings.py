@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import PosecError
+from ..network.pose_network import SIZE_MULTIPLE
 from .compose import Mixture
 from .configuration import read_section
 
@@ -26,6 +28,7 @@ class NetworkTraining:
         init: safetensors of a whole network to start from; empty to start from the trunk of PoseNet.
         pictures: length of the run; 0 where `minutes` says it.
         minutes: the same as time spent training, interruptions not counted.
+        input_size: (height, width) of the pictures, which the checkpoint states; multiples of 32.
         batch: pictures per step.
         learning_rate, trunk_rate: at their highest; both follow a cosine over the run. A trunk_rate of 0 keeps the trunk, and the
             layers that read PoseNet's maps, as they are, which makes steps cheaper.
@@ -34,7 +37,7 @@ class NetworkTraining:
         weight_decay, clip_norm: the norm is clipped for trunk and heads separately.
         integers: share of steps in which the trunk's maps are rounded as 8 bits would round them; needs a trunk_rate of 0.
         anchor: weight of staying close to PoseNet, see `PoseNetAnchor`; 0 for none.
-        anchor_pictures: pictures of each batch that this is asked of.
+        anchor_pictures: photographs of each batch, at most, that this is asked of, see `held_pictures`.
         keypoints: weight of reading the labelled key points from the trunk, see `keypoint_loss`; for a JointNetwork whose trunk moves.
         align: weight of drawing pictures to their labelled key points in the latent space, see `alignment_loss`; for a JointNetwork.
         cycle: weight of finding a scene of skeletons again by the people read from it, see `cycle_loss`; for a JointNetwork that
@@ -50,6 +53,7 @@ class NetworkTraining:
     init: str = ""
     pictures: int = 0
     minutes: float = 0.0
+    input_size: tuple[int, int] = (256, 448)
     batch: int = 16
     learning_rate: float = 1e-3
     trunk_rate: float = 2e-4
@@ -74,6 +78,22 @@ class NetworkTraining:
     mixture: Mixture = field(default_factory=Mixture)
 
 
+def add_size(parser: argparse.ArgumentParser, otherwise: str) -> None:
+    """Give a command line `--size`, None where it is not given; `otherwise` says what holds then."""
+    told = f"size of the pictures, multiples of {SIZE_MULTIPLE} (default: {otherwise})"
+    parser.add_argument("--size", type=read_size, metavar="HEIGHTxWIDTH", help=told)
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """Return the (height, width) of "HEIGHTxWIDTH". Raises ArgumentTypeError for other texts, and for sizes that the network cannot take."""
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size; write HEIGHTxWIDTH, such as 384x640")
+    if any(side < 1 or side % SIZE_MULTIPLE for side in (int(height), int(width))):
+        raise argparse.ArgumentTypeError(f"'{text}': height and width must be multiples of {SIZE_MULTIPLE}")
+    return int(height), int(width)
+
+
 def read_settings(path: Path, section: str = "network") -> NetworkTraining:
     """Return the [network] section of a configuration file, with what another section says in its place.
 
@@ -83,10 +103,14 @@ def read_settings(path: Path, section: str = "network") -> NetworkTraining:
     if section != "network":
         plain |= read_section(path, section)
     losses = {**LOSS_WEIGHTS, **plain.pop("losses", {})}
-    mixture: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.pop("mixture", {}).items()}
+    mixture, plain = _tuples(plain.pop("mixture", {})), _tuples(plain)
     if unknown := set(losses) - set(LOSS_WEIGHTS):
         raise PosecError(f"'{path}': no loss {', '.join(sorted(unknown))}; known: {', '.join(LOSS_WEIGHTS)}")
     try:
         return NetworkTraining(**plain, losses=losses, mixture=Mixture(**mixture))
     except TypeError as error:
         raise PosecError(f"'{path}' has no usable [{section}] section: {error}") from error
+
+
+def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}

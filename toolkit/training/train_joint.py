@@ -20,10 +20,11 @@ from ..network.checkpoint import load_checkpoint, save_checkpoint
 from ..network.embedding import decoder_arrays, load_embedding
 from ..network.map_network import JointNetwork, MapNetwork
 from ..network.pose_network import reference_spec
+from ..runtime.pose import PoseSpec
 from .anchor import PoseNetAnchor
 from .configuration import add_config
 from .mocap import load_mocap
-from .network_settings import Batch, read_settings
+from .network_settings import Batch, add_size, read_settings
 from .parallel import join_processes
 from .photos import load_photos
 from .runs import add_device
@@ -67,9 +68,11 @@ def join_networks(picture: Path, maps: Path, posenet: Path) -> JointNetwork:
     return network
 
 
-def skeleton_source(mocap_folder: Path, embedding_path: Path, count: int, seed: int, device: str = "cpu") -> Callable[[int], Batch]:
-    """Return a function from a step's number to that step's `count` scenes of skeletons, made on a torch device."""
-    spec, poses = reference_spec(), torch.from_numpy(load_mocap(mocap_folder)["train"]).to(device)
+def skeleton_source(
+    mocap_folder: Path, embedding_path: Path, count: int, seed: int, device: str = "cpu", spec: PoseSpec | None = None
+) -> Callable[[int], Batch]:
+    """Return a function from a step's number to that step's `count` scenes of skeletons, made on a torch device, for pictures of `spec`."""
+    spec, poses = spec or reference_spec(), torch.from_numpy(load_mocap(mocap_folder)["train"]).to(device)
     embedding, generator = load_embedding(embedding_path, device), torch.Generator(device)
 
     def scenes(step: int) -> Batch:
@@ -79,15 +82,16 @@ def skeleton_source(mocap_folder: Path, embedding_path: Path, count: int, seed: 
     return scenes
 
 
-def first_network(joined: Path | None, picture: Path | None, maps: Path | None, trunk: Path) -> JointNetwork:
-    """Return the join of two trained parts, or a joined network to go on from. Raises PosecError where it is not said which."""
+def first_network(joined: Path | None, picture: Path | None, maps: Path | None, trunk: Path) -> tuple[JointNetwork, PoseSpec]:
+    """Return the join of two trained parts, or a joined network to go on from, and its contract. Raises PosecError where it is not said which."""
     if joined is not None and picture is None and maps is None:
-        network = load_checkpoint(joined).network
+        network, _, spec = load_checkpoint(joined)
         if not isinstance(network, JointNetwork):
             raise PosecError(f"'{joined}' holds a network of architecture '{network.architecture}', needed: '{JointNetwork.architecture}'")
-        return network
+        return network, spec
     if joined is None and picture is not None and maps is not None:
-        return join_networks(picture, maps, trunk)
+        network = join_networks(picture, maps, trunk)
+        return network, network.spec()
     raise PosecError("a join starts from --picture and --maps, or goes on from --joined; give the two or the one")
 
 
@@ -112,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scenes", type=int, default=8, help="scenes of skeletons in a step")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")
+    add_size(parser, "that of the network it starts from")
     for name, what in OPTIONS.items():
         parser.add_argument("--" + name.replace("_", "-"), type=float, help=f"{what} (default: the configuration's)")
     parser.add_argument("--tier", default="ship")
@@ -124,12 +129,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = replace(read_settings(chosen.config, "joint"), **said)
     if chosen.minutes:
         config = replace(config, minutes=chosen.minutes, pictures=0)
-    network = first_network(chosen.joined, chosen.picture, chosen.maps, chosen.trunk)
+    network, spec = first_network(chosen.joined, chosen.picture, chosen.maps, chosen.trunk)
+    config = replace(config, input_size=chosen.size or spec.input_size)
+    spec = replace(network.spec(), input_size=config.input_size)
     rank = join_processes()
-    skeletons = skeleton_source(chosen.mocap, chosen.embedding, chosen.scenes, config.seed + rank, chosen.device) if chosen.scenes else None
+    skeletons = (
+        skeleton_source(chosen.mocap, chosen.embedding, chosen.scenes, config.seed + rank, chosen.device, spec) if chosen.scenes else None
+    )
     photos = load_photos(chosen.data, chosen.labels, chosen.tier, chosen.bodies, chosen.more)
     if rank == 0:
-        save_checkpoint(chosen.out / "start", network, decoder_arrays(load_embedding(chosen.embedding)), network.spec())
+        save_checkpoint(chosen.out / "start", network, decoder_arrays(load_embedding(chosen.embedding)), spec)
     train_network(config, photos, chosen.embedding, chosen.out, chosen.trunk, chosen.device, chosen.workers, network, skeletons)
 
 

@@ -21,7 +21,7 @@ from .anchor import PoseNetAnchor
 from .configuration import add_config
 from .dataset import ComposedPictures
 from .network_run import Log, NetworkRun
-from .network_settings import Batch, NetworkTraining, read_settings
+from .network_settings import Batch, NetworkTraining, add_size, read_settings
 from .parallel import agreed, join_processes
 from .photos import Photos, load_photos
 from .posenet import load_trunk
@@ -56,7 +56,7 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     out.mkdir(parents=True, exist_ok=True)
     rank = join_processes()
     torch.manual_seed(config.seed)
-    spec = reference_spec()
+    spec = replace(reference_spec(), input_size=config.input_size)
     poses = load_embedding(embedding, device)
     anchor = PoseNetAnchor(trunk) if trunk is not None and config.anchor and config.trunk_rate else None
     run = NetworkRun(config, network or _first_network(config, trunk), anchor, device)
@@ -75,7 +75,8 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
             continue
         log.add(run, figures)
         if now - saved > config.save_every_s or run.done >= 1:
-            save_checkpoint(out / "checkpoint", run.average, decoder_arrays(poses), run.average.spec())
+            contract = replace(run.average.spec(), input_size=config.input_size)
+            save_checkpoint(out / "checkpoint", run.average, decoder_arrays(poses), contract)
             run.save(state)
             saved = now
 
@@ -111,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--init", help="safetensors of a whole network to start from instead")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")
+    add_size(parser, "the configuration's")
     parser.add_argument("--tier", default="ship")
     add_device(parser)
     parser.add_argument("--threads", type=int, default=2)
@@ -120,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = read_settings(options.config)
     if options.minutes:
         config = replace(config, minutes=options.minutes, pictures=0)
+    if options.size:
+        config = replace(config, input_size=options.size)
     if options.init:
         config = replace(config, init=options.init)
     photos = load_photos(options.data, options.labels, options.tier, options.bodies, options.more)
