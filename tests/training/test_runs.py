@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from toolkit.errors import PosecError
-from toolkit.training.runs import Run, one_cycle
+from toolkit.training.runs import Run, mixed_precision, one_cycle
 
 pytestmark = pytest.mark.torch
 
@@ -66,3 +66,10 @@ def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
     assert rates[:10] == sorted(rates[:10])
     assert rates[9:] == sorted(rates[9:], reverse=True)
     assert rates[-1] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(("native", "computed"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_networks_are_computed_in_bfloat16_only_where_it_is_native(monkeypatch, native, computed):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    with mixed_precision(torch.device("cpu")):
+        assert torch.nn.Linear(4, 4)(torch.zeros(2, 4)).dtype == computed

@@ -74,7 +74,9 @@ def test_a_threshold_that_is_given_is_taken(tmp_path):
     decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
     save_checkpoint(tmp_path / "trained", network, decoder, network.spec())
     main(["--checkpoint", str(tmp_path / "trained"), "--threshold", "0.35", "--out", str(tmp_path / "shipped")])
-    assert load_checkpoint(tmp_path / "shipped").spec.centre_threshold == 0.35
+    assert load_checkpoint(tmp_path / "shipped").spec == network.spec().with_threshold(0.35)
+    main(["--checkpoint", str(tmp_path / "trained"), "--threshold", "0.35", "--name", "large", "--out", str(tmp_path / "named")])
+    assert load_checkpoint(tmp_path / "named").spec.name == "large"
     with pytest.raises(SpecError, match="between 0 and 1"):
         main(["--checkpoint", str(tmp_path / "trained"), "--threshold", "1.5", "--out", str(tmp_path / "refused")])
     assert not (tmp_path / "refused").exists()

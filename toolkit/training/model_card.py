@@ -18,7 +18,7 @@ from ..evaluation.photos import BODY, BODY_NAMES, Annotated, Photos, evaluate_ph
 from ..evaluation.run import Estimate, find_everybody
 from ..evaluation.scenes import evaluate_scenes, read_scenes
 from ..float_estimator import FloatEstimator
-from ..frontend import checkpoint_folder, trace
+from ..frontend import SHIPPED, checkpoint_folder, split_size, trace
 from ..network.checkpoint import load_checkpoint
 from ..network.embedding import load_embedding
 from ..network.pose_network import cost
@@ -45,7 +45,7 @@ PHOTO_COLUMNS = {"people": "people", "centre_recall": "centre recall", "oks50": 
                  "predictions": "predictions", "off_person": "off-person"}  # fmt: skip
 SCENE_COLUMNS = {"people": "people", "centre_recall": "centre recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150",
                  "pck_rel150_matched": "of found", "mpjpe_mm": "MPJPE mm", "pa_mpjpe_mm": "PA-MPJPE mm", "ap_root25": "AP_root@25"}  # fmt: skip
-SIZE_COLUMNS = {"size": "input", "gmac": "GMAC", "scene_recall": "rendered: recall", "pck_rel150": "PCK_rel@150", "mpjpe_mm": "MPJPE mm",
+SIZE_COLUMNS = {"network": "network", "size": "input", "gmac": "GMAC", "scene_recall": "rendered: recall", "pck_rel150": "PCK_rel@150", "mpjpe_mm": "MPJPE mm",
                 "centre_recall": "tiny_coco: recall", "oks50": "OKS.5", "oks75": "OKS.75", "predictions": "predictions",
                 "off_person": "off-person"}  # fmt: skip
 TEACHER_COLUMNS = {"people": "people", "centre_recall": "centre recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150",
@@ -109,15 +109,14 @@ def teachers_people(path: Path, photos: Photos, skeleton: Skeleton) -> dict[str,
             for i, name in enumerate(teacher["names"]) if str(name) in photos.people}  # fmt: skip
 
 
-def photo_table(checkpoint: str, data: Path) -> str:
-    """Return the table of real photographs: the network beside the teacher and PoseNet."""
-    graph = trace(checkpoint)
-    estimator, skeleton = FloatEstimator(graph), graph.spec.skeleton
+def photo_table(checkpoints: Sequence[str], data: Path) -> str:
+    """Return the table of real photographs: networks beside the teacher and PoseNet."""
+    networks, skeleton = open_networks(checkpoints), MUPOTS17
     posenet = posenet_estimator(data / POSENET, skeleton, people_of_keypoints)
     tiny, rows = tiny_coco(data), []
     for title, photos, labels in (("tiny_coco", tiny, "tiny_coco"), ("LSPET, held-out tenth", read_lspet(data), "lspet"),
                                   ("CCP, held-out tenth, against the teacher", held_out_ccp(data), "")):  # fmt: skip
-        found = {"this network": find_everybody(estimator, photos)}
+        found = {name: find_everybody(estimate, photos) for name, estimate in networks.items()}
         if labels:
             found["PoseNet, 2D"] = find_everybody(posenet, photos)
             found["2D teacher"] = teachers_people(data / f"labels/{labels}.npz", photos, skeleton)
@@ -129,31 +128,36 @@ def photo_table(checkpoint: str, data: Path) -> str:
     return table(rows, {"photos": "photos", "by": "by", "people of": "box height, px", **PHOTO_COLUMNS})
 
 
-def scene_table(checkpoint: str, scenes: Sequence[Path]) -> str:
+def scene_table(checkpoints: Sequence[str], scenes: Sequence[Path]) -> str:
     """Return the table of rendered scenes."""
-    graph = trace(checkpoint)
-    estimator, skeleton = FloatEstimator(graph), graph.spec.skeleton
     rows = []
     for path in scenes:
-        truth = read_scenes(path, skeleton)
-        rows += [{"scenes": len(truth), **row} for row in evaluate_scenes(find_everybody(estimator, truth), truth, skeleton)]
-    return table(rows, {"scenes": "scenes", "subset": "of", **SCENE_COLUMNS})
+        truth = read_scenes(path, MUPOTS17)
+        for name, estimate in open_networks(checkpoints).items():
+            figures = evaluate_scenes(find_everybody(estimate, truth), truth, MUPOTS17)
+            rows += [{"network": name, "scenes": len(truth), **row} for row in figures]
+    return table(rows, {"network": "network", "scenes": "scenes", "subset": "of", **SCENE_COLUMNS})
 
 
-def size_table(checkpoint: str, sizes: Sequence[str], scenes: Sequence[Path], data: Path) -> str:
-    """Return the table of the same weights at several input sizes, "HEIGHTxWIDTH", on rendered scenes and on tiny_coco."""
+def size_table(sizes: Sequence[str], scenes: Sequence[Path], data: Path) -> str:
+    """Return the table of checkpoints at several input sizes, "NAME@HEIGHTxWIDTH", on rendered scenes and on tiny_coco."""
     tiny, rows = tiny_coco(data), []
-    network = load_checkpoint(checkpoint_folder(checkpoint)).network
     for size in sizes:
-        graph = trace(f"{checkpoint}@{size}")
+        name, graph = split_size(size)[0], trace(size)
         estimator, skeleton = FloatEstimator(graph), graph.spec.skeleton
+        gmac = cost(load_checkpoint(checkpoint_folder(name)).network, graph.spec.input_size)[0] / 1e9
         for path in scenes:
             truth = read_scenes(path, skeleton)
             scene = evaluate_scenes(find_everybody(estimator, truth), truth, skeleton)[0]
             photo = evaluate_photos(find_everybody(estimator, tiny), tiny, skeleton)[0]
-            gmac = cost(network, graph.spec.input_size)[0] / 1e9
-            rows.append({**scene, "size": size, "gmac": gmac, "scene_recall": scene["centre_recall"], **photo})
+            about = {"network": name, "size": "x".join(map(str, graph.spec.input_size)), "gmac": gmac}
+            rows.append({**scene, **about, "scene_recall": scene["centre_recall"], **photo})
     return table(rows, SIZE_COLUMNS)
+
+
+def open_networks(checkpoints: Sequence[str]) -> dict[str, Estimate]:
+    """Return the float networks of checkpoints by the names that they were asked for with."""
+    return {name: FloatEstimator(trace(name)) for name in checkpoints}
 
 
 def tiny_coco(data: Path) -> Photos:
@@ -161,11 +165,12 @@ def tiny_coco(data: Path) -> Photos:
     return read_photos(data / "eval/tiny_coco/person_keypoints.json", data / "eval/tiny_coco/images.tar")
 
 
-def teacher_table(checkpoint: str, data: Path | None, scenes: Sequence[Path], teacher: Path, embedding: Path, lifter: Path) -> str:
-    """Return the table of the network beside what taught it on rendered scenes; with a data folder, beside PoseNet lifted, too."""
-    graph, skeleton = trace(checkpoint), MUPOTS17
-    networks, how = (load_embedding(embedding), load_lifter(lifter)), Refinement()
-    estimators: dict[str, Estimate] = {"this network": FloatEstimator(graph)}
+def teacher_table(
+    checkpoints: Sequence[str], data: Path | None, scenes: Sequence[Path], teacher: Path, embedding: Path, lifter: Path
+) -> str:
+    """Return the table of networks beside what taught them on rendered scenes; with a data folder, beside PoseNet lifted, too."""
+    networks, how, skeleton = (load_embedding(embedding), load_lifter(lifter)), Refinement(), MUPOTS17
+    estimators = open_networks(checkpoints)
     estimators["2D teacher, lifted and fitted"] = lifted_estimator(teachers_keypoints(open_teacher(teacher), how), *networks, how)
     if data:
         estimators["PoseNet, lifted and fitted"] = lifted_estimator(posenets_keypoints(data / POSENET), *networks, how)
@@ -233,11 +238,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Measure a network and write the figures into its model card.",
         epilog="example: posec train card --data data/ --scenes toolkit/samples/scenes.json --out docs/network.md",
     )
-    parser.add_argument("--checkpoint", default="reference", help="the network (default: the shipped one)")
+    parser.add_argument("--checkpoint", nargs="+", default=list(SHIPPED), help="the networks (default: those shipped)")
     parser.add_argument("--scenes", type=Path, nargs="*", default=[], help="scenes.json files of rendered scenes")
     parser.add_argument("--data", type=Path, help="folder with eval/tiny_coco, photos/lspet, photos/ccp, labels and backbones")
     parser.add_argument(
-        "--sizes", nargs="*", default=[], metavar="HEIGHTxWIDTH", help="input sizes to compare, on the scenes and tiny_coco"
+        "--sizes",
+        nargs="*",
+        default=[],
+        metavar="CHECKPOINT@HEIGHTxWIDTH",
+        help="networks and input sizes to compare, on the scenes and tiny_coco",
     )
     parser.add_argument("--embedding", type=Path, help="safetensors of the pose embedding, encoder included")
     parser.add_argument("--mocap", type=Path, help="folder of motion-capture .npz files, for the embedding")
@@ -253,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "embedding": (("embedding", "mocap"), lambda: embedding_table(chosen.embedding, chosen.mocap)),
         "scenes": (("scenes",), lambda: scene_table(chosen.checkpoint, chosen.scenes)),
         "photos": (("data",), lambda: photo_table(chosen.checkpoint, chosen.data)),
-        "sizes": (("sizes", "scenes", "data"), lambda: size_table(chosen.checkpoint, chosen.sizes, chosen.scenes, chosen.data)),
+        "sizes": (("sizes", "scenes", "data"), lambda: size_table(chosen.sizes, chosen.scenes, chosen.data)),
         "teacher": (taught, lambda: teacher_table(chosen.checkpoint, chosen.data, *given)),
         "time": (("bundle", *taught), lambda: time_table(chosen.bundle, *given)),
     }

@@ -123,6 +123,15 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """Return the context in which a training computes its networks: bfloat16 where the device has it, else float32.
+
+    A CPU without it emulates it, 17 times slower than float32.
+    """
+    able = {"cpu": torch.cpu._is_avx512_bf16_supported, "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False)}
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type in able and able[device.type]())
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where to compute: by default on a CUDA GPU, where there is one."""
     default = "cuda" if torch.cuda.is_available() else "cpu"

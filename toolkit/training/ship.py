@@ -58,10 +58,10 @@ def blend(start: PoseNetwork, trained: PoseNetwork, share: float) -> PoseNetwork
     return trained
 
 
-def ship(checkpoint: Path, out: Path, threshold: float) -> PoseSpec:
-    """Write a checkpoint folder as it is shipped and return its specification."""
+def ship(checkpoint: Path, out: Path, threshold: float, name: str = "") -> PoseSpec:
+    """Write a checkpoint folder as it is shipped, under a name of its own if one is given, and return its specification."""
     network, decoder, spec = load_checkpoint(checkpoint)
-    spec = spec.with_threshold(threshold)
+    spec = replace(spec.with_threshold(threshold), name=name or spec.name)
     save_checkpoint(out, network, decoder, spec, LICENCE, WHOLE)
     return spec
 
@@ -79,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     how.add_argument("--threshold", type=float, help="the threshold; the scenes say little where the network learned from such scenes")
     parser.add_argument("--start", type=Path, help="checkpoint that the training started from, to blend with")
     parser.add_argument("--share", type=float, default=0.75, help="of the trained weights in the blend (default: 0.75)")
+    parser.add_argument("--name", default="", help="of the network (default: the checkpoint's)")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args(arguments)
     trained = load_checkpoint(chosen.checkpoint)
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if chosen.scenes:
             threshold, score = choose_threshold(chosen.checkpoint, read_scenes(chosen.scenes, trained.spec.skeleton))
             why = f"F1 {score:.3f} on {chosen.scenes}"
-        ship(chosen.checkpoint, chosen.out, threshold)
+        ship(chosen.checkpoint, chosen.out, threshold, chosen.name)
     print(f"{chosen.out}: threshold {threshold:g} ({why})")
 
 

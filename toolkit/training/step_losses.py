@@ -16,6 +16,7 @@ from .anchor import PoseNetAnchor
 from .keypoint_losses import keypoint_loss
 from .losses import pose_losses
 from .network_settings import Batch, NetworkTraining
+from .runs import mixed_precision
 from .views import agreement_loss, draw_views, seen_again
 
 # Beside those of `pose_losses`; each has its weight in the settings.
@@ -55,7 +56,7 @@ def step_losses(
         views = draw_views(min(config.agree_pictures, pictures), torch.Generator(device).manual_seed(config.seed * 1_000_003 + step))
         images = torch.cat([images, seen_again(images[: len(views.zoom)], views)])
         shown = len(images)
-    with torch.autocast(device.type, dtype=torch.bfloat16):
+    with mixed_precision(device):
         # Every n-th step, not by chance: a resumed run takes the same steps.
         integers = int((step + 1) * config.integers) > int(step * config.integers)
         skip, deep = network.trunk(images.contiguous(memory_format=torch.channels_last), integers)
@@ -73,7 +74,7 @@ def step_losses(
 
     def encode(maps: Tensor) -> Tensor:
         assert isinstance(average, JointNetwork)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with mixed_precision(device):
             return average.map_branch(maps)
 
     learned, everybody = part(0, pictures), labels

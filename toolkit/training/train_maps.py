@@ -36,7 +36,7 @@ from .map_rendering import ReadingFaults, render_maps
 from .map_scenes import SceneSettings, draw_scenes
 from .mocap import load_mocap
 from .network_settings import LOSS_WEIGHTS, Batch
-from .runs import Run, add_device, save_weights, set_learning_rate
+from .runs import Run, add_device, mixed_precision, save_weights, set_learning_rate
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def learn(network: MapNetwork, optimizer: torch.optim.Optimizer, batch: Batch, s
           clip_norm: float) -> dict[str, float]:  # fmt: skip
     """Take one step; return the losses and the gradient's norm."""
     maps, labels = batch
-    with torch.autocast(maps.device.type, dtype=torch.bfloat16):
+    with mixed_precision(maps.device):
         raw = network.raw_maps(maps.contiguous(memory_format=torch.channels_last))
     labels = {**labels, "px_per_m": labels["px_per_m"].clamp(min=1.0)}
     losses = pose_losses({name: found.float() for name, found in raw.items()}, labels, spec, embedding.decode)

@@ -27,7 +27,7 @@ from .dataset import PERSON
 from .losses import person_losses
 from .mocap import load_mocap
 from .network_settings import LOSS_WEIGHTS, Batch
-from .runs import Run, set_learning_rate
+from .runs import Run, mixed_precision, set_learning_rate
 from .targets import sigma_cells
 from .train_maps import Clock, join, read_map_network, synthetic_batch
 
@@ -84,7 +84,7 @@ def train_votes(config: VotesTraining, start: Path, mocap_folder: Path, embeddin
         if real is not None:
             outputs, labels = real.draw(config.real, generator)
             batches.append((mask(outputs), labels))
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.no_grad(), mixed_precision(torch.device("cpu")):
             pool.add(around_centres(votes.sums, join(batches)))
         for _ in range(config.replay):
             set_learning_rate(
