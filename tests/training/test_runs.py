@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,3 +76,22 @@ def test_networks_are_computed_in_bfloat16_only_where_it_is_native(monkeypatch, 
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
     with mixed_precision(torch.device("cpu")):
         assert torch.nn.Linear(4, 4)(torch.zeros(2, 4)).dtype == computed
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_memory_that_is_freed_is_kept():
+    """In a process of its own: what is told to the C library holds until its end."""
+    code = """
+import resource
+import torch
+from toolkit.training.runs import keep_memory
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    maps = [torch.empty(5_000_000).fill_(1) for _ in range(4)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print([faults() for _ in range(10)][-1], keep_memory(), [faults() for _ in range(10)][-1])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    every_time, able, kept = done.stdout.split()
+    assert able == "True"
+    assert int(kept) < 100 < int(every_time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import math
 import os
@@ -19,6 +20,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ..errors import PosecError
+
+# Of glibc's malloc.h: how many blocks may be asked of the system one by one, and how much free memory is given back to it (-1: never).
+_M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1
 
 
 class Settings(Protocol):
@@ -121,6 +125,18 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every parameter group the same learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def keep_memory() -> bool:
+    """Have the C library keep what is freed, for the next step to use again; say whether it can (glibc's does).
+
+    Else every step gets its gigabytes anew from the system, which clears them first: 40 % of a step's time on two cores.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1))
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:

@@ -25,7 +25,7 @@ from .network_settings import Batch, NetworkTraining, add_size, read_settings
 from .parallel import agreed, join_processes
 from .photos import Photos, load_photos
 from .posenet import load_trunk
-from .runs import add_device
+from .runs import add_device, keep_memory
 
 
 def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out: Path, trunk: Path | None = None,
@@ -54,6 +54,7 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     if config.cycle and skeletons is None:
         raise PosecError(f"cycle = {config.cycle} is learned on scenes of skeletons, and this run has none; give it some, or cycle = 0")
     out.mkdir(parents=True, exist_ok=True)
+    keep_memory()
     rank = join_processes()
     torch.manual_seed(config.seed)
     spec = replace(reference_spec(), input_size=config.input_size)
