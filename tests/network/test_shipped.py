@@ -1,0 +1,43 @@
+"""What is shipped: each name stands for weights that find people at the size that they were learned at, on a trunk that int8 holds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import toolkit
+from toolkit.evaluation.run import find_everybody
+from toolkit.evaluation.scenes import evaluate_scenes, read_scenes
+from toolkit.float_estimator import FloatEstimator
+from toolkit.frontend import SHIPPED, checkpoint_folder, trace
+from toolkit.network.checkpoint import load_checkpoint
+from toolkit.runtime.pose import MUPOTS17
+from toolkit.training.grid import put_on_grid
+
+pytestmark = pytest.mark.torch
+SIZES = {"reference": (256, 448), "reference-large": (384, 640)}
+SCENES = 8
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_finds_people_at_its_size(name):
+    graph = trace(name)
+    assert (graph.spec.name, graph.spec.input_size) == (name, SIZES[name])
+    scenes = read_scenes(Path(toolkit.__file__).parent / "samples/scenes.json", MUPOTS17)
+    peopled = [file for file, scene in scenes.scenes.items() if len(scene.people)][:SCENES]
+    few = replace(scenes, scenes={file: scenes.scenes[file] for file in peopled})
+    figures = evaluate_scenes(find_everybody(FloatEstimator(graph, threads=1), few), few, MUPOTS17)[0]
+    assert figures["people"] > SCENES
+    assert figures["centre_recall"] > 0.8
+    assert figures["centre_precision"] > 0.8
+    assert figures["mpjpe_mm"] < 200
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_of_a_shipped_trunk_int8_has_nothing_to_round(name):
+    network = load_checkpoint(checkpoint_folder(name)).network
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    assert put_on_grid(network)
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[key], rtol=1e-5, atol=1e-6, msg=key)
