@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
 from toolkit.graph import Graph
+from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import MUPOTS17, Head, KeypointGrid, PoseSpec
 
@@ -177,7 +178,7 @@ def spot_picture(people: int, seed: int, size: tuple[int, int] = (120, 160)) -> 
 
 def outputs_of(model: onnx.ModelProto, seed: int = 0) -> dict[str, np.ndarray]:
     """Return a model's outputs by name on noise, or on random pixels where it takes integers."""
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
     batch, random = session.get_inputs()[0], np.random.default_rng(seed)
     if batch.type == "tensor(float)":
         values = random.normal(0, 0.6, batch.shape).astype(np.float32)

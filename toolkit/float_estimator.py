@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import PosecError
 from .runtime.decode import decode_heads
-from .runtime.engines.onnxruntime import library
+from .runtime.engines.onnxruntime import cpu_options, library
 from .runtime.kinematics import layers
 from .runtime.pose import PoseFrame
 from .runtime.preprocess import Batch, Letterbox
@@ -30,10 +30,7 @@ class FloatEstimator:
             onnxruntime = library()
         except ImportError as error:
             raise PosecError("the float network runs in ONNX Runtime, which is missing: pip install onnxruntime") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
-        # Threads that spin while they wait take the time of whatever else the machine does.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options = cpu_options(onnxruntime, threads)
         try:
             self._session = onnxruntime.InferenceSession(graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises classes of its own, without a common parent

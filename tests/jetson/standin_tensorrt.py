@@ -15,6 +15,8 @@ import onnxruntime
 from standin_cuda import Breach, StandInCuda
 from standin_faults import Faults, Record
 
+from toolkit.runtime.engines.onnxruntime import cpu_options
+
 MAGIC, TIMINGS = b"STANDIN\n", b"TIMINGS\n"
 
 
@@ -232,8 +234,7 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
                 return None
             engine = ICudaEngine()
             engine._runtime, engine._model = self, onnx.load_model_from_string(plan[len(MAGIC) + len(header) + 1 :])
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1
+            options = cpu_options(onnxruntime, threads=1)
             engine._session = onnxruntime.InferenceSession(engine._model.SerializeToString(), options, providers=["CPUExecutionProvider"])
             return engine
 

@@ -18,6 +18,7 @@ from toolkit.runtime import load
 from toolkit.runtime.engines import EngineError, open_engine, plan_build, plan_runner
 from toolkit.runtime.engines import cuda as cuda_module
 from toolkit.runtime.engines import tensorrt as tensorrt_engine
+from toolkit.runtime.engines.onnxruntime import cpu_options
 
 MB = 1 << 20
 
@@ -27,7 +28,7 @@ def frame_of(bundle, seed=0):
 
 
 def expected(bundle, frame):
-    session = onnxruntime.InferenceSession(str(bundle.model_path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(bundle.model_path), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
     names = [head.tensor for head in bundle.spec.heads.values()]
     return {name: values[0] for name, values in zip(bundle.spec.heads, session.run(names, {"frame": frame}), strict=True)}
 

@@ -10,6 +10,7 @@ from toolkit.graph import Graph
 from toolkit.passes import prepare
 from toolkit.passes.bias_correction import correct_biases
 from toolkit.passes.quantize import insert_qdq
+from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.preprocess import to_batch
 from toolkit.target import Scheme
@@ -30,7 +31,7 @@ def one_layer(group: int, bias: bool) -> Graph:
 
 
 def run(graph: Graph, frame: np.ndarray) -> np.ndarray:
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
     return session.run(None, {graph.input_name: frame})[0]
 
 
@@ -83,7 +84,7 @@ def test_means_of_channels_come_back_in_a_network(people_pictures):
 def channel_means(graph: Graph, tensor: str, pictures: list[np.ndarray]) -> np.ndarray:
     model = onnx.ModelProto.FromString(graph.model.SerializeToString())
     model.graph.output.append(helper.make_empty_tensor_value_info(tensor))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
     batches = [to_batch(picture, graph.spec, graph.frame)[0] for picture in pictures]
     return np.mean([session.run([tensor], {graph.input_name: batch})[0].mean((0, 2, 3)) for batch in batches], 0)
 

@@ -13,6 +13,7 @@ from toolkit.passes.dla_rules import dla_obstacles
 from toolkit.passes.exact_pixels import quantize_pixels
 from toolkit.passes.frame_input import fold_frame
 from toolkit.passes.release import release_float_layers
+from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.preprocess import to_batch
 
@@ -20,7 +21,7 @@ PIXELS = FrameInput("uint8", "NHWC", "BGR", normalized=False)
 
 
 def heads(graph, picture):
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
     batch, _ = to_batch(picture, graph.spec, graph.frame)
     return session.run(None, {graph.input_name: batch})
 

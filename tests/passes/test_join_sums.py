@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from toolkit.graph import Graph
 from toolkit.passes.join_sums import join_sums
 from toolkit.passes.quantize import insert_qdq
-from toolkit.runtime.engines.onnxruntime import library
+from toolkit.runtime.engines.onnxruntime import cpu_options, library
 from toolkit.runtime.frame import FrameInput
 from toolkit.target import Scheme
 
@@ -48,7 +48,7 @@ def network() -> Graph:
 
 
 def outputs(graph: Graph) -> np.ndarray:
-    session = library().InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = library().InferenceSession(graph.model.SerializeToString(), cpu_options(library()), providers=["CPUExecutionProvider"])
     return np.concatenate([session.run(["out"], {"frame": frame})[0] for frame in FRAMES])
 
 
@@ -57,7 +57,7 @@ def ranges_of(graph: Graph) -> dict[str, tuple[float, float]]:
     every.graph.output.extend(
         helper.make_empty_tensor_value_info(name) for node in graph.model.graph.node for name in node.output if name != "out"
     )
-    session = library().InferenceSession(every.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = library().InferenceSession(every.SerializeToString(), cpu_options(library()), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     seen = [session.run(names, {"frame": frame}) for frame in FRAMES]
     found = {name: (float(min(s[i].min() for s in seen)), float(max(s[i].max() for s in seen))) for i, name in enumerate(names)}

@@ -13,6 +13,7 @@ from toolkit.passes import prepare
 from toolkit.passes.integers import to_int8, weight_scales
 from toolkit.passes.layers import head_layers, layer_name, links, weighted_layers
 from toolkit.passes.quantize import float_layers, insert_qdq, stays_float
+from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.preprocess import to_batch
 from toolkit.target import Scheme
@@ -22,7 +23,7 @@ SYMMETRIC = Scheme("s8", "int8", True, True, False, False, ("Conv", "Add"), outp
 
 
 def run(model: onnx.ModelProto, frame: np.ndarray) -> dict[str, np.ndarray]:
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
     return dict(zip([o.name for o in session.get_outputs()], session.run(None, {session.get_inputs()[0].name: frame}), strict=True))
 
 
@@ -93,7 +94,7 @@ def test_onnx_runtime_computes_the_integers_as_integers(tiny, tmp_path):
     graph, ranges, _ = tiny
     integer = graph.copy()
     insert_qdq(integer, ranges, AFFINE)
-    options = onnxruntime.SessionOptions()
+    options = cpu_options(onnxruntime)
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     options.log_severity_level = 3
     onnxruntime.InferenceSession(integer.model.SerializeToString(), options, providers=["CPUExecutionProvider"])

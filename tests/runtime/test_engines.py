@@ -10,6 +10,7 @@ from recorded_heads import bundle_info, packed
 from toolkit.runtime import load
 from toolkit.runtime.bundle import write_bundle
 from toolkit.runtime.engines import EngineError, open_engine
+from toolkit.runtime.engines.vnni import sums_overflow
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import HEADS
 from toolkit.runtime.preprocess import to_batch
@@ -117,6 +118,32 @@ def test_a_batch_of_another_kind_is_refused(tmp_path, engine):
     run = open_engine(onnx_bundle(tmp_path / "b", engine), threads=1)
     with pytest.raises(EngineError, match="failed on a batch uint8"):
         run(np.zeros((1, 64, 96, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("flags", "overflow"),
+    [
+        ("fpu sse4_2 avx avx2 avx512f avx512bw", True),
+        ("fpu sse4_2 avx avx2 avx_vnni", False),
+        ("fpu avx512f avx512_vnni", False),
+        ("fpu avx512f amx_int8", False),
+    ],
+)
+def test_cpus_whose_sums_of_integers_overflow_are_known(tmp_path, flags, overflow):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+    assert sums_overflow(str(tmp_path / "cpuinfo")) is overflow
+    (tmp_path / "arm").write_text("processor\t: 0\nFeatures\t: fp asimd\n")
+    assert not sums_overflow(str(tmp_path / "arm"))
+    assert not sums_overflow(str(tmp_path / "none"))
+
+
+@pytest.mark.openvino
+@pytest.mark.parametrize("overflow", [True, False])
+def test_openvino_says_when_it_multiplies_integers_as_floats(tmp_path, monkeypatch, overflow):
+    monkeypatch.setattr("toolkit.runtime.engines.openvino.sums_overflow", lambda: overflow)
+    for precision in ("int8", "float32"):
+        said = open_engine(onnx_bundle(tmp_path / precision, "openvino", precision=precision)).describe()
+        assert ("integers" in said) is (overflow and precision == "int8")
 
 
 @pytest.mark.parametrize(("engine", "library"), [("onnxruntime", "onnxruntime"), ("openvino", "openvino")])

@@ -26,6 +26,7 @@ from toolkit.passes.quantize import insert_qdq
 from toolkit.passes.tflite_islands import float_islands
 from toolkit.runtime import load
 from toolkit.runtime.engines import EngineError
+from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.preprocess import to_batch
 from toolkit.target import Job
 
@@ -125,7 +126,7 @@ def test_integers_are_those_of_onnx_runtime_within_one_step():
     }
     scale, zero_point = (float(value) for value in _integers(graph, last))
     graph.model.graph.output.append(helper.make_tensor_value_info(last, 1, None))
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
     interpreter = litert.Interpreter(model_content=content, experimental_preserve_all_tensors=True, num_threads=1)
     interpreter.allocate_tensors()
     (result,) = [operator["outputs"][0] for operator in interpreter._get_ops_details() if operator["op_name"] == "DEQUANTIZE"]
@@ -204,7 +205,7 @@ def test_scales_that_tflite_fixes_or_shares_are_kept():
     content = PI5.backend.lower(graph, job)["model.tflite"]
     names = [name for name, _, _ in file_operators(content)]
     assert "QUANTIZE" not in names  # one would be a rescaling
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
     interpreter = litert.Interpreter(model_content=content, num_threads=1)
     interpreter.allocate_tensors()
     batch, _ = to_batch(PICTURES[3], graph.spec, graph.frame)
@@ -309,7 +310,7 @@ def test_sums_over_wide_windows_run_whole_in_xnnpack(precision, windows):
     written = {output["index"] for output in interpreter.get_output_details()}
     assert written <= {int(tensor) for tensor in delegated["outputs"]}
     batch, _ = to_batch(PICTURES[3], graph.spec, graph.frame)
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
     found = interpreter.get_signature_runner("serving_default")(args_0=batch)
     for name, values in zip(graph.heads, session.run(list(graph.heads), {graph.input_name: batch}), strict=True):
         # Integers one step apart grow by the random layers behind them, so int8 is held to its mean as well.

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import PosecError
 from ..graph import Graph, Pass, check_heads, run_passes
-from ..runtime.engines.onnxruntime import library
+from ..runtime.engines.onnxruntime import cpu_options, library
 from .batch_norm import fold_batch_norm
 from .constants import inline_constants
 from .drop_zeros import drop_zeros
@@ -54,8 +54,7 @@ def prepare(graph: Graph) -> Graph:
 
 def _heads_of_noise(graph: Graph) -> dict[str, np.ndarray]:
     onnxruntime = library()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options = cpu_options(onnxruntime, threads=1)
     noise = np.random.default_rng(0).normal(0, 0.5, (1, 3, *graph.spec.input_size)).astype(np.float32)
     names = {name: tensor for name, (tensor, _) in graph.heads.items()}
     try:

@@ -20,6 +20,17 @@ def library() -> Any:
     return onnxruntime
 
 
+def cpu_options(onnxruntime: Any, threads: Optional[int] = None) -> Any:
+    """Return a session's options for a CPU; `threads` None lets ONNX Runtime take all cores."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    # Threads that spin while they wait take the cores that the camera and the decoder need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # x86 CPUs without VNNI add products of integers in 16 bits, which overflow: people are lost. There, and only there, this takes a slower way.
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
+
+
 class Engine:
     """Runs an ONNX model, float or with QuantizeLinear and DequantizeLinear nodes."""
 
@@ -29,12 +40,9 @@ class Engine:
             onnxruntime = library()
         except ImportError as error:
             raise EngineError(f"engine 'onnxruntime' cannot be imported ({error}): pip install onnxruntime") from error
-        options = onnxruntime.SessionOptions()
+        options = cpu_options(onnxruntime, threads)
         # The NCHWc layout, half the time of float convolutions, and most fusions of integers come with ALL only.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.intra_op_num_threads = threads or 0
-        # Threads that spin while they wait take the cores that the camera and the decoder need.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._version = onnxruntime.__version__
         try:
             self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

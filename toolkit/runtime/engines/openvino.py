@@ -8,6 +8,7 @@ import numpy as np
 
 from ..bundle import Bundle
 from . import EngineError
+from .vnni import sums_overflow
 
 PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16"}
 
@@ -31,6 +32,10 @@ class Engine:
         settings: Dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
+        self._emulates = bundle.precision == "int8" and sums_overflow()
+        if self._emulates:
+            # Rounds to the same integers, and multiplies them as floats: right, and slower than float32.
+            settings["LP_TRANSFORMS_MODE"] = False
         try:
             self._compiled: Any = openvino.Core().compile_model(path, "CPU", settings)
             outputs = {name: self._compiled.output(head.tensor) for name, head in bundle.spec.heads.items()}
@@ -56,4 +61,5 @@ class Engine:
         """Return engine, version, and what OpenVINO says it took: threads, precision of float layers, streams."""
         threads, streams = (str(self._compiled.get_property(name)) for name in ("INFERENCE_NUM_THREADS", "NUM_STREAMS"))
         precision = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        return {"engine": "openvino", "version": self._version, "threads": threads, "float precision": precision, "streams": streams}
+        about = {"engine": "openvino", "version": self._version, "threads": threads, "float precision": precision, "streams": streams}
+        return {**about, "integers": "multiplied as floats: this CPU has no VNNI; float32 is faster"} if self._emulates else about

@@ -12,7 +12,7 @@ from ..bundle import Bundle
 from . import EngineError
 from .board import board_facts
 from .cuda import Cuda, NoCudaError
-from .onnxruntime import library
+from .onnxruntime import cpu_options, library
 from .plan_cache import cache_folder, key_of
 from .plan_runner import PlanRunner, tell, workspace_bytes
 
@@ -62,9 +62,7 @@ class _OnnxRunner:
             onnxruntime = library()
         except ImportError as error:
             raise EngineError(f"{why}; {INSTALL}") from error
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = threads or 0
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        settings = cpu_options(onnxruntime, threads)
         self._version = onnxruntime.__version__
         installed = onnxruntime.get_available_providers()
         here = [(name, _provider_options(name, path, bundle, self._version)) for name in _PROVIDERS if name in installed]
