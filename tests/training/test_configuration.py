@@ -73,3 +73,11 @@ def test_a_join_learns_as_the_network_does_but_for_its_own_section() -> None:
     network, joint = read_settings(REFERENCE), read_settings(REFERENCE, "joint")
     differing = {name for name, value in asdict(joint).items() if value != asdict(network)[name]}
     assert differing == set(tomllib.loads(REFERENCE.read_text())["joint"])
+
+
+def test_whole_scenes_are_learned_with_a_trunk_that_moves_and_is_held() -> None:
+    settings = read_settings(REFERENCE.with_name("whole_scenes.toml"), "joint")
+    assert settings.trunk_rate > 0
+    assert settings.keypoints > 0
+    assert settings.anchor > read_settings(REFERENCE).anchor
+    assert settings.mixture.mosaic + settings.mixture.scene + settings.mixture.pasted + settings.mixture.empty == pytest.approx(1)
