@@ -137,12 +137,12 @@ def test_cpus_whose_sums_of_integers_overflow_are_known(tmp_path, flags, overflo
     assert not sums_overflow(str(tmp_path / "none"))
 
 
-@pytest.mark.openvino
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("overflow", [True, False])
-def test_openvino_says_when_it_multiplies_integers_as_floats(tmp_path, monkeypatch, overflow):
-    monkeypatch.setattr("toolkit.runtime.engines.openvino.sums_overflow", lambda: overflow)
+def test_an_engine_says_when_it_goes_round_sums_that_overflow(tmp_path, monkeypatch, engine, overflow):
+    monkeypatch.setattr(f"toolkit.runtime.engines.{engine}.sums_overflow", lambda: overflow)
     for precision in ("int8", "float32"):
-        said = open_engine(onnx_bundle(tmp_path / precision, "openvino", precision=precision)).describe()
+        said = open_engine(onnx_bundle(tmp_path / precision, engine, precision=precision)).describe()
         assert ("integers" in said) is (overflow and precision == "int8")
 
 

@@ -71,7 +71,11 @@ def bench(args: argparse.Namespace) -> int:
         total, inference = times.get("total", {}), times.get("inference", {})
         rows.append([folder, result.status, result.verdict, *(f"{total[key]:.2f}" if total else "-" for key in ("p50_ms", "p90_ms", "p99_ms")),
                      f"{inference['p50_ms']:.2f}" if inference else "-"])  # fmt: skip
-    answer(args, [result.to_dict() for result in results], table(rows) + (f"\nwritten to {args.out}" if args.out else ""))
+    said = [
+        (folder, ((result.bench or {}).get("engine") or {}).get("integers")) for folder, result in zip(args.bundle, results, strict=True)
+    ]
+    notes = "".join(f"\n{folder}: integers are {how}" for folder, how in said if how)
+    answer(args, [result.to_dict() for result in results], table(rows) + notes + (f"\nwritten to {args.out}" if args.out else ""))
     return EXIT_OK if all(result.verdict == "accepted" for result in results) else EXIT_FAILED
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..bundle import Bundle
 from . import EngineError
+from .vnni import sums_overflow
 
 
 def library() -> Any:
@@ -54,6 +55,7 @@ class Engine:
         if missing:
             raise EngineError(f"'{path}' has no outputs {', '.join(missing)}; export the bundle again")
         self._threads = threads
+        self._careful = bundle.precision == "int8" and sums_overflow()
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
         """Return head name → (C, h, w) float32, newly allocated."""
@@ -66,4 +68,5 @@ class Engine:
     def describe(self) -> Dict[str, str]:
         """Return engine, version, threads and provider."""
         provider = ", ".join(self._session.get_providers())
-        return {"engine": "onnxruntime", "version": self._version, "threads": str(self._threads or "all"), "provider": provider}
+        about = {"engine": "onnxruntime", "version": self._version, "threads": str(self._threads or "all"), "provider": provider}
+        return {**about, "integers": "added up in a slower way: this CPU has no VNNI"} if self._careful else about
