@@ -137,6 +137,41 @@ def test_cpus_whose_sums_of_integers_overflow_are_known(tmp_path, flags, overflo
     assert not sums_overflow(str(tmp_path / "none"))
 
 
+def largest_sums():
+    """Return a network of one integer convolution whose every product is 255 times 127, and what each of its sums should be."""
+    stride, channels = SPEC.stride, [SPEC.heads[name].channels for name in HEADS]
+    arrays = {
+        "pixel": np.float32(1 / 255), "step": np.float32(1 / 127), "one": np.float32(1), "none": np.uint8(0), "centred": np.int8(0),
+        "weight": np.full((sum(channels), 3, stride, stride), 127, np.int8), "split": np.array(channels, np.int64),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("QuantizeLinear", ["frame", "pixel", "none"], ["pixels"]),
+        helper.make_node("DequantizeLinear", ["pixels", "pixel", "none"], ["x"]),
+        helper.make_node("DequantizeLinear", ["weight", "step", "centred"], ["w"]),
+        helper.make_node("Conv", ["x", "w"], ["sums"], strides=[stride, stride]),
+        helper.make_node("QuantizeLinear", ["sums", "one", "none"], ["rounded"]),
+        helper.make_node("DequantizeLinear", ["rounded", "one", "none"], ["y"]),
+        helper.make_node("Split", ["y", "split"], [SPEC.heads[name].tensor for name in HEADS], axis=1),
+    ]
+    frame = helper.make_tensor_value_info("frame", TensorProto.FLOAT, [1, 3, *SPEC.input_size])
+    heads = [helper.make_tensor_value_info(SPEC.heads[name].tensor, TensorProto.FLOAT, [1, count, *SPEC.map_size])
+             for name, count in zip(HEADS, channels, strict=True)]  # fmt: skip
+    held = [numpy_helper.from_array(np.asarray(value), name) for name, value in arrays.items()]
+    model = helper.make_model(
+        helper.make_graph(nodes, "sums", [frame], heads, held), opset_imports=[helper.make_opsetid("", 13)], ir_version=8
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model, 3 * stride * stride
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_largest_integers_add_up_on_any_cpu(tmp_path, engine):
+    model, expected = largest_sums()
+    run = open_engine(onnx_bundle(tmp_path / "b", engine, model, precision="int8"), threads=1)
+    for name, values in run(np.ones((1, 3, *SPEC.input_size), np.float32)).items():
+        np.testing.assert_array_equal(values, expected, err_msg=name)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("overflow", [True, False])
 def test_an_engine_says_when_it_goes_round_sums_that_overflow(tmp_path, monkeypatch, engine, overflow):
