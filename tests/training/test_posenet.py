@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import flatbuffers
@@ -7,10 +8,15 @@ import numpy as np
 import pytest
 import tflite
 import torch
+from labelled_people import batch_of, people_in_a_portrait
 
 from toolkit.errors import PosecError
+from toolkit.network.embedding import PoseEmbedding
+from toolkit.network.pose_network import PoseNetwork, reference_spec
 from toolkit.network.trunk import Trunk, convolutions
 from toolkit.training.anchor import OUTPUT_ORDER, PoseNetAnchor
+from toolkit.training.network_run import NetworkRun
+from toolkit.training.network_settings import NetworkTraining
 from toolkit.training.posenet import load_trunk
 
 pytestmark = pytest.mark.torch
@@ -107,6 +113,16 @@ def test_the_anchor_rests_on_its_own_trunk_and_pulls_elsewhere(posenet: tuple[Pa
     moved.backward()
     assert all(parameter.grad is None for parameter in anchor.parameters())
     assert trunk.blocks[-1].pointwise.weight.grad.any()
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["rendered", "photographed"])
+def test_a_step_holds_photographs_to_posenet_and_nothing_else(posenet: tuple[Path, list[np.ndarray]], exact: bool) -> None:
+    torch.manual_seed(0)
+    embedding = PoseEmbedding().eval()
+    people = replace(people_in_a_portrait(embedding), exact=np.array([exact]))
+    batch = {"image": torch.randint(0, 255, (1, 64, 96, 3), dtype=torch.uint8), **batch_of(people)}
+    run = NetworkRun(NetworkTraining(pictures=2, batch=1, anchor=1.0), PoseNetwork(), PoseNetAnchor(posenet[0]), "cpu")
+    assert ("anchor" in run.learn(batch, replace(reference_spec(), input_size=(64, 96)), embedding.decode)) is not exact
 
 
 def test_other_files_are_refused(tmp_path: Path, posenet: tuple[Path, list[np.ndarray]]) -> None:

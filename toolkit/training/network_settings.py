@@ -28,7 +28,8 @@ class NetworkTraining:
         init: safetensors of a whole network to start from; empty to start from the trunk of PoseNet.
         pictures: length of the run; 0 where `minutes` says it.
         minutes: the same as time spent training, interruptions not counted.
-        input_size: (height, width) of the pictures, which the checkpoint states; multiples of 32.
+        input_size: (height, width) of the pictures, which the checkpoint states; multiples of 32. A join takes it from `--size`, or from
+            the network that it goes on from.
         batch: pictures per step.
         learning_rate, trunk_rate: at their highest; both follow a cosine over the run. A trunk_rate of 0 keeps the trunk, and the
             layers that read PoseNet's maps, as they are, which makes steps cheaper.

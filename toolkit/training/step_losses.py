@@ -66,8 +66,9 @@ def step_losses(
             raw = network.raw_of(latent, maps)
         else:
             skeletons, raw = None, network.raw_maps(skip, deep)
-        held = held_pictures(labels, config.anchor_pictures)
-        kept = anchor(skip[held], deep[held]) if anchor is not None and len(held) else None
+        kept = None
+        if anchor is not None and len(held := held_pictures(labels, config.anchor_pictures)):
+            kept = anchor(skip[held], deep[held])
 
     def part(*bounds: int | None) -> dict[str, Tensor]:
         return {name: values[slice(*bounds)].float() for name, values in raw.items()}
