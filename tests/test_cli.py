@@ -18,6 +18,7 @@ from calibration.observers import Observation
 from toolkit.cli import main, parser
 from toolkit.cli_arguments import COMMANDS, STAGES
 from toolkit.demo import GATHERED, clear, demo_lines, gather, next_steps
+from toolkit.runtime.engines.vnni import sums_overflow
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -128,6 +129,7 @@ def test_bench_and_report(bundle, pictures, tmp_path, capsys):
             str(tmp_path / "results"),
         ]
     )
+    assert ("integers are added up in a slower way" in capsys.readouterr().out) is sums_overflow()
     assert "generic-cpu" in next((tmp_path / "results").iterdir()).name
     assert main(["report", str(tmp_path / "results"), "-o", str(tmp_path / "report.html")]) == 0
     page = (tmp_path / "report.html").read_text()
