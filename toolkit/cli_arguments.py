@@ -94,7 +94,7 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
          (["-o", "--out"], {"help": "write the table as a picture, .svg"}), JSON],
     ),
     "run": ("Find people in pictures, a video or a camera.", "posec run intel/ --source street.mp4 -o found/",
-        [BUNDLE, (["--source"], {"required": True, "help": "picture, folder, video, camera number, GStreamer pipeline, 'picamera2' or 'samples'"}),
+        [BUNDLE, (["--source"], {"required": True, "help": "picture, folder, video, camera number, GStreamer pipeline, rtsp://, http://, 'picamera2' or 'samples'"}),
          (["-o", "--out"], {"help": "folder for people.jsonl and overlays (default: none)"}),
          (["--focal-px"], {"type": float, "help": "focal length of the camera in pixels of its pictures (default: stated in the spec)"}),
          (["--most"], {"type": int, "help": "stop after so many pictures"}),

@@ -15,7 +15,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Find people in a source. Returns 0, or 2 after a sentence on stderr where that cannot be done."""
     parser = argparse.ArgumentParser(prog="python -m toolkit.runtime", description="Find people with a bundle; one JSON line per picture.")
     parser.add_argument("bundle", help="a folder that `posec export` wrote")
-    parser.add_argument("--source", required=True, help="picture, folder, video, camera number, GStreamer pipeline, or picamera2")
+    parser.add_argument(
+        "--source", required=True, help="picture, folder, video, camera number, GStreamer pipeline, rtsp://, http://, or picamera2"
+    )
     parser.add_argument("-o", "--out", help="folder for people.jsonl and overlays (default: none)")
     parser.add_argument("--threads", type=int, help="of the engine (default: the bundle's)")
     parser.add_argument("--focal-px", type=float, help="focal length of the camera in pixels of its pictures")

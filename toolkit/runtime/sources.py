@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Union
+from typing import Any, Callable, Generator, Iterator, List, NamedTuple, Optional, Union
 
 import cv2
 import numpy as np
 
 from .errors import PoseError
+from .newest import Taken, newest
 from .picture_size import picture_size
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
@@ -75,7 +77,8 @@ def open_source(source: str, report: Optional[Report] = None) -> Iterator[Shot]:
 
     Args:
         source: a picture file; a folder, whose pictures come in the order of their names; a video file; the number of a
-            camera; a GStreamer pipeline (it has a `!` in it and ends in `appsink`); `rtsp://…`; or `picamera2`.
+            camera; a GStreamer pipeline (it has a `!` in it and ends in `appsink`); the `rtsp://…` or `http://…` of a camera in
+            the network, of which only the newest picture is seen; or `picamera2`.
         report: is told, in one sentence each, what is skipped; None prints to standard error.
 
     Raises SourceError at once where the source cannot be opened, and at the end where not one picture could be read.
@@ -85,11 +88,11 @@ def open_source(source: str, report: Optional[Report] = None) -> Iterator[Shot]:
     if source == "picamera2":
         return _picamera2()
     if re.fullmatch(r"\d{1,3}", source):
-        return _live(_capture(int(source), f"camera {source}"))
+        return _live(_in_turn(_capture(int(source), f"camera {source}")))
     if "!" in source:
-        return _live(_capture(source, "the GStreamer pipeline", cv2.CAP_GSTREAMER))
-    if re.match(r"rtsps?://", source):
-        return _live(_capture(source, f"'{source}'"))
+        return _live(_in_turn(_capture(source, "the GStreamer pipeline", cv2.CAP_GSTREAMER)))
+    if re.match(r"(rtsp|http)s?://", source):
+        return _live(newest(_capture(source, f"'{source}'")))
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES and file.is_file())
         if not files:
@@ -100,7 +103,7 @@ def open_source(source: str, report: Optional[Report] = None) -> Iterator[Shot]:
     if path.is_file():
         return _video(_capture(source, f"video '{source}'"), source, report)
     raise SourceError(
-        f"no source '{source}'; give a picture, a folder, a video, a camera's number, a GStreamer pipeline, rtsp:// or picamera2"
+        f"no source '{source}'; give a picture, a folder, a video, a camera's number, a GStreamer pipeline, rtsp://, http:// or picamera2"
     )
 
 
@@ -162,19 +165,27 @@ def _video(capture: Any, source: str, report: Report) -> Iterator[Shot]:
         report(f"video '{source}' states {stated:.0f} frames, {number} could be read: it is cut off or damaged")
 
 
-def _live(capture: Any) -> Iterator[Shot]:
-    """Yield what a camera shows until it stops."""
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest picture, not one from a queue
-    started, number = time.monotonic(), 0
+def _in_turn(capture: Any) -> Generator[Taken, None, None]:
+    """Yield what a capture reads, and when, one after the other."""
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a camera's newest picture, not one from a queue
     try:
         while True:
             is_read, picture = capture.read()
             if not is_read:
                 break
-            yield Shot(f"{number:06d}", picture, time.monotonic() - started)
-            number += 1
+            yield picture, time.monotonic()
     finally:
         capture.release()
+
+
+def _live(pictures: Generator[Taken, None, None]) -> Iterator[Shot]:
+    """Yield what a camera shows until it stops."""
+    started, number = 0.0, 0
+    with closing(pictures):
+        for picture, came in pictures:
+            started = started or came
+            yield Shot(f"{number:06d}", picture, came - started)
+            number += 1
     if not number:
         raise SourceError("the camera opened but gave no picture; is another program using it?")
 
