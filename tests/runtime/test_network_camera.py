@@ -6,7 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import cv2
 import numpy as np
 import pytest
+from tiny_bundles import write_tiny_bundle
 
+from toolkit.runtime import load
+from toolkit.runtime.live import CLIP, LINES, watch
 from toolkit.runtime.sources import SourceError, open_source
 
 PART = b"--next\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n"
@@ -14,13 +17,13 @@ EVERY_S = 0.01
 
 
 class Camera(ThreadingHTTPServer):
-    """Sends `pictures` pictures, the n-th as grey as n, and stops; `still` keeps the line open then."""
+    """Sends `pictures` pictures, the n-th as grey as n, and stops; `still` keeps the line open then. They come `every_s`."""
 
     daemon_threads = True
 
-    def __init__(self, pictures, still=False):
+    def __init__(self, pictures, still=False, every_s=EVERY_S):
         super().__init__(("127.0.0.1", 0), Watched)
-        self.pictures, self.still, self.sent = pictures, still, 0
+        self.pictures, self.still, self.every_s, self.sent = pictures, still, every_s, 0
         self.gone = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/video.mjpg"
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -42,7 +45,7 @@ class Watched(BaseHTTPRequestHandler):
                 self.wfile.write(PART % (len(jpeg), jpeg))
                 self.wfile.flush()
                 self.server.sent = number + 1
-                self.server.gone.wait(EVERY_S)
+                self.server.gone.wait(self.server.every_s)
             if self.server.still:
                 self.server.gone.wait()
         except OSError:
@@ -91,3 +94,13 @@ def test_looking_ends_though_the_camera_hangs():
 def test_a_camera_that_says_nothing_is_refused():
     with Camera(0) as camera, pytest.raises(SourceError, match=r"cannot open 'http://127\.0\.0\.1|gave no picture"):
         list(open_source(camera.url))
+
+
+def test_people_are_looked_for_and_the_clip_keeps_the_cameras_pace(tmp_path):
+    estimator = load(write_tiny_bundle(tmp_path / "bundle").folder)
+    with Camera(100, every_s=0.05) as camera:
+        found = watch(estimator, camera.url, tmp_path / "out", most=20)
+    assert found["pictures"] == len((tmp_path / "out" / LINES).read_text().splitlines()) == 20
+    clip = cv2.VideoCapture(str(tmp_path / "out" / CLIP))
+    assert clip.get(cv2.CAP_PROP_FRAME_COUNT) == 20
+    assert 8 < clip.get(cv2.CAP_PROP_FPS) < 30

@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import time
+from collections import deque
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, List, Optional, Union
+from typing import IO, Any, Callable, Deque, Dict, List, Optional, Union
 
 import cv2
 import numpy as np
@@ -20,6 +21,10 @@ from .sources import Shot, open_source
 from .track import Tracker
 
 LINES, CLIP, CLIP_FPS = "people.jsonl", "overlay.mp4", 15.0
+# A camera may run for months: the median times are of so many of the last pictures.
+TIMED = 10_000
+# A clip's rate is that of so many first pictures: the first two may have been waiting, or the first inference takes longer.
+RATED = 8
 Progress = Callable[[int, PoseFrame], None]
 
 
@@ -42,7 +47,8 @@ def watch(
         report: told of pictures that are skipped.
 
     Returns:
-        `pictures`, `with_people`, `people` (sum), `median_ms` per stage, `seconds`, `written` (paths), `interrupted`.
+        `pictures`, `with_people`, `people` (sum), `median_ms` per stage (of the last 10,000 pictures), `seconds`, `written` (paths),
+        `interrupted`.
 
     Raises PoseError where the source cannot be read or the folder exists.
     """
@@ -55,7 +61,9 @@ def watch(
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
     album = _Album(beside if overlay else None, still=Path(source).exists() and not _is_video(source))
-    tracker, stages, counts, interrupted = Tracker(), [], [], False
+    tracker, interrupted = Tracker(), False
+    pictures = with_people = people = 0
+    stages: Deque[Dict[str, float]] = deque(maxlen=TIMED)
     started = time.monotonic()
     try:
         with open(beside / LINES if beside else os.devnull, "w") as file:
@@ -70,10 +78,10 @@ def watch(
                         lines.flush()
                     album.add(shot, frame, estimator, numbers, inset)
                     stages.append(dict(estimator.stages_ms))
-                    counts.append(len(frame))
+                    pictures, with_people, people = pictures + 1, with_people + (len(frame) > 0), people + len(frame)
                     if progress is not None:
-                        progress(len(counts), frame)
-                    if most is not None and len(counts) >= most:
+                        progress(pictures, frame)
+                    if most is not None and pictures >= most:
                         break
             except KeyboardInterrupt:
                 interrupted = True
@@ -88,7 +96,7 @@ def watch(
             shutil.rmtree(beside, ignore_errors=True)
         raise
     written = [] if folder is None else sorted(str(path) for path in folder.iterdir())
-    return {"pictures": len(counts), "with_people": sum(count > 0 for count in counts), "people": sum(counts),
+    return {"pictures": pictures, "with_people": with_people, "people": people,
             "median_ms": {name: round(float(np.median([row[name] for row in stages])), 3) for name in (stages[0] if stages else ())},
             "seconds": round(time.monotonic() - started, 2), "written": written, "interrupted": interrupted}  # fmt: skip
 
@@ -122,7 +130,7 @@ class _Album:
         self.folder, self.still = folder, still
         self._clip: Any = None
         self._waiting: List[np.ndarray] = []
-        self._started = 0.0
+        self._seconds: List[float] = []
 
     def add(self, shot: Shot, frame: PoseFrame, estimator: PoseEstimator, numbers: Optional[np.ndarray], inset: bool) -> None:
         """Draw and write one picture."""
@@ -138,16 +146,16 @@ class _Album:
         if self._clip is not None:
             self._clip.write(drawn)
             return
-        # The rate of a live source is known only after its second picture.
         self._waiting.append(drawn)
-        if len(self._waiting) == 1:
-            self._started = shot.seconds
-        else:
-            self._open(1.0 / max(shot.seconds - self._started, 1e-3))
+        self._seconds.append(shot.seconds)
+        if len(self._waiting) == RATED:
+            self._open()
 
-    def _open(self, fps: float) -> None:
+    def _open(self) -> None:
         if self.folder is None or not self._waiting:
             return
+        apart = float(np.median(np.diff(self._seconds))) if len(self._seconds) > 1 else 1 / CLIP_FPS
+        fps = 1.0 / max(apart, 1e-3)
         height, width = self._waiting[0].shape[:2]
         self._clip = cv2.VideoWriter(str(self.folder / CLIP), cv2.VideoWriter.fourcc(*"mp4v"), min(max(fps, 1.0), 120.0), (width, height))
         if not self._clip.isOpened():
@@ -159,7 +167,7 @@ class _Album:
     def close(self) -> None:
         """Finish the clip."""
         if self._clip is None:
-            self._open(CLIP_FPS)
+            self._open()
         if self._clip is not None:
             self._clip.release()
             self._clip = None
