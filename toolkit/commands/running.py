@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from ..deploy import deploy as send
@@ -18,6 +19,7 @@ def run(args: argparse.Namespace) -> int:
     source = str(inputs.sample(args.source, "clip.mp4"))
     estimator = load(args.bundle, args.threads, args.focal_px, not args.no_refine, args.threshold)
     shown = progress("pictures")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped keeps what it recorded, as after ^C
     found = watch(estimator, source, args.out, sys.stdout if args.json else None, args.most, not args.no_overlay, not args.no_inset,
                   args.overwrite, lambda seen, people: shown(seen, args.most or 0), say)  # fmt: skip
     stages = ", ".join(f"{name} {ms:.2f} ms" for name, ms in found["median_ms"].items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from typing import Optional, Sequence
 
@@ -23,6 +24,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--focal-px", type=float, help="focal length of the camera in pixels of its pictures")
     parser.add_argument("--most", type=int, help="stop after so many pictures")
     args = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped keeps what it recorded, as after ^C
     try:
         estimator = load(args.bundle, args.threads, args.focal_px)
         found = watch(estimator, args.source, args.out, sys.stdout, args.most)

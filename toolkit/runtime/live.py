@@ -32,7 +32,7 @@ def watch(
     estimator: PoseEstimator, source: str, out: Union[str, Path, None] = None, lines: Optional[IO[str]] = None, most: Optional[int] = None,
     overlay: bool = True, inset: bool = True, overwrite: bool = False, progress: Optional[Progress] = None, report: Optional[Callable[[str], None]] = None,
 ) -> Dict[str, Any]:  # fmt: skip
-    """Find people in every picture of a source, until it ends or the user interrupts.
+    """Find people in every picture of a source, until it ends, the user interrupts or nobody reads the lines any more.
 
     Args:
         estimator: of `load`.
@@ -73,18 +73,22 @@ def watch(
                     numbers = None if album.still else tracker.update(frame, shot.seconds)
                     line = json.dumps(_line(shot, frame, numbers)) + "\n"
                     file.write(line)
-                    if lines is not None:
-                        lines.write(line)
-                        lines.flush()
                     album.add(shot, frame, estimator, numbers, inset)
                     stages.append(dict(estimator.stages_ms))
                     pictures, with_people, people = pictures + 1, with_people + (len(frame) > 0), people + len(frame)
+                    # Recorded first: who is told and then stops it has what they were told of.
+                    if lines is not None:
+                        lines.write(line)
+                        lines.flush()
                     if progress is not None:
                         progress(pictures, frame)
                     if most is not None and pictures >= most:
                         break
             except KeyboardInterrupt:
                 interrupted = True
+            except BrokenPipeError:
+                interrupted = True
+                _forget(lines)
         album.close()
         if beside is not None and folder is not None:
             if folder.exists():
@@ -99,6 +103,14 @@ def watch(
     return {"pictures": pictures, "with_people": with_people, "people": people,
             "median_ms": {name: round(float(np.median([row[name] for row in stages])), 3) for name in (stages[0] if stages else ())},
             "seconds": round(time.monotonic() - started, 2), "written": written, "interrupted": interrupted}  # fmt: skip
+
+
+def _forget(lines: Optional[IO[str]]) -> None:
+    """Send what is still to be written nowhere: its reader is gone, as `head` is after its lines."""
+    if lines is not None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, lines.fileno())
+        os.close(nowhere)
 
 
 def _is_video(source: str) -> bool:
