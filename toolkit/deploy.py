@@ -36,9 +36,6 @@ _INTERPRETER = """#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
 PYTHONPATH="$here{packages}${{PYTHONPATH:+:$PYTHONPATH}}" exec {python} "$@"
 """
-# Its full path: what was given may be relative to the home folder, and is started from others.
-_FIND = """mkdir -p "$1"; found=$(command -v {python}) || {{ echo "no {python} on this board" >&2; exit 1; }}
-case $found in /*) ;; *) found=$PWD/$found ;; esac; echo "$found" """
 # A path is relative to the home folder, where scripts start, and is used from others.
 _FIND = """mkdir -p "$1"
 found=$(command -v {python}) || {{ echo "no {python} on this board" >&2; exit 1; }}
