@@ -38,7 +38,7 @@ def test_the_picture_fits_and_is_centred(size):
     assert edges == pytest.approx(np.array([[box.left, box.top], [box.left + columns, box.top + rows]]) - 0.5, abs=1e-4)
 
 
-@pytest.mark.parametrize("size", [(256, 384), (512, 512), (100, 60), (40, 300)])
+@pytest.mark.parametrize("size", [(256, 384), (512, 512), (333, 517), (1001, 1399), (100, 60), (40, 300)])
 def test_a_spot_lands_where_the_mapping_says(size):
     y, x = np.mgrid[: size[0], : size[1]]
     at = np.array([0.61 * size[1], 0.37 * size[0]])
@@ -49,6 +49,17 @@ def test_a_spot_lands_where_the_mapping_says(size):
     weight = out[..., 0].astype(float)
     found = np.array([(columns * weight).sum(), (rows * weight).sum()]) / weight.sum()
     assert found == pytest.approx(box.to_input(at), abs=0.1)
+
+
+@pytest.mark.parametrize("size", [(128, 192), (480, 640), (720, 1280), (1080, 1920), (333, 517)])
+def test_what_is_too_fine_to_be_seen_becomes_grey_and_not_steps(size):
+    stripes = np.zeros((*size, 3), np.uint8)
+    stripes[:, ::2] = 254
+    out = np.empty((64, 96, 3), np.uint8)
+    box = letterbox(stripes, SPEC, out)
+    rows = slice(box.top + 1, 63 - box.top), slice(box.left + 1, 95 - box.left)
+    assert out[rows].mean() == pytest.approx(127, abs=1)
+    assert out[rows].std() < 3
 
 
 def test_the_border_has_the_pad_value_even_after_another_picture():

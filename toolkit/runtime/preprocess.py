@@ -12,6 +12,8 @@ from .errors import PoseError
 from .frame import FrameInput
 from .pose import PoseSpec
 
+# Below this scale bilinear interpolation, which reads 2 x 2 pixels, skips some, and edges break up into steps; the picture is halved first.
+ALIASING_SCALE = 0.5
 LARGEST_SIDE_PX = 16384  # cv2.resize stops at 32767; half of that still keeps one picture below 1 GB
 
 
@@ -106,10 +108,21 @@ def letterbox(picture: np.ndarray, spec: PoseSpec, out: np.ndarray) -> Letterbox
     check_picture(picture)
     box, rows, columns = place(picture.shape[0], picture.shape[1], spec)
     bottom, right = box.top + rows, box.left + columns
-    cv2.resize(picture, (columns, rows), dst=out[box.top : bottom, box.left : right], interpolation=cv2.INTER_LINEAR)
+    cv2.resize(halved(picture, box.scale), (columns, rows), dst=out[box.top : bottom, box.left : right], interpolation=cv2.INTER_LINEAR)
     for border in (out[: box.top], out[bottom:], out[box.top : bottom, : box.left], out[box.top : bottom, right:]):
         border[...] = spec.pad_value
     return box
+
+
+def halved(picture: np.ndarray, scale: float) -> np.ndarray:
+    """Return a picture (height, width, 3) halved, by means of 2 x 2 pixels, until what is left of `scale` skips no pixels.
+
+    So a camera's large pictures look as those did that the network learned from. Halving costs little where sides are even.
+    """
+    while scale < ALIASING_SCALE and min(picture.shape[:2]) > 1:
+        picture = cv2.resize(picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        scale *= 2
+    return picture
 
 
 def place(height: int, width: int, spec: PoseSpec) -> Tuple[Letterbox, int, int]:
