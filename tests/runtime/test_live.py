@@ -1,5 +1,7 @@
 """Looking at one picture after the other, as a process whose lines somebody reads, or does not."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from tiny_bundles import write_tiny_bundle
 
+import toolkit.runtime.__main__ as board
 from toolkit.runtime.live import CLIP, LINES
 
 PICTURES = 2000
@@ -45,6 +48,16 @@ def test_who_stops_reading_ends_it_and_what_was_recorded_is_kept(looking):
     kept = recorded(out)
     assert kept[:20] == read
     assert len(kept) < PICTURES
+
+
+def test_being_stopped_while_the_model_loads_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(board, "load", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert board.main(["bundle", "--source", "0"]) == 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err == "interrupted before the first picture\n"
 
 
 def test_a_service_that_is_stopped_keeps_what_it_recorded(looking):

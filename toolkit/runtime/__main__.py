@@ -31,6 +31,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except PoseError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted before the first picture", file=sys.stderr)
+        return 2
     print(f"{found['pictures']} pictures, people on {found['with_people']}; median ms {found['median_ms']}", file=sys.stderr)
     return 0
 

@@ -13,7 +13,7 @@ from .frame import FrameInput
 from .pose import PoseSpec
 
 # Below this scale bilinear interpolation, which reads 2 x 2 pixels, skips some, and edges break up into steps; the picture is halved first.
-ALIASING_SCALE = 0.5
+HALVED_BELOW = 0.5
 LARGEST_SIDE_PX = 16384  # cv2.resize stops at 32767; half of that still keeps one picture below 1 GB
 
 
@@ -119,7 +119,7 @@ def halved(picture: np.ndarray, scale: float) -> np.ndarray:
 
     So a camera's large pictures look as those did that the network learned from. Halving costs little where sides are even.
     """
-    while scale < ALIASING_SCALE and min(picture.shape[:2]) > 1:
+    while scale < HALVED_BELOW and min(picture.shape[:2]) > 1:
         picture = cv2.resize(picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA)
         scale *= 2
     return picture
