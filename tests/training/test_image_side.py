@@ -19,6 +19,7 @@ from labelled_people import HEIGHT, WIDTH, batch_of, people_in_a_portrait, perfe
 from toolkit.errors import PosecError
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.network.embedding import PoseEmbedding
+from toolkit.network.keypoint_network import KeypointNetwork
 from toolkit.network.pose_network import PoseNetwork, reference_spec
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.compose import Mixture, compose
@@ -335,6 +336,26 @@ def test_a_run_learns_is_kept_and_goes_on(tmp_path: Path, material: tuple[Path, 
         train_network(replace(config, learning_rate=1.0), photos, embedding[0], tmp_path / "out", workers=0)
     with pytest.raises(PosecError, match="one of them must be 0"):
         train_network(replace(config, minutes=1.0), photos, embedding[0], tmp_path / "out", workers=0)
+
+
+@pytest.mark.parametrize("trunk_rate", [0.0, 1e-4])
+def test_a_network_that_reads_key_points_learns_pictures(
+    tmp_path: Path, material: tuple[Path, Path, Path], embedding: tuple[Path, PoseEmbedding], trunk_rate: float
+) -> None:
+    torch.manual_seed(0)
+    start = KeypointNetwork()
+    save_weights(tmp_path / "start.safetensors", start)
+    photos = load_photos(material[0], material[1], "ship", material[2])
+    config = NetworkTraining(init=str(tmp_path / "start.safetensors"), pictures=4, batch=2, warm_up=1, report_every=1, save_every_s=0,
+                             anchor=0, trunk_rate=trunk_rate, integers=0.5 * (not trunk_rate))  # fmt: skip
+    train_network(config, photos, embedding[0], tmp_path / "out", workers=0)
+    network, _, spec = load_checkpoint(tmp_path / "out/checkpoint")
+    assert (spec.cell_origin_px, spec.keypoints) == (2.0, start.spec().keypoints)
+    kept, first = network.state_dict(), start.state_dict()
+    assert not torch.equal(kept["near.0.weight"], first["near.0.weight"])
+    assert torch.equal(kept["trunk.stem.weight"], first["trunk.stem.weight"])
+    for name in ("trunk.blocks.16.project.weight", "reader.ways.weight"):
+        assert torch.equal(kept[name], first[name]) == (trunk_rate == 0), name
 
 
 def test_a_network_learns_at_the_size_that_it_is_told(

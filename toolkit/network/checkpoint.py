@@ -27,26 +27,27 @@ from ..errors import PosecError
 from ..graph import Graph
 from ..runtime.kinematics import layers
 from ..runtime.pose import PoseSpec
+from .keypoint_network import KeypointNetwork
 from .map_network import JointNetwork
-from .pose_network import PoseNetwork
+from .pose_network import ImageNetwork, PoseNetwork
 
 SPEC, NETWORK, GRAPH, POSE = "spec.toml", "network.safetensors", "model.onnx", "pose.safetensors"
 TRAINING_ONLY = "auxiliary."
 MAX_BYTES = 1 << 30
-ARCHITECTURES: dict[str, type[PoseNetwork]] = {kind.architecture: kind for kind in (PoseNetwork, JointNetwork)}
+ARCHITECTURES: dict[str, type[ImageNetwork]] = {kind.architecture: kind for kind in (PoseNetwork, JointNetwork, KeypointNetwork)}
 
 
 class Checkpoint(NamedTuple):
     """A network ready to run, the arrays of its embedding decoder, and its contract."""
 
-    network: PoseNetwork
+    network: ImageNetwork
     decoder: dict[str, np.ndarray]
     spec: PoseSpec
 
 
 def save_checkpoint(
     folder: str | Path,
-    network: PoseNetwork,
+    network: ImageNetwork,
     embedding_decoder_arrays: Mapping[str, np.ndarray],
     spec: PoseSpec,
     licence: str = "",
@@ -145,7 +146,7 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: PoseNetwork, where: str) -> None:
+def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: ImageNetwork, where: str) -> None:
     try:
         chain = layers(decoder)
     except ValueError as error:

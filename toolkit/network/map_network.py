@@ -138,6 +138,10 @@ class JointNetwork(PoseNetwork):
         for parameter in self.adapter.parameters():
             nn.init.zeros_(parameter)
 
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """Return the trunk's, and those of the layers that read PoseNet's maps: learned with the trunk, they move as slowly."""
+        return [*self.trunk.parameters(), *self.reader.parameters()]
+
     def features(self, skip: Tensor, deep: Tensor) -> Tensor:
         """Return (B, 160, H / 8, W / 8) from the two maps of the trunk."""
         latent, maps = self.latent(skip, deep)

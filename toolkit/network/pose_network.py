@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import PosecError
 from ..runtime.pose import Head, PoseSpec
+from .pyramid_trunk import PyramidTrunk
 from .trunk import SKIP_CHANNELS, TRUNK_CHANNELS, Trunk
 
 CHANNELS = 160
@@ -76,16 +77,37 @@ class Context(nn.Module):
         return maps + twice(self.merge(self.blocks(functional.avg_pool2d(maps, 2))))
 
 
-class PoseNetwork(nn.Module):
-    """The network that reads pictures alone.
+class ImageNetwork(nn.Module):
+    """What every network that reads pictures has.
 
     Attributes:
         architecture: its name in checkpoints.
-        trunk: see `Trunk`.
+        trunk: a picture to fine and deep maps; `freeze()` keeps its first layers as they are.
         heads: one 1x1 convolution per head, by name; separate, because one integer scale cannot serve two ranges.
         auxiliary: 12 joints in the picture, (x, y) from the cell in units of px_per_m. It teaches the features where
             limbs are and is used in training alone: `forward` does not touch it, so a traced graph is free of it.
     """
+
+    architecture: str
+    trunk: Trunk | PyramidTrunk
+    heads: nn.ModuleDict
+    auxiliary: nn.Conv2d
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """Return what was learned before, and moves slowly or not at all."""
+        return list(self.trunk.parameters())
+
+    def raw_maps(self, skip: Tensor, deep: Any) -> dict[str, Tensor]:
+        """Return what the heads' convolutions yield before `to_units`, by name, and `auxiliary`, from what the trunk returns."""
+        raise NotImplementedError
+
+    def spec(self) -> PoseSpec:
+        """Return the contract of what `forward` returns."""
+        raise NotImplementedError
+
+
+class PoseNetwork(ImageNetwork):
+    """The network that reads pictures alone."""
 
     architecture = "picture"
 
@@ -122,10 +144,14 @@ class PoseNetwork(nn.Module):
         return reference_spec()
 
 
-def new_heads() -> tuple[nn.ModuleDict, nn.Conv2d]:
-    """Return a convolution for each head, by name, and the auxiliary one, so that untrained they say: nobody, upright, facing the camera."""
-    heads = nn.ModuleDict({name: nn.Conv2d(CHANNELS, count, 1) for name, count in HEAD_CHANNELS.items()})
-    auxiliary = nn.Conv2d(CHANNELS, AUXILIARY, 1)
+def new_heads(poses: int = CHANNELS, centre: int = CHANNELS) -> tuple[nn.ModuleDict, nn.Conv2d]:
+    """Return a convolution for each head, by name, and the auxiliary one, so that untrained they say: nobody, upright, facing the camera.
+
+    The centre's reads `centre` channels, all others `poses`.
+    """
+    inputs = {name: centre if name == "centre" else poses for name in HEAD_CHANNELS}
+    heads = nn.ModuleDict({name: nn.Conv2d(inputs[name], count, 1) for name, count in HEAD_CHANNELS.items()})
+    auxiliary = nn.Conv2d(poses, AUXILIARY, 1)
     for name, parameter in (*heads.named_parameters(), *auxiliary.named_parameters()):
         if name.endswith("weight"):
             nn.init.normal_(parameter, std=0.01)
@@ -164,7 +190,7 @@ def reference_spec() -> PoseSpec:
     )
 
 
-def cost(network: PoseNetwork, size: tuple[int, int]) -> tuple[int, int]:
+def cost(network: ImageNetwork, size: tuple[int, int]) -> tuple[int, int]:
     """Return the multiply-accumulates of one picture of (height, width) `size`, and the parameters, both as deployed.
 
     Raises PosecError where a side is no multiple of 32.

@@ -14,7 +14,8 @@ from pathlib import Path
 from torch import Tensor, from_numpy, nn, no_grad
 
 from ..network.checkpoint import load_checkpoint, save_checkpoint
-from ..network.pose_network import PoseNetwork
+from ..network.pose_network import ImageNetwork
+from ..network.trunk import Trunk
 from ..passes.integers import to_int8, weight_scales
 from .ship import WHOLE
 
@@ -26,9 +27,13 @@ def to_grid(weight: Tensor) -> Tensor:
     return from_numpy(to_int8(values, scales, 0) * scales.reshape(-1, *(1,) * (values.ndim - 1)))
 
 
-def put_on_grid(network: PoseNetwork) -> list[str]:
-    """Round what a training moves of the trunk and of what reads PoseNet's maps there, in place; return the convolutions' names."""
-    network.trunk.freeze()
+def put_on_grid(network: ImageNetwork) -> list[str]:
+    """Round the trunk and what reads key points from it in place; return the convolutions' names.
+
+    PoseNet's first layers, which no training moves, are whole multiples of a step as they are.
+    """
+    if isinstance(network.trunk, Trunk):
+        network.trunk.freeze()
     layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d) and name.startswith(WHOLE)}
     moving = {name: layer for name, layer in layers.items() if layer.weight.requires_grad}
     with no_grad():

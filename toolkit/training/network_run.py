@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import PosecError
 from ..network.map_network import JointNetwork
-from ..network.pose_network import PoseNetwork
+from ..network.pose_network import ImageNetwork
 from ..runtime.pose import PoseSpec
 from .anchor import PoseNetAnchor
 from .network_settings import Batch, NetworkTraining
@@ -28,7 +28,7 @@ from .step_losses import FURTHER_LOSSES, step_losses
 class NetworkRun:
     """A network in training: what a step changes, and what is saved and resumed."""
 
-    def __init__(self, config: NetworkTraining, network: PoseNetwork, anchor: PoseNetAnchor | None, device: str) -> None:
+    def __init__(self, config: NetworkTraining, network: ImageNetwork, anchor: PoseNetAnchor | None, device: str) -> None:
         if config.integers and config.trunk_rate:
             raise PosecError(f"rounding has no gradient: integers = {config.integers} needs trunk_rate = 0, got {config.trunk_rate}")
         if config.keypoints and not (config.trunk_rate and isinstance(network, JointNetwork)):
@@ -41,8 +41,7 @@ class NetworkRun:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from its type stubs
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.anchor = anchor.to(self.device) if anchor is not None else None
-        # The layers that read PoseNet's maps were learned with the trunk, and move as slowly.
-        slow = [*network.trunk.parameters(), *(network.reader.parameters() if isinstance(network, JointNetwork) else ())]
+        slow = network.slow_parameters()
         if not config.trunk_rate:
             for parameter in slow:
                 parameter.requires_grad_(False)

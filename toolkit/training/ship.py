@@ -15,7 +15,7 @@ from ..evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
 from ..float_estimator import FloatEstimator
 from ..frontend import trace
 from ..network.checkpoint import load_checkpoint, save_checkpoint
-from ..network.pose_network import PoseNetwork
+from ..network.pose_network import ImageNetwork
 from ..runtime.pose import PoseSpec
 
 LICENCE = "Apache-2.0"
@@ -48,7 +48,7 @@ def choose_threshold(checkpoint: Path, scenes: Scenes) -> tuple[float, float]:
     return best, scores[best]
 
 
-def blend(start: PoseNetwork, trained: PoseNetwork, share: float) -> PoseNetwork:
+def blend(start: ImageNetwork, trained: ImageNetwork, share: float) -> ImageNetwork:
     """Return `trained` with weights on the way from those that its training started from: `share` 0 is the start, 1 the end.
 
     What both ends know survives better than at either (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).

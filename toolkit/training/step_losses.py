@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..network.map_network import JointNetwork
 from ..network.maps import MAPS
-from ..network.pose_network import PoseNetwork
+from ..network.pose_network import ImageNetwork
 from ..runtime.pose import PoseSpec
 from .alignment import alignment_loss, cycle_loss
 from .anchor import PoseNetAnchor
@@ -24,8 +24,8 @@ FURTHER_LOSSES = ("keypoints", "align", "cycle", "agree", "anchor")
 
 
 def step_losses(
-    network: PoseNetwork,
-    average: PoseNetwork,
+    network: ImageNetwork,
+    average: ImageNetwork,
     anchor: PoseNetAnchor | None,
     config: NetworkTraining,
     step: int,

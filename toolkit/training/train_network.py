@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 from ..errors import PosecError
-from ..network.checkpoint import save_checkpoint
+from ..network.checkpoint import TRAINING_ONLY, save_checkpoint
 from ..network.embedding import decoder_arrays, load_embedding
-from ..network.pose_network import PoseNetwork, reference_spec
+from ..network.keypoint_network import KeypointNetwork
+from ..network.pose_network import ImageNetwork, PoseNetwork
 from .anchor import PoseNetAnchor
 from .configuration import add_config
 from .dataset import ComposedPictures
@@ -29,7 +30,7 @@ from .runs import add_device, keep_memory
 
 
 def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out: Path, trunk: Path | None = None,
-                  device: str = "cpu", workers: int = 1, network: PoseNetwork | None = None,
+                  device: str = "cpu", workers: int = 1, network: ImageNetwork | None = None,
                   skeletons: Callable[[int], Batch] | None = None) -> None:  # fmt: skip
     """Train the network and write its averaged weights as a checkpoint.
 
@@ -57,10 +58,10 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     keep_memory()
     rank = join_processes()
     torch.manual_seed(config.seed)
-    spec = replace(reference_spec(), input_size=config.input_size)
     poses = load_embedding(embedding, device)
     anchor = PoseNetAnchor(trunk) if trunk is not None and config.anchor and config.trunk_rate else None
     run = NetworkRun(config, network or _first_network(config, trunk), anchor, device)
+    spec = replace(run.network.spec(), input_size=config.input_size)
     state = out / "train.state"
     if state.exists():
         run.resume(state)
@@ -82,17 +83,26 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
             saved = now
 
 
-def _first_network(config: NetworkTraining, trunk: Path | None) -> PoseNetwork:
-    network = PoseNetwork()
+def _first_network(config: NetworkTraining, trunk: Path | None) -> ImageNetwork:
     if config.init:
-        try:
-            network.load_state_dict(load_file(config.init))
-        except (OSError, RuntimeError, SafetensorError) as error:
-            raise PosecError(f"init = '{config.init}' does not hold this network: {error}") from error
-    elif trunk is not None:
-        network.trunk = load_trunk(trunk)
-    else:
+        return read_network(Path(config.init))
+    if trunk is None:
         raise PosecError("the network starts from `init` or from PoseNet's trunk; give --trunk posenet.tflite")
+    network = PoseNetwork()
+    network.trunk = load_trunk(trunk)
+    return network
+
+
+def read_network(path: Path) -> ImageNetwork:
+    """Return the network of either kind whose weights a safetensors file holds; those of `auxiliary` may be absent. Raises PosecError."""
+    try:
+        weights = load_file(path)
+        network = KeypointNetwork() if "lift.enter.weight" in weights else PoseNetwork()
+        missing, unknown = network.load_state_dict(weights, strict=False)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise PosecError(f"init = '{path}' does not hold this network: {error}") from error
+    if unknown or any(not name.startswith(TRAINING_ONLY) for name in missing):
+        raise PosecError(f"init = '{path}' does not hold this network: missing {missing[:3]}, unknown {unknown[:3]}")
     return network
 
 
@@ -111,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--more", type=Path, action="append", default=[], help="folder of further photographs; may be given again")
     parser.add_argument("--trunk", type=Path, help="PoseNet as .tflite, to start from")
     parser.add_argument("--init", help="safetensors of a whole network to start from instead")
+    parser.add_argument("--trunk-rate", type=float, help="of the trunk; 0 keeps it as it is (default: the configuration's)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")
     add_size(parser, "the configuration's")
@@ -125,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = replace(config, minutes=options.minutes, pictures=0)
     if options.size:
         config = replace(config, input_size=options.size)
+    if options.trunk_rate is not None:
+        config = replace(config, trunk_rate=options.trunk_rate)
     if options.init:
         config = replace(config, init=options.init)
     photos = load_photos(options.data, options.labels, options.tier, options.bodies, options.more)
