@@ -16,7 +16,7 @@ from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.grid import put_on_grid
 
 pytestmark = pytest.mark.torch
-SIZES = {"reference": (256, 448), "reference-large": (384, 640)}
+SIZES = {"reference": (256, 448), "reference-large": (256, 448)}
 SCENES = 8
 
 
@@ -40,4 +40,8 @@ def test_of_a_shipped_trunk_int8_has_nothing_to_round(name):
     before = {key: value.clone() for key, value in network.state_dict().items()}
     assert put_on_grid(network)
     for key, value in network.state_dict().items():
-        torch.testing.assert_close(value, before[key], rtol=1e-5, atol=1e-6, msg=key)
+        if key.endswith("weight") and value.dim() == 4:  # what is left to round, in steps of each channel's grid
+            step = value.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12) / 127
+            assert ((value - before[key]).abs() < 1e-3 * step).all(), key
+        else:
+            assert torch.equal(value, before[key]), key

@@ -121,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--more", type=Path, action="append", default=[], help="folder of further photographs; may be given again")
     parser.add_argument("--trunk", type=Path, help="PoseNet as .tflite, to start from")
     parser.add_argument("--init", help="safetensors of a whole network to start from instead")
+    parser.add_argument("--learning-rate", type=float, help="of all but the trunk (default: the configuration's)")
     parser.add_argument("--trunk-rate", type=float, help="of the trunk; 0 keeps it as it is (default: the configuration's)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")
@@ -136,8 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = replace(config, minutes=options.minutes, pictures=0)
     if options.size:
         config = replace(config, input_size=options.size)
-    if options.trunk_rate is not None:
-        config = replace(config, trunk_rate=options.trunk_rate)
+    said = {name: getattr(options, name) for name in ("learning_rate", "trunk_rate") if getattr(options, name) is not None}
+    config = replace(config, **said)
     if options.init:
         config = replace(config, init=options.init)
     photos = load_photos(options.data, options.labels, options.tier, options.bodies, options.more)
