@@ -81,3 +81,9 @@ def test_whole_scenes_are_learned_with_a_trunk_that_moves_and_is_held() -> None:
     assert settings.keypoints > 0
     assert settings.anchor > read_settings(REFERENCE).anchor
     assert settings.mixture.mosaic + settings.mixture.scene + settings.mixture.pasted + settings.mixture.empty == pytest.approx(1)
+
+
+def test_a_network_that_reads_key_points_learns_heads_alone() -> None:
+    settings = read_settings(REFERENCE.with_name("keypoint_network.toml"))
+    assert (settings.trunk_rate, settings.anchor, settings.integers) == (0.0, 0.0, 0.5)
+    assert settings.pictures > 0
