@@ -24,8 +24,9 @@ FINE_STRIDE = 4
 CELL_ORIGIN_PX = FINE_STRIDE / 2
 GRID = KeypointGrid(FINE_STRIDE, 0.0, KEYPOINTS.joints)
 OFFSET_CELLS = 2.0
-# The reader's branches have so many channels each.
+# The reader's branches have so many channels each; these of them are the picture's features, too.
 BRANCH = 96
+NEAR = ("person", "ways", "heat")
 CHANNELS = 128
 HIDDEN = 256
 # A way to a joint is told at three scales, so that near and far ones can be told apart: 1 is so many pixels, beyond it is cut.
@@ -102,7 +103,7 @@ class KeypointNetwork(ImageNetwork):
         super().__init__()
         self.trunk: PyramidTrunk = PyramidTrunk()
         self.reader = KeypointReader()
-        self.near = project(3 * BRANCH, CHANNELS)
+        self.near = project(len(NEAR) * BRANCH, CHANNELS)
         self.far = project(DEEP_CHANNELS, CHANNELS)
         self.blocks = nn.Sequential(ResidualBlock(CHANNELS), ResidualBlock(CHANNELS))
         self.context = Context(CHANNELS)
@@ -115,7 +116,7 @@ class KeypointNetwork(ImageNetwork):
 
     def read(self, branches: dict[str, Tensor], deep: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the picture's features (B, 128, H / 8, W / 8) and the lift (B, 256, H / 8, W / 8)."""
-        means = {name: functional.avg_pool2d(branches[name], 2) for name in ("person", "ways", "heat")}
+        means = {name: functional.avg_pool2d(branches[name], 2) for name in NEAR}
         features = self.near(torch.cat(list(means.values()), 1)) + twice(self.far(torch.cat(deep, 1)))
         features = self.context(self.blocks(features))
         return features, self.lift(self.reader.ways(means["ways"]), features)

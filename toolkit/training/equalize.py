@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from ..errors import PosecError
 from ..evaluation.pictures import read_picture
 from ..network.checkpoint import load_checkpoint, save_checkpoint
-from ..network.keypoint_network import BRANCH, KeypointNetwork
+from ..network.keypoint_network import BRANCH, NEAR, KeypointNetwork
 from ..network.pose_network import ResidualBlock
-from ..network.pyramid_trunk import DEEP_BLOCK, SIDE_BLOCKS
+from ..network.pyramid_trunk import BLOCKS, DEEP_BLOCK, SIDE_BLOCKS
 from ..runtime.frame import FrameInput
 from ..runtime.pose import PoseSpec
 from ..runtime.preprocess import Batch
@@ -33,8 +33,11 @@ SIX = 6.0
 FULLEST = 0.95
 # No channel is scaled by more than the first number, or, behind a ReLU6, the second: it may be silent on these pictures alone.
 MOST, MOST_RECTIFIED = 50.0, 24.0
-# Residual sums share one scale per channel: the blocks of MobileNetV2 by stage.
+# What a ReLU6 follows.
 BEFORE_SIX = re.compile(r"trunk\.(stem|last|blocks\.\d+\.(expand|depthwise))")
+# Largest values of channels, by the name of the module that makes them, or NAME.input.
+Seen = dict[str, Tensor]
+# Residual sums share one scale per channel: the blocks of MobileNetV2 by stage.
 STAGES = ((0,), (1, 2), (3, 4, 5), (6, 7, 8, 9), (10, 11, 12), (13, 14, 15), (16,))
 
 
@@ -52,59 +55,13 @@ def equalize(network: KeypointNetwork, pictures: Iterable[Tensor]) -> None:
             network(batch)
     if not seen:
         raise PosecError("no picture to take ranges of; give some")
-    trunk, reader, lift = network.trunk, network.reader, network.lift
-    name_of = {id(module): name for name, module in network.named_modules()}
+    for part in (_stages, _pyramid, _branches, _rectified_channels, _features, _lift):
+        part(network, seen)
 
-    def largest(*modules: nn.Module) -> Tensor:
-        return torch.stack([seen[name_of[id(module)]] for module in modules]).amax(0)
 
-    for stage in STAGES:
-        blocks = [trunk.blocks[number] for number in stage]
-        scale = even(largest(*blocks, *(block.get_submodule("project") for block in blocks)))
-        for number, block in zip(stage, blocks, strict=True):
-            grow(block.get_submodule("project"), scale)
-            shrink(trunk.blocks[number + 1].get_submodule("expand") if number + 1 < len(trunk.blocks) else trunk.last, scale)
-            for level, side in zip(trunk.levels, SIDE_BLOCKS, strict=True):
-                if side == number:
-                    shrink(level.get_submodule("side"), scale)
-            if number == DEEP_BLOCK:
-                shrink(network.far[0], scale)
-                deep = len(scale)
-
-    above, maker = [trunk.top, *trunk.levels], [trunk.top, *(level.get_submodule("pointwise") for level in trunk.levels)]
-    for number, level in enumerate(trunk.levels):
-        beside, depthwise, pointwise = (level.get_submodule(part) for part in ("side", "depthwise", "pointwise"))
-        both = torch.maximum(largest(above[number], beside), seen[name_of[id(depthwise)] + ".input"])
-        scale, middle = even(both), even(largest(depthwise))
-        grow(maker[number], scale)
-        grow(beside, scale)
-        if number == 1:
-            shrink(network.far[0], scale, deep)
-        regrow(depthwise, scale, middle)
-        shrink(pointwise, middle)
-    scale = even(largest(trunk.levels[-1]))
-    grow(trunk.levels[-1].get_submodule("pointwise"), scale)
-    readers = {"ways": reader.ways, "heat": reader.heat, "offset": reader.offset}
-    for name, branch in reader.branches.items():
-        depthwise, pointwise = branch.get_submodule("0"), branch.get_submodule("1")
-        middle, outer = even(largest(depthwise)), even(largest(branch))
-        regrow(depthwise, scale, middle)
-        shrink(pointwise, middle)
-        grow(pointwise, outer)
-        if name in readers:
-            shrink(readers[name], outer)
-        if name in ("person", "ways", "heat"):
-            shrink(network.near[0], outer, ("person", "ways", "heat").index(name) * BRANCH)
-
-    _rectified_channels(network, seen)
-    _features(network, seen, name_of)
-    for layer, after in (([lift.enter, lift.see], [lift.think[0]]), ([lift.think[0]], [lift.think[2]]),
-                         ([lift.think[2]], [network.auxiliary, *(head for name, head in network.heads.items() if name != "centre")])):  # fmt: skip
-        scale = even(seen["lift.think.0.input"] if len(layer) > 1 else largest(layer[0]))
-        for one in layer:
-            grow(one, scale)
-        for one in after:
-            shrink(one, scale)
+def largest(seen: Seen, *names: str) -> Tensor:
+    """Return the largest values that channels have in any of these."""
+    return torch.stack([seen[name] for name in names]).amax(0)
 
 
 def even(ranges: Tensor) -> Tensor:
@@ -129,55 +86,112 @@ def regrow(depthwise: nn.Module, before: Tensor, after: Tensor) -> None:
     depthwise.get_parameter("weight").mul_((after / before)[:, None, None, None])
 
 
-def _rectified_channels(network: KeypointNetwork, seen: dict[str, Tensor]) -> None:
+def _stages(network: KeypointNetwork, seen: Seen) -> None:
+    """Even out what leaves the blocks of MobileNetV2, which has no rectifier."""
+    trunk = network.trunk
+    for stage in STAGES:
+        scale = even(largest(seen, *(f"trunk.blocks.{number}{part}" for number in stage for part in ("", ".project"))))
+        for number in stage:
+            grow(trunk.get_submodule(f"blocks.{number}.project"), scale)
+            shrink(trunk.get_submodule(f"blocks.{number + 1}.expand") if number + 1 < len(trunk.blocks) else trunk.last, scale)
+            if number in SIDE_BLOCKS:
+                shrink(trunk.get_submodule(f"levels.{SIDE_BLOCKS.index(number)}.side"), scale)
+            if number == DEEP_BLOCK:
+                shrink(network.far[0], scale)
+
+
+def _pyramid(network: KeypointNetwork, seen: Seen) -> None:
+    """Even out the pyramid: each sum of a level and what stands beside it, and what its depthwise convolution makes."""
+    trunk = network.trunk
+    for number in range(len(trunk.levels)):
+        level = f"levels.{number}"
+        above, maker = (f"levels.{number - 1}", f"levels.{number - 1}.pointwise") if number else ("top", "top")
+        scale = even(largest(seen, f"trunk.{above}", f"trunk.{level}.side", f"trunk.{level}.depthwise.input"))
+        middle = even(seen[f"trunk.{level}.depthwise"])
+        grow(trunk.get_submodule(maker), scale)
+        grow(trunk.get_submodule(f"{level}.side"), scale)
+        if number == 1:  # the first level leaves the trunk, too, behind the channels of the deep block
+            shrink(network.far[0], scale, BLOCKS[DEEP_BLOCK][0])
+        regrow(trunk.get_submodule(f"{level}.depthwise"), scale, middle)
+        shrink(trunk.get_submodule(f"{level}.pointwise"), middle)
+
+
+def _branches(network: KeypointNetwork, seen: Seen) -> None:
+    """Even out the fine features, which the branches alone read, and the branches."""
+    last = len(network.trunk.levels) - 1
+    fine = even(seen[f"trunk.levels.{last}"])
+    grow(network.trunk.get_submodule(f"levels.{last}.pointwise"), fine)
+    for name in network.reader.branches:
+        path = f"reader.branches.{name}"
+        middle, scale = even(seen[f"{path}.0"]), even(seen[path])
+        regrow(network.get_submodule(f"{path}.0"), fine, middle)
+        shrink(network.get_submodule(f"{path}.1"), middle)
+        grow(network.get_submodule(f"{path}.1"), scale)
+        if name != "person":
+            shrink(network.get_submodule(f"reader.{name}"), scale)
+        if name in NEAR:
+            shrink(network.near[0], scale, NEAR.index(name) * BRANCH)
+
+
+def _rectified_channels(network: KeypointNetwork, seen: Seen) -> None:
     """Let what leaves each ReLU6 of the trunk fill its range."""
     trunk = network.trunk
 
     def fill(name: str) -> Tensor:
-        return (FULLEST * SIX / seen[name].clamp(min=1e-6)).clamp(1.0, MOST_RECTIFIED)
+        scale = (FULLEST * SIX / seen[f"trunk.{name}"].clamp(min=1e-6)).clamp(1.0, MOST_RECTIFIED)
+        grow(trunk.get_submodule(name), scale)
+        return scale
 
-    scale = fill("trunk.stem")
-    grow(trunk.stem, scale)
-    trunk.blocks[0].get_parameter("depthwise.weight").div_(scale[:, None, None, None])
-    for number, block in enumerate(trunk.blocks):
-        depthwise, project = block.get_submodule("depthwise"), block.get_submodule("project")
+    first = fill("stem")
+    regrow(trunk.get_submodule("blocks.0.depthwise"), first, torch.ones_like(first))
+    for number in range(len(trunk.blocks)):
         if number:
-            scale = fill(f"trunk.blocks.{number}.expand")
-            grow(block.get_submodule("expand"), scale)
-            depthwise.get_parameter("weight").div_(scale[:, None, None, None])
-        scale = fill(f"trunk.blocks.{number}.depthwise")
-        grow(depthwise, scale)
-        shrink(project, scale)
-    scale = fill("trunk.last")
-    grow(trunk.last, scale)
-    shrink(trunk.top, scale)
+            scale = fill(f"blocks.{number}.expand")
+            regrow(trunk.get_submodule(f"blocks.{number}.depthwise"), scale, torch.ones_like(scale))
+        shrink(trunk.get_submodule(f"blocks.{number}.project"), fill(f"blocks.{number}.depthwise"))
+    shrink(trunk.top, fill("last"))
 
 
-def _features(network: KeypointNetwork, seen: dict[str, Tensor], name_of: dict[int, str]) -> None:
+def _features(network: KeypointNetwork, seen: Seen) -> None:
     """Even out the picture's features: all of them are one residual sum."""
-    blocks = [module for module in [*network.blocks.modules(), *network.context.modules()] if isinstance(module, ResidualBlock)]
-    sums = [network.near, network.far, *blocks, network.context, network.context.merge]
-    inputs = [seen[f"{name_of[id(block.depthwise)]}.input"] for block in blocks]
-    scale = even(torch.stack([*(seen[name_of[id(module)]] for module in sums), *inputs]).amax(0))
-    for norm in (network.near[1], network.far[1], *(block.pointwise_norm for block in blocks)):
+    blocks = {name: module for name, module in network.named_modules() if isinstance(module, ResidualBlock)}
+    names = ["near", "far", "context", "context.merge", *blocks, *(f"{name}.depthwise.input" for name in blocks)]
+    scale = even(largest(seen, *names))
+    for norm in (network.near[1], network.far[1], *(block.pointwise_norm for block in blocks.values())):
         grow(norm, scale)
     grow(network.context.merge, scale)
     for reader in (network.context.merge, network.heads["centre"], network.lift.see):
         shrink(reader, scale)
-    for block in blocks:
-        inner = even(seen[name_of[id(block.pointwise)] + ".input"])
-        block.depthwise.weight.div_(scale[:, None, None, None])
+    for name, block in blocks.items():
+        inner = even(seen[f"{name}.pointwise.input"])
+        regrow(block.depthwise, scale, torch.ones_like(scale))
         grow(block.depthwise_norm, inner)
         shrink(block.pointwise, inner)
 
 
+def _lift(network: KeypointNetwork, seen: Seen) -> None:
+    """Even out the three layers of the lift."""
+    lift = network.lift
+    heads: list[nn.Module] = [network.auxiliary, *(head for name, head in network.heads.items() if name != "centre")]
+    for made, read, name in (
+        ([lift.enter, lift.see], [lift.think[0]], "lift.think.0.input"),
+        ([lift.think[0]], [lift.think[2]], "lift.think.0"),
+        ([lift.think[2]], heads, "lift.think.2"),
+    ):
+        scale = even(seen[name])
+        for layer in made:
+            grow(layer, scale)
+        for layer in read:
+            shrink(layer, scale)
+
+
 @contextmanager
-def _ranges(network: nn.Module) -> Iterator[dict[str, Tensor]]:
+def _ranges(network: nn.Module) -> Iterator[Seen]:
     """Collect the largest values of each channel, of what modules make and, as `NAME.input`, of what convolutions read.
 
     Of what a ReLU6 follows only positive values count.
     """
-    seen: dict[str, Tensor] = {}
+    seen: Seen = {}
 
     def take(name: str, maps: object) -> None:
         if isinstance(maps, Tensor) and maps.dim() == 4:

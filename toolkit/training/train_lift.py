@@ -19,7 +19,6 @@ from torch import Tensor
 
 from ..network.embedding import PoseEmbedding, load_embedding
 from ..network.keypoint_network import REACHES_PX, KeypointNetwork
-from ..network.maps import JOINTS
 from ..runtime.pose import PoseSpec
 from .configuration import add_settings, chosen_settings
 from .dataset import PERSON
@@ -141,7 +140,6 @@ def _faulty(scenes: Scenes, people: Tensor, generator: torch.Generator, faults: 
     jitter = (faults.jitter[0] + faults.jitter[1] * stature)[:, None] * torch.where(visible > 0.3, 1.0, faults.hidden)
     points = points + jitter[..., None] * torch.randn(points.shape, generator=generator, device=device)
     swapped = torch.rand(len(points), 1, 1, generator=generator, device=device) < faults.swapped
-    assert len(MIRROR) == JOINTS
     return torch.where(swapped, points[:, MIRROR], points)
 
 
