@@ -12,6 +12,7 @@ from labelled_people import batch_of, people_in_a_portrait
 
 from toolkit.errors import PosecError
 from toolkit.network.embedding import PoseEmbedding
+from toolkit.network.keypoint_network import KeypointNetwork
 from toolkit.network.pose_network import PoseNetwork, reference_spec
 from toolkit.network.trunk import Trunk, convolutions
 from toolkit.training.anchor import OUTPUT_ORDER, PoseNetAnchor
@@ -134,3 +135,8 @@ def test_other_files_are_refused(tmp_path: Path, posenet: tuple[Path, list[np.nd
     other, _ = write_posenet(tmp_path / "other.tflite", outputs=(17, 34, 64))
     with pytest.raises(PosecError, match=r"outputs of \[17, 34, 64\] channels"):
         PoseNetAnchor(other)
+
+
+def test_a_trunk_of_another_kind_is_not_held_to_posenet(posenet: tuple[Path, list[np.ndarray]]) -> None:
+    with pytest.raises(PosecError, match="of another kind; give anchor = 0"):
+        NetworkRun(NetworkTraining(pictures=2, anchor=1.0), KeypointNetwork(), PoseNetAnchor(posenet[0]), "cpu")

@@ -12,18 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..runtime.pose import KEYPOINT_HEADS, Head, KeypointGrid, PoseSpec
+from ..runtime.pose import KeypointGrid, PoseSpec
 from .map_network import JointMaps
-from .maps import JOINTS, KEYPOINTS
+from .maps import JOINTS, KEYPOINTS, OFFSET_CELLS, keypoint_heads
 from .pose_network import Context, ImageNetwork, PoseMaps, ResidualBlock, new_heads, project, reference_spec, to_units, twice
 from .pyramid_trunk import DEEP_CHANNELS, FINE_CHANNELS, PyramidTrunk
 
-STRIDE = 8
 FINE_STRIDE = 4
 # A cell of stride 8 is the mean of four of stride 4, of which the first is about its first pixel.
 CELL_ORIGIN_PX = FINE_STRIDE / 2
 GRID = KeypointGrid(FINE_STRIDE, 0.0, KEYPOINTS.joints)
-OFFSET_CELLS = 2.0
 # The reader's branches have so many channels each; these of them are the picture's features, too.
 BRANCH = 96
 NEAR = ("person", "ways", "heat")
@@ -142,6 +140,4 @@ class KeypointNetwork(ImageNetwork):
     def spec(self) -> PoseSpec:
         """Return the contract of what `forward` returns."""
         spec = reference_spec()
-        ranges = ((JOINTS, 0.0, 1.0), (2 * JOINTS, -OFFSET_CELLS, OFFSET_CELLS))
-        heads = {name: Head(name, *bounds) for name, bounds in zip(KEYPOINT_HEADS, ranges, strict=True)}
-        return replace(spec, cell_origin_px=CELL_ORIGIN_PX, heads={**spec.heads, **heads}, keypoints=GRID)
+        return replace(spec, cell_origin_px=CELL_ORIGIN_PX, heads={**spec.heads, **keypoint_heads()}, keypoints=GRID)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import torch
@@ -77,7 +78,7 @@ class Context(nn.Module):
         return maps + twice(self.merge(self.blocks(functional.avg_pool2d(maps, 2))))
 
 
-class ImageNetwork(nn.Module):
+class ImageNetwork(nn.Module, ABC):
     """What every network that reads pictures has.
 
     Attributes:
@@ -97,13 +98,13 @@ class ImageNetwork(nn.Module):
         """Return what was learned before, and moves slowly or not at all."""
         return list(self.trunk.parameters())
 
+    @abstractmethod
     def raw_maps(self, skip: Tensor, deep: Any) -> dict[str, Tensor]:
         """Return what the heads' convolutions yield before `to_units`, by name, and `auxiliary`, from what the trunk returns."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spec(self) -> PoseSpec:
         """Return the contract of what `forward` returns."""
-        raise NotImplementedError
 
 
 class PoseNetwork(ImageNetwork):

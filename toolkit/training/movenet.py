@@ -54,10 +54,9 @@ def load_movenet(network: KeypointNetwork, path: Path) -> None:
             with torch.no_grad():
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(array if rows is None else array[rows])))
 
-    def folded(layer: nn.Module | None, name: str, depthwise: bool = False) -> None:
-        if layer is not None:
-            kind = "depthwise" if depthwise else "Conv2D"
-            put(layer, f"{name}/{kind}_weights", f"{name}/{kind}_bn_offset", depthwise)
+    def folded(layer: nn.Module, name: str, depthwise: bool = False) -> None:
+        kind = "depthwise" if depthwise else "Conv2D"
+        put(layer, f"{name}/{kind}_weights", f"{name}/{kind}_bn_offset", depthwise)
 
     def plain(layer: nn.Module, name: str, rows: list[int] | None = None) -> None:
         put(layer, f"{name}/Conv2D/ReadVariableOp", f"{name}/BiasAdd/ReadVariableOp", rows=rows)
@@ -65,7 +64,8 @@ def load_movenet(network: KeypointNetwork, path: Path) -> None:
     folded(trunk.stem, f"{prefix}model/Conv1")
     for number, block in enumerate(trunk.blocks):
         name = f"{prefix}model/" + (f"block_{number}" if number else "expanded_conv")
-        folded(block.get_submodule("expand") if number else None, f"{name}_expand")
+        if number:
+            folded(block.get_submodule("expand"), f"{name}_expand")
         folded(block.get_submodule("depthwise"), f"{name}_depthwise", True)
         folded(block.get_submodule("project"), f"{name}_project")
     folded(trunk.last, f"{prefix}model/Conv_1")

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..errors import PosecError
 from ..network.map_network import JointNetwork
 from ..network.pose_network import ImageNetwork
+from ..network.trunk import Trunk
 from ..runtime.pose import PoseSpec
 from .anchor import PoseNetAnchor
 from .network_settings import Batch, NetworkTraining
@@ -35,6 +36,8 @@ class NetworkRun:
             raise PosecError(f"keypoints = {config.keypoints} teaches a trunk that moves, of a joined network: needs a trunk_rate above 0")
         if (config.align or config.cycle) and not isinstance(network, JointNetwork):
             raise PosecError(f"align = {config.align} and cycle = {config.cycle} are of two encoders: need a joined network")
+        if anchor is not None and not isinstance(network.trunk, Trunk):
+            raise PosecError(f"anchor = {config.anchor} holds a trunk to PoseNet, this one is of another kind; give anchor = 0")
         network.trunk.freeze()
         self.config, self.device = config, torch.device(device)
         self.network = network.to(self.device).train()
