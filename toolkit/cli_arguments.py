@@ -23,7 +23,7 @@ def _size(text: str) -> tuple[int, int]:
 # Arguments that several commands share: flags, and what argparse is told.
 CHECKPOINT = (
     ["checkpoint"],
-    {"help": "'reference', 'reference-large', or the folder of a checkpoint; @HEIGHTxWIDTH behind it sets the size of the input"},
+    {"help": "'reference' or the folder of a checkpoint; @HEIGHTxWIDTH behind it sets the size of the input"},
 )
 BUNDLE = (["bundle"], {"help": "a folder that `posec export` wrote"})
 TARGET = (["--target"], {"required": True, "help": "a board of `posec targets`, or a .toml file"})
@@ -117,7 +117,7 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
          (["--ssh"], {"default": "ssh", "help": "the SSH command, with options (default: ssh)"}), JSON],
     ),
     "evaluate": ("Measure the accuracy of a checkpoint or a bundle on labelled pictures.", "posec evaluate reference --scenes samples",
-        [(["network"], {"help": "'reference', 'reference-large', the folder of a checkpoint, or of a bundle"}),
+        [(["network"], {"help": "'reference', the folder of a checkpoint, or of a bundle"}),
          (["--scenes"], {"default": "samples", "help": "scenes.json of rendered scenes with exact 3D (default: the shipped ones)"}),
          (["--photos"], {"nargs": 2, "metavar": ("JSON", "PICTURES"), "help": "COCO key points instead, and the folder or tar of their pictures"}),
          THRESHOLD, NO_REFINE, THREADS, JSON],

@@ -27,9 +27,8 @@ from .runtime.frame import FrameInput
 from .runtime.kinematics import layers
 from .runtime.pose import PoseSpec
 
+# The name of what posec ships.
 REFERENCE = "reference"
-# What posec ships, by the names that stand for their folders; the first is small enough for a Raspberry Pi, the second meant for a Jetson or a PC.
-SHIPPED = {REFERENCE: "reference", "reference-large": "reference_large"}
 LARGEST_SPEC_BYTES = 2**20
 LARGEST_POSE_BYTES = 64 * 2**20
 _SIZE = re.compile(r"(?P<name>.+)@(?P<height>\d{1,5})x(?P<width>\d{1,5})")
@@ -39,7 +38,7 @@ _PROGRAM_OPSET = 18
 
 
 def trace(checkpoint: str | Path) -> Graph:
-    """Return the Graph of a checkpoint: a name of `SHIPPED`, such as "reference", or the path of a folder with spec.toml.
+    """Return the Graph of a checkpoint: "reference", or the path of a folder with spec.toml.
 
     Either may end in "@HEIGHTxWIDTH", for the network to take pictures of that size instead of the one it was trained at: more
     pixels find more and smaller people and cost as much more. Only weights of the reference architecture can do that.
@@ -74,8 +73,8 @@ def trace(checkpoint: str | Path) -> Graph:
 
 
 def checkpoint_folder(name: str) -> Path:
-    """Return the folder of a checkpoint, which the names of `SHIPPED` stand for as well."""
-    return Path(__file__).parent / SHIPPED[name] if name in SHIPPED else Path(name)
+    """Return the folder of a checkpoint; "reference" stands for the one that is shipped."""
+    return Path(__file__).parent / REFERENCE if name == REFERENCE else Path(name)
 
 
 def split_size(checkpoint: str | Path) -> tuple[str, tuple[int, int] | None]:
@@ -98,7 +97,7 @@ def _resized(spec: PoseSpec, size: tuple[int, int], network: Path) -> PoseSpec:
 def _read_spec(folder: Path) -> tuple[PoseSpec, dict[str, Any]]:
     path = folder / "spec.toml"
     if not path.is_file():
-        raise PosecError(f"no checkpoint '{folder}'; known: {', '.join(SHIPPED)}; or give the path of a folder with spec.toml")
+        raise PosecError(f"no checkpoint '{folder}'; known: {REFERENCE}; or give the path of a folder with spec.toml")
     if path.stat().st_size > LARGEST_SPEC_BYTES:
         raise PosecError(f"'{path}' has more than {LARGEST_SPEC_BYTES >> 20} MB")
     try:

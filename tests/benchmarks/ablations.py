@@ -1,11 +1,11 @@
 """What each part of the learning brings: the same short training with one part left out, or added, at a time.
 
-    python -m tests.benchmarks.ablations --data data/ --labels labels/ --bodies bodies/ --mocap mocap/ \\
-           --embedding embedding.safetensors -o out/ablations
+    python -m tests.benchmarks.ablations --lift lift.safetensors --data data/ --labels labels/ --bodies bodies/ --scenes scenes/ \\
+           --more photographs/ --mocap mocap/ --embedding embedding.safetensors -o out/ablations
 
 Every network trains on the same number of pictures, so differences say what a part brings early on, not at the end of a long training.
-All but one start from the shipped network's map branch beside an untrained picture branch on PoseNet's trunk, which does not move. They are judged,
-with the fit to key points, on the rendered test scenes and, where the data folder has them, on the photographs of tiny_coco.
+All start from the lift that `posec train lift` learned from skeletons, on MoveNet's trunk, which does not move. They are judged, with the
+fit to key points, on the rendered test scenes and, where the data folder has them, on the photographs of tiny_coco.
 
 The embedding is judged twice, with it and with the 48 numbers of 16 bone directions instead: in the network, whose head of embeddings
 is untrained in both cases, and in the lifter, which learns to the end of its possibilities in minutes. "Within limits" is the share of
@@ -35,41 +35,35 @@ from toolkit.evaluation.photos import Photos as Photographs
 from toolkit.evaluation.photos import evaluate_photos, read_photos
 from toolkit.evaluation.run import Estimate
 from toolkit.evaluation.scenes import evaluate_scenes, read_scenes
-from toolkit.frontend import REFERENCE, checkpoint_folder
-from toolkit.network.checkpoint import load_checkpoint
 from toolkit.network.embedding import BONES, PoseEmbedding, decoder_arrays, load_embedding
+from toolkit.network.keypoint_network import BRANCH, HIDDEN, KeypointNetwork, Ways
 from toolkit.network.kinematics import EPSILON, bone_directions, mirror_directions
-from toolkit.network.map_network import JointNetwork
-from toolkit.network.maps import PoseMapsReader
-from toolkit.network.pose_network import CHANNELS, EMBEDDING, PoseNetwork
-from toolkit.network.trunk import TRUNK_CHANNELS
+from toolkit.network.maps import JOINTS
+from toolkit.network.pose_network import EMBEDDING, ImageNetwork
 from toolkit.runtime.decode import decode_heads
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.kinematics import Layers, layers
 from toolkit.runtime.pose import PoseFrame, PoseSpec, Skeleton
 from toolkit.runtime.preprocess import Batch
 from toolkit.runtime.refine import REFINEMENT, Refinement
-from toolkit.training import configuration
 from toolkit.training.anatomy import plausible_share
-from toolkit.training.anchor import PoseNetAnchor
 from toolkit.training.augment import augment, draw
+from toolkit.training.configuration import REFERENCE
 from toolkit.training.dataset import ComposedPictures
 from toolkit.training.lifter import Lifter, normalize_points, pose
 from toolkit.training.mocap import load_mocap, poses_from_joints
-from toolkit.training.model_card import POSENET, table
+from toolkit.training.model_card import table
 from toolkit.training.network_run import NetworkRun
 from toolkit.training.network_settings import NetworkTraining, read_settings
 from toolkit.training.photos import Photo, Photos, load_photos
-from toolkit.training.posenet import load_trunk
 from toolkit.training.projections import view
 from toolkit.training.runs import one_cycle, set_learning_rate
-from toolkit.training.train_joint import skeleton_source
 from toolkit.training.train_lifter import LifterTraining, evaluate, lifting_losses
-from toolkit.training.train_maps import synthetic_batch
-from toolkit.training.train_network import train_network
+from toolkit.training.train_network import read_network, train_network
 
-SKELETONS = 8
 EMBEDDED, PLAIN = "32 numbers of the embedding", "48 numbers of bone directions"
+# Parts of the network that learned from skeletons.
+OF_SKELETONS = ("lift.", "heads.", "auxiliary.")
 
 
 class Variant(NamedTuple):
@@ -77,52 +71,38 @@ class Variant(NamedTuple):
 
     Attributes:
         name: for the table.
-        maps: whether there is the branch that reads pose maps.
-        skeletons: scenes of skeletons in a step.
-        bodies: whether rendered bodies are among the pasted people.
-        reads_itself: whether a picture's own pose maps are read beside the picture. Where not, pictures and pose maps have an encoder
+        skeletons: whether the lift and the heads have learned from skeletons before.
+        rendered: whether rendered people and scenes are among the pictures.
+        reads_ways: whether a picture's own ways to key points are read beside its features. Where not, pictures and ways have an encoder
             each, as in the paper, and share all that follows; key points, to which poses are fitted, are still read.
-        settings: of the losses between two encoders and between two views, and of fitted poses, see `NetworkTraining`.
+        settings: of the losses, see `NetworkTraining`.
     """
 
     name: str
-    maps: bool = True
-    skeletons: int = SKELETONS
-    bodies: bool = True
-    reads_itself: bool = True
-    settings: Mapping[str, float] = MappingProxyType({})
+    skeletons: bool = True
+    rendered: bool = True
+    reads_ways: bool = True
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
-UNFITTED = {"fitted": 0.0}
 ALIGNED = {"align": 1.0}
-ALL_LOSSES = {"align": 1.0, "cycle": 0.5, "agree": 0.5}
 VARIANTS = (
     Variant("as shipped: no alignment"),
     Variant("alignment", settings=ALIGNED),
-    Variant("alignment, cycle, agreement of views", settings=ALL_LOSSES),
-    Variant("as shipped, no scenes of skeletons", skeletons=0),
-    Variant("as shipped, no rendered people", bodies=False),
-    Variant("no second modality: pictures alone", maps=False, skeletons=0),
-    Variant("an encoder each", reads_itself=False),
-    Variant("an encoder each, alignment", reads_itself=False, settings=ALIGNED),
-    Variant("an encoder each, alignment, cycle, agreement of views", reads_itself=False, settings=ALL_LOSSES),
-    Variant("an encoder each, key points alone", reads_itself=False, bodies=False, settings=UNFITTED),
-    Variant("an encoder each, key points alone, alignment", reads_itself=False, bodies=False, settings=UNFITTED | ALIGNED),
-    Variant(
-        "an encoder each, key points alone, alignment, cycle, agreement of views",
-        reads_itself=False,
-        bodies=False,
-        settings=UNFITTED | ALL_LOSSES,
-    ),
+    Variant("as shipped, no scenes of skeletons", skeletons=False),
+    Variant("as shipped, no rendered people", rendered=False),
+    Variant("an encoder each", reads_ways=False),
+    Variant("an encoder each, alignment", reads_ways=False, settings=ALIGNED),
+    Variant("no second modality: pictures alone", skeletons=False, reads_ways=False),
 )
 
 
-class Blindfold(PoseMapsReader):
-    """Tells key points, but no pose maps."""
+class NoWays(Ways):
+    """Sees no way to any key point."""
 
-    def forward(self, deep: Tensor) -> Tensor:
-        """Return maps of nothing."""
-        return 0.0 * super().forward(deep)
+    def forward(self, branch: Tensor) -> Tensor:
+        """Return ways of no length."""
+        return 0.0 * super().forward(branch)
 
 
 class Directions(PoseEmbedding):
@@ -137,20 +117,18 @@ class Directions(PoseEmbedding):
         return functional.normalize(embeddings.unflatten(-1, (BONES, 3)), dim=-1, eps=EPSILON)
 
 
-def first_network(variant: Variant, posenet: Path) -> PoseNetwork:
+def first_network(variant: Variant, lift: Path) -> KeypointNetwork:
     """Return where a variant's training starts."""
-    torch.manual_seed(0)
-    network = JointNetwork() if variant.maps else PoseNetwork()
-    network.trunk = load_trunk(posenet)
-    if isinstance(network, JointNetwork) and not variant.reads_itself:
-        network.reader = Blindfold(TRUNK_CHANNELS)
-    if isinstance(network, JointNetwork):
-        shipped = load_checkpoint(checkpoint_folder(REFERENCE)).network.state_dict()
-        learned = {name: value for name, value in shipped.items() if name.startswith(("map_branch.", "fuse.", "settle.", "heads."))}
-        network.load_state_dict(learned, strict=False)
-        outputs = PoseNetAnchor(posenet).outputs
-        assert outputs.bias is not None
-        network.reader.take_over(outputs.weight, outputs.bias)
+    network = read_network(lift)
+    assert isinstance(network, KeypointNetwork)
+    if not variant.skeletons:
+        torch.manual_seed(0)
+        untrained = KeypointNetwork().state_dict()
+        network.load_state_dict({name: value for name, value in untrained.items() if name.startswith(OF_SKELETONS)}, strict=False)
+    if not variant.reads_ways:
+        network.reader.ways = NoWays(BRANCH, 2 * JOINTS, 1)
+        # The picture's share starts at zero, and so would all gradients.
+        nn.init.normal_(network.lift.see.weight, std=network.lift.see.in_channels**-0.5)
     return network
 
 
@@ -160,14 +138,13 @@ def photographs(data: Path) -> dict[str, Photographs]:
     return {"tiny_coco": read_photos(folder / "person_keypoints.json", folder / "images.tar")} if folder.is_dir() else {}
 
 
-def judge(variant: Variant, out: Path, posenet: Path, decoder: Layers, photos: Mapping[str, Photographs]) -> dict[str, Any]:
-    """Return the figures of a variant that was trained into a folder."""
-    network = first_network(variant, posenet)
+def judge(network: ImageNetwork, out: Path, decoder: Layers, photos: Mapping[str, Photographs]) -> dict[str, Any]:
+    """Return the figures of a network that was trained into a folder."""
     network.load_state_dict(load_file(out / "checkpoint/network.safetensors"), strict=False)
     return figures_of(estimator(network.eval(), network.spec(), decoder, REFINEMENT), network.spec().skeleton, photos)
 
 
-def estimator(network: PoseNetwork, spec: PoseSpec, decoder: Layers, refinement: Refinement | None) -> Estimate:
+def estimator(network: ImageNetwork, spec: PoseSpec, decoder: Layers, refinement: Refinement | None) -> Estimate:
     """Return what finds people with a network, as the runtime does."""
     batch = Batch(spec, FrameInput("float32", "NCHW", spec.colour_order, normalized=True))
 
@@ -235,19 +212,17 @@ def learn_codes(
     name: str, embedding: PoseEmbedding, size: int, decoder: Layers, material: Photos, options: argparse.Namespace, config: NetworkTraining
 ) -> Callable[[Mapping[str, Photographs]], dict[str, Any]]:
     """Train a network whose poses are codes of an embedding, and return what yields its figures."""
-    network = first_network(VARIANTS[0], options.data / POSENET)
-    assert isinstance(network, JointNetwork)
-    network.heads["embedding"] = nn.Conv2d(CHANNELS, size, 1)
+    network = first_network(VARIANTS[0], options.lift)
+    torch.manual_seed(0)
+    network.heads["embedding"] = nn.Conv2d(HIDDEN, size, 1)
     plain = network.spec()
     spec = replace(plain, heads={**plain.heads, "embedding": replace(plain.heads["embedding"], channels=size)})
-    poses, generator = torch.from_numpy(load_mocap(options.mocap)["train"]), torch.Generator()
     run = NetworkRun(config, network, None, "cpu")
     batches = iter(
         DataLoader(ComposedPictures(material, config.mixture, spec, config.seed), config.batch, num_workers=1, prefetch_factor=6)
     )
     while run.done < 1:
-        skeletons = synthetic_batch(poses, SKELETONS, spec, embedding, generator.manual_seed(run.step))
-        run.learn(next(batches), spec, embedding.decode, skeletons)
+        run.learn(next(batches), spec, embedding.decode)
         if run.step % config.report_every == 0:
             say(f"{name}: {run.pictures} of {config.pictures} pictures")
 
@@ -272,19 +247,18 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def compare_networks(options: argparse.Namespace, material: Photos, settings: NetworkTraining) -> list[dict[str, Any]]:
-    """Train and judge every variant; what is trained already is not trained again."""
-    posenet, learned = options.data / POSENET, load_embedding(options.embedding)
-    for number, variant in enumerate(VARIANTS):
+    """Train and judge the variants; what is trained already is not trained again."""
+    chosen = [(number, variant) for number, variant in enumerate(VARIANTS) if not options.only or number in options.only]
+    unrendered = load_photos(options.data, options.labels, "ship", None, options.more)
+    for number, variant in chosen:
         say(variant.name)
         config = replace(settings, **variant.settings)
-        if not variant.bodies:
-            config = replace(config, mixture=replace(config.mixture, body=0.0))
-        skeletons = skeleton_source(options.mocap, options.embedding, variant.skeletons, config.seed) if variant.skeletons else None
-        network = first_network(variant, posenet)
-        train_network(config, material, options.embedding, options.out / str(number), posenet, "cpu", 1, network, skeletons)
-    photos, decoder = photographs(options.data), layers(decoder_arrays(learned))
-    return [{"trained": variant.name, **judge(variant, options.out / str(number), posenet, decoder, photos)}
-            for number, variant in enumerate(VARIANTS)]  # fmt: skip
+        network = first_network(variant, options.lift)
+        pictures = material if variant.rendered else unrendered
+        train_network(config, pictures, options.embedding, options.out / str(number), None, "cpu", 1, network)
+    photos, decoder = photographs(options.data), layers(decoder_arrays(load_embedding(options.embedding)))
+    return [{"trained": variant.name, **judge(first_network(variant, options.lift), options.out / str(number), decoder, photos)}
+            for number, variant in chosen]  # fmt: skip
 
 
 def compare_codes(options: argparse.Namespace, material: Photos, settings: NetworkTraining) -> list[dict[str, Any]]:
@@ -312,25 +286,30 @@ PARTS = {"networks": compare_networks, "codes": compare_codes, "lifters": compar
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lift", type=Path, required=True, help="what `posec train lift` wrote")
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
     parser.add_argument("--bodies", type=Path, required=True, help="folder of rendered bodies")
+    parser.add_argument("--scenes", type=Path, action="append", default=[], help="folder of rendered scenes; may be given again")
+    parser.add_argument("--more", type=Path, action="append", default=[], help="folder of further photographs; may be given again")
     parser.add_argument("--mocap", type=Path, required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
-    parser.add_argument("--pictures", type=int, default=4800, help="of each network's training")
+    parser.add_argument("--pictures", type=int, default=2400, help="of each network's training")
     parser.add_argument("--lifter-steps", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to compare (default: all)")
+    parser.add_argument("--only", nargs="+", type=int, help=f"of the networks, 0 to {len(VARIANTS) - 1} (default: all)")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder: a table per part, and the trained networks")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)  # training forks, which threads would not survive
-    settings: NetworkTraining = replace(read_settings(configuration.REFERENCE), minutes=0.0, pictures=options.pictures, trunk_rate=0.0)
-    material = load_photos(options.data, options.labels, "ship", options.bodies)
+    written = read_settings(REFERENCE.with_name("keypoint_network.toml"))
+    settings = replace(written, minutes=0.0, pictures=options.pictures, integers=0.0, warm_up=20, report_every=10)
+    material = load_photos(options.data, options.labels, "ship", options.bodies, [*options.scenes, *options.more])
     for part in options.parts:
-        text = markdown(PARTS[part](options, material, settings))
-        write_text(options.out / f"{part}.md", text + "\n")
-        print(text + "\n", flush=True)
+        rows = PARTS[part](options, material, settings)
+        write_text(options.out / f"{part}.md", markdown(rows) + "\n")
+        print(markdown(rows), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.limits --teacher teacher/ --embedding embedding.safetensors --lifter lifter.safetensors -o out/limits.md
 
 On the rendered test scenes, whose truth is exact. "Told" is the truth that replaces what the network reads: key points, to which the fit
-draws the poses; pose maps, from which the map branch reads them; the torso's rotation or the pose of those who were found. The last rows
+draws the poses; the ways to key points, which the lift reads; the torso's rotation or the pose of those who were found. The last rows
 need no network: exact key points of everybody, lifted and fitted as training labels are, each off by a share of the person's height.
 
 A key point is read where one of its kind lies within a share of the torso's length, as it would be without foreshortening, of the joint.
@@ -27,20 +27,19 @@ from toolkit.evaluation.scenes import LEAST_VISIBLE, Scene, Scenes, evaluate_sce
 from toolkit.frontend import REFERENCE, checkpoint_folder
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.network.embedding import load_embedding
+from toolkit.network.keypoint_network import KeypointNetwork, told_ways
 from toolkit.network.kinematics import torso_frame
-from toolkit.network.map_network import JointNetwork
-from toolkit.network.maps import JOINTS, KEYPOINTS
+from toolkit.network.maps import JOINTS
 from toolkit.network.pose_network import to_units
 from toolkit.runtime.decode import decode_heads
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.keypoints import Keypoints, find_keypoints
 from toolkit.runtime.kinematics import layers
-from toolkit.runtime.pose import KEYPOINT_HEADS, MUPOTS17, PoseFrame, PoseSpec
+from toolkit.runtime.pose import KEYPOINT_HEADS, KeypointGrid, PoseFrame, PoseSpec
 from toolkit.runtime.preprocess import Batch, Letterbox
 from toolkit.runtime.refine import REFINEMENT
 from toolkit.training.lifted_people import people_of_lifted
 from toolkit.training.lifter import load_lifter
-from toolkit.training.map_rendering import draw_maps
 from toolkit.training.model_card import table
 from toolkit.training.people import KEYPOINT_JOINTS
 from toolkit.training.refine import Refinement, refine
@@ -70,11 +69,11 @@ def joints_px(scene: Scene, letterbox: Letterbox) -> np.ndarray:
     return np.asarray(letterbox.to_input(points.reshape(-1, 2)), np.float32).reshape(points.shape) if len(points) else points
 
 
-def exact_keypoints(scene: Scene, letterbox: Letterbox, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def exact_keypoints(scene: Scene, letterbox: Letterbox, grid: KeypointGrid, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return heads like the network's own in which every joint in the picture, of everybody who is asked for, is a sure key point."""
     heat, offset = (np.zeros_like(own[name]) for name in KEYPOINT_HEADS)
     points = joints_px(scene, letterbox)[scene.visible >= LEAST_VISIBLE]
-    at = (points - KEYPOINTS.cell_origin_px) / KEYPOINTS.stride
+    at = (points - grid.cell_origin_px) / grid.stride
     cells = np.rint(at).astype(int)
     person, kind = np.nonzero(((cells >= 0) & (cells < heat.shape[:0:-1])).all(-1))
     columns, rows = cells[person, kind].T
@@ -83,17 +82,22 @@ def exact_keypoints(scene: Scene, letterbox: Letterbox, own: Mapping[str, np.nda
     return dict(zip(KEYPOINT_HEADS, (heat, offset), strict=True))
 
 
-def exact_maps(scene: Scene, letterbox: Letterbox, size: tuple[int, int], own: torch.Tensor) -> torch.Tensor:
-    """Return pose maps (1, 115, h, w) of the true body joints. The face says nothing: of it only the middle of the head is known."""
-    points = joints_px(scene, letterbox)
-    if not len(points):
-        return torch.zeros_like(own)
-    inside = ((points > 0) & (points < size[::-1])).all(-1) & (scene.visible >= LEAST_VISIBLE)[:, None]
-    # Ways lead to the face from the shoulders, which do say something.
-    head = np.asarray(letterbox.to_input(scene.people.joints_px[:, MUPOTS17.index("head")]), np.float32)
-    places = np.concatenate([np.repeat(head[:, None], FACE, 1), points], 1)[None]
-    visible = np.concatenate([np.zeros((len(points), FACE)), inside], 1)[None].astype(np.float32)
-    return draw_maps(torch.from_numpy(places), torch.from_numpy(visible), size)
+def exact_ways(scene: Scene, letterbox: Letterbox, spec: PoseSpec, own: torch.Tensor) -> torch.Tensor:
+    """Return ways (1, 102, h, w) in which every cell tells those to the body joints of the nearest person; to the face they are the network's own."""
+    people = scene.visible >= LEAST_VISIBLE
+    if not people.any():
+        return own
+    points = torch.from_numpy(joints_px(scene, letterbox)[people])
+    centres = np.asarray(scene.people.joints_px[people][:, [spec.skeleton.index(name) for name in spec.centre_joints]].mean(1))
+    at = torch.from_numpy(np.asarray(letterbox.to_input(centres), np.float32))
+    rows, columns = torch.meshgrid(*(torch.arange(side) for side in own.shape[2:]), indexing="ij")
+    cells = torch.stack([columns, rows], -1).flatten(0, 1) * float(spec.stride) + spec.cell_origin_px
+    nearest = (cells[:, None] - at).norm(dim=-1).argmin(1)
+    ways_px = torch.zeros(len(cells), JOINTS, 2)
+    ways_px[:, FACE:] = points[nearest] - cells[:, None]
+    told = told_ways(ways_px).T.unflatten(1, own.shape[2:])[None]
+    body = torch.arange(len(told[0])) % JOINTS >= FACE
+    return torch.where(body[:, None, None], told, own)
 
 
 def readings(find: Callable[[Looked], Keypoints], scenes: Scenes, spec: PoseSpec) -> dict[str, float]:
@@ -114,32 +118,34 @@ class Told:
     """The network with its ears open: it looks at every scene once, and decodes with whatever it is told instead of its own reading."""
 
     def __init__(self, folder: Path, scenes: Scenes) -> None:
-        self.network, decoder, self.spec = load_checkpoint(folder)
-        assert isinstance(self.network, JointNetwork)
+        network, decoder, self.spec = load_checkpoint(folder)
+        assert isinstance(network, KeypointNetwork)
+        assert self.spec.keypoints is not None
+        self.network, self.grid = network, self.spec.keypoints
         self.decoder, self.scenes = layers(decoder), scenes
 
     @torch.no_grad()
-    def heads(self, look: Looked, maps: bool) -> dict[str, np.ndarray]:
-        """Return the heads of a scene; with `maps` the map branch and the votes read the true ones."""
+    def heads(self, look: Looked, ways: bool) -> dict[str, np.ndarray]:
+        """Return the heads of a scene; with `ways` the lift reads the true ones."""
         network, (_, scene, letterbox, image, _) = self.network, look
-        assert isinstance(network, JointNetwork)
-        skip, deep = network.trunk(image)
-        read = network.reader(deep)
-        if maps:
-            read = exact_maps(scene, letterbox, self.spec.input_size, read)
-        features = network.fuse(network.map_branch(read) + network.adapter(network.picture_features(skip, deep)))
-        heads = to_units(network.settle.read(network.heads, features, read))._asdict()
-        heads["keypoints"], heads["keypoint_offset"] = network.reader.keypoints(deep)
+        fine, deep = network.trunk(image)
+        branches = network.reader(fine)
+        features, latent = network.read(branches, deep)
+        if ways:
+            own = network.reader.ways(functional.avg_pool2d(branches["ways"], 2))
+            latent = network.lift.latent(exact_ways(scene, letterbox, self.spec, own), features)
+        heads = to_units({"centre": network.heads["centre"](features), **network.poses(network.lift(latent))})._asdict()
+        heads["keypoints"], heads["keypoint_offset"] = network.reader.keypoints(branches["heat"], branches["offset"])
         return {name: value[0].numpy() for name, value in heads.items()}
 
-    def people(self, maps: bool = False, keypoints: bool = False, fit: bool = True) -> dict[str, PoseFrame]:
-        """Return who is found in every scene, told the exact pose maps or the exact key points, or neither."""
+    def people(self, ways: bool = False, keypoints: bool = False, fit: bool = True) -> dict[str, PoseFrame]:
+        """Return who is found in every scene, told the exact ways or the exact key points, or neither."""
         found = {}
         for look in looks(self.scenes, self.spec):
             name, scene, letterbox, _, focal_px = look
-            heads = self.heads(look, maps)
+            heads = self.heads(look, ways)
             if keypoints:
-                heads |= exact_keypoints(scene, letterbox, heads)
+                heads |= exact_keypoints(scene, letterbox, self.grid, heads)
             found[name] = decode_heads(heads, self.spec, self.decoder, letterbox, focal_px, refinement=REFINEMENT if fit else None)
         return found
 
@@ -182,11 +188,11 @@ def enlarged(told: Told, factor: float) -> Callable[[Looked], Keypoints]:
     @torch.no_grad()
     def find(look: Looked) -> Keypoints:
         network, image = told.network, look[3]
-        assert isinstance(network, JointNetwork)
         if factor != 1:
             image = functional.interpolate(image, scale_factor=factor, mode="bicubic", align_corners=False)
-        heat, offset = network.reader.keypoints(network.trunk(image)[1])
-        found = find_keypoints({"keypoints": heat[0].numpy(), "keypoint_offset": offset[0].numpy()}, told.spec, REFINEMENT.least_heat)
+        maps = network(image)
+        heads = {"keypoints": maps.keypoints[0].numpy(), "keypoint_offset": maps.keypoint_offset[0].numpy()}
+        found = find_keypoints(heads, told.spec, REFINEMENT.least_heat)
         return found._replace(points=(found.points + 0.5) / factor - 0.5)
 
     return find
@@ -233,8 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "nothing, without the fit": lambda: told.people(fit=False),
         "nothing": lambda: found,
         "key points": lambda: told.people(keypoints=True),
-        "pose maps, without the fit": lambda: told.people(maps=True, fit=False),
-        "pose maps and key points": lambda: told.people(maps=True, keypoints=True),
+        "ways, without the fit": lambda: told.people(ways=True, fit=False),
+        "ways and key points": lambda: told.people(ways=True, keypoints=True),
         "the torso's rotation": lambda: with_truth(found, scenes, spec, "rotation"),
         "the pose within the torso": lambda: with_truth(found, scenes, spec, "pose"),
         **{f"no network: key points {f'off by {off:.0%}' if off else ''} lifted".replace("  ", " "):

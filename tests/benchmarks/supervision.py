@@ -1,13 +1,13 @@
 """What supervision brings: the same short training, on the same pictures, with three kinds of labels.
 
     posec train scenes --mocap mocap/ --split train --count 500 --empty 20 --seed 5151 --out scenes/
-    python -m tests.benchmarks.supervision --scenes scenes/ --data data/ --mocap mocap/ --teacher teacher/ \\
+    python -m tests.benchmarks.supervision --start joined/ --scenes scenes/ --data data/ --mocap mocap/ --teacher teacher/ \\
            --embedding embedding.safetensors --lifter lifter.safetensors -o out/supervision
 
 U is the 2D teacher alone, lifted and fitted; W are 2D key points as a human would mark them, in the teacher's place; F are the 3D joints.
 Where the data folder has Leeds Sports Pose Extended, U and W are compared on its photographs too, which humans did mark.
 
-As in the ablations, every network starts from the shipped network's map branch beside an untrained picture branch on PoseNet's trunk, and
+As in `map_ablations`, every network starts from the map branch of a trained network beside an untrained picture branch on PoseNet's trunk, and
 learns scenes of skeletons beside the pictures, but no other pictures with people. All are judged on the rendered test scenes, and on the
 photographs that the data folder has: those of tiny_coco, and every tenth of Leeds Sports Pose Extended.
 """
@@ -25,7 +25,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from tests.benchmarks.ablations import SKELETONS, VARIANTS, first_network, judge, markdown, photographs
+from tests.benchmarks.ablations import judge, markdown, photographs
+from tests.benchmarks.map_ablations import SKELETONS, VARIANTS, first_network
 from toolkit.commands.terminal import say, write_text
 from toolkit.evaluation.photos import BODY, Annotated
 from toolkit.evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
@@ -111,6 +112,7 @@ def kinds(options: argparse.Namespace) -> list[Kind]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--start", type=Path, required=True, help="a checkpoint of the architecture 'picture and maps'")
     parser.add_argument("--scenes", type=Path, required=True, help="folder of rendered scenes of the training side")
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
     parser.add_argument("--mocap", type=Path, required=True, help="folder of motion-capture .npz files")
@@ -135,14 +137,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         usable = sum(int(photo.people.usable.sum()) for photo in material.scenes)
         say(f"{kind.name}: {usable} people in {len(material.scenes)} pictures")
         rows.append({"learned from": kind.name, "pictures": len(material.scenes), "people": usable})
-        network = first_network(VARIANTS[0], options.data / POSENET)
+        network = first_network(VARIANTS[0], options.data / POSENET, options.start)
         out = options.out / str(number)
         train_network(config, material, options.embedding, out, options.data / POSENET, "cpu", 1, network, skeletons)
     judges, decoder = photographs(options.data), layers(decoder_arrays(load_embedding(options.embedding)))
     if (options.data / LSPET).is_dir():
         judges["LSPET"] = read_lspet(options.data)
     for number, row in enumerate(rows):
-        row |= judge(VARIANTS[0], options.out / str(number), options.data / POSENET, decoder, judges)
+        row |= judge(first_network(VARIANTS[0], options.data / POSENET, options.start), options.out / str(number), decoder, judges)
     write_text(options.out / "supervision.md", markdown(rows) + "\n")
     print(markdown(rows))
 

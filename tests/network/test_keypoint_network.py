@@ -52,9 +52,12 @@ def test_a_halving_convolution_sees_what_tensorflows_same_padding_shows() -> Non
 def test_untrained_poses_are_the_lifts_alone(network: KeypointNetwork) -> None:
     fine, deep = network.trunk(torch.randn(1, 3, *SIZE))
     branches = network.reader(fine)
-    alone = network.poses(network.lift(network.reader.ways(functional.avg_pool2d(branches["ways"], 2))))
-    for name, values in network.raw_maps(fine, deep).items():
-        assert name == "centre" or torch.equal(values, alone[name]), name
+    latent = network.lift.latent(network.reader.ways(functional.avg_pool2d(branches["ways"], 2)))
+    alone = {**network.poses(network.lift(latent)), "latent": latent}
+    raw = network.raw_maps(fine, deep)
+    assert set(raw) == {"centre", *alone}
+    for name, values in alone.items():
+        assert torch.equal(raw[name], values), name
 
 
 @torch.no_grad()

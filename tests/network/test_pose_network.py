@@ -70,17 +70,6 @@ def test_cells_see_the_input_around_their_own_pixel() -> None:
     assert divmod(int(response.argmax()), response.shape[1]) == (32 // 8, 48 // 8)
 
 
-def test_the_trunk_can_speak_in_integers() -> None:
-    trunk, images = PoseNetwork().trunk.eval(), torch.randn(1, 3, 64, 96)
-    with torch.no_grad():
-        exact, rounded = trunk(images), trunk(images, integers=True)
-    for maps, near in zip(exact, rounded, strict=True):
-        steps = near * 255 / 6
-        assert torch.allclose(steps, steps.round(), atol=1e-4)
-        assert not torch.equal(maps, near)
-        assert torch.allclose(maps, near, atol=0.2)
-
-
 def test_a_checkpoint_comes_back_as_it_went(tmp_path: Path, network: PoseNetwork, decoder: dict[str, np.ndarray]) -> None:
     spec = reference_spec()
     save_checkpoint(tmp_path / "net", network, decoder, spec, licence="Apache-2.0")

@@ -1,4 +1,4 @@
-"""What is shipped: each name stands for weights that find people at the size that they were learned at, on a trunk that int8 holds."""
+"""What is shipped: weights that find people at the size that they were learned at, on a trunk that int8 holds."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,20 +10,18 @@ import toolkit
 from toolkit.evaluation.run import find_everybody
 from toolkit.evaluation.scenes import evaluate_scenes, read_scenes
 from toolkit.float_estimator import FloatEstimator
-from toolkit.frontend import SHIPPED, checkpoint_folder, trace
+from toolkit.frontend import REFERENCE, checkpoint_folder, trace
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.grid import put_on_grid
 
 pytestmark = pytest.mark.torch
-SIZES = {"reference": (256, 448), "reference-large": (256, 448)}
 SCENES = 8
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_network_finds_people_at_its_size(name):
-    graph = trace(name)
-    assert (graph.spec.name, graph.spec.input_size) == (name, SIZES[name])
+def test_the_shipped_network_finds_people_at_its_size():
+    graph = trace(REFERENCE)
+    assert (graph.spec.name, graph.spec.input_size) == (REFERENCE, (256, 448))
     scenes = read_scenes(Path(toolkit.__file__).parent / "samples/scenes.json", MUPOTS17)
     peopled = [file for file, scene in scenes.scenes.items() if len(scene.people)][:SCENES]
     few = replace(scenes, scenes={file: scenes.scenes[file] for file in peopled})
@@ -34,9 +32,8 @@ def test_a_shipped_network_finds_people_at_its_size(name):
     assert figures["mpjpe_mm"] < 200
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_of_a_shipped_trunk_int8_has_nothing_to_round(name):
-    network = load_checkpoint(checkpoint_folder(name)).network
+def test_of_the_shipped_trunk_int8_has_nothing_to_round():
+    network = load_checkpoint(checkpoint_folder(REFERENCE)).network
     before = {key: value.clone() for key, value in network.state_dict().items()}
     assert put_on_grid(network)
     for key, value in network.state_dict().items():

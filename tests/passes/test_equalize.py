@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 
 from toolkit.graph import Graph
 from toolkit.passes.equalize import equalize
+from toolkit.passes.integers import are_integers, to_int8, weight_scales
 from toolkit.passes.quantize import insert_qdq
 from toolkit.target import Scheme
 
@@ -52,6 +53,19 @@ def test_channels_are_evened_out_and_the_bits_stay(activation, attributes, secon
     made, read = (np.abs(values) for values in weights(graph).values())
     ratio = made.max(axis=(1, 2, 3)) / read.max(axis=(0, 2, 3) if second == "dense" else (1, 2, 3))
     assert np.abs(np.log2(ratio)).max() <= 1.0001
+    assert equalize(graph) == 0
+
+
+def test_weights_that_are_integers_stay():
+    graph = chain()
+    for tensor in graph.model.graph.initializer:
+        if tensor.name in "wv":
+            weight = numpy_helper.to_array(tensor)
+            scales = weight_scales(weight, 0)
+            steps = to_int8(weight, scales, 0) * scales.reshape(-1, 1, 1, 1)
+            assert not are_integers(weight, 0)
+            assert are_integers(steps, 0)
+            tensor.CopyFrom(numpy_helper.from_array(steps, tensor.name))
     assert equalize(graph) == 0
 
 

@@ -12,12 +12,13 @@ from labelled_people import batch_of, people_in_a_portrait, perfect_maps
 
 from toolkit.errors import PosecError
 from toolkit.network.embedding import PoseEmbedding
+from toolkit.network.keypoint_network import KeypointNetwork, told_ways
 from toolkit.network.kinematics import mirror_directions
 from toolkit.network.map_network import JointNetwork
 from toolkit.network.maps import JOINTS, MAPS, OFFSET_PX
 from toolkit.network.pose_network import PoseNetwork, reference_spec
 from toolkit.runtime.pose import PoseSpec
-from toolkit.training.alignment import alignment_loss, cycle_loss, distance, label_maps
+from toolkit.training.alignment import alignment_loss, cycle_loss, distance, label_maps, labelled, people_points, way_alignment_loss
 from toolkit.training.map_rendering import draw_maps
 from toolkit.training.map_scenes import SceneSettings, draw_scenes
 from toolkit.training.network_run import NetworkRun
@@ -236,7 +237,43 @@ def test_a_run_without_fitted_poses_takes_none_of_a_photograph(embedding: PoseEm
     assert unfitted["projection"] == fitted["projection"] > 0.01
 
 
-@pytest.mark.parametrize("settings", [{"align": 1.0}, {"cycle": 1.0}])
-def test_a_network_of_one_encoder_has_nothing_to_align(settings: dict[str, float]) -> None:
-    with pytest.raises(PosecError, match="need a joined network"):
-        NetworkRun(NetworkTraining(minutes=1, **settings), PoseNetwork(), None, "cpu")
+@pytest.mark.parametrize(
+    ("settings", "network", "words"),
+    [({"align": 1.0}, PoseNetwork, "of two modalities"), ({"cycle": 1.0}, KeypointNetwork, "needs a joined network")],
+)
+def test_a_network_of_one_encoder_has_nothing_to_align(settings: dict[str, float], network: type, words: str) -> None:
+    with pytest.raises(PosecError, match=words):
+        NetworkRun(NetworkTraining(minutes=1, **settings), network(), None, "cpu")
+
+
+def test_latents_are_drawn_to_those_of_the_ways_to_the_key_points(embedding: PoseEmbedding) -> None:
+    network, people = KeypointNetwork(), person(embedding)
+    spec, labels = network.spec(), batch_of(people)
+    points, visible = people_points(labelled(labels), labels["keypoints_px"], labels, spec)
+    torch.testing.assert_close(points[0, 0, FACE:], torch.from_numpy(people.keypoints_px[0]))
+    assert visible[0, 0, FACE:].all()
+    height, width = HEIGHT // spec.stride, WIDTH // spec.stride
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    cells = torch.stack([columns, rows], -1).flatten(0, 1) * spec.stride + spec.cell_origin_px
+    with torch.no_grad():
+        ways = told_ways(points[0, 0] - cells[:, None]).T.unflatten(1, (height, width))[None]
+        exact = network.lift.latent(ways)
+    assert float(way_alignment_loss(exact, labels, network.lift.enter, spec)) < 1e-4
+    off = (1.5 * exact).requires_grad_()
+    loss = way_alignment_loss(off, labels, network.lift.enter, spec)
+    assert float(loss.detach()) == pytest.approx(0.5, abs=1e-3)
+    loss.backward()
+    assert network.lift.enter.weight.grad is None
+    assert off.grad is not None
+    assert 0 < int(off.grad.abs().sum(1).count_nonzero()) < 100  # around the centre alone
+
+
+def test_a_network_of_key_points_learns_aligned(embedding: PoseEmbedding) -> None:
+    batch = {"image": torch.zeros(2, HEIGHT, WIDTH, 3, dtype=torch.uint8), **{
+        name: torch.cat([values, values]) for name, values in batch_of(person(embedding)).items()
+    }}  # fmt: skip
+    run = NetworkRun(NetworkTraining(pictures=4, batch=2, trunk_rate=0.0, anchor=0.0, align=1.0), KeypointNetwork(), None, "cpu")
+    spec = run.network.spec()
+    figures = run.learn(batch, spec, embedding.decode)
+    assert figures["align"] > 0.01
+    assert any(group.grad is not None and group.grad.any() for group in run.network.lift.see.parameters())  # type: ignore[union-attr]

@@ -347,14 +347,15 @@ def test_a_network_that_reads_key_points_learns_pictures(
     save_weights(tmp_path / "start.safetensors", start)
     photos = load_photos(material[0], material[1], "ship", material[2])
     config = NetworkTraining(init=str(tmp_path / "start.safetensors"), pictures=4, batch=2, warm_up=1, report_every=1, save_every_s=0,
-                             anchor=0, trunk_rate=trunk_rate, integers=0.5 * (not trunk_rate))  # fmt: skip
+                             trunk_rate=trunk_rate, integers=0.5)  # fmt: skip
     train_network(config, photos, embedding[0], tmp_path / "out", workers=0)
     network, _, spec = load_checkpoint(tmp_path / "out/checkpoint")
     assert (spec.cell_origin_px, spec.keypoints) == (2.0, start.spec().keypoints)
     kept, first = network.state_dict(), start.state_dict()
     assert not torch.equal(kept["near.0.weight"], first["near.0.weight"])
     assert torch.equal(kept["trunk.stem.weight"], first["trunk.stem.weight"])
-    for name in ("trunk.blocks.16.project.weight", "reader.ways.weight"):
+    assert torch.equal(kept["trunk.blocks.16.project.weight"], first["trunk.blocks.16.project.weight"])
+    for name in ("trunk.levels.0.side.weight", "reader.ways.weight", "reader.heat.weight"):
         assert torch.equal(kept[name], first[name]) == (trunk_rate == 0), name
 
 

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
-from networks import outputs_of, spot_picture, tiny_graph_of, write_checkpoint
+from networks import one_head_graph, outputs_of, spot_picture, tiny_graph_of, write_checkpoint
 from onnx import helper, numpy_helper
 
 import calibration
@@ -53,6 +54,19 @@ def test_the_replay_computes_what_the_graph_computes(integers):
     for name, (tensor, _) in graph.heads.items():
         # The middle of an integer may be rounded either way, and what follows differs by a step or two.
         np.testing.assert_allclose(replayed[name].numpy(), outputs_of(graph.model)[tensor], atol=0.05 if integers else 1e-4)
+
+
+@pytest.mark.parametrize("pads", [[0, 0, 1, 1], [1, 0, 2, 3]])
+def test_convolutions_that_pad_unevenly_are_replayed(pads):
+    rng = np.random.default_rng(0)
+    weight, noise = (rng.standard_normal(shape).astype(np.float32) for shape in ((4, 3, 3, 3), (1, 3, 16, 16)))
+    graph = one_head_graph([helper.make_node("Conv", ["frame", "w"], ["y"], "halving", strides=[2, 2], pads=pads)], {"w": weight})
+    heads = {name: replace(head, tensor="y") for name, head in graph.spec.heads.items()}
+    graph = replace(graph, spec=replace(graph.spec, heads=heads))
+    with torch.no_grad():
+        replayed = Replay(graph)(torch.from_numpy(noise))["centre"].numpy()
+    wanted = onnxruntime.InferenceSession(graph.model.SerializeToString()).run(None, {"frame": noise})[0]
+    np.testing.assert_allclose(replayed, wanted, atol=1e-4)
 
 
 def test_weights_that_were_integers_once_start_on_their_own_grid():

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="posec train quantized", description=__doc__,
         epilog="example: posec train quantized reference --calibration calibration.json --frames photos/ --target intel-cpu --out finished/",
     )  # fmt: skip
-    parser.add_argument("checkpoint", help="'reference', 'reference-large', or the folder of a checkpoint")
+    parser.add_argument("checkpoint", help="'reference' or the folder of a checkpoint")
     parser.add_argument("--calibration", required=True, help="its ranges, as `posec calibrate` wrote them")
     parser.add_argument("--frames", required=True, help="folder, listing or video; no labels are needed")
     parser.add_argument("--count", type=int, help="how many of them")

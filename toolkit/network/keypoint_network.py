@@ -52,6 +52,12 @@ class Ways(nn.Conv2d):
         return functional.conv2d(branch, weight, bias).clamp(-1.0, 1.0)
 
 
+def told_ways(ways_px: Tensor) -> Tensor:
+    """Return ways (K, 17, 2) in pixels as `Ways` tells them, (K, 102)."""
+    flat = ways_px.transpose(1, 2).flatten(1)  # all x, then all y
+    return torch.cat([(flat / reach).clamp(-1, 1) for reach in REACHES_PX], 1)
+
+
 class KeypointReader(nn.Module):
     """What MoveNet reads from its trunk: key points anywhere, and, from everywhere, the way to the key points of who is there."""
 
@@ -82,9 +88,13 @@ class Lift(nn.Module):
         self.think = nn.Sequential(nn.Conv2d(HIDDEN, HIDDEN, 1), nn.ReLU(), nn.Conv2d(HIDDEN, HIDDEN, 1), nn.ReLU())
         nn.init.zeros_(self.see.weight)
 
-    def forward(self, ways: Tensor, features: Tensor | None = None) -> Tensor:
-        """Return (B, 256, h, w) of ways (B, 102, h, w) and features (B, 128, h, w); without those, as skeletons have none."""
-        latent = self.enter(ways) if features is None else self.enter(ways) + self.see(features)
+    def latent(self, ways: Tensor, features: Tensor | None = None) -> Tensor:
+        """Return where both modalities meet, (B, 256, h, w), of ways (B, 102, h, w) and features (B, 128, h, w); skeletons have none of these."""
+        met: Tensor = self.enter(ways) if features is None else self.enter(ways) + self.see(features)
+        return met
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Return what poses are read from, (B, 256, h, w), of what `latent` returned."""
         hidden: Tensor = self.think(functional.relu(latent))
         return hidden
 
@@ -113,11 +123,11 @@ class KeypointNetwork(ImageNetwork):
         return [*self.trunk.parameters(), *self.reader.parameters()]
 
     def read(self, branches: dict[str, Tensor], deep: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the picture's features (B, 128, H / 8, W / 8) and the lift (B, 256, H / 8, W / 8)."""
+        """Return the picture's features (B, 128, H / 8, W / 8) and the lift's latent (B, 256, H / 8, W / 8)."""
         means = {name: functional.avg_pool2d(branches[name], 2) for name in NEAR}
         features = self.near(torch.cat(list(means.values()), 1)) + twice(self.far(torch.cat(deep, 1)))
         features = self.context(self.blocks(features))
-        return features, self.lift(self.reader.ways(means["ways"]), features)
+        return features, self.lift.latent(self.reader.ways(means["ways"]), features)
 
     def poses(self, lifted: Tensor) -> dict[str, Tensor]:
         """Return what the heads of poses and `auxiliary` yield of the lift, before `to_units`, by name."""
@@ -125,15 +135,16 @@ class KeypointNetwork(ImageNetwork):
         return {**heads, "auxiliary": self.auxiliary(lifted)}
 
     def raw_maps(self, skip: Tensor, deep: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Return what the heads' convolutions yield before `to_units`, by name, and `auxiliary`, from the trunk's fine and deep maps."""
-        features, lifted = self.read(self.reader(skip), deep)
-        return {"centre": self.heads["centre"](features), **self.poses(lifted)}
+        """Return what the heads' convolutions yield before `to_units`, by name, `auxiliary`, and `latent`, from the trunk's fine and deep maps."""
+        features, latent = self.read(self.reader(skip), deep)
+        return {"centre": self.heads["centre"](features), **self.poses(self.lift(latent)), "latent": latent}
 
     def forward(self, images: Tensor) -> JointMaps:
         """Return the heads of images (B, 3, H, W), normalized floats; H and W must be multiples of 32."""
         fine, deep = self.trunk(images)
         branches = self.reader(fine)
-        features, lifted = self.read(branches, deep)
+        features, latent = self.read(branches, deep)
+        lifted = self.lift(latent)
         maps: PoseMaps = to_units({name: head(features if name == "centre" else lifted) for name, head in self.heads.items()})
         return JointMaps(*maps, *self.reader.keypoints(branches["heat"], branches["offset"]))
 

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .trunk import rectified
-
 STEM_CHANNELS = 48
 EXPANSION = 6
 # Channels and stride of the seventeen inverted residual blocks.
@@ -70,10 +68,10 @@ class InvertedResidual(nn.Module):
         self.depthwise = nn.Conv2d(wide, wide, 3, padding=1, groups=wide) if stride == 1 else Halving(wide, wide, wide)
         self.project = nn.Conv2d(wide, outputs, 1)
 
-    def forward(self, maps: Tensor, integers: bool = False) -> Tensor:
-        """Return (B, outputs, H / stride, W / stride) from (B, inputs, H, W); `integers` as for `PyramidTrunk`."""
-        wide = maps if self.expand is None else rectified(self.expand(maps), integers)
-        narrow: Tensor = self.project(rectified(self.depthwise(wide), integers))
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (B, outputs, H / stride, W / stride) from (B, inputs, H, W)."""
+        wide = maps if self.expand is None else functional.relu6(self.expand(maps))
+        narrow: Tensor = self.project(functional.relu6(self.depthwise(wide)))
         return maps + narrow if self.keeps else narrow
 
 
@@ -110,18 +108,17 @@ class PyramidTrunk(nn.Module):
             for before, block, channels in zip((PYRAMID_START, *PYRAMID), SIDE_BLOCKS, PYRAMID, strict=False)
         )
 
-    def forward(self, images: Tensor, integers: bool = False) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return the fine features (B, 24, H / 4, W / 4) and the deep ones of images (B, 3, H, W), whose sides are multiples of 32.
 
-        The deep ones are two maps of stride 16: block 12 (B, 144, …), and the pyramid's first level (B, 32, …). `integers` rounds what
-        leaves a rectifier as 8 bits would. It has no gradient.
+        The deep ones are two maps of stride 16: block 12 (B, 144, …), and the pyramid's first level (B, 32, …).
         """
-        maps = rectified(self.stem(images), integers)
+        maps = functional.relu6(self.stem(images))
         made = []
         for block in self.blocks:
-            maps = block(maps, integers)
+            maps = block(maps)
             made.append(maps)
-        level = self.top(rectified(self.last(maps), integers))
+        level = self.top(functional.relu6(self.last(maps)))
         levels = []
         for part, number in zip(self.levels, SIDE_BLOCKS, strict=True):
             level = part(level, made[number])
@@ -129,6 +126,6 @@ class PyramidTrunk(nn.Module):
         return levels[-1], (made[DEEP_BLOCK], levels[0])
 
     def freeze(self) -> None:
-        """Keep the stem and the blocks up to stride 4 as they are: their backward pass costs the most and gains the least."""
-        for part in (self.stem, *self.blocks[: SIDE_BLOCKS[-1] + 1]):
+        """Keep MobileNetV2 as it is; the pyramid costs little to move, and is what int8 blurs most."""
+        for part in (self.stem, self.blocks, self.last):
             part.requires_grad_(False)

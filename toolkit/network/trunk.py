@@ -21,15 +21,9 @@ class SeparableBlock(nn.Module):
         self.depthwise = nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs)
         self.pointwise = nn.Conv2d(inputs, outputs, 1)
 
-    def forward(self, maps: Tensor, integers: bool = False) -> Tensor:
-        """Return (B, outputs, H / stride, W / stride) from (B, inputs, H, W); `integers` as for `Trunk`."""
-        return rectified(self.pointwise(rectified(self.depthwise(maps), integers)), integers)
-
-
-def rectified(maps: Tensor, integers: bool) -> Tensor:
-    """Return ReLU6 of maps, with `integers` rounded to 256 steps."""
-    maps = functional.relu6(maps)
-    return (maps * (255 / 6)).round() * (6 / 255) if integers else maps
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (B, outputs, H / stride, W / stride) from (B, inputs, H, W)."""
+        return functional.relu6(self.pointwise(functional.relu6(self.depthwise(maps))))
 
 
 class Trunk(nn.Module):
@@ -45,14 +39,11 @@ class Trunk(nn.Module):
         inputs = [STEM_CHANNELS, *(channels for channels, _ in BLOCKS)]
         self.blocks = nn.ModuleList(SeparableBlock(i, channels, stride) for i, (channels, stride) in zip(inputs, BLOCKS, strict=False))
 
-    def forward(self, images: Tensor, integers: bool = False) -> tuple[Tensor, Tensor]:
-        """Return the maps after block 5 (B, 192, H / 8, W / 8) and block 13 (B, 384, H / 16, W / 16) of images (B, 3, H, W).
-
-        `integers` rounds every layer's outputs as 8 bits would, for what reads the maps to get used to it. It has no gradient.
-        """
-        maps = skip = rectified(self.stem(images), integers)
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the maps after block 5 (B, 192, H / 8, W / 8) and block 13 (B, 384, H / 16, W / 16) of images (B, 3, H, W)."""
+        maps = skip = functional.relu6(self.stem(images))
         for number, block in enumerate(self.blocks, 1):
-            maps = block(maps, integers)
+            maps = block(maps)
             if number == SKIP_BLOCK:
                 skip = maps
         return skip, maps

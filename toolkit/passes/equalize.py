@@ -7,6 +7,7 @@ import onnx
 
 from ..graph import Graph
 from .edits import add_array, attribute, sweep
+from .integers import are_integers
 from .layers import Links, links
 
 # f(s x) = s f(x) for s > 0.
@@ -29,7 +30,9 @@ def equalize(graph: Graph) -> int:
     2. Each has constant weights; the first one's result, and the activation's, have no other reader and are no head.
     3. The second one has one group, or one per channel.
     4. Pairs whose channels differ by less than a factor of six in s stay: trained as one, they are even enough.
-    5. s is a power of two: the float network computes the same bits as before. Pairs that share a convolution are
+    5. Pairs whose weights are integers already, of one step per channel, stay: scaled, they would be no integers any more, and who made
+       them so may have evened out what weights alone do not tell, the ranges of the maps between.
+    6. s is a power of two: the float network computes the same bits as before. Pairs that share a convolution are
        visited until nothing changes.
 
     Returns the number of pairs that were changed.
@@ -70,6 +73,8 @@ def _only_reader(tensor: str, found: Links) -> onnx.NodeProto | None:
 def _balance(model: onnx.ModelProto, first: onnx.NodeProto, second: onnx.NodeProto, found: Links) -> bool:
     """Scale the channels between two convolutions; return whether any had to be."""
     weight, following = found.array(first.input[1]), found.array(second.input[1])
+    if are_integers(weight, 0) and are_integers(following, 0):
+        return False
     channel = 1 if attribute(second, "group", 1) == 1 else 0
     made = np.abs(weight).max(axis=(1, 2, 3))
     read = np.abs(following).max(axis=(1 - channel, 2, 3))

@@ -66,6 +66,13 @@ def weight_scales(weight: np.ndarray, axis: int | None, bias: np.ndarray | None 
     return np.maximum(scales if axis is not None else scales[0], 1e-8).astype(np.float32)
 
 
+def are_integers(weight: np.ndarray, axis: int | None) -> bool:
+    """Return whether a weight has nothing to round: multiples of one step per index of `axis` that int8 holds."""
+    scales = weight_scales(weight, axis)
+    steps = weight / (scales if axis is None else scales.reshape([-1 if i == axis else 1 for i in range(weight.ndim)]))
+    return bool((np.abs(steps - np.rint(steps)) < _STEP_TOLERANCE).all())
+
+
 def _step(weights: np.ndarray) -> float:
     """Return the step that weights, not negative, are multiples of if they are multiples of any: their least difference."""
     values = np.unique(weights)

@@ -2,6 +2,7 @@
 
 After Kundu et al., ECCV 2020, as far as that is known: a loss that aligns a picture's latent map with its pose maps', and a cycle from a
 latent map to people, their pose maps, and back. Both latents are those of `JointNetwork`, before its last blocks, and count where people are.
+The other modality of a `KeypointNetwork` are ways to key points: there a picture's latent is aligned with that of its people's ways.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..network.keypoint_network import told_ways
 from ..network.kinematics import rotation_from_6d
 from ..network.maps import JOINTS
 from ..network.pose_network import to_units, twice
@@ -21,6 +23,7 @@ from .losses import posed_joints
 from .map_rendering import draw_maps
 from .map_scenes import face_points
 from .people import KEYPOINT_JOINTS
+from .targets import make_targets
 
 Encode = Callable[[Tensor], Tensor]
 
@@ -50,12 +53,12 @@ def read_people(raw: Mapping[str, Tensor], centres_px: Tensor, spec: PoseSpec, d
     return ReadPeople(joints_m, rotation, px_per_m, at_px + maps.offset * spec.stride)
 
 
-def people_maps(people: ReadPeople, keypoints_px: Tensor | None, labels: Mapping[str, Tensor], spec: PoseSpec) -> Tensor:
-    """Return the pose maps (B, 115, H / 16, W / 16) of people, without a fault.
+def people_points(people: ReadPeople, keypoints_px: Tensor | None, labels: Mapping[str, Tensor], spec: PoseSpec) -> tuple[Tensor, Tensor]:
+    """Return COCO's 17 key points (B, P, 17, 2) of people, in pixels of the input, and which can be seen (B, P, 17).
 
     Args:
-        people: whom to draw; their faces are where their heads are.
-        keypoints_px: (B, P, 12, 2) their body's key points, where those are known; None for the projected joints.
+        people: whose key points are asked for; their faces are where their heads are.
+        keypoints_px: (B, P, 12, 2) their body's key points, for those that can be seen; None for the projected joints.
         labels: packed labels, which say who is a person and which key points can be seen.
         spec: of the network.
     """
@@ -67,22 +70,31 @@ def people_maps(people: ReadPeople, keypoints_px: Tensor | None, labels: Mapping
 
     shape = people.px_per_m.shape
     face_m, turned = (part.unflatten(0, shape) for part in face_points(people.joints_m.flatten(0, 1), people.rotation.flatten(0, 1)))
-    face_px = project(face_m)
+    face_px, body_px = project(face_m), project(people.joints_m[:, :, KEYPOINT_JOINTS])
     inside = ((face_px > 0) & (face_px < face_px.new_tensor(size))).all(-1)
-    body_px = project(people.joints_m[:, :, KEYPOINT_JOINTS]) if keypoints_px is None else keypoints_px
+    if keypoints_px is not None:
+        body_px = torch.where(labels["seen"][..., None] > 0, keypoints_px, body_px)
     person = (labels["status"] == PERSON)[..., None]
     visible = torch.cat([turned * inside, labels["seen"]], 2) * person
     # Rows without a person have no joints, and what is made of those has no place.
-    points_px = torch.where(person[..., None], torch.cat([face_px, body_px], 2), 0.0)
-    return draw_maps(points_px, visible, spec.input_size)
+    return torch.where(person[..., None], torch.cat([face_px, body_px], 2), 0.0), visible
+
+
+def people_maps(people: ReadPeople, keypoints_px: Tensor | None, labels: Mapping[str, Tensor], spec: PoseSpec) -> Tensor:
+    """Return the pose maps (B, 115, H / 16, W / 16) of people, without a fault; arguments as for `people_points`."""
+    return draw_maps(*people_points(people, keypoints_px, labels, spec), spec.input_size)
+
+
+def labelled(labels: Mapping[str, Tensor]) -> ReadPeople:
+    """Return the people that packed labels describe (see `dataset.pack`)."""
+    return ReadPeople(labels["joints_m"], labels["rotation"], labels["px_per_m"], labels["centres_px"])
 
 
 def label_maps(labels: Mapping[str, Tensor], spec: PoseSpec) -> Tensor:
     """Return the pose maps (B, 115, H / 16, W / 16) of labelled people (see `dataset.pack`): their key points as the teacher, or a
     human, marked them, the ways between them, and faces where the fitted heads are.
     """
-    people = ReadPeople(labels["joints_m"], labels["rotation"], labels["px_per_m"], labels["centres_px"])
-    return people_maps(people, labels["keypoints_px"], labels, spec)
+    return people_maps(labelled(labels), labels["keypoints_px"], labels, spec)
 
 
 def distance(latent: Tensor, goal: Tensor, maps: Tensor) -> Tensor:
@@ -103,6 +115,22 @@ def alignment_loss(latent: Tensor, labels: Mapping[str, Tensor], encode: Encode,
         maps = label_maps(labels, spec)
         goal = encode(maps).float()
     return distance(latent.float(), goal, maps)
+
+
+def way_alignment_loss(latent: Tensor, labels: Mapping[str, Tensor], enter: Encode, spec: PoseSpec) -> Tensor:
+    """Return how far pictures' latents (B, C, h, w) are from those of the ways to the labelled key points, around centres.
+
+    `enter` makes latents of ways (1, 102, K, 1); no gradient goes through it.
+    """
+    targets = make_targets(labels, spec, (latent.shape[2], latent.shape[3]))
+    picture, row, column, person = targets.cells.T
+    with torch.no_grad():
+        points_px = people_points(labelled(labels), labels["keypoints_px"], labels, spec)[0][picture, person]
+        cells_px = torch.stack([column, row], 1) * spec.stride + spec.cell_origin_px
+        goal = enter(told_ways(points_px - cells_px[:, None]).T[None, ..., None])[0, ..., 0].T.float()
+    sure = (targets.weights * labels["trust"][picture, person])[:, None]
+    away = (latent[picture, :, row, column].float() - goal).abs()
+    return (away * sure).sum() / (goal.abs() * sure).sum().clamp(min=1e-3)
 
 
 def cycle_loss(

@@ -65,8 +65,8 @@ def largest(seen: Seen, *names: str) -> Tensor:
 
 
 def even(ranges: Tensor) -> Tensor:
-    """Return by what each channel is to be multiplied to have the largest one's range."""
-    return ranges.max() / ranges.clamp(min=float(ranges.max()) / MOST)
+    """Return by what each channel is to be multiplied to have a range of 6, as behind a ReLU6: so weights stay of a size that can be trained."""
+    return SIX / ranges.clamp(min=float(ranges.max()) / MOST)
 
 
 def grow(layer: nn.Module, scale: Tensor) -> None:

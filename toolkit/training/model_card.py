@@ -18,7 +18,7 @@ from ..evaluation.photos import BODY, BODY_NAMES, Annotated, Photos, evaluate_ph
 from ..evaluation.run import Estimate, find_everybody
 from ..evaluation.scenes import evaluate_scenes, read_scenes
 from ..float_estimator import FloatEstimator
-from ..frontend import SHIPPED, checkpoint_folder, split_size, trace
+from ..frontend import REFERENCE, checkpoint_folder, split_size, trace
 from ..network.checkpoint import load_checkpoint
 from ..network.embedding import load_embedding
 from ..network.pose_network import cost
@@ -238,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Measure a network and write the figures into its model card.",
         epilog="example: posec train card --data data/ --scenes toolkit/samples/scenes.json --out docs/network.md",
     )
-    parser.add_argument("--checkpoint", nargs="+", default=list(SHIPPED), help="the networks (default: those shipped)")
+    parser.add_argument("--checkpoint", nargs="+", default=[REFERENCE], help="the networks (default: the one shipped)")
     parser.add_argument("--scenes", type=Path, nargs="*", default=[], help="scenes.json files of rendered scenes")
     parser.add_argument("--data", type=Path, help="folder with eval/tiny_coco, photos/lspet, photos/ccp, labels and backbones")
     parser.add_argument(

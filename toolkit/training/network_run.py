@@ -16,11 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PosecError
+from ..network.keypoint_network import KeypointNetwork
 from ..network.map_network import JointNetwork
 from ..network.pose_network import ImageNetwork
 from ..network.trunk import Trunk
 from ..runtime.pose import PoseSpec
 from .anchor import PoseNetAnchor
+from .keypoint_anchor import KeypointAnchor
 from .network_settings import Batch, NetworkTraining
 from .parallel import average_gradients, processes
 from .step_losses import FURTHER_LOSSES, step_losses
@@ -29,15 +31,17 @@ from .step_losses import FURTHER_LOSSES, step_losses
 class NetworkRun:
     """A network in training: what a step changes, and what is saved and resumed."""
 
-    def __init__(self, config: NetworkTraining, network: ImageNetwork, anchor: PoseNetAnchor | None, device: str) -> None:
-        if config.integers and config.trunk_rate:
-            raise PosecError(f"rounding has no gradient: integers = {config.integers} needs trunk_rate = 0, got {config.trunk_rate}")
+    def __init__(self, config: NetworkTraining, network: ImageNetwork, anchor: PoseNetAnchor | KeypointAnchor | None, device: str) -> None:
         if config.keypoints and not (config.trunk_rate and isinstance(network, JointNetwork)):
             raise PosecError(f"keypoints = {config.keypoints} teaches a trunk that moves, of a joined network: needs a trunk_rate above 0")
-        if (config.align or config.cycle) and not isinstance(network, JointNetwork):
-            raise PosecError(f"align = {config.align} and cycle = {config.cycle} are of two encoders: need a joined network")
-        if anchor is not None and not isinstance(network.trunk, Trunk):
-            raise PosecError(f"anchor = {config.anchor} holds a trunk to PoseNet, this one is of another kind; give anchor = 0")
+        if config.align and not isinstance(network, JointNetwork | KeypointNetwork):
+            raise PosecError(f"align = {config.align} is of two modalities: needs a network that has another than pictures")
+        if config.cycle and not isinstance(network, JointNetwork):
+            raise PosecError(f"cycle = {config.cycle} is of two encoders: needs a joined network")
+        if isinstance(anchor, PoseNetAnchor) and not isinstance(network.trunk, Trunk):
+            raise PosecError(
+                f"anchor = {config.anchor} holds a trunk to PoseNet, this one is of another kind; give no --trunk, or anchor = 0"
+            )
         network.trunk.freeze()
         self.config, self.device = config, torch.device(device)
         self.network = network.to(self.device).train()

@@ -36,11 +36,11 @@ class NetworkTraining:
         trunk_waits: steps before the trunk moves, where it starts under heads that know nothing.
         warm_up: steps of linear rise.
         weight_decay, clip_norm: the norm is clipped for trunk and heads separately.
-        integers: share of steps in which the trunk's maps are rounded as 8 bits would round them; needs a trunk_rate of 0.
-        anchor: weight of staying close to PoseNet, see `PoseNetAnchor`; 0 for none.
-        anchor_pictures: photographs of each batch, at most, that this is asked of, see `held_pictures`.
+        integers: share of steps in which maps are rounded as 8 bits would round them, see `rounding`.
+        anchor: weight of staying close to what the trunk knew, see `PoseNetAnchor` and `KeypointAnchor`; 0 for none.
+        anchor_pictures: pictures of each batch, at most, that this is asked of; of PoseNet's trunk photographs alone, see `held_pictures`.
         keypoints: weight of reading the labelled key points from the trunk, see `keypoint_loss`; for a JointNetwork whose trunk moves.
-        align: weight of drawing pictures to their labelled key points in the latent space, see `alignment_loss`; for a JointNetwork.
+        align: weight of drawing pictures to their labelled key points in the latent space, see `alignment`; for a JointNetwork or a KeypointNetwork.
         cycle: weight of finding a scene of skeletons again by the people read from it, see `cycle_loss`; for a JointNetwork that
             learns scenes of skeletons.
         agree: weight of finding the same people in other views of a picture, see `agreement_loss`.

@@ -92,17 +92,26 @@ Operator = Callable[[Replay, onnx.NodeProto, dict[str, Tensor]], Tensor]
 
 
 def _pads(node: onnx.NodeProto) -> Any:
-    pads = attribute(node, "pads", [0, 0, 0, 0])
-    if pads[:2] != pads[2:] or attribute(node, "auto_pad", "NOTSET") != "NOTSET":
+    """Return the padding above, on the left, below, and on the right."""
+    if attribute(node, "auto_pad", "NOTSET") != "NOTSET":
+        raise PosecError(f"layer '{layer_name(node)}' leaves its padding to the runtime, which cannot be trained; state `pads`")
+    return attribute(node, "pads", [0, 0, 0, 0])
+
+
+def _even_pads(node: onnx.NodeProto) -> Any:
+    above, left, below, right = _pads(node)
+    if (above, left) != (below, right):
         raise PosecError(f"layer '{layer_name(node)}' pads unevenly, which cannot be trained; pad by the same on both sides")
-    return pads[:2]
+    return [above, left]
 
 
 def _conv(_replay: Replay, node: onnx.NodeProto, known: dict[str, Tensor]) -> Tensor:
+    above, left, below, right = _pads(node)
+    maps = functional.pad(known[node.input[0]], (left, right, above, below))
     bias = known[node.input[2]] if len(node.input) > 2 and node.input[2] else None
     strides, dilations = attribute(node, "strides", [1, 1]), attribute(node, "dilations", [1, 1])
     groups = attribute(node, "group", 1)
-    return functional.conv2d(known[node.input[0]], known[node.input[1]], bias, strides, _pads(node), dilations, groups)
+    return functional.conv2d(maps, known[node.input[1]], bias, strides, 0, dilations, groups)
 
 
 def _clip(replay: Replay, node: onnx.NodeProto, known: dict[str, Tensor]) -> Tensor:
@@ -113,7 +122,7 @@ def _clip(replay: Replay, node: onnx.NodeProto, known: dict[str, Tensor]) -> Ten
 def _pool(compute: Callable[..., Tensor]) -> Operator:
     def pool(_replay: Replay, node: onnx.NodeProto, known: dict[str, Tensor]) -> Tensor:
         kernel = attribute(node, "kernel_shape", [1, 1])
-        return compute(known[node.input[0]], kernel, attribute(node, "strides", [1, 1]), _pads(node))
+        return compute(known[node.input[0]], kernel, attribute(node, "strides", [1, 1]), _even_pads(node))
 
     return pool
 

@@ -7,15 +7,18 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from ..network.keypoint_network import KeypointNetwork
 from ..network.map_network import JointNetwork
 from ..network.maps import MAPS
 from ..network.pose_network import ImageNetwork
 from ..runtime.pose import PoseSpec
-from .alignment import alignment_loss, cycle_loss
+from .alignment import alignment_loss, cycle_loss, way_alignment_loss
 from .anchor import PoseNetAnchor
+from .keypoint_anchor import KeypointAnchor
 from .keypoint_losses import keypoint_loss
 from .losses import pose_losses
 from .network_settings import Batch, NetworkTraining
+from .rounding import computing_in_integers
 from .runs import mixed_precision
 from .views import agreement_loss, draw_views, seen_again
 
@@ -26,7 +29,7 @@ FURTHER_LOSSES = ("keypoints", "align", "cycle", "agree", "anchor")
 def step_losses(
     network: ImageNetwork,
     average: ImageNetwork,
-    anchor: PoseNetAnchor | None,
+    anchor: PoseNetAnchor | KeypointAnchor | None,
     config: NetworkTraining,
     step: int,
     batch: dict[str, Tensor],
@@ -41,7 +44,7 @@ def step_losses(
     Args:
         network: what learns.
         average: its averaged weights, whose map encoder is the goal that latent maps are drawn to.
-        anchor: what PoseNet said of the trunk's maps; None where the trunk does not move.
+        anchor: what PoseNet said of the trunk's maps, or the network of key points before it moved; None where the trunk does not move.
         config: settings.
         step: number of the step; what is drawn by chance depends on it and the seed alone.
         batch: packed pictures, see `dataset.ComposedPictures`.
@@ -56,10 +59,10 @@ def step_losses(
         views = draw_views(min(config.agree_pictures, pictures), torch.Generator(device).manual_seed(config.seed * 1_000_003 + step))
         images = torch.cat([images, seen_again(images[: len(views.zoom)], views)])
         shown = len(images)
-    with mixed_precision(device):
-        # Every n-th step, not by chance: a resumed run takes the same steps.
-        integers = int((step + 1) * config.integers) > int(step * config.integers)
-        skip, deep = network.trunk(images.contiguous(memory_format=torch.channels_last), integers)
+    # Every n-th step, not by chance: a resumed run takes the same steps.
+    integers = int((step + 1) * config.integers) > int(step * config.integers)
+    with mixed_precision(device), computing_in_integers(network, integers):
+        skip, deep = network.trunk(images.contiguous(memory_format=torch.channels_last))
         if isinstance(network, JointNetwork):
             others = deep.new_zeros(0, MAPS, *deep.shape[2:]) if skeletons is None else skeletons[0]
             latent, maps = network.latent_with(skip, deep, others)
@@ -67,8 +70,10 @@ def step_losses(
         else:
             skeletons, raw = None, network.raw_maps(skip, deep)
         kept = None
-        if anchor is not None and len(held := held_pictures(labels, config.anchor_pictures)):
+        if isinstance(anchor, PoseNetAnchor) and len(held := held_pictures(labels, config.anchor_pictures)):
             kept = anchor(skip[held], deep[held])
+        elif isinstance(anchor, KeypointAnchor) and isinstance(network, KeypointNetwork):
+            kept = anchor(images[: config.anchor_pictures], network, skip[: config.anchor_pictures])
 
     def part(*bounds: int | None) -> dict[str, Tensor]:
         return {name: values[slice(*bounds)].float() for name, values in raw.items()}
@@ -89,7 +94,9 @@ def step_losses(
     if config.keypoints:
         assert isinstance(network, JointNetwork)
         losses["keypoints"] = keypoint_loss(network.reader, deep[:pictures].float(), labels)
-    if config.align:
+    if config.align and isinstance(average, KeypointNetwork):
+        losses["align"] = way_alignment_loss(part(0, pictures)["latent"], labels, average.lift.enter, spec)
+    elif config.align:
         losses["align"] = alignment_loss(latent[:pictures], labels, encode, spec)
     if config.agree:
         losses["agree"] = agreement_loss(part(0, shown - pictures), part(pictures, shown), views, spec, decode)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..network.embedding import PoseEmbedding, load_embedding
-from ..network.keypoint_network import REACHES_PX, KeypointNetwork
+from ..network.keypoint_network import KeypointNetwork, told_ways
 from ..runtime.pose import PoseSpec
 from .configuration import add_settings, chosen_settings
 from .dataset import PERSON
@@ -107,7 +107,7 @@ def lift_losses(
     network: KeypointNetwork, ways: Tensor, label: dict[str, Tensor], cells_px: Tensor, spec: PoseSpec, embedding: PoseEmbedding
 ) -> dict[str, Tensor]:
     """Return the losses of `person_losses` of what the network lifts from `draw_ways`' readings, no picture beside them."""
-    raw = network.poses(network.lift(ways.T[None, ..., None]))
+    raw = network.poses(network.lift(network.lift.latent(ways.T[None, ..., None])))
     read = {name: values[0, ..., 0].T for name, values in raw.items()} | {"centre": ways.new_zeros(len(ways), 1)}
     weights, sigma = torch.ones(len(ways), device=ways.device), sigma_cells(label["px_per_m"], spec)
     return person_losses(read, label, cells_px, weights, sigma, spec, embedding.decode)
@@ -128,9 +128,7 @@ def draw_ways(
     centre = (label["centres_px"] - spec.cell_origin_px) / spec.stride
     near = torch.randn(centre.shape, generator=generator, device=centre.device) * sigma_cells(label["px_per_m"], spec)[:, None]
     cells_px = (centre + 0.7 * near).round() * spec.stride + spec.cell_origin_px
-    ways_px = _faulty(scenes, people, generator, faults) - cells_px[:, None]
-    flat = ways_px.transpose(1, 2).flatten(1)  # all x, then all y
-    return torch.cat([(flat / reach).clamp(-1, 1) for reach in REACHES_PX], 1), label, cells_px
+    return told_ways(_faulty(scenes, people, generator, faults) - cells_px[:, None]), label, cells_px
 
 
 def _faulty(scenes: Scenes, people: Tensor, generator: torch.Generator, faults: WayFaults) -> Tensor:

@@ -21,6 +21,7 @@ from ..network.pose_network import ImageNetwork, PoseNetwork
 from .anchor import PoseNetAnchor
 from .configuration import add_config
 from .dataset import ComposedPictures
+from .keypoint_anchor import KeypointAnchor
 from .network_run import Log, NetworkRun
 from .network_settings import Batch, NetworkTraining, add_size, read_settings
 from .parallel import agreed, join_processes
@@ -59,8 +60,8 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     rank = join_processes()
     torch.manual_seed(config.seed)
     poses = load_embedding(embedding, device)
-    anchor = PoseNetAnchor(trunk) if trunk is not None and config.anchor and config.trunk_rate else None
-    run = NetworkRun(config, network or _first_network(config, trunk), anchor, device)
+    network = network or _first_network(config, trunk)
+    run = NetworkRun(config, network, _anchor(config, trunk, network), device)
     spec = replace(run.network.spec(), input_size=config.input_size)
     state = out / "train.state"
     if state.exists():
@@ -81,6 +82,14 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
             save_checkpoint(out / "checkpoint", run.average, decoder_arrays(poses), contract)
             run.save(state)
             saved = now
+
+
+def _anchor(config: NetworkTraining, trunk: Path | None, network: ImageNetwork) -> PoseNetAnchor | KeypointAnchor | None:
+    if not (config.anchor and config.trunk_rate):
+        return None
+    if trunk is not None:
+        return PoseNetAnchor(trunk)
+    return KeypointAnchor(network) if isinstance(network, KeypointNetwork) else None
 
 
 def _first_network(config: NetworkTraining, trunk: Path | None) -> ImageNetwork:

@@ -1,0 +1,46 @@
+"""Keep the key points that a network reads, while the layers move that read them: what MoveNet learned of many more people."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..network.keypoint_network import KeypointNetwork
+
+
+class KeypointAnchor(nn.Module):
+    """A network as it was when a training started, frozen, which says what key points there are."""
+
+    def __init__(self, network: KeypointNetwork) -> None:
+        super().__init__()
+        self.trunk = copy.deepcopy(network.trunk)
+        self.reader = copy.deepcopy(network.reader)
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor, network: KeypointNetwork, fine: Tensor) -> Tensor:
+        """Return how far the key points that a network reads moved, of normalized pictures (B, 3, H, W).
+
+        Cross-entropy of the heat above its minimum, summed over joints, and distance of offsets in cells where there is a joint.
+
+        Args:
+            images: the pictures.
+            network: its reader has moved.
+            fine: (B, 24, H / 4, W / 4) what its trunk says of them.
+        """
+        with torch.no_grad():
+            logits, offsets = self._of(self.reader, self.trunk(images)[0])
+            heat = torch.sigmoid(logits)
+        found_logits, found_offsets = self._of(network.reader, fine)
+        entropy = functional.binary_cross_entropy_with_logits
+        surplus = (entropy(found_logits, heat, reduction="none") - entropy(logits, heat, reduction="none")).sum(1).mean()
+        near = torch.cat([heat, heat], 1)
+        return surplus + ((found_offsets - offsets).abs() * near).sum() / near.sum().clamp(min=1)
+
+    @staticmethod
+    def _of(reader: nn.Module, fine: Tensor) -> tuple[Tensor, Tensor]:
+        branches = reader.get_submodule("branches")
+        made = {name: branches.get_submodule(name)(fine) for name in ("heat", "offset")}
+        return reader.get_submodule("heat")(made["heat"]).float(), reader.get_submodule("offset")(made["offset"]).float()
