@@ -10,7 +10,7 @@ import numpy as np
 from .evaluation.parity import Drift, Repair
 from .graph import Graph
 from .passes import prepare
-from .passes.layers import WEIGHT_AXIS, layer_name
+from .passes.layers import WEIGHT_AXIS, layer_name, named_layers
 from .passes.quantize import stays_float
 from .ranges import Ranges
 from .simulation import Judge, quantized
@@ -77,6 +77,7 @@ def blame(graph: Graph, ranges: Ranges, scheme: Scheme, frames: Iterable[np.ndar
     """
     prepared = prepare(graph)
     operators = {layer_name(node): node.op_type for node in prepared.model.graph.node if node.op_type in scheme.operators}
+    keep_float = named_layers(prepared.model, keep_float)
     left = stays_float(prepared, scheme, keep_float)
     integer = [name for name in operators if name not in left]
     blamed = [name for name in integer if operators[name] in WEIGHT_AXIS] if layers else []

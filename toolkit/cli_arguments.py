@@ -43,7 +43,12 @@ JSON = (["--json"], {"action": "store_true", "help": "print JSON"})
 SEED = (["--seed"], {"type": int, "default": 0, "help": "of the choice of frames (default: 0)"})
 KEEP_FLOAT = (
     ["--keep-float"],
-    {"nargs": "+", "default": [], "metavar": "LAYER", "help": "layers that int8 is to leave alone, as `posec blame` names them"},
+    {
+        "nargs": "+",
+        "default": [],
+        "metavar": "LAYER",
+        "help": "layers that int8 is to leave alone, as `posec blame` names them; 'trunk.levels.*' stands for all that begin so",
+    },
 )
 OVERWRITE = (["--overwrite"], {"action": "store_true", "help": "replace what is there"})
 CALIBRATION = (["--calibration"], {"help": "ranges that `posec calibrate` wrote; needed for int8"})

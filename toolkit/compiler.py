@@ -17,6 +17,7 @@ from .graph import Graph, check_heads, run_passes
 from .passes import prepare
 from .passes.bias_correction import correct_biases
 from .passes.join_sums import join_sums as join_parts
+from .passes.layers import named_layers
 from .passes.quantize import float_layers, insert_qdq, stays_float
 from .ranges import Ranges
 from .refusals import check_ranges, check_request
@@ -38,7 +39,7 @@ def build(graph: Graph, target: Target, precision: str = "float32", ranges: Rang
         ranges: of `calibration.collect`; needed for int8.
         out: folder to write.
         golden: BGR pictures (H, W, 3) uint8 to carry along with their people; None takes a few that are shipped.
-        keep_float: names of layers that int8 is to leave alone, beside those that it leaves anyway.
+        keep_float: names of layers that int8 is to leave alone, see `passes.layers.named_layers`, beside those that it leaves anyway.
         overwrite: replace a bundle that is there.
         progress: called with a word per step.
 
@@ -48,7 +49,7 @@ def build(graph: Graph, target: Target, precision: str = "float32", ranges: Rang
     progress("prepare")
     prepared = prepare(graph)
     progress("rewrite")
-    job, compiled = _rewrite(prepared, target, precision, ranges, keep_float)
+    job, compiled = _rewrite(prepared, target, precision, ranges, named_layers(prepared.model, keep_float))
     progress("lower")
     model = target.backend.lower(compiled, job)
     progress("golden")
@@ -69,6 +70,7 @@ def plan(
     """
     target.check_precision(precision)
     prepared = prepare(graph)
+    keep_float = named_layers(prepared.model, keep_float)
     job, compiled = _rewrite(prepared, target, precision, ranges, keep_float)
     scheme = target.backend.scheme(job) if precision == "int8" else None
     missing = [why for why in (target.backend.missing(), "int8 needs ranges: posec calibrate" if scheme and not ranges else "") if why]

@@ -17,6 +17,7 @@ from toolkit.compiler import build, plan
 from toolkit.errors import PosecError
 from toolkit.float_estimator import FloatEstimator
 from toolkit.passes import prepare
+from toolkit.passes.layers import layer_name
 from toolkit.runtime import load
 from toolkit.runtime.bundle import read_bundle
 
@@ -113,6 +114,19 @@ def test_what_cannot_be_is_refused_before_any_work(request_of, words, tiny_graph
 def test_ranges_of_another_network_are_refused(ranges, tmp_path):
     with pytest.raises(PosecError, match=r"another network.*calibrate again"):
         build(tiny_graph_of(seed=2), GENERIC, "int8", ranges, tmp_path / "bundle")
+
+
+def test_layers_are_kept_float_by_the_start_of_their_names(tiny_graph):
+    names = [
+        name
+        for name, why in plan(tiny_graph, GENERIC, "int8", keep_float=["Conv_1*", "Conv_3"])["stays float"].items()
+        if why == "asked for"
+    ]
+    prepared = [layer_name(node) for node in prepare(tiny_graph).model.graph.node]
+    assert sorted(names) == sorted(name for name in prepared if name.startswith("Conv_1") or name == "Conv_3")
+    assert len(names) > 1
+    with pytest.raises(PosecError, match=r"no layer is called like 'Pool\*'; layers are called"):
+        plan(tiny_graph, GENERIC, "int8", keep_float=["Pool*"])
 
 
 def test_an_unknown_layer_to_keep_float_is_refused_with_the_menu(tiny_graph, ranges, tmp_path):

@@ -105,6 +105,29 @@ def test_onnx_runtime_computes_the_integers_as_integers(tiny, tmp_path):
     assert optimized.count("Conv") + optimized.count("FusedConv") == heads
 
 
+def test_onnx_runtime_leaves_a_layer_float_that_was_left_float():
+    """Between integers it would round the weights itself, with one scale for channels of any size, and small channels were gone."""
+    rng = np.random.default_rng(0)
+    uneven = np.exp2(np.arange(8.0) * 2 - 8).reshape(8, 1, 1, 1)
+    nodes, arrays = [], []
+    for name, source, weight, more in (
+        ("a", "frame", rng.normal(0, 0.4, (8, 3, 1, 1)), {}),
+        ("b", "a.y", rng.normal(0, 0.4, (8, 1, 3, 3)) * uneven, {"group": 8, "pads": [1, 1, 1, 1]}),
+        ("c", "b.y", rng.normal(0, 0.4, (4, 8, 1, 1)) / uneven.reshape(1, 8, 1, 1), {}),
+    ):
+        made = convolution(name, source, weight, **more)
+        nodes, arrays = nodes + made[0], arrays + made[1]
+    graph = small_graph(nodes, arrays, "c.y", [1, 4, 8, 8])
+    frame = rng.standard_normal((1, 3, 8, 8)).astype(np.float32)
+    insert_qdq(graph, observed(graph.model, [frame]), AFFINE, ["b"])
+    options = cpu_options(onnxruntime)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = onnxruntime.InferenceSession(graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    wanted, got = plain.run(None, {"frame": frame})[0], run(graph.model, frame)["c.y"]
+    # A step or two, where a half is rounded the other way.
+    assert np.abs(wanted - got).max() < 0.02 * np.abs(wanted).max()
+
+
 @pytest.mark.openvino
 @pytest.mark.parametrize("scheme", [AFFINE, replace(AFFINE, outputs=False)], ids=["outputs", "inputs"])
 def test_openvino_computes_the_integers_as_integers(tiny, scheme):

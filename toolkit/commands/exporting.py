@@ -48,7 +48,7 @@ def _island_lines(bundle: Bundle, asked: Collection[str]) -> list[str]:
     islands = _float_islands(bundle)
     if islands is None:
         return []
-    why = "the heads' last layers, where integers cost most drift" + (f", and {len(asked)} asked for" if asked else "")
+    why = "the heads' last layers, where integers cost most drift" + (", and those asked for" if asked else "")
     return [f"float islands: {islands} ({why}); layers: {', '.join(bundle.float_layers)}" if islands else "float islands: 0"]
 
 

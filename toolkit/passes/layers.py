@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fnmatch
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from ..errors import PosecError
 from ..graph import Graph
 
 # Operator type → the axis of its weight that counts output channels.
@@ -60,6 +63,25 @@ def links(model: onnx.ModelProto) -> Links:
 def layer_name(node: onnx.NodeProto) -> str:
     """Return what a layer is called in plans, reports and `keep_float`: its node's name, or its output's where it has none."""
     return str(node.name or node.output[0])
+
+
+def named_layers(model: onnx.ModelProto, names: Collection[str]) -> tuple[str, ...]:
+    """Return the layers that names stand for, in the order of the model; "trunk.levels.*" stands for all that begin so.
+
+    Raises PosecError where a name with a wildcard stands for nothing; other names are returned as they are.
+    """
+    layers = [layer_name(node) for node in model.graph.node if node.op_type != "Constant"]
+    found: list[str] = []
+    for name in names:
+        if not set(name) & set("*?["):
+            found.append(name)
+        elif matching := fnmatch.filter(layers, name):
+            found += matching
+        else:
+            raise PosecError(
+                f"no layer is called like '{name}'; layers are called {', '.join(layers[:3])} and so on: `posec blame` lists them"
+            )
+    return tuple(dict.fromkeys(found))
 
 
 def weighted_layers(model: onnx.ModelProto) -> list[onnx.NodeProto]:

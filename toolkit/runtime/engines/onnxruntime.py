@@ -29,6 +29,8 @@ def cpu_options(onnxruntime: Any, threads: Optional[int] = None) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # x86 CPUs without VNNI add products of integers in 16 bits, which overflow: people are lost. There, and only there, this takes a slower way.
     options.add_session_config_entry("session.x64quantprecision", "1")
+    # Else weights of a layer that was left in float between integers become integers all the same, of one scale for all channels.
+    options.add_session_config_entry("optimization.disable_specified_optimizers", "WeightBiasQuantization")
     return options
 
 
