@@ -138,5 +138,5 @@ def test_other_files_are_refused(tmp_path: Path, posenet: tuple[Path, list[np.nd
 
 
 def test_a_trunk_of_another_kind_is_not_held_to_posenet(posenet: tuple[Path, list[np.ndarray]]) -> None:
-    with pytest.raises(PosecError, match="of another kind; give anchor = 0"):
+    with pytest.raises(PosecError, match="of another kind; give no --trunk, or anchor = 0"):
         NetworkRun(NetworkTraining(pictures=2, anchor=1.0), KeypointNetwork(), PoseNetAnchor(posenet[0]), "cpu")
