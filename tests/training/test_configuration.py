@@ -87,3 +87,11 @@ def test_a_network_that_reads_key_points_learns_heads_alone() -> None:
     settings = read_settings(REFERENCE.with_name("keypoint_network.toml"))
     assert (settings.trunk_rate, settings.anchor, settings.integers) == (0.0, 0.0, 0.5)
     assert settings.pictures > 0
+
+
+def test_its_finish_moves_the_pyramid_and_holds_it() -> None:
+    learned, settings = (read_settings(REFERENCE.with_name(f"keypoint_{name}.toml")) for name in ("network", "finish"))
+    assert settings.trunk_rate > 0
+    assert settings.anchor > 0
+    assert settings.integers > learned.integers
+    assert settings.mixture == learned.mixture
