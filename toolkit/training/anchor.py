@@ -51,9 +51,14 @@ class PoseNetAnchor(nn.Module):
             heat = torch.sigmoid(logits)
             there = heat.amax(1, keepdim=True)
         found_logits, found_offsets, found_displacements = self.outputs(deep).float().split(OUTPUTS, 1)
-        entropy = functional.binary_cross_entropy_with_logits
-        surplus = (entropy(found_logits, heat, reduction="none") - entropy(logits, heat, reduction="none")).sum(1).mean()
+        surplus = heat_surplus(found_logits, logits)
         near = torch.cat([heat, heat], 1)
         moved = (found_offsets - offsets).abs() * near
         moved_far = (found_displacements - displacements).abs() * there
         return surplus + moved.sum() / (near.sum() * STRIDE).clamp(min=1) + moved_far.mean(1).sum() / (there.sum() * STRIDE).clamp(min=1)
+
+
+def heat_surplus(found: Tensor, logits: Tensor) -> Tensor:
+    """Return the cross-entropy of heat maps (B, J, h, w), both as logits, above its minimum: summed over joints, the mean over cells."""
+    heat, entropy = torch.sigmoid(logits), functional.binary_cross_entropy_with_logits
+    return (entropy(found, heat, reduction="none") - entropy(logits, heat, reduction="none")).sum(1).mean()

@@ -31,7 +31,8 @@ from .label_pictures import picture_names
 SIX = 6.0
 # Rectified channels may come so near to 6; what was not seen may lie above.
 FULLEST = 0.95
-# No channel is scaled by more than the first number, or, behind a ReLU6, the second: it may be silent on these pictures alone.
+# No channel is scaled by more than the first number beyond the largest one, or, behind a ReLU6, by more than the second: it may be
+# silent on these pictures alone.
 MOST, MOST_RECTIFIED = 50.0, 24.0
 # What a ReLU6 follows.
 BEFORE_SIX = re.compile(r"trunk\.(stem|last|blocks\.\d+\.(expand|depthwise))")

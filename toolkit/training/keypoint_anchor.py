@@ -6,9 +6,9 @@ import copy
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from ..network.keypoint_network import KeypointNetwork
+from ..network.keypoint_network import KeypointNetwork, KeypointReader
+from .anchor import heat_surplus
 
 
 class KeypointAnchor(nn.Module):
@@ -31,16 +31,14 @@ class KeypointAnchor(nn.Module):
             fine: (B, 24, H / 4, W / 4) what its trunk says of them.
         """
         with torch.no_grad():
-            logits, offsets = self._of(self.reader, self.trunk(images)[0])
+            logits, offsets = _told(self.reader, self.trunk(images)[0])
             heat = torch.sigmoid(logits)
-        found_logits, found_offsets = self._of(network.reader, fine)
-        entropy = functional.binary_cross_entropy_with_logits
-        surplus = (entropy(found_logits, heat, reduction="none") - entropy(logits, heat, reduction="none")).sum(1).mean()
+        found_logits, found_offsets = _told(network.reader, fine)
         near = torch.cat([heat, heat], 1)
-        return surplus + ((found_offsets - offsets).abs() * near).sum() / near.sum().clamp(min=1)
+        moved = ((found_offsets - offsets).abs() * near).sum() / near.sum().clamp(min=1)
+        return heat_surplus(found_logits, logits) + moved
 
-    @staticmethod
-    def _of(reader: nn.Module, fine: Tensor) -> tuple[Tensor, Tensor]:
-        branches = reader.get_submodule("branches")
-        made = {name: branches.get_submodule(name)(fine) for name in ("heat", "offset")}
-        return reader.get_submodule("heat")(made["heat"]).float(), reader.get_submodule("offset")(made["offset"]).float()
+
+def _told(reader: KeypointReader, fine: Tensor) -> tuple[Tensor, Tensor]:
+    """Return heat as logits, and offsets in cells."""
+    return reader.heat(reader.branches["heat"](fine)).float(), reader.offset(reader.branches["offset"](fine)).float()
