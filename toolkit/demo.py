@@ -10,9 +10,9 @@ SCENE = Path(__file__).parent / "samples" / "scenes" / "035.jpg"
 TARGETS = ("intel-cpu", "generic-cpu")
 PRECISIONS = ("float32", "int8")
 SHOWN = "intel-cpu-int8"
-# What keeps the allowance on the shipped scenes: the pyramid, and the ways that are read from it; on photographs see docs/quantization.md.
+# What keeps the allowance on the shipped scenes: the pyramid, and what is read from it; on photographs see docs/quantization.md.
 OBSERVER = "percentile"
-KEEP_FLOAT = ("trunk.levels.*", "reader.ways.*")
+KEEP_FLOAT = ("trunk.levels.*", "reader.*")
 BUNDLES = tuple(f"{target}-{precision}" for target in TARGETS for precision in PRECISIONS)
 # Where `posec run` writes it: what it is called straight in the demo's folder.
 GATHERED = {"found-clip/overlay.mp4": "clip.mp4", "found-clip/people.jsonl": "people.jsonl", f"found-picture/{SCENE.name}": "picture.jpg"}
