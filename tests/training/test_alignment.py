@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,18 @@ from toolkit.network.map_network import JointNetwork
 from toolkit.network.maps import JOINTS, MAPS, OFFSET_PX
 from toolkit.network.pose_network import PoseNetwork, reference_spec
 from toolkit.runtime.pose import PoseSpec
-from toolkit.training.alignment import alignment_loss, cycle_loss, distance, label_maps, labelled, people_points, way_alignment_loss
+from toolkit.training.alignment import (
+    alignment_loss,
+    cycle_loss,
+    distance,
+    keypoint_cycle_loss,
+    label_maps,
+    labelled,
+    labelled_offsets,
+    lifted_poses,
+    people_points,
+    way_alignment_loss,
+)
 from toolkit.training.map_rendering import draw_maps
 from toolkit.training.map_scenes import SceneSettings, draw_scenes
 from toolkit.training.network_run import NetworkRun
@@ -239,7 +251,7 @@ def test_a_run_without_fitted_poses_takes_none_of_a_photograph(embedding: PoseEm
 
 @pytest.mark.parametrize(
     ("settings", "network", "words"),
-    [({"align": 1.0}, PoseNetwork, "of two modalities"), ({"cycle": 1.0}, KeypointNetwork, "needs a joined network")],
+    [({"align": 1.0}, PoseNetwork, "of two modalities"), ({"cycle": 1.0}, PoseNetwork, "of two modalities")],
 )
 def test_a_network_of_one_encoder_has_nothing_to_align(settings: dict[str, float], network: type, words: str) -> None:
     with pytest.raises(PosecError, match=words):
@@ -277,3 +289,58 @@ def test_a_network_of_key_points_learns_aligned(embedding: PoseEmbedding) -> Non
     figures = run.learn(batch, spec, embedding.decode)
     assert figures["align"] > 0.01
     assert any(group.grad is not None and group.grad.any() for group in run.network.lift.see.parameters())  # type: ignore[union-attr]
+
+
+def test_key_points_found_again_cost_nothing_and_others_do(embedding: PoseEmbedding) -> None:
+    """The lift says of every cell what the labels say; then the turn, the distance, the pose or the place are others."""
+    torch.manual_seed(0)
+    enter, people = KeypointNetwork().lift.enter.requires_grad_(False), person(embedding)
+    given = labelled_offsets(batch_of(people), SPEC, (HEIGHT // 8, WIDTH // 8))
+    column, row = (given.cells_px / SPEC.stride).long().T
+    read = {name: part[0, :, row, column].T for name, part in perfect_maps(people).items()}
+    assert len(given.offsets) > 3
+    assert float(keypoint_cycle_loss(read, given, enter, SPEC, embedding.decode)) < 1e-3
+    for name in ("rotation", "depth", "embedding", "offset"):
+        wrong = {**read, name: (read[name] + 0.4).requires_grad_()}
+        loss = keypoint_cycle_loss(wrong, given, enter, SPEC, embedding.decode)
+        loss.backward()
+        assert float(loss.detach()) > 0.02, name
+        gradient = wrong[name].grad
+        assert gradient is not None, name
+        assert torch.isfinite(gradient).all(), name
+        assert gradient.any(), name
+
+
+def test_the_cycle_teaches_the_lift_and_the_heads_alone(embedding: PoseEmbedding) -> None:
+    torch.manual_seed(0)
+    network = KeypointNetwork()
+    held, spec = copy.deepcopy(network.lift.enter).requires_grad_(False), network.spec()
+    given = labelled_offsets(batch_of(person(embedding)), spec, (HEIGHT // spec.stride, WIDTH // spec.stride))
+    keypoint_cycle_loss(lifted_poses(network, given.offsets), given, held, spec, embedding.decode).backward()
+    taught = {name for name, parameter in network.named_parameters() if parameter.grad is not None and parameter.grad.any()}
+    heads = {f"heads.{name}.{part}" for name in ("offset", "embedding", "rotation", "depth") for part in ("weight", "bias")}
+    lift = {f"lift.{layer}.{part}" for layer in ("enter", "think.0", "think.2") for part in ("weight", "bias")}
+    assert taught == heads | lift
+
+
+def test_a_network_of_key_points_learns_to_find_them_again(embedding: PoseEmbedding) -> None:
+    """One batch again and again, with weights that leave the other losses little to say."""
+    torch.manual_seed(0)
+    batch = {"image": torch.zeros(1, HEIGHT, WIDTH, 3, dtype=torch.uint8), **batch_of(person(embedding))}
+    little = dict.fromkeys(NetworkTraining().losses, 0.0)
+    config = NetworkTraining(pictures=100, batch=1, warm_up=1, trunk_rate=0.0, anchor=0.0, cycle=1.0, average=0.0, losses=little)
+    run = NetworkRun(config, KeypointNetwork(), None, "cpu")
+    spec = run.network.spec()
+    figures = [run.learn(dict(batch), spec, embedding.decode)["cycle"] for _ in range(8)]
+    assert figures[0] > 0.1
+    assert figures[-1] < 0.7 * figures[0]
+
+
+def test_pictures_of_nobody_have_no_key_points_to_draw_to_or_to_find_again(embedding: PoseEmbedding) -> None:
+    batch = {"image": torch.zeros(1, HEIGHT, WIDTH, 3, dtype=torch.uint8), **batch_of(person(embedding).select(slice(0, 0)))}
+    config = NetworkTraining(pictures=4, batch=1, trunk_rate=0.0, anchor=0.0, align=1.0, cycle=1.0)
+    run = NetworkRun(config, KeypointNetwork(), None, "cpu")
+    figures = run.learn(batch, run.network.spec(), embedding.decode)
+    assert figures["align"] == 0
+    assert "cycle" not in figures
+    assert np.isfinite(figures["norm"])

@@ -16,11 +16,11 @@ from toolkit.network.keypoint_network import REACHES_PX, KeypointNetwork
 from toolkit.network.maps import JOINTS
 from toolkit.training.map_scenes import FACE_POINTS
 from toolkit.training.runs import save_weights
-from toolkit.training.train_lift import LiftTraining, WayFaults, draw_ways, train_lift
+from toolkit.training.train_lift import LiftTraining, WayFaults, draw_ways, lift_losses, train_lift
 from toolkit.training.train_network import read_network
 
 pytestmark = pytest.mark.torch
-SHORT = LiftTraining(minutes=0.05, scenes=20, report_every=5)
+SHORT = LiftTraining(minutes=0.05, scenes=20, warm_up=1, report_every=1)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,25 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, material: tuple[Path, Path, 
         killed.setattr("toolkit.training.runs.Run.finish", lambda *_: None)
         train_lift(SHORT, *material, out)
     state = torch.load(out.with_suffix(".state"), weights_only=True)
-    assert state["step"] >= 5
+    assert state["step"] >= 1
     with pytest.raises(PosecError, match="belongs to a run with"):
         train_lift(replace(SHORT, learning_rate=1.0), *material, out)
     train_lift(replace(SHORT), *material, out)
     assert not out.with_suffix(".state").exists()
+
+
+def test_a_lift_learns_to_close_its_cycle_where_the_settings_ask_for_it() -> None:
+    torch.manual_seed(0)
+    network, embedding = KeypointNetwork(), PoseEmbedding().requires_grad_(False)
+    spec, generator = network.spec(), torch.Generator().manual_seed(0)
+    people = draw_ways(torch.from_numpy(captured_poses(20)), 20, spec, embedding, generator)
+    assert "cycle" not in lift_losses(network, *people, spec, embedding)
+    learned = [*network.lift.parameters(), *network.heads.parameters()]
+    optimizer, figures = torch.optim.Adam(learned, 2e-3), []
+    for _ in range(12):
+        loss = lift_losses(network, *people, spec, embedding, cycle=True)["cycle"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        figures.append(float(loss.detach()))
+    assert figures[-1] < 0.8 * figures[0]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..network.keypoint_network import told_ways
+from ..network.keypoint_network import KeypointNetwork, told_ways
 from ..network.kinematics import rotation_from_6d
 from ..network.maps import JOINTS
 from ..network.pose_network import to_units, twice
@@ -21,7 +21,7 @@ from ..runtime.pose import MUPOTS17, PoseSpec
 from .dataset import PERSON
 from .losses import posed_joints
 from .map_rendering import draw_maps
-from .map_scenes import face_points
+from .map_scenes import FACE_POINTS, face_points
 from .people import KEYPOINT_JOINTS
 from .targets import make_targets
 
@@ -53,6 +53,22 @@ def read_people(raw: Mapping[str, Tensor], centres_px: Tensor, spec: PoseSpec, d
     return ReadPeople(joints_m, rotation, px_per_m, at_px + maps.offset * spec.stride)
 
 
+def read_readings(read: Mapping[str, Tensor], cells_px: Tensor, spec: PoseSpec, decode: Callable[[Tensor], Tensor]) -> ReadPeople:
+    """Return the people, without a leading B, that raw heads (K, channels) describe, read in cells at `cells_px` (K, 2)."""
+    maps = to_units(dict(read))
+    rotation = rotation_from_6d(maps.rotation)
+    px_per_m = spec.reference_px_per_m * torch.exp(-maps.depth[:, 0])
+    return ReadPeople(posed_joints(maps.embedding, rotation, decode), rotation, px_per_m, cells_px + maps.offset * spec.stride)
+
+
+def project_people(people: ReadPeople, spec: PoseSpec) -> Tensor:
+    """Return COCO's 17 key points (..., 17, 2) of people, in pixels of the input; their faces look where their torsos do."""
+    face_m = face_points(people.joints_m.flatten(0, -3), people.rotation.flatten(0, -3))[0].unflatten(0, people.px_per_m.shape)
+    points_m = torch.cat([face_m, people.joints_m[..., KEYPOINT_JOINTS, :]], -2)
+    middle = people.joints_m[..., [MUPOTS17.index(joint) for joint in spec.centre_joints], :].mean(-2, keepdim=True)
+    return people.centres_px[..., None, :] + people.px_per_m[..., None, None] * (points_m - middle)[..., :2]
+
+
 def people_points(people: ReadPeople, keypoints_px: Tensor | None, labels: Mapping[str, Tensor], spec: PoseSpec) -> tuple[Tensor, Tensor]:
     """Return COCO's 17 key points (B, P, 17, 2) of people, in pixels of the input, and which can be seen (B, P, 17).
 
@@ -63,14 +79,8 @@ def people_points(people: ReadPeople, keypoints_px: Tensor | None, labels: Mappi
         spec: of the network.
     """
     size = (spec.input_size[1], spec.input_size[0])
-    middle = people.joints_m[:, :, [MUPOTS17.index(joint) for joint in spec.centre_joints]].mean(2, keepdim=True)
-
-    def project(points_m: Tensor) -> Tensor:
-        return people.centres_px[:, :, None] + people.px_per_m[..., None, None] * (points_m - middle)[..., :2]
-
-    shape = people.px_per_m.shape
-    face_m, turned = (part.unflatten(0, shape) for part in face_points(people.joints_m.flatten(0, 1), people.rotation.flatten(0, 1)))
-    face_px, body_px = project(face_m), project(people.joints_m[:, :, KEYPOINT_JOINTS])
+    turned = face_points(people.joints_m.flatten(0, 1), people.rotation.flatten(0, 1))[1].unflatten(0, people.px_per_m.shape)
+    face_px, body_px = project_people(people, spec).split((FACE_POINTS, len(KEYPOINT_JOINTS)), -2)
     inside = ((face_px > 0) & (face_px < face_px.new_tensor(size))).all(-1)
     if keypoints_px is not None:
         body_px = torch.where(labels["seen"][..., None] > 0, keypoints_px, body_px)
@@ -117,20 +127,69 @@ def alignment_loss(latent: Tensor, labels: Mapping[str, Tensor], encode: Encode,
     return distance(latent.float(), goal, maps)
 
 
-def way_alignment_loss(latent: Tensor, labels: Mapping[str, Tensor], enter: Encode, spec: PoseSpec) -> Tensor:
-    """Return how far pictures' latents (B, C, h, w) are from those of the ways to the labelled key points, around centres.
+class KeypointOffsets(NamedTuple):
+    """Key points as the lift takes them: offsets (K, 102) from cells at `cells_px` (K, 2), and how much each reading counts (K,)."""
 
-    `enter` makes latents of ways (1, 102, K, 1); no gradient goes through it.
-    """
-    targets = make_targets(labels, spec, (latent.shape[2], latent.shape[3]))
+    offsets: Tensor
+    cells_px: Tensor
+    weights: Tensor
+
+
+def labelled_offsets(labels: Mapping[str, Tensor], spec: PoseSpec, map_size: tuple[int, int]) -> KeypointOffsets:
+    """Return the offsets from the cells around labelled people's centres to their key points; `labels` are packed, see `dataset.pack`."""
+    targets = make_targets(labels, spec, map_size)
     picture, row, column, person = targets.cells.T
+    points_px = people_points(labelled(labels), labels["keypoints_px"], labels, spec)[0][picture, person]
+    cells_px = torch.stack([column, row], 1) * spec.stride + spec.cell_origin_px
+    return KeypointOffsets(told_ways(points_px - cells_px[:, None]), cells_px, targets.weights * labels["trust"][picture, person])
+
+
+def lifted_poses(network: KeypointNetwork, offsets: Tensor) -> dict[str, Tensor]:
+    """Return raw heads and `auxiliary`, each (K, channels), of key-point offsets (K, 102) alone; without a picture, `centre` is 0."""
+    raw = network.poses(network.lift(network.lift.latent(offsets.T[None, ..., None])))
+    return {"centre": offsets.new_zeros(len(offsets), 1), **{name: values[0, ..., 0].T for name, values in raw.items()}}
+
+
+def way_alignment_loss(latent: Tensor, labels: Mapping[str, Tensor], enter: Encode, spec: PoseSpec) -> Tensor:
+    """Return how far pictures' latents (B, C, h, w) are from those of the offsets to the labelled key points, around centres.
+
+    `enter` makes latents of offsets (1, 102, K, 1); no gradient goes through it.
+    """
+    height, width = latent.shape[2:]
+    picture, row, column, _ = make_targets(labels, spec, (height, width)).cells.T
+    if not len(picture):
+        return 0 * latent.sum()
     with torch.no_grad():
-        points_px = people_points(labelled(labels), labels["keypoints_px"], labels, spec)[0][picture, person]
-        cells_px = torch.stack([column, row], 1) * spec.stride + spec.cell_origin_px
-        goal = enter(told_ways(points_px - cells_px[:, None]).T[None, ..., None])[0, ..., 0].T.float()
-    sure = (targets.weights * labels["trust"][picture, person])[:, None]
-    away = (latent[picture, :, row, column].float() - goal).abs()
-    return (away * sure).sum() / (goal.abs() * sure).sum().clamp(min=1e-3)
+        wanted = labelled_offsets(labels, spec, (height, width))
+        goal = _latents(enter, wanted.offsets)
+    return latent_distance(latent[picture, :, row, column].float(), goal, wanted.weights)
+
+
+def keypoint_cycle_loss(
+    read: Mapping[str, Tensor], given: KeypointOffsets, enter: Encode, spec: PoseSpec, decode: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Return how far the latents of lifted people, projected to key points again, are from those of the key points they were lifted from.
+
+    Args:
+        read: raw heads (K, channels), see `lifted_poses`.
+        given: the offsets that `read` was lifted from.
+        enter: makes latents of offsets (1, 102, K, 1); the gradient reaches `read` through it.
+        spec, decode: as for `pose_losses`.
+    """
+    people = read_readings(read, given.cells_px, spec, decode)
+    with torch.no_grad():
+        goal = _latents(enter, given.offsets)
+    return latent_distance(_latents(enter, told_ways(project_people(people, spec) - given.cells_px[:, None])), goal, given.weights)
+
+
+def latent_distance(latents: Tensor, goal: Tensor, weights: Tensor) -> Tensor:
+    """Return how far latents (K, C) are from others, as a share of the latter's size; readings count by weights (K,)."""
+    apart, size = ((part.abs() * weights[:, None]).sum() for part in (latents - goal, goal))
+    return apart / size.clamp(min=1e-3)
+
+
+def _latents(enter: Encode, offsets: Tensor) -> Tensor:
+    return enter(offsets.T[None, ..., None])[0, ..., 0].T.float()
 
 
 def cycle_loss(

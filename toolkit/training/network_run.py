@@ -36,8 +36,8 @@ class NetworkRun:
             raise PosecError(f"keypoints = {config.keypoints} teaches a trunk that moves, of a joined network: needs a trunk_rate above 0")
         if config.align and not isinstance(network, JointNetwork | KeypointNetwork):
             raise PosecError(f"align = {config.align} is of two modalities: needs a network that has another than pictures")
-        if config.cycle and not isinstance(network, JointNetwork):
-            raise PosecError(f"cycle = {config.cycle} is of two encoders: needs a joined network")
+        if config.cycle and not isinstance(network, JointNetwork | KeypointNetwork):
+            raise PosecError(f"cycle = {config.cycle} is of two modalities: needs a network that has another than pictures")
         if isinstance(anchor, PoseNetAnchor) and not isinstance(network.trunk, Trunk):
             raise PosecError(
                 f"anchor = {config.anchor} holds a trunk to PoseNet, this one is of another kind; give no --trunk, or anchor = 0"

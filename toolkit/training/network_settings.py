@@ -41,8 +41,8 @@ class NetworkTraining:
         anchor_pictures: pictures of each batch, at most, that this is asked of; of PoseNet's trunk photographs alone, see `held_pictures`.
         keypoints: weight of reading the labelled key points from the trunk, see `keypoint_loss`; for a JointNetwork whose trunk moves.
         align: weight of drawing pictures to their labelled key points in the latent space, see `alignment`; for a JointNetwork or a KeypointNetwork.
-        cycle: weight of finding a scene of skeletons again by the people read from it, see `cycle_loss`; for a JointNetwork that
-            learns scenes of skeletons.
+        cycle: weight of finding labelled key points again by the people lifted from them, see `keypoint_cycle_loss`; a JointNetwork
+            finds scenes of skeletons again, see `cycle_loss`.
         agree: weight of finding the same people in other views of a picture, see `agreement_loss`.
         agree_pictures: pictures of each batch that are seen another time.
         fitted: weight of 3D poses that were fitted to key points; 0 learns from photographs by their key points alone, as the paper does.

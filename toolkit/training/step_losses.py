@@ -12,7 +12,7 @@ from ..network.map_network import JointNetwork
 from ..network.maps import MAPS
 from ..network.pose_network import ImageNetwork
 from ..runtime.pose import PoseSpec
-from .alignment import alignment_loss, cycle_loss, way_alignment_loss
+from .alignment import alignment_loss, cycle_loss, keypoint_cycle_loss, labelled_offsets, lifted_poses, way_alignment_loss
 from .anchor import PoseNetAnchor
 from .keypoint_anchor import KeypointAnchor
 from .keypoint_losses import keypoint_loss
@@ -89,7 +89,14 @@ def step_losses(
         learned = {name: torch.cat([values, drawn[name]]) for name, values in learned.items()}
         everybody = {name: torch.cat([values, skeletons[1][name]]) for name, values in labels.items()}
     losses = pose_losses(learned, everybody, spec, decode, config.fitted)
-    if config.cycle and skeletons is not None:
+    if config.cycle and isinstance(network, KeypointNetwork) and isinstance(average, KeypointNetwork):
+        with torch.no_grad():
+            given = labelled_offsets(labels, spec, (int(raw["centre"].shape[2]), int(raw["centre"].shape[3])))
+        if len(given.offsets):
+            with mixed_precision(device):
+                read = {name: values.float() for name, values in lifted_poses(network, given.offsets).items()}
+            losses["cycle"] = keypoint_cycle_loss(read, given, average.lift.enter, spec, decode)
+    elif config.cycle and skeletons is not None:
         losses["cycle"] = cycle_loss(drawn, maps[shown:].float(), skeletons[1], encode, spec, decode)
     if config.keypoints:
         assert isinstance(network, JointNetwork)

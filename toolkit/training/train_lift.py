@@ -7,6 +7,7 @@ features of pictures come later (`train_network` with `--init`).
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from torch import Tensor
 from ..network.embedding import PoseEmbedding, load_embedding
 from ..network.keypoint_network import KeypointNetwork, told_ways
 from ..runtime.pose import PoseSpec
+from .alignment import KeypointOffsets, keypoint_cycle_loss, lifted_poses
 from .configuration import add_settings, chosen_settings
 from .dataset import PERSON
 from .losses import person_losses
@@ -50,7 +52,7 @@ class WayFaults:
 
 @dataclass(frozen=True)
 class LiftTraining:
-    """Settings of the run, `minutes` long, on a cosine; `scenes` are drawn per step."""
+    """Settings of the run, `minutes` long, on a cosine; `scenes` are drawn per step; `cycle` is the weight of `keypoint_cycle_loss`."""
 
     minutes: float = 6.0
     scenes: int = 300
@@ -58,6 +60,7 @@ class LiftTraining:
     warm_up: int = 50
     weight_decay: float = 1e-4
     clip_norm: float = 5.0
+    cycle: float = 0.0
     report_every: int = 100
     seed: int = 0
 
@@ -87,8 +90,9 @@ def train_lift(config: LiftTraining, trunk: Path, mocap_folder: Path, embedding_
         done = clock.spent_s / (60 * config.minutes)
         pace = min(1.0, (step + 1) / config.warm_up) * 0.5 * (1 + math.cos(math.pi * done))
         set_learning_rate(optimizer, config.learning_rate * pace)
-        losses = lift_losses(network, *draw_ways(poses, config.scenes, spec, embedding, generator), spec, embedding)
-        loss = sum((weight * losses[name] for name, weight in LOSS_WEIGHTS.items() if name in losses), torch.zeros(()))
+        losses = lift_losses(network, *draw_ways(poses, config.scenes, spec, embedding, generator), spec, embedding, bool(config.cycle))
+        weights = {**LOSS_WEIGHTS, "cycle": config.cycle}
+        loss = sum((weight * losses[name] for name, weight in weights.items() if name in losses), torch.zeros(()))
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learned, config.clip_norm)
@@ -104,13 +108,26 @@ def train_lift(config: LiftTraining, trunk: Path, mocap_folder: Path, embedding_
 
 
 def lift_losses(
-    network: KeypointNetwork, ways: Tensor, label: dict[str, Tensor], cells_px: Tensor, spec: PoseSpec, embedding: PoseEmbedding
+    network: KeypointNetwork,
+    ways: Tensor,
+    label: dict[str, Tensor],
+    cells_px: Tensor,
+    spec: PoseSpec,
+    embedding: PoseEmbedding,
+    cycle: bool = False,
 ) -> dict[str, Tensor]:
-    """Return the losses of `person_losses` of what the network lifts from `draw_ways`' readings, no picture beside them."""
-    raw = network.poses(network.lift(network.lift.latent(ways.T[None, ..., None])))
-    read = {name: values[0, ..., 0].T for name, values in raw.items()} | {"centre": ways.new_zeros(len(ways), 1)}
+    """Return the losses of `person_losses` of what the network lifts from `draw_ways`' readings, no picture beside them.
+
+    With `cycle`, `keypoint_cycle_loss` as well; it teaches what follows the latent, and leaves how key points enter it alone.
+    """
+    read = lifted_poses(network, ways)
     weights, sigma = torch.ones(len(ways), device=ways.device), sigma_cells(label["px_per_m"], spec)
-    return person_losses(read, label, cells_px, weights, sigma, spec, embedding.decode)
+    losses = person_losses(read, label, cells_px, weights, sigma, spec, embedding.decode)
+    if cycle:
+        # Held: an encoder that made all latents equal would close every cycle.
+        held = copy.deepcopy(network.lift.enter).requires_grad_(False)
+        losses["cycle"] = keypoint_cycle_loss(read, KeypointOffsets(ways, cells_px, weights), held, spec, embedding.decode)
+    return losses
 
 
 def draw_ways(

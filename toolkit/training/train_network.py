@@ -53,8 +53,6 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
         raise PosecError(
             f"a run is as long as `pictures` or `minutes` says; got {config.pictures} and {config.minutes}, one of them must be 0"
         )
-    if config.cycle and skeletons is None:
-        raise PosecError(f"cycle = {config.cycle} is learned on scenes of skeletons, and this run has none; give it some, or cycle = 0")
     out.mkdir(parents=True, exist_ok=True)
     keep_memory()
     rank = join_processes()
