@@ -8,13 +8,10 @@ from importlib.util import find_spec
 from toolkit.errors import PosecError
 from toolkit.graph import Graph, Pass
 from toolkit.passes.frame_input import fold_frame
-from toolkit.passes.gather_channels import gather_channels
 from toolkit.passes.join_heads import join_heads
-from toolkit.passes.spread_channels import spread_channels
 from toolkit.passes.tflite_clips import drop_saturated_clips
 from toolkit.passes.tflite_islands import float_islands, refuse_islands
 from toolkit.passes.tflite_pools import convolve_average_pools
-from toolkit.passes.wide_windows import multiply_wide_windows
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import KEYPOINT_HEADS
 from toolkit.target import Job, Scheme
@@ -55,7 +52,7 @@ def frame(precision: str) -> FrameInput:
 
 
 def passes(job: Job) -> Sequence[Pass]:
-    """Fold the frame, and make wide windows something that XNNPACK has fast kernels for; for int8, average pools, too."""
+    """Fold the frame; for int8, average pools become convolutions as well."""
 
     def fold_pixels(graph: Graph) -> int:
         means = set(graph.spec.mean)
@@ -66,8 +63,7 @@ def passes(job: Job) -> Sequence[Pass]:
             )
         return fold_frame(frame(job.precision))(graph)
 
-    windows = gather_channels, multiply_wide_windows, spread_channels
-    return (fold_pixels, convolve_average_pools, *windows) if job.precision == "int8" else (fold_pixels, *windows)
+    return (fold_pixels, convolve_average_pools) if job.precision == "int8" else (fold_pixels,)
 
 
 def scheme(job: Job) -> Scheme:

@@ -8,7 +8,7 @@ from typing import Any
 # Stage of the training: the module that has its main().
 STAGES = {"embedding": ".training.train_embedding", "lifter": ".training.train_lifter", "bodies": ".training.render_bodies",
           "teacher": ".training.label_pictures", "annotations": ".training.annotations", "labels": ".training.label_people", "network": ".training.train_network",
-          "cache-maps": ".training.cache_maps", "maps": ".training.train_maps", "votes": ".training.train_votes", "joint": ".training.train_joint", "lift": ".training.train_lift", "equalize": ".training.equalize", "grid": ".training.grid", "ship": ".training.ship",
+          "lift": ".training.train_lift", "equalize": ".training.equalize", "grid": ".training.grid", "ship": ".training.ship",
           "card": ".training.model_card", "sheet": ".training.contact_sheet", "samples": ".training.render_samples",
           "scenes": ".training.render_scenes", "quantized": ".commands.train_quantized"}  # fmt: skip
 

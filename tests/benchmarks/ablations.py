@@ -39,7 +39,7 @@ from toolkit.network.embedding import BONES, PoseEmbedding, decoder_arrays, load
 from toolkit.network.keypoint_network import BRANCH, HIDDEN, KeypointNetwork, Ways
 from toolkit.network.kinematics import EPSILON, bone_directions, mirror_directions
 from toolkit.network.maps import JOINTS
-from toolkit.network.pose_network import EMBEDDING, ImageNetwork
+from toolkit.network.pose_network import EMBEDDING
 from toolkit.runtime.decode import decode_heads
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.kinematics import Layers, layers
@@ -94,6 +94,7 @@ VARIANTS = (
     Variant("an encoder each", reads_ways=False),
     Variant("an encoder each, alignment", reads_ways=False, settings=ALIGNED),
     Variant("no second modality: pictures alone", skeletons=False, reads_ways=False),
+    Variant("alignment, cycle, agreement of views", settings={"align": 1.0, "cycle": 0.5, "agree": 0.5}),
 )
 
 
@@ -120,7 +121,6 @@ class Directions(PoseEmbedding):
 def first_network(variant: Variant, lift: Path) -> KeypointNetwork:
     """Return where a variant's training starts."""
     network = read_network(lift)
-    assert isinstance(network, KeypointNetwork)
     if not variant.skeletons:
         torch.manual_seed(0)
         untrained = KeypointNetwork().state_dict()
@@ -138,13 +138,13 @@ def photographs(data: Path) -> dict[str, Photographs]:
     return {"tiny_coco": read_photos(folder / "person_keypoints.json", folder / "images.tar")} if folder.is_dir() else {}
 
 
-def judge(network: ImageNetwork, out: Path, decoder: Layers, photos: Mapping[str, Photographs]) -> dict[str, Any]:
+def judge(network: KeypointNetwork, out: Path, decoder: Layers, photos: Mapping[str, Photographs]) -> dict[str, Any]:
     """Return the figures of a network that was trained into a folder."""
     network.load_state_dict(load_file(out / "checkpoint/network.safetensors"), strict=False)
     return figures_of(estimator(network.eval(), network.spec(), decoder, REFINEMENT), network.spec().skeleton, photos)
 
 
-def estimator(network: ImageNetwork, spec: PoseSpec, decoder: Layers, refinement: Refinement | None) -> Estimate:
+def estimator(network: KeypointNetwork, spec: PoseSpec, decoder: Layers, refinement: Refinement | None) -> Estimate:
     """Return what finds people with a network, as the runtime does."""
     batch = Batch(spec, FrameInput("float32", "NCHW", spec.colour_order, normalized=True))
 
@@ -255,7 +255,7 @@ def compare_networks(options: argparse.Namespace, material: Photos, settings: Ne
         config = replace(settings, **variant.settings)
         network = first_network(variant, options.lift)
         pictures = material if variant.rendered else unrendered
-        train_network(config, pictures, options.embedding, options.out / str(number), None, "cpu", 1, network)
+        train_network(config, pictures, options.embedding, options.out / str(number), "cpu", 1, network)
     photos, decoder = photographs(options.data), layers(decoder_arrays(load_embedding(options.embedding)))
     return [{"trained": variant.name, **judge(first_network(variant, options.lift), options.out / str(number), decoder, photos)}
             for number, variant in chosen]  # fmt: skip

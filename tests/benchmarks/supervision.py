@@ -1,14 +1,13 @@
 """What supervision brings: the same short training, on the same pictures, with three kinds of labels.
 
     posec train scenes --mocap mocap/ --split train --count 500 --empty 20 --seed 5151 --out scenes/
-    python -m tests.benchmarks.supervision --start joined/ --scenes scenes/ --data data/ --mocap mocap/ --teacher teacher/ \\
+    python -m tests.benchmarks.supervision --lift lift.safetensors --scenes scenes/ --data data/ --teacher teacher/ \\
            --embedding embedding.safetensors --lifter lifter.safetensors -o out/supervision
 
 U is the 2D teacher alone, lifted and fitted; W are 2D key points as a human would mark them, in the teacher's place; F are the 3D joints.
 Where the data folder has Leeds Sports Pose Extended, U and W are compared on its photographs too, which humans did mark.
 
-As in `map_ablations`, every network starts from the map branch of a trained network beside an untrained picture branch on PoseNet's trunk, and
-learns scenes of skeletons beside the pictures, but no other pictures with people. All are judged on the rendered test scenes, and on the
+As in `ablations`, every network starts from the lift that `posec train lift` learned from skeletons, and learns no other pictures with people. All are judged on the rendered test scenes, and on the
 photographs that the data folder has: those of tiny_coco, and every tenth of Leeds Sports Pose Extended.
 """
 
@@ -26,7 +25,6 @@ import numpy as np
 import torch
 
 from tests.benchmarks.ablations import judge, markdown, photographs
-from tests.benchmarks.map_ablations import SKELETONS, VARIANTS, first_network
 from toolkit.commands.terminal import say, write_text
 from toolkit.evaluation.photos import BODY, Annotated
 from toolkit.evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
@@ -38,12 +36,11 @@ from toolkit.training.compose import Mixture
 from toolkit.training.configuration import REFERENCE
 from toolkit.training.labels import Labels, label_photos, label_scenes, read_teacher, write_labels
 from toolkit.training.lifter import load_lifter
-from toolkit.training.model_card import POSENET, read_lspet
+from toolkit.training.model_card import read_lspet
 from toolkit.training.network_settings import read_settings
 from toolkit.training.people import KEYPOINT_JOINTS, nobody, read_people
 from toolkit.training.photos import Photo, Photos, read_tar
-from toolkit.training.train_joint import skeleton_source
-from toolkit.training.train_network import train_network
+from toolkit.training.train_network import read_network, train_network
 
 MIXTURE = Mixture(mosaic=0.0, scene=0.85, pasted=0.0, empty=0.15)
 LSPET = "photos/lspet"
@@ -112,10 +109,9 @@ def kinds(options: argparse.Namespace) -> list[Kind]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--start", type=Path, required=True, help="a checkpoint of the architecture 'picture and maps'")
+    parser.add_argument("--lift", type=Path, required=True, help="what `posec train lift` wrote")
     parser.add_argument("--scenes", type=Path, required=True, help="folder of rendered scenes of the training side")
-    parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
-    parser.add_argument("--mocap", type=Path, required=True, help="folder of motion-capture .npz files")
+    parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--teacher", type=Path, required=True, help="folder of the 2D teacher")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
     parser.add_argument("--lifter", type=Path, required=True, help="safetensors of the lifter")
@@ -128,7 +124,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     config = replace(read_settings(REFERENCE), minutes=0.0, pictures=options.pictures, trunk_rate=0.0, mixture=MIXTURE)
     empty = [Photo(encoded, nobody()) for encoded in read_tar(options.data / "backgrounds/images.tar").values()]
-    skeletons = skeleton_source(options.mocap, options.embedding, SKELETONS, config.seed)
     compared, rows = kinds(options), []
     for number, kind in enumerate(compared):
         write_labels(options.out / f"labels_{number}.npz", kind.labels)
@@ -137,14 +132,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         usable = sum(int(photo.people.usable.sum()) for photo in material.scenes)
         say(f"{kind.name}: {usable} people in {len(material.scenes)} pictures")
         rows.append({"learned from": kind.name, "pictures": len(material.scenes), "people": usable})
-        network = first_network(VARIANTS[0], options.data / POSENET, options.start)
-        out = options.out / str(number)
-        train_network(config, material, options.embedding, out, options.data / POSENET, "cpu", 1, network, skeletons)
+        train_network(config, material, options.embedding, options.out / str(number), network=read_network(options.lift))
     judges, decoder = photographs(options.data), layers(decoder_arrays(load_embedding(options.embedding)))
     if (options.data / LSPET).is_dir():
         judges["LSPET"] = read_lspet(options.data)
     for number, row in enumerate(rows):
-        row |= judge(first_network(VARIANTS[0], options.data / POSENET, options.start), options.out / str(number), decoder, judges)
+        row |= judge(read_network(options.lift), options.out / str(number), decoder, judges)
     write_text(options.out / "supervision.md", markdown(rows) + "\n")
     print(markdown(rows))
 

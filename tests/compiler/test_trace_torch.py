@@ -47,12 +47,13 @@ def assert_heads(graph, wanted):
         np.testing.assert_allclose(values, wanted[name].detach().numpy(), atol=1e-5, err_msg=name)
 
 
-def test_weights_of_the_reference_architecture(spec, decoder, tmp_path):
+def test_weights_of_the_reference_architecture(decoder, tmp_path):
     from toolkit.network.checkpoint import save_checkpoint
-    from toolkit.network.pose_network import PoseNetwork
+    from toolkit.network.keypoint_network import KeypointNetwork
 
     torch.manual_seed(1)
-    network = PoseNetwork().eval()
+    network = KeypointNetwork().eval()
+    spec = dataclasses.replace(network.spec(), input_size=SIZE)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # away from the identity
             module.running_mean.normal_(0, 0.1)
@@ -65,13 +66,14 @@ def test_weights_of_the_reference_architecture(spec, decoder, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def weights(spec, decoder, tmp_path_factory):
+def weights(decoder, tmp_path_factory):
     """An untrained network as a checkpoint."""
     from toolkit.network.checkpoint import save_checkpoint
-    from toolkit.network.pose_network import PoseNetwork
+    from toolkit.network.keypoint_network import KeypointNetwork
 
     folder = tmp_path_factory.mktemp("weights") / "checkpoint"
-    save_checkpoint(folder, PoseNetwork(), decoder, spec)
+    network = KeypointNetwork()
+    save_checkpoint(folder, network, decoder, dataclasses.replace(network.spec(), input_size=SIZE))
     return folder
 
 

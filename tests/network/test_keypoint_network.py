@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from toolkit.errors import PosecError
 from toolkit.frontend import trace
 from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
 from toolkit.network.embedding import PoseEmbedding, decoder_arrays
@@ -92,3 +93,5 @@ def test_it_stays_within_its_budget(network: KeypointNetwork) -> None:
     products, parameters = cost(network, (256, 448))
     assert products < 2.2e9
     assert parameters < 5.1e6
+    with pytest.raises(PosecError, match="multiples of 32, got 250x448"):
+        cost(network, (250, 448))

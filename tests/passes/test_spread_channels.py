@@ -22,7 +22,7 @@ def conv(source: str, result: str, weights: str, **attributes: object) -> object
     return helper.make_node("Conv", [source, *weights.split()], [result], result, **attributes)
 
 
-def votes(*, reader: str = "Conv", multipliers: tuple[int, int] = (3, 3)) -> Graph:
+def windows(*, reader: str = "Conv", multipliers: tuple[int, int] = (3, 3)) -> Graph:
     """Return two windows of 5 channels and some multiplier over one clipped map, summed by 1x1 convolutions."""
     nodes = [conv("frame", "a", "w b"), helper.make_node("Clip", ["a", "zero", "one"], ["heat"], "clip")]
     arrays = {"w": array(5, 3, 1, 1), "b": array(5), "zero": np.float32(0), "one": np.float32(1)}
@@ -45,7 +45,7 @@ def groups(graph: Graph) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize(("reader", "channels"), [("Conv", 16), ("ReduceMean", 15)], ids=["rounded up", "as they are"])
 def test_windows_make_one_channel_of_one(reader, channels):
-    graph = votes(reader=reader)
+    graph = windows(reader=reader)
     before = outputs_of(graph.model)["y"]
     assert spread_channels(graph) == 2
     assert groups(graph) == [(channels, channels)] * 2
@@ -54,15 +54,15 @@ def test_windows_make_one_channel_of_one(reader, channels):
 
 
 def test_windows_that_disagree_stay():
-    assert spread_channels(votes(multipliers=(3, 2))) == 0
+    assert spread_channels(windows(multipliers=(3, 2))) == 0
 
 
 def test_plain_depthwise_convolutions_stay():
-    assert spread_channels(votes(multipliers=(1, 1))) == 0
+    assert spread_channels(windows(multipliers=(1, 1))) == 0
 
 
 def test_a_map_that_others_read_stays():
-    graph = votes()
+    graph = windows()
     graph.model.graph.node.append(helper.make_node("ReduceMean", ["heat"], ["mean"], axes=[1], keepdims=1))
     graph.model.graph.node.append(helper.make_node("Add", ["y", "mean"], ["z"]))
     graph.model.graph.output[0].name = "z"

@@ -1,9 +1,8 @@
-"""The losses between two encoders, and between two views: nothing where they agree, known amounts where they do not."""
+"""The losses between two modalities, and between two views: nothing where they agree, known amounts where they do not."""
 
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,28 +10,13 @@ import torch
 from captured import captured_poses
 from labelled_people import batch_of, people_in_a_portrait, perfect_maps
 
-from toolkit.errors import PosecError
 from toolkit.network.embedding import PoseEmbedding
 from toolkit.network.keypoint_network import KeypointNetwork, told_ways
 from toolkit.network.kinematics import mirror_directions
-from toolkit.network.map_network import JointNetwork
-from toolkit.network.maps import JOINTS, MAPS, OFFSET_PX
-from toolkit.network.pose_network import PoseNetwork, reference_spec
+from toolkit.network.maps import JOINTS
+from toolkit.network.pose_network import reference_spec
 from toolkit.runtime.pose import PoseSpec
-from toolkit.training.alignment import (
-    alignment_loss,
-    cycle_loss,
-    distance,
-    keypoint_cycle_loss,
-    label_maps,
-    labelled,
-    labelled_offsets,
-    lifted_poses,
-    people_points,
-    way_alignment_loss,
-)
-from toolkit.training.map_rendering import draw_maps
-from toolkit.training.map_scenes import SceneSettings, draw_scenes
+from toolkit.training.alignment import alignment_loss, cycle_loss, labelled_offsets, labelled_points, lifted_poses
 from toolkit.training.network_run import NetworkRun
 from toolkit.training.network_settings import NetworkTraining
 from toolkit.training.people import People
@@ -71,104 +55,6 @@ def person(embedding: PoseEmbedding, middle: tuple[float, float] = (220.0, 130.0
 
 def views(flipped: bool = False, angle: float = 0.0, zoom: float = 1.0) -> Views:
     return Views(torch.tensor([flipped]), torch.tensor([angle]), torch.tensor([zoom]))
-
-
-def test_maps_of_labels_lead_to_the_labelled_key_points(embedding: PoseEmbedding) -> None:
-    people = person(embedding)
-    labels = batch_of(people)
-    labels["seen"][0, 0, 4] = 0  # the left wrist
-    maps = label_maps(labels, SPEC)[0]
-    assert maps.shape == (MAPS, HEIGHT // 16, WIDTH // 16)
-    for point, place in enumerate(torch.from_numpy(people.keypoints_px[0])):
-        heat = maps[FACE + point]
-        if point == 4:
-            assert heat.max() == 0
-            continue
-        row, column = divmod(int(heat.argmax()), heat.shape[1])
-        fields = maps[[2 * JOINTS + FACE + point, JOINTS + FACE + point], row, column] / heat[row, column]
-        torch.testing.assert_close(torch.tensor([column * 16.0, row * 16.0]) + fields * OFFSET_PX, place, atol=1e-2, rtol=0)
-
-
-def test_maps_of_labels_are_those_of_the_scene_that_was_labelled() -> None:
-    """Faces aside, which labels do not have: there the fitted head stands in."""
-    plain = SceneSettings()
-    how = replace(
-        plain,
-        people=(0.0, 1.0),
-        close_up=0.0,
-        framed=0.0,
-        blocked=0.0,
-        head_turn_rad=0.0,
-        viewing=replace(plain.viewing, far_m=90.0, near_m=80.0),
-    )
-    scenes = draw_scenes(
-        torch.from_numpy(captured_poses(40)), 12, SPEC.input_size, PoseEmbedding().encode, torch.Generator().manual_seed(1), how
-    )
-    person_there = (scenes.labels["status"] == 1).any(1)
-    expected, found = draw_maps(scenes.points_px, scenes.visible, SPEC.input_size), label_maps(scenes.labels, SPEC)
-    assert person_there.sum() > 6
-    torch.testing.assert_close(found[person_there, FACE:JOINTS], expected[person_there, FACE:JOINTS], atol=1e-4, rtol=0)
-    close = (found[:, :FACE] - expected[:, :FACE])[person_there].abs().amax((2, 3)) < 0.4
-    assert close.float().mean() > 0.8
-
-
-def test_a_batch_with_nobody_has_empty_maps_and_nothing_to_align(embedding: PoseEmbedding) -> None:
-    labels = batch_of(person(embedding).select(slice(0, 0)))
-    assert label_maps(labels, SPEC).abs().max() == 0
-    latent = torch.randn(1, 8, HEIGHT // 8, WIDTH // 8, requires_grad=True)
-    loss = alignment_loss(latent, labels, lambda maps: torch.ones_like(latent), SPEC)
-    loss.backward()
-    assert float(loss.detach()) == 0
-    assert latent.grad is not None
-    assert not latent.grad.any()
-
-
-def test_latents_count_near_people_alone_and_as_shares() -> None:
-    maps, goal = torch.zeros(1, MAPS, 4, 6), torch.randn(1, 8, 8, 12)
-    maps[0, 7, 1, 2] = 1.0
-    assert float(distance(goal, goal, maps)) == 0
-    assert float(distance(torch.zeros_like(goal), goal, maps)) == pytest.approx(1)
-    assert float(distance(3 * goal, 7 * goal, maps)) == pytest.approx(4 / 7)
-    far = goal.clone()
-    far[..., 6:, 8:] += 100
-    assert float(distance(far, goal, maps)) == 0
-
-
-def test_a_picture_is_drawn_to_its_maps_and_not_they_to_it(embedding: PoseEmbedding) -> None:
-    torch.manual_seed(0)
-    network, labels = JointNetwork(), batch_of(person(embedding))
-    latent, _ = network.latent(*network.trunk(torch.randn(1, 3, HEIGHT, WIDTH)))
-    calls = []
-
-    def encode(maps: torch.Tensor) -> torch.Tensor:
-        calls.append(torch.is_grad_enabled())
-        return network.map_branch(maps)
-
-    alignment_loss(latent, labels, encode, SPEC).backward()
-    assert calls == [False]
-    assert network.adapter.weight.grad is not None
-    assert network.adapter.weight.grad.any()
-
-
-def test_a_scene_found_again_costs_nothing_and_another_does(embedding: PoseEmbedding) -> None:
-    people = person(embedding)
-    raw, labels = perfect_maps(people), batch_of(people)
-    maps = label_maps(labels, SPEC)
-    weight = torch.randn(8, MAPS, 1, 1, generator=torch.Generator().manual_seed(0))
-
-    def encode(drawn: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.interpolate(torch.nn.functional.conv2d(drawn, weight), scale_factor=2)
-
-    assert float(cycle_loss(raw, maps, labels, encode, SPEC, embedding.decode)) < 0.02
-    wrong = {name: (part + (0.4 if name in ("rotation", "depth") else 0)).requires_grad_() for name, part in raw.items()}
-    loss = cycle_loss(wrong, maps, labels, encode, SPEC, embedding.decode)
-    loss.backward()
-    assert float(loss.detach()) > 0.2
-    for name in ("rotation", "depth", "embedding", "offset"):
-        gradient = wrong[name].grad
-        assert gradient is not None, name
-        assert torch.isfinite(gradient).all(), name
-        assert gradient.any(), name
 
 
 @pytest.mark.parametrize(
@@ -213,34 +99,31 @@ def test_people_whom_the_view_does_not_show_are_not_asked_about(embedding: PoseE
 def test_a_run_learns_all_three(embedding: PoseEmbedding) -> None:
     """One batch again and again, with weights that leave the other losses little to say."""
     torch.manual_seed(0)
-    network = JointNetwork()
+    network = KeypointNetwork()
     with torch.no_grad():
         network.heads.get_parameter("centre.bias").fill_(0.0)  # somebody is found everywhere: views have something to agree about
     little = dict.fromkeys(NetworkTraining().losses, 0.01)
     config = NetworkTraining(pictures=100, batch=2, warm_up=1, learning_rate=2e-3, trunk_rate=0.0, anchor=0.0, align=1.0, cycle=1.0, agree=1.0,
                              agree_pictures=1, average=0.5, losses=little)  # fmt: skip
     run = NetworkRun(config, network, None, "cpu")
-    people = batch_of(person(embedding))
     image = torch.randint(0, 255, (2, HEIGHT, WIDTH, 3), dtype=torch.uint8)
+    people = batch_of(person(embedding))
     batch = {"image": image, **{name: part.repeat(2, *[1] * (part.dim() - 1)) for name, part in people.items()}}
-    skeletons = (label_maps(people, SPEC), people)
-    figures = [run.learn(dict(batch), SPEC, embedding.decode, skeletons) for _ in range(8)]
+    figures = [run.learn(dict(batch), network.spec(), embedding.decode) for _ in range(8)]
     for name in ("align", "cycle", "agree"):
         assert np.isfinite([step[name] for step in figures]).all()
-    assert figures[-1]["align"] < 0.9 * figures[0]["align"]
+    for name in ("align", "cycle"):
+        assert figures[-1][name] < 0.9 * figures[0][name], name
 
 
-@pytest.mark.parametrize("beside", [False, True], ids=["pictures alone", "beside skeletons"])
-def test_a_run_without_fitted_poses_takes_none_of_a_photograph(embedding: PoseEmbedding, beside: bool) -> None:
-    people = batch_of(person(embedding))
-    batch = {"image": torch.zeros(1, HEIGHT, WIDTH, 3, dtype=torch.uint8), **people}
-    nobody = batch_of(person(embedding).select(slice(0, 0)))
-    skeletons = (label_maps(nobody, SPEC), nobody) if beside else None
+def test_a_run_without_fitted_poses_takes_none_of_a_photograph(embedding: PoseEmbedding) -> None:
+    batch = {"image": torch.zeros(1, HEIGHT, WIDTH, 3, dtype=torch.uint8), **batch_of(person(embedding))}
 
     def first_step(fitted: float) -> dict[str, float]:
         torch.manual_seed(0)
         config = NetworkTraining(pictures=4, batch=1, trunk_rate=0.0, anchor=0.0, fitted=fitted)
-        return NetworkRun(config, JointNetwork(), None, "cpu").learn(batch, SPEC, embedding.decode, skeletons)
+        run = NetworkRun(config, KeypointNetwork(), None, "cpu")
+        return run.learn(batch, run.network.spec(), embedding.decode)
 
     fitted, unfitted = first_step(1.0), first_step(0.0)
     for name in ("embedding", "rotation", "depth", "joints"):
@@ -249,30 +132,20 @@ def test_a_run_without_fitted_poses_takes_none_of_a_photograph(embedding: PoseEm
     assert unfitted["projection"] == fitted["projection"] > 0.01
 
 
-@pytest.mark.parametrize(
-    ("settings", "network", "words"),
-    [({"align": 1.0}, PoseNetwork, "of two modalities"), ({"cycle": 1.0}, PoseNetwork, "of two modalities")],
-)
-def test_a_network_of_one_encoder_has_nothing_to_align(settings: dict[str, float], network: type, words: str) -> None:
-    with pytest.raises(PosecError, match=words):
-        NetworkRun(NetworkTraining(minutes=1, **settings), network(), None, "cpu")
-
-
 def test_latents_are_drawn_to_those_of_the_ways_to_the_key_points(embedding: PoseEmbedding) -> None:
     network, people = KeypointNetwork(), person(embedding)
     spec, labels = network.spec(), batch_of(people)
-    points, visible = people_points(labelled(labels), labels["keypoints_px"], labels, spec)
+    points = labelled_points(labels, spec)
     torch.testing.assert_close(points[0, 0, FACE:], torch.from_numpy(people.keypoints_px[0]))
-    assert visible[0, 0, FACE:].all()
     height, width = HEIGHT // spec.stride, WIDTH // spec.stride
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     cells = torch.stack([columns, rows], -1).flatten(0, 1) * spec.stride + spec.cell_origin_px
     with torch.no_grad():
         ways = told_ways(points[0, 0] - cells[:, None]).T.unflatten(1, (height, width))[None]
         exact = network.lift.latent(ways)
-    assert float(way_alignment_loss(exact, labels, network.lift.enter, spec)) < 1e-4
+    assert float(alignment_loss(exact, labels, network.lift.enter, spec)) < 1e-4
     off = (1.5 * exact).requires_grad_()
-    loss = way_alignment_loss(off, labels, network.lift.enter, spec)
+    loss = alignment_loss(off, labels, network.lift.enter, spec)
     assert float(loss.detach()) == pytest.approx(0.5, abs=1e-3)
     loss.backward()
     assert network.lift.enter.weight.grad is None
@@ -299,10 +172,10 @@ def test_key_points_found_again_cost_nothing_and_others_do(embedding: PoseEmbedd
     column, row = (given.cells_px / SPEC.stride).long().T
     read = {name: part[0, :, row, column].T for name, part in perfect_maps(people).items()}
     assert len(given.offsets) > 3
-    assert float(keypoint_cycle_loss(read, given, enter, SPEC, embedding.decode)) < 1e-3
+    assert float(cycle_loss(read, given, enter, SPEC, embedding.decode)) < 1e-3
     for name in ("rotation", "depth", "embedding", "offset"):
         wrong = {**read, name: (read[name] + 0.4).requires_grad_()}
-        loss = keypoint_cycle_loss(wrong, given, enter, SPEC, embedding.decode)
+        loss = cycle_loss(wrong, given, enter, SPEC, embedding.decode)
         loss.backward()
         assert float(loss.detach()) > 0.02, name
         gradient = wrong[name].grad
@@ -316,7 +189,7 @@ def test_the_cycle_teaches_the_lift_and_the_heads_alone(embedding: PoseEmbedding
     network = KeypointNetwork()
     held, spec = copy.deepcopy(network.lift.enter).requires_grad_(False), network.spec()
     given = labelled_offsets(batch_of(person(embedding)), spec, (HEIGHT // spec.stride, WIDTH // spec.stride))
-    keypoint_cycle_loss(lifted_poses(network, given.offsets), given, held, spec, embedding.decode).backward()
+    cycle_loss(lifted_poses(network, given.offsets), given, held, spec, embedding.decode).backward()
     taught = {name for name, parameter in network.named_parameters() if parameter.grad is not None and parameter.grad.any()}
     heads = {f"heads.{name}.{part}" for name in ("offset", "embedding", "rotation", "depth") for part in ("weight", "bias")}
     lift = {f"lift.{layer}.{part}" for layer in ("enter", "think.0", "think.2") for part in ("weight", "bias")}

@@ -16,16 +16,14 @@ from toolkit.training.network_settings import read_settings
 from toolkit.training.quantized import Finishing
 from toolkit.training.runs import Settings
 from toolkit.training.train_embedding import EmbeddingTraining
+from toolkit.training.train_lift import LiftTraining
 from toolkit.training.train_lifter import LifterTraining
-from toolkit.training.train_maps import MapTraining
-from toolkit.training.train_votes import VotesTraining
 
 pytestmark = pytest.mark.torch
 STAGES: dict[str, type[Settings]] = {
     "embedding": EmbeddingTraining,
     "lifter": LifterTraining,
-    "maps": MapTraining,
-    "votes": VotesTraining,
+    "lift": LiftTraining,
     "quantized": Finishing,
 }
 
@@ -44,43 +42,29 @@ def test_the_reference_says_every_setting_of_a_stage(section: str) -> None:
 
 
 def test_a_command_line_goes_before_the_file(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text("[maps]\nminutes = 2\nbatch = 3\n")
+    (tmp_path / "mine.toml").write_text("[lift]\nminutes = 2\nscenes = 3\n")
     config = ("--config", str(tmp_path / "mine.toml"))
-    found = chosen(MapTraining, "maps", *config, "--batch", "5")
-    assert (found["minutes"], found["batch"], found["real"]) == (2.0, 5, MapTraining().real)
+    found = chosen(LiftTraining, "lift", *config, "--scenes", "5")
+    assert (found["minutes"], found["scenes"], found["warm_up"]) == (2.0, 5, LiftTraining().warm_up)
     assert isinstance(found["minutes"], float)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[maps]\nminuets = 2\n", "no setting 'minuets' in .maps.; known: minutes, batch"),
-        ("[maps]\nbatch = 2.5\n", "maps.batch = 2.5 should be of type int"),
-        ("[maps]\nbatch = 'many'\n", "should be of type int"),
-        ("[maps]\nbatch = true\n", "should be of type int"),
-        ("[other]\n", "no usable .maps. section"),
-        ("maps = 3\n", "should be a section"),
-        ("[maps\n", "no usable .maps. section"),
+        ("[lift]\nminuets = 2\n", "no setting 'minuets' in .lift.; known: minutes, scenes"),
+        ("[lift]\nscenes = 2.5\n", "lift.scenes = 2.5 should be of type int"),
+        ("[lift]\nscenes = 'many'\n", "should be of type int"),
+        ("[lift]\nscenes = true\n", "should be of type int"),
+        ("[other]\n", "no usable .lift. section"),
+        ("lift = 3\n", "should be a section"),
+        ("[lift\n", "no usable .lift. section"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(PosecError, match=says):
-        chosen(MapTraining, "maps", "--config", str(tmp_path / "mine.toml"))
-
-
-def test_a_join_learns_as_the_network_does_but_for_its_own_section() -> None:
-    network, joint = read_settings(REFERENCE), read_settings(REFERENCE, "joint")
-    differing = {name for name, value in asdict(joint).items() if value != asdict(network)[name]}
-    assert differing == set(tomllib.loads(REFERENCE.read_text())["joint"])
-
-
-def test_whole_scenes_are_learned_with_a_trunk_that_moves_and_is_held() -> None:
-    settings = read_settings(REFERENCE.with_name("whole_scenes.toml"), "joint")
-    assert settings.trunk_rate > 0
-    assert settings.keypoints > 0
-    assert settings.anchor > read_settings(REFERENCE).anchor
-    assert settings.mixture.mosaic + settings.mixture.scene + settings.mixture.pasted + settings.mixture.empty == pytest.approx(1)
+        chosen(LiftTraining, "lift", "--config", str(tmp_path / "mine.toml"))
 
 
 def test_a_network_that_reads_key_points_learns_heads_alone() -> None:

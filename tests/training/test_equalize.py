@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import cv2
@@ -13,7 +12,6 @@ from toolkit.errors import PosecError
 from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
 from toolkit.network.embedding import PoseEmbedding, decoder_arrays
 from toolkit.network.keypoint_network import KeypointNetwork
-from toolkit.network.pose_network import PoseNetwork
 from toolkit.training.equalize import MOST, equalize, even, main
 
 pytestmark = pytest.mark.torch
@@ -90,7 +88,3 @@ def test_a_checkpoint_is_equalized_from_pictures(tmp_path: Path) -> None:
         ]
     )
     assert not torch.equal(load_checkpoint(tmp_path / "even").network.get_parameter("trunk.last.weight"), network.trunk.last.weight)
-    shutil.rmtree(tmp_path / "network")
-    save_checkpoint(tmp_path / "network", PoseNetwork(), decoder_arrays(PoseEmbedding()), PoseNetwork().spec())
-    with pytest.raises(PosecError, match="architecture 'picture', needed"):
-        main(["--checkpoint", str(tmp_path / "network"), "--pictures", str(tmp_path / "pictures"), "--out", str(tmp_path / "other")])

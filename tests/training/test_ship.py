@@ -12,7 +12,7 @@ from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.float_estimator import FloatEstimator
 from toolkit.frontend import trace
 from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
-from toolkit.network.map_network import JointNetwork
+from toolkit.network.keypoint_network import KeypointNetwork
 from toolkit.runtime.pose import SpecError
 from toolkit.training.ship import LICENCE, WHOLE, blend, choose_threshold, main, ship
 
@@ -40,7 +40,7 @@ def test_the_threshold_is_the_one_at_which_the_true_people_are_found(tmp_path, t
 
 def test_what_is_shipped_computes_the_same_from_fewer_bytes(tmp_path: Path):
     torch.manual_seed(0)
-    network = JointNetwork().eval()
+    network = KeypointNetwork().eval()
     decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
     save_checkpoint(tmp_path / "trained", network, decoder, network.spec())
     spec = ship(tmp_path / "trained", tmp_path / "shipped", 0.35)
@@ -61,16 +61,16 @@ def test_what_is_shipped_computes_the_same_from_fewer_bytes(tmp_path: Path):
 
 def test_a_blend_lies_between_its_ends():
     torch.manual_seed(1)
-    start, trained = JointNetwork(), JointNetwork()
+    start, trained = KeypointNetwork(), KeypointNetwork()
     first, last = start.state_dict(), {name: value.clone() for name, value in trained.state_dict().items()}
     mixed = blend(start, trained, 0.75).state_dict()
-    for name in ("adapter.weight", "fuse.0.depthwise.weight", "heads.centre.weight"):
+    for name in ("lift.enter.weight", "blocks.0.depthwise.weight", "heads.centre.weight"):
         torch.testing.assert_close(mixed[name], 0.25 * first[name] + 0.75 * last[name])
-    assert torch.equal(mixed["settle.votes.windows.0.weight"], last["settle.votes.windows.0.weight"])
+    assert mixed["blocks.0.depthwise_norm.num_batches_tracked"] == last["blocks.0.depthwise_norm.num_batches_tracked"]
 
 
 def test_a_threshold_that_is_given_is_taken(tmp_path):
-    network = JointNetwork().eval()
+    network = KeypointNetwork().eval()
     decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
     save_checkpoint(tmp_path / "trained", network, decoder, network.spec())
     main(["--checkpoint", str(tmp_path / "trained"), "--threshold", "0.35", "--out", str(tmp_path / "shipped")])

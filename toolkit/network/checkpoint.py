@@ -28,26 +28,25 @@ from ..graph import Graph
 from ..runtime.kinematics import layers
 from ..runtime.pose import PoseSpec
 from .keypoint_network import KeypointNetwork
-from .map_network import JointNetwork
-from .pose_network import ImageNetwork, PoseNetwork
 
 SPEC, NETWORK, GRAPH, POSE = "spec.toml", "network.safetensors", "model.onnx", "pose.safetensors"
 TRAINING_ONLY = "auxiliary."
 MAX_BYTES = 1 << 30
-ARCHITECTURES: dict[str, type[ImageNetwork]] = {kind.architecture: kind for kind in (PoseNetwork, JointNetwork, KeypointNetwork)}
+# Networks that this version has no code for; checkpoints that state no architecture are the first of them.
+FORMER = ("picture", "picture and maps")
 
 
 class Checkpoint(NamedTuple):
     """A network ready to run, the arrays of its embedding decoder, and its contract."""
 
-    network: ImageNetwork
+    network: KeypointNetwork
     decoder: dict[str, np.ndarray]
     spec: PoseSpec
 
 
 def save_checkpoint(
     folder: str | Path,
-    network: ImageNetwork,
+    network: KeypointNetwork,
     embedding_decoder_arrays: Mapping[str, np.ndarray],
     spec: PoseSpec,
     licence: str = "",
@@ -119,11 +118,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     for name, digest in about.get("sha256", {}).items():
         if name in blobs and hashlib.sha256(blobs[name]).hexdigest() != digest:
             raise PosecError(f"'{folder / name}' is not the file that {SPEC} was written with; copy the checkpoint again")
-    # Checkpoints that do not say are older than the second architecture.
-    architecture = about.get("architecture", PoseNetwork.architecture)
-    if architecture not in ARCHITECTURES:
-        raise PosecError(f"'{folder}' holds a network of architecture '{architecture}'; known: {', '.join(ARCHITECTURES)}")
-    network = ARCHITECTURES[architecture]()
+    _check_architecture(about.get("architecture", FORMER[0]), folder)
+    network = KeypointNetwork()
     try:
         decoder = load(blobs[POSE])
         missing, unknown = network.load_state_dict(load_tensors(blobs[NETWORK]), strict=False)
@@ -146,7 +142,17 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: ImageNetwork, where: str) -> None:
+def _check_architecture(architecture: object, folder: Path) -> None:
+    if architecture in FORMER:
+        raise PosecError(
+            f"'{folder}' holds a network of the architecture '{architecture}', which posec no longer has: use the shipped network, "
+            "'reference', train another (docs/training.md), or export this one to ONNX with the version of posec that wrote it"
+        )
+    if architecture != KeypointNetwork.architecture:
+        raise PosecError(f"'{folder}' holds a network of architecture '{architecture}'; known: {KeypointNetwork.architecture}")
+
+
+def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: KeypointNetwork, where: str) -> None:
     try:
         chain = layers(decoder)
     except ValueError as error:

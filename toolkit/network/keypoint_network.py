@@ -13,15 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..runtime.pose import KeypointGrid, PoseSpec
-from .map_network import JointMaps
 from .maps import JOINTS, KEYPOINTS, OFFSET_CELLS, keypoint_heads
-from .pose_network import Context, ImageNetwork, PoseMaps, ResidualBlock, new_heads, project, reference_spec, to_units, twice
+from .pose_network import Context, JointMaps, PoseMaps, ResidualBlock, new_heads, project, reference_spec, to_units, twice
 from .pyramid_trunk import DEEP_CHANNELS, FINE_CHANNELS, PyramidTrunk
 
 FINE_STRIDE = 4
 # A cell of stride 8 is the mean of four of stride 4, of which the first is about its first pixel.
 CELL_ORIGIN_PX = FINE_STRIDE / 2
-GRID = KeypointGrid(FINE_STRIDE, 0.0, KEYPOINTS.joints)
+GRID = KeypointGrid(FINE_STRIDE, 0.0, KEYPOINTS)
 # The reader's branches have so many channels each; these of them are the picture's features, too.
 BRANCH = 96
 NEAR = ("person", "ways", "heat")
@@ -99,17 +98,24 @@ class Lift(nn.Module):
         return hidden
 
 
-class KeypointNetwork(ImageNetwork):
+class KeypointNetwork(nn.Module):
     """Centres from the picture's features, poses from the lift of key points and these features.
 
     The lift's share of features starts at zero: the network starts as good as its lift, and learns what pictures add.
+
+    Attributes:
+        architecture: its name in checkpoints.
+        trunk: a picture to fine and deep maps; `freeze()` keeps its first layers as they are.
+        heads: one 1x1 convolution per head, by name; separate, because one integer scale cannot serve two ranges.
+        auxiliary: 12 joints in the picture, (x, y) from the cell in units of px_per_m. It teaches the features where
+            limbs are and is used in training alone: `forward` does not touch it, so a traced graph is free of it.
     """
 
     architecture = "picture and key points"
 
     def __init__(self) -> None:
         super().__init__()
-        self.trunk: PyramidTrunk = PyramidTrunk()
+        self.trunk = PyramidTrunk()
         self.reader = KeypointReader()
         self.near = project(len(NEAR) * BRANCH, CHANNELS)
         self.far = project(DEEP_CHANNELS, CHANNELS)

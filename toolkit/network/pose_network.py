@@ -1,9 +1,8 @@
-"""The network: a picture in, the maps of centres, offsets, embeddings, torso rotations and depths out."""
+"""What the network is made of: blocks, the heads of centres, offsets, embeddings, torso rotations and depths, and their units."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import PosecError
 from ..runtime.pose import Head, PoseSpec
-from .pyramid_trunk import PyramidTrunk
-from .trunk import SKIP_CHANNELS, TRUNK_CHANNELS, Trunk
 
-CHANNELS = 160
 SIZE_MULTIPLE = 32
 OFFSET_CELLS = 4.0
 DEPTH_LOGS = 3.0
@@ -32,6 +28,18 @@ class PoseMaps(NamedTuple):
     embedding: Tensor
     rotation: Tensor
     depth: Tensor
+
+
+class JointMaps(NamedTuple):
+    """PoseMaps, then the heads of key points: heat (B, 17, H / 4, W / 4) and offsets (B, 34, H / 4, W / 4), see PoseSpec."""
+
+    centre: Tensor
+    offset: Tensor
+    embedding: Tensor
+    rotation: Tensor
+    depth: Tensor
+    keypoints: Tensor
+    keypoint_offset: Tensor
 
 
 class ResidualBlock(nn.Module):
@@ -66,9 +74,9 @@ class Context(nn.Module):
     The last convolution starts at zero, so a new branch leaves a trained network as it is.
     """
 
-    def __init__(self, channels: int, blocks: nn.Sequential | None = None) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.blocks = blocks or nn.Sequential(ResidualBlock(channels), ResidualBlock(channels))
+        self.blocks = nn.Sequential(ResidualBlock(channels), ResidualBlock(channels))
         self.merge = nn.Conv2d(channels, channels, 1)
         for parameter in self.merge.parameters():
             nn.init.zeros_(parameter)
@@ -78,74 +86,7 @@ class Context(nn.Module):
         return maps + twice(self.merge(self.blocks(functional.avg_pool2d(maps, 2))))
 
 
-class ImageNetwork(nn.Module, ABC):
-    """What every network that reads pictures has.
-
-    Attributes:
-        architecture: its name in checkpoints.
-        trunk: a picture to fine and deep maps; `freeze()` keeps its first layers as they are.
-        heads: one 1x1 convolution per head, by name; separate, because one integer scale cannot serve two ranges.
-        auxiliary: 12 joints in the picture, (x, y) from the cell in units of px_per_m. It teaches the features where
-            limbs are and is used in training alone: `forward` does not touch it, so a traced graph is free of it.
-    """
-
-    architecture: str
-    trunk: Trunk | PyramidTrunk
-    heads: nn.ModuleDict
-    auxiliary: nn.Conv2d
-
-    def slow_parameters(self) -> list[nn.Parameter]:
-        """Return what was learned before, and moves slowly or not at all."""
-        return list(self.trunk.parameters())
-
-    @abstractmethod
-    def raw_maps(self, skip: Tensor, deep: Any) -> dict[str, Tensor]:
-        """Return what the heads' convolutions yield before `to_units`, by name, and `auxiliary`, from what the trunk returns."""
-
-    @abstractmethod
-    def spec(self) -> PoseSpec:
-        """Return the contract of what `forward` returns."""
-
-
-class PoseNetwork(ImageNetwork):
-    """The network that reads pictures alone."""
-
-    architecture = "picture"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trunk = Trunk()
-        self.reduce = project(TRUNK_CHANNELS, CHANNELS)
-        self.blocks = nn.Sequential(*(ResidualBlock(CHANNELS) for _ in range(4)))
-        self.context = Context(CHANNELS)
-        self.skip = project(SKIP_CHANNELS, CHANNELS)
-        self.fuse = nn.Sequential(ResidualBlock(CHANNELS), ResidualBlock(CHANNELS))
-        self.heads, self.auxiliary = new_heads()
-
-    def picture_features(self, skip: Tensor, deep: Tensor) -> Tensor:
-        """Return what the last blocks read, (B, 160, H / 8, W / 8), from the two maps of the trunk."""
-        return twice(self.context(self.blocks(self.reduce(deep)))) + self.skip(skip)
-
-    def features(self, skip: Tensor, deep: Tensor) -> Tensor:
-        """Return (B, 160, H / 8, W / 8) from the two maps of the trunk."""
-        return self.fuse(self.picture_features(skip, deep))
-
-    def raw_maps(self, skip: Tensor, deep: Tensor) -> dict[str, Tensor]:
-        """Return what the heads' convolutions yield before `to_units`, by name, and `auxiliary`, from the two maps of the trunk."""
-        features = self.features(skip, deep)
-        return {**{name: head(features) for name, head in self.heads.items()}, "auxiliary": self.auxiliary(features)}
-
-    def forward(self, images: Tensor) -> PoseMaps:
-        """Return the heads of images (B, 3, H, W), normalized floats; H and W must be multiples of 32."""
-        features = self.features(*self.trunk(images))
-        return to_units({name: head(features) for name, head in self.heads.items()})
-
-    def spec(self) -> PoseSpec:
-        """Return the contract of what `forward` returns."""
-        return reference_spec()
-
-
-def new_heads(poses: int = CHANNELS, centre: int = CHANNELS) -> tuple[nn.ModuleDict, nn.Conv2d]:
+def new_heads(poses: int, centre: int) -> tuple[nn.ModuleDict, nn.Conv2d]:
     """Return a convolution for each head, by name, and the auxiliary one, so that untrained they say: nobody, upright, facing the camera.
 
     The centre's reads `centre` channels, all others `poses`.
@@ -191,7 +132,7 @@ def reference_spec() -> PoseSpec:
     )
 
 
-def cost(network: ImageNetwork, size: tuple[int, int]) -> tuple[int, int]:
+def cost(network: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
     """Return the multiply-accumulates of one picture of (height, width) `size`, and the parameters, both as deployed.
 
     Raises PosecError where a side is no multiple of 32.

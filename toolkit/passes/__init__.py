@@ -9,7 +9,6 @@ from ..graph import Graph, Pass, check_heads, run_passes
 from ..runtime.engines.onnxruntime import cpu_options, library
 from .batch_norm import fold_batch_norm
 from .constants import inline_constants
-from .drop_zeros import drop_zeros
 from .equalize import equalize
 from .hard_swish import express_hard_swish
 from .identities import drop_identities
@@ -25,7 +24,6 @@ PREPARE: tuple[Pass, ...] = (
     drop_identities,
     fold_batch_norm,
     simplify,
-    drop_zeros,
     split_heads,
     express_hard_swish,
     spread_channels,

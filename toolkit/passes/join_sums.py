@@ -25,7 +25,7 @@ def join_sums(graph: Graph, ranges: dict[str, Pair], keep_float: Collection[str]
         Conv(x, v, a) + Conv(y, w, b) + ... -> z        becomes        Concat(g x, h y, ...) -> Conv([v / g, w / h, ...], a + b) -> z
 
     The inputs get one range and so one scale, for which each is made as large as the largest by a power of two, exactly: in the
-    convolution that makes it. Of the reference network's votes, which are five such parts, partial sums reach four times the
+    convolution that makes it. Where a network has five such parts, partial sums reach four times the
     range of what is left after the rectifier; joined, they save ONNX Runtime 2 % of its time and LiteRT 1 % (one thread of an EPYC).
 
     1. Every convolution of the sum is 1x1, of one group, in steps of 1, and read by the sum alone; each sum by the next.

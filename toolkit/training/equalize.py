@@ -236,8 +236,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args(arguments)
     network, decoder, spec = load_checkpoint(chosen.checkpoint)
-    if not isinstance(network, KeypointNetwork):
-        raise PosecError(f"'{chosen.checkpoint}' is of architecture '{network.architecture}', needed: '{KeypointNetwork.architecture}'")
     equalize(network, read_pictures(chosen.pictures, spec, chosen.most))
     save_checkpoint(chosen.out, network, decoder, spec)
     print(f"{chosen.out}: channels evened out")

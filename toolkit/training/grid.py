@@ -1,8 +1,6 @@
 """Put a trunk that has moved on grids that int8 holds, so that what is measured of the network is what compiles.
 
-PoseNet's weights were integers once, and integers of them are exact. A training that moves the trunk takes them off their grids, and
-rounding them again moves people further than all other weights together. So weights are rounded here, before the heads settle on
-what the trunk says then (`posec train joint --trunk-rate 0`).
+Weights are rounded here, before the heads settle on what the trunk yields then (`posec train network --trunk-rate 0`).
 """
 
 from __future__ import annotations
@@ -14,8 +12,7 @@ from pathlib import Path
 from torch import Tensor, from_numpy, nn, no_grad
 
 from ..network.checkpoint import load_checkpoint, save_checkpoint
-from ..network.pose_network import ImageNetwork
-from ..network.trunk import Trunk
+from ..network.keypoint_network import KeypointNetwork
 from ..passes.integers import to_int8, weight_scales
 from .ship import WHOLE
 
@@ -27,19 +24,13 @@ def to_grid(weight: Tensor) -> Tensor:
     return from_numpy(to_int8(values, scales, 0) * scales.reshape(-1, *(1,) * (values.ndim - 1)))
 
 
-def put_on_grid(network: ImageNetwork) -> list[str]:
-    """Round the trunk and what reads key points from it in place; return the convolutions' names.
-
-    PoseNet's first layers, which no training moves, are whole multiples of a step as they are.
-    """
-    if isinstance(network.trunk, Trunk):
-        network.trunk.freeze()
+def put_on_grid(network: KeypointNetwork) -> list[str]:
+    """Round the trunk and what reads key points from it in place; return the convolutions' names."""
     layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d) and name.startswith(WHOLE)}
-    moving = {name: layer for name, layer in layers.items() if layer.weight.requires_grad}
     with no_grad():
-        for layer in moving.values():
+        for layer in layers.values():
             layer.weight.copy_(to_grid(layer.weight))
-    return list(moving)
+    return list(layers)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,9 +6,9 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..network.keypoint_network import KeypointNetwork, KeypointReader
-from .anchor import heat_surplus
 
 
 class KeypointAnchor(nn.Module):
@@ -42,3 +42,9 @@ class KeypointAnchor(nn.Module):
 def _told(reader: KeypointReader, fine: Tensor) -> tuple[Tensor, Tensor]:
     """Return heat as logits, and offsets in cells."""
     return reader.heat(reader.branches["heat"](fine)).float(), reader.offset(reader.branches["offset"](fine)).float()
+
+
+def heat_surplus(found: Tensor, logits: Tensor) -> Tensor:
+    """Return the cross-entropy of heat maps (B, J, h, w), both as logits, above its minimum: summed over joints, the mean over cells."""
+    heat, entropy = torch.sigmoid(logits), functional.binary_cross_entropy_with_logits
+    return (entropy(found, heat, reduction="none") - entropy(logits, heat, reduction="none")).sum(1).mean()

@@ -1,4 +1,4 @@
-"""People in 3D by way of 2D key points: a teacher or PoseNet, then the lifter and the fit that also made the training labels.
+"""People in 3D by way of 2D key points: a teacher, then the lifter and the fit that also made the training labels.
 
 This is the chain that taught the reference network, run as an estimator of its own, so that the two can be compared.
 """
@@ -6,7 +6,6 @@ This is the chain that taught the reference network, run as an estimator of its 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -15,9 +14,8 @@ from ..network.embedding import PoseEmbedding
 from ..network.pose_network import reference_spec
 from ..runtime.decode import nobody
 from ..runtime.kinematics import ray_rotation
-from ..runtime.pose import MUPOTS17, PoseFrame, Skeleton
+from ..runtime.pose import MUPOTS17, PoseFrame
 from .lifter import Lifter
-from .posenet_people import posenet_estimator
 from .refine import Refinement, refine
 from .teacher import Teacher
 
@@ -30,23 +28,6 @@ def teachers_keypoints(teacher: Teacher, how: Refinement) -> Keypoints:
     def find(picture_bgr: np.ndarray) -> np.ndarray:
         keypoints = teacher(picture_bgr).keypoints
         return keypoints[(keypoints[..., 2] > how.sure_confidence).sum(1) >= how.sure_points]
-
-    return find
-
-
-def posenets_keypoints(path: Path) -> Keypoints:
-    """Return a function from a picture to the key points (N, 17, 3) of PoseNet, given as its .tflite file."""
-    found: list[np.ndarray] = []
-
-    def keep(keypoints: np.ndarray, skeleton: Skeleton) -> PoseFrame:
-        found[:] = [keypoints.astype(np.float32)]
-        return nobody(reference_spec())
-
-    estimate = posenet_estimator(path, MUPOTS17, keep)
-
-    def find(picture_bgr: np.ndarray) -> np.ndarray:
-        estimate(picture_bgr)
-        return found[0]
 
     return find
 

@@ -36,7 +36,7 @@ def pose_losses(
     """Return the losses of a batch, unweighted.
 
     Args:
-        raw: maps of `PoseNetwork.raw_maps`, float32.
+        raw: maps of `KeypointNetwork.raw_maps`, float32.
         labels: packed labels of the batch, see `dataset.pack`.
         spec: of the network.
         decode: embeddings (K, E) to unit bone directions (K, 16, 3), see `PoseEmbedding.decode`.

@@ -1,7 +1,6 @@
 """Scenes of skeletons: posed people before random cameras, and where they stand in the picture.
 
-Of such scenes there are as many as one wants, in every pose that motion capture and its augmentation hold (paper, stage 1);
-`map_rendering` turns them into what PoseNet would report.
+Of such scenes there are as many as one wants, in every pose that motion capture and its augmentation hold (paper, stage 1).
 """
 
 from __future__ import annotations

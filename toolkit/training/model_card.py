@@ -26,11 +26,10 @@ from ..runtime import load
 from ..runtime.pose import MUPOTS17, PoseFrame, Skeleton
 from .beyond_teacher import compare_on_scenes, compare_time
 from .labels import read_teacher
-from .lifted_people import lifted_estimator, posenets_keypoints, teachers_keypoints
+from .lifted_people import lifted_estimator, teachers_keypoints
 from .lifter import load_lifter
 from .mocap import load_mocap
 from .photos import held_out
-from .posenet_people import posenet_estimator
 from .refine import Refinement
 from .teacher import open_teacher
 from .train_embedding import EmbeddingTraining, evaluate
@@ -40,7 +39,6 @@ LSPET_AS_COCO = (9, 8, 10, 7, 11, 6, 3, 2, 4, 1, 5, 0)
 # An outline covers about so much of the box around the joints, grown by a tenth; COCO measures by the area of the outline.
 OUTLINE_SHARE = 0.45
 SURE = 0.5
-POSENET = "backbones/posenet_mnv1_075_481_641_heads_stripped.tflite"
 PHOTO_COLUMNS = {"people": "people", "centre_recall": "centre recall", "oks50": "OKS.5", "oks75": "OKS.75", "pck20": "PCK@0.2",
                  "predictions": "predictions", "off_person": "off-person"}  # fmt: skip
 SCENE_COLUMNS = {"people": "people", "centre_recall": "centre recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150",
@@ -110,15 +108,13 @@ def teachers_people(path: Path, photos: Photos, skeleton: Skeleton) -> dict[str,
 
 
 def photo_table(checkpoints: Sequence[str], data: Path) -> str:
-    """Return the table of real photographs: networks beside the teacher and PoseNet."""
+    """Return the table of real photographs: networks beside the teacher."""
     networks, skeleton = open_networks(checkpoints), MUPOTS17
-    posenet = posenet_estimator(data / POSENET, skeleton, people_of_keypoints)
     tiny, rows = tiny_coco(data), []
     for title, photos, labels in (("tiny_coco", tiny, "tiny_coco"), ("LSPET, held-out tenth", read_lspet(data), "lspet"),
                                   ("CCP, held-out tenth, against the teacher", held_out_ccp(data), "")):  # fmt: skip
         found = {name: find_everybody(estimate, photos) for name, estimate in networks.items()}
         if labels:
-            found["PoseNet, 2D"] = find_everybody(posenet, photos)
             found["2D teacher"] = teachers_people(data / f"labels/{labels}.npz", photos, skeleton)
         for who, people in found.items():
             for row in evaluate_photos(people, photos, skeleton)[: 3 if labels == "tiny_coco" else 1]:
@@ -165,15 +161,11 @@ def tiny_coco(data: Path) -> Photos:
     return read_photos(data / "eval/tiny_coco/person_keypoints.json", data / "eval/tiny_coco/images.tar")
 
 
-def teacher_table(
-    checkpoints: Sequence[str], data: Path | None, scenes: Sequence[Path], teacher: Path, embedding: Path, lifter: Path
-) -> str:
-    """Return the table of networks beside what taught them on rendered scenes; with a data folder, beside PoseNet lifted, too."""
+def teacher_table(checkpoints: Sequence[str], scenes: Sequence[Path], teacher: Path, embedding: Path, lifter: Path) -> str:
+    """Return the table of networks beside what taught them on rendered scenes."""
     networks, how, skeleton = (load_embedding(embedding), load_lifter(lifter)), Refinement(), MUPOTS17
     estimators = open_networks(checkpoints)
     estimators["2D teacher, lifted and fitted"] = lifted_estimator(teachers_keypoints(open_teacher(teacher), how), *networks, how)
-    if data:
-        estimators["PoseNet, lifted and fitted"] = lifted_estimator(posenets_keypoints(data / POSENET), *networks, how)
     rows = []
     for path in scenes:
         truth = read_scenes(path, skeleton)
@@ -240,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--checkpoint", nargs="+", default=[REFERENCE], help="the networks (default: the one shipped)")
     parser.add_argument("--scenes", type=Path, nargs="*", default=[], help="scenes.json files of rendered scenes")
-    parser.add_argument("--data", type=Path, help="folder with eval/tiny_coco, photos/lspet, photos/ccp, labels and backbones")
+    parser.add_argument("--data", type=Path, help="folder with eval/tiny_coco, photos/lspet, photos/ccp and labels")
     parser.add_argument(
         "--sizes",
         nargs="*",
@@ -263,7 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "scenes": (("scenes",), lambda: scene_table(chosen.checkpoint, chosen.scenes)),
         "photos": (("data",), lambda: photo_table(chosen.checkpoint, chosen.data)),
         "sizes": (("sizes", "scenes", "data"), lambda: size_table(chosen.sizes, chosen.scenes, chosen.data)),
-        "teacher": (taught, lambda: teacher_table(chosen.checkpoint, chosen.data, *given)),
+        "teacher": (taught, lambda: teacher_table(chosen.checkpoint, *given)),
         "time": (("bundle", *taught), lambda: time_table(chosen.bundle, *given)),
     }
     for name, (needs, measure) in tables.items():

@@ -17,13 +17,9 @@ from torch import Tensor, nn
 
 from ..errors import PosecError
 from ..network.keypoint_network import KeypointNetwork
-from ..network.map_network import JointNetwork
-from ..network.pose_network import ImageNetwork
-from ..network.trunk import Trunk
 from ..runtime.pose import PoseSpec
-from .anchor import PoseNetAnchor
 from .keypoint_anchor import KeypointAnchor
-from .network_settings import Batch, NetworkTraining
+from .network_settings import NetworkTraining
 from .parallel import average_gradients, processes
 from .step_losses import FURTHER_LOSSES, step_losses
 
@@ -31,17 +27,7 @@ from .step_losses import FURTHER_LOSSES, step_losses
 class NetworkRun:
     """A network in training: what a step changes, and what is saved and resumed."""
 
-    def __init__(self, config: NetworkTraining, network: ImageNetwork, anchor: PoseNetAnchor | KeypointAnchor | None, device: str) -> None:
-        if config.keypoints and not (config.trunk_rate and isinstance(network, JointNetwork)):
-            raise PosecError(f"keypoints = {config.keypoints} teaches a trunk that moves, of a joined network: needs a trunk_rate above 0")
-        if config.align and not isinstance(network, JointNetwork | KeypointNetwork):
-            raise PosecError(f"align = {config.align} is of two modalities: needs a network that has another than pictures")
-        if config.cycle and not isinstance(network, JointNetwork | KeypointNetwork):
-            raise PosecError(f"cycle = {config.cycle} is of two modalities: needs a network that has another than pictures")
-        if isinstance(anchor, PoseNetAnchor) and not isinstance(network.trunk, Trunk):
-            raise PosecError(
-                f"anchor = {config.anchor} holds a trunk to PoseNet, this one is of another kind; give no --trunk, or anchor = 0"
-            )
+    def __init__(self, config: NetworkTraining, network: KeypointNetwork, anchor: KeypointAnchor | None, device: str) -> None:
         network.trunk.freeze()
         self.config, self.device = config, torch.device(device)
         self.network = network.to(self.device).train()
@@ -71,23 +57,14 @@ class NetworkRun:
             return self.pictures / self.config.pictures
         return self.spent_s / (60 * self.config.minutes)
 
-    def learn(
-        self, batch: dict[str, Tensor], spec: PoseSpec, decode: Callable[[Tensor], Tensor], skeletons: Batch | None = None
-    ) -> dict[str, float]:
-        """Take one step on packed pictures; return the losses and the gradient norms.
-
-        `skeletons`: pose maps and labels of scenes without a picture, which a JointNetwork learns from beside the pictures.
-        """
+    def learn(self, batch: dict[str, Tensor], spec: PoseSpec, decode: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """Take one step on packed pictures; return the losses and the gradient norms."""
         config = self.config
         pace = min(1.0, (self.step + 1) / config.warm_up) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.done))))
-        wait = 0 if config.init else config.trunk_waits
-        waited = min(1.0, max(0.0, (self.step - wait) / wait)) if wait else 1.0
-        for group, rate in zip(self.optimizer.param_groups, (config.learning_rate, config.trunk_rate * waited), strict=True):
+        for group, rate in zip(self.optimizer.param_groups, (config.learning_rate, config.trunk_rate), strict=True):
             group["lr"] = rate * pace
         batch = {name: values.to(self.device, non_blocking=True) for name, values in batch.items()}
-        if skeletons is not None:
-            skeletons = skeletons[0].to(self.device), {name: values.to(self.device) for name, values in skeletons[1].items()}
-        losses = step_losses(self.network, self.average, self.anchor, config, self.step, batch, skeletons, spec, decode)
+        losses = step_losses(self.network, self.average, self.anchor, config, self.step, batch, spec, decode)
         weights = {**config.losses, **{name: getattr(config, name) for name in FURTHER_LOSSES}}
         loss = sum((weights[name] * value for name, value in losses.items() if name in weights), torch.zeros((), device=self.device))
         self.optimizer.zero_grad()

@@ -8,14 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from ..errors import PosecError
 from ..network.pose_network import SIZE_MULTIPLE
 from .compose import Mixture
 from .configuration import read_section
 
-Batch = tuple[Tensor, dict[str, Tensor]]
 LOSS_WEIGHTS = {"centre": 1.0, "offset": 0.3, "embedding": 0.6, "rotation": 0.5, "depth": 0.5, "joints": 2.0, "projection": 2.0,
                 "auxiliary": 1.0}  # fmt: skip
 
@@ -25,24 +22,20 @@ class NetworkTraining:
     """Settings of the run.
 
     Attributes:
-        init: safetensors of a whole network to start from; empty to start from the trunk of PoseNet.
+        init: safetensors of the network to start from.
         pictures: length of the run; 0 where `minutes` says it.
         minutes: the same as time spent training, interruptions not counted.
-        input_size: (height, width) of the pictures, which the checkpoint states; multiples of 32. A join takes it from `--size`, or from
-            the network that it goes on from.
+        input_size: (height, width) of the pictures, which the checkpoint states; multiples of 32.
         batch: pictures per step.
         learning_rate, trunk_rate: at their highest; both follow a cosine over the run. A trunk_rate of 0 keeps the trunk, and the
-            layers that read PoseNet's maps, as they are, which makes steps cheaper.
-        trunk_waits: steps before the trunk moves, where it starts under heads that know nothing.
+            layers that read key points from it, as they are, which makes steps cheaper.
         warm_up: steps of linear rise.
         weight_decay, clip_norm: the norm is clipped for trunk and heads separately.
         integers: share of steps in which maps are rounded as 8 bits would round them, see `rounding`.
-        anchor: weight of staying close to what the trunk knew, see `PoseNetAnchor` and `KeypointAnchor`; 0 for none.
-        anchor_pictures: pictures of each batch, at most, that this is asked of; of PoseNet's trunk photographs alone, see `held_pictures`.
-        keypoints: weight of reading the labelled key points from the trunk, see `keypoint_loss`; for a JointNetwork whose trunk moves.
-        align: weight of drawing pictures to their labelled key points in the latent space, see `alignment`; for a JointNetwork or a KeypointNetwork.
-        cycle: weight of finding labelled key points again by the people lifted from them, see `keypoint_cycle_loss`; a JointNetwork
-            finds scenes of skeletons again, see `cycle_loss`.
+        anchor: weight of staying close to what the trunk knew, see `KeypointAnchor`; 0 for none.
+        anchor_pictures: pictures of each batch, at most, that this is asked of.
+        align: weight of drawing pictures to their labelled key points in the latent space, see `alignment_loss`.
+        cycle: weight of finding labelled key points again by the people lifted from them, see `cycle_loss`.
         agree: weight of finding the same people in other views of a picture, see `agreement_loss`.
         agree_pictures: pictures of each batch that are seen another time.
         fitted: weight of 3D poses that were fitted to key points; 0 learns from photographs by their key points alone, as the paper does.
@@ -58,14 +51,12 @@ class NetworkTraining:
     batch: int = 16
     learning_rate: float = 1e-3
     trunk_rate: float = 2e-4
-    trunk_waits: int = 80
     warm_up: int = 60
     weight_decay: float = 1e-4
     clip_norm: float = 8.0
     integers: float = 0.0
     anchor: float = 0.25
     anchor_pictures: int = 4
-    keypoints: float = 0.0
     align: float = 0.0
     cycle: float = 0.0
     agree: float = 0.0
@@ -95,14 +86,9 @@ def read_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def read_settings(path: Path, section: str = "network") -> NetworkTraining:
-    """Return the [network] section of a configuration file, with what another section says in its place.
-
-    Raises PosecError naming an unknown or missing entry.
-    """
+def read_settings(path: Path) -> NetworkTraining:
+    """Return the [network] section of a configuration file. Raises PosecError naming an unknown or missing entry."""
     plain = read_section(path, "network")
-    if section != "network":
-        plain |= read_section(path, section)
     losses = {**LOSS_WEIGHTS, **plain.pop("losses", {})}
     mixture, plain = _tuples(plain.pop("mixture", {})), _tuples(plain)
     if unknown := set(losses) - set(LOSS_WEIGHTS):
@@ -110,7 +96,7 @@ def read_settings(path: Path, section: str = "network") -> NetworkTraining:
     try:
         return NetworkTraining(**plain, losses=losses, mixture=Mixture(**mixture))
     except TypeError as error:
-        raise PosecError(f"'{path}' has no usable [{section}] section: {error}") from error
+        raise PosecError(f"'{path}' has no usable [network] section: {error}") from error
 
 
 def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:

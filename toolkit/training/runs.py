@@ -41,6 +41,21 @@ class Stateful(Protocol):
         """Take over what another had learned."""
 
 
+class Clock:
+    """How long a run has trained, interruptions not counted."""
+
+    def __init__(self) -> None:
+        self.spent_s = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the time spent."""
+        return {"spent_s": self.spent_s}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Go on from that time."""
+        self.spent_s = float(state["spent_s"])
+
+
 class Run:
     """A training run that can be killed: it goes on from the last `keep`.
 

@@ -15,11 +15,11 @@ from ..evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
 from ..float_estimator import FloatEstimator
 from ..frontend import trace
 from ..network.checkpoint import load_checkpoint, save_checkpoint
-from ..network.pose_network import ImageNetwork
+from ..network.keypoint_network import KeypointNetwork
 from ..runtime.pose import PoseSpec
 
 LICENCE = "Apache-2.0"
-# Are integers of one step per channel, PoseNet's or those of `grid`, and become the same integers again (`passes.integers`) if kept as they are.
+# Are integers of one step per channel, those of `grid`, and become the same integers again (`passes.integers`) if kept as they are.
 WHOLE = ("trunk.", "reader.")
 THRESHOLDS = tuple(float(value) for value in np.arange(0.1, 0.6, 0.05).round(2))
 
@@ -48,7 +48,7 @@ def choose_threshold(checkpoint: Path, scenes: Scenes) -> tuple[float, float]:
     return best, scores[best]
 
 
-def blend(start: ImageNetwork, trained: ImageNetwork, share: float) -> ImageNetwork:
+def blend(start: KeypointNetwork, trained: KeypointNetwork, share: float) -> KeypointNetwork:
     """Return `trained` with weights on the way from those that its training started from: `share` 0 is the start, 1 the end.
 
     What both ends know survives better than at either (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="posec train ship",
         description="Write the checkpoint that is shipped.",
-        epilog="example: posec train ship --checkpoint joint/checkpoint --scenes toolkit/samples/calibration.json --out toolkit/reference",
+        epilog="example: posec train ship --checkpoint network/checkpoint --scenes toolkit/samples/calibration.json --out toolkit/reference",
     )
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder that a training wrote")
     how = parser.add_mutually_exclusive_group(required=True)

@@ -20,19 +20,18 @@ from torch import Tensor
 
 from ..network.embedding import PoseEmbedding, load_embedding
 from ..network.keypoint_network import KeypointNetwork, told_ways
+from ..network.maps import MIRROR
 from ..runtime.pose import PoseSpec
-from .alignment import KeypointOffsets, keypoint_cycle_loss, lifted_poses
+from .alignment import KeypointOffsets, cycle_loss, lifted_poses
 from .configuration import add_settings, chosen_settings
 from .dataset import PERSON
 from .losses import person_losses
-from .map_rendering import MIRROR
 from .map_scenes import Scenes, SceneSettings, draw_scenes
 from .mocap import load_mocap
 from .movenet import load_movenet
 from .network_settings import LOSS_WEIGHTS
-from .runs import Run, set_learning_rate
+from .runs import Clock, Run, set_learning_rate
 from .targets import sigma_cells
-from .train_maps import Clock
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class WayFaults:
 
 @dataclass(frozen=True)
 class LiftTraining:
-    """Settings of the run, `minutes` long, on a cosine; `scenes` are drawn per step; `cycle` is the weight of `keypoint_cycle_loss`."""
+    """Settings of the run, `minutes` long, on a cosine; `scenes` are drawn per step; `cycle` is the weight of `cycle_loss`."""
 
     minutes: float = 6.0
     scenes: int = 300
@@ -118,7 +117,7 @@ def lift_losses(
 ) -> dict[str, Tensor]:
     """Return the losses of `person_losses` of what the network lifts from `draw_ways`' readings, no picture beside them.
 
-    With `cycle`, `keypoint_cycle_loss` as well; it teaches what follows the latent, and leaves how key points enter it alone.
+    With `cycle`, `cycle_loss` as well; it teaches what follows the latent, and leaves how key points enter it alone.
     """
     read = lifted_poses(network, ways)
     weights, sigma = torch.ones(len(ways), device=ways.device), sigma_cells(label["px_per_m"], spec)
@@ -126,7 +125,7 @@ def lift_losses(
     if cycle:
         # Held: an encoder that made all latents equal would close every cycle.
         held = copy.deepcopy(network.lift.enter).requires_grad_(False)
-        losses["cycle"] = keypoint_cycle_loss(read, KeypointOffsets(ways, cells_px, weights), held, spec, embedding.decode)
+        losses["cycle"] = cycle_loss(read, KeypointOffsets(ways, cells_px, weights), held, spec, embedding.decode)
     return losses
 
 

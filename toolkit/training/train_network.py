@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,22 +17,18 @@ from ..errors import PosecError
 from ..network.checkpoint import TRAINING_ONLY, save_checkpoint
 from ..network.embedding import decoder_arrays, load_embedding
 from ..network.keypoint_network import KeypointNetwork
-from ..network.pose_network import ImageNetwork, PoseNetwork
-from .anchor import PoseNetAnchor
 from .configuration import add_config
 from .dataset import ComposedPictures
 from .keypoint_anchor import KeypointAnchor
 from .network_run import Log, NetworkRun
-from .network_settings import Batch, NetworkTraining, add_size, read_settings
+from .network_settings import NetworkTraining, add_size, read_settings
 from .parallel import agreed, join_processes
 from .photos import Photos, load_photos
-from .posenet import load_trunk
 from .runs import add_device, keep_memory
 
 
-def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out: Path, trunk: Path | None = None,
-                  device: str = "cpu", workers: int = 1, network: ImageNetwork | None = None,
-                  skeletons: Callable[[int], Batch] | None = None) -> None:  # fmt: skip
+def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out: Path, device: str = "cpu", workers: int = 1,
+                  network: KeypointNetwork | None = None) -> None:  # fmt: skip
     """Train the network and write its averaged weights as a checkpoint.
 
     Args:
@@ -40,11 +36,9 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
         photos: material.
         embedding: the pose embedding, as `train_embedding` wrote it.
         out: folder to write: `checkpoint/`, `train.jsonl` and, to resume from, `train.state`.
-        trunk: PoseNet's .tflite file, to start from and to stay close to; None to do neither, with `config.init`.
         device: a torch device.
         workers: processes that compose pictures.
-        network: where to start, instead of what `config.init` or `trunk` says.
-        skeletons: step to pose maps of scenes without a picture, for a JointNetwork; None for none.
+        network: where to start, instead of `config.init`.
 
     An interrupted run goes on from its last save, with the time spent kept. Started by torchrun, several processes learn together (see
     `parallel`); `config.batch` is of each. Raises PosecError where settings contradict each other.
@@ -58,8 +52,8 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     rank = join_processes()
     torch.manual_seed(config.seed)
     poses = load_embedding(embedding, device)
-    network = network or _first_network(config, trunk)
-    run = NetworkRun(config, network, _anchor(config, trunk, network), device)
+    network = network or read_network(config.init)
+    run = NetworkRun(config, network, KeypointAnchor(network) if config.anchor and config.trunk_rate else None, device)
     spec = replace(run.network.spec(), input_size=config.input_size)
     state = out / "train.state"
     if state.exists():
@@ -69,7 +63,7 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     log = Log(out / "train.jsonl", run.step) if rank == 0 else None
     saved = last = time.monotonic()
     while run.done < 1:
-        figures = run.learn(next(batches), spec, poses.decode, skeletons(run.step) if skeletons else None)
+        figures = run.learn(next(batches), spec, poses.decode)
         now = time.monotonic()
         run.spent_s, last = run.spent_s + agreed(now - last), now
         if log is None:
@@ -82,30 +76,13 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
             saved = now
 
 
-def _anchor(config: NetworkTraining, trunk: Path | None, network: ImageNetwork) -> PoseNetAnchor | KeypointAnchor | None:
-    if not (config.anchor and config.trunk_rate):
-        return None
-    if trunk is not None:
-        return PoseNetAnchor(trunk)
-    return KeypointAnchor(network) if isinstance(network, KeypointNetwork) else None
-
-
-def _first_network(config: NetworkTraining, trunk: Path | None) -> ImageNetwork:
-    if config.init:
-        return read_network(Path(config.init))
-    if trunk is None:
-        raise PosecError("the network starts from `init` or from PoseNet's trunk; give --trunk posenet.tflite")
-    network = PoseNetwork()
-    network.trunk = load_trunk(trunk)
-    return network
-
-
-def read_network(path: Path) -> ImageNetwork:
-    """Return the network of either kind whose weights a safetensors file holds; those of `auxiliary` may be absent. Raises PosecError."""
+def read_network(path: str | Path) -> KeypointNetwork:
+    """Return the network whose weights a safetensors file holds; those of `auxiliary` may be absent. Raises PosecError."""
+    if not str(path):
+        raise PosecError("a network starts from what `posec train lift` wrote, or from another's weights; give --init")
+    network = KeypointNetwork()
     try:
-        weights = load_file(path)
-        network = KeypointNetwork() if "lift.enter.weight" in weights else PoseNetwork()
-        missing, unknown = network.load_state_dict(weights, strict=False)
+        missing, unknown = network.load_state_dict(load_file(path), strict=False)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise PosecError(f"init = '{path}' does not hold this network: {error}") from error
     if unknown or any(not name.startswith(TRAINING_ONLY) for name in missing):
@@ -118,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="posec train network",
         description="Learn the image network from composed pictures.",
-        epilog="example: posec train network --data data/ --labels labels/ --bodies bodies/ --embedding embedding.safetensors --trunk posenet.tflite --out network/",
+        epilog="example: posec train network --data data/ --labels labels/ --bodies bodies/ --embedding embedding.safetensors --init lift.safetensors --out network/",
     )
     add_config(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
@@ -126,8 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
     parser.add_argument("--bodies", type=Path, help="folder of rendered bodies")
     parser.add_argument("--more", type=Path, action="append", default=[], help="folder of further photographs; may be given again")
-    parser.add_argument("--trunk", type=Path, help="PoseNet as .tflite, to start from")
-    parser.add_argument("--init", help="safetensors of a whole network to start from instead")
+    parser.add_argument("--init", help="safetensors of the network to start from (default: the configuration's)")
     parser.add_argument("--learning-rate", type=float, help="of all but the trunk (default: the configuration's)")
     parser.add_argument("--trunk-rate", type=float, help="of the trunk; 0 keeps it as it is (default: the configuration's)")
     parser.add_argument("--out", type=Path, required=True)
@@ -149,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.init:
         config = replace(config, init=options.init)
     photos = load_photos(options.data, options.labels, options.tier, options.bodies, options.more)
-    train_network(config, photos, options.embedding, options.out, options.trunk, options.device, options.workers)
+    train_network(config, photos, options.embedding, options.out, options.device, options.workers)
 
 
 if __name__ == "__main__":
