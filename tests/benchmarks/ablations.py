@@ -287,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lift", type=Path, required=True, help="what `posec train lift` wrote")
-    parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
+    parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backgrounds")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
     parser.add_argument("--bodies", type=Path, required=True, help="folder of rendered bodies")
     parser.add_argument("--scenes", type=Path, action="append", default=[], help="folder of rendered scenes; may be given again")

@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         epilog="example: posec train network --data data/ --labels labels/ --bodies bodies/ --embedding embedding.safetensors --init lift.safetensors --out network/",
     )
     add_config(parser)
-    parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backbones")
+    parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backgrounds")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
     parser.add_argument("--bodies", type=Path, help="folder of rendered bodies")
