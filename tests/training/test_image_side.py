@@ -335,6 +335,8 @@ def test_a_run_learns_is_kept_and_goes_on(tmp_path: Path, material: tuple[Path, 
     assert any(not torch.equal(kept[name], start[name]) for name in kept if name.startswith("heads."))
     with pytest.raises(PosecError, match="delete it or give another folder"):
         train_network(replace(config, learning_rate=1.0), photos, embedding[0], tmp_path / "out", workers=0)
+    with pytest.raises(PosecError, match="posec train lift.*give --init"):
+        train_network(replace(config, init=""), photos, embedding[0], tmp_path / "new", workers=0)
     with pytest.raises(PosecError, match="one of them must be 0"):
         train_network(replace(config, minutes=1.0), photos, embedding[0], tmp_path / "out", workers=0)
 
