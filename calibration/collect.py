@@ -14,10 +14,10 @@ import onnx
 from onnx import TensorProto, helper, shape_inference
 
 from toolkit.errors import PosecError
-from toolkit.graph import Graph
+from toolkit.ir.graph import Graph
+from toolkit.ir.ranges import Ranges
 from toolkit.passes import prepare
-from toolkit.passes.layers import weighted_layers
-from toolkit.ranges import Ranges
+from toolkit.passes.edit.graph_index import weighted_layers
 from toolkit.runtime.engines.onnxruntime import library
 from toolkit.runtime.preprocess import Batch
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.evaluation.parity import LIMITS, Drift
-from toolkit.graph import Graph
+from toolkit.device.drift import LIMITS, Drift
+from toolkit.ir.graph import Graph
+from toolkit.ir.ranges import Ranges
+from toolkit.ir.target import Scheme
 from toolkit.passes import prepare
-from toolkit.ranges import Ranges
-from toolkit.simulation import Judge, quantized
-from toolkit.target import Scheme
+from toolkit.verification.simulation import Judge, quantized
 
 from .collect import Progress, sweep
 from .observers import OBSERVERS

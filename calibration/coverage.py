@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from toolkit.errors import PosecError
-from toolkit.graph import Graph
+from toolkit.ir.graph import Graph
 
 from .frames import Frames
 from .survey import Progress, Scene, survey

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.errors import PosecError
-from toolkit.graph import Graph
-from toolkit.passes.layers import weighted_layers
-from toolkit.ranges import Ranges
+from toolkit.ir.graph import Graph
+from toolkit.ir.ranges import Ranges
+from toolkit.passes.edit.graph_index import weighted_layers
 
 from .collect import Sweep
 from .frames import Frames

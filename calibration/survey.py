@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from toolkit.evaluation.matching import heights_px
-from toolkit.float_estimator import FloatEstimator
-from toolkit.graph import Graph
+from toolkit.device.matching import heights_px
+from toolkit.ir.graph import Graph
 from toolkit.runtime.pose import PoseFrame, Skeleton
+from toolkit.verification.float_estimator import FloatEstimator
 
 from .frames import picture_sha256
 

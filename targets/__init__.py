@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from toolkit.errors import PosecError
-from toolkit.target import PRECISIONS, Allowance, Backend, Target
+from toolkit.ir.target import PRECISIONS, Allowance, Backend, Target
 
 _HERE = Path(__file__).parent
 _LARGEST_BYTES = 2**20

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from toolkit.graph import Graph, Pass
-from toolkit.passes.dequantize_first import dequantize_first
-from toolkit.passes.frame_input import fold_frame
-from toolkit.passes.join_heads import join_heads
+from toolkit.ir.graph import Graph, Pass
+from toolkit.ir.target import Job, Scheme
+from toolkit.passes.lower.fold_preprocessing import fold_frame
+from toolkit.passes.lower.fuse_head_convs import join_heads
+from toolkit.passes.lower.swap_transpose_dequantize import dequantize_first
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import KEYPOINT_HEADS
-from toolkit.target import Job, Scheme
 
 ENGINE = "onnxruntime"
 REQUIRES = "pip install 'posec[host]'"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.util import find_spec
 
-from toolkit.target import Job, Scheme
+from toolkit.ir.target import Job, Scheme
 
 from . import onnxruntime
 from .onnxruntime import finish, lower, passes

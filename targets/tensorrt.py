@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 
 from toolkit.errors import PosecError
-from toolkit.graph import Graph, Pass
-from toolkit.passes.exact_pixels import quantize_pixels
-from toolkit.passes.frame_input import fold_frame
-from toolkit.passes.release import release_float_layers
-from toolkit.passes.tensorrt_check import tensorrt_check
-from toolkit.passes.tensorrt_rules import rules_for
-from toolkit.runtime.engines.plan_build import SMALLEST_WORKSPACE
+from toolkit.ir.graph import Graph, Pass
+from toolkit.ir.target import Job, Scheme
+from toolkit.passes.lower.drop_one_sided_qdq import release_float_layers
+from toolkit.passes.lower.fold_preprocessing import fold_frame
+from toolkit.passes.lower.quantize_input import quantize_pixels
+from toolkit.passes.tensorrt.check import tensorrt_check
+from toolkit.passes.tensorrt.rules import rules_for
+from toolkit.runtime.engines._tensorrt.plan_build import SMALLEST_WORKSPACE
 from toolkit.runtime.frame import FrameInput
-from toolkit.target import Job, Scheme
 
-from ._tensorrt_plan import plan_details, trtexec_line
+from ._tensorrt_forecast import plan_details, trtexec_line
 
 __all__ = ["ENGINE", "finish", "frame", "lower", "missing", "passes", "plan_details", "scheme", "trtexec_line", "versions"]
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from toolkit.errors import PosecError
-from toolkit.graph import Graph, Pass
-from toolkit.passes.frame_input import fold_frame
-from toolkit.passes.join_heads import join_heads
-from toolkit.passes.tflite_clips import drop_saturated_clips
-from toolkit.passes.tflite_islands import float_islands, refuse_islands
-from toolkit.passes.tflite_pools import convolve_average_pools
+from toolkit.ir.graph import Graph, Pass
+from toolkit.ir.target import Job, Scheme
+from toolkit.passes.lower.average_pool_to_conv import convolve_average_pools
+from toolkit.passes.lower.drop_redundant_clips import drop_saturated_clips
+from toolkit.passes.lower.fold_preprocessing import fold_frame
+from toolkit.passes.lower.fuse_head_convs import join_heads
+from toolkit.passes.quantize.float_islands import float_islands, refuse_islands
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import KEYPOINT_HEADS
-from toolkit.target import Job, Scheme
 
 ENGINE = "tflite"
 REQUIRES = "pip install 'posec[tflite]'"
@@ -83,7 +83,7 @@ def missing() -> str:
 
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:
     """Return model.tflite. Raises PosecError where an operator cannot be said in TFLite, or the converter left float what should be integer."""
-    from .tflite_torch.flatbuffer import count_float_islands, halve_weights
+    from ._litert.flatbuffer import count_float_islands, halve_weights
 
     content = _convert(graph, job.precision == "int8")
     if job.precision == "float16":
@@ -96,8 +96,8 @@ def lower(graph: Graph, job: Job) -> dict[str, bytes]:
 
 
 def _convert(graph: Graph, integers: bool) -> bytes:
-    from .tflite_torch.convert import convert
-    from .tflite_torch.moves import join_moves
+    from ._litert.convert import convert
+    from ._litert.moves import join_moves
 
     asked = (graph.sha256, integers)
     if asked not in _converted:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit.graph import Graph
+from toolkit.ir.graph import Graph
 
-sys.path.insert(0, str(Path(__file__).parent))  # so that tests can `from networks import …`
+sys.path.insert(0, str(Path(__file__).parent / "support"))  # so that tests can `from networks import …`
 from networks import spot_picture, tiny_graph_of, write_checkpoint
 
 

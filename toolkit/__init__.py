@@ -19,17 +19,17 @@ __version__ = "0.1.0"
 # Loaded on first use: a board imports toolkit.runtime without onnx, a host traces without an engine.
 _HOMES = {
     "PosecError": "errors",
-    "Graph": "graph",
-    "Ranges": "ranges",
-    "Target": "target",
+    "Graph": "ir.graph",
+    "Ranges": "ir.ranges",
+    "Target": "ir.target",
     "Bundle": "runtime.bundle",
     "PoseFrame": "runtime.pose",
     "PoseSpec": "runtime.pose",
     "Skeleton": "runtime.pose",
-    "trace": "frontend",
-    "build": "compiler",
-    "plan": "compiler",
-    "verify": "drift",
+    "trace": "frontend.trace",
+    "build": "compiler.build",
+    "plan": "compiler.build",
+    "verify": "verification.verify",
     "load": "runtime",
 }
 __all__ = sorted(_HOMES)

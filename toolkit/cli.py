@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from . import __version__
-from .cli_arguments import COMMANDS, STAGES
 from .commands import EXIT_OK, EXIT_REFUSED
+from .commands.arguments import COMMANDS, STAGES
 from .commands.terminal import say
 from .errors import PosecError
 from .runtime.errors import PoseError
@@ -33,7 +33,7 @@ def train(args: argparse.Namespace) -> int:
 
 def demo(args: argparse.Namespace) -> int:
     """Go the whole way with what posec ships, by the commands that you would give."""
-    from .demo import clear, demo_lines, gather, next_steps
+    from .commands.demo import clear, demo_lines, gather, next_steps
 
     started = time.monotonic()
     clear(args.out)

@@ -17,8 +17,8 @@ from working_network import working_graph
 
 import calibration
 import targets
-from toolkit.compiler import build
-from toolkit.graph import Graph
+from toolkit.compiler.build import build
+from toolkit.ir.graph import Graph
 from toolkit.runtime.bundle import Bundle
 
 

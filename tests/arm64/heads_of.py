@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from toolkit.report.machine import machine_facts, machine_state, peak_memory_mb
+from toolkit.device.machine import machine_facts, machine_state, peak_memory_mb
 from toolkit.runtime import load
 from toolkit.runtime.engines.tflite import _library
 

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 from arm64_sshd import serve
 
-from toolkit.deploy import deploy
+from toolkit.deploy.deploy import deploy
+from toolkit.device.result import read_result
 from toolkit.errors import PosecError
-from toolkit.report.result import read_result
 
 HOST = "pi@127.0.0.1"
 

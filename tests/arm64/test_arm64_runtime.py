@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from arm64_pictures import PICTURES
 
-from toolkit.board import board_files
+from toolkit.device.__main__ import board_files
 from toolkit.runtime.preprocess import to_batch
 
 HERE = Path(__file__).parent
@@ -89,7 +89,7 @@ def test_heads_are_those_of_the_same_library_on_x86(root, carried, on_arm, runti
 
 @pytest.mark.parametrize(("runtime", "precision", "kernels"), CASES)
 def test_the_golden_people_are_found_again(root, carried, runtime, precision, kernels):
-    answer = root.run(runtime, "-m", "toolkit.board", "check", f"{carried}/{precision}", path=carried).stdout.splitlines()[-1]
+    answer = root.run(runtime, "-m", "toolkit.device", "check", f"{carried}/{precision}", path=carried).stdout.splitlines()[-1]
     drift = json.loads(answer)["drift"]
     print(f"{runtime} {precision}: {drift['drift_mm']:.2f} mm, {drift['people']} people")
     assert drift["within"]

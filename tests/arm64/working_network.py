@@ -7,7 +7,7 @@ from arm64_pictures import SIZE
 from networks import tiny_spec
 from small_networks import WIDTH, network_about, node
 
-from toolkit.graph import Graph
+from toolkit.ir.graph import Graph
 
 CHANNELS, BLOCKS = 128, 3
 

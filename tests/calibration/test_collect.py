@@ -6,8 +6,8 @@ from onnx import helper, numpy_helper
 from calibration import OBSERVERS, collect, sweep
 from calibration.frames import picture_sha256
 from toolkit.errors import PosecError
+from toolkit.ir.ranges import Ranges
 from toolkit.passes import prepare
-from toolkit.ranges import Ranges
 from toolkit.runtime.preprocess import to_batch
 
 

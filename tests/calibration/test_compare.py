@@ -5,9 +5,9 @@ import pytest
 from networks import spot_picture
 
 from calibration.compare import compare
+from toolkit.device.drift import Stray
 from toolkit.errors import PosecError
-from toolkit.evaluation.parity import Stray
-from toolkit.target import Scheme
+from toolkit.ir.target import Scheme
 
 SCHEME = Scheme("u8s8", "uint8", False, True, True, True, ("Conv", "Add", "AveragePool", "Resize"), ("Resize",))
 ALLOWED = {"drift_mm": 8.0, "people_lost": 0.03, "people_invented": 0.03}

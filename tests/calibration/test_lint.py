@@ -10,7 +10,7 @@ from calibration import folder, sweep
 from calibration.lint import Finding, lint_frames, lint_halves
 from calibration.survey import look, survey
 from toolkit.errors import PosecError
-from toolkit.graph import Graph
+from toolkit.ir.graph import Graph
 from toolkit.passes import prepare
 
 

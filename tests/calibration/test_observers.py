@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from calibration.observers import BINS, LEVELS, OBSERVERS, Observation, entropy, mean_squared_error, min_max, moving_average, percentile
+from calibration.observers import (
+    BINS,
+    LEVELS,
+    OBSERVERS,
+    Observation,
+    entropy,
+    mean_squared_error,
+    min_max,
+    moving_average,
+    percentile,
+)
 from toolkit.errors import PosecError
 
 

@@ -13,13 +13,13 @@ from networks import tiny_decoder, tiny_graph_of
 
 import calibration
 import targets
-from toolkit.compiler import build, plan
+from toolkit.compiler.build import build, plan
 from toolkit.errors import PosecError
-from toolkit.float_estimator import FloatEstimator
 from toolkit.passes import prepare
-from toolkit.passes.layers import layer_name
+from toolkit.passes.edit.graph_index import layer_name
 from toolkit.runtime import load
 from toolkit.runtime.bundle import read_bundle
+from toolkit.verification.float_estimator import FloatEstimator
 
 GENERIC = targets.load("generic-cpu")
 

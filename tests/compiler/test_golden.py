@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from networks import spot_picture, tiny_graph_of
 
-from toolkit import golden
-from toolkit.float_estimator import FloatEstimator
-from toolkit.golden import golden_files, is_sure
-from toolkit.runtime.centres import find_centres
+from toolkit.compiler import golden
+from toolkit.compiler.golden import golden_files, is_sure
+from toolkit.runtime.decoding.centres import find_centres
+from toolkit.verification.float_estimator import FloatEstimator
 
 
 @pytest.fixture

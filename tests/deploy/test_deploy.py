@@ -14,11 +14,11 @@ import pytest
 from networks import tiny_graph_of
 from tiny_bundles import spoiled, write_tiny_bundle
 
-from toolkit.board import board_files
-from toolkit.connection import connect
-from toolkit.deploy import deploy
+from toolkit.deploy.deploy import deploy
+from toolkit.deploy.ssh import connect
+from toolkit.device.__main__ import board_files
+from toolkit.device.result import read_result
 from toolkit.errors import PosecError
-from toolkit.report.result import read_result
 
 # Options up to `--`, the host, and one string for the login shell; the n-th call is cut off where the file `lose` holds n.
 STAND_IN = """#!/bin/sh
@@ -75,7 +75,7 @@ def running(first, board):
 
 def what_runs(home):
     """Return the folder that the board's link leads to, after asking the bundle in it for the golden people."""
-    command = [str(home / "posec/pi5/python"), "-m", "toolkit.board", "check", str(home / "posec/pi5/bundle")]
+    command = [str(home / "posec/pi5/python"), "-m", "toolkit.device", "check", str(home / "posec/pi5/bundle")]
     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
     assert json.loads(answer)["drift"]["within"]
     return (home / "posec/pi5").resolve()
@@ -115,7 +115,7 @@ def test_the_board_gets_no_more_than_it_needs(first, bundle):
 def test_what_is_carried_is_enough_without_the_hosts_libraries(first):
     home = first[0]
     blocked = 'import sys\nfor name in ("onnx", "torch", "safetensors", "openvino"): sys.modules[name] = None\n'
-    code = blocked + "import runpy\nsys.argv = ['board', 'check', 'bundle']\nrunpy.run_module('toolkit.board', run_name='__main__')"
+    code = blocked + "import runpy\nsys.argv = ['board', 'check', 'bundle']\nrunpy.run_module('toolkit.device.__main__', run_name='__main__')"
     answer = subprocess.run(
         [str(home / "posec/pi5/python"), "-c", code], cwd=home / "posec/pi5", capture_output=True, text=True, check=False
     )

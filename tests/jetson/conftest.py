@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 
 from toolkit.runtime.bundle import Bundle
-from toolkit.runtime.engines import cuda as cuda_module
-from toolkit.runtime.engines.plan_cache import FOLDER_VARIABLE
+from toolkit.runtime.engines._tensorrt import cuda as cuda_module
+from toolkit.runtime.engines._tensorrt.plan_cache import FOLDER_VARIABLE
 
 sys.path.insert(0, str(Path(__file__).parent))
 from jetson_bundles import jetson_bundle

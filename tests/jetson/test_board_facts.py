@@ -2,7 +2,7 @@
 
 import pytest
 
-from toolkit.runtime.engines.board import board_facts
+from toolkit.runtime.engines._tensorrt.board import board_facts
 
 RELEASES = {
     "# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64, DATE: Sat Feb 19 17:05:08 UTC 2022": ("32.7.1", "4.6.1+"),

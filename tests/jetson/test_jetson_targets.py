@@ -13,14 +13,14 @@ from networks import tiny_graph_of
 import calibration
 import targets
 from targets.tensorrt import plan_details, trtexec_line
-from toolkit.compiler import build, plan
+from toolkit.compiler.build import build, plan
 from toolkit.errors import PosecError
-from toolkit.graph import run_passes
+from toolkit.ir.graph import run_passes
+from toolkit.ir.target import Job
 from toolkit.passes import prepare
-from toolkit.passes.quantize import insert_qdq
-from toolkit.passes.tensorrt_check import check, check_file
+from toolkit.passes.quantize.insert_qdq import insert_qdq
+from toolkit.passes.tensorrt.check import check, check_file
 from toolkit.runtime import load
-from toolkit.target import Job
 
 BOARDS = sorted(name for name in targets.names() if name.startswith("jetson-"))
 INT8 = [name for name in BOARDS if "int8" in targets.load(name).precisions]

@@ -6,7 +6,14 @@ import pytest
 from jetson_bundles import jetson_bundle
 
 from toolkit.runtime.engines import open_engine
-from toolkit.runtime.engines.cuda import Cuda, CudaError, DeviceMemory, NoCudaError, PinnedMemory, Stream
+from toolkit.runtime.engines._tensorrt.cuda import (
+    Cuda,
+    CudaError,
+    DeviceMemory,
+    NoCudaError,
+    PinnedMemory,
+    Stream,
+)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from jetson_bundles import jetson_bundle
 
 from toolkit.runtime.engines import EngineError, open_engine
-from toolkit.runtime.engines.plan_cache import CacheError, PlanCache, cache_folder, key_of
+from toolkit.runtime.engines._tensorrt.plan_cache import CacheError, PlanCache, cache_folder, key_of
 
 MACHINE = {"gpu": "Orin", "tensorrt": "10.3.0"}
 # A process that makes this machine a Jetson and opens a bundle; with "hang" its build never ends.

@@ -13,7 +13,7 @@ from read_bindings import MEMBERS, RECORD
 from standin_cuda import StandInCuda
 from standin_tensorrt import make_module
 
-from toolkit.runtime.engines import plan_build
+from toolkit.runtime.engines._tensorrt import plan_build
 
 REAL = json.loads(RECORD.read_text())
 

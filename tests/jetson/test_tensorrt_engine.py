@@ -15,9 +15,10 @@ from standin_cuda import GARBAGE
 from standin_tensorrt import Faults
 
 from toolkit.runtime import load
-from toolkit.runtime.engines import EngineError, open_engine, plan_build, plan_runner
-from toolkit.runtime.engines import cuda as cuda_module
+from toolkit.runtime.engines import EngineError, open_engine
 from toolkit.runtime.engines import tensorrt as tensorrt_engine
+from toolkit.runtime.engines._tensorrt import cuda as cuda_module
+from toolkit.runtime.engines._tensorrt import plan_build, plan_runner
 from toolkit.runtime.engines.onnxruntime import cpu_options
 
 MB = 1 << 20

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from toolkit.errors import PosecError
 from toolkit.network.embedding import EMBEDDING_SIZE, PoseEmbedding, decoder_arrays, load_embedding
-from toolkit.runtime.kinematics import decode_embeddings, layers
+from toolkit.runtime.decoding.kinematics import decode_embeddings, layers
 
 pytestmark = pytest.mark.torch
 

@@ -9,11 +9,11 @@ import torch
 import toolkit
 from toolkit.evaluation.run import find_everybody
 from toolkit.evaluation.scenes import evaluate_scenes, read_scenes
-from toolkit.float_estimator import FloatEstimator
-from toolkit.frontend import REFERENCE, checkpoint_folder, trace
+from toolkit.frontend.trace import REFERENCE, checkpoint_folder, trace
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.runtime.pose import MUPOTS17
-from toolkit.training.grid import put_on_grid
+from toolkit.training.int8.snap_weights import put_on_grid
+from toolkit.verification.float_estimator import FloatEstimator
 
 pytestmark = pytest.mark.torch
 SCENES = 8

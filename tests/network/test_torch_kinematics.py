@@ -5,7 +5,7 @@ import pytest
 import torch
 from captured import captured_poses, standing
 
-from toolkit.network.kinematics import (
+from toolkit.network.torch_kinematics import (
     bone_directions,
     bone_lengths_m,
     forward_kinematics,
@@ -16,7 +16,7 @@ from toolkit.network.kinematics import (
     torso_frame,
     torso_frames,
 )
-from toolkit.runtime import kinematics as runtime
+from toolkit.runtime.decoding import kinematics as runtime
 from toolkit.runtime.pose import MUPOTS17
 
 pytestmark = pytest.mark.torch

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from toolkit.report.charts import Line, Point, bars, lines, scatter, stage_bar, strips, ticks
-from toolkit.report.wording import megabytes, milliseconds, number, percent, safe
+from toolkit.report.formatting import megabytes, milliseconds, number, percent, safe
 
 
 @pytest.mark.parametrize(("low", "high", "expected"), [

@@ -12,11 +12,11 @@ from networks import tiny_graph_of
 from standing_people import people_at
 from tiny_bundles import spoiled, write_tiny_bundle
 
+from toolkit.device.result import Result, read_result, read_results, save_result
 from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.report.html import best, headline, report_page, write_report
 from toolkit.report.measure import file_names, measure_bundles
-from toolkit.report.result import Result, read_result, read_results, save_result
 
 
 class Page(HTMLParser):

@@ -14,8 +14,8 @@ from networks import spot_picture, tiny_decoder, tiny_spec
 from recorded_heads import Recorded, bundle_info, packed, recorded_heads, replay_bundle
 
 from toolkit.runtime.bundle import BundleError, read_bundle, write_bundle
-from toolkit.runtime.decode import decode_heads, nobody
-from toolkit.runtime.kinematics import layers
+from toolkit.runtime.decoding.decode import decode_heads, nobody
+from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.preprocess import place
 
 

@@ -10,7 +10,7 @@ from recorded_heads import bundle_info, packed
 from toolkit.runtime import load
 from toolkit.runtime.bundle import write_bundle
 from toolkit.runtime.engines import EngineError, open_engine
-from toolkit.runtime.engines.vnni import sums_overflow
+from toolkit.runtime.engines.cpu import sums_overflow
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import HEADS
 from toolkit.runtime.preprocess import to_batch

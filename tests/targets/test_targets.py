@@ -11,14 +11,14 @@ from networks import tiny_graph_of, tiny_spec, with_keypoints
 
 import calibration
 import targets
-from toolkit import drift
-from toolkit.compiler import build, plan
+from toolkit.compiler.build import build, plan
 from toolkit.errors import PosecError
-from toolkit.float_estimator import FloatEstimator
+from toolkit.ir.target import PRECISIONS
 from toolkit.runtime import load
 from toolkit.runtime.bundle import read_bundle
 from toolkit.runtime.engines import ENGINES
-from toolkit.target import PRECISIONS
+from toolkit.verification import verify as drift
+from toolkit.verification.float_estimator import FloatEstimator
 
 BOARDS = [(name, precision) for name in targets.names() for precision in targets.load(name).precisions]
 

@@ -9,7 +9,7 @@ import onnx
 from networks import CHANNELS, tiny_decoder, tiny_spec
 from onnx import TensorProto, helper, numpy_helper
 
-from toolkit.graph import Graph
+from toolkit.ir.graph import Graph
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import PoseSpec
 

@@ -17,18 +17,18 @@ from small_networks import WIDTH, network_about, node
 
 import calibration
 import targets
-from toolkit import drift
 from toolkit.cli import main
 from toolkit.commands import inputs
-from toolkit.compiler import build
+from toolkit.compiler.build import build
+from toolkit.ir.target import Job
 from toolkit.passes import prepare
-from toolkit.passes.quantize import insert_qdq
-from toolkit.passes.tflite_islands import float_islands
+from toolkit.passes.quantize.float_islands import float_islands
+from toolkit.passes.quantize.insert_qdq import insert_qdq
 from toolkit.runtime import load
 from toolkit.runtime.engines import EngineError
 from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.preprocess import to_batch
-from toolkit.target import Job
+from toolkit.verification import verify as drift
 
 pytest.importorskip("litert_torch")
 litert = pytest.importorskip("ai_edge_litert.interpreter")
@@ -89,7 +89,7 @@ def constant_bytes(content):
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("float16", 5e-3)])
 def test_floats_are_those_of_onnx_runtime(bundles, precision, tolerance):
-    from toolkit.float_estimator import FloatEstimator
+    from toolkit.verification.float_estimator import FloatEstimator
 
     estimator, floating = load(bundles[precision].folder, threads=1), FloatEstimator(tiny_graph_of(), threads=1)
     for picture in PICTURES:
@@ -180,7 +180,7 @@ def test_heads_in_integers_come_as_real_numbers(bundles, tmp_path):
 @pytest.mark.parametrize("place", [0, 3, 6])
 def test_a_layer_that_alone_stays_float_stays_so_in_the_file(place, tmp_path):
     """The converter would give such a layer integers of its own."""
-    from targets.tflite_torch.flatbuffer import count_float_islands
+    from targets._litert.flatbuffer import count_float_islands
 
     prepared = prepare(tiny_graph_of())
     layer = [graph_node.name for graph_node in prepared.model.graph.node if graph_node.op_type == "Conv"][place]
@@ -221,8 +221,8 @@ def test_moves_that_follow_each_other_become_one():
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    from targets.tflite_torch.flatbuffer import read_model
-    from targets.tflite_torch.moves import join_moves
+    from targets._litert.flatbuffer import read_model
+    from targets._litert.moves import join_moves
 
     sizes = {"x": (1, 2, 3, 4), "turned": (1, 4, 2, 3), "back": (1, 2, 3, 4), "other": (1, 4, 3, 2)}
     moves = [("x", "turned", (0, 3, 1, 2)), ("turned", "back", (0, 2, 3, 1)), ("turned", "other", (0, 1, 3, 2))]

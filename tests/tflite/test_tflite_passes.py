@@ -9,10 +9,10 @@ from small_networks import WIDTH, network_about, node
 
 import calibration
 import targets
-from toolkit.compiler import plan
+from toolkit.compiler.build import plan
 from toolkit.errors import PosecError
-from toolkit.passes.tflite_clips import drop_saturated_clips
-from toolkit.passes.tflite_pools import convolve_average_pools
+from toolkit.passes.lower.average_pool_to_conv import convolve_average_pools
+from toolkit.passes.lower.drop_redundant_clips import drop_saturated_clips
 
 PI5 = targets.load("raspberry-pi-5")
 PICTURES = [spot_picture(people, seed=people) for people in range(1, 5)]

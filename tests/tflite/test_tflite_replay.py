@@ -74,7 +74,7 @@ OPERATORS = {
 
 @pytest.mark.parametrize(("nodes", "arrays"), OPERATORS.values(), ids=OPERATORS)
 def test_an_operator_computes_what_onnx_runtime_computes(nodes, arrays):
-    from targets.tflite_torch.replay import Replay
+    from targets._litert.replay import Replay
 
     graph = network_about(nodes, arrays)
     wanted = outputs_of(graph.model)
@@ -112,7 +112,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("nodes", "arrays", "words"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_said_in_tflite_is_refused_by_name(nodes, arrays, words):
-    from targets.tflite_torch.replay import Replay
+    from targets._litert.replay import Replay
 
     graph = network_about(nodes, arrays)
     with pytest.raises(PosecError, match=words):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toolkit.training.clips import Clips
+from toolkit.training.motion.clips import Clips
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 
 import targets as boards
 
-from ..compiler import plan as make_plan
-from ..passes.tensorrt_check import check_file
+from ..compiler.build import plan as make_plan
+from ..passes.tensorrt.check import check_file
 from . import EXIT_FAILED, EXIT_OK, inputs
 from .terminal import answer, table
 

@@ -16,10 +16,10 @@ from calibration.lint import ENOUGH_FRAMES
 from calibration.survey import Scene
 
 from ..errors import PosecError
-from ..graph import Graph
+from ..ir.graph import Graph
+from ..ir.ranges import Ranges
+from ..ir.target import Job
 from ..passes import prepare
-from ..ranges import Ranges
-from ..target import Job
 from . import EXIT_OK, inputs
 from .terminal import answer, progress, say, table
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import targets as boards
 
-from ..blame import blame as lay_blame
-from ..compiler import build
+from ..compiler.build import build
 from ..errors import PosecError
-from ..ladder import climb
-from ..ranges import Ranges
-from ..report.blame_picture import blame_picture
-from ..report.ladders import FORMAT
+from ..ir.ranges import Ranges
+from ..ir.target import Job
+from ..report.candidates import FORMAT
+from ..report.sensitivity_plot import blame_picture
 from ..runtime.bundle import Bundle
-from ..target import Job
+from ..verification.precision_search import climb
+from ..verification.sensitivity import blame as lay_blame
 from . import EXIT_FAILED, EXIT_OK, inputs
 from .terminal import answer, progress, say, step, table, write_text
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import calibration
 from calibration import Frames
 
-from ..graph import Graph
-from ..ranges import Ranges
+from ..ir.graph import Graph
+from ..ir.ranges import Ranges
 from ..runtime.pose import PoseSpec
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -23,7 +23,7 @@ def sample(path: str, default: str) -> Path:
 @functools.lru_cache(maxsize=2)
 def checkpoint(name: str) -> Graph:
     """Return the traced network; the last two are kept, as the demo asks for the same again and again."""
-    from ..frontend import trace
+    from ..frontend.trace import trace
 
     return trace(name)
 

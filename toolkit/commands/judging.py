@@ -7,19 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import drift as judge
+from ..device.result import read_result
 from ..errors import PosecError
 from ..evaluation.photos import read_photos
 from ..evaluation.run import evaluate as measure_accuracy
 from ..evaluation.scenes import read_scenes
-from ..float_estimator import FloatEstimator
 from ..report.consistency import measure_again
 from ..report.html import write_report
 from ..report.measure import measure_bundles
-from ..report.result import read_result
 from ..runtime import load
 from ..runtime.bundle import read_bundle
-from ..runtime.refine import REFINEMENT
+from ..runtime.decoding.refine import REFINEMENT
+from ..verification import verify as judge
+from ..verification.float_estimator import FloatEstimator
 from . import EXIT_FAILED, EXIT_OK, inputs
 from .terminal import answer, progress, say, table
 

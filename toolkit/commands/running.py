@@ -6,10 +6,10 @@ import argparse
 import signal
 import sys
 
-from ..deploy import deploy as send
+from ..deploy.deploy import deploy as send
 from ..runtime import load
-from ..runtime.live import watch
-from ..runtime.sources import open_source
+from ..runtime.video.sources import open_source
+from ..runtime.video.stream import watch
 from . import EXIT_FAILED, EXIT_OK, inputs
 from .terminal import answer, progress, say, step
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import targets as boards
 
+from ..ir.ranges import Ranges
 from ..network.checkpoint import save_graph
-from ..ranges import Ranges
-from ..training.configuration import add_settings, chosen_settings
-from ..training.quantized import Finishing, finish
+from ..training.int8.finetune import Finishing, finish
+from ..training.run.configuration import add_settings, chosen_settings
 from . import inputs
 from .terminal import say
 

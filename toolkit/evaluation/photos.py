@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..device.matching import nearest_first
 from ..errors import PosecError
 from ..runtime.pose import PoseFrame, Skeleton
-from .matching import nearest_first
 from .metrics import COCO_SIGMAS, oks
 from .pictures import read_picture
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Estimate(Protocol):
-    """Anything that finds people: a loaded bundle, or a float graph (`toolkit.float_estimator.FloatEstimator`)."""
+    """Anything that finds people: a loaded bundle, or a float graph (`toolkit.verification.float_estimator.FloatEstimator`)."""
 
     def __call__(self, picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
         """Return the people of a picture (H, W, 3) uint8 BGR."""

@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
+from ..device.matching import heights_px, match_people
 from ..errors import PosecError
 from ..runtime.pose import PoseFrame, Skeleton
 from . import metrics
-from .matching import heights_px, match_people
 from .pictures import read_picture
 
 RENDERED_SCENES = "rendered-scenes"
@@ -62,7 +62,7 @@ class Scenes:
 
 
 def read_scenes(path: str | Path, skeleton: Skeleton, pictures: str | Path | None = None) -> Scenes:
-    """Read the truth that `training.render_scenes` writes: a list with one record per picture.
+    """Read the truth that `training.scenes.render_scenes` writes: a list with one record per picture.
 
     The pictures lie in `pictures`, or in the folder beside the file that has its name (scenes/ for scenes.json), or, where
     there is none, in the file's own folder. Raises PosecError.

@@ -24,10 +24,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from ..errors import PosecError
-from ..graph import Graph
-from ..runtime.kinematics import layers
+from ..ir.graph import Graph
+from ..runtime.decoding.kinematics import layers
 from ..runtime.pose import PoseSpec
-from .keypoint_network import KeypointNetwork
+from .network import KeypointNetwork
 
 SPEC, NETWORK, GRAPH, POSE = "spec.toml", "network.safetensors", "model.onnx", "pose.safetensors"
 TRAINING_ONLY = "auxiliary."

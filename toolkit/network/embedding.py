@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import PosecError
-from ..runtime.kinematics import LEAKY_SLOPE
+from ..runtime.decoding.kinematics import LEAKY_SLOPE
 from ..runtime.pose import MUPOTS17
-from .kinematics import EPSILON
+from .torch_kinematics import EPSILON
 
 BONES = len(MUPOTS17.bones)
 EMBEDDING_SIZE = 32
@@ -50,7 +50,7 @@ def _layers(*sizes: int) -> list[nn.Module]:
 
 
 def decoder_arrays(model: PoseEmbedding) -> dict[str, np.ndarray]:
-    """Return the decoder as `weight_0`, `bias_0`, …, the format of `toolkit.runtime.kinematics.layers`."""
+    """Return the decoder as `weight_0`, `bias_0`, …, the format of `toolkit.runtime.decoding.kinematics.layers`."""
     linear = [layer for layer in model.decoder if isinstance(layer, nn.Linear)]
     arrays: dict[str, np.ndarray] = {}
     for index, layer in enumerate(linear):

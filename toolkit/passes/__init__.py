@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import PosecError
-from ..graph import Graph, Pass, check_heads, run_passes
+from ..ir.graph import Graph, Pass, check_heads, run_passes
 from ..runtime.engines.onnxruntime import cpu_options, library
-from .batch_norm import fold_batch_norm
-from .constants import inline_constants
-from .equalize import equalize
-from .hard_swish import express_hard_swish
-from .identities import drop_identities
-from .names import name_tensors
-from .opset import lower_opset
-from .simplify import simplify
-from .split_heads import split_heads
-from .spread_channels import spread_channels
+from .prepare.batch_norm import fold_batch_norm
+from .prepare.constants import inline_constants
+from .prepare.expand_depthwise import spread_channels
+from .prepare.hard_swish import express_hard_swish
+from .prepare.identities import drop_identities
+from .prepare.names import name_tensors
+from .prepare.opset import lower_opset
+from .prepare.simplify import simplify
+from .prepare.split_heads import split_heads
+from .quantize.equalize import equalize
 
 # What every graph goes through, whatever the board; ranges belong to the tensors of its result.
 PREPARE: tuple[Pass, ...] = (

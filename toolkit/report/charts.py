@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .wording import milliseconds, safe
+from .formatting import milliseconds, safe
 
 WIDTH = 560
 LEFT, RIGHT, TOP, BOTTOM = 58, 18, 16, 46

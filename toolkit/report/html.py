@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..device.bench import COLUMNS
+from ..device.result import Result, read_results
 from ..errors import PosecError
 from . import tables
-from .bench import COLUMNS
+from .candidates import ENDING, ladder_section, read_ladders
 from .charts import Line, Point, bars, lines, scatter, strips
+from .formatting import THIN, milliseconds, number, percent, safe
 from .instructions import ENDING as COUNTS_ENDING
 from .instructions import instructions_section, read_instructions
-from .ladders import ENDING, ladder_section, read_ladders
-from .result import Result, read_results
-from .wording import THIN, milliseconds, number, percent, safe
 
 PAGE = Path(__file__).parent / "page.html"
 BUSY = 0.15

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .files import Kind, read_checked
+from ..device.checked_files import Kind, read_checked
+from .formatting import number, safe
 from .tables import table
-from .wording import number, safe
 
 FORMAT = 1
 ENDING = ".instructions.json"

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from ..drift import verify, verify_golden
+from ..device.bench import bench
+from ..device.result import ENDING, Result, describe_bundle, save_result
 from ..errors import PosecError
 from ..evaluation.photos import Photos
 from ..evaluation.run import evaluate
 from ..evaluation.scenes import Scenes
 from ..runtime import load
 from ..runtime.bundle import read_bundle
-from ..runtime.draw import draw_people
-from .bench import bench
-from .result import ENDING, Result, describe_bundle, save_result
+from ..runtime.video.draw import draw_people
+from ..verification.verify import verify, verify_golden
 
 if TYPE_CHECKING:
-    from ..graph import Graph
+    from ..ir.graph import Graph
     from ..runtime.estimator import PoseEstimator
 
     Progress = Callable[[int, int], None]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..device.result import Result
+from ..device.worker import STAGES
 from .charts import stage_bar
-from .result import Result
-from .wording import DASH, listed, megabytes, milliseconds, number, percent, safe
-from .worker import STAGES
+from .formatting import DASH, listed, megabytes, milliseconds, number, percent, safe
 
 PILLS = {"ran": "good", "failed": "bad", "not measured": "unknown", "accepted": "good", "rejected": "bad", "not judged": "unknown"}
 SCENES, PHOTOS = "rendered-scenes", "tiny-coco"

@@ -22,7 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Loaded on first use: a host that wants the specification alone imports no cv2.
 _HOMES = {
     "Bundle": "bundle", "read_bundle": "bundle", "PoseError": "errors", "PoseEstimator": "estimator", "PoseFrame": "pose", "PoseSpec": "pose",
-    "Skeleton": "pose", "Tracker": "track", "draw_people": "draw", "open_source": "sources", "read_picture": "sources",
+    "Skeleton": "pose", "Tracker": "video.track", "draw_people": "video.draw", "open_source": "video.sources", "read_picture": "video.sources",
 }  # fmt: skip
 __all__ = sorted([*_HOMES, "load"])
 
@@ -43,9 +43,9 @@ def load(folder: str, threads: Optional[int] = None, focal_px: Optional[float] =
     the threshold is none.
     """
     from .bundle import read_bundle
+    from .decoding.refine import REFINEMENT
     from .engines import open_engine
     from .estimator import PoseEstimator
-    from .refine import REFINEMENT
 
     bundle = read_bundle(folder)
     bundle = replace(bundle, spec=bundle.spec.with_threshold(centre_threshold))

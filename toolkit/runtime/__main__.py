@@ -9,7 +9,7 @@ from typing import Optional, Sequence
 
 from . import load
 from .errors import PoseError
-from .live import watch
+from .video.stream import watch
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:

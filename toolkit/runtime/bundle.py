@@ -11,9 +11,17 @@ import cv2
 import numpy as np
 
 from .arrays import read_arrays
-from .bundle_files import DESCRIPTION, BundleError, check_files, check_name, read_description, sha256_of, write_folder
+from .bundle_files import (
+    DESCRIPTION,
+    BundleError,
+    check_files,
+    check_name,
+    read_description,
+    sha256_of,
+    write_folder,
+)
+from .decoding.kinematics import Layers, layers
 from .frame import FrameInput
-from .kinematics import Layers, layers
 from .pose import PoseFrame, PoseSpec
 
 FORMAT = 1

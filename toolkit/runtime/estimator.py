@@ -9,13 +9,13 @@ from typing import Dict, Optional
 import numpy as np
 
 from .bundle import Bundle
-from .centres import find_centres
-from .decode import check_heads, decode_heads
+from .decoding.centres import find_centres
+from .decoding.decode import check_heads, decode_heads
+from .decoding.refine import REFINEMENT, Refinement
 from .engines import Engine
 from .errors import PoseError
 from .pose import PoseFrame
 from .preprocess import Batch
-from .refine import REFINEMENT, Refinement
 
 
 class PoseEstimator:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..bundle import Bundle
 from . import EngineError
-from .vnni import sums_overflow
+from .cpu import sums_overflow
 
 PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16"}
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..bundle import Bundle
 from . import EngineError
-from .board import board_facts
-from .cuda import Cuda, NoCudaError
+from ._tensorrt.board import board_facts
+from ._tensorrt.cuda import Cuda, NoCudaError
+from ._tensorrt.plan_cache import cache_folder, key_of
+from ._tensorrt.plan_runner import PlanRunner, tell, workspace_bytes
 from .onnxruntime import cpu_options, library
-from .plan_cache import cache_folder, key_of
-from .plan_runner import PlanRunner, tell, workspace_bytes
 
 INSTALL = (
     "engine 'tensorrt' needs the module tensorrt, a part of JetPack (sudo apt install python3-libnvinfer-dev; a virtual "

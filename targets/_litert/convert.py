@@ -1,0 +1,80 @@
+"""The conversion itself: litert-torch on the replayed graph."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+
+import torch
+
+from toolkit.errors import PosecError
+from toolkit.ir.graph import Graph
+
+from .replay import Replay
+
+_STDERR = 2
+
+
+def convert(graph: Graph, integers: bool) -> bytes:
+    """Return a graph as a TFLite file whose one signature has the heads by name.
+
+    Args:
+        graph: NHWC frame; with Q/DQ where `integers`.
+        integers: make integer kernels of Q and DQ; without this word the converter keeps float kernels between them.
+
+    Raises PosecError where the graph has an operator that is not known, or the converter fails.
+    """
+    replay = Replay(graph).eval()
+    frame = torch.zeros(1, *graph.spec.input_size, 3)
+    with _silence():
+        import litert_torch
+        from litert_torch.quantize.pt2e_quantizer import PT2EQuantizer, get_symmetric_quantization_config
+        from litert_torch.quantize.quant_config import QuantConfig
+
+        # Which quantizer it is does not matter, as the integers are there already: its presence says that they are meant.
+        meant = QuantConfig(pt2e_quantizer=PT2EQuantizer().set_global(get_symmetric_quantization_config())) if integers else None
+        try:
+            return bytes(litert_torch.convert(replay, (frame,), quant_config=meant).model_content())
+        except PosecError:
+            raise
+        except Exception as error:  # the converter's exceptions have no parent of their own
+            raise PosecError(
+                f"litert-torch {litert_torch.__version__} cannot convert this graph: {type(error).__name__}: {error}"
+            ) from error
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the converter's progress off the terminal, and stdout for those who asked for JSON."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            _quiet_libraries(),
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Send what C++ writes to the standard error nowhere: it knows nothing of Python's streams."""
+    sys.stderr.flush()
+    kept = os.dup(_STDERR)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), _STDERR)
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)

@@ -1,0 +1,69 @@
+"""Depthwise convolutions with a multiplier: where they are spread, where they must stay, and equal numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from networks import one_head_graph, outputs_of
+from onnx import helper
+
+from toolkit.ir.graph import Graph
+from toolkit.passes.edit.graph_index import links
+from toolkit.passes.prepare.expand_depthwise import spread_channels
+
+RANDOM = np.random.default_rng(5)
+
+
+def array(*shape: int) -> np.ndarray:
+    return RANDOM.normal(0, 0.5, shape).astype(np.float32)
+
+
+def conv(source: str, result: str, weights: str, **attributes: object) -> object:
+    return helper.make_node("Conv", [source, *weights.split()], [result], result, **attributes)
+
+
+def windows(*, reader: str = "Conv", multipliers: tuple[int, int] = (3, 3)) -> Graph:
+    """Return two windows of 5 channels and some multiplier over one clipped map, summed by 1x1 convolutions."""
+    nodes = [conv("frame", "a", "w b"), helper.make_node("Clip", ["a", "zero", "one"], ["heat"], "clip")]
+    arrays = {"w": array(5, 3, 1, 1), "b": array(5), "zero": np.float32(0), "one": np.float32(1)}
+    for name, multiplier, side in zip("pq", multipliers, (3, 7), strict=True):
+        nodes.append(conv("heat", f"window_{name}", f"k{name}", group=5, pads=[side // 2] * 4))
+        arrays[f"k{name}"] = array(5 * multiplier, 1, side, side)
+        read = conv(f"window_{name}", f"enter_{name}", f"e{name}") if reader == "Conv" else helper.make_node(
+            "ReduceMean", [f"window_{name}"], [f"enter_{name}"], axes=[1], keepdims=1)  # fmt: skip
+        nodes.append(read)
+        arrays[f"e{name}"] = array(4, 5 * multiplier, 1, 1)
+    return one_head_graph([*nodes, helper.make_node("Add", ["enter_p", "enter_q"], ["y"])], arrays)
+
+
+def groups(graph: Graph) -> list[tuple[int, int]]:
+    """Return (groups, outputs) of every grouped convolution."""
+    found = links(graph.model)
+    shapes = [(node, found.constants[node.input[1]].dims) for node in graph.model.graph.node if node.op_type == "Conv"]
+    return [(value.i, dims[0]) for node, dims in shapes for value in node.attribute if value.name == "group"]
+
+
+@pytest.mark.parametrize(("reader", "channels"), [("Conv", 16), ("ReduceMean", 15)], ids=["rounded up", "as they are"])
+def test_windows_make_one_channel_of_one(reader, channels):
+    graph = windows(reader=reader)
+    before = outputs_of(graph.model)["y"]
+    assert spread_channels(graph) == 2
+    assert groups(graph) == [(channels, channels)] * 2
+    np.testing.assert_allclose(outputs_of(graph.model)["y"], before, atol=1e-5)
+    assert spread_channels(graph) == 0
+
+
+def test_windows_that_disagree_stay():
+    assert spread_channels(windows(multipliers=(3, 2))) == 0
+
+
+def test_plain_depthwise_convolutions_stay():
+    assert spread_channels(windows(multipliers=(1, 1))) == 0
+
+
+def test_a_map_that_others_read_stays():
+    graph = windows()
+    graph.model.graph.node.append(helper.make_node("ReduceMean", ["heat"], ["mean"], axes=[1], keepdims=1))
+    graph.model.graph.node.append(helper.make_node("Add", ["y", "mean"], ["z"]))
+    graph.model.graph.output[0].name = "z"
+    assert spread_channels(graph) == 0

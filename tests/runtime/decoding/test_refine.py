@@ -1,0 +1,362 @@
+"""Poses fitted to key points: what a fit must gain, and what it must leave alone."""
+
+import dataclasses
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from networks import LIMBS, tiny_decoder
+from recorded_heads import Recorded, keypoint_spec, mark, recorded_heads, replay_bundle
+
+from toolkit.runtime import load
+from toolkit.runtime.decoding.decode import HeadError, decode_heads
+from toolkit.runtime.decoding.keypoints import Keypoints, find_keypoints, match_keypoints
+from toolkit.runtime.decoding.kinematics import (
+    decode_embeddings,
+    embedding_jacobian,
+    layers,
+    rotation_from_6d,
+    rotation_from_vector,
+)
+from toolkit.runtime.decoding.refine import REFINEMENT, Bodies, Refinement, refine
+from toolkit.runtime.pose import MUPOTS17, Head, PoseSpec, SpecError
+from toolkit.runtime.preprocess import place
+
+SPEC = keypoint_spec()
+DECODER = layers(tiny_decoder())
+BOX = place(*SPEC.input_size, SPEC)[0]  # pixels of the picture are pixels of the input
+JOINTS = [MUPOTS17.index(name) for name in LIMBS]
+
+
+def decoded(heads, refinement=REFINEMENT, decoder=DECODER):
+    return decode_heads(heads, SPEC, decoder, BOX, 400.0, refinement=refinement)
+
+
+def true_person(seed, row=16, column=28):
+    random = np.random.default_rng(seed)
+    return Recorded(row, column, 0.8, tuple(random.uniform(-0.5, 0.5, 2)), tuple(random.uniform(-0.8, 0.8, 8)),
+                    tuple(random.uniform(-1, 1, 6)), float(random.uniform(-0.4, 0.2)))  # fmt: skip
+
+
+def said(person, seed, much=1.0):
+    """Return the person as a network would say it that is not quite right."""
+    random = np.random.default_rng(100 + seed)
+    return dataclasses.replace(
+        person,
+        offset=tuple(np.array(person.offset) + much * random.uniform(-0.3, 0.3, 2)),
+        embedding=tuple(np.clip(np.array(person.embedding) + much * random.normal(0, 0.2, 8), -1, 1)),
+        rotation=tuple(np.array(person.rotation) + much * random.normal(0, 0.1, 6)),
+        depth=person.depth + much * random.uniform(-0.1, 0.1),
+    )
+
+
+def joints_of(*people):
+    """Return the true joints (N, 17, 2) in pixels of the input."""
+    return np.stack([decoded(recorded_heads([person], SPEC), None).joints_px[0] for person in people])
+
+
+def heads_with_keypoints(people, told, heat=0.9, of=tuple(range(12))):
+    heads = recorded_heads(told, SPEC)
+    for person in joints_of(*people) if people else ():
+        for channel in of:
+            mark(heads, SPEC, 1 + channel, *person[JOINTS[channel]], heat)
+    return heads
+
+
+def error_px(frame, truth):
+    return np.linalg.norm(frame.joints_px[:, JOINTS] - truth[:, JOINTS], axis=-1).mean()
+
+
+def same(one, other):
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in one.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_joints_come_to_lie_on_their_key_points(seed):
+    person = true_person(seed)
+    heads, truth = heads_with_keypoints([person], [said(person, seed)]), joints_of(person)
+    before, after = error_px(decoded(heads, None), truth), error_px(decoded(heads), truth)
+    assert after < 0.5 * before
+
+
+def test_a_fit_in_the_picture_gains_in_depth_too():
+    """The prior's answer for depth is the network's; what the picture tells must on average not take from it."""
+    people = [true_person(seed) for seed in range(12)]
+    errors = np.zeros(2)
+    for seed, person in enumerate(people):
+        truth = decoded(recorded_heads([person], SPEC), None)
+        heads = heads_with_keypoints([person], [said(person, seed)])
+        for index, how in enumerate((None, REFINEMENT)):
+            errors[index] += np.linalg.norm(decoded(heads, how).joints_mm - truth.joints_mm, axis=-1).mean()
+    assert errors[1] < errors[0]
+
+
+def test_a_stiff_prior_keeps_what_the_network_said():
+    person = true_person(1)
+    heads = heads_with_keypoints([person], [said(person, 1)])
+    stiff = Refinement(embedding=1e6, rotation=1e6, scale=1e6, centre=1e6)
+    assert decoded(heads, stiff).joints_mm == pytest.approx(decoded(heads, None).joints_mm, abs=0.1)
+
+
+@pytest.mark.parametrize("case", ["no key point", "faint", "out of reach", "no joint"])
+def test_whoever_has_no_key_point_stays_as_the_network_said(case):
+    person = true_person(2)
+    heads = recorded_heads([person], SPEC)
+    if case == "faint":
+        heads = heads_with_keypoints([person], [said(person, 2)], heat=0.9 * REFINEMENT.least_heat)
+    elif case == "out of reach":
+        mark(heads, SPEC, 1, 8.0, 8.0)
+    elif case == "no joint":
+        mark(heads, SPEC, 0, *joints_of(person)[0, 0])
+    without, found = decoded(heads, None), decoded(heads)
+    for name in ("scores", "centres_px", "joints_mm", "roots_mm", "joints_px"):
+        assert np.array_equal(getattr(found, name), getattr(without, name)), name
+
+
+def test_nobody_stays_nobody():
+    heads = recorded_heads([], SPEC)
+    mark(heads, SPEC, 3, 100.0, 100.0)
+    assert len(decoded(heads)) == 0
+
+
+def test_one_key_point_moves_its_person_a_little():
+    """Two numbers for 14 unknowns: the prior decides among all that fit."""
+    person = true_person(3)
+    heads = heads_with_keypoints([person], [said(person, 3)], of=[0])
+    joint, truth = JOINTS[0], joints_of(person)[0]
+    before, after = decoded(heads, None)[0], decoded(heads)[0]
+    apart = [np.linalg.norm(found.joints_px[joint] - truth[joint]) for found in (before, after)]
+    assert apart[1] < 0.5 * apart[0]
+    assert np.linalg.norm(after.joints_px - before.joints_px, axis=-1).max() < 2 * apart[0]
+
+
+def test_people_take_their_own_key_points_in_any_order():
+    people = [true_person(4, column=16), true_person(5, column=42)]
+    told = [said(person, seed) for seed, person in enumerate(people)]
+    both = decoded(heads_with_keypoints(people, told))
+    for person, hint in zip(people, told, strict=True):
+        alone = decoded(heads_with_keypoints([person], [hint]))[0]
+        found = min(both, key=lambda other: float(np.abs(other.centre_px - alone.centre_px).sum()))
+        assert found.joints_px == pytest.approx(alone.joints_px, abs=0.02)
+        assert found.joints_mm == pytest.approx(alone.joints_mm, abs=0.5)
+
+
+def test_the_same_heads_give_the_same_people():
+    people = [true_person(seed, column=8 + 12 * seed) for seed in range(4)]
+    heads = heads_with_keypoints(people, [said(person, seed) for seed, person in enumerate(people)])
+    assert same(decoded(heads), decoded(heads))
+
+
+def test_heads_are_left_as_they_are():
+    person = true_person(6)
+    heads = heads_with_keypoints([person], [said(person, 6)])
+    kept = {name: values.copy() for name, values in heads.items()}
+    decoded(heads)
+    assert all(np.array_equal(heads[name], kept[name]) for name in heads)
+
+
+def test_a_fit_that_overflows_leaves_the_network_its_word():
+    person = true_person(7)
+    heads = heads_with_keypoints([person], [said(person, 7)])
+    embedding, rotation = (heads[name][:, [16], [28]].T for name in ("embedding", "rotation"))
+    bodies = Bodies(embedding, rotation_from_6d(rotation), np.array([64.0], np.float32), np.array([[224.0, 128.0]], np.float32))
+    seen = find_keypoints(heads, SPEC, 0.2)
+    moved, support = refine(bodies, seen, SPEC, DECODER, REFINEMENT)
+    assert support > 5
+    assert not np.array_equal(moved.embeddings, bodies.embeddings)
+    with np.errstate(all="ignore"):
+        kept, _ = refine(bodies, seen._replace(heat=seen.heat * np.float32(3e38)), SPEC, DECODER, REFINEMENT)
+    assert all(np.array_equal(new, old) for new, old in zip(kept, bodies, strict=True))
+
+
+@pytest.mark.parametrize("field", ["embedding", "rotation", "scale", "centre", "huber_m", "noise_m", "reach_m"])
+def test_without_a_prior_there_is_no_fit(field):
+    with pytest.raises(ValueError, match="above 0"):
+        Refinement(**{field: 0.0})
+
+
+def test_evidence_changes_scores_and_who_is_left():
+    seen, unseen = true_person(1, column=14), dataclasses.replace(true_person(2, column=44), score=0.85)
+    heads = heads_with_keypoints([seen], [seen, unseen])
+    assert decoded(heads).scores == pytest.approx([0.85, 0.8])
+    trusting = decoded(heads, Refinement(evidence=0.02, usual=4.0))
+    pull = 12 * (0.9 - REFINEMENT.least_heat) / (1 - REFINEMENT.least_heat)  # of key points exactly at the joints
+    assert trusting.scores == pytest.approx([0.8 + 0.02 * (pull - 4), 0.85 - 0.02 * 4], abs=2e-3)
+    assert len(decoded(heads, Refinement(evidence=0.2, usual=4.0))) == 1
+
+
+def test_two_that_are_drawn_together_are_one():
+    person = true_person(8)
+    twin = dataclasses.replace(said(person, 8), row=13, score=0.6, offset=(person.offset[0], person.offset[1] + 3 - 1.4))
+    heads = heads_with_keypoints([person], [said(person, 9), twin])
+    assert len(decoded(heads)) <= len(decoded(heads, None))
+
+
+def test_an_estimator_fits_unless_told_not_to(tmp_path):
+    person = true_person(1)
+    heads = heads_with_keypoints([person], [said(person, 1)])
+    replay_bundle(tmp_path / "bundle", heads, SPEC)
+    picture = np.zeros((*SPEC.input_size, 3), np.uint8)
+    fitted, plain = (load(str(tmp_path / "bundle"), refine=refine)(picture, focal_px=400.0) for refine in (True, False))
+    assert same(fitted, decoded(heads))
+    assert same(plain, decoded(heads, None))
+    assert not same(fitted, plain)
+    assert "head keypoint_offset:" in load(str(tmp_path / "bundle")).explain(picture)
+
+
+# ---- key points
+
+
+def test_key_points_lie_where_they_were_written():
+    heads, places = recorded_heads([], SPEC), {2: (100.3, 57.8), 5: (0.0, 0.0), 12: (447.0, 255.0), 0: (50.0, 50.0)}
+    for channel, (x, y) in places.items():
+        mark(heads, SPEC, channel, x, y, 0.5 + channel / 100)
+    seen = find_keypoints(heads, SPEC, 0.2)
+    assert seen.kinds.tolist() == [4, 1, 11]  # rows first; channel 0 is no joint
+    assert seen.points == pytest.approx(np.array([(0.0, 0.0), (100.3, 57.8), (447.0, 255.0)]), abs=1e-3)
+    assert seen.heat == pytest.approx([0.55, 0.52, 0.62])
+
+
+def test_key_points_that_touch_are_the_higher_one():
+    heads = recorded_heads([], SPEC)
+    heads["keypoints"][3, 5, 5], heads["keypoints"][3, 6, 6], heads["keypoints"][3, 8, 8] = 0.7, 0.8, 0.4
+    assert find_keypoints(heads, SPEC, 0.2).heat == pytest.approx([0.8, 0.4])
+
+
+def test_heads_of_key_points_that_are_no_numbers_are_refused():
+    heads = recorded_heads([true_person(0)], SPEC)
+    mark(heads, SPEC, 4, 200.0, 100.0)
+    heads["keypoint_offset"][4, 0, 0] = np.nan  # no key point there
+    assert len(decoded(heads)) == 1
+    heads["keypoint_offset"][4, 6, 12] = np.inf
+    assert len(decoded(heads, None)) == 1
+    with pytest.raises(HeadError, match="'keypoint_offset'"):
+        decoded(heads)
+    heads["keypoints"][2, 1, 1] = np.nan
+    with pytest.raises(HeadError, match="'keypoints'"):
+        decoded(heads)
+
+
+def test_a_network_that_lacks_a_head_of_key_points_is_refused():
+    heads = recorded_heads([], SPEC)
+    del heads["keypoint_offset"]
+    with pytest.raises(HeadError, match=r"'keypoint_offset' must have shape \(26, 16, 28\) and is missing"):
+        decoded(heads)
+
+
+def keypoints(*rows):
+    kinds, x, y, heat = np.array(rows, np.float32).T
+    return Keypoints(kinds.astype(int), np.stack([x, y], 1), heat)
+
+
+def matched(at, seen, reach=10.0, least_heat=0.0):
+    at = np.array(at, np.float32)
+    return match_keypoints(at, np.full(at.shape[:2], reach, np.float32), seen, least_heat)
+
+
+def test_a_key_point_pulls_less_with_distance_and_not_beyond_its_reach():
+    at = [[(10, 10)], [(200, 10)]]
+    pulls = [matched(at, keypoints((0, 10 + x, 10, 0.8)))[1][0, 0] for x in (0, 5, 9, 10, 30)]
+    assert pulls == pytest.approx([0.8, 0.8 * 0.75**2, 0.8 * 0.19**2, 0, 0])
+    towards, pull = matched(at, keypoints((0, 15, 10, 0.8)))
+    assert towards[:, 0].tolist() == [[15, 10], [200, 10]]
+    assert pull[1, 0] == 0
+
+
+def test_a_faint_key_point_pulls_little():
+    pulls = [matched([[(0, 0)]], keypoints((0, 0, 0, heat)), least_heat=0.2)[1][0, 0] for heat in (0.1, 0.2, 0.6, 1.0)]
+    assert pulls == pytest.approx([0, 0, 0.5, 1])
+
+
+def test_the_nearer_of_two_people_has_the_key_point_and_the_nearer_of_two_key_points_the_joint():
+    towards, pull = matched([[(10, 10)], [(18, 10)]], keypoints((0, 12, 10, 0.9)))
+    assert pull[0, 0] > 10 * pull[1, 0]
+    towards, pull = matched([[(10, 10)]], keypoints((0, 11, 10, 0.9), (0, 3, 10, 0.9)))
+    assert towards[0, 0] == pytest.approx([11, 10], abs=0.1)
+
+
+def test_two_side_by_side_take_the_key_point_that_leaves_each_one():
+    at = [[(10, 10), (50, 50)], [(14, 10), (90, 90)]]
+    towards, pull = matched(at, keypoints((0, 15, 10, 0.9), (0, 9, 10, 0.8), (1, 53, 50, 0.7), (1, 30, 30, 1)))
+    assert towards[:, 0, 0] == pytest.approx([9, 15], abs=0.3)
+    assert towards[0, 1] == pytest.approx([53, 50])
+    assert pull[1, 1] == 0
+
+
+@pytest.mark.parametrize("least_heat", [0.0, 0.3])
+def test_no_pull_jumps(least_heat):
+    """What integers do to heads must not turn a joint to another key point at once: small steps of the evidence, small steps of the pull."""
+    at = np.array([[(10, 10)], [(18, 10)]], np.float32)
+    pulls = []
+    for step in np.linspace(0, 1, 801):  # one key point comes from outside, passes both joints and leaves; another cools
+        towards, pull = matched(at, keypoints((0, -10 + 50 * step, 10, 0.9), (0, 16, 10, 1 - step)), least_heat=least_heat)
+        pulls.append(np.concatenate([(pull[..., None] * (towards - at)).ravel(), pull.ravel()]))
+    jumps = np.abs(np.diff(pulls, axis=0)).max(axis=0)
+    assert (jumps < 0.05 * np.ptp(pulls, axis=0) + 1e-4).all()
+
+
+# ---- arithmetic
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_the_jacobian_is_the_slope_of_the_decoder(depth):
+    random = np.random.default_rng(depth)
+    sizes = (5, *[9] * (depth - 1), 3 * 16)
+    decoder = [(random.normal(0, 0.6, (b, a)).astype(np.float32), random.normal(0, 0.5, b).astype(np.float32)) for a, b in pairwise(sizes)]
+    embeddings = random.uniform(-1, 1, (4, 5)).astype(np.float32)
+    slopes = embedding_jacobian(embeddings, decoder).reshape(16, 3, 4, 5)
+    exact = [(weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in decoder]
+    for number in range(5):
+        step = 1e-6 * (np.arange(5) == number)
+        ahead, behind = (decode_embeddings(embeddings.astype(np.float64) + sign * step, exact) for sign in (1, -1))
+        assert slopes[..., number].transpose(2, 0, 1) == pytest.approx((ahead - behind) / 2e-6, abs=2e-4)
+
+
+def test_rotation_vectors_are_those_of_rodrigues():
+    vectors = np.random.default_rng(0).normal(0, 1, (6, 3)).astype(np.float32)
+    vectors[0] = 0
+    for vector, rotation in zip(vectors, rotation_from_vector(vectors), strict=True):
+        assert rotation == pytest.approx(cv2.Rodrigues(vector.astype(np.float64))[0], abs=1e-5)
+
+
+# ---- the contract
+
+
+def test_the_contract_reads_back_as_it_was_written():
+    assert PoseSpec.from_dict(SPEC.to_dict()) == SPEC
+    assert SPEC.head_shape("keypoint_offset") == (26, 16, 28)
+    assert SPEC.head_names[-2:] == ("keypoints", "keypoint_offset")
+    without = dataclasses.replace(SPEC, heads=dict(list(SPEC.heads.items())[:5]), keypoints=None)
+    assert "keypoints" not in without.to_dict()
+
+
+def grid(**changes):
+    return {"keypoints": {**SPEC.to_dict()["keypoints"], **changes}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"heads": {name: vars(head) for name, head in SPEC.heads.items() if name != "keypoint_offset"}}, "come together"),
+        ({"heads": {name: vars(head) for name, head in SPEC.heads.items() if not name.startswith("keypoint")}}, "come together"),
+        ({"heads": {**SPEC.to_dict()["heads"], "keypoints": vars(Head("keypoints", 4, 0.0, 1.0))}}, "must have 13 channels, got 4"),
+        (grid(stride=0), "a stride of 1 or more"),
+        (grid(stride=24), "multiple of keypoints.stride 24"),
+        (grid(joints=["", *LIMBS[:-1], "tail"]), "no joint 'tail'"),
+        (grid(joints=["", *LIMBS[:-1], LIMBS[0]]), "each once"),
+        (grid(joints=[""] * 13), "each once"),
+        (grid(joints=[3] * 13), "list of names"),
+        ({"keypoints": {"stride": 16}}, "incomplete"),
+    ],
+)
+def test_a_contract_that_contradicts_itself_is_refused(change, message):
+    with pytest.raises(SpecError, match=message):
+        PoseSpec.from_dict({**SPEC.to_dict(), **change})
+
+
+def test_heads_without_their_table_are_refused():
+    plain = SPEC.to_dict()
+    del plain["keypoints"]
+    with pytest.raises(SpecError, match="come together"):
+        PoseSpec.from_dict(plain)

@@ -1,0 +1,70 @@
+"""The overlay: something is drawn where people are, nothing where they are not, and nothing breaks at the edges."""
+
+import numpy as np
+import pytest
+from networks import tiny_decoder, tiny_spec
+from recorded_heads import Recorded, recorded_heads
+
+from toolkit.runtime.decoding.decode import decode_heads, nobody
+from toolkit.runtime.decoding.kinematics import layers
+from toolkit.runtime.pose import MUPOTS17, PoseFrame
+from toolkit.runtime.preprocess import place
+from toolkit.runtime.video.draw import LEFT, RIGHT, draw_people, side_colours
+
+SPEC = tiny_spec()
+
+
+def people_on(height, width, *recorded):
+    return decode_heads(recorded_heads(recorded, SPEC), SPEC, layers(tiny_decoder()), place(height, width, SPEC)[0])
+
+
+@pytest.mark.parametrize("size", [(360, 640), (1080, 1920), (40, 30)])
+@pytest.mark.parametrize("inset", [False, True])
+def test_people_are_drawn_on_a_copy(size, inset):
+    picture = np.full((*size, 3), 90, np.uint8)
+    people = people_on(*size, Recorded(3, 3, 0.9, depth=1.5), Recorded(4, 8, 0.6, depth=1.0))
+    assert len(people) == 2
+    drawn = draw_people(picture, people, MUPOTS17, [1, 2], inset)
+    assert (picture == 90).all()
+    assert drawn.shape == (size[0], size[1] + (size[0] // 2 if inset else 0), 3)
+    changed = (drawn[:, : size[1]] != 90).any(axis=-1)
+    assert 0.001 < changed.mean() < 0.6
+    x, y = np.clip(people.joints_px[0, MUPOTS17.index("spine")].astype(int), 0, [size[1] - 1, size[0] - 1])
+    assert changed[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3].any()
+
+
+def test_nobody_leaves_the_picture_as_it_is():
+    picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    assert (draw_people(picture, nobody(SPEC), MUPOTS17) == picture).all()
+    assert draw_people(picture, nobody(SPEC), MUPOTS17, inset=True).shape == (120, 220, 3)
+
+
+def test_sides_have_their_own_colours():
+    colours = dict(zip(MUPOTS17.bones, side_colours(MUPOTS17), strict=True))
+    assert colours[MUPOTS17.index("left_wrist")] == LEFT
+    assert colours[MUPOTS17.index("right_ankle")] == RIGHT
+    assert colours[MUPOTS17.index("neck")] not in (LEFT, RIGHT)
+    picture = np.zeros((360, 640, 3), np.uint8)
+    drawn = draw_people(picture, people_on(360, 640, Recorded(4, 6, 0.9, depth=0.5)), MUPOTS17).reshape(-1, 3)
+    assert (drawn == LEFT).all(axis=1).any()
+    assert (drawn == RIGHT).all(axis=1).any()
+
+
+def test_people_far_outside_do_not_break_it():
+    people = people_on(120, 160, Recorded(3, 3, depth=1.5))
+    for shift in (-1e9, 1e9, 400.0):
+        far = PoseFrame(people.scores, people.centres_px, people.joints_mm, people.roots_mm * 100, people.joints_px + np.float32(shift))
+        assert draw_people(np.zeros((120, 160, 3), np.uint8), far, MUPOTS17, inset=True).shape == (120, 220, 3)
+
+
+def test_labels_of_people_in_one_place_do_not_cover_each_other():
+    people = people_on(360, 640, Recorded(4, 6, 0.9, depth=1.5))
+    twice = PoseFrame(*(np.repeat(getattr(people, name), 2, axis=0) for name in people.__dataclass_fields__))
+    one, two = (draw_people(np.full((360, 640, 3), 255, np.uint8), frame, MUPOTS17) for frame in (people, twice))
+    dark = [(drawn < 200).all(axis=-1).sum() for drawn in (one, two)]
+    assert dark[1] > 1.1 * dark[0]
+
+
+def test_a_view_with_negative_strides_is_drawn_on():
+    picture = np.zeros((120, 160, 3), np.uint8)[:, ::-1]
+    assert draw_people(picture, people_on(120, 160, Recorded(3, 3, depth=1.5)), MUPOTS17).any()

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from toolkit.errors import PosecError
+from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
+from toolkit.network.embedding import PoseEmbedding, decoder_arrays
+from toolkit.network.network import KeypointNetwork
+from toolkit.training.int8.equalize import MOST, equalize, even, main
+
+pytestmark = pytest.mark.torch
+PICTURES = torch.randn(4, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+
+
+def uneven_network() -> KeypointNetwork:
+    """A network whose channels have ranges that differ, and in which every part has its say."""
+    torch.manual_seed(0)
+    network = KeypointNetwork().eval()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.mul_(torch.exp(torch.randn(len(module.weight))).reshape(-1, 1, 1, 1))
+                nn.init.normal_(module.weight, std=float(module.weight.std()) + 1e-2)
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.5, 2.0)
+                nn.init.normal_(module.bias, std=0.3)
+    return network
+
+
+def spread(maps: Tensor) -> float:
+    """How many times the range of the middle channel the largest one's is."""
+    ranges = maps.abs().amax((0, 2, 3))
+    return float(ranges.max() / ranges.median())
+
+
+@torch.no_grad()
+def test_nothing_changes_but_the_ranges() -> None:
+    network = uneven_network()
+    before, (fine, deep) = network(PICTURES), network.trunk(PICTURES)
+    equalize(network, PICTURES.split(2))
+    for name, values, wanted in zip(network.spec().head_names, network(PICTURES), before, strict=True):
+        torch.testing.assert_close(values, wanted, atol=1e-3 * float(wanted.abs().max()), rtol=0, msg=name)
+    even_fine, even_deep = network.trunk(PICTURES)
+    for maps, wanted in ((even_fine, fine), (even_deep[0], deep[0])):
+        assert spread(maps) < 0.75 * spread(wanted)
+        assert spread(maps) < 1.3
+
+
+@torch.no_grad()
+def test_rectified_channels_fill_their_range() -> None:
+    network = uneven_network()
+    equalize(network, [PICTURES])
+    stem = network.trunk.stem(PICTURES).clamp(min=0).amax((0, 2, 3))
+    assert float(stem.min()) > 5  # 6, less what keeps off the limit
+
+
+def test_silent_channels_are_not_blown_up() -> None:
+    assert even(torch.tensor([12.0, 6.0, 0.0])).tolist() == pytest.approx([0.5, 1.0, 0.5 * MOST])
+
+
+def test_no_picture_is_refused() -> None:
+    with pytest.raises(PosecError, match="no picture"):
+        equalize(KeypointNetwork(), [])
+
+
+def test_a_checkpoint_is_equalized_from_pictures(tmp_path: Path) -> None:
+    network, rng = uneven_network(), np.random.default_rng(0)
+    save_checkpoint(tmp_path / "network", network, decoder_arrays(PoseEmbedding()), network.spec())
+    (tmp_path / "pictures").mkdir()
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"pictures/{number}.png"), rng.integers(0, 256, (90, 120, 3), np.uint8))
+    main(
+        [
+            "--checkpoint",
+            str(tmp_path / "network"),
+            "--pictures",
+            str(tmp_path / "pictures"),
+            "--most",
+            "2",
+            "--out",
+            str(tmp_path / "even"),
+        ]
+    )
+    assert not torch.equal(load_checkpoint(tmp_path / "even").network.get_parameter("trunk.last.weight"), network.trunk.last.weight)

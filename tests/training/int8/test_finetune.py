@@ -1,0 +1,145 @@
+"""The quantization-aware finish of a tiny network: integers closer to the float network, found again by the compiler."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from networks import one_head_graph, outputs_of, spot_picture, tiny_graph_of, write_checkpoint
+from onnx import helper, numpy_helper
+
+import calibration
+import targets
+from toolkit.commands.train_quantized import main
+from toolkit.errors import PosecError
+from toolkit.frontend.trace import trace
+from toolkit.ir.target import Job
+from toolkit.passes import prepare
+from toolkit.passes.edit.graph_index import layer_name, links, weighted_layers
+from toolkit.passes.quantize.insert_qdq import insert_qdq, stays_float
+from toolkit.passes.quantize.qparams import to_int8, weight_scales
+from toolkit.training.int8.finetune import Finishing, finish
+from toolkit.training.int8.torch_graph import Replay
+from toolkit.verification.simulation import Judge, quantized
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+PLAIN = targets.load("generic-cpu")
+# One scale for all channels of a weight: that is where a tiny network suffers enough for training to show.
+SCHEME = replace(PLAIN.backend.scheme(Job(PLAIN, "int8")), per_channel=False)
+TARGET = replace(PLAIN, backend=SimpleNamespace(**{**vars(PLAIN.backend), "scheme": lambda job: SCHEME}))
+PICTURES = [spot_picture(seed % 5, seed=seed) for seed in range(40)]
+SETTINGS = Finishing(steps=100, learning_rate=1e-4, threads=1)
+
+
+@pytest.fixture(scope="module")
+def finished():
+    graph = tiny_graph_of()
+    return finish(graph, TARGET, calibration.collect(graph, PICTURES), PICTURES, SETTINGS)
+
+
+@pytest.mark.parametrize("integers", [False, True], ids=["float", "int8"])
+def test_the_replay_computes_what_the_graph_computes(integers):
+    graph = prepare(tiny_graph_of())
+    ranges = calibration.collect(graph, PICTURES[:5])
+    if integers:
+        insert_qdq(graph, ranges.tensors, replace(SCHEME, weights_as_integers=False, quantize_bias=False))
+    noise = np.random.default_rng(0).normal(0, 0.6, (1, 3, *graph.spec.input_size)).astype(np.float32)
+    with torch.no_grad():
+        replayed = Replay(graph)(torch.from_numpy(noise))
+    for name, (tensor, _) in graph.heads.items():
+        # The middle of an integer may be rounded either way, and what follows differs by a step or two.
+        np.testing.assert_allclose(replayed[name].numpy(), outputs_of(graph.model)[tensor], atol=0.05 if integers else 1e-4)
+
+
+@pytest.mark.parametrize("pads", [[0, 0, 1, 1], [1, 0, 2, 3]])
+def test_convolutions_that_pad_unevenly_are_replayed(pads):
+    rng = np.random.default_rng(0)
+    weight, noise = (rng.standard_normal(shape).astype(np.float32) for shape in ((4, 3, 3, 3), (1, 3, 16, 16)))
+    graph = one_head_graph([helper.make_node("Conv", ["frame", "w"], ["y"], "halving", strides=[2, 2], pads=pads)], {"w": weight})
+    heads = {name: replace(head, tensor="y") for name, head in graph.spec.heads.items()}
+    graph = replace(graph, spec=replace(graph.spec, heads=heads))
+    with torch.no_grad():
+        replayed = Replay(graph)(torch.from_numpy(noise))["centre"].numpy()
+    wanted = onnxruntime.InferenceSession(graph.model.SerializeToString()).run(None, {"frame": noise})[0]
+    np.testing.assert_allclose(replayed, wanted, atol=1e-4)
+
+
+def test_weights_that_were_integers_once_start_on_their_own_grid():
+    """Their largest is not 127 steps: a grid of the finish's own would round them a second time before it learns."""
+    graph = prepare(tiny_graph_of())
+    for node in weighted_layers(graph.model):
+        weight = links(graph.model).array(node.input[1])
+        step = np.abs(weight).max() / 100
+        constant = next(tensor for tensor in graph.model.graph.initializer if tensor.name == node.input[1])
+        constant.CopyFrom(numpy_helper.from_array((np.rint(weight / step) * step).astype(np.float32), constant.name))
+    integer = graph.copy()
+    insert_qdq(integer, calibration.collect(graph, PICTURES[:5]).tensors, replace(SCHEME, weights_as_integers=False, quantize_bias=False))
+    found = links(integer.model)
+    names = [node.input[0] for node in integer.model.graph.node if node.op_type == "QuantizeLinear" and node.input[0] in found.constants]
+    assert len(names) > 5
+    learned = Replay(integer, names).on_grid()
+    for name in names:
+        np.testing.assert_allclose(learned[name].numpy(), found.array(name), rtol=1e-4, atol=1e-6)
+
+
+def test_the_integers_come_closer_to_the_float_network(finished):
+    assert finished.after < 0.9 * finished.before
+
+
+def test_the_compiler_finds_the_learned_integers_again(finished):
+    found, left = links(finished.graph.model), stays_float(finished.graph, SCHEME)
+    layers = [node for node in weighted_layers(finished.graph.model) if layer_name(node) not in left]
+    assert len(layers) > 5
+    changed = 0
+    for node in layers[1:]:  # the frame is folded into the first
+        weight, before = found.array(node.input[1]), links(prepare(tiny_graph_of()).model).array(node.input[1])
+        scale = weight_scales(weight, None)
+        np.testing.assert_allclose(to_int8(weight, scale, None) * scale, weight, rtol=1e-4, atol=1e-6)
+        changed += not np.array_equal(weight, before)
+    assert changed == len(layers) - 1
+
+
+def test_the_people_come_closer_too(finished):
+    graph, judged = prepare(tiny_graph_of()), [spot_picture(seed % 5, seed=300 + seed) for seed in range(10)]
+    judge = Judge(graph, judged)
+    ranges = calibration.collect(finished.graph, PICTURES)
+    drift = judge.drift(judge.heads(quantized(prepare(finished.graph), ranges, SCHEME)))
+    plain = judge.drift(judge.heads(quantized(graph, calibration.collect(graph, PICTURES), SCHEME)))
+    assert (drift.lost, drift.invented) == ((), ())
+    assert drift.drift_mm < 0.75 * plain.drift_mm
+
+
+def test_the_command_writes_a_checkpoint_that_can_be_traced(tmp_path, capsys):
+    import cv2
+
+    write_checkpoint(tmp_path / "tiny")
+    (tmp_path / "frames").mkdir()
+    for index, picture in enumerate(PICTURES[:6]):
+        cv2.imwrite(str(tmp_path / "frames" / f"{index}.png"), picture)
+    calibration.collect(trace(tmp_path / "tiny"), PICTURES[:6]).save(tmp_path / "ranges.json")
+    main([str(tmp_path / "tiny"), "--calibration", str(tmp_path / "ranges.json"), "--frames", str(tmp_path / "frames"), "--steps", "10",
+          "--held", "2", "--threads", "1", "--out", str(tmp_path / "finished")])  # fmt: skip
+    assert '"step": 10' in capsys.readouterr().out
+    graph = trace(tmp_path / "finished")
+    assert graph.spec == trace(tmp_path / "tiny").spec
+    assert graph.licence == "made by the tests"
+    assert sorted(path.name for path in (tmp_path / "finished").iterdir()) == ["model.onnx", "pose.safetensors", "spec.toml"]
+
+
+def test_what_cannot_be_learned_is_refused(tiny_graph):
+    ranges = calibration.collect(tiny_graph, PICTURES[:5])
+    with pytest.raises(PosecError, match="3 frames, 8 of them held back; give at least 12"):
+        finish(tiny_graph, TARGET, ranges, PICTURES[:3], SETTINGS)
+    with pytest.raises(PosecError, match="belong to another network"):
+        finish(tiny_graph, TARGET, replace(ranges, graph_sha256="0" * 64), PICTURES, SETTINGS)
+    graph = prepare(tiny_graph)
+    node = next(node for node in graph.model.graph.node if node.op_type == "Relu")
+    node.CopyFrom(helper.make_node("Softsign", list(node.input), list(node.output), node.name))
+    onnx.checker.check_model(graph.model)
+    with pytest.raises(PosecError, match="Softsign cannot be trained"):
+        Replay(graph)

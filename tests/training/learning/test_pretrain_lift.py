@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from captured import captured_poses, write_mocap
+from movenet_file import write_movenet
+from safetensors.torch import load_file, save_file
+
+from toolkit.errors import PosecError
+from toolkit.network.embedding import PoseEmbedding
+from toolkit.network.keypoints import JOINTS
+from toolkit.network.network import REACHES_PX, KeypointNetwork
+from toolkit.training.learning.pretrain_lift import (
+    LiftTraining,
+    WayFaults,
+    draw_ways,
+    lift_losses,
+    train_lift,
+)
+from toolkit.training.learning.skeleton_scenes import FACE_POINTS
+from toolkit.training.learning.train_network import read_network
+from toolkit.training.run.runs import save_weights
+
+pytestmark = pytest.mark.torch
+SHORT = LiftTraining(minutes=0.05, scenes=20, warm_up=1, report_every=1)
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """MoveNet's file, folder of motion capture, and the file of an embedding."""
+    folder = tmp_path_factory.mktemp("material")
+    torch.manual_seed(0)
+    save_weights(folder / "embedding.safetensors", PoseEmbedding())
+    return write_movenet(folder, KeypointNetwork()), write_mocap(folder / "mocap", frames=20), folder / "embedding.safetensors"
+
+
+def test_readings_lead_to_the_key_points() -> None:
+    spec, generator = KeypointNetwork().spec(), torch.Generator().manual_seed(0)
+    ways, label, cells_px = draw_ways(
+        torch.from_numpy(captured_poses(20)), 40, spec, PoseEmbedding(), generator, WayFaults((0.0, 0.0), 1.0, 0.0)
+    )
+    assert len(ways) == len(cells_px) > 20
+    torch.testing.assert_close((cells_px - spec.cell_origin_px) % spec.stride, torch.zeros_like(cells_px))
+    farthest = ways[:, -2 * JOINTS :].unflatten(1, (2, JOINTS)).transpose(1, 2)[:, FACE_POINTS:] * REACHES_PX[-1]
+    wanted = (label["keypoints_px"] - cells_px[:, None]).clamp(-REACHES_PX[-1], REACHES_PX[-1])
+    torch.testing.assert_close(farthest, wanted, atol=1e-3, rtol=0)
+    assert float(ways.abs().max()) <= 1
+
+
+def test_a_lift_learns_and_the_network_goes_on_from_it(tmp_path: Path, material: tuple[Path, Path, Path]) -> None:
+    out = tmp_path / "lift.safetensors"
+    train_lift(replace(SHORT, minutes=0.15), *material, out)
+    lines = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
+    assert lines[-1]["joints"] < 0.8 * lines[0]["joints"]
+    assert not out.with_suffix(".state").exists()
+    network = read_network(out)
+    assert isinstance(network, KeypointNetwork)
+    assert network.lift.see.weight.count_nonzero() == 0
+    weights = load_file(out)
+    del weights["lift.think.0.weight"]
+    save_file(weights, tmp_path / "less.safetensors")
+    with pytest.raises(PosecError, match=r"missing \['lift.think.0.weight'\]"):
+        read_network(tmp_path / "less.safetensors")
+
+
+def test_an_interrupted_run_goes_on(tmp_path: Path, material: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "lift.safetensors"
+    with monkeypatch.context() as killed:
+        killed.setattr("toolkit.training.run.runs.Run.finish", lambda *_: None)
+        train_lift(SHORT, *material, out)
+    state = torch.load(out.with_suffix(".state"), weights_only=True)
+    assert state["step"] >= 1
+    with pytest.raises(PosecError, match="belongs to a run with"):
+        train_lift(replace(SHORT, learning_rate=1.0), *material, out)
+    train_lift(replace(SHORT), *material, out)
+    assert not out.with_suffix(".state").exists()
+
+
+def test_a_lift_learns_to_close_its_cycle_where_the_settings_ask_for_it() -> None:
+    torch.manual_seed(0)
+    network, embedding = KeypointNetwork(), PoseEmbedding().requires_grad_(False)
+    spec, generator = network.spec(), torch.Generator().manual_seed(0)
+    people = draw_ways(torch.from_numpy(captured_poses(20)), 20, spec, embedding, generator)
+    assert "cycle" not in lift_losses(network, *people, spec, embedding)
+    learned = [*network.lift.parameters(), *network.heads.parameters()]
+    optimizer, figures = torch.optim.Adam(learned, 2e-3), []
+    for _ in range(12):
+        loss = lift_losses(network, *people, spec, embedding, cycle=True)["cycle"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        figures.append(float(loss.detach()))
+    assert figures[-1] < 0.8 * figures[0]

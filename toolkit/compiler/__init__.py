@@ -1,0 +1,1 @@
+"""From a graph and a target to a bundle."""

@@ -1,0 +1,43 @@
+"""Refuse early: every reason why a request cannot be met, found before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from ..errors import PosecError
+from ..ir.graph import Graph
+from ..ir.ranges import Ranges
+from ..ir.target import Target
+from ..runtime.bundle_files import DESCRIPTION
+
+
+def check_request(
+    target: Target, precision: str, ranges: Ranges | None, keep_float: Collection[str], out: str | Path, overwrite: bool
+) -> None:
+    """Raise PosecError where the board lacks the precision, ranges are missing, `out` is taken, or a tool is not installed."""
+    target.check_precision(precision)
+    if precision == "int8" and ranges is None:
+        raise PosecError(
+            "int8 needs ranges: make them with `posec calibrate … -o calibration.json` and pass --calibration calibration.json"
+        )
+    if keep_float and precision != "int8":
+        raise PosecError(f"layers to keep float were given for {precision}, where all are; ask for int8 or leave them out")
+    if not str(out):
+        raise PosecError("no folder to write the bundle to; give one with -o")
+    path = Path(out)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        if not (path / DESCRIPTION).is_file():
+            raise PosecError(f"'{out}' is there and is no bundle; give another folder")
+        if not overwrite:
+            raise PosecError(f"'{out}' is there already; give another folder, or say --overwrite")
+    if why := target.backend.missing():
+        raise PosecError(f"target '{target.name}' cannot be compiled for here: {why}; {target.backend.REQUIRES}")
+
+
+def check_ranges(ranges: Ranges, prepared: Graph) -> None:
+    """Raise PosecError where ranges were collected on another graph than this prepared one."""
+    if ranges.graph_sha256 != prepared.sha256:
+        raise PosecError(
+            f"these ranges belong to another network (graph {ranges.graph_sha256[:12]}, this is {prepared.sha256[:12]}); calibrate again"
+        )

@@ -1,0 +1,72 @@
+"""What a board does with a bundle that was deployed to it: check it, measure it. Valid Python 3.8: a board runs this.
+
+python -m toolkit.device check BUNDLE
+python -m toolkit.device bench BUNDLE RESULT SECONDS [THREADS]
+
+The last line of stdout is the answer, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import PosecError
+from ..runtime.bundle import read_bundle
+from ..runtime.errors import PoseError
+from ..verification.verify import verify_golden
+from .bench import bench
+from .machine import machine_facts
+from .result import Result, describe_bundle, save_result
+
+CAMERA_SIZE = (720, 1280)
+
+
+def check(folder: str, threads: int | None = None) -> dict[str, Any]:
+    """Return `drift` on the golden pictures (None where that cannot be judged, `unjudged` says why), `bundle` and `machine`."""
+    described, drift, unjudged = describe_bundle(read_bundle(folder)), None, ""
+    try:
+        drift = verify_golden(folder, threads).to_dict()
+    except PosecError as error:
+        unjudged = str(error)
+    return {"bundle": described, "drift": drift, "unjudged": unjudged, "machine": machine_facts()}
+
+
+def measure(folder: str, path: str, seconds: float, threads: int | None = None) -> Result:
+    """Measure the bundle on its golden pictures, as large as a camera's, and write the result."""
+    checked = check(folder, threads)
+    (measured,) = bench([folder], size=CAMERA_SIZE, seconds=seconds, threads=threads)
+    result = Result(checked["bundle"], measured, checked["drift"], (), (), checked["unjudged"])
+    save_result(result, path)
+    return result
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the arguments say. Returns 0, or 2 after a sentence on stderr where that cannot be done."""
+    what, folder, *rest = arguments
+    try:
+        if what == "check":
+            answer: Any = check(folder)
+        else:
+            answer = measure(folder, rest[0], float(rest[1]), int(rest[2]) if len(rest) > 2 else None).name
+    except (PosecError, PoseError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(json.dumps(answer))
+    return 0
+
+
+def board_files() -> list[Path]:
+    """Return the files that this module needs on a board, relative to the folder of the package."""
+    home = Path(__file__).parents[1]
+    beside = ("__init__.py", "errors.py", "drift.py", "board.py", "evaluation/__init__.py", "evaluation/matching.py", "evaluation/parity.py",
+              "report/__init__.py", "report/bench.py", "report/decode_cost.py", "report/files.py", "report/machine.py", "report/result.py",
+              "report/worker.py", "report/worker_process.py")  # fmt: skip
+    return [*map(Path, beside), *sorted(path.relative_to(home) for path in (home / "runtime").rglob("*.py"))]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

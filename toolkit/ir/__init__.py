@@ -1,0 +1,1 @@
+"""The intermediate representation: the graph, the target, the ranges."""

@@ -1,0 +1,1 @@
+"""Edits of an ONNX model that passes share."""

@@ -1,0 +1,109 @@
+"""How the nodes of a model hang together: who makes a tensor, who reads it, which layers end in which head."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from ...errors import PosecError
+from ...ir.graph import Graph
+
+# Operator type → the axis of its weight that counts output channels.
+WEIGHT_AXIS = {"Conv": 0, "ConvTranspose": 1}
+# Activations that integer kernels apply for nothing, because saturation does it.
+FUSED_ACTIVATIONS = ("Relu", "Clip")
+# Between the names of layers that a pass has joined.
+JOINED = "+"
+
+
+@dataclass(frozen=True)
+class Links:
+    """Who makes and who reads each tensor of a model, and its constants; valid until the model changes."""
+
+    producers: dict[str, onnx.NodeProto]
+    readers: dict[str, list[onnx.NodeProto]]
+    constants: dict[str, onnx.TensorProto]
+    outputs: frozenset[str]
+
+    def array(self, name: str) -> np.ndarray:
+        """Return a constant's values."""
+        return numpy_helper.to_array(self.constants[name])
+
+    def data_inputs(self, node: onnx.NodeProto) -> list[int]:
+        """Return the positions of the inputs that change from picture to picture."""
+        return [i for i, name in enumerate(node.input) if name and name not in self.constants]
+
+    def result(self, node: onnx.NodeProto) -> str:
+        """Return the tensor that leaves a node once the Relu or Clip that alone reads it is fused."""
+        readers = self.readers.get(node.output[0], [])
+        if len(readers) == 1 and readers[0].op_type in FUSED_ACTIVATIONS and node.output[0] not in self.outputs:
+            return str(readers[0].output[0])
+        return str(node.output[0])
+
+
+def links(model: onnx.ModelProto) -> Links:
+    """Return who makes and who reads each tensor; a node that reads a tensor twice is listed twice."""
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            constants[node.output[0]] = node.attribute[0].t
+    producers = {name: node for node in model.graph.node for name in node.output}
+    return Links(producers, readers, constants, frozenset(value.name for value in model.graph.output))
+
+
+def layer_name(node: onnx.NodeProto) -> str:
+    """Return what a layer is called in plans, reports and `keep_float`: its node's name, or its output's where it has none."""
+    return str(node.name or node.output[0])
+
+
+def named_layers(model: onnx.ModelProto, names: Collection[str]) -> tuple[str, ...]:
+    """Return the layers that names stand for, each once; "trunk.levels.*" stands for all that begin so.
+
+    Raises PosecError where a name with a wildcard stands for nothing; other names are returned as they are.
+    """
+    layers = [layer_name(node) for node in model.graph.node if node.op_type != "Constant"]
+    found: list[str] = []
+    for name in names:
+        if not set(name) & set("*?["):
+            found.append(name)
+        elif matching := fnmatch.filter(layers, name):
+            found += matching
+        else:
+            raise PosecError(
+                f"no layer is called like '{name}'; layers are called {', '.join(layers[:3])} and so on: `posec blame` lists them"
+            )
+    return tuple(dict.fromkeys(found))
+
+
+def weighted_layers(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Return the nodes that have weights, in the order of the model."""
+    constants = links(model).constants
+    return [node for node in model.graph.node if node.op_type in WEIGHT_AXIS and node.input[1] in constants]
+
+
+def head_layers(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Return, by head, the names of its last weighted layer and of all that follows it, in the order of the model."""
+    found = links(graph.model)
+    order = {layer_name(node): index for index, node in enumerate(graph.model.graph.node)}
+    heads: dict[str, tuple[str, ...]] = {}
+    for head, (tensor, _) in graph.heads.items():
+        names: set[str] = set()
+        pending = [tensor]
+        while pending:
+            node = found.producers.get(pending.pop())
+            if node is None or layer_name(node) in names or node.op_type == "Constant":
+                continue
+            names.add(layer_name(node))
+            if node.op_type not in WEIGHT_AXIS:
+                pending += [name for name in node.input if name and name not in found.constants]
+        heads[head] = tuple(sorted(names, key=order.__getitem__))
+    return heads

@@ -1,0 +1,1 @@
+"""Passes that back ends select."""

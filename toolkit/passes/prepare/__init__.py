@@ -1,0 +1,1 @@
+"""Passes that every graph goes through, for any board."""

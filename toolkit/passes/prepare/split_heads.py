@@ -1,0 +1,61 @@
+"""Give every slice of a convolution a convolution of its own."""
+
+from __future__ import annotations
+
+import onnx
+
+from ...ir.graph import Graph
+from ..edit.edits import add_array, attribute, sweep
+from ..edit.graph_index import Links, links
+
+_END = 2**31 - 1
+
+
+def split_heads(graph: Graph) -> int:
+    """Split each convolution whose output is only cut into channels, so that each part has a range and a scale of its own.
+
+        x -> Conv(w, b) -> Slice[0:1] -> a        becomes        x -> Conv(w[0:1], b[0:1]) -> a
+                       \\-> Slice[1:3] -> b                       x -> Conv(w[1:3], b[1:3]) -> b
+
+    1. The Conv has one group and constant weights; every reader cuts it along the channels alone, by constant bounds, in steps of 1.
+    2. A Conv whose output is a head, or is read whole, stays.
+
+    Returns the number of convolutions split.
+    """
+    model, count = graph.model, 0
+    for conv in [node for node in model.graph.node if node.op_type == "Conv"]:
+        found = links(model)
+        readers = found.readers.get(conv.output[0], [])
+        constant = all(name in found.constants for name in conv.input[1:])
+        if not readers or not constant or conv.output[0] in found.outputs or attribute(conv, "group", 1) != 1:
+            continue
+        weight = found.array(conv.input[1])
+        cuts = [_channels(reader, found, len(weight)) for reader in readers]
+        if not all(cuts):
+            continue
+        place = list(model.graph.node).index(conv)
+        for offset, (reader, (start, stop)) in enumerate(zip(readers, [cut for cut in cuts if cut], strict=True)):
+            part = onnx.NodeProto()
+            part.CopyFrom(conv)
+            part.name = f"{conv.name}.{start}_{stop}" if conv.name else ""
+            part.input[1] = add_array(model, f"{conv.input[1]}.{start}_{stop}", weight[start:stop])
+            if len(conv.input) > 2:
+                part.input[2] = add_array(model, f"{conv.input[2]}.{start}_{stop}", found.array(conv.input[2])[start:stop])
+            part.output[0] = reader.output[0]
+            model.graph.node.remove(reader)
+            model.graph.node.insert(place + offset, part)
+        model.graph.node.remove(conv)
+        count += 1
+    sweep(model)
+    return count
+
+
+def _channels(node: onnx.NodeProto, found: Links, channels: int) -> tuple[int, int] | None:
+    """Return the channels (start, stop) that a Slice keeps, or None where it is not a plain cut along axis 1."""
+    if node.op_type != "Slice" or len(node.input) < 4 or not all(name in found.constants for name in node.input[1:]):
+        return None
+    starts, stops, axes, *steps = (found.array(name).tolist() for name in node.input[1:])
+    if axes not in ([1], [-3]) or (steps and steps[0] != [1]):
+        return None
+    start, stop, _ = slice(starts[0], min(stops[0], _END)).indices(channels)
+    return (start, stop) if start < stop else None

@@ -1,0 +1,1 @@
+"""Passes that turn a prepared graph into a quantized one."""

@@ -1,0 +1,147 @@
+"""`tensorrt-check`: prove that a model obeys the rules of a TensorRT version, where TensorRT itself cannot be asked.
+
+The rules are those of its ONNX parser, and those that its fusions need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import TensorProto
+
+from ...errors import PosecError
+from ...ir.graph import Graph, Pass
+from ..edit.edits import attribute
+from ..edit.graph_index import Links, layer_name, links
+from .qdq_rules import QUANTIZERS, integer_findings
+from .rules import Finding, Rules, rules_for
+
+_TRANSFORMS = ("half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric", "align_corners")
+# Operator → the inputs that its importer takes as constants only.
+_CONSTANT_INPUTS = {
+    "Conv": (2,),
+    "ConvTranspose": (2,),
+    "Clip": (1, 2),
+    "Resize": (2, 3),
+    "Slice": (1, 2, 3, 4),
+    "Reshape": (1,),
+    "Pad": (1, 2),
+}
+
+
+def check(model: onnx.ModelProto, version: str) -> list[Finding]:
+    """Return which rules of a TensorRT version a model breaks, in the order of its nodes; an empty list where none."""
+    rules, found = rules_for(version), links(model)
+    findings = [*_file(model, rules), *_types(model, rules)]
+    for node in model.graph.node:
+        findings += _operator(node, rules)
+        findings += _arguments(node, rules, found)
+    return findings + list(integer_findings(model, rules, found))
+
+
+def check_file(path: str | Path, version: str) -> list[Finding]:
+    """Return what `check` finds in an ONNX file; weights beside the file are not read. Raises PosecError where it is none."""
+    try:
+        model = onnx.load_model_from_string(Path(path).read_bytes())
+    except (OSError, DecodeError) as error:
+        raise PosecError(f"'{path}' is not a readable ONNX model: {error}") from error
+    return check(model, version)
+
+
+def tensorrt_check(*versions: str) -> Pass:
+    """Return the pass that refuses a graph which one of these TensorRT versions would not take; it rewrites nothing."""
+
+    def tensorrt_check(graph: Graph) -> int:
+        for version in versions:
+            if findings := check(graph.model, version):
+                more = f", and {len(findings) - 3} more" if len(findings) > 3 else ""
+                raise PosecError(f"TensorRT {version} would not take this network: {'; '.join(map(str, findings[:3]))}{more}")
+        return 0
+
+    return tensorrt_check
+
+
+def _file(model: onnx.ModelProto, rules: Rules) -> Iterator[Finding]:
+    for entry in model.opset_import:
+        if entry.domain not in ("", "ai.onnx"):
+            yield Finding("domain", entry.domain, f"TensorRT {rules.version} knows ONNX's own operators alone")
+        elif not rules.opset[0] <= entry.version <= rules.opset[1]:
+            yield Finding("opset", "model", f"opset {entry.version}; TensorRT {rules.version} reads {rules.opset[0]} to {rules.opset[1]}")
+    for value in model.graph.input:
+        shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        if not shape or min(shape) < 1:
+            yield Finding("dynamic shape", value.name, "an input without fixed sizes needs an optimization profile")
+    for tensor in model.graph.initializer:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            yield Finding("external data", tensor.name, "weights outside the file are lost when the file is parsed from memory")
+
+
+def _types(model: onnx.ModelProto, rules: Rules) -> Iterator[Finding]:
+    readers = links(model).readers
+    for value in (*model.graph.input, *model.graph.output):
+        kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+        if kind not in rules.types:
+            yield Finding("type", value.name, f"TensorRT {rules.version} has no {kind}")
+        elif kind == "UINT8":
+            others = [node.op_type for node in readers.get(value.name, ()) if node.op_type != "Cast"] or (
+                ["nothing"] if value in model.graph.output else []
+            )
+            if others:
+                yield Finding("type", value.name, f"UINT8 may go from an input into a Cast alone, here into {others[0]}")
+    zero_points = {node.input[2] for node in model.graph.node if node.op_type in QUANTIZERS and len(node.input) > 2}
+    for tensor in model.graph.initializer:
+        kind = TensorProto.DataType.Name(tensor.data_type)
+        if tensor.name not in zero_points and (kind not in rules.types or kind == "UINT8"):
+            yield Finding("type", tensor.name, f"TensorRT {rules.version} has no constants of {kind}")
+
+
+def _operator(node: onnx.NodeProto, rules: Rules) -> Iterator[Finding]:
+    if node.domain not in ("", "ai.onnx"):
+        yield Finding("operator", layer_name(node), f"{node.domain}.{node.op_type} is not ONNX's own")
+    elif node.op_type not in rules.operators:
+        yield Finding("operator", layer_name(node), f"TensorRT {rules.version} has no {node.op_type}")
+
+
+def _arguments(node: onnx.NodeProto, rules: Rules, found: Links) -> Iterator[Finding]:
+    """Yield what the importer of an operator asserts of its inputs and attributes."""
+    where = layer_name(node)
+    for position in _CONSTANT_INPUTS.get(node.op_type, ()):
+        name = node.input[position] if position < len(node.input) else ""
+        maker = found.producers.get(name)
+        # What is wrong with a dequantized bias is said of its DequantizeLinear.
+        if name and name not in found.constants and not (maker is not None and maker.op_type == "DequantizeLinear"):
+            yield Finding("constant input", where, f"input {position} of {node.op_type} must be a constant")
+    if node.op_type == "Cast" and TensorProto.DataType.Name(attribute(node, "to", 0)) not in rules.types:
+        yield Finding("type", where, f"TensorRT {rules.version} casts to no {TensorProto.DataType.Name(attribute(node, 'to', 0))}")
+    if node.op_type in ("Conv", "ConvTranspose"):
+        yield from _convolution(node, where, found)
+    if node.op_type == "Resize":
+        yield from _resize(node, where, rules, found)
+
+
+def _convolution(node: onnx.NodeProto, where: str, found: Links) -> Iterator[Finding]:
+    if len(node.input) > 2 and node.input[2] in found.constants and found.constants[node.input[2]].data_type != TensorProto.FLOAT:
+        yield Finding("bias", where, "a bias must be float32")
+    if node.input[1] in found.constants:
+        weight = found.array(node.input[1])
+        if weight.ndim not in (4, 5):
+            yield Finding("shape", where, f"a weight of {weight.ndim} axes; TensorRT convolves in two or three dimensions")
+        elif list(attribute(node, "kernel_shape", weight.shape[2:])) != list(weight.shape[2:]):
+            yield Finding("shape", where, "kernel_shape differs from the weight's")
+
+
+def _resize(node: onnx.NodeProto, where: str, rules: Rules, found: Links) -> Iterator[Finding]:
+    mode, transform = attribute(node, "mode", "nearest"), attribute(node, "coordinate_transformation_mode", "half_pixel")
+    if mode not in rules.resize_modes:
+        yield Finding("resize", where, f"TensorRT {rules.version} has no {mode} interpolation")
+    if transform not in _TRANSFORMS:
+        yield Finding("resize", where, f"coordinates by {transform}; TensorRT has {', '.join(_TRANSFORMS)}")
+    if transform == "tf_half_pixel_for_nn" and attribute(node, "nearest_mode", "round_prefer_floor") != "round_prefer_floor":
+        yield Finding("resize", where, "tf_half_pixel_for_nn goes with round_prefer_floor only")
+    scales = found.array(node.input[2]) if len(node.input) > 2 and node.input[2] in found.constants else np.zeros(0)
+    if scales.size and mode != "nearest" and np.count_nonzero(scales != 1) > (2 if mode == "cubic" else 3):
+        yield Finding("resize", where, f"{mode} interpolation of {np.count_nonzero(scales != 1)} axes")

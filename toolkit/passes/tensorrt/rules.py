@@ -1,0 +1,75 @@
+"""What each version of TensorRT takes, and what is said of a model that breaks a rule; the data is in tensorrt_rules.toml."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import PosecError
+
+_DATA = Path(__file__).with_suffix(".toml")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one version of TensorRT takes.
+
+    Attributes:
+        version: "8.2", "8.5", "8.6" or "10".
+        opset: first and last ONNX opset.
+        types: of tensors and constants, ONNX's names.
+        resize_modes: of Resize.
+        int8_weights: whether an int8 constant may stand in front of a DequantizeLinear.
+        operators: that its parser imports.
+    """
+
+    version: str
+    opset: tuple[int, int]
+    types: frozenset[str]
+    resize_modes: frozenset[str]
+    int8_weights: bool
+    operators: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that a model breaks: its name, the node or tensor, and why TensorRT would not take it, or not fuse it."""
+
+    rule: str
+    where: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.why} ({self.rule})"
+
+
+@functools.cache
+def _known() -> dict[tuple[int, ...], Rules]:
+    known: dict[tuple[int, ...], Rules] = {}
+    lists: dict[str, frozenset[str]] = {name: frozenset() for name in ("types", "resize_modes", "operators")}
+    int8_weights = False
+    for version, table in tomllib.loads(_DATA.read_text()).items():
+        lists = {name: had | frozenset(table.get(name, ())) for name, had in lists.items()}
+        int8_weights = table.get("int8_weights", int8_weights)
+        first, last = table["opset"]
+        known[_numbers(version)] = Rules(version, (first, last), lists["types"], lists["resize_modes"], int8_weights, lists["operators"])
+    return known
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in version.split(".")[:2])
+    except ValueError as error:
+        raise PosecError(f"a TensorRT version looks like 8.6 or 10.3, got '{version}'") from error
+
+
+def rules_for(version: str) -> Rules:
+    """Return the rules of a version such as "8.6.2": those of the newest known one that is not newer. Raises PosecError."""
+    known = [rules for numbers, rules in _known().items() if numbers <= _numbers(version)]
+    if not known or _numbers(version) >= (11,):
+        raise PosecError(
+            f"no rules for TensorRT {version}; known: {', '.join(r.version for r in _known().values())} and later ones up to 10.x"
+        )
+    return known[-1]

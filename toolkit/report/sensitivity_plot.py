@@ -1,0 +1,25 @@
+"""The picture of `posec blame`: what each layer costs alone, as a drawing that opens anywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .charts import bars
+
+if TYPE_CHECKING:
+    from ..verification.sensitivity import Blame
+
+STYLE = "svg{background:#fff}text{font:13px system-ui,sans-serif;fill:#222}text.tick{fill:#666}.bar{fill:#cf5a1b}"
+_LABELS, _WIDTH = 330, 860
+
+
+def blame_picture(found: Blame, most: int | None = None) -> str:
+    """Return an SVG file: millimetres by which each head mends the whole, and that each of the `most` worst layers costs alone."""
+    whole = found.whole.drift_mm
+    rows = [
+        (f"head {name}", whole - remains.drift_mm, f"{whole - remains.drift_mm:.2f} mm of {whole:.2f}")
+        for name, remains in found.heads.items()
+    ]
+    rows += [(each.layer, each.alone.drift_mm, f"{each.alone.drift_mm:.2f} mm alone") for each in found.layers[:most]]
+    drawing = bars("What int8 costs, by head and by layer", rows, "int8", _LABELS, _WIDTH)
+    return drawing.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(">", f"><style>{STYLE}</style>", 1) + "\n"

@@ -1,0 +1,1 @@
+"""From heads to people."""

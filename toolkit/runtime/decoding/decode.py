@@ -1,0 +1,187 @@
+"""Heads to people: centres, embeddings, poses, and their places in the picture and before the camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Dict, Mapping, Optional, Tuple
+
+import numpy as np
+
+from ..errors import HeadError
+from ..pose import HEADS, PoseFrame, PoseSpec, Skeleton
+from ..preprocess import Letterbox
+from .centres import find_centres
+from .keypoints import find_keypoints
+from .kinematics import Layers, decode_embeddings, forward_kinematics, ray_rotation, rotation_from_6d
+from .refine import REFINEMENT, Bodies, Refinement, refine
+
+MOST_PEOPLE = 64
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """When two detections are one person seen twice; the better one stays. Lengths are in torsos of the better one.
+
+    Attributes:
+        centre_torsos: centres nearer than this, of bodies of like size, are one: two people side by side stand a
+            shoulder's width apart, 0.7 torsos; one behind the other they differ in size or the farther one is hidden.
+        size_ratio: what "like size" means; a child before an adult may share the adult's centre.
+        joints_torsos: a mean joint distance below this is one person whatever the centres say: a wide blob of the
+            centre map yields the same limbs from two of its cells, while two people in one place differ in their limbs.
+    """
+
+    centre_torsos: float = 0.35
+    size_ratio: float = 2.0
+    joints_torsos: float = 0.28
+
+
+def decode_heads(
+    heads: Mapping[str, np.ndarray],
+    spec: PoseSpec,
+    decoder: Layers,
+    letterbox: Letterbox,
+    focal_px: Optional[float] = None,
+    most: int = MOST_PEOPLE,
+    duplicates: Duplicates = Duplicates(),
+    refinement: Optional[Refinement] = REFINEMENT,
+) -> PoseFrame:
+    """Return the people that a network's heads describe, best first.
+
+    Args:
+        heads: head name → (C, h, w) float32, see PoseSpec.
+        spec: what the heads mean.
+        decoder: from embeddings to bone directions, see `kinematics.layers`.
+        letterbox: where the picture lies in the network's input.
+        focal_px: focal length in picture pixels; None takes `spec.focal_default` picture widths.
+        most: look at no more peaks than this.
+        duplicates: when two detections are one person.
+        refinement: how poses are fitted to key points, where the network tells of them; None leaves them as the other heads say.
+
+    The principal point is the middle of the picture. `joints_px` are by scaled orthographic projection about the
+    person's centre; the root lies on the ray through the projected pelvis.
+
+    Raises HeadError where a head has another shape than promised, or is not a number where a person is.
+    """
+    check_heads(heads, spec)
+    cells, scores = find_centres(heads["centre"][0], spec.centre_threshold, most)
+    if not len(cells):
+        return nobody(spec)
+    at = read_cells(heads, cells)
+    centres = spec.cell_origin_px + spec.stride * (cells[:, ::-1] + at["offset"])
+    px_per_m = spec.reference_px_per_m * np.exp(-at["depth"][:, 0])
+    bodies = Bodies(at["embedding"], rotation_from_6d(at["rotation"]), px_per_m, centres)
+    poses_mm, joints = _pose(bodies, spec, decoder)
+    kept = distinct(bodies.centres, joints, px_per_m / 1000, torso_mm(spec.skeleton), duplicates)
+    if refinement is not None and spec.keypoints is not None:
+        seen = find_keypoints(heads, spec, refinement.least_heat)
+        bodies, support = refine(bodies.take(kept), seen, spec, decoder, refinement)
+        scores = np.clip(scores[kept] + refinement.evidence * (support - refinement.usual), 0, 1)
+        order = np.argsort(-scores, kind="stable")
+        scores, bodies = scores[order], bodies.take(order)
+        poses_mm, joints = _pose(bodies, spec, decoder)
+        # Two that were apart may have been drawn to one place.
+        kept = distinct(bodies.centres, joints, bodies.px_per_m / 1000, torso_mm(spec.skeleton), duplicates)
+        kept &= scores > spec.centre_threshold
+    scores, bodies, joints, poses_mm = scores[kept], bodies.take(kept), joints[kept], poses_mm[kept]
+    centres_px, joints_px = letterbox.to_picture(bodies.centres), letterbox.to_picture(joints)
+
+    height, width = letterbox.picture_size
+    focal_px = spec.focal_default * width if focal_px is None else focal_px
+    principal_px = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
+    joints_mm = poses_mm @ ray_rotation(_rays(centres_px, principal_px, focal_px)).transpose(0, 2, 1)
+    z_mm = 1000 * focal_px * letterbox.scale / bodies.px_per_m[:, None]
+    roots_mm = z_mm * _rays(joints_px[:, spec.skeleton.root], principal_px, focal_px)
+    frame = (scores, centres_px, joints_mm, roots_mm, joints_px)
+    return PoseFrame(*(np.asarray(values, np.float32) for values in frame))
+
+
+def _pose(bodies: Bodies, spec: PoseSpec, decoder: Layers) -> Tuple[np.ndarray, np.ndarray]:
+    """Return joints (N, J, 3) in mm from the pelvis, in the frame of the viewing ray, and (N, J, 2) in pixels of the input."""
+    poses_mm = forward_kinematics(decode_embeddings(bodies.embeddings, decoder), spec.skeleton)
+    poses_mm = poses_mm @ bodies.rotations.transpose(0, 2, 1)
+    middles_mm = sum(poses_mm[:, spec.skeleton.index(name), :2] for name in spec.centre_joints) / len(spec.centre_joints)
+    px_per_mm = bodies.px_per_m[:, None, None] / 1000
+    return poses_mm, bodies.centres[:, None] + px_per_mm * (poses_mm[..., :2] - middles_mm[:, None])
+
+
+def nobody(spec: PoseSpec) -> PoseFrame:
+    """Return the people of an empty picture."""
+    joints = len(spec.skeleton.names)
+    return PoseFrame(*(np.zeros(shape, np.float32) for shape in ((0,), (0, 2), (0, joints, 3), (0, 3), (0, joints, 2))))
+
+
+def check_heads(heads: Mapping[str, np.ndarray], spec: PoseSpec) -> None:
+    """Raise HeadError unless every head is there in the shape that the spec promises, and the centre map holds numbers."""
+    for name in spec.head_names:
+        shape = spec.head_shape(name)
+        if name not in heads or heads[name].shape != shape:
+            found = f"has shape {heads[name].shape}" if name in heads else "is missing"
+            raise HeadError(f"head '{name}' must have shape {shape} and {found}; the model does not fit its specification")
+    if np.isnan(heads["centre"].sum()):
+        raise HeadError("head 'centre' is not a number somewhere; the arithmetic overflowed: build with float32")
+
+
+def read_cells(heads: Mapping[str, np.ndarray], cells: np.ndarray) -> Dict[str, np.ndarray]:
+    """Return the heads but the centre at cells (N, 2), row and column, as (N, C). Raises HeadError where one is not finite."""
+    rows, columns = cells[:, 0], cells[:, 1]
+    at = {name: heads[name][:, rows, columns].T for name in HEADS[1:]}
+    for name, values in at.items():
+        if not np.isfinite(values.sum()):
+            raise HeadError(f"head '{name}' is not finite where a person is; the arithmetic overflowed: build with float32")
+    return at
+
+
+@lru_cache(maxsize=8)
+def torso_mm(skeleton: Skeleton) -> float:
+    """Return how far a skeleton's neck is from its root along the bones."""
+    length_mm, joint = 0.0, skeleton.index("neck")
+    while joint != skeleton.root:
+        length_mm += skeleton.bone_lengths_mm[skeleton.bones.index(joint)]
+        joint = skeleton.parents[joint]
+    return length_mm
+
+
+def distinct(centres: np.ndarray, joints: np.ndarray, px_per_mm: np.ndarray, torso: float, duplicates: Duplicates) -> np.ndarray:
+    """Return which of the detections (N,), best first, are no duplicates of a better one that stays.
+
+    Args:
+        centres: (N, 2) and joints: (N, J, 2) in one picture.
+        px_per_mm: (N,) scale of the bodies in that picture.
+        torso: length in mm.
+        duplicates: when two are one.
+
+    Returns:
+        (N,) bool.
+    """
+    count = len(centres)
+    stays = np.ones(count, bool)
+    if count < 2:
+        return stays
+    torso_px, logs = torso * px_per_mm[:, None], np.log(px_per_mm)
+    like = np.abs(logs[:, None] - logs) < np.log(duplicates.size_ratio)
+    same = like & (_apart(centres) < duplicates.centre_torsos * torso_px)
+    # The mean distance of joints is at least the distance of their means, which rules out nearly all pairs cheaply.
+    first, second = np.nonzero(_apart(joints.mean(axis=1)) < duplicates.joints_torsos * torso_px)
+    first, second = first[first < second], second[first < second]
+    if len(first):
+        difference = joints[first] - joints[second]
+        same[first, second] |= np.sqrt((difference * difference).sum(-1)).mean(-1) < duplicates.joints_torsos * torso_px[first, 0]
+    np.fill_diagonal(same, False)
+    for better in np.flatnonzero(same.any(axis=1)):
+        if stays[better]:
+            stays[better + 1 :] &= ~same[better, better + 1 :]
+    return stays
+
+
+def _apart(points: np.ndarray) -> np.ndarray:
+    """Return the distances (N, N) between points (N, 2)."""
+    difference = points[:, None] - points
+    return np.sqrt((difference * difference).sum(-1))
+
+
+def _rays(points_px: np.ndarray, principal_px: np.ndarray, focal_px: float) -> np.ndarray:
+    """Return viewing rays (N, 3) with z = 1 through picture points (N, 2)."""
+    rays = np.ones((len(points_px), 3), np.float32)
+    rays[:, :2] = (points_px - principal_px) / focal_px
+    return rays

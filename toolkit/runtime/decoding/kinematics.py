@@ -1,0 +1,124 @@
+"""Embeddings to 3D joints: decode, rotate, place in front of the camera. Pure numpy."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import List, Mapping, Tuple
+
+import numpy as np
+
+from ..pose import Skeleton
+
+Layers = List[Tuple[np.ndarray, np.ndarray]]
+LEAKY_SLOPE = 0.2
+EPSILON = 1e-8
+
+
+def layers(weights: Mapping[str, np.ndarray]) -> Layers:
+    """Return the decoder's fully connected layers from `weight_0`, `bias_0`, `weight_1`, … in order.
+
+    Weights are (outputs, inputs), biases (outputs,). Raises ValueError where the sizes do not chain.
+    """
+    found: Layers = []
+    while f"weight_{len(found)}" in weights and f"bias_{len(found)}" in weights:
+        weight, bias = (np.ascontiguousarray(weights[f"{name}_{len(found)}"], np.float32) for name in ("weight", "bias"))
+        if weight.ndim != 2 or bias.shape != weight.shape[:1] or (found and weight.shape[1] != found[-1][0].shape[0]):
+            raise ValueError(f"pose decoder: weight_{len(found)} {weight.shape} and bias {bias.shape} do not fit the layer before")
+        found.append((weight, bias))
+    if not found or len(weights) != 2 * len(found):
+        raise ValueError(f"pose decoder needs weight_0, bias_0, weight_1, …; found {', '.join(sorted(weights)) or 'nothing'}")
+    return found
+
+
+def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
+    """Return the unit bone directions that pose embeddings stand for.
+
+    Args:
+        embeddings: (N, E) float32 in [-1, 1].
+        decoder: see `layers`; leaky rectifiers between them.
+
+    Returns:
+        (N, B, 3) float32 in the torso frame, B bones in the skeleton's order.
+    """
+    # One column per person: BLAS then reads the weights as they lie, half the time of `embeddings @ weight.T` for few people.
+    values = embeddings.T
+    for weight, bias in decoder[:-1]:
+        values = weight @ values + bias[:, None]
+        values = np.maximum(values, LEAKY_SLOPE * values)
+    weight, bias = decoder[-1]
+    directions = (weight @ values + bias[:, None]).reshape(-1, 3, len(embeddings))
+    lengths = np.sqrt((directions * directions).sum(axis=1, keepdims=True))
+    return (directions / np.maximum(lengths, EPSILON)).transpose(2, 0, 1)
+
+
+def embedding_jacobian(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
+    """Return how unit bone directions change with the pose embeddings: (B, 3 N E) float32, of (B, 3, N, E)."""
+    values, slopes = embeddings.T, np.zeros((0, 0), np.float32)
+    for weight, bias in decoder[:-1]:
+        values = weight @ values + bias[:, None]
+        slopes = (weight @ slopes).reshape(*values.shape, -1) if slopes.size else weight[:, None]
+        rectified = np.where(values > 0, np.float32(1), np.float32(LEAKY_SLOPE))
+        values, slopes = values * rectified, (slopes * rectified[..., None]).reshape(len(values), -1)
+    weight, bias = decoder[-1]
+    raw = (weight @ values + bias[:, None]).reshape(-1, 3, len(embeddings), 1)
+    slopes = (weight @ slopes if slopes.size else np.repeat(weight[:, None], len(embeddings), 1)).reshape(*raw.shape[:3], -1)
+    lengths = np.maximum(np.sqrt((raw * raw).sum(axis=1, keepdims=True)), EPSILON)
+    directions = raw / lengths
+    slopes = (slopes - directions * (directions * slopes).sum(axis=1, keepdims=True)) / lengths
+    return slopes.reshape(len(slopes), -1)
+
+
+def forward_kinematics(directions: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Return joints (N, J, 3) in mm, root at 0, from unit bone directions (N, B, 3): joint = parent + length * direction."""
+    paths = paths_mm(skeleton)
+    by_bone = directions.transpose(1, 0, 2).reshape(paths.shape[1], -1)
+    return (paths @ by_bone).reshape(len(paths), -1, 3).transpose(1, 0, 2)
+
+
+@lru_cache(maxsize=8)
+def paths_mm(skeleton: Skeleton) -> np.ndarray:
+    """Return (J, B) float32: the length of bone b where it lies between the root and joint j, else 0."""
+    paths = np.zeros((len(skeleton.names), len(skeleton.bones)), np.float32)
+    for bone, joint in enumerate(skeleton.bones):
+        paths[joint] = paths[skeleton.parents[joint]]
+        paths[joint, bone] = skeleton.bone_lengths_mm[bone]
+    return paths
+
+
+def rotation_from_6d(numbers: np.ndarray) -> np.ndarray:
+    """Return rotation matrices (N, 3, 3), columns x, y, z, from 6 numbers: y axis, then x axis (Zhou et al., CVPR 2019)."""
+    y, x = numbers[:, :3].T.astype(np.float32), numbers[:, 3:].T
+    y = y / np.maximum(np.sqrt((y * y).sum(0)), EPSILON)
+    x = x - (x * y).sum(0) * y
+    x = x / np.maximum(np.sqrt((x * x).sum(0)), EPSILON)
+    axes = np.empty((3, 3, len(numbers)), np.float32)
+    axes[:, 0], axes[:, 1] = x, y
+    axes[0, 2] = x[1] * y[2] - x[2] * y[1]
+    axes[1, 2] = x[2] * y[0] - x[0] * y[2]
+    axes[2, 2] = x[0] * y[1] - x[1] * y[0]
+    return axes.transpose(2, 0, 1)
+
+
+def rotation_from_vector(vectors: np.ndarray) -> np.ndarray:
+    """Return rotation matrices (N, 3, 3) about vectors (N, 3) by their lengths in radians (Rodrigues' formula)."""
+    angles = np.sqrt((vectors * vectors).sum(axis=1))[:, None, None] + EPSILON
+    cross = np.zeros((len(vectors), 3, 3), np.float32)
+    cross[:, 2, 1], cross[:, 0, 2], cross[:, 1, 0] = vectors.T
+    cross = (cross - cross.transpose(0, 2, 1)) / angles
+    return np.eye(3, dtype=np.float32) + np.sin(angles) * cross + (1 - np.cos(angles)) * (cross @ cross)
+
+
+def ray_rotation(rays: np.ndarray) -> np.ndarray:
+    """Return the shortest rotations (N, 3, 3) that take the optical axis (0, 0, 1) to the viewing rays (N, 3).
+
+    A person looks the same from the camera wherever in the picture they stand, up to this rotation.
+    Rays must have z > 0. Rodrigues' formula for two unit vectors a = (0, 0, 1), b: I + K + K^2 / (1 + a.b), K = [a x b].
+    """
+    x, y, z = rays.T / np.sqrt((rays * rays).sum(axis=1))
+    k = 1.0 / (1.0 + z)
+    rows = ((1 - x * x * k, -x * y * k, x), (-x * y * k, 1 - y * y * k, y), (-x, -y, z))
+    rotations = np.empty((len(rays), 3, 3), np.float32)
+    for row, values in enumerate(rows):
+        for column, value in enumerate(values):
+            rotations[:, row, column] = value
+    return rotations

@@ -1,0 +1,1 @@
+"""Building, caching and running TensorRT plans."""

@@ -1,0 +1,1 @@
+"""Picture sources, recordings, tracking and drawing."""

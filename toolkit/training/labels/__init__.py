@@ -1,0 +1,1 @@
+"""Labels without annotation: teacher detections, fitted and lifted poses."""

@@ -1,0 +1,146 @@
+"""Train the lifter on synthetic key points of augmented motion capture, with the pose embedding frozen."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...evaluation.metrics import mpjpe, pa_mpjpe
+from ...network.embedding import PoseEmbedding, load_embedding
+from ...network.torch_kinematics import bone_lengths_m, forward_kinematics
+from ..motion.augment import augment, draw
+from ..motion.mocap import load_mocap
+from ..pictures.people import BODY_KEYPOINTS
+from ..run.configuration import add_settings, chosen_settings
+from ..run.runs import Run, add_device, one_cycle, set_learning_rate
+from .lifter import SEEN_JOINTS, Lifter, normalize_points, pose
+from .projections import view
+
+
+@dataclass(frozen=True)
+class LifterTraining:
+    """Settings of the run; the weights multiply losses in metres, lifter units, or embedding units."""
+
+    steps: int = 6500
+    batch: int = 384
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+    points_weight: float = 0.5
+    embedding_weight: float = 0.3
+    rotation_weight: float = 0.2
+    torso_frame_weight: float = 0.3
+    test_people: int = 4000
+    report_every: int = 1000
+    seed: int = 1
+
+
+def train_lifter(
+    config: LifterTraining, mocap_folder: str | Path, embedding_path: str | Path, out: str | Path, device: str = "cpu"
+) -> dict[str, float]:
+    """Train the lifter, write its weights, and return the last line of figures.
+
+    Args:
+        config: settings.
+        mocap_folder: see `load_mocap`.
+        embedding_path: the safetensors file of the pose embedding.
+        out: the safetensors file to write; `.jsonl` (progress) and `.state` (to resume from) stand beside it.
+        device: a torch device.
+
+    A run that was interrupted goes on from its last report. Raises PosecError where the state has other settings.
+    """
+    poses = {split: torch.from_numpy(array).to(device) for split, array in load_mocap(mocap_folder).items()}
+    embedding = load_embedding(embedding_path, device)
+    torch.manual_seed(config.seed)
+    model = Lifter().to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    generator = torch.Generator(device).manual_seed(config.seed)
+    run = Run(out, config, {"model": model, "optimizer": optimizer}, generator)
+    weights = torch.tensor(
+        [1.0, config.points_weight, config.embedding_weight, config.rotation_weight, config.torso_frame_weight], device=device
+    )
+    for step in range(run.first, config.steps):
+        set_learning_rate(optimizer, one_cycle(step, config.steps, config.learning_rate, warm_up=0.1))
+        losses = lifting_losses(model, embedding, augment(poses["train"], config.batch, generator), generator)
+        loss = weights @ torch.stack(list(losses.values()))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+        optimizer.step()
+        if (step + 1) % config.report_every == 0 and step + 1 < config.steps:
+            run.keep(step + 1, model)
+            figures = {name: value.item() for name, value in losses.items()}
+            run.report(step + 1, figures | evaluate(model, embedding, poses["val"], "val", config))
+    run.finish(model)
+    figures = evaluate(model, embedding, poses["val"], "val", config) | evaluate(model, embedding, poses["test"], "test", config)
+    run.report(config.steps, figures)
+    return figures
+
+
+def lifting_losses(model: Lifter, embedding: PoseEmbedding, directions: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return the errors of lifting poses (N, 16, 3) from random views.
+
+    Joints (m, at the skeleton's bone lengths, frame of the viewing ray), points (lifter units), embedding, rotation (Frobenius
+    norm) and joints in the torso frame (m).
+    """
+    views = view(directions, generator)
+    inputs, centre, half = normalize_points(views.points, views.seen)
+    lifted = model(inputs)
+    found = pose(embedding, lifted)
+    lengths = bone_lengths_m(device=directions.device)
+    torso_joints = forward_kinematics(directions, lengths)
+    true_points = (views.true_points[:, SEEN_JOINTS] - centre[:, None]) / half[:, None, None]
+    return {
+        "joints": (found.joints_m - torso_joints @ views.rotation.transpose(1, 2)).norm(dim=-1).mean(),
+        "points": (found.points[:, SEEN_JOINTS] - true_points).norm(dim=-1).mean(),
+        "embedding": (lifted.embedding - embedding.encode(directions)).abs().mean(),
+        "rotation": ((found.rotation - views.rotation).square().sum((1, 2)) + 1e-6).sqrt().mean(),
+        "torso_frame": (forward_kinematics(found.directions, lengths) - torso_joints).norm(dim=-1).mean(),
+    }
+
+
+@torch.no_grad()
+def evaluate(model: Lifter, embedding: PoseEmbedding, poses: Tensor, split: str, config: LifterTraining) -> dict[str, float]:
+    """Return errors in mm over held-out poses seen by random cameras with a teacher's faults.
+
+    MPJPE and PA-MPJPE over 17 joints, pelvis at 0, at the skeleton's bone lengths: of captured poses, of augmented ones, and of
+    those captured ones whose 12 body points are all seen.
+    """
+    generator = torch.Generator(poses.device).manual_seed(config.seed + 1)
+    lengths = bone_lengths_m(device=poses.device)
+    figures: dict[str, float] = {}
+    for name, source in ((split, draw), (f"{split}_augmented", augment)):
+        directions = source(poses, config.test_people, generator)
+        views = view(directions, generator)
+        found_mm = 1000 * pose(embedding, model(normalize_points(views.points, views.seen).inputs)).joints_m.cpu().numpy()
+        truth_mm = 1000 * (forward_kinematics(directions, lengths) @ views.rotation.transpose(1, 2)).cpu().numpy()
+        all_seen = (views.seen[:, :BODY_KEYPOINTS].amin(1) > 0).cpu().numpy()
+        figures[f"{name}_mpjpe_mm"] = mpjpe(found_mm, truth_mm)
+        figures[f"{name}_pa_mpjpe_mm"] = pa_mpjpe(found_mm, truth_mm)
+        figures[f"{name}_all_seen_mpjpe_mm"] = mpjpe(found_mm[all_seen], truth_mm[all_seen])
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `train_lifter` from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="posec train lifter",
+        description="Train the lifter from 2D key points to poses.",
+        epilog="example: posec train lifter --mocap mocap/ --embedding embedding.safetensors --out lifter.safetensors",
+    )
+    parser.add_argument("--mocap", required=True, help="folder of motion-capture .npz files")
+    parser.add_argument("--embedding", required=True, help="safetensors file of the pose embedding")
+    parser.add_argument("--out", required=True, help="safetensors file to write")
+    add_device(parser)
+    add_settings(parser, LifterTraining, "lifter")
+    chosen = parser.parse_args(arguments)
+    train_lifter(chosen_settings(chosen, LifterTraining), chosen.mocap, chosen.embedding, chosen.out, chosen.device)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Motion capture: reading, retargeting and augmenting poses."""

@@ -1,0 +1,1 @@
+"""From a run to a released checkpoint and its model card."""

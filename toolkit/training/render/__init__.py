@@ -1,0 +1,1 @@
+"""Rendered bodies, clothes, things and cameras."""

@@ -1,0 +1,1 @@
+"""Resumable runs, their settings, and work in parallel."""

@@ -1,0 +1,1 @@
+"""Compiled against float: drift, sensitivity of each layer, and the precision search."""

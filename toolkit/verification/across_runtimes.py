@@ -1,0 +1,114 @@
+"""The same people in every runtime: int8 bundles made from one calibration, compared person by person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..compiler.build import build
+from ..device.drift import Drift, measure_drift
+from ..errors import PosecError
+from ..ir.graph import Graph
+from ..ir.ranges import Ranges
+from ..ir.target import Target
+from ..runtime import load
+from ..runtime.pose import PoseFrame
+from .float_estimator import FloatEstimator
+
+FLOAT = "float32"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the people of several runtimes are from each other.
+
+    Attributes:
+        engines: target → what ran its bundle here.
+        drifts: (target, target or "float32") → the first one's people against the second one's; true within the first one's allowance.
+        missing: target → why it could not be asked.
+    """
+
+    engines: Mapping[str, str]
+    drifts: Mapping[tuple[str, str], Drift]
+    missing: Mapping[str, str]
+
+    def __bool__(self) -> bool:
+        return all(drift for (_, other), drift in self.drifts.items() if other == FLOAT)
+
+    def rows(self) -> list[list[str]]:
+        """Return the table, its header first: mean and 95th percentile in mm, people lost and invented, against each other one."""
+        rows = [["target", "run by", *(f"to {name}" for name in (FLOAT, *self.engines))]]
+        for name, engine in self.engines.items():
+            cells = [_cell(self.drifts.get((name, other))) for other in (FLOAT, *self.engines)]
+            rows.append([name, engine, *cells])
+        return rows + [[name, f"missing: {why}", *[""] * (1 + len(self.engines))] for name, why in self.missing.items()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return lists, numbers and strings for a JSON file."""
+        pairs = [{"target": name, "against": other, **drift.to_dict()} for (name, other), drift in self.drifts.items()]
+        return {"engines": dict(self.engines), "missing": dict(self.missing), "pairs": pairs}
+
+
+def agreement(graph: Graph, targets: Sequence[Target], ranges: Ranges, frames: Iterable[np.ndarray], folder: str | Path,
+              threads: int | None = None, say: Callable[[str], None] = lambda line: None) -> Agreement:  # fmt: skip
+    """Build the int8 bundle of every target from the same ranges, run them all here, and compare their people.
+
+    A Jetson's graph is run by ONNX Runtime where there is no TensorRT. A target whose back end or engine is not installed
+    is named in `missing`.
+
+    Args:
+        graph: as traced.
+        targets: of `targets.load`.
+        ranges: of `calibration.collect`.
+        frames: BGR pictures (H, W, 3) uint8 with people in them.
+        folder: gets one bundle per target, named after it.
+        threads: of the engines.
+        say: is told what is done.
+
+    Raises PosecError where the float network finds nobody, or a target cannot have int8.
+    """
+    pictures, skeleton = list(frames), graph.spec.skeleton
+    people = {FLOAT: [FloatEstimator(graph, threads)(picture) for picture in pictures]}
+    engines: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for target in targets:
+        target.check_precision("int8")
+        if why := target.backend.missing():
+            missing[target.name] = why
+            continue
+        say(f"{target.name}: building, and finding people on {len(pictures)} frames")
+        try:
+            build(graph, target, "int8", ranges, Path(folder) / target.name, golden=[], overwrite=True)
+            estimator = load(str(Path(folder) / target.name), threads)
+        except PosecError:
+            raise
+        except ValueError as error:  # of the runtime: the engine is not installed
+            missing[target.name] = str(error)
+            continue
+        people[target.name] = [estimator(picture) for picture in pictures]
+        described = estimator.engine.describe()
+        engines[target.name] = f"{described['engine']} {described['version']}"
+    limits = {target.name: _limits(target) for target in targets}
+    drifts = {(name, other): measure_drift(people[name], people[other], skeleton, limits[name])
+              for name in engines for other in people if _compared(name, other, people)}  # fmt: skip
+    return Agreement(engines, drifts, missing)
+
+
+def _compared(name: str, other: str, people: Mapping[str, Sequence[PoseFrame]]) -> bool:
+    """Return whether a pair is stated: not a target with itself, nor against one that found nobody."""
+    return name != other and (other == FLOAT or any(len(found) for found in people[other]))
+
+
+def _limits(target: Target) -> dict[str, float]:
+    allowed = target.allowed["int8"]
+    return {"drift_mm": allowed.drift_mm, "people_lost": allowed.people_lost, "people_invented": allowed.people_invented}
+
+
+def _cell(drift: Drift | None) -> str:
+    if drift is None:
+        return "-"
+    return f"{drift.drift_mm:.2f} / {drift.drift_p95_mm:.2f} mm, -{len(drift.lost)} +{len(drift.invented)} of {drift.people}"
