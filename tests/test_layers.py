@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 OURS = ("toolkit", "targets", "calibration")
 FILES = sorted(path.relative_to(ROOT) for package in OURS for path in (ROOT / package).rglob("*.py"))
 STANDARD_LIBRARY = __import__("sys").stdlib_module_names
-TORCH_ALLOWED = ("toolkit/frontend/trace.py", "toolkit/network/", "toolkit/training/", "targets/tflite")
+TORCH_ALLOWED = ("toolkit/frontend/trace.py", "toolkit/network/", "toolkit/training/", "targets/tflite.py", "targets/_litert/")
 ENGINE_LIBRARIES = {
     "onnxruntime": {"onnxruntime"},
     "openvino": {"openvino"},

@@ -115,7 +115,7 @@ def test_the_board_gets_no_more_than_it_needs(first, bundle):
 def test_what_is_carried_is_enough_without_the_hosts_libraries(first):
     home = first[0]
     blocked = 'import sys\nfor name in ("onnx", "torch", "safetensors", "openvino"): sys.modules[name] = None\n'
-    code = blocked + "import runpy\nsys.argv = ['board', 'check', 'bundle']\nrunpy.run_module('toolkit.device.__main__', run_name='__main__')"
+    code = blocked + "import runpy\nsys.argv = ['board', 'check', 'bundle']\nrunpy.run_module('toolkit.device', run_name='__main__')"
     answer = subprocess.run(
         [str(home / "posec/pi5/python"), "-c", code], cwd=home / "posec/pi5", capture_output=True, text=True, check=False
     )

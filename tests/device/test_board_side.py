@@ -18,7 +18,7 @@ NEW_IN_39 = {"list", "dict", "tuple", "set", "type", "Callable", "Mapping", "Seq
 
 def test_the_modules_of_verify_and_bench_promise_it():
     names = {path.relative_to(ROOT / "toolkit").as_posix() for path in PROMISED}
-    assert {"drift.py", "evaluation/parity.py", "evaluation/scenes.py", "report/bench.py", "report/worker.py", "report/measure.py"} <= names
+    assert {"verification/verify.py", "device/drift.py", "evaluation/scenes.py", "device/bench.py", "device/worker.py", "report/measure.py"} <= names
 
 
 @pytest.mark.parametrize("path", PROMISED, ids=lambda path: path.stem)

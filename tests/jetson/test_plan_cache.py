@@ -22,7 +22,8 @@ sys.path[:0] = [{tests!r}, {here!r}]
 from standin_cuda import StandInCuda
 from standin_tensorrt import Faults, make_module
 from toolkit.runtime.bundle import read_bundle
-from toolkit.runtime.engines import cuda, open_engine
+from toolkit.runtime.engines import open_engine
+from toolkit.runtime.engines._tensorrt import cuda
 standin = StandInCuda()
 cuda.open_library = lambda: standin
 hang = Path(sys.argv[2]) if len(sys.argv) > 2 else None
@@ -40,7 +41,7 @@ def cache(folder, **changed):
 def start(folder, plans, *hang):
     here = Path(__file__).parent
     environment = {**os.environ, "POSEC_CACHE": str(plans), "PYTHONPATH": str(here.parents[1])}
-    script = SCRIPT.format(tests=str(here.parent), here=str(here))
+    script = SCRIPT.format(tests=str(here.parent / "support"), here=str(here))
     return subprocess.Popen(
         [sys.executable, "-c", script, str(folder), *map(str, hang)],
         env=environment,

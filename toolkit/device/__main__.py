@@ -62,10 +62,9 @@ def main(arguments: Sequence[str]) -> int:
 def board_files() -> list[Path]:
     """Return the files that this module needs on a board, relative to the folder of the package."""
     home = Path(__file__).parents[1]
-    beside = ("__init__.py", "errors.py", "drift.py", "board.py", "evaluation/__init__.py", "evaluation/matching.py", "evaluation/parity.py",
-              "report/__init__.py", "report/bench.py", "report/decode_cost.py", "report/files.py", "report/machine.py", "report/result.py",
-              "report/worker.py", "report/worker_process.py")  # fmt: skip
-    return [*map(Path, beside), *sorted(path.relative_to(home) for path in (home / "runtime").rglob("*.py"))]
+    beside = ("__init__.py", "errors.py", "verification/__init__.py", "verification/verify.py")
+    carried = sorted(path.relative_to(home) for folder in ("device", "runtime") for path in (home / folder).rglob("*.py"))
+    return [*map(Path, beside), *carried]
 
 
 if __name__ == "__main__":
