@@ -52,11 +52,18 @@ class Sweep:
     def save(self, path: str | Path) -> None:
         """Write the file whole or not at all."""
         arrays: dict[str, Any] = {
-            f"{name}\n{key}": np.asarray(getattr(seen, key)) for name, seen in self.tensors.items() for key in _FIELDS
+            f"{name}\n{key}": np.asarray(getattr(seen, key))
+            for name, seen in self.tensors.items()
+            for key in _FIELDS
         }
         beside = Path(f"{path}.part")
         with beside.open("wb") as file:
-            np.savez(file, graph_sha256=self.graph_sha256, frames_sha256=np.asarray(self.frames_sha256, "U64"), **arrays)
+            np.savez(
+                file,
+                graph_sha256=self.graph_sha256,
+                frames_sha256=np.asarray(self.frames_sha256, "U64"),
+                **arrays,
+            )
         os.replace(beside, path)
 
     @classmethod
@@ -71,7 +78,9 @@ class Sweep:
                         seen = sweep.tensors.setdefault(name, Observation())
                         setattr(seen, attribute, _plain(stored[key]))
         except (OSError, ValueError, KeyError) as error:
-            raise PosecError(f"'{path}' is not an unfinished calibration ({error}); delete it and calibrate again") from error
+            raise PosecError(
+                f"'{path}' is not an unfinished calibration ({error}); delete it and calibrate again"
+            ) from error
         return sweep
 
 
@@ -92,7 +101,12 @@ def collect(graph: Graph, frames: Iterable[np.ndarray], observer: str = "min-max
     return sweep(graph, frames, progress, resume).ranges(observer)
 
 
-def sweep(graph: Graph, frames: Iterable[np.ndarray], progress: Progress | None = None, resume: str | Path | None = None) -> Sweep:
+def sweep(
+    graph: Graph,
+    frames: Iterable[np.ndarray],
+    progress: Progress | None = None,
+    resume: str | Path | None = None,
+) -> Sweep:
     """Run the prepared float graph over the frames and observe every tensor; memory does not grow with their number.
 
     `resume` names a file that a sweep which was interrupted continues from: it is written now and then, and removed at the end.
@@ -109,7 +123,9 @@ def sweep(graph: Graph, frames: Iterable[np.ndarray], progress: Progress | None 
         digest = picture_sha256(picture)
         if index < len(before):
             if before[index] != digest:
-                raise PosecError(f"'{resume}' was begun with other frames (the {index + 1}th differs); delete it or give the same frames")
+                raise PosecError(
+                    f"'{resume}' was begun with other frames (the {index + 1}th differs); delete it or give the same frames"
+                )
             continue
         batch.fill(picture)
         for name, values in run(batch.array).items():
@@ -142,7 +158,9 @@ def _known(observer: str) -> str:
 
 def _continued(begun: Sweep, graph: Graph) -> Sweep:
     if begun.graph_sha256 != graph.sha256:
-        raise PosecError("the unfinished calibration belongs to another network; delete it and calibrate again")
+        raise PosecError(
+            "the unfinished calibration belongs to another network; delete it and calibrate again"
+        )
     return begun
 
 
@@ -161,16 +179,23 @@ def _session(graph: Graph) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:
         for value in (*inferred.graph.value_info, *inferred.graph.output)
         if value.type.tensor_type.elem_type == TensorProto.FLOAT
     }
-    inside = [name for node in model.graph.node for name in node.output if name in floats and name not in outputs]
+    inside = [
+        name for node in model.graph.node for name in node.output if name in floats and name not in outputs
+    ]
     model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in inside)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # Observing the values takes longer than the network does.
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     names = [value.name for value in session.get_outputs()]
 
     def run(array: np.ndarray) -> Mapping[str, np.ndarray]:
-        return {graph.input_name: array, **dict(zip(names, session.run(names, {graph.input_name: array}), strict=True))}
+        return {
+            graph.input_name: array,
+            **dict(zip(names, session.run(names, {graph.input_name: array}), strict=True)),
+        }
 
     return run

@@ -21,7 +21,9 @@ LIGHTS = (50, 90, 130, 180)
 _THIRDS = (1 / 3, 2 / 3)
 
 
-def cover(graph: Graph, frames: Frames, count: int, seed: int = 0, progress: Progress | None = None) -> Frames:
+def cover(
+    graph: Graph, frames: Frames, count: int, seed: int = 0, progress: Progress | None = None
+) -> Frames:
     """Return `count` of the frames that cover the kinds of scene among them evenly: see `choose`.
 
     The float network runs once over every frame. Raises PosecError where `count` is below 1.

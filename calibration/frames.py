@@ -42,13 +42,17 @@ class Frames:
     def __iter__(self) -> Iterator[np.ndarray]:
         for name, picture in zip(self.names, self.read(self.names), strict=True):
             if picture is None:
-                raise PosecError(f"'{name}' of '{self.source}' could be read before and cannot now; leave the frames in place")
+                raise PosecError(
+                    f"'{name}' of '{self.source}' could be read before and cannot now; leave the frames in place"
+                )
             yield picture
 
     def take(self, indices: Iterable[int]) -> Frames:
         """Return the frames at these indices, in their present order."""
         kept = sorted(set(indices))
-        return replace(self, names=tuple(self.names[i] for i in kept), hashes=tuple(self.hashes[i] for i in kept))
+        return replace(
+            self, names=tuple(self.names[i] for i in kept), hashes=tuple(self.hashes[i] for i in kept)
+        )
 
 
 def folder(path: str | Path, spec: PoseSpec, count: int | None = None, seed: int = 0) -> Frames:
@@ -59,8 +63,14 @@ def folder(path: str | Path, spec: PoseSpec, count: int | None = None, seed: int
     """
     root = Path(path)
     if not root.is_dir():
-        raise PosecError(f"no folder '{path}' with calibration frames; give a folder of pictures, a video, or a listing")
-    names = sorted(found.relative_to(root).as_posix() for found in root.rglob("*") if found.suffix.lower() in PICTURES and found.is_file())
+        raise PosecError(
+            f"no folder '{path}' with calibration frames; give a folder of pictures, a video, or a listing"
+        )
+    names = sorted(
+        found.relative_to(root).as_posix()
+        for found in root.rglob("*")
+        if found.suffix.lower() in PICTURES and found.is_file()
+    )
     if not names:
         raise PosecError(f"no pictures in '{path}'; these are read: {', '.join(PICTURES)}")
     return _choose(root, names, spec, count, seed)
@@ -74,7 +84,9 @@ def listing(path: str | Path, spec: PoseSpec, count: int | None = None, seed: in
     try:
         lines = [line.strip() for line in Path(path).read_text().splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise PosecError(f"'{path}' is no listing of pictures ({error}); give a text file with one path per line") from error
+        raise PosecError(
+            f"'{path}' is no listing of pictures ({error}); give a text file with one path per line"
+        ) from error
     names = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if not names:
         raise PosecError(f"listing '{path}' names no picture; write one path per line")
@@ -91,7 +103,9 @@ def video(path: str | Path, spec: PoseSpec, count: int | None = None, seed: int 
     if capture is not None:
         capture.release()
     if length < 1:
-        raise PosecError(f"'{path}' is not a video that can be read; give a folder of pictures, a video, or a listing")
+        raise PosecError(
+            f"'{path}' is not a video that can be read; give a folder of pictures, a video, or a listing"
+        )
     edges = np.linspace(0, length, min(_checked(count, length), length) + 1)
     shares = np.random.default_rng(seed).random(len(edges) - 1)
     chosen = (edges[:-1] + shares * np.diff(edges)).astype(int)
@@ -110,14 +124,28 @@ def _checked(count: int | None, length: int) -> int:
     return length if count is None else count
 
 
-def _choose(root: Path, names: list[str], spec: PoseSpec, count: int | None, seed: int, source: str = "") -> Frames:
+def _choose(
+    root: Path, names: list[str], spec: PoseSpec, count: int | None, seed: int, source: str = ""
+) -> Frames:
     wanted = _checked(count, len(names))
-    order = names if count is None else [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
-    return _readable(source or str(root), order, spec, wanted, lambda paths: (cv2.imread(str(root / name)) for name in paths))
+    order = (
+        names if count is None else [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+    )
+    return _readable(
+        source or str(root),
+        order,
+        spec,
+        wanted,
+        lambda paths: (cv2.imread(str(root / name)) for name in paths),
+    )
 
 
 def _readable(
-    source: str, names: Sequence[str], spec: PoseSpec, count: int, read: Callable[[Sequence[str]], Iterator[np.ndarray | None]]
+    source: str,
+    names: Sequence[str],
+    spec: PoseSpec,
+    count: int,
+    read: Callable[[Sequence[str]], Iterator[np.ndarray | None]],
 ) -> Frames:
     """Read names in order until `count` pictures are good."""
     good: list[tuple[str, str]] = []
@@ -130,8 +158,12 @@ def _readable(
         if len(good) == count:
             break
     if not good:
-        raise PosecError(f"none of {len(bad)} frames of '{source}' can be read; the first, '{bad[0][0]}': {bad[0][1]}")
-    return Frames(source, spec, tuple(name for name, _ in good), tuple(digest for _, digest in good), tuple(bad), read)
+        raise PosecError(
+            f"none of {len(bad)} frames of '{source}' can be read; the first, '{bad[0][0]}': {bad[0][1]}"
+        )
+    return Frames(
+        source, spec, tuple(name for name, _ in good), tuple(digest for _, digest in good), tuple(bad), read
+    )
 
 
 def _fault(picture: np.ndarray | None, spec: PoseSpec) -> str:

@@ -48,7 +48,9 @@ class Finding:
         return f"{'stop' if self.stops else 'warning'}: {self.check}: {self.text}; {self.advice}"
 
 
-def lint_frames(graph: Graph, frames: Frames, scenes: Sequence[Scene], evaluation: Frames | None = None) -> list[Finding]:
+def lint_frames(
+    graph: Graph, frames: Frames, scenes: Sequence[Scene], evaluation: Frames | None = None
+) -> list[Finding]:
     """Return what is wrong with frames, what stops first.
 
     Args:
@@ -61,7 +63,12 @@ def lint_frames(graph: Graph, frames: Frames, scenes: Sequence[Scene], evaluatio
     """
     if [scene.look.sha256 for scene in scenes] != list(frames.hashes):
         raise PosecError("the scenes are not those of these frames; survey the frames that are linted")
-    found = [*_overlap(frames, scenes, evaluation), *_unreadable(frames), *_number(scenes), *_sameness(scenes)]
+    found = [
+        *_overlap(frames, scenes, evaluation),
+        *_unreadable(frames),
+        *_number(scenes),
+        *_sameness(scenes),
+    ]
     found += [*_people(scenes), *_contrast(graph, scenes), *_colour(graph, scenes)]
     return sorted(found, key=lambda finding: not finding.stops)
 
@@ -94,9 +101,13 @@ def _overlap(frames: Frames, scenes: Sequence[Scene], evaluation: Frames | None)
     pairs = [(name, evaluation.names[index]) for name, scene in zip(frames.names, scenes, strict=True)
              if (index := _resembled(scene.look, theirs)) is not None]  # fmt: skip
     if pairs:
-        listed = ", ".join(f"'{mine}' is '{yours}'" for mine, yours in pairs[:3]) + (", …" if len(pairs) > 3 else "")
+        listed = ", ".join(f"'{mine}' is '{yours}'" for mine, yours in pairs[:3]) + (
+            ", …" if len(pairs) > 3 else ""
+        )
         text = f"{len(pairs)} of {len(frames)} frames are in the evaluation set '{evaluation.source}', the same or nearly: {listed}"
-        yield Finding("overlap", text, "take them out: figures measured on what was calibrated on flatter", stops=True)
+        yield Finding(
+            "overlap", text, "take them out: figures measured on what was calibrated on flatter", stops=True
+        )
 
 
 def _resembled(mine: Look, others: Sequence[Look]) -> int | None:
@@ -107,25 +118,37 @@ def _unreadable(frames: Frames) -> Iterable[Finding]:
     if frames.unreadable:
         name, why = frames.unreadable[0]
         yield Finding(
-            "unreadable", f"{len(frames.unreadable)} files of '{frames.source}' were left out, '{name}': {why}", "repair or remove them"
+            "unreadable",
+            f"{len(frames.unreadable)} files of '{frames.source}' were left out, '{name}': {why}",
+            "repair or remove them",
         )
 
 
 def _number(scenes: Sequence[Scene]) -> Iterable[Finding]:
     if len(scenes) < ENOUGH_FRAMES:
-        yield Finding("few", f"{len(scenes)} frames", f"give at least {ENOUGH_FRAMES}; 64 to 256 are usual, beyond that little changes")
+        yield Finding(
+            "few",
+            f"{len(scenes)} frames",
+            f"give at least {ENOUGH_FRAMES}; 64 to 256 are usual, beyond that little changes",
+        )
 
 
 def _sameness(scenes: Sequence[Scene]) -> Iterable[Finding]:
     repeated = len(scenes) - len({scene.look.sha256 for scene in scenes})
     if repeated:
         yield Finding(
-            "repeated", f"{repeated} of {len(scenes)} frames are copies of others", "remove the copies: they add time and nothing else"
+            "repeated",
+            f"{repeated} of {len(scenes)} frames are copies of others",
+            "remove the copies: they add time and nothing else",
         )
-    largest = max((sum(scene.look.shares_view(other.look) for other in scenes) for scene in scenes), default=0)
+    largest = max(
+        (sum(scene.look.shares_view(other.look) for other in scenes) for scene in scenes), default=0
+    )
     if len(scenes) > 1 and largest >= ONE_SCENE * len(scenes):
         text = f"{largest} of {len(scenes)} frames show one and the same view"
-        yield Finding("scene", text, "add frames of other places and other light, or the ranges fit this view alone")
+        yield Finding(
+            "scene", text, "add frames of other places and other light, or the ranges fit this view alone"
+        )
 
 
 def _people(scenes: Sequence[Scene]) -> Iterable[Finding]:
@@ -140,7 +163,10 @@ def _people(scenes: Sequence[Scene]) -> Iterable[Finding]:
 def _contrast(graph: Graph, scenes: Sequence[Scene]) -> Iterable[Finding]:
     flat = sum(max(scene.deviations) < FLAT_DEVIATION for scene in scenes)
     if flat > len(scenes) / 2:
-        spread, light = (float(np.median(values)) for values in ([max(s.deviations) for s in scenes], [s.light for s in scenes]))
+        spread, light = (
+            float(np.median(values))
+            for values in ([max(s.deviations) for s in scenes], [s.light for s in scenes])
+        )
         text = f"{flat} of {len(scenes)} frames are nearly one colour: grey {light:.0f}, deviation {spread:.1f} of 255"
         means = ", ".join(f"{value:g}" for value in graph.spec.mean)
         advice = f"give pictures as cameras write them, 0 to 255; the network's own normalization (mean {means}) is applied here"
@@ -154,4 +180,6 @@ def _colour(graph: Graph, scenes: Sequence[Scene]) -> Iterable[Finding]:
     blue = int((warmth < 0).sum())
     if len(warmth) >= ENOUGH_HEADS and blue > BLUE_HEADS * len(warmth):
         advice = f"write the pictures anew from their source; they are read as BGR and turned to {graph.spec.colour_order} here"
-        yield Finding("colour", f"{blue} of {len(warmth)} heads are bluer than red: red and blue seem exchanged", advice)
+        yield Finding(
+            "colour", f"{blue} of {len(warmth)} heads are bluer than red: red and blue seem exchanged", advice
+        )

@@ -55,7 +55,9 @@ class Observation:
         lows, highs = rows.min(1), rows.max(1)
         low, high = float(lows.min()), float(highs.max())
         if not (np.isfinite(low) and np.isfinite(high)):
-            raise PosecError(f"values from {low} to {high}: the float network overflows; check its weights and preprocessing")
+            raise PosecError(
+                f"values from {low} to {high}: the float network overflows; check its weights and preprocessing"
+            )
         first = self.frames == 0
         self.channel_low = lows if first else np.minimum(self.channel_low, lows)
         self.channel_high = highs if first else np.maximum(self.channel_high, highs)

@@ -103,9 +103,14 @@ def _warmth(picture: np.ndarray, people: PoseFrame, skeleton: Skeleton) -> np.nd
     found = np.full(len(people), np.nan)
     if HEAD not in skeleton.names:
         return found
-    for index, (point, height) in enumerate(zip(people.joints_px[:, skeleton.index(HEAD)], heights_px(people), strict=True)):
+    for index, (point, height) in enumerate(
+        zip(people.joints_px[:, skeleton.index(HEAD)], heights_px(people), strict=True)
+    ):
         half = max(2.0, height / 24)
-        (left, top), (right, bottom) = np.maximum(point - half, 0).astype(int), np.maximum(point + half + 1, 0).astype(int)
+        (left, top), (right, bottom) = (
+            np.maximum(point - half, 0).astype(int),
+            np.maximum(point + half + 1, 0).astype(int),
+        )
         patch = picture[top:bottom, left:right]
         if patch.size:
             found[index] = float(patch[..., 2].mean()) - float(patch[..., 0].mean())

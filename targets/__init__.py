@@ -26,7 +26,9 @@ def names() -> list[str]:
 
 def backends() -> list[str]:
     """Return the names of the back ends: the modules here that name an ENGINE."""
-    return sorted(path.stem for path in _HERE.glob("*.py") if re.search(r"^ENGINE\b", path.read_text(), re.MULTILINE))
+    return sorted(
+        path.stem for path in _HERE.glob("*.py") if re.search(r"^ENGINE\b", path.read_text(), re.MULTILINE)
+    )
 
 
 def load(name_or_path: str | Path) -> Target:
@@ -39,7 +41,9 @@ def load(name_or_path: str | Path) -> Target:
     if not given.endswith(".toml") and given not in names():
         raise PosecError(f"no target '{given}'; known: {', '.join(names())}; or give a path to a .toml file")
     if not path.is_file() or path.stat().st_size > _LARGEST_BYTES:
-        raise PosecError(f"no target file '{path}' of up to {_LARGEST_BYTES >> 20} MB; known targets: {', '.join(names())}")
+        raise PosecError(
+            f"no target file '{path}' of up to {_LARGEST_BYTES >> 20} MB; known targets: {', '.join(names())}"
+        )
     try:
         return _target(path.stem, tomllib.loads(path.read_text()))
     except ValueError as error:
@@ -59,13 +63,23 @@ def _target(name: str, plain: Mapping[str, Any]) -> Target:
         if not isinstance(table, dict):
             raise PosecError(f"[{field}] must be a table")
     for field in ("refusals", "advice"):
-        if not all(precision in PRECISIONS and isinstance(text, str) for precision, text in tables[field].items()):
+        if not all(
+            precision in PRECISIONS and isinstance(text, str) for precision, text in tables[field].items()
+        ):
             raise PosecError(f"[{field}] must say a text for some of {', '.join(PRECISIONS)}")
     precisions = _precisions(plain.get("precisions"), tables["refusals"])
     allowed = {precision: _allowance(precision, tables["allowed"].get(precision)) for precision in precisions}
     module = cast(Backend, importlib.import_module(f"{__name__}.{plain['backend']}"))
     return Target(
-        name, plain["title"], module, precisions, tables["refusals"], allowed, tables["options"], tables["facts"], tables["advice"]
+        name,
+        plain["title"],
+        module,
+        precisions,
+        tables["refusals"],
+        allowed,
+        tables["options"],
+        tables["facts"],
+        tables["advice"],
     )
 
 
@@ -76,9 +90,13 @@ def _precisions(listed: Any, refusals: Mapping[str, str]) -> tuple[str, ...]:
         or len(set(map(str, listed))) < len(listed)
         or not set(map(str, listed)) <= set(PRECISIONS)
     ):
-        raise PosecError(f"'precisions' must list some of {', '.join(PRECISIONS)}, the default first; got {listed!r}")
+        raise PosecError(
+            f"'precisions' must list some of {', '.join(PRECISIONS)}, the default first; got {listed!r}"
+        )
     if silent := [precision for precision in PRECISIONS if (precision in listed) == (precision in refusals)]:
-        raise PosecError(f"{silent[0]} must be in 'precisions', or in [refusals] with the reason, and not in both")
+        raise PosecError(
+            f"{silent[0]} must be in 'precisions', or in [refusals] with the reason, and not in both"
+        )
     return tuple(listed)
 
 
@@ -86,6 +104,9 @@ def _allowance(precision: str, table: Any) -> Allowance:
     fields = [field.name for field in dataclasses.fields(Allowance)]
     if not isinstance(table, dict) or sorted(table) != sorted(fields):
         raise PosecError(f"[allowed.{precision}] must state {', '.join(fields)}")
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf") for value in table.values()):
+    if not all(
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+        for value in table.values()
+    ):
         raise PosecError(f"[allowed.{precision}] must state numbers from 0 on; got {table}")
     return Allowance(**{field: float(table[field]) for field in fields})

@@ -33,7 +33,10 @@ def plan_details(graph: Graph, job: Job) -> dict[str, Any]:
     """
     options, facts = job.target.options, job.target.facts
     precisions = layer_precisions(graph, job.precision)
-    counts = {precision: list(precisions.values()).count(precision) for precision in dict.fromkeys(precisions.values())}
+    counts = {
+        precision: list(precisions.values()).count(precision)
+        for precision in dict.fromkeys(precisions.values())
+    }
     details: dict[str, Any] = {"layers": counts}
     if job.precision == "int8":
         details["float layers"] = [name for name, precision in precisions.items() if precision != "int8"]
@@ -52,7 +55,10 @@ def layer_precisions(graph: Graph, precision: str) -> dict[str, str]:
         if node.op_type in (*_QUANTIZERS, "Constant") or _is_fused(node, found):
             continue
         operands = [node.input[i] for i in found.data_inputs(node)]
-        integer = any(name in found.producers and found.producers[name].op_type == "DequantizeLinear" for name in operands)
+        integer = any(
+            name in found.producers and found.producers[name].op_type == "DequantizeLinear"
+            for name in operands
+        )
         layers[layer_name(node)] = "int8" if integer else rest
     return layers
 
@@ -73,15 +79,23 @@ def _dla(graph: Graph, job: Job) -> dict[str, Any]:
     if not cores:
         return {"cores": 0, "why": "this board has no DLA"}
     if job.precision != "float16":
-        why = "the DLA takes no explicit quantization" if job.precision == "int8" else "the DLA computes in float16 and int8 alone"
+        why = (
+            "the DLA takes no explicit quantization"
+            if job.precision == "int8"
+            else "the DLA computes in float16 and int8 alone"
+        )
         return {"cores": cores, "why": f"{why}: all layers run on the GPU; take float16 for the DLA"}
     return {"cores": cores, "on the gpu": dla_obstacles(graph)}
 
 
 def _is_fused(node: onnx.NodeProto, found: Links) -> bool:
     maker = found.producers.get(node.input[0]) if node.input else None
-    alone = maker is not None and len(found.readers[node.input[0]]) == 1 and node.input[0] not in found.outputs
-    return node.op_type in FUSED_ACTIVATIONS and alone and maker is not None and maker.op_type not in _QUANTIZERS
+    alone = (
+        maker is not None and len(found.readers[node.input[0]]) == 1 and node.input[0] not in found.outputs
+    )
+    return (
+        node.op_type in FUSED_ACTIVATIONS and alone and maker is not None and maker.op_type not in _QUANTIZERS
+    )
 
 
 def _memory(graph: Graph, job: Job, workspace_mb: int) -> dict[str, float]:
@@ -89,9 +103,15 @@ def _memory(graph: Graph, job: Job, workspace_mb: int) -> dict[str, float]:
     width = 4 if job.precision == "float32" else 2
     integers = {node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
     weights = sum(
-        math.prod(t.dims) * (1 if t.name in integers else width) for t in model.graph.initializer if t.data_type == TensorProto.FLOAT
+        math.prod(t.dims) * (1 if t.name in integers else width)
+        for t in model.graph.initializer
+        if t.data_type == TensorProto.FLOAT
     )
-    return {"weights": round(weights / _MB, 1), "activations": round(_most_alive(model, found, width) / _MB, 1), "workspace": workspace_mb}
+    return {
+        "weights": round(weights / _MB, 1),
+        "activations": round(_most_alive(model, found, width) / _MB, 1),
+        "workspace": workspace_mb,
+    }
 
 
 def _most_alive(model: onnx.ModelProto, found: Links, width: int) -> int:
@@ -103,12 +123,20 @@ def _most_alive(model: onnx.ModelProto, found: Links, width: int) -> int:
         item = width if kind == TensorProto.FLOAT else helper.tensor_dtype_to_np_dtype(kind).itemsize
         sizes[value.name] = math.prod(dim.dim_value for dim in value.type.tensor_type.shape.dim) * item
     # Q, DQ and fused activations change their tensor in place.
-    placed = {node.output[0]: 0 for node in model.graph.node if node.op_type == "DequantizeLinear" or _is_fused(node, found)}
+    placed = {
+        node.output[0]: 0
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear" or _is_fused(node, found)
+    }
     sizes.update(placed)
     last = {name: place for place, node in enumerate(model.graph.node) for name in node.input}
     alive, most = sizes.get(model.graph.input[0].name, 0), 0
     for place, node in enumerate(model.graph.node):
         alive += sum(sizes.get(name, 0) for name in node.output)
         most = max(most, alive)
-        alive -= sum(sizes.get(name, 0) for name in set(node.input) if last.get(name) == place and name not in found.constants)
+        alive -= sum(
+            sizes.get(name, 0)
+            for name in set(node.input)
+            if last.get(name) == place and name not in found.constants
+        )
     return most

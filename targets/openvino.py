@@ -21,7 +21,13 @@ TOOLS = ("openvino",)
 
 # Float convolutions of a head's few channels take three times as long as those of integers, which write floats as well: 12.0 ms become
 # 11.1 (reference network, one thread of an EPYC). Rounding the weights alone costs one or two hundredths of the drift.
-SCHEME = replace(onnxruntime.SCHEME, name="u8s8-per-channel-float-results", head_weights=True, integer_heads=(), joined_sums=False)
+SCHEME = replace(
+    onnxruntime.SCHEME,
+    name="u8s8-per-channel-float-results",
+    head_weights=True,
+    integer_heads=(),
+    joined_sums=False,
+)
 
 
 def scheme(job: Job) -> Scheme:

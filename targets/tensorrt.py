@@ -18,7 +18,18 @@ from toolkit.runtime.frame import FrameInput
 
 from ._tensorrt_forecast import plan_details, trtexec_line
 
-__all__ = ["ENGINE", "finish", "frame", "lower", "missing", "passes", "plan_details", "scheme", "trtexec_line", "versions"]
+__all__ = [
+    "ENGINE",
+    "finish",
+    "frame",
+    "lower",
+    "missing",
+    "passes",
+    "plan_details",
+    "scheme",
+    "trtexec_line",
+    "versions",
+]
 
 ENGINE = "tensorrt"
 REQUIRES = "pip install 'posec[host]'"
@@ -55,8 +66,14 @@ def frame_for(job: Job) -> FrameInput:
 def versions(job: Job) -> tuple[str, ...]:
     """Return the TensorRT versions that the board's JetPacks have. Raises PosecError where the target does not state any."""
     stated = job.target.facts.get("tensorrt")
-    if not isinstance(stated, list | tuple) or not stated or not all(isinstance(version, str) for version in stated):
-        raise PosecError(f"target '{job.target.name}' must state the TensorRT of its JetPacks: tensorrt = [\"10.3.0\"] under [facts]")
+    if (
+        not isinstance(stated, list | tuple)
+        or not stated
+        or not all(isinstance(version, str) for version in stated)
+    ):
+        raise PosecError(
+            f"target '{job.target.name}' must state the TensorRT of its JetPacks: tensorrt = [\"10.3.0\"] under [facts]"
+        )
     return tuple(stated)
 
 
@@ -80,8 +97,14 @@ def _check_build(job: Job) -> None:
             f"target '{job.target.name}' has {memory} GB of memory, its option workspace_mb is {workspace!r}; "
             f"take a whole number from {smallest} up, an eighth of the memory is usual"
         )
-    if not isinstance(minutes, list | tuple) or len(minutes) != 2 or not all(isinstance(end, int | float) for end in minutes):
-        raise PosecError(f"target '{job.target.name}': build_minutes are two numbers, [3, 12]; got {minutes!r}")
+    if (
+        not isinstance(minutes, list | tuple)
+        or len(minutes) != 2
+        or not all(isinstance(end, int | float) for end in minutes)
+    ):
+        raise PosecError(
+            f"target '{job.target.name}': build_minutes are two numbers, [3, 12]; got {minutes!r}"
+        )
 
 
 def _check_dla(job: Job) -> None:
@@ -94,7 +117,9 @@ def _check_dla(job: Job) -> None:
             f"target '{job.target.name}' has {cores or 'no'} DLA cores, its option dla_core is {core!r}; {choice}leave it out for the GPU"
         )
     if job.precision != "float16":
-        raise PosecError(f"the DLA takes neither float32 nor explicit int8, got '{job.precision}' with dla_core = {core}; take float16")
+        raise PosecError(
+            f"the DLA takes neither float32 nor explicit int8, got '{job.precision}' with dla_core = {core}; take float16"
+        )
 
 
 def scheme(job: Job) -> Scheme:

@@ -78,7 +78,9 @@ def finish(job: Job) -> Sequence[Pass]:
 
 def missing() -> str:
     """Return why litert-torch cannot be used here, or an empty string."""
-    return next((f"{name} is not installed" for name in ("torch", "litert_torch") if find_spec(name) is None), "")
+    return next(
+        (f"{name} is not installed" for name in ("torch", "litert_torch") if find_spec(name) is None), ""
+    )
 
 
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:
@@ -88,7 +90,9 @@ def lower(graph: Graph, job: Job) -> dict[str, bytes]:
     content = _convert(graph, job.precision == "int8")
     if job.precision == "float16":
         content = halve_weights(content)
-    if job.precision == "int8" and (left := count_float_islands(content)) != (wanted := len(float_islands(graph.model, SCHEME.operators))):
+    if job.precision == "int8" and (left := count_float_islands(content)) != (
+        wanted := len(float_islands(graph.model, SCHEME.operators))
+    ):
         raise PosecError(
             f"the converter made {left} float islands of {wanted}; this litert-torch is another than was tested with: {REQUIRES}"
         )

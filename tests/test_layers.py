@@ -9,7 +9,13 @@ ROOT = Path(__file__).parents[1]
 OURS = ("toolkit", "targets", "calibration")
 FILES = sorted(path.relative_to(ROOT) for package in OURS for path in (ROOT / package).rglob("*.py"))
 STANDARD_LIBRARY = __import__("sys").stdlib_module_names
-TORCH_ALLOWED = ("toolkit/frontend/trace.py", "toolkit/network/", "toolkit/training/", "targets/tflite.py", "targets/_litert/")
+TORCH_ALLOWED = (
+    "toolkit/frontend/trace.py",
+    "toolkit/network/",
+    "toolkit/training/",
+    "targets/tflite.py",
+    "targets/_litert/",
+)
 ENGINE_LIBRARIES = {
     "onnxruntime": {"onnxruntime"},
     "openvino": {"openvino"},
@@ -51,7 +57,9 @@ def test_a_file_imports_only_what_its_part_may(path):
         assert "torch" not in top(names), f"{where} may not import torch"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.as_posix().startswith("toolkit/runtime/")], ids=str)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.as_posix().startswith("toolkit/runtime/")], ids=str
+)
 def test_the_runtime_is_a_floor(path):
     names = imports(path)
     allowed = {"numpy", "cv2", *STANDARD_LIBRARY}
@@ -65,9 +73,13 @@ def test_the_runtime_is_a_floor(path):
     ast.parse((ROOT / path).read_text(), feature_version=(3, 8))
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.as_posix().startswith("toolkit/runtime/")], ids=str)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.as_posix().startswith("toolkit/runtime/")], ids=str
+)
 def test_the_runtime_imports_itself_relatively(path):
     tree = ast.parse((ROOT / path).read_text())
     absolute = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
-    absolute |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    absolute |= {
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
     assert not any(str(name).split(".")[0] in OURS for name in absolute)

@@ -124,7 +124,9 @@ def first_network(variant: Variant, lift: Path) -> KeypointNetwork:
     if not variant.skeletons:
         torch.manual_seed(0)
         untrained = KeypointNetwork().state_dict()
-        network.load_state_dict({name: value for name, value in untrained.items() if name.startswith(OF_SKELETONS)}, strict=False)
+        network.load_state_dict(
+            {name: value for name, value in untrained.items() if name.startswith(OF_SKELETONS)}, strict=False
+        )
     if not variant.reads_ways:
         network.reader.ways = NoWays(BRANCH, 2 * JOINTS, 1)
         # The picture's share starts at zero, and so would all gradients.
@@ -135,23 +137,35 @@ def first_network(variant: Variant, lift: Path) -> KeypointNetwork:
 def photographs(data: Path) -> dict[str, Photographs]:
     """Return the annotated photographs that a data folder has to judge by."""
     folder = data / "eval/tiny_coco"
-    return {"tiny_coco": read_photos(folder / "person_keypoints.json", folder / "images.tar")} if folder.is_dir() else {}
+    return (
+        {"tiny_coco": read_photos(folder / "person_keypoints.json", folder / "images.tar")}
+        if folder.is_dir()
+        else {}
+    )
 
 
-def judge(network: KeypointNetwork, out: Path, decoder: Layers, photos: Mapping[str, Photographs]) -> dict[str, Any]:
+def judge(
+    network: KeypointNetwork, out: Path, decoder: Layers, photos: Mapping[str, Photographs]
+) -> dict[str, Any]:
     """Return the figures of a network that was trained into a folder."""
     network.load_state_dict(load_file(out / "checkpoint/network.safetensors"), strict=False)
-    return figures_of(estimator(network.eval(), network.spec(), decoder, REFINEMENT), network.spec().skeleton, photos)
+    return figures_of(
+        estimator(network.eval(), network.spec(), decoder, REFINEMENT), network.spec().skeleton, photos
+    )
 
 
-def estimator(network: KeypointNetwork, spec: PoseSpec, decoder: Layers, refinement: Refinement | None) -> Estimate:
+def estimator(
+    network: KeypointNetwork, spec: PoseSpec, decoder: Layers, refinement: Refinement | None
+) -> Estimate:
     """Return what finds people with a network, as the runtime does."""
     batch = Batch(spec, FrameInput("float32", "NCHW", spec.colour_order, normalized=True))
 
     @torch.no_grad()
     def estimate(picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
         letterbox = batch.fill(picture_bgr)
-        heads = {name: value[0].numpy() for name, value in network(torch.from_numpy(batch.array))._asdict().items()}
+        heads = {
+            name: value[0].numpy() for name, value in network(torch.from_numpy(batch.array))._asdict().items()
+        }
         return decode_heads(heads, spec, decoder, letterbox, focal_px, refinement=refinement)
 
     return estimate
@@ -160,28 +174,51 @@ def estimator(network: KeypointNetwork, spec: PoseSpec, decoder: Layers, refinem
 def figures_of(estimate: Estimate, skeleton: Skeleton, photos: Mapping[str, Photographs]) -> dict[str, Any]:
     """Return the figures of an estimator on the test scenes and on photographs."""
     scenes = read_scenes(inputs.SAMPLES / "scenes.json", skeleton)
-    row = evaluate_scenes({name: estimate(picture, focal_px=focal) for name, picture, focal in scenes}, scenes, skeleton)[0]
+    row = evaluate_scenes(
+        {name: estimate(picture, focal_px=focal) for name, picture, focal in scenes}, scenes, skeleton
+    )[0]
     names = {"centre_recall": "recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150", "mpjpe_mm": "MPJPE mm",
              "pa_mpjpe_mm": "PA-MPJPE mm"}  # fmt: skip
     figures = {title: row[name] for name, title in names.items()}
     for what, annotated in photos.items():
-        row = evaluate_photos({name: estimate(picture, focal_px=None) for name, picture, _ in annotated}, annotated, skeleton)[0]
-        figures |= {f"{what}: recall": row["centre_recall"], f"{what}: OKS.5": row["oks50"], f"{what}: OKS.75": row["oks75"]}
+        row = evaluate_photos(
+            {name: estimate(picture, focal_px=None) for name, picture, _ in annotated}, annotated, skeleton
+        )[0]
+        figures |= {
+            f"{what}: recall": row["centre_recall"],
+            f"{what}: OKS.5": row["oks50"],
+            f"{what}: OKS.75": row["oks75"],
+        }
         figures[f"{what}: found, off-person"] = f"{row['predictions']}, {row['off_person']}"
     return figures
 
 
 def lift(name: str, embedding: PoseEmbedding, size: int, mocap: Path, steps: int) -> dict[str, Any]:
     """Return the figures of a lifter that learned for so many steps."""
-    config, poses = LifterTraining(), {split: torch.from_numpy(array) for split, array in load_mocap(mocap).items()}
+    config, poses = (
+        LifterTraining(),
+        {split: torch.from_numpy(array) for split, array in load_mocap(mocap).items()},
+    )
     torch.manual_seed(config.seed)
     model, generator = Lifter(embedding_size=size), torch.Generator().manual_seed(config.seed)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    weights = torch.tensor([1.0, config.points_weight, config.embedding_weight, config.rotation_weight, config.torso_frame_weight])
+    weights = torch.tensor(
+        [
+            1.0,
+            config.points_weight,
+            config.embedding_weight,
+            config.rotation_weight,
+            config.torso_frame_weight,
+        ]
+    )
     for step in range(steps):
         set_learning_rate(optimizer, one_cycle(step, steps, config.learning_rate, warm_up=0.1))
         loss = weights @ torch.stack(
-            list(lifting_losses(model, embedding, augment(poses["train"], config.batch, generator), generator).values())
+            list(
+                lifting_losses(
+                    model, embedding, augment(poses["train"], config.batch, generator), generator
+                ).values()
+            )
         )
         optimizer.zero_grad()
         loss.backward()
@@ -190,7 +227,9 @@ def lift(name: str, embedding: PoseEmbedding, size: int, mocap: Path, steps: int
     figures = evaluate(model, embedding, poses["test"], "test", config)
     with torch.no_grad():
         seen = view(draw(poses["test"], config.test_people, generator), generator)
-        share, _ = plausible_share(pose(embedding, model(normalize_points(seen.points, seen.seen).inputs)).directions)
+        share, _ = plausible_share(
+            pose(embedding, model(normalize_points(seen.points, seen.seen).inputs)).directions
+        )
     return {"a pose is, in the lifter": name, "MPJPE mm": figures["test_mpjpe_mm"], "PA-MPJPE mm": figures["test_pa_mpjpe_mm"],
             "MPJPE mm, augmented": figures["test_augmented_mpjpe_mm"], "within limits": share}  # fmt: skip
 
@@ -202,24 +241,39 @@ def with_codes(photos: Photos, embedding: PoseEmbedding) -> Photos:
     def coded(photo: Photo) -> Photo:
         people = photo.people
         directions = torch.from_numpy(bone_directions(people.joints_m, people.rotation))
-        own, mirrored = (embedding.encode(part).numpy() for part in (directions, mirror_directions(directions.clone())))
+        own, mirrored = (
+            embedding.encode(part).numpy() for part in (directions, mirror_directions(directions.clone()))
+        )
         return replace(photo, people=replace(people, embedding=own, embedding_mirrored=mirrored))
 
     return Photos(**{name: [coded(photo) for photo in group] for name, group in vars(photos).items()})
 
 
 def learn_codes(
-    name: str, embedding: PoseEmbedding, size: int, decoder: Layers, material: Photos, options: argparse.Namespace, config: NetworkTraining
+    name: str,
+    embedding: PoseEmbedding,
+    size: int,
+    decoder: Layers,
+    material: Photos,
+    options: argparse.Namespace,
+    config: NetworkTraining,
 ) -> Callable[[Mapping[str, Photographs]], dict[str, Any]]:
     """Train a network whose poses are codes of an embedding, and return what yields its figures."""
     network = first_network(VARIANTS[0], options.lift)
     torch.manual_seed(0)
     network.heads["embedding"] = nn.Conv2d(HIDDEN, size, 1)
     plain = network.spec()
-    spec = replace(plain, heads={**plain.heads, "embedding": replace(plain.heads["embedding"], channels=size)})
+    spec = replace(
+        plain, heads={**plain.heads, "embedding": replace(plain.heads["embedding"], channels=size)}
+    )
     run = NetworkRun(config, network, None, "cpu")
     batches = iter(
-        DataLoader(ComposedPictures(material, config.mixture, spec, config.seed), config.batch, num_workers=1, prefetch_factor=6)
+        DataLoader(
+            ComposedPictures(material, config.mixture, spec, config.seed),
+            config.batch,
+            num_workers=1,
+            prefetch_factor=6,
+        )
     )
     while run.done < 1:
         run.learn(next(batches), spec, embedding.decode)
@@ -246,9 +300,15 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     return table(rows, {name: name for name in rows[0]})
 
 
-def compare_networks(options: argparse.Namespace, material: Photos, settings: NetworkTraining) -> list[dict[str, Any]]:
+def compare_networks(
+    options: argparse.Namespace, material: Photos, settings: NetworkTraining
+) -> list[dict[str, Any]]:
     """Train and judge the variants; what is trained already is not trained again."""
-    chosen = [(number, variant) for number, variant in enumerate(VARIANTS) if not options.only or number in options.only]
+    chosen = [
+        (number, variant)
+        for number, variant in enumerate(VARIANTS)
+        if not options.only or number in options.only
+    ]
     unrendered = load_photos(options.data, options.labels, "ship", None, options.more)
     for number, variant in chosen:
         say(variant.name)
@@ -261,13 +321,19 @@ def compare_networks(options: argparse.Namespace, material: Photos, settings: Ne
             for number, variant in chosen]  # fmt: skip
 
 
-def compare_codes(options: argparse.Namespace, material: Photos, settings: NetworkTraining) -> list[dict[str, Any]]:
+def compare_codes(
+    options: argparse.Namespace, material: Photos, settings: NetworkTraining
+) -> list[dict[str, Any]]:
     """Train and judge networks with the embedding and without."""
     learned = load_embedding(options.embedding)
     identity = [(np.eye(3 * BONES, dtype=np.float32), np.zeros(3 * BONES, np.float32))]
     trained = [
-        learn_codes(EMBEDDED, learned, EMBEDDING, layers(decoder_arrays(learned)), material, options, settings),
-        learn_codes(PLAIN, Directions(), 3 * BONES, identity, with_codes(material, Directions()), options, settings),
+        learn_codes(
+            EMBEDDED, learned, EMBEDDING, layers(decoder_arrays(learned)), material, options, settings
+        ),
+        learn_codes(
+            PLAIN, Directions(), 3 * BONES, identity, with_codes(material, Directions()), options, settings
+        ),
     ]
     return [judge_codes(photographs(options.data)) for judge_codes in trained]
 
@@ -285,27 +351,51 @@ PARTS = {"networks": compare_networks, "codes": compare_codes, "lifters": compar
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--lift", type=Path, required=True, help="what `posec train lift` wrote")
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backgrounds")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
     parser.add_argument("--bodies", type=Path, required=True, help="folder of rendered bodies")
-    parser.add_argument("--scenes", type=Path, action="append", default=[], help="folder of rendered scenes; may be given again")
-    parser.add_argument("--more", type=Path, action="append", default=[], help="folder of further photographs; may be given again")
+    parser.add_argument(
+        "--scenes",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of rendered scenes; may be given again",
+    )
+    parser.add_argument(
+        "--more",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of further photographs; may be given again",
+    )
     parser.add_argument("--mocap", type=Path, required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
     parser.add_argument("--pictures", type=int, default=2400, help="of each network's training")
     parser.add_argument("--lifter-steps", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to compare (default: all)")
-    parser.add_argument("--only", nargs="+", type=int, help=f"of the networks, 0 to {len(VARIANTS) - 1} (default: all)")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder: a table per part, and the trained networks")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to compare (default: all)"
+    )
+    parser.add_argument(
+        "--only", nargs="+", type=int, help=f"of the networks, 0 to {len(VARIANTS) - 1} (default: all)"
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, help="folder: a table per part, and the trained networks"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)  # training forks, which threads would not survive
     written = read_settings(REFERENCE.with_name("keypoint_network.toml"))
-    settings = replace(written, minutes=0.0, pictures=options.pictures, integers=0.0, warm_up=20, report_every=10)
-    material = load_photos(options.data, options.labels, "ship", options.bodies, [*options.scenes, *options.more])
+    settings = replace(
+        written, minutes=0.0, pictures=options.pictures, integers=0.0, warm_up=20, report_every=10
+    )
+    material = load_photos(
+        options.data, options.labels, "ship", options.bodies, [*options.scenes, *options.more]
+    )
     for part in options.parts:
         rows = PARTS[part](options, material, settings)
         write_text(options.out / f"{part}.md", markdown(rows) + "\n")

@@ -50,7 +50,13 @@ NEAR_TORSOS = (0.1, 0.2)
 ENLARGED = (1.0, 1.5, 2.0)
 OFF_BY_HEIGHT = (0.0, 0.02, 0.05)
 FACE = JOINTS - len(KEYPOINT_JOINTS)
-FIGURES = {"told": "told", "centre_recall": "recall", "pck_rel150": "PCK_rel@150", "mpjpe_mm": "MPJPE mm", "pa_mpjpe_mm": "PA-MPJPE mm"}
+FIGURES = {
+    "told": "told",
+    "centre_recall": "recall",
+    "pck_rel150": "PCK_rel@150",
+    "mpjpe_mm": "MPJPE mm",
+    "pa_mpjpe_mm": "PA-MPJPE mm",
+}
 
 Looked = tuple[str, Scene, Letterbox, torch.Tensor, float | None]
 
@@ -66,10 +72,16 @@ def looks(scenes: Scenes, spec: PoseSpec) -> Iterator[Looked]:
 def joints_px(scene: Scene, letterbox: Letterbox) -> np.ndarray:
     """Return the true body joints (N, 12, 2) in pixels of the network's input."""
     points = scene.people.joints_px[:, KEYPOINT_JOINTS]
-    return np.asarray(letterbox.to_input(points.reshape(-1, 2)), np.float32).reshape(points.shape) if len(points) else points
+    return (
+        np.asarray(letterbox.to_input(points.reshape(-1, 2)), np.float32).reshape(points.shape)
+        if len(points)
+        else points
+    )
 
 
-def exact_keypoints(scene: Scene, letterbox: Letterbox, grid: KeypointGrid, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def exact_keypoints(
+    scene: Scene, letterbox: Letterbox, grid: KeypointGrid, own: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Return heads like the network's own in which every joint in the picture, of everybody who is asked for, is a sure key point."""
     heat, offset = (np.zeros_like(own[name]) for name in KEYPOINT_HEADS)
     points = joints_px(scene, letterbox)[scene.visible >= LEAST_VISIBLE]
@@ -78,7 +90,9 @@ def exact_keypoints(scene: Scene, letterbox: Letterbox, grid: KeypointGrid, own:
     person, kind = np.nonzero(((cells >= 0) & (cells < heat.shape[:0:-1])).all(-1))
     columns, rows = cells[person, kind].T
     heat[FACE + kind, rows, columns] = 1
-    offset[FACE + kind, rows, columns], offset[JOINTS + FACE + kind, rows, columns] = (at - cells)[person, kind].T
+    offset[FACE + kind, rows, columns], offset[JOINTS + FACE + kind, rows, columns] = (at - cells)[
+        person, kind
+    ].T
     return dict(zip(KEYPOINT_HEADS, (heat, offset), strict=True))
 
 
@@ -88,7 +102,9 @@ def exact_ways(scene: Scene, letterbox: Letterbox, spec: PoseSpec, own: torch.Te
     if not people.any():
         return own
     points = torch.from_numpy(joints_px(scene, letterbox)[people])
-    centres = np.asarray(scene.people.joints_px[people][:, [spec.skeleton.index(name) for name in spec.centre_joints]].mean(1))
+    centres = np.asarray(
+        scene.people.joints_px[people][:, [spec.skeleton.index(name) for name in spec.centre_joints]].mean(1)
+    )
     at = torch.from_numpy(np.asarray(letterbox.to_input(centres), np.float32))
     rows, columns = torch.meshgrid(*(torch.arange(side) for side in own.shape[2:]), indexing="ij")
     cells = torch.stack([columns, rows], -1).flatten(0, 1) * float(spec.stride) + spec.cell_origin_px
@@ -105,7 +121,11 @@ def readings(find: Callable[[Looked], Keypoints], scenes: Scenes, spec: PoseSpec
     away = []
     for look in looks(scenes, spec):
         _, scene, letterbox, _, _ = look
-        found, points, torsos = find(look), joints_px(scene, letterbox), torsos_px(scene.people, spec.skeleton) * letterbox.scale
+        found, points, torsos = (
+            find(look),
+            joints_px(scene, letterbox),
+            torsos_px(scene.people, spec.skeleton) * letterbox.scale,
+        )
         for person in np.flatnonzero(scene.visible >= LEAST_VISIBLE):
             for kind, place in enumerate(points[person]):
                 if (place > 0).all() and (place < spec.input_size[::-1]).all():
@@ -134,8 +154,12 @@ class Told:
         if ways:
             own = network.reader.ways(functional.avg_pool2d(branches["ways"], 2))
             latent = network.lift.latent(exact_ways(scene, letterbox, self.spec, own), features)
-        heads = to_units({"centre": network.heads["centre"](features), **network.poses(network.lift(latent))})._asdict()
-        heads["keypoints"], heads["keypoint_offset"] = network.reader.keypoints(branches["heat"], branches["offset"])
+        heads = to_units(
+            {"centre": network.heads["centre"](features), **network.poses(network.lift(latent))}
+        )._asdict()
+        heads["keypoints"], heads["keypoint_offset"] = network.reader.keypoints(
+            branches["heat"], branches["offset"]
+        )
         return {name: value[0].numpy() for name, value in heads.items()}
 
     def people(self, ways: bool = False, keypoints: bool = False, fit: bool = True) -> dict[str, PoseFrame]:
@@ -146,18 +170,24 @@ class Told:
             heads = self.heads(look, ways)
             if keypoints:
                 heads |= exact_keypoints(scene, letterbox, self.grid, heads)
-            found[name] = decode_heads(heads, self.spec, self.decoder, letterbox, focal_px, refinement=REFINEMENT if fit else None)
+            found[name] = decode_heads(
+                heads, self.spec, self.decoder, letterbox, focal_px, refinement=REFINEMENT if fit else None
+            )
         return found
 
 
-def with_truth(people: dict[str, PoseFrame], scenes: Scenes, spec: PoseSpec, what: str) -> dict[str, PoseFrame]:
+def with_truth(
+    people: dict[str, PoseFrame], scenes: Scenes, spec: PoseSpec, what: str
+) -> dict[str, PoseFrame]:
     """Return found people whose torso's `rotation`, or whose `pose` within it, is the true one."""
     corrected = {}
     for name, frame in people.items():
         truth, joints = scenes.scenes[name].people, frame.joints_mm.copy()
         for mine, theirs in match_people(frame, truth, spec.skeleton):
             own, true = torso_frame(joints[mine]), torso_frame(truth.joints_mm[theirs])
-            joints[mine] = joints[mine] @ own @ true.T if what == "rotation" else truth.joints_mm[theirs] @ true @ own.T
+            joints[mine] = (
+                joints[mine] @ own @ true.T if what == "rotation" else truth.joints_mm[theirs] @ true @ own.T
+            )
         corrected[name] = replace(frame, joints_mm=joints)
     return corrected
 
@@ -175,7 +205,9 @@ def lifted(scenes: Scenes, spec: PoseSpec, embedding: Path, lifter: Path, off: f
         body, height_px = points[:, KEYPOINT_JOINTS], np.ptp(points[..., 1], 1)[:, None, None]
         keypoints[:, FACE:, :2] = body + off * height_px * chance.normal(size=body.shape)
         size = picture.shape[:2]
-        keypoints[:, FACE:, 2] = ((keypoints[:, FACE:, :2] > 0) & (keypoints[:, FACE:, :2] < size[::-1])).all(-1)
+        keypoints[:, FACE:, 2] = ((keypoints[:, FACE:, :2] > 0) & (keypoints[:, FACE:, :2] < size[::-1])).all(
+            -1
+        )
         poses = refine(keypoints, model, lift, Refinement())
         assert focal_px is not None
         found[name] = people_of_lifted(poses, np.ones(len(points)), size, focal_px)
@@ -204,7 +236,9 @@ def taught(folder: Path, spec: PoseSpec) -> Callable[[Looked], Keypoints]:
 
     def find(look: Looked) -> Keypoints:
         image = look[3][0].numpy().transpose(1, 2, 0) * spec.std + spec.mean
-        keypoints = teacher(np.ascontiguousarray(image[..., ::-1].round().clip(0, 255).astype(np.uint8))).keypoints[:, FACE:]
+        keypoints = teacher(
+            np.ascontiguousarray(image[..., ::-1].round().clip(0, 255).astype(np.uint8))
+        ).keypoints[:, FACE:]
         flat = keypoints.reshape(-1, 3)
         kinds, sure = np.tile(np.arange(keypoints.shape[1]), len(keypoints)), flat[:, 2] > 0.3
         return Keypoints(kinds[sure], flat[sure, :2].astype(np.float32), flat[sure, 2].astype(np.float32))
@@ -214,7 +248,9 @@ def taught(folder: Path, spec: PoseSpec) -> Callable[[Looked], Keypoints]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write two tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkpoint", nargs="?", default=REFERENCE)
     parser.add_argument("--teacher", type=Path, help="folder of the 2D teacher")
     parser.add_argument("--embedding", type=Path, required=True)
@@ -226,7 +262,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scenes = read_scenes(SCENES, spec.skeleton)
     told = Told(folder, scenes)
 
-    finders = {f"network, its input enlarged {factor:g} times" if factor != 1 else "network": enlarged(told, factor) for factor in ENLARGED}
+    finders = {
+        f"network, its input enlarged {factor:g} times" if factor != 1 else "network": enlarged(told, factor)
+        for factor in ENLARGED
+    }
     if chosen.teacher:
         finders["teacher, on the network's input"] = taught(chosen.teacher, spec)
     read = []

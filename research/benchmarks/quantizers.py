@@ -72,9 +72,13 @@ class Contest:
 def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """Build the bundles that meet in one engine; yield what each is called, and its folder, float32 first."""
 
-    def built(name: str, board: Target, ranges: Ranges | None, keep_float: Sequence[str] = ()) -> tuple[str, Path]:
+    def built(
+        name: str, board: Target, ranges: Ranges | None, keep_float: Sequence[str] = ()
+    ) -> tuple[str, Path]:
         folder = contest.out / target.name / str(next(number))
-        build(contest.graph, board, "int8" if ranges else FLOAT, ranges, folder, [], keep_float, overwrite=True)
+        build(
+            contest.graph, board, "int8" if ranges else FLOAT, ranges, folder, [], keep_float, overwrite=True
+        )
         return name, folder
 
     def say_built(name: str) -> None:
@@ -91,24 +95,37 @@ def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> I
     say_built("integer heads, and the worst layers float")
     worst = _worst_layers(contest, target, usual)
     tried = [("posec, heads in integers", _integer_heads(target), [])]
-    for name, board, layers in tried + [(f"posec, {count} worst layers float", target, worst[:count]) for count in KEPT_FLOAT]:
+    for name, board, layers in tried + [
+        (f"posec, {count} worst layers float", target, worst[:count]) for count in KEPT_FLOAT
+    ]:
         try:
             yield built(name, board, usual, layers)
         except PosecError as error:
             say(f"left out: {name}: {error}")
     rivals = RIVALS.get(target.name, ())
     alive = contest.out / target.name / "alive"
-    float_model = build(without_dead_channels(contest.graph), target, out=alive, golden=[], overwrite=True).model_path if rivals else None
+    float_model = (
+        build(without_dead_channels(contest.graph), target, out=alive, golden=[], overwrite=True).model_path
+        if rivals
+        else None
+    )
     for name, package, quantize in rivals:
         say_built(name)
         frame = read_bundle(reference[1]).frame if target.name == "raspberry-pi-5" else PIXELS
         model = folded(contest.graph)
         try:
-            files = quantize(model, batches(contest.graph, contest.frames, frame), float_model.read_bytes() if float_model else b"")
+            files = quantize(
+                model,
+                batches(contest.graph, contest.frames, frame),
+                float_model.read_bytes() if float_model else b"",
+            )
         except ImportError as error:
             say(f"left out: {name}: {error}; pip install {package}")
             continue
-        folder, described = contest.out / target.name / str(next(number)), json.loads((reference[1] / "bundle.json").read_text())
+        folder, described = (
+            contest.out / target.name / str(next(number)),
+            json.loads((reference[1] / "bundle.json").read_text()),
+        )
         info = {**as_bundle(described, name, frame, files), "precision": "int8"}
         write_bundle(folder, info, {**files, DECODER: (reference[1] / DECODER).read_bytes()}, overwrite=True)
         yield name, folder
@@ -124,7 +141,12 @@ def _integer_heads(target: Target) -> Target:
 def _worst_layers(contest: Contest, target: Target, ranges: Ranges) -> list[str]:
     pictures = [picture for _, picture, _ in contest.scenes][:BLAME_FRAMES]
     scheme = target.backend.scheme(Job(target, "int8"))
-    return [each.layer for each in blame(contest.graph, ranges, scheme, pictures, spare=False, progress=progress("ranking layers")).layers]
+    return [
+        each.layer
+        for each in blame(
+            contest.graph, ranges, scheme, pictures, spare=False, progress=progress("ranking layers")
+        ).layers
+    ]
 
 
 def row(name: str, result: Result, reference: Result, on_photos: Mapping[str, Any]) -> list[str]:
@@ -149,7 +171,11 @@ def _medians_ms(result: Result) -> tuple[float | None, float | None]:
 
     None where another engine than the board's ran it.
     """
-    if not result.bench or result.status != "ran" or result.bench["engine"]["engine"] != result.bundle["engine"]:
+    if (
+        not result.bench
+        or result.status != "ran"
+        or result.bench["engine"]["engine"] != result.bundle["engine"]
+    ):
         return None, None
     latency = result.bench["latency"]
     return latency["inference"]["p50_ms"], latency["cpu"]["p50_ms"]
@@ -174,25 +200,44 @@ def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[
                               pictures=shown, seconds=contest.seconds, threads=contest.threads)  # fmt: skip
     photographs = [picture for _, picture, _ in contest.photos] if contest.photos else []
     on_photos = [
-        verify(folder, contest.graph, photographs, contest.threads).to_dict() if photographs and result.status == "ran" else {}
+        verify(folder, contest.graph, photographs, contest.threads).to_dict()
+        if photographs and result.status == "ran"
+        else {}
         for folder, result in zip(folders, results, strict=True)
     ]
-    told = [{"name": name, "photos": drift, **result.to_dict()} for name, result, drift in zip(names, results, on_photos, strict=True)]
+    told = [
+        {"name": name, "photos": drift, **result.to_dict()}
+        for name, result, drift in zip(names, results, on_photos, strict=True)
+    ]
     write_text(contest.out / f"{target.name}.json", json.dumps(told))
-    return [row(name, result, results[0], drift) for name, result, drift in zip(names, results, on_photos, strict=True)]
+    return [
+        row(name, result, results[0], drift)
+        for name, result, drift in zip(names, results, on_photos, strict=True)
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkpoint", help="folder of a checkpoint, or reference")
-    parser.add_argument("--frames", default="samples", help="to calibrate on: folder, listing or video; samples for those that are shipped")
+    parser.add_argument(
+        "--frames",
+        default="samples",
+        help="to calibrate on: folder, listing or video; samples for those that are shipped",
+    )
     parser.add_argument("--count", type=int, help="how many of them")
     parser.add_argument("--scenes", default="samples", help="scenes.json of rendered scenes to judge on")
     parser.add_argument(
-        "--photos", nargs=2, metavar=("ANNOTATIONS", "PICTURES"), help="COCO key points, and the folder or tar file of the pictures"
+        "--photos",
+        nargs=2,
+        metavar=("ANNOTATIONS", "PICTURES"),
+        help="COCO key points, and the folder or tar file of the pictures",
     )
-    parser.add_argument("--targets", nargs="+", default=[*RIVALS, JETSON], help="engines, by a target that uses them")
+    parser.add_argument(
+        "--targets", nargs="+", default=[*RIVALS, JETSON], help="engines, by a target that uses them"
+    )
     parser.add_argument("--observers", nargs="+", default=list(calibration.OBSERVERS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=6.0, help="of latency per contestant")

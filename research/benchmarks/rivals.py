@@ -48,7 +48,11 @@ def without_dead_channels(graph: Graph) -> Graph:
         rows = weight.reshape(len(weight), -1)
         dead = np.abs(rows).max(1) < _TINY
         if node.op_type == "Conv" and dead.any():
-            node.input[1] = add_array(mended.model, node.input[1], np.where(dead[:, None], np.float32(_TINY), rows).reshape(weight.shape))
+            node.input[1] = add_array(
+                mended.model,
+                node.input[1],
+                np.where(dead[:, None], np.float32(_TINY), rows).reshape(weight.shape),
+            )
     return mended
 
 
@@ -145,7 +149,10 @@ def _last_layers(content: bytes) -> list[str]:
 
 # Target → (name, packages that it needs, how).
 RIVALS: Mapping[str, Sequence[tuple[str, str, Rival]]] = {
-    "intel-cpu": (("NNCF, mixed preset", "nncf", _nncf(fast=True)), ("NNCF, accurate bias correction", "nncf", _nncf(fast=False))),
+    "intel-cpu": (
+        ("NNCF, mixed preset", "nncf", _nncf(fast=True)),
+        ("NNCF, accurate bias correction", "nncf", _nncf(fast=False)),
+    ),
     "generic-cpu": (
         ("ONNX Runtime's quantizer", "onnxruntime", _onnxruntime(float_heads=False)),
         ("ONNX Runtime's quantizer, float heads", "onnxruntime", _onnxruntime(float_heads=True)),

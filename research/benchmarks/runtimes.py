@@ -24,10 +24,18 @@ TARGETS = ("generic-cpu", "intel-cpu", "raspberry-pi-5", "jetson-orin-nano")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the comparison from the command line; exit status 1 where a target misses its allowance."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkpoint", help="folder of a checkpoint, or reference")
-    parser.add_argument("--frames", default="samples", help="to calibrate on: folder, listing or video; samples for those that are shipped")
-    parser.add_argument("--judge", default="samples", help="to compare on; samples for the rendered scenes that are shipped")
+    parser.add_argument(
+        "--frames",
+        default="samples",
+        help="to calibrate on: folder, listing or video; samples for those that are shipped",
+    )
+    parser.add_argument(
+        "--judge", default="samples", help="to compare on; samples for the rendered scenes that are shipped"
+    )
     parser.add_argument("--count", type=int, help="how many to compare on")
     parser.add_argument("--observer", default="min-max")
     parser.add_argument("--targets", nargs="+", default=TARGETS)
@@ -35,9 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     graph = inputs.checkpoint(options.checkpoint)
-    ranges = calibration.collect(graph, inputs.frames(options.frames, graph.spec), options.observer, progress("calibrating"))
+    ranges = calibration.collect(
+        graph, inputs.frames(options.frames, graph.spec), options.observer, progress("calibrating")
+    )
     judged = inputs.frames(options.judge, graph.spec, options.count, samples="scenes")
-    found = agreement(graph, [targets.load(name) for name in options.targets], ranges, judged, options.out, options.threads, say)
+    found = agreement(
+        graph,
+        [targets.load(name) for name in options.targets],
+        ranges,
+        judged,
+        options.out,
+        options.threads,
+        say,
+    )
     write_text(options.out / "runtimes.json", json.dumps(found.to_dict()))
     print(table(found.rows()))
     raise SystemExit(0 if found else 1)

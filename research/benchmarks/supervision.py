@@ -65,7 +65,14 @@ def marked(scenes: Scenes) -> dict[str, list[Annotated]]:
             body = points[KEYPOINT_JOINTS]
             joints[BODY] = np.column_stack([body, ((body > 0) & (body < size - 1)).all(1)])
             low, high = np.clip(points.min(0), 0, size), np.clip(points.max(0), 0, size)
-            people[name].append(Annotated(np.concatenate([low, high - low]), joints, float(np.prod(high - low)), visible >= LEAST_VISIBLE))
+            people[name].append(
+                Annotated(
+                    np.concatenate([low, high - low]),
+                    joints,
+                    float(np.prod(high - low)),
+                    visible >= LEAST_VISIBLE,
+                )
+            )
     return people
 
 
@@ -75,7 +82,12 @@ def only(teacher: Labels, wanted: set[str]) -> Labels:
     people = [np.arange(teacher["ptr"][row], teacher["ptr"][row + 1]) for row in rows]
     which = np.concatenate(people)
     starts = np.cumsum([0, *map(len, people)])
-    return {"names": teacher["names"][rows], "ptr": starts, "boxes": teacher["boxes"][which], "kpts": teacher["kpts"][which]}
+    return {
+        "names": teacher["names"][rows],
+        "ptr": starts,
+        "boxes": teacher["boxes"][which],
+        "kpts": teacher["kpts"][which],
+    }
 
 
 def kinds(options: argparse.Namespace) -> list[Kind]:
@@ -88,7 +100,16 @@ def kinds(options: argparse.Namespace) -> list[Kind]:
 
     taught = out / "u.npz"
     # In a process of its own: the training's are forked, which the threads of an engine would not survive.
-    words = ["--teacher", options.teacher, "--pictures", options.scenes, "--out", taught, "--threads", options.threads]
+    words = [
+        "--teacher",
+        options.teacher,
+        "--pictures",
+        options.scenes,
+        "--out",
+        taught,
+        "--threads",
+        options.threads,
+    ]
     subprocess.run([sys.executable, "-m", "toolkit", "train", "teacher", *map(str, words)], check=True)
     scenes = read_scenes(options.scenes / "scenes.json", MUPOTS17)
     pictures = {name: (options.scenes / name).read_bytes() for name in scenes.scenes}
@@ -99,18 +120,28 @@ def kinds(options: argparse.Namespace) -> list[Kind]:
     ]
     if (options.data / LSPET).is_dir():
         annotated = dict(list(read_lspet(options.data, kept=False).people.items())[: options.photos])
-        stored = {name: photo for name, photo in read_tar(options.data / LSPET / "photos.tar").items() if name in annotated}
+        stored = {
+            name: photo
+            for name, photo in read_tar(options.data / LSPET / "photos.tar").items()
+            if name in annotated
+        }
         said = only(read_teacher(options.data / "labels/lspet.npz"), set(annotated))
         found.append(Kind("LSPET, U: the 2D teacher", stored, fitted("lspet_u", said)))
-        found.append(Kind("LSPET, W: marked by humans", stored, fitted("lspet_w", human_keypoints(annotated, said))))
+        found.append(
+            Kind("LSPET, W: marked by humans", stored, fitted("lspet_w", human_keypoints(annotated, said)))
+        )
     return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--lift", type=Path, required=True, help="what `posec train lift` wrote")
-    parser.add_argument("--scenes", type=Path, required=True, help="folder of rendered scenes of the training side")
+    parser.add_argument(
+        "--scenes", type=Path, required=True, help="folder of rendered scenes of the training side"
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--teacher", type=Path, required=True, help="folder of the 2D teacher")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
@@ -122,17 +153,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
-    config = replace(read_settings(REFERENCE), minutes=0.0, pictures=options.pictures, trunk_rate=0.0, mixture=MIXTURE)
-    empty = [Photo(encoded, nobody()) for encoded in read_tar(options.data / "backgrounds/images.tar").values()]
+    config = replace(
+        read_settings(REFERENCE), minutes=0.0, pictures=options.pictures, trunk_rate=0.0, mixture=MIXTURE
+    )
+    empty = [
+        Photo(encoded, nobody()) for encoded in read_tar(options.data / "backgrounds/images.tar").values()
+    ]
     compared, rows = kinds(options), []
     for number, kind in enumerate(compared):
         write_labels(options.out / f"labels_{number}.npz", kind.labels)
         people = read_people(options.out / f"labels_{number}.npz")
-        material = Photos(scenes=[Photo(encoded, people[name]) for name, encoded in kind.pictures.items() if name in people], empty=empty)
+        material = Photos(
+            scenes=[
+                Photo(encoded, people[name]) for name, encoded in kind.pictures.items() if name in people
+            ],
+            empty=empty,
+        )
         usable = sum(int(photo.people.usable.sum()) for photo in material.scenes)
         say(f"{kind.name}: {usable} people in {len(material.scenes)} pictures")
         rows.append({"learned from": kind.name, "pictures": len(material.scenes), "people": usable})
-        train_network(config, material, options.embedding, options.out / str(number), network=read_network(options.lift))
+        train_network(
+            config, material, options.embedding, options.out / str(number), network=read_network(options.lift)
+        )
     judges, decoder = photographs(options.data), layers(decoder_arrays(load_embedding(options.embedding)))
     if (options.data / LSPET).is_dir():
         judges["LSPET"] = read_lspet(options.data)

@@ -37,7 +37,11 @@ def convert(graph: Graph, integers: bool) -> bytes:
         from litert_torch.quantize.quant_config import QuantConfig
 
         # Which quantizer it is does not matter, as the integers are there already: its presence says that they are meant.
-        meant = QuantConfig(pt2e_quantizer=PT2EQuantizer().set_global(get_symmetric_quantization_config())) if integers else None
+        meant = (
+            QuantConfig(pt2e_quantizer=PT2EQuantizer().set_global(get_symmetric_quantization_config()))
+            if integers
+            else None
+        )
         try:
             return bytes(litert_torch.convert(replay, (frame,), quant_config=meant).model_content())
         except PosecError:

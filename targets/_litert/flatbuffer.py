@@ -66,7 +66,12 @@ def halve_weights(content: bytes) -> bytes:
         if tensor.type != schema.TensorType.FLOAT32 or data is None or not len(data):
             continue
         half = schema.TensorT()
-        half.shape, half.name, half.type, half.hasRank = tensor.shape, tensor.name + b"/float16", schema.TensorType.FLOAT16, tensor.hasRank
+        half.shape, half.name, half.type, half.hasRank = (
+            tensor.shape,
+            tensor.name + b"/float16",
+            schema.TensorType.FLOAT16,
+            tensor.hasRank,
+        )
         half.buffer = len(model.buffers)
         buffer = schema.BufferT()
         with np.errstate(over="ignore"):
@@ -76,7 +81,11 @@ def halve_weights(content: bytes) -> bytes:
         model.buffers[tensor.buffer].data, tensor.buffer = None, 0  # its values are computed now
         graph.tensors.append(half)
         unpack = schema.OperatorT()
-        unpack.opcodeIndex, unpack.inputs, unpack.outputs = len(model.operatorCodes) - 1, [len(graph.tensors) - 1], [index]
+        unpack.opcodeIndex, unpack.inputs, unpack.outputs = (
+            len(model.operatorCodes) - 1,
+            [len(graph.tensors) - 1],
+            [index],
+        )
         unpacked.append(unpack)
     graph.operators = [*unpacked, *graph.operators]
     _note(model, *REDUCED_PRECISION)

@@ -58,7 +58,12 @@ def _constant(model: Any, values: np.ndarray) -> int:
 
     graph, buffer, tensor = model.subgraphs[0], schema.BufferT(), schema.TensorT()
     buffer.data = values.astype(np.int32).view(np.uint8)
-    tensor.shape, tensor.type, tensor.buffer, tensor.name = [len(values)], schema.TensorType.INT32, len(model.buffers), b"order"
+    tensor.shape, tensor.type, tensor.buffer, tensor.name = (
+        [len(values)],
+        schema.TensorType.INT32,
+        len(model.buffers),
+        b"order",
+    )
     model.buffers.append(buffer)
     graph.tensors.append(tensor)
     return len(graph.tensors) - 1

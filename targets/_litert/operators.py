@@ -25,10 +25,19 @@ def _conv(step: Step) -> Tensor:
 def _conv_transpose(step: Step) -> Tensor:
     weight, bias = step.tensor(1), step.tensors[2] if len(step.tensors) > 2 else None
     pads = step.stated("pads", [0, 0, 0, 0])
-    if pads[:2] != pads[2:] or step.stated("output_shape", None) or step.stated("auto_pad", "NOTSET") != "NOTSET":
+    if (
+        pads[:2] != pads[2:]
+        or step.stated("output_shape", None)
+        or step.stated("auto_pad", "NOTSET") != "NOTSET"
+    ):
         raise step.refusal("pads unevenly")
-    strides, dilations, more = (step.stated(name, [size, size]) for name, size in (("strides", 1), ("dilations", 1), ("output_padding", 0)))
-    return functional.conv_transpose2d(step.maps, weight, bias, strides, pads[:2], more, step.stated("group", 1), dilations)
+    strides, dilations, more = (
+        step.stated(name, [size, size])
+        for name, size in (("strides", 1), ("dilations", 1), ("output_padding", 0))
+    )
+    return functional.conv_transpose2d(
+        step.maps, weight, bias, strides, pads[:2], more, step.stated("group", 1), dilations
+    )
 
 
 def _clip(step: Step) -> Tensor:
@@ -63,7 +72,9 @@ def _resize(step: Step) -> Tensor:
         raise step.refusal("states neither scales nor sizes")
     size = [int(number) for number in after]
     if mode == "linear" and place in ("half_pixel", "pytorch_half_pixel", "align_corners"):
-        return functional.interpolate(step.maps, size, mode="bilinear", align_corners=place == "align_corners")
+        return functional.interpolate(
+            step.maps, size, mode="bilinear", align_corners=place == "align_corners"
+        )
     counting = (place, step.stated("nearest_mode", "round_prefer_floor"))
     # Where every pixel is repeated a whole number of times, the two ways of counting find the same nearest one.
     same = counting == ("half_pixel", "round_prefer_floor") and not np.any(after % before)
@@ -98,7 +109,9 @@ def _split(step: Step) -> tuple[Tensor, ...]:
     if sizes is None or step.stated("axis", 0) != 1:
         raise step.refusal("splits otherwise than channels into stated numbers of them")
     last, ends = step.maps.permute(0, 2, 3, 1), np.cumsum([0, *sizes])
-    return tuple(last[..., int(begin) : int(end)].permute(0, 3, 1, 2) for begin, end in itertools.pairwise(ends))
+    return tuple(
+        last[..., int(begin) : int(end)].permute(0, 3, 1, 2) for begin, end in itertools.pairwise(ends)
+    )
 
 
 def _concat(step: Step) -> Tensor:

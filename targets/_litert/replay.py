@@ -57,7 +57,9 @@ class Replay(nn.Module):
         known: dict[str, Tensor] = {name: self.get_buffer(buffer) for name, buffer in self._buffer_of.items()}
         known[self._frame] = frame
         for node in self._nodes:
-            made = OPERATORS[node.op_type](Step(node, self._found, [self._read(name, known) for name in node.input]))
+            made = OPERATORS[node.op_type](
+                Step(node, self._found, [self._read(name, known) for name in node.input])
+            )
             if isinstance(made, Tensor) and node.output[0] in self._lone:
                 made = functional.conv2d(made, known[_ones(node.output[0])], groups=made.shape[1])
             known.update(zip(node.output, made if isinstance(made, tuple) else (made,), strict=True))
@@ -80,7 +82,9 @@ def _is_lone(node: onnx.NodeProto, found: Links) -> bool:
     if node.op_type != "Conv" or node.input[1] not in found.constants or node.input[0] not in found.producers:
         return False
     readers = found.readers.get(found.result(node), [])
-    return found.producers[node.input[0]].op_type == "DequantizeLinear" and any(reader.op_type == "QuantizeLinear" for reader in readers)
+    return found.producers[node.input[0]].op_type == "DequantizeLinear" and any(
+        reader.op_type == "QuantizeLinear" for reader in readers
+    )
 
 
 def _ones(tensor: str) -> str:

@@ -54,4 +54,6 @@ class Step:
 
     def refusal(self, why: str) -> PosecError:
         """Return the error that says what of this node cannot be said in TFLite."""
-        return PosecError(f"TFLite: layer '{layer_name(self.node)}' ({self.node.op_type}) {why}; export the network without it")
+        return PosecError(
+            f"TFLite: layer '{layer_name(self.node)}' ({self.node.op_type}) {why}; export the network without it"
+        )

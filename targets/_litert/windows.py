@@ -11,7 +11,11 @@ from .step import Step
 
 
 def pad_windows(
-    step: Step, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int], border: float | None = 0.0
+    step: Step,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    border: float | None = 0.0,
 ) -> tuple[Tensor, list[int]]:
     """Return the maps, and the symmetric pads (rows, columns) that are left for the operator to add.
 

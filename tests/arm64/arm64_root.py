@@ -21,7 +21,15 @@ from pretend_pi import BOARDS, CPUINFO, become
 HERE = Path(__file__).parent
 WHERE = Path(os.environ.get("POSEC_ARM64", HERE.parents[1] / "out" / "arm64"))
 SUITE, PYTHON = "bookworm", "python3.11"
-HOST_PACKAGES = ("qemu-user-static", "qemu-user", "mmdebstrap", "debian-archive-keyring", "openssh-client", "gcc", "libc6-dev")
+HOST_PACKAGES = (
+    "qemu-user-static",
+    "qemu-user",
+    "mmdebstrap",
+    "debian-archive-keyring",
+    "openssh-client",
+    "gcc",
+    "libc6-dev",
+)
 PACKAGES = ("python3", "python3-venv", "openssh-server", "base-files", "base-passwd", "bash", "coreutils", "dash", "libc-bin", "login", "passwd",
             "sed", "grep", "tar", "gzip", "findutils", "hostname", "procps", "libgomp1", "libstdc++6")  # fmt: skip
 RUNTIMES = ("litert", "tflite-runtime")
@@ -65,7 +73,9 @@ class Root:
         self.board = BOARDS[name]
         become(self.system, self.board)
 
-    def run(self, runtime: str, *arguments: str, path: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, runtime: str, *arguments: str, path: str = "", check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """Run Python inside the root with a runtime's packages, behind those in `path`; paths are the root's."""
         # Left alone, the emulated CPU has SME, which the emulator or XNNPACK gets silently wrong in int8.
         settings = [
@@ -75,7 +85,15 @@ class Root:
             f"PYTHONPATH={path}:{self.site(runtime)}",
             "PYTHONDONTWRITEBYTECODE=1",
         ]
-        command = ["chroot", str(self.system), "/usr/bin/env", "-i", *settings, f"/usr/bin/{PYTHON}", *arguments]
+        command = [
+            "chroot",
+            str(self.system),
+            "/usr/bin/env",
+            "-i",
+            *settings,
+            f"/usr/bin/{PYTHON}",
+            *arguments,
+        ]
         return subprocess.run(command, check=check, text=True, capture_output=True, timeout=600)
 
     def put(self, folder: Path, name: str) -> str:
@@ -126,12 +144,17 @@ def clean(root: Root) -> None:
 
 
 def _host_packages() -> None:
-    known = subprocess.run(["dpkg", "-s", *HOST_PACKAGES], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    known = subprocess.run(
+        ["dpkg", "-s", *HOST_PACKAGES], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+    )
     if known.returncode:
         subprocess.run(["apt-get", "update", "-qq"], check=True)
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *HOST_PACKAGES], check=True, env=quiet, stdout=subprocess.DEVNULL
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *HOST_PACKAGES],
+            check=True,
+            env=quiet,
+            stdout=subprocess.DEVNULL,
         )
 
 
@@ -148,7 +171,9 @@ def _unpack_debian(root: Root) -> None:
     root.where.mkdir(parents=True, exist_ok=True)
     listed = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"],
                             capture_output=True, text=True, check=True).stdout.split("\n")  # fmt: skip
-    mirrors = [line.split()[0] for line in listed if line.endswith(" " + SUITE)] or ["http://deb.debian.org/debian"]
+    mirrors = [line.split()[0] for line in listed if line.endswith(" " + SUITE)] or [
+        "http://deb.debian.org/debian"
+    ]
     subprocess.run(["mmdebstrap", "-q", "--mode=root", "--architectures=arm64", "--variant=extract", f"--include={','.join(PACKAGES)}",
                     "--aptopt=APT::Install-Recommends \"false\"", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
                     SUITE, str(root.system), f"deb {mirrors[0]} {SUITE} main"], check=True)  # fmt: skip
@@ -165,7 +190,9 @@ def _configure(root: Root) -> None:
     (etc / "passwd").write_text(users)
     (etc / "group").write_text((share / "base-passwd/group.master").read_text() + "pi:x:1000:\n")
     # `*` is no password, yet not a locked account, which sshd would turn away.
-    (etc / "shadow").write_text("".join(f"{line.split(':')[0]}:*:19000:0:99999:7:::\n" for line in users.splitlines()))
+    (etc / "shadow").write_text(
+        "".join(f"{line.split(':')[0]}:*:19000:0:99999:7:::\n" for line in users.splitlines())
+    )
     (etc / "shadow").chmod(0o640)
     shutil.copy(share / "libc-bin/nsswitch.conf", etc / "nsswitch.conf")
     (etc / "hostname").write_text("raspberrypi\n")
@@ -186,12 +213,25 @@ def _wheels(root: Root) -> None:
         listed = ["-r", str(HERE / f"{runtime}.txt")]
         subprocess.run([*pip, "download", *arm, "-d", str(root.wheels(runtime)), *listed], check=True)
         files = [str(path) for path in sorted(root.wheels(runtime).glob("*.whl"))]
-        subprocess.run([*pip, "install", *arm, "--target", f"{root.system}{root.site(runtime)}", *files], check=True)
+        subprocess.run(
+            [*pip, "install", *arm, "--target", f"{root.system}{root.site(runtime)}", *files], check=True
+        )
         subprocess.run([*pip, "install", *x86, "--target", str(root.x86(runtime)), *listed], check=True)
 
 
 def _plugin(root: Root) -> None:
-    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(root.where / "instructions.so"), str(HERE / "instructions.c")], check=True)
+    subprocess.run(
+        [
+            "gcc",
+            "-O2",
+            "-shared",
+            "-fPIC",
+            "-o",
+            str(root.where / "instructions.so"),
+            str(HERE / "instructions.c"),
+        ],
+        check=True,
+    )
 
 
 if __name__ == "__main__":

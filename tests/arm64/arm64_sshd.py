@@ -54,7 +54,14 @@ def serve(root: Root, folder: Path) -> Iterator[Server]:
     known_hosts = folder / "known_hosts"
     known_hosts.write_text(f"[127.0.0.1]:{port} {' '.join((etc / 'hostkey.pub').read_text().split()[:2])}\n")
     (etc / "sshd_posec").write_text(_CONFIGURATION.format(port=port, cpu=root.board.cpu))
-    command = ["chroot", str(root.system), "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", f"QEMU_CPU={root.board.cpu}"]
+    command = [
+        "chroot",
+        str(root.system),
+        "/usr/bin/env",
+        "-i",
+        "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+        f"QEMU_CPU={root.board.cpu}",
+    ]
     process = subprocess.Popen([*command, "/usr/sbin/sshd", "-D", "-f", "/etc/ssh/sshd_posec"])
     try:
         _wait(port, process)

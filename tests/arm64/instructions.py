@@ -34,9 +34,15 @@ def count(root: Root, runtime: str, bundle: Path) -> list[dict[str, int]]:
         emulator = ["setarch", "-R", "qemu-aarch64", "-L", str(root.system), "-cpu", root.board.cpu, *plugin]
         command = [*emulator, str(root.system / "usr/bin" / PYTHON), str(HERE / "counted.py"), str(bundle)]
         subprocess.run(command, env=environment, check=True, capture_output=True, timeout=1800)
-        marks = {int(words[0]): [int(word) for word in words[1:]] for words in map(str.split, out.read_text().splitlines())}
+        marks = {
+            int(words[0]): [int(word) for word in words[1:]]
+            for words in map(str.split, out.read_text().splitlines())
+        }
     return [
-        {name: end - begin for name, begin, end in zip(CLASSES, marks[2 * number], marks[2 * number + 1], strict=True)}
+        {
+            name: end - begin
+            for name, begin, end in zip(CLASSES, marks[2 * number], marks[2 * number + 1], strict=True)
+        }
         for number in range(2)
     ]
 
@@ -52,15 +58,24 @@ def count_all(root: Root, bundles: list[Path]) -> list[dict[str, object]]:
                 counts = count(root, runtime, folder)[-1]
                 rows.append({"network": bundle.spec.name, "precision": bundle.precision, "board": board.title, "cpu": board.cpu, "library": runtime,
                              "instructions": counts["all"], "simd": counts["simd"]})  # fmt: skip
-                print(f"{folder.name}, {board.title}, {runtime}: {counts['all'] / 1e6:.1f} million instructions", flush=True)
+                print(
+                    f"{folder.name}, {board.title}, {runtime}: {counts['all'] / 1e6:.1f} million instructions",
+                    flush=True,
+                )
     return rows
 
 
 def main() -> None:
     """Count what the arguments say, and write it where `posec report` finds it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundles", nargs="+", type=Path, help="folders that `posec export --target raspberry-pi-…` wrote")
-    parser.add_argument("-o", "--out", type=Path, default=Path("results"), help="folder of the results (default: results)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "bundles", nargs="+", type=Path, help="folders that `posec export --target raspberry-pi-…` wrote"
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("results"), help="folder of the results (default: results)"
+    )
     asked = parser.parse_args()
     if why := why_not():
         sys.exit(f"instructions.py: {why}")

@@ -22,7 +22,16 @@ def server(root, tmp_path_factory):
 
 
 def test_a_bundle_is_copied_checked_and_measured_there(root, server, bundles, tmp_path):
-    done = deploy(bundles["int8"], HOST, server.port, out=tmp_path, wheels=root.wheels("litert"), seconds=1, threads=1, ssh=server.ssh)
+    done = deploy(
+        bundles["int8"],
+        HOST,
+        server.port,
+        out=tmp_path,
+        wheels=root.wheels("litert"),
+        seconds=1,
+        threads=1,
+        ssh=server.ssh,
+    )
     assert done, done.result.reason
     result = read_result(tmp_path / "raspberry-pi-4-int8.result.json")
     assert (result.status, result.verdict) == ("ran", "accepted")
@@ -30,13 +39,27 @@ def test_a_bundle_is_copied_checked_and_measured_there(root, server, bundles, tm
     assert "Raspberry Pi 4 Model B" in result.bench["machine"]["cpu"]
     assert result.bench["engine"]["kernels"] == "XNNPACK"
     home = root.system / "home/pi/posec"
-    size = subprocess.run(["du", "-sm", "--apparent-size", str(home)], capture_output=True, text=True, check=True).stdout.split()[0]
-    print(f"on the board: {size} MB, {result.bench['memory']['peak_mb']} MB resident at most; sent {done.sent_bytes / 1e6:.1f} MB")
-    assert {path.name for path in home.glob("packages-*/*.libs")} == {"numpy.libs", "opencv_python_headless.libs"}
+    size = subprocess.run(
+        ["du", "-sm", "--apparent-size", str(home)], capture_output=True, text=True, check=True
+    ).stdout.split()[0]
+    print(
+        f"on the board: {size} MB, {result.bench['memory']['peak_mb']} MB resident at most; sent {done.sent_bytes / 1e6:.1f} MB"
+    )
+    assert {path.name for path in home.glob("packages-*/*.libs")} == {
+        "numpy.libs",
+        "opencv_python_headless.libs",
+    }
     packages = {path.name for path in home.glob("packages-*/*") if (path / "__init__.py").exists()}
     assert packages == {"ai_edge_litert", "cv2", "numpy"}
     assert deploy(
-        bundles["float32"], HOST, server.port, out=tmp_path, wheels=root.wheels("litert"), seconds=1, ssh=server.ssh, clean_up=True
+        bundles["float32"],
+        HOST,
+        server.port,
+        out=tmp_path,
+        wheels=root.wheels("litert"),
+        seconds=1,
+        ssh=server.ssh,
+        clean_up=True,
     )
     assert not (home / "float32").is_symlink()
     assert (home / "int8" / "bundle").is_dir()
@@ -51,6 +74,8 @@ def test_a_host_key_that_is_not_known_is_refused(server, bundles, tmp_path):
 
 def test_a_board_without_the_libraries_keeps_what_it_has(root, server, bundles, tmp_path):
     before = root.system / "home/pi/posec/other"
-    with pytest.raises(PosecError, match=r"refused: .*numpy.*; what 'other/int8' was on the board it still is"):
+    with pytest.raises(
+        PosecError, match=r"refused: .*numpy.*; what 'other/int8' was on the board it still is"
+    ):
         deploy(bundles["int8"], HOST, server.port, out=tmp_path, folder="other", ssh=server.ssh)
     assert not before.exists()

@@ -28,8 +28,13 @@ def test_the_same_inference_takes_the_same_instructions(counts):
 
 
 def test_int8_gains_on_a_raspberry_pi_5_by_its_dot_product(counts):
-    assert counts["raspberry-pi-5", "litert", "int8"][-1] < 0.8 * counts["raspberry-pi-5", "litert", "float32"][-1]
-    assert counts["raspberry-pi-5", "litert", "int8"][-1] < 0.8 * counts["raspberry-pi-4", "litert", "int8"][-1]
+    assert (
+        counts["raspberry-pi-5", "litert", "int8"][-1]
+        < 0.8 * counts["raspberry-pi-5", "litert", "float32"][-1]
+    )
+    assert (
+        counts["raspberry-pi-5", "litert", "int8"][-1] < 0.8 * counts["raspberry-pi-4", "litert", "int8"][-1]
+    )
 
 
 def test_int8_loses_with_tflite_runtime_as_the_plan_says(counts):

@@ -33,7 +33,10 @@ def carried(root, bundles, tmp_path_factory):
     for precision, bundle in bundles.items():
         shutil.copytree(bundle.folder, folder / precision)
         # The same batches on both sides: cv2 resizes by other instructions on Arm, which is not the question here.
-        batches = {str(number): to_batch(picture, bundle.spec, bundle.frame)[0] for number, picture in enumerate(PICTURES)}
+        batches = {
+            str(number): to_batch(picture, bundle.spec, bundle.frame)[0]
+            for number, picture in enumerate(PICTURES)
+        }
         np.savez(folder / f"{precision}.npz", **batches)
     return root.put(folder, "carried")
 
@@ -55,7 +58,14 @@ def on_x86(root, carried, runtime, precision, out):
     """Return what the same script writes on this machine with the same packages, and what it prints."""
     inside = Path(f"{root.system}{carried}")
     # -S: without the packages of the tests' own environment.
-    command = [sys.executable, "-S", str(inside / "heads_of.py"), str(inside / precision), str(inside / f"{precision}.npz"), str(out)]
+    command = [
+        sys.executable,
+        "-S",
+        str(inside / "heads_of.py"),
+        str(inside / precision),
+        str(inside / f"{precision}.npz"),
+        str(out),
+    ]
     environment = {"PYTHONPATH": f"{inside}:{root.x86(runtime)}"}
     printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     return json.loads(printed.splitlines()[-1]), np.load(out)
@@ -69,10 +79,14 @@ def test_the_library_uses_the_kernels_that_the_plan_says(on_arm, runtime, precis
 
 
 @pytest.mark.parametrize(("runtime", "precision", "kernels"), CASES)
-def test_heads_are_those_of_the_same_library_on_x86(root, carried, on_arm, runtime, precision, kernels, tmp_path):
+def test_heads_are_those_of_the_same_library_on_x86(
+    root, carried, on_arm, runtime, precision, kernels, tmp_path
+):
     told, arm = on_arm[runtime, precision]
     same, x86 = on_x86(root, carried, runtime, precision, tmp_path / "heads.npz")
-    assert [same[key] for key in ("library", "version", "kernels")] == [told[key] for key in ("library", "version", "kernels")]
+    assert [same[key] for key in ("library", "version", "kernels")] == [
+        told[key] for key in ("library", "version", "kernels")
+    ]
     assert set(arm.files) == set(x86.files)
     for name in arm.files:
         if name.endswith("integers"):
@@ -89,7 +103,9 @@ def test_heads_are_those_of_the_same_library_on_x86(root, carried, on_arm, runti
 
 @pytest.mark.parametrize(("runtime", "precision", "kernels"), CASES)
 def test_the_golden_people_are_found_again(root, carried, runtime, precision, kernels):
-    answer = root.run(runtime, "-m", "toolkit.device", "check", f"{carried}/{precision}", path=carried).stdout.splitlines()[-1]
+    answer = root.run(
+        runtime, "-m", "toolkit.device", "check", f"{carried}/{precision}", path=carried
+    ).stdout.splitlines()[-1]
     drift = json.loads(answer)["drift"]
     print(f"{runtime} {precision}: {drift['drift_mm']:.2f} mm, {drift['people']} people")
     assert drift["within"]
@@ -115,7 +131,9 @@ def test_without_a_library_the_board_is_told_what_to_install(root, carried):
     half.mkdir()
     for name in ("numpy", "numpy.libs", "cv2", "opencv_python_headless.libs"):
         (half / name).symlink_to(f"/opt/litert/{name}")
-    failed = root.run("half", "-m", "toolkit.runtime", f"{carried}/int8", "--source", "0", path=carried, check=False)
+    failed = root.run(
+        "half", "-m", "toolkit.runtime", f"{carried}/int8", "--source", "0", path=carried, check=False
+    )
     assert failed.returncode == 2
     assert "engine 'tflite' cannot be imported" in failed.stderr
     assert "pip install ai-edge-litert" in failed.stderr

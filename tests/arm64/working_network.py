@@ -15,7 +15,10 @@ CHANNELS, BLOCKS = 128, 3
 def working_graph() -> Graph:
     """Return a network of residual blocks, each a depthwise 3x3 and a 1x1 convolution, on maps of 32x56."""
     random, last = np.random.default_rng(0), "wide"
-    arrays = {"widen": random.normal(0, 0.5, (CHANNELS, WIDTH, 1, 1)), "narrow": random.normal(0, 0.1, (WIDTH, CHANNELS, 1, 1))}
+    arrays = {
+        "widen": random.normal(0, 0.5, (CHANNELS, WIDTH, 1, 1)),
+        "narrow": random.normal(0, 0.1, (WIDTH, CHANNELS, 1, 1)),
+    }
     nodes = [node("Conv", "before widen", last)]
     for block in range(BLOCKS):
         arrays[f"depthwise{block}"] = random.normal(0, 0.3, (CHANNELS, 1, 3, 3))
@@ -27,4 +30,6 @@ def working_graph() -> Graph:
     nodes.append(node("Conv", f"{last} narrow", "after"))
     for number, step in enumerate(nodes):
         step.name += str(number)
-    return network_about(nodes, {name: values.astype(np.float32) for name, values in arrays.items()}, tiny_spec(SIZE))
+    return network_about(
+        nodes, {name: values.astype(np.float32) for name, values in arrays.items()}, tiny_spec(SIZE)
+    )

@@ -14,10 +14,14 @@ from toolkit.runtime.preprocess import to_batch
 def test_min_max_is_what_the_float_network_does(tiny_graph, people_pictures):
     ranges = collect(tiny_graph, people_pictures)
     graph = prepare(tiny_graph)
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        graph.model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     batches = [to_batch(picture, graph.spec, graph.frame)[0] for picture in people_pictures]
     depths = [session.run(["depth"], {graph.input_name: batch})[0] for batch in batches]
-    assert ranges.tensors["depth"] == pytest.approx((min(d.min() for d in depths), max(d.max() for d in depths)), abs=1e-5)
+    assert ranges.tensors["depth"] == pytest.approx(
+        (min(d.min() for d in depths), max(d.max() for d in depths)), abs=1e-5
+    )
     assert ranges.tensors[graph.input_name] == (min(b.min() for b in batches), max(b.max() for b in batches))
     produced = {name for node in graph.model.graph.node for name in node.output}
     assert set(ranges.tensors) == {graph.input_name, *produced}
@@ -29,7 +33,9 @@ def test_a_prepared_graph_gives_the_same_ranges(tiny_graph, people_pictures):
     assert collect(prepare(tiny_graph), people_pictures) == collect(tiny_graph, people_pictures)
 
 
-def test_one_sweep_serves_every_observer_and_the_file_is_the_same_each_time(tiny_graph, people_pictures, tmp_path):
+def test_one_sweep_serves_every_observer_and_the_file_is_the_same_each_time(
+    tiny_graph, people_pictures, tmp_path
+):
     once = sweep(tiny_graph, people_pictures)
     for name in OBSERVERS:
         once.ranges(name).save(tmp_path / "a.json")
@@ -86,7 +92,9 @@ def test_nothing_to_calibrate_on_and_unknown_observers_are_refused(tiny_graph):
 
 def test_overflow_names_the_tensor_and_the_frame(tiny_graph, people_pictures):
     model = tiny_graph.model
-    model.graph.initializer.extend([numpy_helper.from_array(np.float32(200), "steep"), numpy_helper.from_array(np.float32(0), "none")])
+    model.graph.initializer.extend(
+        [numpy_helper.from_array(np.float32(200), "steep"), numpy_helper.from_array(np.float32(0), "none")]
+    )
     depth = next(node for node in model.graph.node if "depth" in node.output)
     depth.output[0] = "depth_before"
     model.graph.node.extend([
@@ -97,5 +105,8 @@ def test_overflow_names_the_tensor_and_the_frame(tiny_graph, people_pictures):
         helper.make_node("ReduceMean", ["nothing"], ["zero"], axes=[1]),
         helper.make_node("Add", ["depth_before", "zero"], ["depth"]),
     ])  # fmt: skip
-    with pytest.raises(PosecError, match=r"tensor 'depth.Exp' on frame 2 takes values from inf to inf: the float network overflows"):
+    with pytest.raises(
+        PosecError,
+        match=r"tensor 'depth.Exp' on frame 2 takes values from inf to inf: the float network overflows",
+    ):
         collect(tiny_graph, [people_pictures[0], np.full((64, 96, 3), 255, np.uint8)])

@@ -9,7 +9,9 @@ from toolkit.device.drift import Stray
 from toolkit.errors import PosecError
 from toolkit.ir.target import Scheme
 
-SCHEME = Scheme("u8s8", "uint8", False, True, True, True, ("Conv", "Add", "AveragePool", "Resize"), ("Resize",))
+SCHEME = Scheme(
+    "u8s8", "uint8", False, True, True, True, ("Conv", "Add", "AveragePool", "Resize"), ("Resize",)
+)
 ALLOWED = {"drift_mm": 8.0, "people_lost": 0.03, "people_invented": 0.03}
 
 
@@ -20,18 +22,31 @@ def test_every_observer_is_judged_by_the_people_it_leaves(tiny_graph, people_pic
     def progress(stage: str):
         return lambda done, count: stages.append(f"{stage} {done}/{count}")
 
-    found = compare(tiny_graph, people_pictures, judged, SCHEME, ALLOWED, ["min-max", "percentile", "mean-squared-error"], progress)
+    found = compare(
+        tiny_graph,
+        people_pictures,
+        judged,
+        SCHEME,
+        ALLOWED,
+        ["min-max", "percentile", "mean-squared-error"],
+        progress,
+    )
     assert list(found.drifts) == ["min-max", "percentile", "mean-squared-error"]
     assert {drift.people for drift in found.drifts.values()} == {10}
     assert len({drift.drift_mm for drift in found.drifts.values()}) == 3
     assert found.ranges["percentile"].observer == "percentile"
-    shares = {name: max(drift.drift_mm / 8, drift.people_lost / 0.03, drift.people_invented / 0.03) for name, drift in found.drifts.items()}
+    shares = {
+        name: max(drift.drift_mm / 8, drift.people_lost / 0.03, drift.people_invented / 0.03)
+        for name, drift in found.drifts.items()
+    }
     assert shares[found.best] == min(shares.values())
     strays = replace(found.drifts["min-max"], lost=(), invented=(), drift_mm=1.0)
     one = replace(strays, drift_mm=9.0)
     assert replace(found, drifts={"a": one, "b": strays}).best == "b"
     lost = replace(strays, lost=(Stray(0, 0.3, 20.0),) * 2)
-    assert replace(found, drifts={"a": lost, "b": replace(strays, drift_mm=2.0)}).best == "b", "two of ten people are more than 2 of 8 mm"
+    assert replace(found, drifts={"a": lost, "b": replace(strays, drift_mm=2.0)}).best == "b", (
+        "two of ten people are more than 2 of 8 mm"
+    )
     assert found.rows()[0][0] == "observer"
     assert [row[0] for row in found.rows()[1:]] == list(found.drifts)
     assert stages[4] == "calibrating 5/5"

@@ -16,7 +16,14 @@ def made(people: int, seed: int, light: float = 100.0, height: float = 0.4) -> S
     picture = random.integers(0, 255, (40, 60, 3)).astype(np.uint8)
     heights = np.full(people, height)
     return Scene(
-        look(picture), light, (light,) * 3, (50.0,) * 3, np.full(people, 0.9), heights, random.uniform(0, 1, (people, 2)), np.zeros(people)
+        look(picture),
+        light,
+        (light,) * 3,
+        (50.0,) * 3,
+        np.full(people, 0.9),
+        heights,
+        random.uniform(0, 1, (people, 2)),
+        np.zeros(people),
     )
 
 
@@ -64,7 +71,10 @@ def test_the_seed_repeats_and_copies_are_taken_once(lopsided):
 
 def test_cover_chooses_frames_by_what_the_network_sees(tiny_graph, tmp_path: Path):
     for index in range(24):
-        cv2.imwrite(str(tmp_path / f"{index:02d}.png"), spot_picture(4 if index == 5 else 0 if index == 17 else 1, index))
+        cv2.imwrite(
+            str(tmp_path / f"{index:02d}.png"),
+            spot_picture(4 if index == 5 else 0 if index == 17 else 1, index),
+        )
     frames = folder(tmp_path, tiny_graph.spec)
     chosen = cover(tiny_graph, frames, 8)
     assert len(chosen) == 8

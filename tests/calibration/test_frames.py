@@ -82,9 +82,15 @@ def test_a_part_of_the_frames_reads_the_same_pictures(source, request):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda root: folder(root / "nowhere", tiny_spec()), "no folder '.*nowhere' with calibration frames; give a folder"),
+        (
+            lambda root: folder(root / "nowhere", tiny_spec()),
+            "no folder '.*nowhere' with calibration frames; give a folder",
+        ),
         (lambda root: folder(root / "empty", tiny_spec()), "no pictures in '.*empty'; these are read: .jpg"),
-        (lambda root: folder(root / "bad", tiny_spec()), "none of 1 frames of '.*bad' can be read; the first, 'x.jpg': not a picture"),
+        (
+            lambda root: folder(root / "bad", tiny_spec()),
+            "none of 1 frames of '.*bad' can be read; the first, 'x.jpg': not a picture",
+        ),
         (lambda root: folder(root / "bad", tiny_spec(), count=0), "asked for 0 calibration frames"),
         (lambda root: video(root / "blank.txt", tiny_spec()), "is not a video that can be read"),
         (lambda root: listing(root / "none.txt", tiny_spec()), "is no listing of pictures"),

@@ -31,7 +31,9 @@ def scene(people: int, seed: int) -> np.ndarray:
 def checks(graph: Graph, path: Path, against: Path | None = None) -> dict[str, Finding]:
     frames = folder(path, graph.spec)
     evaluation = folder(against, graph.spec) if against else None
-    return {finding.check: finding for finding in lint_frames(graph, frames, survey(graph, frames), evaluation)}
+    return {
+        finding.check: finding for finding in lint_frames(graph, frames, survey(graph, frames), evaluation)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +52,13 @@ def test_frames_of_the_evaluation_set_stop(tiny_graph, varied, tmp_path, change)
         "same": lambda picture: picture,
         "smaller": lambda picture: cv2.resize(picture, (96, 72), interpolation=cv2.INTER_AREA),
         "brighter": lambda picture: cv2.convertScaleAbs(picture, alpha=1.15),
-        "compressed": lambda picture: cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 1),
+        "compressed": lambda picture: cv2.imdecode(
+            cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 1
+        ),
     }
-    evaluation = write(tmp_path / "evaluation", [copies[change](varied[3]), copies[change](varied[11]), scene(1, 500)])
+    evaluation = write(
+        tmp_path / "evaluation", [copies[change](varied[3]), copies[change](varied[11]), scene(1, 500)]
+    )
     found = checks(tiny_graph, write(tmp_path / "frames", varied), evaluation)
     assert set(found) == {"overlap"}
     assert found["overlap"].stops
@@ -75,7 +81,9 @@ def test_one_view_is_told(tiny_graph, tmp_path):
     view = scene(0, 0).astype(int)
     view += 2 * (view - view.mean((0, 1)).astype(int))
     people = [spot_picture(1, seed).astype(int) - 65 for seed in range(36)]
-    pictures = [np.clip(view + np.where(person > 60, person, 0), 0, 255).astype(np.uint8) for person in people]
+    pictures = [
+        np.clip(view + np.where(person > 60, person, 0), 0, 255).astype(np.uint8) for person in people
+    ]
     assert set(checks(tiny_graph, write(tmp_path / "frames", pictures))) == {"scene"}
 
 
@@ -89,12 +97,17 @@ def test_frames_without_people_stop_and_few_with_people_are_told(tiny_graph, tmp
 
 
 def test_pictures_scaled_before_they_were_stored_stop(tiny_graph, varied, tmp_path):
-    found = checks(tiny_graph, write(tmp_path / "frames", [np.rint(picture / 255).astype(np.uint8) for picture in varied]))
+    found = checks(
+        tiny_graph,
+        write(tmp_path / "frames", [np.rint(picture / 255).astype(np.uint8) for picture in varied]),
+    )
     assert found["contrast"].stops
     assert "0 to 255" in found["contrast"].advice
 
 
-@pytest.mark.parametrize(("warmth", "expected"), [(30.0, set()), (-30.0, {"colour"}), (0.5, set()), (np.nan, set())])
+@pytest.mark.parametrize(
+    ("warmth", "expected"), [(30.0, set()), (-30.0, {"colour"}), (0.5, set()), (np.nan, set())]
+)
 def test_blue_heads_tell_of_exchanged_colours(tiny_graph, varied, tmp_path, warmth, expected):
     frames = folder(write(tmp_path / "frames", varied), tiny_graph.spec)
     scenes = [replace(each, warmth=np.full(len(each.scores), warmth)) for each in survey(tiny_graph, frames)]

@@ -26,7 +26,15 @@ def error(values: np.ndarray, pair: tuple[float, float]) -> float:
     """Return the mean squared error of values in LEVELS integers over a range."""
     low, high = min(pair[0], 0), max(pair[1], 0)
     step = (high - low) / (LEVELS - 1)
-    return float(np.mean((np.clip(np.rint(values / step), np.rint(low / step), np.rint(low / step) + LEVELS - 1) * step - values) ** 2))
+    return float(
+        np.mean(
+            (
+                np.clip(np.rint(values / step), np.rint(low / step), np.rint(low / step) + LEVELS - 1) * step
+                - values
+            )
+            ** 2
+        )
+    )
 
 
 @pytest.fixture(scope="module")

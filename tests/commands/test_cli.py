@@ -82,7 +82,9 @@ def test_targets_as_json(capsys):
 
 def test_plan_does_nothing(tiny_checkpoint, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["plan", str(tiny_checkpoint), "--target", "generic-cpu", "--precision", "int8", "--json"]) == 0
+    assert (
+        main(["plan", str(tiny_checkpoint), "--target", "generic-cpu", "--precision", "int8", "--json"]) == 0
+    )
     planned = json.loads(capsys.readouterr().out)
     assert planned["target"] == "generic-cpu"
     assert planned["stays float"]
@@ -93,7 +95,9 @@ def test_run_writes_a_line_per_picture(bundle, pictures, tmp_path, capsys):
     assert main(["run", str(bundle), "--source", str(pictures), "-o", str(tmp_path / "found"), "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["picture"] for line in lines] == ["0.png", "1.png", "2.png", "3.png"]
-    assert (tmp_path / "found" / "people.jsonl").read_text().splitlines() == [json.dumps(line) for line in lines]
+    assert (tmp_path / "found" / "people.jsonl").read_text().splitlines() == [
+        json.dumps(line) for line in lines
+    ]
     assert sum(len(line["scores"]) for line in lines) > 0
     assert len(list((tmp_path / "found").glob("*.jpg"))) == 4
 
@@ -105,7 +109,9 @@ def test_a_picture_with_nobody_in_it_is_a_result(bundle, tmp_path, capsys):
 
 
 def test_verify_exits_1_over_the_allowance(bundle, tiny_checkpoint, pictures, tmp_path, capsys):
-    strict = changed(bundle, tmp_path / "strict", allowed={"drift_mm": 0.0, "people_lost": 0.0, "people_invented": 0.0})
+    strict = changed(
+        bundle, tmp_path / "strict", allowed={"drift_mm": 0.0, "people_lost": 0.0, "people_invented": 0.0}
+    )
     line = ["--checkpoint", str(tiny_checkpoint), "--frames", str(pictures)]
     assert main(["verify", str(strict), *line]) == 1
     assert "FAIL" in capsys.readouterr().out
@@ -159,7 +165,16 @@ def test_the_forecast_of_a_jetson_is_for_people_and_programs(tiny_checkpoint, ca
 
 
 def test_a_plan_groups_layers_by_the_reason_that_they_share(tiny_checkpoint, ranges, capsys):
-    line = ["plan", str(tiny_checkpoint), "--target", "generic-cpu", "--precision", "int8", "--calibration", str(ranges)]
+    line = [
+        "plan",
+        str(tiny_checkpoint),
+        "--target",
+        "generic-cpu",
+        "--precision",
+        "int8",
+        "--calibration",
+        str(ranges),
+    ]
     assert main([*line, "--keep-float", "Conv_3", "Conv_8"]) == 0
     assert "asked for (2): Conv_3, Conv_8\n" in capsys.readouterr().out
     assert asked(capsys, *line, "--keep-float", "Conv_3")["stays float"]["Conv_3"] == "asked for"
@@ -183,8 +198,22 @@ def test_frames_are_chosen_by_coverage_the_same_way_from_the_same_seed(tiny_chec
     (tmp_path / "frames").mkdir()
     for number in range(12):
         cv2.imwrite(str(tmp_path / "frames" / f"{number:02d}.png"), spot_picture(number % 4, seed=number))
-    line = ["calibrate", str(tiny_checkpoint), "--frames", str(tmp_path / "frames"), "--count", "5", "--no-lint", "-o"]
-    for name, options in {"a": ["coverage"], "b": ["coverage"], "c": ["coverage", "--seed", "3"], "d": ["random"]}.items():
+    line = [
+        "calibrate",
+        str(tiny_checkpoint),
+        "--frames",
+        str(tmp_path / "frames"),
+        "--count",
+        "5",
+        "--no-lint",
+        "-o",
+    ]
+    for name, options in {
+        "a": ["coverage"],
+        "b": ["coverage"],
+        "c": ["coverage", "--seed", "3"],
+        "d": ["random"],
+    }.items():
         assert main([*line, str(tmp_path / name), "--choose", *options]) == 0
     capsys.readouterr()
     chosen = {name: json.loads((tmp_path / name).read_text())["frames_sha256"] for name in "abcd"}
@@ -193,11 +222,24 @@ def test_frames_are_chosen_by_coverage_the_same_way_from_the_same_seed(tiny_chec
     assert chosen["a"] != chosen["d"]
 
 
-def test_two_halves_are_compared_and_what_was_interrupted_goes_on(tiny_checkpoint, tmp_path, capsys, monkeypatch):
+def test_two_halves_are_compared_and_what_was_interrupted_goes_on(
+    tiny_checkpoint, tmp_path, capsys, monkeypatch
+):
     (tmp_path / "frames").mkdir()
     for number in range(66):
-        cv2.imwrite(str(tmp_path / "frames" / f"{number:02d}.png"), spot_picture(number % 4, seed=number) // (4 if number < 33 else 1))
-    line = ["calibrate", tiny_checkpoint, "--frames", tmp_path / "frames", "--force", "-o", tmp_path / "made" / "c.json"]
+        cv2.imwrite(
+            str(tmp_path / "frames" / f"{number:02d}.png"),
+            spot_picture(number % 4, seed=number) // (4 if number < 33 else 1),
+        )
+    line = [
+        "calibrate",
+        tiny_checkpoint,
+        "--frames",
+        tmp_path / "frames",
+        "--force",
+        "-o",
+        tmp_path / "made" / "c.json",
+    ]
     found = asked(capsys, *line)
     assert "halves" in {finding["check"] for finding in found["findings"]}
     whole = (tmp_path / "made" / "c.json").read_bytes()
@@ -236,19 +278,38 @@ def test_observers_are_compared_in_drift(tiny_checkpoint, pictures, tmp_path, ca
         cv2.imwrite(str(tmp_path / "judged" / f"{number}.png"), spot_picture(number + 1, seed=40 + number))
     line = ["calibrate", tiny_checkpoint, "--frames", pictures, "--compare", "--judge", tmp_path / "judged"]
     found = asked(capsys, *line)
-    assert set(found["drifts"]) == {"min-max", "moving-average", "percentile", "entropy", "mean-squared-error"}
+    assert set(found["drifts"]) == {
+        "min-max",
+        "moving-average",
+        "percentile",
+        "entropy",
+        "mean-squared-error",
+    }
     assert {drift["people"] for drift in found["drifts"].values()} == {6}
     assert "written" not in found
     assert main([*map(str, line), "-o", str(tmp_path / "best.json")]) == 0
     text = capsys.readouterr().out
     assert f"best: {found['best']}" in text
     assert json.loads((tmp_path / "best.json").read_text())["observer"] == found["best"]
-    assert "(overlap)" in refusal(capsys, "calibrate", tiny_checkpoint, "--frames", pictures, "--compare", "--judge", pictures)
+    assert "(overlap)" in refusal(
+        capsys, "calibrate", tiny_checkpoint, "--frames", pictures, "--compare", "--judge", pictures
+    )
     assert "jetson-nano" in refusal(capsys, *line, "--target", "jetson-nano")
 
 
 def test_blame_names_heads_and_layers(tiny_checkpoint, ranges, pictures, tmp_path, capsys):
-    line = ["blame", tiny_checkpoint, "--target", "generic-cpu", "--calibration", ranges, "--frames", pictures, "--most", 3]
+    line = [
+        "blame",
+        tiny_checkpoint,
+        "--target",
+        "generic-cpu",
+        "--calibration",
+        ranges,
+        "--frames",
+        pictures,
+        "--most",
+        3,
+    ]
     found = asked(capsys, *line, "-o", tmp_path / "blame.svg")
     assert set(found["heads"]) == {"centre", "offset", "embedding", "rotation", "depth"}
     costs = [layer["alone"]["drift_mm"] for layer in found["layers"]]
@@ -256,7 +317,9 @@ def test_blame_names_heads_and_layers(tiny_checkpoint, ranges, pictures, tmp_pat
     assert asked(capsys, *line, "--spare")["layers"][0]["spared"]["drift_mm"] != found["whole"]["drift_mm"]
     assert costs == sorted(costs, reverse=True)
     drawing = (tmp_path / "blame.svg").read_text()
-    names = {element.text for element in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")}
+    names = {
+        element.text for element in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")
+    }
     assert {"head centre", *(layer["layer"] for layer in found["layers"][:3])} <= names
     assert found["layers"][3]["layer"] not in names
     assert main([*map(str, line), "--heads-only"]) == 0
@@ -265,33 +328,74 @@ def test_blame_names_heads_and_layers(tiny_checkpoint, ranges, pictures, tmp_pat
         "all",
         *(f"head {head}" for head in found["heads"]),
     ]
-    assert "jetson-nano" in refusal(capsys, "blame", tiny_checkpoint, "--target", "jetson-nano", "--calibration", ranges)
+    assert "jetson-nano" in refusal(
+        capsys, "blame", tiny_checkpoint, "--target", "jetson-nano", "--calibration", ranges
+    )
 
 
-def test_auto_takes_the_lowest_rung_that_is_good_enough_and_the_report_shows_all(tiny_checkpoint, ranges, pictures, tmp_path, capsys):
-    line = ["export", tiny_checkpoint, "--precision", "auto", "--calibration", ranges, "--frames", pictures, "-o"]
+def test_auto_takes_the_lowest_rung_that_is_good_enough_and_the_report_shows_all(
+    tiny_checkpoint, ranges, pictures, tmp_path, capsys
+):
+    line = [
+        "export",
+        tiny_checkpoint,
+        "--precision",
+        "auto",
+        "--calibration",
+        ranges,
+        "--frames",
+        pictures,
+        "-o",
+    ]
     found = asked(capsys, *line, tmp_path / "out", "--target", board(tmp_path, "loose", 1e6))
     assert found["taken"] == "int8"
     assert json.loads((tmp_path / "out.ladder.json").read_text()) == found
     assert json.loads((tmp_path / "out" / "bundle.json").read_text())["precision"] == "int8"
     results = tmp_path / "results"
     record = results / "strict.ladder.json"
-    found = asked(capsys, *line, tmp_path / "none", "--target", board(tmp_path, "strict", 0), "--ladder", record, status=1)
+    found = asked(
+        capsys,
+        *line,
+        tmp_path / "none",
+        "--target",
+        board(tmp_path, "strict", 0),
+        "--ladder",
+        record,
+        status=1,
+    )
     assert found["taken"] is None
     assert [rung["precision"] for rung in found["rungs"]][-1] == "float32"
     assert not (tmp_path / "none").exists()
     measured = ["--seconds", "0.2", "--no-accuracy", "--size", "160x120", "--source"]
     main(["bench", str(tmp_path / "out"), *measured, str(pictures), "-o", str(results)])
-    assert main(["report", str(results), "--ladder", str(tmp_path / "out.ladder.json"), "-o", str(tmp_path / "r.html")]) == 0
+    assert (
+        main(
+            [
+                "report",
+                str(results),
+                "--ladder",
+                str(tmp_path / "out.ladder.json"),
+                "-o",
+                str(tmp_path / "r.html"),
+            ]
+        )
+        == 0
+    )
     capsys.readouterr()
     page = (tmp_path / "r.html").read_text()
     assert "taken: int8" in page
     assert "none keeps the allowance" in page
     assert page.count('<td data-label="rung">') == len(found["rungs"]) + 1
     (tmp_path / "bad.json").write_text('{"format": 1, "rungs": 3}')
-    assert "is not a ladder" in refusal(capsys, "report", results, "--ladder", tmp_path / "bad.json", "-o", tmp_path / "r.html")
-    assert "no ladder" in refusal(capsys, "report", results, "--ladder", tmp_path / "nothing", "-o", tmp_path / "r.html")
-    assert "leave --keep-float out" in refusal(capsys, *line, tmp_path / "x", "--target", "generic-cpu", "--keep-float", "Conv_3")
+    assert "is not a ladder" in refusal(
+        capsys, "report", results, "--ladder", tmp_path / "bad.json", "-o", tmp_path / "r.html"
+    )
+    assert "no ladder" in refusal(
+        capsys, "report", results, "--ladder", tmp_path / "nothing", "-o", tmp_path / "r.html"
+    )
+    assert "leave --keep-float out" in refusal(
+        capsys, *line, tmp_path / "x", "--target", "generic-cpu", "--keep-float", "Conv_3"
+    )
     assert "needs ranges" in refusal(capsys, *line[:4], "-o", tmp_path / "x", "--target", "generic-cpu")
     assert "is there already" in refusal(capsys, *line, tmp_path / "out", "--target", "generic-cpu")
 
@@ -321,7 +425,9 @@ def test_tensorrt_check_names_the_rules_that_a_model_breaks(tiny_checkpoint, bun
     assert f"TensorRT 8.6: {len(found['8.6'])} rules broken" in capsys.readouterr().out
     assert "known: 8.2" in refusal(capsys, "tensorrt-check", sound, "--tensorrt", "7.1")
     (tmp_path / "no.onnx").write_bytes(b"no model")
-    assert "is not a readable ONNX model" in refusal(capsys, "tensorrt-check", tmp_path / "no.onnx", "--tensorrt", "8.6")
+    assert "is not a readable ONNX model" in refusal(
+        capsys, "tensorrt-check", tmp_path / "no.onnx", "--tensorrt", "8.6"
+    )
 
 
 # What ssh would do, with a folder of this machine as the board: options up to `--`, the host, one string for the login shell.
@@ -338,13 +444,28 @@ def test_deploy_brings_a_bundle_to_a_board_and_its_result_home(bundle, tmp_path,
     home.mkdir()
     (tmp_path / "ssh").write_text(SSH.format(home=home))
     (tmp_path / "ssh").chmod(0o755)
-    loose = changed(bundle, tmp_path / "pi5", allowed={"drift_mm": 1e6, "people_lost": 1.0, "people_invented": 1e6})
-    rest = ["--ssh", tmp_path / "ssh", "--python", sys.executable, "--seconds", "0.1", "-o", tmp_path / "results"]
+    loose = changed(
+        bundle, tmp_path / "pi5", allowed={"drift_mm": 1e6, "people_lost": 1.0, "people_invented": 1e6}
+    )
+    rest = [
+        "--ssh",
+        tmp_path / "ssh",
+        "--python",
+        sys.executable,
+        "--seconds",
+        "0.1",
+        "-o",
+        tmp_path / "results",
+    ]
     done = asked(capsys, "deploy", loose, "pi@board", *rest)
     assert (done["folder"], done["status"], done["verdict"]) == ("posec/pi5", "ran", "accepted")
     assert Path(done["result"]).is_file()
     assert (home / "posec/pi5/bundle/bundle.json").is_file()
-    strict = changed(bundle, tmp_path / "strict" / "pi5", allowed={"drift_mm": 0.0, "people_lost": 0.0, "people_invented": 0.0})
+    strict = changed(
+        bundle,
+        tmp_path / "strict" / "pi5",
+        allowed={"drift_mm": 0.0, "people_lost": 0.0, "people_invented": 0.0},
+    )
     assert main([str(word) for word in ("deploy", strict, "pi@board", *rest)]) == 1
     assert "pi@board: rejected" in capsys.readouterr().out
     assert main([str(word) for word in ("deploy", loose, "pi@board", *rest, "--clean-up")]) == 0
@@ -380,21 +501,47 @@ def test_requests_that_cannot_be_met(tiny_checkpoint, bundle, pictures, ranges, 
     assert "generic-cpu, intel-cpu" in refusal(capsys, *export, "jetson-nan")
     assert "offers float32" in refusal(capsys, *export, "generic-cpu", "--precision", "float16")
     assert "posec calibrate" in refusal(capsys, *export, "generic-cpu", "--precision", "int8")
-    assert "posec calibrate" in refusal(capsys, *export, "generic-cpu", "--precision", "int8", "--calibration", tmp_path / "none.json")
-    assert "is there already" in refusal(capsys, "export", tiny_checkpoint, "--target", "generic-cpu", "-o", bundle)
-    assert "nowhere" in refusal(capsys, "export", tmp_path / "nowhere", "--target", "generic-cpu", "-o", tmp_path / "out")
+    assert "posec calibrate" in refusal(
+        capsys, *export, "generic-cpu", "--precision", "int8", "--calibration", tmp_path / "none.json"
+    )
+    assert "is there already" in refusal(
+        capsys, "export", tiny_checkpoint, "--target", "generic-cpu", "-o", bundle
+    )
+    assert "nowhere" in refusal(
+        capsys, "export", tmp_path / "nowhere", "--target", "generic-cpu", "-o", tmp_path / "out"
+    )
     assert "nothing" in refusal(capsys, "verify", tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
-    assert "empty" in refusal(capsys, "calibrate", tiny_checkpoint, "--frames", tmp_path / "empty", "-o", tmp_path / "c.json")
+    assert "empty" in refusal(
+        capsys, "calibrate", tiny_checkpoint, "--frames", tmp_path / "empty", "-o", tmp_path / "c.json"
+    )
     assert "empty" in refusal(capsys, "run", bundle, "--source", tmp_path / "empty")
-    assert "is there already" in refusal(capsys, "run", bundle, "--source", pictures, "-o", tmp_path / "empty")
+    assert "is there already" in refusal(
+        capsys, "run", bundle, "--source", pictures, "-o", tmp_path / "empty"
+    )
     assert "unheard-of" in refusal(
-        capsys, "calibrate", tiny_checkpoint, "--frames", pictures, "--observer", "unheard-of", "-o", tmp_path / "c.json"
+        capsys,
+        "calibrate",
+        tiny_checkpoint,
+        "--frames",
+        pictures,
+        "--observer",
+        "unheard-of",
+        "-o",
+        tmp_path / "c.json",
     )
     assert "results" in refusal(capsys, "report", tmp_path / "empty", "-o", tmp_path / "r.html")
     assert "give one with -o" in refusal(capsys, "calibrate", tiny_checkpoint, "--frames", pictures)
     assert "needs --count" in refusal(
-        capsys, "calibrate", tiny_checkpoint, "--frames", pictures, "--choose", "coverage", "-o", tmp_path / "c"
+        capsys,
+        "calibrate",
+        tiny_checkpoint,
+        "--frames",
+        pictures,
+        "--choose",
+        "coverage",
+        "-o",
+        tmp_path / "c",
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty"]
 

@@ -53,12 +53,17 @@ def test_golden_people_are_those_of_the_float_network(tiny_graph, people_picture
     for (picture, people), original in zip(bundle.golden(), people_pictures, strict=True):
         np.testing.assert_array_equal(picture, original)
         np.testing.assert_allclose(people.joints_mm, wanted(original).joints_mm, atol=0.1)
-    assert all(entry["focal_px"] is None for entry in json.loads((tmp_path / "int8" / "golden" / "people.json").read_text()))
+    assert all(
+        entry["focal_px"] is None
+        for entry in json.loads((tmp_path / "int8" / "golden" / "people.json").read_text())
+    )
 
 
 def test_an_int8_bundle_says_what_it_is(tiny_graph, people_pictures, ranges, tmp_path):
     prepared = prepare(tiny_graph)
-    bundle = build(tiny_graph, GENERIC, "int8", ranges, tmp_path / "int8", people_pictures[:1], keep_float=["Conv_0"])
+    bundle = build(
+        tiny_graph, GENERIC, "int8", ranges, tmp_path / "int8", people_pictures[:1], keep_float=["Conv_0"]
+    )
     assert bundle.ranges_sha256 == ranges.sha256
     assert bundle.graph_sha256 == prepared.sha256 == ranges.graph_sha256
     assert bundle.scheme == "u8s8-per-channel"
@@ -94,7 +99,10 @@ def test_the_graph_that_was_given_is_not_changed(tiny_graph, tmp_path):
 
 
 REFUSED = {
-    "a precision that the board lacks": ({"precision": "float16"}, "offers float32, int8; got 'float16' .*take"),
+    "a precision that the board lacks": (
+        {"precision": "float16"},
+        "offers float32, int8; got 'float16' .*take",
+    ),
     "a word that is no precision": ({"precision": "fp8"}, "got 'fp8'; take float32"),
     "int8 without ranges": ({"precision": "int8"}, "needs ranges.*posec calibrate"),
     "layers to keep float in a float network": ({"keep_float": ["Conv_0"]}, "given for float32"),
@@ -119,7 +127,9 @@ def test_ranges_of_another_network_are_refused(ranges, tmp_path):
 def test_layers_are_kept_float_by_the_start_of_their_names(tiny_graph):
     names = [
         name
-        for name, why in plan(tiny_graph, GENERIC, "int8", keep_float=["Conv_1*", "Conv_3"])["stays float"].items()
+        for name, why in plan(tiny_graph, GENERIC, "int8", keep_float=["Conv_1*", "Conv_3"])[
+            "stays float"
+        ].items()
         if why == "asked for"
     ]
     prepared = [layer_name(node) for node in prepare(tiny_graph).model.graph.node]

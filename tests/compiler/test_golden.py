@@ -20,7 +20,9 @@ from toolkit.verification.float_estimator import FloatEstimator
 def scenes(tmp_path, monkeypatch):
     """Twenty scenes: the first five have nobody in them."""
     for number in range(20):
-        cv2.imwrite(str(tmp_path / f"{number:03d}.png"), spot_picture(max(0, min(number - 4, 4)), seed=number))
+        cv2.imwrite(
+            str(tmp_path / f"{number:03d}.png"), spot_picture(max(0, min(number - 4, 4)), seed=number)
+        )
     monkeypatch.setattr(golden, "SCENES", tmp_path)
     return tmp_path
 
@@ -40,15 +42,24 @@ def test_pictures_with_a_score_at_the_threshold_come_last(scenes):
     graph = tiny_graph_of()
     estimator = FloatEstimator(graph)
     pictures = [cv2.imread(str(path)) for path in sorted(scenes.glob("*.png"))]
-    peaks = np.concatenate([find_centres(estimator.heads(picture)[0]["centre"][0], 0.3)[1] for picture in pictures])
+    peaks = np.concatenate(
+        [find_centres(estimator.heads(picture)[0]["centre"][0], 0.3)[1] for picture in pictures]
+    )
     # A threshold amid the scores of some pictures and not of others.
-    graph.spec = dataclasses.replace(graph.spec, centre_threshold=float(np.clip(np.median(peaks) - 0.12, 0.2, 0.95)))
+    graph.spec = dataclasses.replace(
+        graph.spec, centre_threshold=float(np.clip(np.median(peaks) - 0.12, 0.2, 0.95))
+    )
     estimator = FloatEstimator(graph)
     sure = [is_sure(estimator, picture) for picture in pictures]
     assert any(sure)
     files = golden_files(graph)
-    taken = [cv2.imdecode(np.frombuffer(files[f"golden/{number:03d}.png"], np.uint8), cv2.IMREAD_COLOR) for number in range(8)]
-    assert [is_sure(estimator, picture) for picture in taken] == sorted((is_sure(estimator, picture) for picture in taken), reverse=True)
+    taken = [
+        cv2.imdecode(np.frombuffer(files[f"golden/{number:03d}.png"], np.uint8), cv2.IMREAD_COLOR)
+        for number in range(8)
+    ]
+    assert [is_sure(estimator, picture) for picture in taken] == sorted(
+        (is_sure(estimator, picture) for picture in taken), reverse=True
+    )
     assert sum(is_sure(estimator, picture) for picture in taken) == min(8, sum(sure))
 
 
@@ -60,5 +71,7 @@ def test_without_scenes_there_are_no_golden_files(tmp_path, monkeypatch):
 def test_what_the_user_gives_is_taken_as_it_is():
     picture = spot_picture(2, seed=5)
     files = golden_files(tiny_graph_of(), [picture])
-    np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(files["golden/000.png"], np.uint8), cv2.IMREAD_COLOR), picture)
+    np.testing.assert_array_equal(
+        cv2.imdecode(np.frombuffer(files["golden/000.png"], np.uint8), cv2.IMREAD_COLOR), picture
+    )
     assert people_of(files) == [2]

@@ -44,7 +44,13 @@ def make_board(folder: Path) -> Path:
 
 
 def send(bundle, home, **options):
-    options = {"seconds": 0.1, "python": sys.executable, "ssh": str(home.parents[1] / "ssh"), "out": home.parents[1] / "results", **options}
+    options = {
+        "seconds": 0.1,
+        "python": sys.executable,
+        "ssh": str(home.parents[1] / "ssh"),
+        "out": home.parents[1] / "results",
+        **options,
+    }
     return deploy(bundle, "pi@board", **options)
 
 
@@ -75,7 +81,13 @@ def running(first, board):
 
 def what_runs(home):
     """Return the folder that the board's link leads to, after asking the bundle in it for the golden people."""
-    command = [str(home / "posec/pi5/python"), "-m", "toolkit.device", "check", str(home / "posec/pi5/bundle")]
+    command = [
+        str(home / "posec/pi5/python"),
+        "-m",
+        "toolkit.device",
+        "check",
+        str(home / "posec/pi5/bundle"),
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
     assert json.loads(answer)["drift"]["within"]
     return (home / "posec/pi5").resolve()
@@ -89,7 +101,14 @@ def test_a_bundle_runs_on_the_board_and_its_result_comes_home(first):
     result = read_result(done.path)
     assert (result.status, result.verdict) == ("ran", "accepted")
     assert result.bench["machine"]["architecture"] == done.machine["architecture"] == platform.machine()
-    command = [str(home / "posec/pi5/python"), "-m", "toolkit.runtime", "posec/pi5/bundle", "--source", "posec/pi5/bundle/golden"]
+    command = [
+        str(home / "posec/pi5/python"),
+        "-m",
+        "toolkit.runtime",
+        "posec/pi5/bundle",
+        "--source",
+        "posec/pi5/bundle/golden",
+    ]
     lines = subprocess.run(command, cwd=home, check=True, capture_output=True, text=True).stdout.splitlines()
     assert [len(json.loads(line)["scores"]) for line in lines] == [0, 1, 2, 3, 4]
 
@@ -109,15 +128,26 @@ def test_the_board_gets_no_more_than_it_needs(first, bundle):
     home, done, _ = first
     there = {path.relative_to(home / "posec/pi5") for path in (home / "posec/pi5/").rglob("*.py")}
     assert there == {Path("toolkit") / path for path in board_files()}
-    assert done.sent_bytes < 400_000 + sum(path.stat().st_size for path in bundle.folder.rglob("*") if path.is_file())
+    assert done.sent_bytes < 400_000 + sum(
+        path.stat().st_size for path in bundle.folder.rglob("*") if path.is_file()
+    )
 
 
 def test_what_is_carried_is_enough_without_the_hosts_libraries(first):
     home = first[0]
-    blocked = 'import sys\nfor name in ("onnx", "torch", "safetensors", "openvino"): sys.modules[name] = None\n'
-    code = blocked + "import runpy\nsys.argv = ['board', 'check', 'bundle']\nrunpy.run_module('toolkit.device', run_name='__main__')"
+    blocked = (
+        'import sys\nfor name in ("onnx", "torch", "safetensors", "openvino"): sys.modules[name] = None\n'
+    )
+    code = (
+        blocked
+        + "import runpy\nsys.argv = ['board', 'check', 'bundle']\nrunpy.run_module('toolkit.device', run_name='__main__')"
+    )
     answer = subprocess.run(
-        [str(home / "posec/pi5/python"), "-c", code], cwd=home / "posec/pi5", capture_output=True, text=True, check=False
+        [str(home / "posec/pi5/python"), "-c", code],
+        cwd=home / "posec/pi5",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert json.loads(answer.stdout.splitlines()[-1])["drift"]["within"], answer.stderr
 
@@ -131,7 +161,9 @@ def test_a_second_bundle_replaces_the_first_and_leaves_nothing_of_it(bundle, run
 
 def test_people_who_are_not_found_again_keep_the_old_bundle_running(running, tmp_path):
     before = what_runs(running)
-    done = send(write_tiny_bundle(tmp_path / "worse" / "pi5", spoiled(tiny_graph_of(), "embedding", 3.0)), running)
+    done = send(
+        write_tiny_bundle(tmp_path / "worse" / "pi5", spoiled(tiny_graph_of(), "embedding", 3.0)), running
+    )
     assert not done
     assert (done.folder, done.result.verdict, done.result.status) == ("", "rejected", "not measured")
     assert read_result(done.path).verdict == "rejected"
@@ -144,7 +176,8 @@ def test_a_broken_connection_leaves_the_old_bundle_in_place(bundle, running, cal
     before = what_runs(running)
     (running.parent / "lose").write_text(str(call))
     with pytest.raises(
-        PosecError, match=r"no connection to 'pi@board': .*closed by remote host.*; what 'posec/pi5' was on the board it still is"
+        PosecError,
+        match=r"no connection to 'pi@board': .*closed by remote host.*; what 'posec/pi5' was on the board it still is",
     ):
         send(bundle, running)
     assert what_runs(running) == before
@@ -176,7 +209,10 @@ def test_wheels_are_carried_once(bundle, board, tmp_path):
     send(bundle, board, wheels=tmp_path, progress=again.append)
     assert "wheels" not in again
     asked = subprocess.run(
-        [str(board / "posec/pi5/python"), "-c", "import carried; print(carried.ANSWER)"], capture_output=True, text=True, check=True
+        [str(board / "posec/pi5/python"), "-c", "import carried; print(carried.ANSWER)"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert asked.stdout == "42\n"
     assert len(list((board / "posec").glob("packages-*"))) == 1
@@ -194,11 +230,27 @@ def test_a_python_of_an_environment_in_the_home_folder_is_found_from_everywhere(
 
 WRONG = {
     "a host that is an option": ("-oProxyCommand=evil", {}, "a board is user@host"),
-    "a host that nobody knows": ("pi@elsewhere", {}, "no connection to 'pi@elsewhere': ssh: Could not resolve hostname pi@elsewhere"),
+    "a host that nobody knows": (
+        "pi@elsewhere",
+        {},
+        "no connection to 'pi@elsewhere': ssh: Could not resolve hostname pi@elsewhere",
+    ),
     "a folder outside": ("pi@board", {"folder": "../posec"}, "letters, digits"),
-    "a python that is a script": ("pi@board", {"python": "python3; rm -rf /"}, "python must be a command or path"),
-    "a python that is not there": ("pi@board", {"python": "python9"}, "'pi@board' refused: no python9 on this board"),
-    "an ssh that is not there": ("pi@board", {"ssh": "no-such-ssh"}, "no command 'no-such-ssh' here: install the OpenSSH client"),
+    "a python that is a script": (
+        "pi@board",
+        {"python": "python3; rm -rf /"},
+        "python must be a command or path",
+    ),
+    "a python that is not there": (
+        "pi@board",
+        {"python": "python9"},
+        "'pi@board' refused: no python9 on this board",
+    ),
+    "an ssh that is not there": (
+        "pi@board",
+        {"ssh": "no-such-ssh"},
+        "no command 'no-such-ssh' here: install the OpenSSH client",
+    ),
 }
 
 

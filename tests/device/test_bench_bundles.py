@@ -17,7 +17,14 @@ def measured(tmp_path_factory):
     broken = tiny_graph_of()
     broken.model.graph.node[0].op_type = "NoSuchOperator"
     bundles.append(write_tiny_bundle(folder / "broken", broken).folder)
-    found = bench(bundles, seconds=0.2, frames_per_turn=4, sustained_seconds=1.5, threads=1, progress=lambda *done: told.append(done))
+    found = bench(
+        bundles,
+        seconds=0.2,
+        frames_per_turn=4,
+        sustained_seconds=1.5,
+        threads=1,
+        progress=lambda *done: told.append(done),
+    )
     return found, told
 
 
@@ -68,7 +75,14 @@ def test_a_bundle_that_cannot_run_is_a_result_with_a_reason(measured):
 
 def test_decoding_and_sustained_load_are_measured_too(measured):
     one = measured[0][0]
-    assert [row["people"] for row in one["decode_us"]] == [0, 1, 2, 5, 10, 20]  # 8 x 12 cells have no room for 50
+    assert [row["people"] for row in one["decode_us"]] == [
+        0,
+        1,
+        2,
+        5,
+        10,
+        20,
+    ]  # 8 x 12 cells have no room for 50
     assert one["decode_us"][-1]["p50_us"] > one["decode_us"][0]["p50_us"]
     assert one["sustained"]["seconds"] >= 1.5
     assert all(entry["frames"] > 10 for entry in one["sustained"]["slices"])
@@ -82,7 +96,9 @@ def test_progress_counts_seconds_up_to_the_end(measured):
 
 def test_pictures_are_resized_beforehand(tmp_path):
     bundle = write_tiny_bundle(tmp_path / "one").folder
-    found = bench([bundle], pictures=bundle / "golden" / "003.png", size=(72, 128), seconds=0.01, frames_per_turn=1)[0]
+    found = bench(
+        [bundle], pictures=bundle / "golden" / "003.png", size=(72, 128), seconds=0.01, frames_per_turn=1
+    )[0]
     assert found["inputs"]["shapes"] == [[72, 128]]
     assert found["inputs"]["resized_to"] == [72, 128]
     assert [picture["name"] for picture in found["inputs"]["pictures"]] == ["003.png"]
@@ -99,13 +115,23 @@ def test_nothing_to_bench_with_is_refused(tmp_path):
 
 def test_a_folder_that_is_no_bundle_and_a_text_that_is_no_picture_fail(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
-    assert "no bundle.json" in bench([tmp_path], pictures=write_tiny_bundle(tmp_path / "one").folder / "golden", seconds=0)[0]["reason"]
-    assert "not a picture" in bench([tmp_path / "one"], pictures=tmp_path / "text.png", seconds=0)[0]["reason"]
+    assert (
+        "no bundle.json"
+        in bench([tmp_path], pictures=write_tiny_bundle(tmp_path / "one").folder / "golden", seconds=0)[0][
+            "reason"
+        ]
+    )
+    assert (
+        "not a picture" in bench([tmp_path / "one"], pictures=tmp_path / "text.png", seconds=0)[0]["reason"]
+    )
     assert picture_files(tmp_path) == [tmp_path / "text.png"]
 
 
 def test_percentiles_and_steadiness_are_of_the_samples():
-    rounds = [[[1.0, 2.0, 3.0, total, 5.0, 0] for total in range(1, 11)], [[1.0, 2.0, 3.0, total, 5.0, 0] for total in range(11, 101)]]
+    rounds = [
+        [[1.0, 2.0, 3.0, total, 5.0, 0] for total in range(1, 11)],
+        [[1.0, 2.0, 3.0, total, 5.0, 0] for total in range(11, 101)],
+    ]
     found = summary(rounds)
     assert list(found) == list(COLUMNS)
     assert found["total"]["p50_ms"] == 50.5

@@ -15,7 +15,9 @@ ALLOWED = {"drift_mm": 8.0, "people_lost": 0.3, "people_invented": 0.0}
 TRUTH = [people_at((60, 90), (160, 90)), people_at(), people_at((60, 90), (260, 90))]
 
 
-def moved(people: PoseFrame, joints_mm: float = 0.0, centre_px: float = 0.0, root_mm: float = 0.0) -> PoseFrame:
+def moved(
+    people: PoseFrame, joints_mm: float = 0.0, centre_px: float = 0.0, root_mm: float = 0.0
+) -> PoseFrame:
     return PoseFrame(people.scores, people.centres_px + np.float32([centre_px, 0]), people.joints_mm + np.float32([0, joints_mm, 0]),
                      people.roots_mm + np.float32([0, 0, root_mm]), people.joints_px)  # fmt: skip
 
@@ -29,7 +31,9 @@ def test_the_same_people_do_not_drift():
     assert drift
     assert (drift.frames, drift.people, drift.lost, drift.invented) == (3, 4, (), ())
     assert (drift.drift_mm, drift.drift_max_mm, drift.centre_shift_px, drift.root_drift_mm) == (0, 0, 0, 0)
-    assert str(drift).startswith("0.0 mm drift (allowed 8), 0.0 % of people lost (allowed 30), 0.0 % of people invented (allowed 0)")
+    assert str(drift).startswith(
+        "0.0 mm drift (allowed 8), 0.0 % of people lost (allowed 30), 0.0 % of people invented (allowed 0)"
+    )
 
 
 def test_millimetres_pixels_and_depth_are_told_apart():
@@ -82,7 +86,9 @@ def test_a_network_that_finds_nobody_fails_and_states_no_millimetres():
 
 
 def test_nobody_to_judge_by_is_refused():
-    with pytest.raises(PosecError, match="found nobody on 2 frames, so nothing can be judged; give frames with people"):
+    with pytest.raises(
+        PosecError, match="found nobody on 2 frames, so nothing can be judged; give frames with people"
+    ):
         measure_drift([people_at()] * 2, [people_at()] * 2, MUPOTS17, ALLOWED)
     with pytest.raises(PosecError, match=r"the compiled network found 1\)"):
         measure_drift([people_at((50, 50))], [people_at()], MUPOTS17, ALLOWED)
@@ -94,8 +100,14 @@ def test_different_numbers_of_frames_are_refused():
 
 
 def test_the_worst_head_is_the_one_whose_repair_leaves_least():
-    blame = {"centre": Repair(9.0, 0.25, 0.0), "embedding": Repair(1.0, 0.25, 0.0), "depth": Repair(float("nan"), 0.0, 0.0)}
-    drift = replace(measure_drift([moved(people, joints_mm=9) for people in TRUTH], TRUTH, MUPOTS17, ALLOWED), blame=blame)
+    blame = {
+        "centre": Repair(9.0, 0.25, 0.0),
+        "embedding": Repair(1.0, 0.25, 0.0),
+        "depth": Repair(float("nan"), 0.0, 0.0),
+    }
+    drift = replace(
+        measure_drift([moved(people, joints_mm=9) for people in TRUTH], TRUTH, MUPOTS17, ALLOWED), blame=blame
+    )
     assert drift.worst_head == "embedding"
     assert "worst head 'embedding'" in str(drift)
     assert drift.to_dict()["blame"]["depth"]["drift_mm"] is None

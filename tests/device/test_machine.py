@@ -36,7 +36,9 @@ def test_a_raspberry_pi_tells_model_clock_heat_and_throttling(tmp_path):
     assert state["temperatures_c"] == {"cpu-thermal": 71.234}
     assert state["frequencies_mhz"] == [2400, 1800, 1500]
     assert state["governor"] == "ondemand"
-    assert state["throttled"] == {"flags": ["under-voltage", "throttled", "under-voltage since boot", "throttled since boot"]}
+    assert state["throttled"] == {
+        "flags": ["under-voltage", "throttled", "under-voltage since boot", "throttled since boot"]
+    }
     assert state["load_1min"] == 0.52
 
 
@@ -74,6 +76,10 @@ def test_what_others_took_is_what_is_left_of_the_busy_time(tmp_path):
 def test_peak_memory_is_the_processes_own_and_not_its_parents():
     ballast = bytearray(os.urandom(1) * 120_000_000)
     code = "from toolkit.device.machine import peak_memory_mb; print(peak_memory_mb())"
-    child = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd()).stdout)
+    child = float(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd()
+        ).stdout
+    )
     assert 0 < child < 110
     assert peak_memory_mb() > len(ballast) / 1e6

@@ -48,10 +48,15 @@ def test_procrustes_of_a_point_does_not_divide_by_zero(poses):
 
 def test_size_does_not_matter_after_bones_are_rescaled(poses):
     bent = poses + np.random.default_rng(0).normal(0, 60, poses.shape) * (np.arange(17) != 14)[:, None]
-    plain, bigger = (metrics.joint_errors_mm(metrics.rescale_bones(scale * bent, poses, MUPOTS17), poses) for scale in (1.0, 1.3))
+    plain, bigger = (
+        metrics.joint_errors_mm(metrics.rescale_bones(scale * bent, poses, MUPOTS17), poses)
+        for scale in (1.0, 1.3)
+    )
     assert metrics.pck(plain) == metrics.pck(bigger)
     assert np.allclose(plain, bigger)
-    assert metrics.pck(metrics.joint_errors_mm(1.3 * bent, poses)) != metrics.pck(metrics.joint_errors_mm(bent, poses))
+    assert metrics.pck(metrics.joint_errors_mm(1.3 * bent, poses)) != metrics.pck(
+        metrics.joint_errors_mm(bent, poses)
+    )
 
 
 def test_rescaled_bones_have_the_true_lengths(poses):
@@ -71,8 +76,16 @@ def test_pck_is_strict_and_counts_joints():
 def test_a_mirrored_pose_scores_low():
     standing = np.zeros((1, 17, 3))
     for bone, joint in enumerate(MUPOTS17.bones):
-        side = -1 if MUPOTS17.names[joint].startswith("right") else 1 if MUPOTS17.names[joint].startswith("left") else 0
-        standing[:, joint] = standing[:, MUPOTS17.parents[joint]] + MUPOTS17.bone_lengths_mm[bone] * np.array([side, 0.3, 0.2])
+        side = (
+            -1
+            if MUPOTS17.names[joint].startswith("right")
+            else 1
+            if MUPOTS17.names[joint].startswith("left")
+            else 0
+        )
+        standing[:, joint] = standing[:, MUPOTS17.parents[joint]] + MUPOTS17.bone_lengths_mm[bone] * np.array(
+            [side, 0.3, 0.2]
+        )
     mirrored = standing[:, list(MUPOTS17.mirror)]
     scored = list(metrics.MUPOTS_SCORED)
     assert metrics.pck(metrics.joint_errors_mm(mirrored, standing)[:, scored]) < 20
@@ -88,8 +101,12 @@ def test_oks_is_one_at_the_truth_and_falls_as_coco_says():
 
 def test_average_precision_walks_down_the_scores():
     # Right, wrong, right of two: 1/1 * 1/2 + 2/3 * 1/2.
-    assert metrics.average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True]), 2) == pytest.approx(100 * (0.5 + 1 / 3))
-    assert metrics.average_precision(np.array([0.7, 0.9, 0.8]), np.array([True, True, False]), 2) == pytest.approx(100 * (0.5 + 1 / 3))
+    assert metrics.average_precision(
+        np.array([0.9, 0.8, 0.7]), np.array([True, False, True]), 2
+    ) == pytest.approx(100 * (0.5 + 1 / 3))
+    assert metrics.average_precision(
+        np.array([0.7, 0.9, 0.8]), np.array([True, True, False]), 2
+    ) == pytest.approx(100 * (0.5 + 1 / 3))
     assert metrics.average_precision(np.zeros(0), np.zeros(0, bool), 2) == 0
     assert np.isnan(metrics.average_precision(np.zeros(0), np.zeros(0, bool), 0))
 

@@ -48,7 +48,9 @@ TWO = people_at((100, 120), (250, 120), px_per_mm=0.12)
 
 def test_the_twelve_joints_are_cocos_in_cocos_order():
     assert tuple(COCO_NAMES[index] for index in BODY) == BODY_NAMES
-    assert np.array_equal(body_joints_px(TWO, MUPOTS17)[0, 0], TWO.joints_px[0, MUPOTS17.index("left_shoulder")])
+    assert np.array_equal(
+        body_joints_px(TWO, MUPOTS17)[0, 0], TWO.joints_px[0, MUPOTS17.index("left_shoulder")]
+    )
 
 
 def test_perfect_people_score_one(write):
@@ -83,7 +85,9 @@ def test_one_prediction_serves_one_person(write):
 def test_mirrored_people_keep_their_centre_and_lose_their_joints(write):
     mirrored = people_at((100, 120), px_per_mm=0.12)
     mirrored.joints_px[:] = mirrored.joints_px[:, list(MUPOTS17.mirror)]
-    row = evaluate_photos({"a.png": mirrored}, write(annotate(people_at((100, 120), px_per_mm=0.12))), MUPOTS17)[0]
+    row = evaluate_photos(
+        {"a.png": mirrored}, write(annotate(people_at((100, 120), px_per_mm=0.12))), MUPOTS17
+    )[0]
     assert row["centre_recall"] == 1
     assert row["mean_oks"] < 0.5
 
@@ -95,7 +99,9 @@ def test_pck_counts_joints_nearer_than_a_fifth_of_the_torso_diagonal(write):
     found = people_at((100, 120), px_per_mm=0.12)
     found.joints_px[0, MUPOTS17.index("left_wrist"), 0] += 0.95 * reach_px
     found.joints_px[0, MUPOTS17.index("left_ankle"), 0] += 1.05 * reach_px
-    assert evaluate_photos({"a.png": found}, write(annotate(truth)), MUPOTS17)[0]["pck20"] == pytest.approx(11 / 12)
+    assert evaluate_photos({"a.png": found}, write(annotate(truth)), MUPOTS17)[0]["pck20"] == pytest.approx(
+        11 / 12
+    )
     both = write(annotate(people_at((100, 120), (250, 120), px_per_mm=0.12)))
     assert evaluate_photos({"a.png": found}, both, MUPOTS17)[0]["pck20"] == pytest.approx(11 / 24)
     entries = annotate(truth)
@@ -125,7 +131,10 @@ def test_evaluate_shows_every_picture_to_the_estimator(write):
     photos = write(annotate(TWO), names=("a.png", "b.png"))
     seen = []
     rows = evaluate(
-        lambda picture, focal_px: TWO if picture.shape == (300, 400, 3) else None, photos, MUPOTS17, lambda *done: seen.append(done)
+        lambda picture, focal_px: TWO if picture.shape == (300, 400, 3) else None,
+        photos,
+        MUPOTS17,
+        lambda *done: seen.append(done),
     )
     assert rows[0]["predictions"] == 4
     assert seen == [(1, 2), (2, 2)]
@@ -135,7 +144,10 @@ def test_pictures_may_lie_in_a_tar_file(write, tmp_path):
     write(annotate(TWO))
     with tarfile.open(tmp_path / "pictures.tar", "w") as archive:
         archive.add(tmp_path / "a.png", "a.png")
-    names = [(name, picture.shape) for name, picture, _ in read_photos(tmp_path / "people.json", tmp_path / "pictures.tar")]
+    names = [
+        (name, picture.shape)
+        for name, picture, _ in read_photos(tmp_path / "people.json", tmp_path / "pictures.tar")
+    ]
     assert names == [("a.png", (300, 400, 3))]
 
 
@@ -152,7 +164,9 @@ def test_hostile_pictures_are_refused(write, tmp_path, name, content, says):
         list(hostile)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 2}]}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 2}]}']
+)
 def test_other_json_is_refused(tmp_path, text):
     (tmp_path / "people.json").write_text(text)
     with pytest.raises(PosecError, match="not a COCO key point file"):

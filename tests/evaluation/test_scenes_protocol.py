@@ -23,7 +23,9 @@ def choose(people: PoseFrame, *indices: int) -> PoseFrame:
 
 
 def joined(*groups: PoseFrame) -> PoseFrame:
-    return PoseFrame(*(np.concatenate([getattr(people, name) for people in groups]) for name in FOUR.__dataclass_fields__))
+    return PoseFrame(
+        *(np.concatenate([getattr(people, name) for people in groups]) for name in FOUR.__dataclass_fields__)
+    )
 
 
 @pytest.fixture
@@ -42,14 +44,25 @@ def write(tmp_path):
 
 
 def test_perfect_people(write):
-    rows = {row["subset"]: row for row in evaluate_scenes({"0.png": FOUR, "1.png": SMALL}, write(FOUR, SMALL), MUPOTS17)}
+    rows = {
+        row["subset"]: row
+        for row in evaluate_scenes({"0.png": FOUR, "1.png": SMALL}, write(FOUR, SMALL), MUPOTS17)
+    }
     row = rows["all"]
     assert (row["people"], row["found"], row["predictions"]) == (5, 5, 5)
     assert (row["centre_recall"], row["centre_precision"]) == (1, 1)
     assert (row["pck_rel150"], row["ap_root25"]) == (100, 100)
-    assert row["auc_rel"] == pytest.approx(100 * 30 / 31, abs=4)  # 0 mm and rounding: an error may be 0 or 1e-5
+    assert row["auc_rel"] == pytest.approx(
+        100 * 30 / 31, abs=4
+    )  # 0 mm and rounding: an error may be 0 or 1e-5
     assert (row["mpjpe_mm"], row["root_mm"], row["root_depth_mm"]) == (0, 0, 0)
-    assert [rows[name]["people"] for name in (">=96", "<96", "1 person", "2-3 people", "4+ people")] == [4, 1, 1, 0, 4]
+    assert [rows[name]["people"] for name in (">=96", "<96", "1 person", "2-3 people", "4+ people")] == [
+        4,
+        1,
+        1,
+        0,
+        4,
+    ]
     assert rows["2-3 people"]["mpjpe_mm"] is None
     assert "ap_root25" not in rows["<96"]
 
@@ -78,14 +91,18 @@ def test_false_people_lower_precision_and_ap_alone(write):
 
 
 def test_mirrored_people_score_low(write):
-    mirrored = PoseFrame(FOUR.scores, FOUR.centres_px, FOUR.joints_mm[:, list(MUPOTS17.mirror)], FOUR.roots_mm, FOUR.joints_px)
+    mirrored = PoseFrame(
+        FOUR.scores, FOUR.centres_px, FOUR.joints_mm[:, list(MUPOTS17.mirror)], FOUR.roots_mm, FOUR.joints_px
+    )
     row = evaluate_scenes({"0.png": mirrored}, write(FOUR), MUPOTS17)[0]
     assert row["centre_recall"] == 1
     assert row["pck_rel150"] < 40
 
 
 def test_a_wrong_distance_is_a_depth_error(write):
-    further = PoseFrame(FOUR.scores, FOUR.centres_px, FOUR.joints_mm, FOUR.roots_mm + np.float32([0, 0, 300]), FOUR.joints_px)
+    further = PoseFrame(
+        FOUR.scores, FOUR.centres_px, FOUR.joints_mm, FOUR.roots_mm + np.float32([0, 0, 300]), FOUR.joints_px
+    )
     row = evaluate_scenes({"0.png": further}, write(FOUR), MUPOTS17)[0]
     assert row["root_depth_mm"] == pytest.approx(300)
     assert row["ap_root25"] == 0
@@ -106,7 +123,9 @@ def test_the_estimator_is_told_the_focal_length(write):
     assert rows[0]["ap_root25"] == 100
 
 
-@pytest.mark.parametrize("text", ["", "3", '["a"]', '[{"file": "a.png"}]', '[{"file": "a", "focal_px": 1, "people": [{}]}]'])
+@pytest.mark.parametrize(
+    "text", ["", "3", '["a"]', '[{"file": "a.png"}]', '[{"file": "a", "focal_px": 1, "people": [{}]}]']
+)
 def test_other_json_is_refused(tmp_path, text):
     (tmp_path / "scenes.json").write_text(text)
     with pytest.raises(PosecError, match="render it again"):
@@ -125,7 +144,12 @@ def test_the_shipped_scenes_are_perfect_by_their_own_truth():
     scenes = read_scenes(Path(toolkit.__file__).parent / "samples" / "scenes.json", MUPOTS17)
     row = evaluate_scenes({name: scene.people for name, scene in scenes.scenes.items()}, scenes, MUPOTS17)[0]
     assert row["people"] > 100
-    assert (row["centre_recall"], row["centre_precision"], row["pck_rel150"], row["ap_root25"]) == (1, 1, 100, 100)
+    assert (row["centre_recall"], row["centre_precision"], row["pck_rel150"], row["ap_root25"]) == (
+        1,
+        1,
+        100,
+        100,
+    )
     assert all(picture.ndim == 3 and focal_px > 100 for _, picture, focal_px in scenes)
 
 

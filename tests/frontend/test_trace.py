@@ -52,9 +52,13 @@ def test_outputs_get_the_names_of_the_heads_even_where_those_are_mixed_up(folder
             values[position] = swapped.get(name, name)
     for output in model.graph.output:
         output.name = swapped.get(output.name, output.name)
-    model.graph.output.append(helper.make_tensor_value_info("t3", TensorProto.FLOAT, None))  # an output that is no head
+    model.graph.output.append(
+        helper.make_tensor_value_info("t3", TensorProto.FLOAT, None)
+    )  # an output that is no head
     onnx.save(onnx.shape_inference.infer_shapes(model), str(folder / "model.onnx"))
-    heads = {name: dataclasses.replace(head, tensor=swapped.get(name, name)) for name, head in spec.heads.items()}
+    heads = {
+        name: dataclasses.replace(head, tensor=swapped.get(name, name)) for name, head in spec.heads.items()
+    }
     rewrite_spec(folder, heads={name: vars(head) for name, head in heads.items()})
     graph = trace(folder)
     assert [output.name for output in graph.model.graph.output] == list(HEADS)
@@ -96,7 +100,9 @@ def of_a_domain(model):
 
 
 def control_flow(model):
-    model.graph.node.append(helper.make_node("If", ["frame"], ["z"], then_branch=model.graph, else_branch=model.graph))
+    model.graph.node.append(
+        helper.make_node("If", ["frame"], ["z"], then_branch=model.graph, else_branch=model.graph)
+    )
 
 
 def short_weights(model):
@@ -129,8 +135,14 @@ CASES = {
         lambda folder: rewrite_spec(folder, checkpoint={"network": "model.pth"}),
         r"known: \*\.safetensors, \*\.pt2, \*\.onnx",
     ),
-    "a path that leaves": (lambda folder: rewrite_spec(folder, checkpoint={"network": "../model.onnx"}), "must lie beside"),
-    "a missing head": (head("offset", tensor="offsets"), "head 'offset' should be output 'offsets'; the model has centre, offset"),
+    "a path that leaves": (
+        lambda folder: rewrite_spec(folder, checkpoint={"network": "../model.onnx"}),
+        "must lie beside",
+    ),
+    "a missing head": (
+        head("offset", tensor="offsets"),
+        "head 'offset' should be output 'offsets'; the model has centre, offset",
+    ),
     "one output twice": (head("offset", tensor="depth"), "five heads need five outputs"),
     "other channels": (head("embedding", channels=9), "9"),
     "other size": (lambda folder: rewrite_spec(folder, input_size=[128, 96]), r"\(1, 3, 128, 96\)"),
@@ -145,15 +157,21 @@ CASES = {
     "dynamic batch": (spoiled_model(dynamic_batch), r"\(batch, 3, 64, 96\)"),
     "two inputs": (spoiled_model(second_input), "'mask'"),
     "a huge tensor inside": (spoiled_model(huge_tensor), "'bomb' has more than"),
-    "no decoder at all": (lambda folder: (folder / "pose.safetensors").write_bytes(b"\x00" * 64), "pose.safetensors"),
+    "no decoder at all": (
+        lambda folder: (folder / "pose.safetensors").write_bytes(b"\x00" * 64),
+        "pose.safetensors",
+    ),
     "a decoder that does not fit": (
         lambda folder: save_file(
-            {"weight_0": np.zeros((48, 9), np.float32), "bias_0": np.zeros(48, np.float32)}, folder / "pose.safetensors"
+            {"weight_0": np.zeros((48, 9), np.float32), "bias_0": np.zeros(48, np.float32)},
+            folder / "pose.safetensors",
         ),
         "9 numbers into 48",
     ),
     "a changed file": (
-        lambda folder: rewrite_spec(folder, checkpoint={"sha256": {"model.onnx": hashlib.sha256(b"another").hexdigest()}}),
+        lambda folder: rewrite_spec(
+            folder, checkpoint={"sha256": {"model.onnx": hashlib.sha256(b"another").hexdigest()}}
+        ),
         "copy the checkpoint again",
     ),
 }

@@ -35,13 +35,18 @@ def spec():
 @pytest.fixture(scope="module")
 def decoder(spec):
     random = np.random.default_rng(0)
-    return {"weight_0": random.normal(0, 1, (3 * len(spec.skeleton.bones), 32)).astype(np.float32), "bias_0": np.zeros(48, np.float32)}
+    return {
+        "weight_0": random.normal(0, 1, (3 * len(spec.skeleton.bones), 32)).astype(np.float32),
+        "bias_0": np.zeros(48, np.float32),
+    }
 
 
 def assert_heads(graph, wanted):
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        graph.model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     heads = session.run(list(HEADS), {graph.input_name: np.zeros((1, 3, *SIZE), np.float32)})
     for name, values in zip(HEADS, heads, strict=True):
         np.testing.assert_allclose(values, wanted[name].detach().numpy(), atol=1e-5, err_msg=name)
@@ -95,9 +100,14 @@ class Small(torch.nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(2)
-        self.stem = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 8, 8), torch.nn.BatchNorm2d(8), torch.nn.Hardswish())
+        self.stem = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 8, 8, 8), torch.nn.BatchNorm2d(8), torch.nn.Hardswish()
+        )
         self.heads = torch.nn.ModuleDict(
-            {name: torch.nn.Conv2d(8, CHANNELS[name], 1) for name in ("depth", "rotation", "centre", "embedding", "offset")}
+            {
+                name: torch.nn.Conv2d(8, CHANNELS[name], 1)
+                for name in ("depth", "rotation", "centre", "embedding", "offset")
+            }
         )
 
     def forward(self, images):
@@ -178,7 +188,9 @@ def symbolic_size(entries):
     name = named(entries, "models/model.json")
     plain = json.loads(entries[name])
     plain["range_constraints"]["s0"] = {"min_val": 1, "max_val": 2}
-    plain["graph_module"]["graph"]["inputs"].append({"as_sym_int": {"as_name": "__import__('os').system('true')"}})
+    plain["graph_module"]["graph"]["inputs"].append(
+        {"as_sym_int": {"as_name": "__import__('os').system('true')"}}
+    )
     entries[name] = json.dumps(plain).encode()
 
 

@@ -33,11 +33,15 @@ def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def board(plans: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[ModuleType, StandInCuda]]]:
+def board(
+    plans: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., tuple[ModuleType, StandInCuda]]]:
     """A function that makes this machine a Jetson with a version of TensorRT; afterwards no rule may have been broken."""
     made: list[StandInCuda] = []
 
-    def make(tensorrt: str = "10.3.0", faults: Faults | None = None, **facts: object) -> tuple[ModuleType, StandInCuda]:
+    def make(
+        tensorrt: str = "10.3.0", faults: Faults | None = None, **facts: object
+    ) -> tuple[ModuleType, StandInCuda]:
         cuda = StandInCuda(**facts)
         made.append(cuda)
         monkeypatch.setattr(cuda_module, "open_library", lambda: cuda)

@@ -13,7 +13,9 @@ from toolkit.runtime.bundle import Bundle, write_bundle
 VERSIONS = ("8.2.1.8", "8.4.1", "8.5.2.2", "8.6.2", "10.3.0")
 
 
-def jetson_bundle(folder: Path, precision: str = "float16", model: onnx.ModelProto | None = None, **options: object) -> Bundle:
+def jetson_bundle(
+    folder: Path, precision: str = "float16", model: onnx.ModelProto | None = None, **options: object
+) -> Bundle:
     """Write a bundle of the tiny network that wants the engine `tensorrt`."""
     graph = tiny_graph_of()
     info = {
@@ -24,5 +26,8 @@ def jetson_bundle(folder: Path, precision: str = "float16", model: onnx.ModelPro
         "options": options, "float_layers": [],
     }  # fmt: skip
     np.savez(folder.parent / "pose.npz", **graph.decoder)
-    files = {"model.onnx": (model or graph.model).SerializeToString(), "pose.npz": (folder.parent / "pose.npz").read_bytes()}
+    files = {
+        "model.onnx": (model or graph.model).SerializeToString(),
+        "pose.npz": (folder.parent / "pose.npz").read_bytes(),
+    }
     return write_bundle(folder, info, files)

@@ -36,13 +36,22 @@ MEMBERS = {
     "ParserError": ["desc", "node"],
     "Runtime": ["DLA_core", "__init__", "deserialize_cuda_engine", "logger"],
 }  # fmt: skip
-ENUMERATIONS = ("BuilderFlag", "DataType", "DeviceType", "MemoryPoolType", "NetworkDefinitionCreationFlag", "TensorIOMode")
+ENUMERATIONS = (
+    "BuilderFlag",
+    "DataType",
+    "DeviceType",
+    "MemoryPoolType",
+    "NetworkDefinitionCreationFlag",
+    "TensorIOMode",
+)
 
 
 def read(trt: object) -> dict[str, dict[str, object]]:
     """Return class → member → list of its arguments, optional ones with a `?`; "property"; or None where there is no such member."""
     found: dict[str, dict[str, object]] = {
-        "enumerations": {name: {k: int(v) for k, v in getattr(trt, name).__members__.items()} for name in ENUMERATIONS}
+        "enumerations": {
+            name: {k: int(v) for k, v in getattr(trt, name).__members__.items()} for name in ENUMERATIONS
+        }
     }
     for name, members in MEMBERS.items():
         found[name] = {member: describe(getattr(trt, name, None), member) for member in members}
@@ -51,7 +60,11 @@ def read(trt: object) -> dict[str, dict[str, object]]:
 
 def describe(kind: object, member: str) -> object:
     # What every Python object has does not count.
-    if kind is None or not hasattr(kind, member) or (member != "__init__" and getattr(kind, member) is getattr(object, member, 0)):
+    if (
+        kind is None
+        or not hasattr(kind, member)
+        or (member != "__init__" and getattr(kind, member) is getattr(object, member, 0))
+    ):
         return None
     if isinstance(getattr(kind, member), property):
         return "property"
@@ -64,13 +77,33 @@ def describe(kind: object, member: str) -> object:
 
 def make_libraries(folder: Path, bindings: Path) -> None:
     """Make empty libraries with all functions that the bindings import, whatever these are."""
-    symbols = subprocess.run(["nm", "-D", "--undefined-only", str(bindings)], capture_output=True, text=True, check=True).stdout.split()
-    wanted = [s for s in symbols if re.fullmatch(r"\w*(_INTERNAL|OnnxParserVersion|PluginRegistry|InferPlugins)|_ZN\d+nv\w+", s)]
+    symbols = subprocess.run(
+        ["nm", "-D", "--undefined-only", str(bindings)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    wanted = [
+        s
+        for s in symbols
+        if re.fullmatch(r"\w*(_INTERNAL|OnnxParserVersion|PluginRegistry|InferPlugins)|_ZN\d+nv\w+", s)
+    ]
     source = folder / "empty.c"
     source.write_text("".join(f"void *{symbol}(void) {{ return 0; }}\n" for symbol in wanted))
-    needed = subprocess.run(["readelf", "-d", str(bindings)], capture_output=True, text=True, check=True).stdout
+    needed = subprocess.run(
+        ["readelf", "-d", str(bindings)], capture_output=True, text=True, check=True
+    ).stdout
     for library in re.findall(rf"\[(lib(?:{'|'.join(LIBRARIES)})\.so\.\d+)\]", needed):
-        subprocess.run(["gcc", "-shared", "-fPIC", "-w", "-o", str(folder / library), str(source), f"-Wl,-soname,{library}"], check=True)
+        subprocess.run(
+            [
+                "gcc",
+                "-shared",
+                "-fPIC",
+                "-w",
+                "-o",
+                str(folder / library),
+                str(source),
+                f"-Wl,-soname,{library}",
+            ],
+            check=True,
+        )
 
 
 def main(folders: list[str]) -> None:
@@ -79,7 +112,13 @@ def main(folders: list[str]) -> None:
         with tempfile.TemporaryDirectory() as libraries:
             make_libraries(Path(libraries), next(Path(folder).glob("*/tensorrt.so")))
             environment = {**os.environ, "LD_LIBRARY_PATH": libraries, "PYTHONPATH": folder}
-            told = subprocess.run([sys.executable, __file__, "--tell"], env=environment, capture_output=True, text=True, check=True).stdout
+            told = subprocess.run(
+                [sys.executable, __file__, "--tell"],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
         version, found = json.loads(told)
         record[version] = found
     lines = [f"{json.dumps(version)}: {{\n" + ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in found.items()) + "\n}" for version, found in

@@ -11,7 +11,11 @@ from collections.abc import Callable
 from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint, c_void_p
 
 INVALID, OUT_OF_MEMORY, NO_DEVICE = 1, 2, 100
-WORDS = {INVALID: b"invalid argument", OUT_OF_MEMORY: b"out of memory", NO_DEVICE: b"no CUDA-capable device is detected"}
+WORDS = {
+    INVALID: b"invalid argument",
+    OUT_OF_MEMORY: b"out of memory",
+    NO_DEVICE: b"no CUDA-capable device is detected",
+}
 GARBAGE = 0xCD
 # The documented C signatures, written down apart from those of the engine.
 PROTOTYPES = {
@@ -51,7 +55,9 @@ class StandInCuda:
         properties = "cudaGetDeviceProperties_v2" if version // 1000 == 12 else "cudaGetDeviceProperties"
         for function, arguments in [*PROTOTYPES.items(), (properties, (c_void_p, c_int))]:
             setattr(self, function, ctypes.CFUNCTYPE(c_int, *arguments)(self._guarded(function)))
-        self.cudaGetErrorString = ctypes.CFUNCTYPE(c_void_p, c_int)(lambda code: ctypes.cast(self._words[code], c_void_p).value)
+        self.cudaGetErrorString = ctypes.CFUNCTYPE(c_void_p, c_int)(
+            lambda code: ctypes.cast(self._words[code], c_void_p).value
+        )
 
     def _guarded(self, function: str) -> Callable[..., int]:
         def call(*arguments: object) -> int:
@@ -75,7 +81,9 @@ class StandInCuda:
 
     def inside(self, blocks: dict[int, ctypes.Array], address: int, size: int) -> bool:
         """Whether `size` bytes at `address` lie in one of these blocks."""
-        return any(start <= address and address + size <= start + len(block) for start, block in blocks.items())
+        return any(
+            start <= address and address + size <= start + len(block) for start, block in blocks.items()
+        )
 
     def _GetDeviceCount(self, count):
         count[0] = self.devices

@@ -56,12 +56,18 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
         return made
 
     flags = values("BuilderFlag", "FP16", "INT8", "GPU_FALLBACK", "TF32")
-    network_flags = values("NetworkDefinitionCreationFlag", "EXPLICIT_BATCH", *(["STRONGLY_TYPED"] if numbers >= (10,) else []))
+    network_flags = values(
+        "NetworkDefinitionCreationFlag", "EXPLICIT_BATCH", *(["STRONGLY_TYPED"] if numbers >= (10,) else [])
+    )
     devices = values("DeviceType", "GPU", "DLA")
     if numbers >= (8, 4):
         pools = values("MemoryPoolType", "WORKSPACE", "DLA_MANAGED_SRAM", "DLA_LOCAL_DRAM", "DLA_GLOBAL_DRAM")
     types_ = values("DataType", "FLOAT", "HALF", "INT8", "INT32", "BOOL", *(["UINT8"] if named else []))
-    element_types = {onnx.TensorProto.FLOAT: types_.FLOAT, onnx.TensorProto.FLOAT16: types_.HALF, onnx.TensorProto.INT32: types_.INT32}
+    element_types = {
+        onnx.TensorProto.FLOAT: types_.FLOAT,
+        onnx.TensorProto.FLOAT16: types_.HALF,
+        onnx.TensorProto.INT32: types_.INT32,
+    }
     if named:
         modes = values("TensorIOMode", "NONE", "INPUT", "OUTPUT")
         element_types[onnx.TensorProto.UINT8] = types_.UINT8
@@ -77,7 +83,10 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
         setattr(ILogger, severity, Enum("Severity", {severity: number})[severity])
 
     def check_logger(logger) -> None:
-        expect(isinstance(logger, ILogger) and getattr(logger, "_ready", False), "a logger must call ILogger.__init__")
+        expect(
+            isinstance(logger, ILogger) and getattr(logger, "_ready", False),
+            "a logger must call ILogger.__init__",
+        )
 
     class INetworkDefinition:
         __slots__ = ("_explicit", "_model", "_parser")
@@ -117,11 +126,16 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
             return True
 
     if bindings:
-        IBuilderConfig.max_workspace_size = property(lambda self: self._workspace, lambda self, size: setattr(self, "_workspace", size))
+        IBuilderConfig.max_workspace_size = property(
+            lambda self: self._workspace, lambda self, size: setattr(self, "_workspace", size)
+        )
     if numbers >= (8, 4):
 
         def set_memory_pool_limit(self, pool, pool_size) -> None:
-            expect(isinstance(pool, pools) and isinstance(pool_size, int), "set_memory_pool_limit takes a MemoryPoolType and bytes")
+            expect(
+                isinstance(pool, pools) and isinstance(pool_size, int),
+                "set_memory_pool_limit takes a MemoryPoolType and bytes",
+            )
             self._workspace = pool_size
 
         IBuilderConfig.set_memory_pool_limit = set_memory_pool_limit
@@ -166,8 +180,14 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
 
         def build_serialized_network(self, network, config):
             expect(network._model is not None, "build_serialized_network of an empty network")
-            expect(config.default_device_type == devices.GPU or {"FP16", "INT8"} & config._flags, "DLA needs float16 or int8")
-            quantized = any(node.op_type == "QuantizeLinear" for node in onnx.load_model_from_string(network._model).graph.node)
+            expect(
+                config.default_device_type == devices.GPU or {"FP16", "INT8"} & config._flags,
+                "DLA needs float16 or int8",
+            )
+            quantized = any(
+                node.op_type == "QuantizeLinear"
+                for node in onnx.load_model_from_string(network._model).graph.node
+            )
             expect(quantized == ("INT8" in config._flags), "Q/DQ nodes and the flag INT8 go together")
             trt.record.builds += 1
             trt.record.workspaces.append(config._workspace)
@@ -186,14 +206,18 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
                 time.sleep(60)
             if config._workspace > faults.memory_bytes:
                 self.logger.log(
-                    ILogger.ERROR, "[virtualMemoryBuffer.cpp::resizePhysical::127] Error Code 2: OutOfMemory (no further information)"
+                    ILogger.ERROR,
+                    "[virtualMemoryBuffer.cpp::resizePhysical::127] Error Code 2: OutOfMemory (no further information)",
                 )
                 return None
             if faults.build:
                 self.logger.log(ILogger.ERROR, faults.build)
                 return None
             if config._timings is not None:
-                config._timings._blob = TIMINGS + json.dumps({"of": identity, "builds": config._timings._note["builds"] + 1}).encode()
+                config._timings._blob = (
+                    TIMINGS
+                    + json.dumps({"of": identity, "builds": config._timings._note["builds"] + 1}).encode()
+                )
             header = json.dumps({**identity, "flags": sorted(config._flags)}).encode()
             return IHostMemory(MAGIC + header + b"\n" + network._model)
 
@@ -230,12 +254,20 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
             header = plan[len(MAGIC) : plan.index(b"\n", len(MAGIC))] if plan.startswith(MAGIC) else b"{}"
             built = {name: json.loads(header).get(name) for name in identity}
             if built != identity or faults.deserialize:
-                self.logger.log(ILogger.ERROR, f"The engine plan file is not compatible with this version of TensorRT: {built}")
+                self.logger.log(
+                    ILogger.ERROR,
+                    f"The engine plan file is not compatible with this version of TensorRT: {built}",
+                )
                 return None
             engine = ICudaEngine()
-            engine._runtime, engine._model = self, onnx.load_model_from_string(plan[len(MAGIC) + len(header) + 1 :])
+            engine._runtime, engine._model = (
+                self,
+                onnx.load_model_from_string(plan[len(MAGIC) + len(header) + 1 :]),
+            )
             options = cpu_options(onnxruntime, threads=1)
-            engine._session = onnxruntime.InferenceSession(engine._model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            engine._session = onnxruntime.InferenceSession(
+                engine._model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
             return engine
 
     class ICudaEngine:
@@ -266,7 +298,10 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
         kind = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
         size = int(np.prod(shape(value))) * kind.itemsize
         expect(address % 256 == 0, f"the address of {value.name} is no multiple of 256")
-        expect(cuda.inside(cuda.device, address, size), f"the address of {value.name} is not device memory of {size} bytes")
+        expect(
+            cuda.inside(cuda.device, address, size),
+            f"the address of {value.name} is not device memory of {size} bytes",
+        )
         return np.frombuffer((ctypes.c_ubyte * size).from_address(address), kind).reshape(shape(value))
 
     class IExecutionContext:
@@ -275,10 +310,15 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
     def execute(context, stream_handle: int) -> bool:
         expect(isinstance(stream_handle, int), "a stream is an int")
         engine = context.engine
-        expect(set(context._addresses) == {value.name for value in tensors(engine)}, "every tensor needs an address")
+        expect(
+            set(context._addresses) == {value.name for value in tensors(engine)},
+            "every tensor needs an address",
+        )
         arrays = {value.name: array_at(value, context._addresses[value.name]) for value in tensors(engine)}
         if faults.execute:
-            engine._runtime.logger.log(ILogger.ERROR, "Cuda Runtime (an illegal memory access was encountered)")
+            engine._runtime.logger.log(
+                ILogger.ERROR, "Cuda Runtime (an illegal memory access was encountered)"
+            )
             return False
 
         def work() -> None:
@@ -295,7 +335,9 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
         ICudaEngine.get_tensor_name = lambda self, index: tensors(self)[index].name
         ICudaEngine.get_tensor_shape = lambda self, name: shape(tensor(self, name))
         ICudaEngine.get_tensor_dtype = lambda self, name: dtype(tensor(self, name))
-        ICudaEngine.get_tensor_mode = lambda self, name: modes.INPUT if name == self._model.graph.input[0].name else modes.OUTPUT
+        ICudaEngine.get_tensor_mode = lambda self, name: (
+            modes.INPUT if name == self._model.graph.input[0].name else modes.OUTPUT
+        )
 
         def set_tensor_address(self, name, memory) -> bool:
             array_at(tensor(self.engine, name), memory)
@@ -313,9 +355,14 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
         ICudaEngine.binding_is_input = lambda self, index: index == 0
 
         def execute_async_v2(self, bindings, stream_handle) -> bool:
-            expect(isinstance(bindings, list) and all(isinstance(pointer, int) for pointer in bindings), "bindings are a list of ints")
+            expect(
+                isinstance(bindings, list) and all(isinstance(pointer, int) for pointer in bindings),
+                "bindings are a list of ints",
+            )
             expect(len(bindings) == self.engine.num_bindings, "one binding per tensor")
-            self._addresses = {value.name: pointer for value, pointer in zip(tensors(self.engine), bindings, strict=True)}
+            self._addresses = {
+                value.name: pointer for value, pointer in zip(tensors(self.engine), bindings, strict=True)
+            }
             return execute(self, stream_handle)
 
         IExecutionContext.execute_async_v2 = execute_async_v2

@@ -20,7 +20,11 @@ def test_the_release_tells_the_jetpack(line, tmp_path):
     (tmp_path / "proc/device-tree").mkdir(parents=True)
     (tmp_path / "proc/device-tree/model").write_bytes(b"NVIDIA Jetson Orin Nano Developer Kit\0")
     l4t, jetpack = RELEASES[line]
-    assert board_facts(str(tmp_path)) == {"model": "NVIDIA Jetson Orin Nano Developer Kit", "l4t": l4t, "jetpack": jetpack}
+    assert board_facts(str(tmp_path)) == {
+        "model": "NVIDIA Jetson Orin Nano Developer Kit",
+        "l4t": l4t,
+        "jetpack": jetpack,
+    }
 
 
 def test_another_machine_says_nothing(tmp_path):

@@ -40,11 +40,25 @@ def ranges(prepared, people_pictures, tmp_path_factory):
 
 
 def export(graph, name, precision, out, ranges=None, pictures=()):
-    return build(graph, targets.load(name), precision, ranges=ranges if precision == "int8" else None, out=out, golden=list(pictures))
+    return build(
+        graph,
+        targets.load(name),
+        precision,
+        ranges=ranges if precision == "int8" else None,
+        out=out,
+        golden=list(pictures),
+    )
 
 
 def test_the_boards_are_those_of_the_documentation():
-    assert BOARDS == ["jetson-agx-orin", "jetson-nano", "jetson-orin-nano", "jetson-orin-nx", "jetson-tx2", "jetson-xavier-nx"]
+    assert BOARDS == [
+        "jetson-agx-orin",
+        "jetson-nano",
+        "jetson-orin-nano",
+        "jetson-orin-nx",
+        "jetson-tx2",
+        "jetson-xavier-nx",
+    ]
     assert INT8 == ["jetson-agx-orin", "jetson-orin-nano", "jetson-orin-nx", "jetson-xavier-nx"]
 
 
@@ -52,9 +66,16 @@ def test_the_boards_are_those_of_the_documentation():
 def test_float16_is_the_default_and_every_fact_is_stated(name):
     target = targets.load(name)
     assert target.precisions[0] == "float16"
-    assert {"compute_capability", "jetpack", "tensorrt", "python", "memory_gb", "dla_cores", "power_modes", "never_run"} <= set(
-        target.facts
-    )
+    assert {
+        "compute_capability",
+        "jetpack",
+        "tensorrt",
+        "python",
+        "memory_gb",
+        "dla_cores",
+        "power_modes",
+        "never_run",
+    } <= set(target.facts)
     assert len(target.facts["jetpack"]) == len(target.facts["tensorrt"]) == len(target.facts["python"])
     low, high = target.options["build_minutes"]
     assert 0 < low < high
@@ -63,7 +84,10 @@ def test_float16_is_the_default_and_every_fact_is_stated(name):
 
 @pytest.mark.parametrize(("name", "reason"), [("jetson-nano", "Maxwell"), ("jetson-tx2", "Pascal")])
 def test_int8_is_refused_where_the_silicon_lacks_it(name, reason, tiny_graph, tmp_path):
-    with pytest.raises(PosecError, match=f"offers float16, float32; got 'int8' .*{reason}.* has no int8 instructions.*; take float16"):
+    with pytest.raises(
+        PosecError,
+        match=f"offers float16, float32; got 'int8' .*{reason}.* has no int8 instructions.*; take float16",
+    ):
         export(tiny_graph, name, "int8", tmp_path / "b")
     assert not (tmp_path / "b").exists()
 
@@ -78,13 +102,19 @@ def test_every_network_obeys_the_rules_of_every_tensorrt_the_board_may_have(name
         assert graph.history[-1] == ("tensorrt_check", 0)
 
 
-@pytest.mark.parametrize(("name", "dtype"), [("jetson-nano", "float32"), ("jetson-tx2", "float32"), ("jetson-orin-nano", "uint8")])
-def test_pictures_go_in_as_pixels_where_tensorrt_has_uint8(name, dtype, tiny_graph, tmp_path, people_pictures):
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("jetson-nano", "float32"), ("jetson-tx2", "float32"), ("jetson-orin-nano", "uint8")]
+)
+def test_pictures_go_in_as_pixels_where_tensorrt_has_uint8(
+    name, dtype, tiny_graph, tmp_path, people_pictures
+):
     bundle = export(tiny_graph, name, "float16", tmp_path / "b", pictures=people_pictures)
     assert dataclasses.astuple(bundle.frame) == (dtype, "NHWC", "BGR", False)
     first = onnx.load(bundle.model_path).graph.node[0].op_type
     assert first == ("Cast" if dtype == "uint8" else "Transpose")
-    estimator = load(bundle.folder)  # ONNX Runtime computes in float32, so that the people are the float network's
+    estimator = load(
+        bundle.folder
+    )  # ONNX Runtime computes in float32, so that the people are the float network's
     for picture, people in bundle.golden():
         np.testing.assert_allclose(estimator(picture).joints_mm, people.joints_mm, atol=0.5)
 
@@ -108,7 +138,11 @@ def test_pixels_are_exact_integers_and_depthwise_layers_and_heads_stay_float(tin
     assert constants[first.input[1]] == 1
     assert constants[first.input[2]] == 0
     assert bundle.scheme == "s8s8-symmetric-per-channel"
-    depthwise = [node for node in model.graph.node if node.op_type == "Conv" and any(a.name == "group" and a.i > 1 for a in node.attribute)]
+    depthwise = [
+        node
+        for node in model.graph.node
+        if node.op_type == "Conv" and any(a.name == "group" and a.i > 1 for a in node.attribute)
+    ]
     assert depthwise
     assert all(node.name in bundle.float_layers and node.input[1] in constants for node in depthwise)
     assert not any(np.any(values) for name, values in constants.items() if values.dtype == np.int8)
@@ -116,7 +150,15 @@ def test_pixels_are_exact_integers_and_depthwise_layers_and_heads_stay_float(tin
 
 def test_layers_kept_float_do_not_break_the_rules(tiny_graph, tmp_path, ranges):
     first = next(node.name for node in prepare(tiny_graph).model.graph.node if node.op_type == "Conv")
-    bundle = build(tiny_graph, targets.load("jetson-orin-nano"), "int8", ranges=ranges, out=tmp_path / "b", golden=[], keep_float=[first])
+    bundle = build(
+        tiny_graph,
+        targets.load("jetson-orin-nano"),
+        "int8",
+        ranges=ranges,
+        out=tmp_path / "b",
+        golden=[],
+        keep_float=[first],
+    )
     assert first in bundle.float_layers
     assert check_file(bundle.model_path, "8.5.2") == []
 
@@ -132,9 +174,16 @@ def compiled(prepared, name, precision, ranges=None):
     return job, graph
 
 
-@pytest.mark.parametrize("version", [version for version in VERSIONS if not version.startswith(("8.2", "8.4"))])
-@pytest.mark.parametrize(("precision", "flags"), [("int8", {"INT8", "FP16", "TF32"}), ("float16", {"FP16", "TF32"}), ("float32", set())])
-def test_a_bundle_runs_on_its_board(version, precision, flags, tiny_graph, tmp_path, ranges, board, people_pictures):
+@pytest.mark.parametrize(
+    "version", [version for version in VERSIONS if not version.startswith(("8.2", "8.4"))]
+)
+@pytest.mark.parametrize(
+    ("precision", "flags"),
+    [("int8", {"INT8", "FP16", "TF32"}), ("float16", {"FP16", "TF32"}), ("float32", set())],
+)
+def test_a_bundle_runs_on_its_board(
+    version, precision, flags, tiny_graph, tmp_path, ranges, board, people_pictures
+):
     bundle = export(tiny_graph, "jetson-orin-nano", precision, tmp_path / "b", ranges, people_pictures)
     trt, _ = board(version)
     estimator = load(bundle.folder)
@@ -153,7 +202,9 @@ def test_the_nanos_bundle_runs_by_bindings(tiny_graph, tmp_path, board, people_p
 
 
 def test_a_network_beyond_the_boards_tensorrt_is_refused(tiny_graph, tmp_path):
-    target = dataclasses.replace(targets.load("jetson-nano"), facts={**targets.load("jetson-nano").facts, "tensorrt": ["7.1.3"]})
+    target = dataclasses.replace(
+        targets.load("jetson-nano"), facts={**targets.load("jetson-nano").facts, "tensorrt": ["7.1.3"]}
+    )
     with pytest.raises(PosecError, match=r"no rules for TensorRT 7\.1\.3; known: 8\.2, 8\.5, 8\.6, 10"):
         build(tiny_graph, target, "float16", out=tmp_path / "b", golden=[])
 
@@ -166,10 +217,25 @@ def with_options(name, **options):
 @pytest.mark.parametrize(
     ("name", "precision", "core", "words"),
     [
-        ("jetson-orin-nano", "float16", 0, "has no DLA cores, its option dla_core is 0; leave it out for the GPU"),
-        ("jetson-orin-nx", "float16", 2, "has 2 DLA cores, its option dla_core is 2; take 0 or 1, or leave it out for the GPU"),
+        (
+            "jetson-orin-nano",
+            "float16",
+            0,
+            "has no DLA cores, its option dla_core is 0; leave it out for the GPU",
+        ),
+        (
+            "jetson-orin-nx",
+            "float16",
+            2,
+            "has 2 DLA cores, its option dla_core is 2; take 0 or 1, or leave it out for the GPU",
+        ),
         ("jetson-orin-nx", "float16", "0", "its option dla_core is '0'"),
-        ("jetson-orin-nx", "int8", 0, "takes neither float32 nor explicit int8, got 'int8' with dla_core = 0; take float16"),
+        (
+            "jetson-orin-nx",
+            "int8",
+            0,
+            "takes neither float32 nor explicit int8, got 'int8' with dla_core = 0; take float16",
+        ),
         ("jetson-orin-nx", "float32", 1, "got 'float32' with dla_core = 1; take float16"),
     ],
 )
@@ -181,7 +247,10 @@ def test_what_the_dla_cannot_do_is_refused(name, precision, core, words, tiny_gr
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"workspace_mb": 8193}, "has 8 GB of memory, its option workspace_mb is 8193; take a whole number from 32 up"),
+        (
+            {"workspace_mb": 8193},
+            "has 8 GB of memory, its option workspace_mb is 8193; take a whole number from 32 up",
+        ),
         ({"workspace_mb": 8}, "its option workspace_mb is 8; take a whole number from 32 up"),
         ({"workspace_mb": "half"}, "its option workspace_mb is 'half'; take a whole number"),
         ({"build_minutes": 5}, r"build_minutes are two numbers, \[3, 12\]; got 5"),
@@ -195,8 +264,13 @@ def test_what_the_builder_cannot_be_given_is_refused(options, words, tiny_graph)
 @pytest.mark.parametrize("stated", [None, "10.3.0", []])
 def test_a_board_that_does_not_state_its_tensorrt_is_refused(stated, tiny_graph):
     target = targets.load("jetson-nano")
-    facts = {name: fact for name, fact in target.facts.items() if name != "tensorrt"} | ({} if stated is None else {"tensorrt": stated})
-    with pytest.raises(PosecError, match=r"must state the TensorRT of its JetPacks: tensorrt = \[.10\.3\.0.\] under \[facts\]"):
+    facts = {name: fact for name, fact in target.facts.items() if name != "tensorrt"} | (
+        {} if stated is None else {"tensorrt": stated}
+    )
+    with pytest.raises(
+        PosecError,
+        match=r"must state the TensorRT of its JetPacks: tensorrt = \[.10\.3\.0.\] under \[facts\]",
+    ):
         plan(tiny_graph, dataclasses.replace(target, facts=facts), "float16")
 
 
@@ -208,7 +282,9 @@ def test_a_plan_tells_of_layers_memory_and_the_dla(prepared, ranges):
     assert details["layers"]["float16"] >= convolutions
     assert details["dla"]["cores"] == 2
     assert details["dla"]["on the gpu"]["frame.Cast"] == "the DLA has no Cast"
-    weights = sum(np.prod(t.dims) for t in graph.model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
+    weights = sum(
+        np.prod(t.dims) for t in graph.model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT
+    )
     assert details["memory_mb"]["weights"] == round(2 * weights / 2**20, 1)
     assert details["memory_mb"]["workspace"] == 1024
     # The first maps, 8 channels of 32 x 48, and the picture, as floats and as bytes, are what lives at once.

@@ -61,6 +61,10 @@ def test_a_real_plan_finds_the_heads(cuda, tmp_path, plans):
     assert engine.describe()["engine"] == "tensorrt"
     session = onnxruntime.InferenceSession(str(bundle.model_path), providers=["CPUExecutionProvider"])
     heads = engine(frame)
-    for name, values in zip(bundle.spec.heads, session.run([h.tensor for h in bundle.spec.heads.values()], {"frame": frame}), strict=True):
+    for name, values in zip(
+        bundle.spec.heads,
+        session.run([h.tensor for h in bundle.spec.heads.values()], {"frame": frame}),
+        strict=True,
+    ):
         np.testing.assert_allclose(heads[name], values[0], atol=1e-3)
     assert open_engine(bundle).describe()["plan"].endswith("loaded")

@@ -76,7 +76,9 @@ def test_every_part_of_the_fingerprint_counts(name, tmp_path):
     assert key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
 
 
-@pytest.mark.parametrize("harm", ["cut plan", "changed plan", "no note", "cut note", "note of another", "note is a list"])
+@pytest.mark.parametrize(
+    "harm", ["cut plan", "changed plan", "no note", "cut note", "note of another", "note is a list"]
+)
 def test_a_plan_that_is_not_whole_or_not_ours_does_not_count(harm, tmp_path):
     ours = cache(tmp_path / "p")
     ours.store(b"plan" * 100, b"")

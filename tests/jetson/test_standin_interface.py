@@ -32,7 +32,10 @@ def offered(version: str) -> dict[str, object]:
 
 def arguments(function: object) -> list[str]:
     """Return the names of a function's arguments as the record has them: without `self`, optional ones with a `?`."""
-    found = [f"{name}{'' if p.default is p.empty else '?'}" for name, p in inspect.signature(function).parameters.items()]
+    found = [
+        f"{name}{'' if p.default is p.empty else '?'}"
+        for name, p in inspect.signature(function).parameters.items()
+    ]
     return found[1:] if found[:1] == ["self"] else found
 
 
@@ -41,13 +44,21 @@ def arguments(function: object) -> list[str]:
 def test_names_and_arguments_are_those_of_nvidias_bindings(version, name):
     kind = offered(version)[name]
     for member, real in REAL[version][name].items():
-        assert (kind is not None and hasattr(kind, member)) == (real is not None), f"{name}.{member} of TensorRT {version}"
+        assert (kind is not None and hasattr(kind, member)) == (real is not None), (
+            f"{name}.{member} of TensorRT {version}"
+        )
         if isinstance(real, list):
-            ours = arguments(getattr(type(kind) if member == "__init__" and not isinstance(kind, type) else kind, member))
+            ours = arguments(
+                getattr(type(kind) if member == "__init__" and not isinstance(kind, type) else kind, member)
+            )
             assert ours == real[: len(ours)], f"{name}.{member} of TensorRT {version}"
-            assert all(argument.endswith("?") for argument in real[len(ours) :]), f"{name}.{member} of TensorRT {version}"
+            assert all(argument.endswith("?") for argument in real[len(ours) :]), (
+                f"{name}.{member} of TensorRT {version}"
+            )
         elif real == "property" and isinstance(kind, type):
-            assert not isinstance(getattr(kind, member), types.FunctionType), f"{name}.{member} of TensorRT {version}"
+            assert not isinstance(getattr(kind, member), types.FunctionType), (
+                f"{name}.{member} of TensorRT {version}"
+            )
 
 
 @pytest.mark.parametrize("version", REAL)
@@ -56,7 +67,10 @@ def test_enumerations_have_no_member_that_nvidias_lack(version):
     for name, real in REAL[version]["enumerations"].items():
         assert {member.name for member in getattr(trt, name)} <= set(real), name
     # The one whose number the engine computes with.
-    assert plan_build._network_flags(trt) == 1 << REAL[version]["enumerations"]["NetworkDefinitionCreationFlag"]["EXPLICIT_BATCH"]
+    assert (
+        plan_build._network_flags(trt)
+        == 1 << REAL[version]["enumerations"]["NetworkDefinitionCreationFlag"]["EXPLICIT_BATCH"]
+    )
 
 
 @pytest.mark.parametrize("version", REAL)
@@ -72,7 +86,10 @@ def test_a_serialized_plan_is_a_mere_buffer(version):
 def test_the_engines_monitor_takes_what_tensorrt_tells_it():
     trt = make_module("10.3.0", StandInCuda())
     monitor = plan_build._make_monitor(
-        trt, plan_build._Progress(trt, trt.Builder(plan_build.make_logger(trt)).create_builder_config(), (1, 2), print)
+        trt,
+        plan_build._Progress(
+            trt, trt.Builder(plan_build.make_logger(trt)).create_builder_config(), (1, 2), print
+        ),
     )
     for member in ("phase_start", "phase_finish", "step_complete"):
         assert arguments(getattr(monitor, member)) == REAL["10.3.0"]["IProgressMonitor"][member]

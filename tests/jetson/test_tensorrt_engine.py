@@ -29,9 +29,14 @@ def frame_of(bundle, seed=0):
 
 
 def expected(bundle, frame):
-    session = onnxruntime.InferenceSession(str(bundle.model_path), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(bundle.model_path), cpu_options(onnxruntime), providers=["CPUExecutionProvider"]
+    )
     names = [head.tensor for head in bundle.spec.heads.values()]
-    return {name: values[0] for name, values in zip(bundle.spec.heads, session.run(names, {"frame": frame}), strict=True)}
+    return {
+        name: values[0]
+        for name, values in zip(bundle.spec.heads, session.run(names, {"frame": frame}), strict=True)
+    }
 
 
 def assert_heads(found, wanted):
@@ -50,11 +55,19 @@ def test_every_version_finds_the_heads_of_the_onnx_file(version, bundle, board):
         assert_heads(heads, expected(bundle, frame))
         assert all(values.dtype == np.float32 for values in heads.values())
     described = engine.describe()
-    assert described["interface"] == ("bindings" if version < "8.5" and not version.startswith("10") else "named tensors")
-    assert (described["version"], described["gpu"], described["compute capability"]) == (version, "Orin", "8.7")
+    assert described["interface"] == (
+        "bindings" if version < "8.5" and not version.startswith("10") else "named tensors"
+    )
+    assert (described["version"], described["gpu"], described["compute capability"]) == (
+        version,
+        "Orin",
+        "8.7",
+    )
 
 
-@pytest.mark.parametrize(("number", "version"), [(10020, "10.2"), (11040, "11.4"), (12060, "12.6"), (13000, "13.0")])
+@pytest.mark.parametrize(
+    ("number", "version"), [(10020, "10.2"), (11040, "11.4"), (12060, "12.6"), (13000, "13.0")]
+)
 def test_every_cuda_says_what_the_gpu_is(number, version, bundle, board):
     board(version=number, tensorrt="10.3.0")
     described = open_engine(bundle).describe()
@@ -109,7 +122,9 @@ def test_a_batch_of_another_shape_or_type_is_refused(bundle, board):
 
 
 @pytest.mark.parametrize(
-    ("precision", "flags"), [("float32", set()), ("float16", {"FP16", "TF32"})], ids=["float32 without TF32", "float16"]
+    ("precision", "flags"),
+    [("float32", set()), ("float16", {"FP16", "TF32"})],
+    ids=["float32 without TF32", "float16"],
 )
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_builder_gets_the_precision_and_the_memory_cap(version, precision, flags, tmp_path, board):
@@ -149,7 +164,9 @@ def test_a_build_tells_how_far_it_is(version, step, bundle, board, capsys, monke
     monkeypatch.setattr(plan_build, "_TELL_EVERY_S", 0.02)
     board(version, Faults(seconds=0.3))
     open_engine(bundle)
-    assert re.search(rf"posec: building the plan: \d s{step} \(expected: 2 to 4 minutes\)", capsys.readouterr().err)
+    assert re.search(
+        rf"posec: building the plan: \d s{step} \(expected: 2 to 4 minutes\)", capsys.readouterr().err
+    )
 
 
 MACHINES = {
@@ -160,14 +177,19 @@ MACHINES = {
 }
 
 
-@pytest.mark.parametrize("change", [*MACHINES, "model", "precision", "workspace", "dla core", "tensorrt", "jetpack"])
+@pytest.mark.parametrize(
+    "change", [*MACHINES, "model", "precision", "workspace", "dla core", "tensorrt", "jetpack"]
+)
 def test_whatever_changes_gets_its_own_plan(change, tmp_path, board, capsys, monkeypatch):
     board()
     open_engine(jetson_bundle(tmp_path / "a", workspace_mb=64))
     trt, _ = board("10.7.0" if change == "tensorrt" else "10.3.0", **MACHINES.get(change, {}))
     if change == "jetpack":
         monkeypatch.setattr(plan_runner, "board_facts", lambda: {"l4t": "36.4.3"})
-    options = {"workspace_mb": 65 if change == "workspace" else 64, **({"dla_core": 1} if change == "dla core" else {})}
+    options = {
+        "workspace_mb": 65 if change == "workspace" else 64,
+        **({"dla_core": 1} if change == "dla core" else {}),
+    }
     other = jetson_bundle(tmp_path / "b", "float32" if change == "precision" else "float16", **options)
     if change == "model":
         model = onnx.load(other.model_path)
@@ -220,8 +242,14 @@ def test_a_plan_that_tensorrt_refuses_is_built_again(bundle, board, plans, capsy
 @pytest.mark.parametrize(
     ("faults", "words"),
     [
-        (Faults(parser="Assertion failed: shiftIsAllZeros"), "cannot read the network: node 3: Assertion failed: shiftIsAllZeros"),
-        (Faults(build="Could not find any implementation for node {ForeignNode}"), "built no plan: Could not find any implementation"),
+        (
+            Faults(parser="Assertion failed: shiftIsAllZeros"),
+            "cannot read the network: node 3: Assertion failed: shiftIsAllZeros",
+        ),
+        (
+            Faults(build="Could not find any implementation for node {ForeignNode}"),
+            "built no plan: Could not find any implementation",
+        ),
         (Faults(context=True), "no memory left to run the plan"),
         (Faults(deserialize=True), "does not take the plan it just built"),
         (Faults(starts=False), "cannot start: CUDA initialization failure"),
@@ -271,11 +299,15 @@ def test_memory_that_runs_out_names_the_call(bundle, board):
     _, cuda = board()
     open_engine(bundle)
     cuda.total = 200
-    with pytest.raises(EngineError, match=r"cudaMalloc: out of memory \(CUDA error 2\); close other programs, or add swap"):
+    with pytest.raises(
+        EngineError, match=r"cudaMalloc: out of memory \(CUDA error 2\); close other programs, or add swap"
+    ):
         open_engine(bundle)
 
 
-def test_without_tensorrt_onnx_runtime_runs_the_bundle_and_says_so(bundle, monkeypatch, capsys, people_pictures):
+def test_without_tensorrt_onnx_runtime_runs_the_bundle_and_says_so(
+    bundle, monkeypatch, capsys, people_pictures
+):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     estimator = load(bundle.folder)
     assert len(estimator(people_pictures[3])) == 3
@@ -298,7 +330,9 @@ def asked(monkeypatch, plans):
         return session(path, settings, providers=["CPUExecutionProvider"])
 
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: sorted([*BEST_FIRST, "AzureExecutionProvider"]))
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: sorted([*BEST_FIRST, "AzureExecutionProvider"])
+    )
     monkeypatch.setattr(onnxruntime, "InferenceSession", open_session)
     return lists
 
@@ -320,7 +354,12 @@ def test_onnx_runtime_shares_no_plan_between_weights_precisions_or_jetpacks(tmp_
     model = onnx.load(one.model_path)
     weight = next(tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT)
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * 2, weight.name))
-    for bundle in (one, one, jetson_bundle(tmp_path / "b", model=model), jetson_bundle(tmp_path / "c", "float32")):
+    for bundle in (
+        one,
+        one,
+        jetson_bundle(tmp_path / "b", model=model),
+        jetson_bundle(tmp_path / "c", "float32"),
+    ):
         open_engine(bundle)
     monkeypatch.setattr(tensorrt_engine, "board_facts", lambda: {"l4t": "36.4.3"})
     open_engine(one)
@@ -345,7 +384,10 @@ def test_without_a_cuda_library_onnx_runtime_runs_the_bundle(bundle, board, monk
     monkeypatch.setattr(cuda_module, "LIBRARIES", ("libcudart.so.none",))
     monkeypatch.setitem(sys.modules, "tensorrt", type(sys)("tensorrt"))
     sys.modules["tensorrt"].Builder = object
-    assert "no CUDA runtime library; tried libcudart.so.none" in open_engine(bundle).describe()["instead of tensorrt"]
+    assert (
+        "no CUDA runtime library; tried libcudart.so.none"
+        in open_engine(bundle).describe()["instead of tensorrt"]
+    )
 
 
 def test_without_any_engine_the_refusal_says_what_to_install(bundle, monkeypatch):

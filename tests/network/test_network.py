@@ -77,8 +77,23 @@ def test_it_compiles_to_plain_layers_that_compute_the_same(network: KeypointNetw
     save_checkpoint(tmp_path / "network", network, decoder_arrays(PoseEmbedding()), spec)
     model = trace(tmp_path / "network").model
     kinds = {node.op_type for node in model.graph.node} - {"Constant", "Identity"}
-    assert kinds == {"Conv", "Clip", "Relu", "Add", "Resize", "AveragePool", "Concat", "Tanh", "Sigmoid", "Mul"}
-    halving = [node for node in model.graph.node if attribute(node, "strides", [1, 1]) == [2, 2] and node.op_type == "Conv"]
+    assert kinds == {
+        "Conv",
+        "Clip",
+        "Relu",
+        "Add",
+        "Resize",
+        "AveragePool",
+        "Concat",
+        "Tanh",
+        "Sigmoid",
+        "Mul",
+    }
+    halving = [
+        node
+        for node in model.graph.node
+        if attribute(node, "strides", [1, 1]) == [2, 2] and node.op_type == "Conv"
+    ]
     assert [list(attribute(node, "pads", [])) for node in halving] == [[0, 0, 1, 1]] * 5
     assert halving[0].name == "/trunk/stem/Conv"
     picture = np.random.default_rng(0).standard_normal((1, 3, *SIZE), np.float32)

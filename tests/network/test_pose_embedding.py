@@ -21,7 +21,9 @@ def test_the_board_decodes_what_torch_decodes() -> None:
     embeddings = torch.rand(7, EMBEDDING_SIZE) * 2 - 1
     with torch.no_grad():
         expected = model.decode(embeddings).numpy()
-    np.testing.assert_allclose(decode_embeddings(embeddings.numpy(), layers(decoder_arrays(model))), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        decode_embeddings(embeddings.numpy(), layers(decoder_arrays(model))), expected, atol=1e-5
+    )
 
 
 def test_embeddings_lie_in_the_cube_and_poses_are_unit_directions() -> None:

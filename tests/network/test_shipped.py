@@ -37,7 +37,9 @@ def test_of_the_shipped_trunk_int8_has_nothing_to_round():
     before = {key: value.clone() for key, value in network.state_dict().items()}
     assert put_on_grid(network)
     for key, value in network.state_dict().items():
-        if key.endswith("weight") and value.dim() == 4:  # what is left to round, in steps of each channel's grid
+        if (
+            key.endswith("weight") and value.dim() == 4
+        ):  # what is left to round, in steps of each channel's grid
             step = value.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12) / 127
             assert ((value - before[key]).abs() < 1e-3 * step).all(), key
         else:

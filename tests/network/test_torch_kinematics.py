@@ -42,7 +42,9 @@ def test_six_numbers_to_a_rotation_as_on_the_board_and_back() -> None:
 
 def test_a_quarter_turn_about_y_takes_z_to_x() -> None:
     turn = rotation_about(torch.tensor([[0.0, 2.0, 0.0]]), torch.tensor([torch.pi / 2]))
-    torch.testing.assert_close(turn[0] @ torch.tensor([0.0, 0.0, 1.0]), torch.tensor([1.0, 0.0, 0.0]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        turn[0] @ torch.tensor([0.0, 0.0, 1.0]), torch.tensor([1.0, 0.0, 0.0]), atol=1e-6, rtol=0
+    )
 
 
 def test_frame_and_directions_recover_a_turned_person() -> None:
@@ -63,12 +65,16 @@ def test_the_mirror_exchanges_left_and_right_and_undoes_itself() -> None:
     joints, mirrored = (runtime.forward_kinematics(d, MUPOTS17) for d in (poses, mirror_directions(poses)))
     np.testing.assert_allclose(mirrored, joints[:, list(MUPOTS17.mirror)] * [-1, 1, 1], atol=1e-3)
     np.testing.assert_array_equal(mirror_directions(mirror_directions(poses)), poses)
-    np.testing.assert_array_equal(mirror_directions(torch.from_numpy(poses)).numpy(), mirror_directions(poses))
+    np.testing.assert_array_equal(
+        mirror_directions(torch.from_numpy(poses)).numpy(), mirror_directions(poses)
+    )
 
 
 def test_gradients_pass_from_joints_to_numbers() -> None:
     numbers = torch.randn(3, 6, generator=torch.Generator().manual_seed(2), requires_grad=True)
-    joints = forward_kinematics(torch.from_numpy(captured_poses(3)), bone_lengths_m()) @ rotation_from_6d(numbers).transpose(1, 2)
+    joints = forward_kinematics(torch.from_numpy(captured_poses(3)), bone_lengths_m()) @ rotation_from_6d(
+        numbers
+    ).transpose(1, 2)
     torso_frames(joints)[:, 0, 0].sum().backward()
     assert numbers.grad is not None
     assert torch.isfinite(numbers.grad).all()

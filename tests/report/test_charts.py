@@ -57,6 +57,11 @@ def test_samples_beyond_the_axis_are_counted():
 def test_text_is_escaped_and_numbers_are_worded():
     assert "<b>" not in scatter("<b>", [Point(1, 1, "<b>", "float32")], ("<b>", "<b>"))
     assert safe("<a href='x'>&\"") == "&lt;a href=&#x27;x&#x27;&gt;&amp;&quot;"
-    assert (milliseconds(0.123), milliseconds(12.34), milliseconds(123.4), milliseconds(None)) == ("0.12", "12.3", "123", "–")
+    assert (milliseconds(0.123), milliseconds(12.34), milliseconds(123.4), milliseconds(None)) == (
+        "0.12",
+        "12.3",
+        "123",
+        "–",
+    )
     assert (number(None), number(1.25, 1), percent(0.5, 0), percent(None)) == ("–", "1.2", "50\u202f%", "–")
     assert (megabytes(2_100_000), megabytes(63_000_000), megabytes("x")) == ("2.10", "63.0", "–")

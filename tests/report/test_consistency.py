@@ -18,14 +18,24 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(folder):
-    return measure_bundles([write_tiny_bundle(folder / "one").folder], seconds=0.1, frames_per_turn=5, threads=1)[0]
+    return measure_bundles(
+        [write_tiny_bundle(folder / "one").folder], seconds=0.1, frames_per_turn=5, threads=1
+    )[0]
 
 
 def slower(result, factor):
     """The same result, had every frame taken `factor` times as long."""
-    rounds = [[[value * factor for value in frame] for frame in turn] for turn in result.bench["samples"]["rounds"]]
-    latency = {stage: {name: value * factor for name, value in part.items()} for stage, part in result.bench["latency"].items()}
-    return replace(result, bench={**result.bench, "samples": {**result.bench["samples"], "rounds": rounds}, "latency": latency})
+    rounds = [
+        [[value * factor for value in frame] for frame in turn] for turn in result.bench["samples"]["rounds"]
+    ]
+    latency = {
+        stage: {name: value * factor for name, value in part.items()}
+        for stage, part in result.bench["latency"].items()
+    }
+    return replace(
+        result,
+        bench={**result.bench, "samples": {**result.bench["samples"], "rounds": rounds}, "latency": latency},
+    )
 
 
 def wide(result):
@@ -51,7 +61,9 @@ def test_a_result_that_was_a_hundred_times_slower_does_not_hold(result, folder):
 
 def test_another_drift_and_another_machine_are_told(result, folder):
     other = {**result.bench, "machine": {**result.bench["machine"], "cpu": "a slide rule"}}
-    found = measure_again(replace(wide(replace(result, bench=other)), drift={**result.drift, "drift_mm": 5.0}), folder / "one")
+    found = measure_again(
+        replace(wide(replace(result, bench=other)), drift={**result.drift, "drift_mm": 5.0}), folder / "one"
+    )
     assert not found
     assert "before: 5.0 mm" in found.contradictions[0]
     assert any(line.startswith("cpu: a slide rule → ") for line in found.differences)

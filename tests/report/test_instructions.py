@@ -21,7 +21,9 @@ def write(path, content):
 def test_counts_are_shown_beside_float32_of_the_same_board_and_library(tmp_path):
     int8 = {**COUNT, "precision": "int8", "instructions": 100_000_000}
     elsewhere = {**int8, "library": "tflite-runtime"}
-    counts = read_instructions([write(tmp_path / "a.instructions.json", {"format": 1, "counts": [COUNT, int8, elsewhere]})])
+    counts = read_instructions(
+        [write(tmp_path / "a.instructions.json", {"format": 1, "counts": [COUNT, int8, elsewhere]})]
+    )
     page = instructions_section(counts)
     assert page.count("× 0.25") == 1
     assert page.count("× 1.00") == 1

@@ -78,19 +78,31 @@ def test_status_and_verdict_are_two_things(results):
 def test_a_result_says_what_was_measured(results, folder):
     sound = results[0]
     assert sound.bundle["target"] == "generic-cpu"
-    assert sound.bundle["model_bytes"] == sum((folder / "sound" / name).stat().st_size for name in ("model.onnx", "pose.npz"))
+    assert sound.bundle["model_bytes"] == sum(
+        (folder / "sound" / name).stat().st_size for name in ("model.onnx", "pose.npz")
+    )
     assert sound.row("rendered-scenes")["people"] == 2
     assert len(sound.pictures) == 4
-    assert cv2.imdecode(np.frombuffer(base64.b64decode(sound.pictures[0]["jpeg"]), np.uint8), 1).shape == (120, 160, 3)
+    assert cv2.imdecode(np.frombuffer(base64.b64decode(sound.pictures[0]["jpeg"]), np.uint8), 1).shape == (
+        120,
+        160,
+        3,
+    )
     assert sound.pictures[0]["caption"] == "4 people"
 
 
 def test_files_are_named_by_target_and_precision_and_read_back_whole(results, folder):
     names = sorted(path.name for path in (folder / "results").iterdir())
-    assert names == ["generic-cpu-float16.result.json", "generic-cpu-float32.result.json", "generic-cpu-int8.result.json"]
+    assert names == [
+        "generic-cpu-float16.result.json",
+        "generic-cpu-float32.result.json",
+        "generic-cpu-int8.result.json",
+    ]
     again = {result.name: result for result in read_results(folder / "results")}
     for result in results:
-        assert json.loads(json.dumps(again[result.name].to_dict())) == json.loads(json.dumps(result.to_dict()))
+        assert json.loads(json.dumps(again[result.name].to_dict())) == json.loads(
+            json.dumps(result.to_dict())
+        )
     assert file_names([results[0]] * 3) == [
         "generic-cpu-float32.result.json",
         "generic-cpu-float32-2.result.json",
@@ -116,7 +128,9 @@ def test_the_page_is_one_sound_file_that_asks_nobody_for_anything(results, tmp_p
     assert page.crossed == []
     assert "script" not in page.tags
     assert not [
-        entry for entry in page.attributes if entry[1] in ("src", "href") and not str(entry[2]).startswith("data:image/jpeg;base64,")
+        entry
+        for entry in page.attributes
+        if entry[1] in ("src", "href") and not str(entry[2]).startswith("data:image/jpeg;base64,")
     ]
     assert "url(" not in text
     assert "@import" not in text
@@ -131,7 +145,9 @@ def test_the_page_is_one_sound_file_that_asks_nobody_for_anything(results, tmp_p
         "Sustained",
     ):
         assert word in page.text or word in text
-    assert all(entry[:2] == ("img", "alt") and entry[2] for entry in page.attributes if entry[:2] == ("img", "alt"))
+    assert all(
+        entry[:2] == ("img", "alt") and entry[2] for entry in page.attributes if entry[:2] == ("img", "alt")
+    )
     assert page.tags.count("img") == 4
 
 
@@ -174,7 +190,9 @@ def test_hostile_names_stay_text(results, tmp_path):
         {"caption": "y", "jpeg": "AAAA"},
     ]
     rows = [{**results[1].accuracy[0], "subset": evil}]
-    hostile = replace(results[1], bundle=bundle, bench=bench, pictures=pictures, accuracy=[*rows, *results[1].accuracy])
+    hostile = replace(
+        results[1], bundle=bundle, bench=bench, pictures=pictures, accuracy=[*rows, *results[1].accuracy]
+    )
     failed = replace(results[2], bench={**results[2].bench, "reason": evil})
     save_result(hostile, tmp_path / "a.result.json")
     save_result(failed, tmp_path / "b.result.json")

@@ -33,7 +33,9 @@ def rewrite(folder, **changes):
 
 
 def test_what_is_written_is_read(tmp_path):
-    written = replay_bundle(tmp_path / "tiny", recorded_heads([]), options={"threads": 2}, float_layers=["/Conv_1"])
+    written = replay_bundle(
+        tmp_path / "tiny", recorded_heads([]), options={"threads": 2}, float_layers=["/Conv_1"]
+    )
     read = read_bundle(tmp_path / "tiny")
     assert read == written
     assert read.spec == tiny_spec()
@@ -49,8 +51,17 @@ def test_golden_pictures_come_with_their_people(tmp_path):
     heads = recorded_heads([Recorded(3, 4)], spec)
     somebody = decode_heads(heads, spec, layers(tiny_decoder()), place(120, 160, spec)[0])
     people = [{**frame.to_dict(), "focal_px": None} for frame in (nobody(spec), somebody)]
-    files = {"heads.npz": packed(heads), "pose.npz": packed(tiny_decoder()), "golden/people.json": json.dumps(people).encode()}
-    files.update({f"golden/{i:03d}.png": cv2.imencode(".png", picture)[1].tobytes() for i, picture in enumerate(pictures)})
+    files = {
+        "heads.npz": packed(heads),
+        "pose.npz": packed(tiny_decoder()),
+        "golden/people.json": json.dumps(people).encode(),
+    }
+    files.update(
+        {
+            f"golden/{i:03d}.png": cv2.imencode(".png", picture)[1].tobytes()
+            for i, picture in enumerate(pictures)
+        }
+    )
     write_bundle(tmp_path / "b", bundle_info(), files)
     golden = read_bundle(tmp_path / "b").golden()
     assert [len(frame) for _, frame in golden] == [0, 1]
@@ -76,7 +87,9 @@ def test_a_missing_file_is_named(folder, name):
 
 def test_a_folder_that_is_no_bundle(tmp_path):
     for where in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(BundleError, match=r"no bundle\.json in .*; give the directory that `posec export` wrote"):
+        with pytest.raises(
+            BundleError, match=r"no bundle\.json in .*; give the directory that `posec export` wrote"
+        ):
             read_bundle(where)
 
 
@@ -109,7 +122,9 @@ def test_a_description_that_is_wrong_is_refused_in_one_sentence(folder, changes,
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": 1e999}', b"null", b"9" * 10_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": 1e999}', b"null", b"9" * 10_000]
+)
 def test_a_description_that_is_no_json_object_is_refused(folder, content):
     (folder / "bundle.json").write_bytes(content)
     with pytest.raises(BundleError):
@@ -144,7 +159,11 @@ def test_links_are_refused(folder, tmp_path):
 
 
 def test_linked_folders_are_refused(tmp_path):
-    files = {"heads.npz": packed(recorded_heads([])), "pose.npz": packed(tiny_decoder()), "golden/people.json": b"[]"}
+    files = {
+        "heads.npz": packed(recorded_heads([])),
+        "pose.npz": packed(tiny_decoder()),
+        "golden/people.json": b"[]",
+    }
     write_bundle(tmp_path / "b", bundle_info(), files)
     shutil.move(tmp_path / "b" / "golden", tmp_path / "golden")
     os.symlink(tmp_path / "golden", tmp_path / "b" / "golden")
@@ -167,7 +186,10 @@ def test_a_description_that_is_too_long_is_refused(folder):
 
 def test_a_decoder_that_does_not_fit_is_refused(tmp_path):
     for arrays, sentence in (
-        ({"weight_0": np.zeros((48, 5), np.float32), "bias_0": np.zeros(48, np.float32)}, r"takes and gives \(5, 48\) numbers"),
+        (
+            {"weight_0": np.zeros((48, 5), np.float32), "bias_0": np.zeros(48, np.float32)},
+            r"takes and gives \(5, 48\) numbers",
+        ),
         ({"weight_0": np.zeros((48, 8), np.float32)}, "pose decoder needs weight_0, bias_0"),
         ({"weight_0": np.array([{}], object), "bias_0": np.zeros(1)}, "not a readable"),
     ):
@@ -180,10 +202,15 @@ def test_a_decoder_that_does_not_fit_is_refused(tmp_path):
 def test_a_bomb_of_zeros_is_not_unpacked(tmp_path):
     import zipfile
 
-    with zipfile.ZipFile(tmp_path / "pose.npz", "w", zipfile.ZIP_DEFLATED) as file, file.open("weight_0.npy", "w") as member:
+    with (
+        zipfile.ZipFile(tmp_path / "pose.npz", "w", zipfile.ZIP_DEFLATED) as file,
+        file.open("weight_0.npy", "w") as member,
+    ):
         for _ in range(513):
             member.write(bytes(2**20))
-    bundle = write_bundle(tmp_path / "b", bundle_info(), {"heads.npz": b"", "pose.npz": (tmp_path / "pose.npz").read_bytes()})
+    bundle = write_bundle(
+        tmp_path / "b", bundle_info(), {"heads.npz": b"", "pose.npz": (tmp_path / "pose.npz").read_bytes()}
+    )
     with pytest.raises(BundleError, match="unpacks to"):
         bundle.decoder()
 
@@ -195,7 +222,9 @@ def test_an_existing_folder_is_kept(folder, tmp_path):
     (tmp_path / "holiday" / "photo.jpg").write_bytes(b"dear")
     for overwrite in (False, True):
         with pytest.raises(BundleError, match="is no bundle; give another name"):
-            write_bundle(tmp_path / "holiday", bundle_info(), {"heads.npz": b"", "pose.npz": b""}, overwrite=overwrite)
+            write_bundle(
+                tmp_path / "holiday", bundle_info(), {"heads.npz": b"", "pose.npz": b""}, overwrite=overwrite
+            )
     assert (tmp_path / "holiday" / "photo.jpg").read_bytes() == b"dear"
 
 
@@ -228,7 +257,10 @@ def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path):
         "try:\n    write_bundle(sys.argv[1], bundle_info(), files)\nexcept BundleError as error:\n    print(error)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "b"), *filter(None, sys.path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(tmp_path / "b"), *filter(None, sys.path)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "cannot write bundle" in done.stdout
     assert "nothing was written" in done.stdout

@@ -34,7 +34,10 @@ def folded():
     ]
     rest = list(model.graph.node)
     rest[0].input[0] = "normalized"
-    arrays = [*model.graph.initializer, *(numpy_helper.from_array(np.asarray(value), name) for name, value in values.items())]
+    arrays = [
+        *model.graph.initializer,
+        *(numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()),
+    ]
     graph = helper.make_graph([*nodes, *rest], "folded", [frame], list(model.graph.output), arrays)
     made = helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=8)
     onnx.checker.check_model(made, full_check=True)
@@ -42,8 +45,15 @@ def folded():
 
 
 def onnx_bundle(folder, engine, model=None, frame=None, **changes):
-    files = {"model.onnx": (model or tiny_model(SPEC)).SerializeToString(), "pose.npz": packed(tiny_decoder())}
-    return write_bundle(folder, bundle_info(engine=engine, model="model.onnx", frame=vars(frame or FrameInput()), **changes), files)
+    files = {
+        "model.onnx": (model or tiny_model(SPEC)).SerializeToString(),
+        "pose.npz": packed(tiny_decoder()),
+    }
+    return write_bundle(
+        folder,
+        bundle_info(engine=engine, model="model.onnx", frame=vars(frame or FrameInput()), **changes),
+        files,
+    )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -59,7 +69,10 @@ def test_heads_come_out_by_name(tmp_path, engine):
 
 @pytest.mark.openvino
 def test_engines_agree_on_heads_and_people(tmp_path):
-    estimators = [load(onnx_bundle(tmp_path / name, name, options={"threads": 1}).folder) for name in ("onnxruntime", "openvino")]
+    estimators = [
+        load(onnx_bundle(tmp_path / name, name, options={"threads": 1}).folder)
+        for name in ("onnxruntime", "openvino")
+    ]
     for picture in PICTURES:
         one, other = (estimator.heads(picture) for estimator in estimators)
         assert all(other[name] == pytest.approx(one[name], abs=2e-5) for name in HEADS)
@@ -72,7 +85,13 @@ def test_engines_agree_on_heads_and_people(tmp_path):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_batch_that_is_filled_again_is_read_again(tmp_path, engine):
     estimator = load(
-        onnx_bundle(tmp_path / "b", engine, folded(), FrameInput("uint8", "NHWC", "BGR", False), options={"threads": 1}).folder
+        onnx_bundle(
+            tmp_path / "b",
+            engine,
+            folded(),
+            FrameInput("uint8", "NHWC", "BGR", False),
+            options={"threads": 1},
+        ).folder
     )
     counts = [len(estimator(picture)) for picture in (*PICTURES, *PICTURES)]
     assert counts == [0, 3, 0, 3]
@@ -90,7 +109,9 @@ def test_describe_names_version_and_threads(tmp_path, engine):
 
 @pytest.mark.openvino
 def test_float32_is_float32_in_openvino_unless_the_bundle_says_otherwise(tmp_path):
-    assert open_engine(onnx_bundle(tmp_path / "b", "openvino"), threads=1).describe()["float precision"] == "f32"
+    assert (
+        open_engine(onnx_bundle(tmp_path / "b", "openvino"), threads=1).describe()["float precision"] == "f32"
+    )
     if "BF16" not in __import__("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this CPU does not compute in bf16")
     other = onnx_bundle(tmp_path / "c", "openvino", options={"inference_precision": "bf16"})
@@ -130,7 +151,9 @@ def test_a_batch_of_another_kind_is_refused(tmp_path, engine):
     ],
 )
 def test_cpus_whose_sums_of_integers_overflow_are_known(tmp_path, flags, overflow):
-    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+    (tmp_path / "cpuinfo").write_text(
+        f"processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: {flags}\n\nprocessor\t: 1\n"
+    )
     assert sums_overflow(str(tmp_path / "cpuinfo")) is overflow
     (tmp_path / "arm").write_text("processor\t: 0\nFeatures\t: fp asimd\n")
     assert not sums_overflow(str(tmp_path / "arm"))
@@ -158,7 +181,9 @@ def largest_sums():
              for name, count in zip(HEADS, channels, strict=True)]  # fmt: skip
     held = [numpy_helper.from_array(np.asarray(value), name) for name, value in arrays.items()]
     model = helper.make_model(
-        helper.make_graph(nodes, "sums", [frame], heads, held), opset_imports=[helper.make_opsetid("", 13)], ir_version=8
+        helper.make_graph(nodes, "sums", [frame], heads, held),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
     )
     onnx.checker.check_model(model, full_check=True)
     return model, 3 * stride * stride

@@ -51,7 +51,10 @@ def test_the_focal_length_of_the_call_comes_before_that_of_the_estimator(tmp_pat
 
 def test_the_threshold_can_be_chosen_on_the_board(tmp_path):
     replay_bundle(tmp_path / "b", recorded_heads(TWO))
-    found = {threshold: len(load(tmp_path / "b", centre_threshold=threshold)(PICTURE)) for threshold in (None, 0.5, 0.7, 0.95)}
+    found = {
+        threshold: len(load(tmp_path / "b", centre_threshold=threshold)(PICTURE))
+        for threshold in (None, 0.5, 0.7, 0.95)
+    }
     assert found == {None: 2, 0.5: 2, 0.7: 1, 0.95: 0}
     for wrong in (0, 1, -0.2, float("nan")):
         with pytest.raises(PoseError, match=r"between 0 and 1, got .*own is 0\.3"):
@@ -91,7 +94,9 @@ def test_explain_says_why_nobody_is_found(tmp_path):
 
 def test_explain_counts_people_and_duplicates(tmp_path):
     replay_bundle(tmp_path / "b", recorded_heads([*TWO, Recorded(4, 4, 0.5, offset=(-2, -1), depth=1.5)]))
-    assert "2 people are found: 3 peaks, 1 of them the same person again" in load(tmp_path / "b").explain(PICTURE)
+    assert "2 people are found: 3 peaks, 1 of them the same person again" in load(tmp_path / "b").explain(
+        PICTURE
+    )
 
 
 def test_explain_names_broken_heads(tmp_path):
@@ -108,7 +113,9 @@ def test_explain_names_broken_heads(tmp_path):
 
 def test_an_unknown_engine_is_refused_with_the_menu(tmp_path):
     replay_bundle(tmp_path / "b", recorded_heads([]), engine="ncnn")
-    with pytest.raises(EngineError, match="no engine 'ncnn'; known: onnxruntime, openvino, tflite, tensorrt, replay"):
+    with pytest.raises(
+        EngineError, match="no engine 'ncnn'; known: onnxruntime, openvino, tflite, tensorrt, replay"
+    ):
         load(tmp_path / "b")
 
 
@@ -123,7 +130,9 @@ def test_recorded_heads_that_are_incomplete_are_refused(tmp_path):
     heads = recorded_heads([])
     del heads["depth"]
     replay_bundle(tmp_path / "b", heads)
-    with pytest.raises(EngineError, match="recorded heads must be centre, offset, embedding, rotation, depth"):
+    with pytest.raises(
+        EngineError, match="recorded heads must be centre, offset, embedding, rotation, depth"
+    ):
         load(tmp_path / "b")
 
 
@@ -136,7 +145,9 @@ def test_describe_says_what_runs(tmp_path):
     assert load(tmp_path / "b").describe()["engine"] == "replay"
 
 
-@pytest.mark.parametrize("path", sorted(RUNTIME.rglob("*.py")), ids=lambda path: path.relative_to(RUNTIME).as_posix())
+@pytest.mark.parametrize(
+    "path", sorted(RUNTIME.rglob("*.py")), ids=lambda path: path.relative_to(RUNTIME).as_posix()
+)
 def test_python_3_8_can_read_every_file(path):
     ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
 
@@ -159,5 +170,7 @@ def test_the_folder_alone_works_elsewhere(tmp_path):
 
 def test_importing_the_runtime_loads_neither_cv2_nor_an_engine():
     code = "import sys, toolkit.runtime.pose; print([n for n in ('cv2', 'onnxruntime', 'openvino') if n in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=RUNTIME.parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=RUNTIME.parents[1]
+    )
     assert done.stdout.strip() == "[]"

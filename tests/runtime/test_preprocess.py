@@ -12,7 +12,18 @@ from toolkit.runtime.preprocess import Batch, PictureError, letterbox, place, to
 
 SPEC = replace(tiny_spec(), pad_value=77)
 UNEVEN = replace(SPEC, mean=(10.0, 20.0, 30.0), std=(1.0, 2.0, 4.0))
-SIZES = [(64, 96), (128, 192), (720, 1280), (480, 640), (1080, 607), (33, 47), (1, 1), (17, 90), (2000, 500), (3, 5)]
+SIZES = [
+    (64, 96),
+    (128, 192),
+    (720, 1280),
+    (480, 640),
+    (1080, 607),
+    (33, 47),
+    (1, 1),
+    (17, 90),
+    (2000, 500),
+    (3, 5),
+]
 
 
 def noise(height, width, seed=0):
@@ -35,7 +46,9 @@ def test_the_picture_fits_and_is_centred(size):
     assert 0 <= box.top - (64 - rows - box.top) + 1 <= 1
     # The picture's outer edges are the edges of what it covers, pixel centres at whole numbers.
     edges = box.to_input(np.array([[-0.5, -0.5], [size[1] - 0.5, size[0] - 0.5]]))
-    assert edges == pytest.approx(np.array([[box.left, box.top], [box.left + columns, box.top + rows]]) - 0.5, abs=1e-4)
+    assert edges == pytest.approx(
+        np.array([[box.left, box.top], [box.left + columns, box.top + rows]]) - 0.5, abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("size", [(256, 384), (512, 512), (333, 517), (1001, 1399), (100, 60), (40, 300)])
@@ -44,7 +57,9 @@ def test_a_spot_lands_where_the_mapping_says(size):
     at = np.array([0.61 * size[1], 0.37 * size[0]])
     glow = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * (0.08 * min(size)) ** 2))
     out = np.empty((64, 96, 3), np.uint8)
-    box = letterbox(cv2.cvtColor((255 * glow).astype(np.uint8), cv2.COLOR_GRAY2BGR), replace(SPEC, pad_value=0), out)
+    box = letterbox(
+        cv2.cvtColor((255 * glow).astype(np.uint8), cv2.COLOR_GRAY2BGR), replace(SPEC, pad_value=0), out
+    )
     rows, columns = np.mgrid[:64, :96]
     weight = out[..., 0].astype(float)
     found = np.array([(columns * weight).sum(), (rows * weight).sum()]) / weight.sum()
@@ -82,7 +97,9 @@ def test_uint8_bgr_is_written_straight_into_the_batch():
 
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
 @pytest.mark.parametrize("order", ["BGR", "RGB"])
-@pytest.mark.parametrize(("dtype", "normalized"), [("uint8", False), ("int8", False), ("float32", False), ("float32", True)])
+@pytest.mark.parametrize(
+    ("dtype", "normalized"), [("uint8", False), ("int8", False), ("float32", False), ("float32", True)]
+)
 @pytest.mark.parametrize("spec", [SPEC, UNEVEN])
 def test_every_frame_input_holds_the_same_picture(layout, order, dtype, normalized, spec):
     picture = noise(64, 96)

@@ -27,7 +27,9 @@ def people_in_a_portrait(model: PoseEmbedding, count: int = 1, seed: int = 0) ->
     with torch.no_grad():
         codes = model.encode(directions)
         rotation = rotation_from_6d(torch.tensor([[0.1, -1.0, 0.2, 0.8, 0.0, 0.3]]).repeat(count, 1))
-        joints = (forward_kinematics(model.decode(codes), bone_lengths_m()) @ rotation.transpose(1, 2)).numpy()
+        joints = (
+            forward_kinematics(model.decode(codes), bone_lengths_m()) @ rotation.transpose(1, 2)
+        ).numpy()
     pelvis = np.array([WIDTH / 2, HEIGHT / 2], np.float32) + rng.uniform(-4, 4, (count, 2)).astype(np.float32)
     keypoints = pelvis[:, None] + PX_PER_M * joints[:, KEYPOINT_JOINTS, :2]
     return People(

@@ -20,10 +20,17 @@ def movenet_names(network: KeypointNetwork) -> list[tuple[str, nn.Module, str]]:
     trunk, reader, names = network.trunk, network.reader, []
 
     def folded(name: str, layer: nn.Module, kind: str = "Conv2D") -> None:
-        names.extend([(f"{name}/{kind}_weights", layer, "weight"), (f"{name}/{kind}_bn_offset", layer, "bias")])
+        names.extend(
+            [(f"{name}/{kind}_weights", layer, "weight"), (f"{name}/{kind}_bn_offset", layer, "bias")]
+        )
 
     def plain(name: str, layer: nn.Module) -> None:
-        names.extend([(f"{name}/Conv2D/ReadVariableOp", layer, "weight"), (f"{name}/BiasAdd/ReadVariableOp", layer, "bias")])
+        names.extend(
+            [
+                (f"{name}/Conv2D/ReadVariableOp", layer, "weight"),
+                (f"{name}/BiasAdd/ReadVariableOp", layer, "bias"),
+            ]
+        )
 
     folded(f"{TRUNK}model/Conv1", trunk.stem)
     for number, block in enumerate(trunk.blocks):
@@ -38,7 +45,10 @@ def movenet_names(network: KeypointNetwork) -> list[tuple[str, nn.Module, str]]:
         plain(f"{TRUNK}conv2d_{number + 1}", level.get_submodule("side"))
         name = f"{TRUNK}separable_conv2d" + (f"_{number}" if number else "") + "/separable_conv2d"
         names.append((f"{name}/ReadVariableOp", level.get_submodule("depthwise"), "weight"))
-        names += [(f"{name}_{end}", level.get_submodule("pointwise"), part) for end, part in (("weights", "weight"), ("bn_offset", "bias"))]
+        names += [
+            (f"{name}_{end}", level.get_submodule("pointwise"), part)
+            for end, part in (("weights", "weight"), ("bn_offset", "bias"))
+        ]
     heads = (
         ("center_0", "person", 3, None),
         ("kpt_heatmap_0", "heat", 6, 7),
@@ -47,9 +57,18 @@ def movenet_names(network: KeypointNetwork) -> list[tuple[str, nn.Module, str]]:
     )
     for head, branch, separable, last in heads:
         name = f"{head}/separable_conv2d_{separable}"
-        names.append((f"{name}/separable_conv2d/ReadVariableOp", reader.branches.get_submodule(f"{branch}.0"), "weight"))
+        names.append(
+            (
+                f"{name}/separable_conv2d/ReadVariableOp",
+                reader.branches.get_submodule(f"{branch}.0"),
+                "weight",
+            )
+        )
         pointwise = reader.branches.get_submodule(f"{branch}.1")
-        names += [(f"{name}/separable_conv2d/ReadVariableOp_1", pointwise, "weight"), (f"{name}/BiasAdd/ReadVariableOp", pointwise, "bias")]
+        names += [
+            (f"{name}/separable_conv2d/ReadVariableOp_1", pointwise, "weight"),
+            (f"{name}/BiasAdd/ReadVariableOp", pointwise, "bias"),
+        ]
         if last is not None:
             plain(f"{head}/conv2d_{last}", reader.get_submodule(branch))
     return names
@@ -62,8 +81,17 @@ def write_movenet(folder: Path, network: KeypointNetwork, **changes: Any) -> Pat
     for name, layer, part in movenet_names(network):
         array = layer.get_parameter(part).detach().numpy()
         if array.ndim == 4:
-            array = array.transpose((2, 3, 0, 1) if isinstance(layer, nn.Conv2d) and layer.groups > 1 else (2, 3, 1, 0))
-        entries.append({"name": SCOPE + name, "shape": list(array.shape), "dtype": "float32", "quantization": {"dtype": "float16"}})
+            array = array.transpose(
+                (2, 3, 0, 1) if isinstance(layer, nn.Conv2d) and layer.groups > 1 else (2, 3, 1, 0)
+            )
+        entries.append(
+            {
+                "name": SCOPE + name,
+                "shape": list(array.shape),
+                "dtype": "float32",
+                "quantization": {"dtype": "float16"},
+            }
+        )
         data.append(array.astype(np.float16).tobytes())
     manifest = {"paths": ["movenet.bin"], "weights": entries, **changes}
     (folder / "movenet.bin").write_bytes(b"".join(data))

@@ -25,17 +25,27 @@ CHANNELS = {"centre": 1, "offset": 2, "embedding": EMBEDDING, "rotation": 6, "de
 def tiny_spec(input_size: tuple[int, int] = (64, 96), mean: tuple[float, ...] = (128.0,) * 3, std: tuple[float, ...] = (128.0,) * 3,
               colour_order: str = "RGB") -> PoseSpec:  # fmt: skip
     """Return the contract of `tiny_model`; the size must be a multiple of 16."""
-    heads = {name: Head(name, count, 0.0 if name == "centre" else -UNITS[name], UNITS[name]) for name, count in CHANNELS.items()}
+    heads = {
+        name: Head(name, count, 0.0 if name == "centre" else -UNITS[name], UNITS[name])
+        for name, count in CHANNELS.items()
+    }
     return PoseSpec("tiny", input_size, colour_order, mean, std, 128, 8, 0.0, heads)  # type: ignore[arg-type]
 
 
-LIMBS = tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right"))
+LIMBS = tuple(
+    f"{side}_{part}"
+    for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
+)
 
 
 def with_keypoints(spec: PoseSpec) -> PoseSpec:
     """Return a contract with heads of 13 key points, the first of them no joint, in cells of 16 pixels."""
     grid = KeypointGrid(16, 0.0, ("", *LIMBS))
-    heads = {"keypoints": Head("keypoints", 13, 0.0, 1.0), "keypoint_offset": Head("keypoint_offset", 26, -2.0, 2.0)}
+    heads = {
+        "keypoints": Head("keypoints", 13, 0.0, 1.0),
+        "keypoint_offset": Head("keypoint_offset", 26, -2.0, 2.0),
+    }
     return replace(spec, heads={**spec.heads, **heads}, keypoints=grid)
 
 
@@ -43,8 +53,13 @@ def tiny_decoder(seed: int = 7) -> dict[str, np.ndarray]:
     """Return a decoder of two layers, EMBEDDING → 16 → 16 bones."""
     random = np.random.default_rng(seed)
     sizes = (EMBEDDING, 16, 3 * len(MUPOTS17.bones))
-    weights = {f"weight_{i}": random.normal(0, 0.5, (sizes[i + 1], sizes[i])).astype(np.float32) for i in range(2)}
-    return {**weights, **{f"bias_{i}": random.normal(0, 0.5, sizes[i + 1]).astype(np.float32) for i in range(2)}}
+    weights = {
+        f"weight_{i}": random.normal(0, 0.5, (sizes[i + 1], sizes[i])).astype(np.float32) for i in range(2)
+    }
+    return {
+        **weights,
+        **{f"bias_{i}": random.normal(0, 0.5, sizes[i + 1]).astype(np.float32) for i in range(2)},
+    }
 
 
 class _Builder:
@@ -57,7 +72,9 @@ class _Builder:
 
     def node(self, kind: str, inputs: list[str], output: str = "", **attributes: object) -> str:
         output = output or f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [output], f"/{kind}_{len(self.nodes)}", **attributes))
+        self.nodes.append(
+            helper.make_node(kind, inputs, [output], f"/{kind}_{len(self.nodes)}", **attributes)
+        )
         return output
 
     def array(self, values: np.ndarray) -> str:
@@ -72,12 +89,16 @@ class _Builder:
              bright: float = 1.0, spread: float = 0.6, lit: int = 1) -> str:  # fmt: skip
         """Random weights, but the first `lit` channels average what channel 0 (all of the input, in the first layer) saw: brightness."""
         fan_in = inputs // group * kernel * kernel
-        weight = self.random.normal(0, spread * (2 / fan_in) ** 0.5, (outputs, inputs // group, kernel, kernel))
+        weight = self.random.normal(
+            0, spread * (2 / fan_in) ** 0.5, (outputs, inputs // group, kernel, kernel)
+        )
         weight[:lit] = 0.0
         weight[:lit, : 3 if inputs == 3 else 1] = bright / (kernel * kernel * (3 if inputs == 3 else 1))
         names = [tensor, self.array(weight)] + ([] if bias is None else [self.array(bias)])
         pads = [kernel // 2] * 4
-        return self.node("Conv", names, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads, group=group)
+        return self.node(
+            "Conv", names, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads, group=group
+        )
 
     def batch_norm(self, tensor: str, channels: int) -> str:
         arrays = [
@@ -98,14 +119,26 @@ def tiny_model(spec: PoseSpec | None = None, seed: int = 1, opset: int = 17) -> 
     maps = make.node("Relu", [make.batch_norm(make.conv("frame", 8, 3, 3, stride=2), 8)])
     maps = make.batch_norm(make.conv(maps, 8, 8, 3, stride=2, group=8), 8)
     maps = make.node("Clip", [maps, make.constant(0.0), make.constant(6.0)])
-    maps = make.node("Relu", [make.conv(maps, 16, 8, 1, bias=make.random.normal(0, 0.1, 16) * (np.arange(16) > 0))])
+    maps = make.node(
+        "Relu", [make.conv(maps, 16, 8, 1, bias=make.random.normal(0, 0.1, 16) * (np.arange(16) > 0))]
+    )
     maps = make.node("Relu", [make.batch_norm(make.conv(maps, 16, 16, 3, stride=2, group=16), 16)])
     inner = make.node("Relu", [make.conv(maps, 16, 16, 3, group=16, bright=0.0)])
     maps = make.node("Relu", [make.node("Add", [maps, make.conv(inner, 16, 16, 1, bright=0.0)])])
-    wide = make.conv(make.node("AveragePool", [maps], kernel_shape=[2, 2], strides=[2, 2]), 16, 16, 1, bright=0.0, spread=0.3)
+    wide = make.conv(
+        make.node("AveragePool", [maps], kernel_shape=[2, 2], strides=[2, 2]),
+        16,
+        16,
+        1,
+        bright=0.0,
+        spread=0.3,
+    )
     scales = numpy_helper.from_array(np.asarray([1, 1, 2, 2], np.float32))
     wide = make.node(
-        "Resize", [wide, "", make.node("Constant", [], value=scales)], mode="linear", coordinate_transformation_mode="half_pixel"
+        "Resize",
+        [wide, "", make.node("Constant", [], value=scales)],
+        mode="linear",
+        coordinate_transformation_mode="half_pixel",
     )
     maps = make.node("Identity", [make.node("Add", [maps, wide])])
     for name, channels in CHANNELS.items():
@@ -125,11 +158,15 @@ def tiny_model(spec: PoseSpec | None = None, seed: int = 1, opset: int = 17) -> 
         coarse = make.node("AveragePool", [maps], kernel_shape=[2, 2], strides=[2, 2])
         count = len(spec.keypoints.joints)
         # Every joint is where a person is and nowhere else: on flat heat, integers would choose the peaks.
-        heat = make.conv(coarse, count, 16, 1, bias=make.random.normal(-4.0, 0.3, count), bright=12.0, lit=count)
+        heat = make.conv(
+            coarse, count, 16, 1, bias=make.random.normal(-4.0, 0.3, count), bright=12.0, lit=count
+        )
         make.node("Sigmoid", [heat], output="keypoints")
         offset = make.conv(coarse, 2 * count, 16, 1, bright=0.3)
         make.node("Clip", [offset, make.constant(-2.0), make.constant(2.0)], output="keypoint_offset")
-    outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, *spec.head_shape(n)]) for n in spec.head_names]
+    outputs = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, *spec.head_shape(n)]) for n in spec.head_names
+    ]
     frame = helper.make_tensor_value_info("frame", TensorProto.FLOAT, [1, 3, *spec.input_size])
     graph = helper.make_graph(make.nodes, "tiny", [frame], outputs, make.arrays)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
@@ -140,10 +177,18 @@ def tiny_model(spec: PoseSpec | None = None, seed: int = 1, opset: int = 17) -> 
 def tiny_graph_of(spec: PoseSpec | None = None, seed: int = 1) -> Graph:
     """Return the tiny network as a Graph, as `trace` would before any pass."""
     spec = spec or tiny_spec()
-    return Graph(tiny_model(spec, seed), spec, FrameInput(colour_order=spec.colour_order), tiny_decoder(), "made by the tests")
+    return Graph(
+        tiny_model(spec, seed),
+        spec,
+        FrameInput(colour_order=spec.colour_order),
+        tiny_decoder(),
+        "made by the tests",
+    )
 
 
-def write_checkpoint(folder: Path, spec: PoseSpec | None = None, model: onnx.ModelProto | None = None) -> Path:
+def write_checkpoint(
+    folder: Path, spec: PoseSpec | None = None, model: onnx.ModelProto | None = None
+) -> Path:
     """Write a checkpoint folder of the ONNX kind and return it."""
     spec = spec or tiny_spec()
     folder.mkdir(parents=True, exist_ok=True)
@@ -157,7 +202,11 @@ def write_checkpoint(folder: Path, spec: PoseSpec | None = None, model: onnx.Mod
 def toml(plain: dict, prefix: str = "") -> str:
     """Return nested dictionaries of numbers, strings and lists as TOML."""
     lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items() if not isinstance(value, dict)]
-    tables = [f"\n[{prefix}{name}]\n{toml(value, f'{prefix}{name}.')}" for name, value in plain.items() if isinstance(value, dict)]
+    tables = [
+        f"\n[{prefix}{name}]\n{toml(value, f'{prefix}{name}.')}"
+        for name, value in plain.items()
+        if isinstance(value, dict)
+    ]
     return "\n".join(lines + tables)
 
 
@@ -178,7 +227,9 @@ def spot_picture(people: int, seed: int, size: tuple[int, int] = (120, 160)) -> 
 
 def outputs_of(model: onnx.ModelProto, seed: int = 0) -> dict[str, np.ndarray]:
     """Return a model's outputs by name on noise, or on random pixels where it takes integers."""
-    session = onnxruntime.InferenceSession(model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"]
+    )
     batch, random = session.get_inputs()[0], np.random.default_rng(seed)
     if batch.type == "tensor(float)":
         values = random.normal(0, 0.6, batch.shape).astype(np.float32)
@@ -194,7 +245,9 @@ def one_head_graph(nodes: list[onnx.NodeProto], arrays: dict[str, np.ndarray], o
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     initializers = [numpy_helper.from_array(values, name) for name, values in arrays.items()]
     model = helper.make_model(
-        helper.make_graph(nodes, "one", [frame], [result], initializers), opset_imports=[helper.make_opsetid("", opset)], ir_version=8
+        helper.make_graph(nodes, "one", [frame], [result], initializers),
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=8,
     )
     model = onnx.shape_inference.infer_shapes(model, data_prop=True)
     del model.graph.value_info[:]

@@ -15,7 +15,14 @@ from toolkit.runtime.bundle import Bundle, write_bundle
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import PoseSpec
 
-UPRIGHT = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0)  # torso's y axis up in the picture, x axis to its right: seen from the front
+UPRIGHT = (
+    0.0,
+    -1.0,
+    0.0,
+    1.0,
+    0.0,
+    0.0,
+)  # torso's y axis up in the picture, x axis to its right: seen from the front
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,9 @@ def recorded_heads(people: Sequence[Recorded], spec: PoseSpec | None = None) -> 
     """Return head name → (C, h, w) float32 with these people and noise well below the threshold elsewhere."""
     spec = spec or tiny_spec()
     random = np.random.default_rng(0)
-    heads = {name: random.uniform(-0.5, 0.5, spec.head_shape(name)).astype(np.float32) for name in spec.head_names}
+    heads = {
+        name: random.uniform(-0.5, 0.5, spec.head_shape(name)).astype(np.float32) for name in spec.head_names
+    }
     heads["centre"] = random.uniform(0, 0.1, (1, *spec.map_size)).astype(np.float32)
     if spec.keypoints is not None:
         heads["keypoints"] *= 0
@@ -65,7 +74,9 @@ def bundle_info(spec: PoseSpec | None = None, **changes: Any) -> dict[str, Any]:
     return {**info, **changes}
 
 
-def replay_bundle(folder: Path, heads: Mapping[str, np.ndarray], spec: PoseSpec | None = None, **changes: Any) -> Bundle:
+def replay_bundle(
+    folder: Path, heads: Mapping[str, np.ndarray], spec: PoseSpec | None = None, **changes: Any
+) -> Bundle:
     """Write a bundle that plays these heads."""
     files = {"heads.npz": packed(heads), "pose.npz": packed(tiny_decoder())}
     return write_bundle(folder, bundle_info(spec, **changes), files)
@@ -76,13 +87,18 @@ def keypoint_spec() -> PoseSpec:
     return with_keypoints(wide_spec())
 
 
-def mark(heads: Mapping[str, np.ndarray], spec: PoseSpec, channel: int, x: float, y: float, heat: float = 0.9) -> None:
+def mark(
+    heads: Mapping[str, np.ndarray], spec: PoseSpec, channel: int, x: float, y: float, heat: float = 0.9
+) -> None:
     """Write a key point at input pixel (x, y) into its nearest cell."""
     assert spec.keypoints is not None
     grid, (_, rows, columns) = spec.keypoints, spec.head_shape("keypoints")
     row, column = (int(np.clip(round(v / grid.stride), 0, size - 1)) for v, size in ((y, rows), (x, columns)))
     heads["keypoints"][channel, row, column] = heat
-    heads["keypoint_offset"][[channel, channel + len(grid.joints)], row, column] = x / grid.stride - column, y / grid.stride - row
+    heads["keypoint_offset"][[channel, channel + len(grid.joints)], row, column] = (
+        x / grid.stride - column,
+        y / grid.stride - row,
+    )
 
 
 def wide_spec() -> PoseSpec:

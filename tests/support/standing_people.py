@@ -20,13 +20,17 @@ def standing() -> np.ndarray:
     return joints
 
 
-def people_at(*centres_px: tuple[float, float], px_per_mm: float = 0.1, pose: np.ndarray | None = None) -> PoseFrame:
+def people_at(
+    *centres_px: tuple[float, float], px_per_mm: float = 0.1, pose: np.ndarray | None = None
+) -> PoseFrame:
     """Standing people whose pelvis is drawn at the given points."""
     pose = standing() if pose is None else pose
     count = len(centres_px)
     joints_mm = np.repeat(pose[None], count, axis=0).reshape(count, 17, 3).astype(np.float32)
     centres = np.array(centres_px, np.float32).reshape(count, 2)
     joints_px = centres[:, None] + px_per_mm * joints_mm[..., :2]
-    roots_mm = np.concatenate([centres * 10, np.full((count, 1), 3000, np.float32)], axis=1).astype(np.float32)
+    roots_mm = np.concatenate([centres * 10, np.full((count, 1), 3000, np.float32)], axis=1).astype(
+        np.float32
+    )
     scores = np.linspace(0.9, 0.5, count).astype(np.float32)
     return PoseFrame(scores, joints_px[:, [1, 14]].mean(axis=1), joints_mm, roots_mm, joints_px)

@@ -33,7 +33,9 @@ def spoiled(graph: Graph, head: str, noise: float, seed: int = 0) -> Graph:
     return graph
 
 
-def write_tiny_bundle(folder: Path, graph: Graph | None = None, pictures: Sequence[np.ndarray] | None = None, **info: Any) -> Bundle:
+def write_tiny_bundle(
+    folder: Path, graph: Graph | None = None, pictures: Sequence[np.ndarray] | None = None, **info: Any
+) -> Bundle:
     """Write a bundle of `graph` whose golden people are those of the sound tiny network; `info` changes bundle.json."""
     sound, graph = tiny_graph_of(), graph or tiny_graph_of()
     pictures = [spot_picture(people, seed=people) for people in range(5)] if pictures is None else pictures
@@ -42,8 +44,15 @@ def write_tiny_bundle(folder: Path, graph: Graph | None = None, pictures: Sequen
     files = {"model.onnx": graph.model.SerializeToString(), "pose.npz": arrays.getvalue()}
     if len(pictures):
         float_people = FloatEstimator(sound, threads=1)
-        files["golden/people.json"] = json.dumps([float_people(picture).to_dict() for picture in pictures]).encode()
-        files.update({f"golden/{number:03d}.png": cv2.imencode(".png", picture)[1].tobytes() for number, picture in enumerate(pictures)})
+        files["golden/people.json"] = json.dumps(
+            [float_people(picture).to_dict() for picture in pictures]
+        ).encode()
+        files.update(
+            {
+                f"golden/{number:03d}.png": cv2.imencode(".png", picture)[1].tobytes()
+                for number, picture in enumerate(pictures)
+            }
+        )
     plain: Mapping[str, Any] = {
         "posec": "0.1.0", "name": graph.spec.name, "target": "generic-cpu", "backend": "onnxruntime", "engine": "onnxruntime",
         "precision": "float32", "model": "model.onnx", "frame": vars(graph.frame), "spec": graph.spec.to_dict(), "scheme": None,

@@ -55,12 +55,21 @@ def test_a_plan_of_every_precision_can_be_made(name, precision, tiny_graph, rang
 
 
 @pytest.mark.parametrize(("name", "precision"), BOARDS)
-def test_every_precision_is_built_and_runs_here_within_its_allowance(name, precision, tiny_graph, ranges, people_pictures, tmp_path):
+def test_every_precision_is_built_and_runs_here_within_its_allowance(
+    name, precision, tiny_graph, ranges, people_pictures, tmp_path
+):
     target = targets.load(name)
     if why := target.backend.missing():
         pytest.skip(why)
     before = tiny_graph.sha256
-    bundle = build(tiny_graph, target, precision, ranges if precision == "int8" else None, tmp_path / "bundle", people_pictures[:2])
+    bundle = build(
+        tiny_graph,
+        target,
+        precision,
+        ranges if precision == "int8" else None,
+        tmp_path / "bundle",
+        people_pictures[:2],
+    )
     assert tiny_graph.sha256 == before
     assert read_bundle(tmp_path / "bundle") == bundle
     assert bundle.engine == target.backend.ENGINE
@@ -84,9 +93,14 @@ def test_every_back_end_lets_key_points_through(name, precision, people_pictures
     assert bundle.spec == graph.spec
     if bundle.engine == "tensorrt":
         pytest.skip("TensorRT runs on a GPU")
-    heads, wanted = load(str(tmp_path / "bundle")).heads(people_pictures[4]), FloatEstimator(graph).heads(people_pictures[4])[0]
+    heads, wanted = (
+        load(str(tmp_path / "bundle")).heads(people_pictures[4]),
+        FloatEstimator(graph).heads(people_pictures[4])[0],
+    )
     for name_of_head in ("keypoints", "keypoint_offset"):
-        np.testing.assert_allclose(heads[name_of_head], wanted[name_of_head], atol=0.1 if precision == "int8" else 1e-3)
+        np.testing.assert_allclose(
+            heads[name_of_head], wanted[name_of_head], atol=0.1 if precision == "int8" else 1e-3
+        )
     found = drift.verify(bundle, graph, people_pictures)
     assert found, found
     assert set(found.blame) == set(graph.spec.head_names)
@@ -98,13 +112,19 @@ def test_the_precisions_of_openvino_are_what_they_say(tiny_graph, people_picture
     build(tiny_graph, targets.load("intel-cpu"), out=tmp_path / "bundle", golden=[])
     estimator = load(tmp_path / "bundle")
     assert estimator.engine.describe()["float precision"] == "f32"
-    heads, wanted = estimator.heads(people_pictures[4]), FloatEstimator(tiny_graph).heads(people_pictures[4])[0]
+    heads, wanted = (
+        estimator.heads(people_pictures[4]),
+        FloatEstimator(tiny_graph).heads(people_pictures[4])[0],
+    )
     for name, values in wanted.items():  # bf16 would differ by 1e-2
         np.testing.assert_allclose(heads[name], values, atol=1e-4)
 
 
 def test_an_unknown_board_is_refused_with_the_menu():
-    with pytest.raises(PosecError, match=r"no target 'jetson-nan'; known: .*generic-cpu.*intel-cpu.*; or give a path to a \.toml file"):
+    with pytest.raises(
+        PosecError,
+        match=r"no target 'jetson-nan'; known: .*generic-cpu.*intel-cpu.*; or give a path to a \.toml file",
+    ):
         targets.load("jetson-nan")
 
 
@@ -119,12 +139,27 @@ def test_a_board_of_ones_own_is_loaded_by_its_path(tmp_path):
 
 WRONG = {
     "no TOML": ('title = "', "my-board.toml"),
-    "no such back end": (GOOD.replace('backend = "onnxruntime"', 'backend = "ncnn"'), "no back end 'ncnn'; known: .*onnxruntime"),
-    "a module that is no back end": (GOOD.replace('backend = "onnxruntime"', 'backend = "../toolkit/cli"'), "no back end"),
+    "no such back end": (
+        GOOD.replace('backend = "onnxruntime"', 'backend = "ncnn"'),
+        "no back end 'ncnn'; known: .*onnxruntime",
+    ),
+    "a module that is no back end": (
+        GOOD.replace('backend = "onnxruntime"', 'backend = "../toolkit/cli"'),
+        "no back end",
+    ),
     "an unknown field": ('memory = "4 GB"\n' + GOOD, "unknown fields memory; known: title"),
-    "an unknown precision": (GOOD.replace('"float32", "int8"', '"float32", "int4"'), "must list some of float32, float16, int8"),
-    "a precision that is neither offered nor refused": (GOOD.replace('["float32", "int8"]', '["float32"]'), "int8 must be in 'precisions'"),
-    "a precision that is both": (GOOD.replace("[refusals]", '[refusals]\nint8 = "no"'), "int8 must be in 'precisions'"),
+    "an unknown precision": (
+        GOOD.replace('"float32", "int8"', '"float32", "int4"'),
+        "must list some of float32, float16, int8",
+    ),
+    "a precision that is neither offered nor refused": (
+        GOOD.replace('["float32", "int8"]', '["float32"]'),
+        "int8 must be in 'precisions'",
+    ),
+    "a precision that is both": (
+        GOOD.replace("[refusals]", '[refusals]\nint8 = "no"'),
+        "int8 must be in 'precisions'",
+    ),
     "no allowance": (GOOD.replace("[allowed.int8]", "[facts]"), "must state drift_mm"),
     "an allowance that is no number": (GOOD.replace("drift_mm = 8", 'drift_mm = "8"'), "numbers from 0 on"),
     "a list for a table": ("options = []\n" + GOOD, r"\[options\] must be a table"),

@@ -16,7 +16,12 @@ from toolkit.runtime.pose import PoseSpec
 WIDTH = 4
 
 
-def network_about(nodes: Sequence[onnx.NodeProto], arrays: Mapping[str, np.ndarray], spec: PoseSpec | None = None, seed: int = 0) -> Graph:
+def network_about(
+    nodes: Sequence[onnx.NodeProto],
+    arrays: Mapping[str, np.ndarray],
+    spec: PoseSpec | None = None,
+    seed: int = 0,
+) -> Graph:
     """Return a graph: frame (1, 3, 64, 96) → Conv → `before` (1, 4, 8, 12) → your nodes → `after` (1, 4, 8, 12) → heads."""
     spec, random = spec or tiny_spec(), np.random.default_rng(seed)
     constants = {
@@ -27,10 +32,19 @@ def network_about(nodes: Sequence[onnx.NodeProto], arrays: Mapping[str, np.ndarr
     heads = []
     for name in CHANNELS:
         heads.append(helper.make_node("Conv", ["after", f"{name}.weight"], [f"{name}.raw"], name))
-        heads.append(helper.make_node("Sigmoid" if name == "centre" else "Tanh", [f"{name}.raw"], [name], f"{name}.activation"))
-    initializers = [numpy_helper.from_array(values.astype(np.float32), name) for name, values in constants.items()]
+        heads.append(
+            helper.make_node(
+                "Sigmoid" if name == "centre" else "Tanh", [f"{name}.raw"], [name], f"{name}.activation"
+            )
+        )
+    initializers = [
+        numpy_helper.from_array(values.astype(np.float32), name) for name, values in constants.items()
+    ]
     initializers += [numpy_helper.from_array(values, name) for name, values in arrays.items()]
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, count, *spec.map_size]) for name, count in CHANNELS.items()]
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, count, *spec.map_size])
+        for name, count in CHANNELS.items()
+    ]
     frame = helper.make_tensor_value_info("frame", TensorProto.FLOAT, [1, 3, *spec.input_size])
     graph = helper.make_graph([stem, *nodes, *heads], "about", [frame], outputs, initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
@@ -40,4 +54,6 @@ def network_about(nodes: Sequence[onnx.NodeProto], arrays: Mapping[str, np.ndarr
 
 def node(kind: str, inputs: str, output: str, **attributes: object) -> onnx.NodeProto:
     """Return a node named by its operator; `inputs` are separated by spaces, `-` is none."""
-    return helper.make_node(kind, ["" if name == "-" else name for name in inputs.split()], [output], kind, **attributes)
+    return helper.make_node(
+        kind, ["" if name == "-" else name for name in inputs.split()], [output], kind, **attributes
+    )

@@ -72,7 +72,8 @@ def file_operators(content):
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph, codes = model.subgraphs[0], model.operatorCodes
     kinds = [
-        max(codes[operator.opcodeIndex].builtinCode, codes[operator.opcodeIndex].deprecatedBuiltinCode) for operator in graph.operators
+        max(codes[operator.opcodeIndex].builtinCode, codes[operator.opcodeIndex].deprecatedBuiltinCode)
+        for operator in graph.operators
     ]
     return [(names[kind], {graph.tensors[i].type for i in operator.inputs if i >= 0}, graph.tensors[operator.outputs[0]].type)
             for kind, operator in zip(kinds, graph.operators, strict=True)]  # fmt: skip
@@ -83,7 +84,11 @@ def constant_bytes(content):
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    real = {tensor.buffer for tensor in model.subgraphs[0].tensors if tensor.type in (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)}
+    real = {
+        tensor.buffer
+        for tensor in model.subgraphs[0].tensors
+        if tensor.type in (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
+    }
     return sum(len(model.buffers[index].data) for index in real if model.buffers[index].data is not None)
 
 
@@ -91,7 +96,10 @@ def constant_bytes(content):
 def test_floats_are_those_of_onnx_runtime(bundles, precision, tolerance):
     from toolkit.verification.float_estimator import FloatEstimator
 
-    estimator, floating = load(bundles[precision].folder, threads=1), FloatEstimator(tiny_graph_of(), threads=1)
+    estimator, floating = (
+        load(bundles[precision].folder, threads=1),
+        FloatEstimator(tiny_graph_of(), threads=1),
+    )
     for picture in PICTURES:
         heads, wanted = estimator.heads(picture), floating.heads(picture)[0]
         for name, values in wanted.items():
@@ -101,7 +109,9 @@ def test_floats_are_those_of_onnx_runtime(bundles, precision, tolerance):
 def test_float16_is_stored_as_such(bundles):
     content = {precision: bundle.model_path.read_bytes() for precision, bundle in bundles.items()}
     assert b"fp16accfp16" in content["float16"]
-    assert sum(name == "DEQUANTIZE" for name, _, _ in file_operators(content["float16"])) == 16  # eight layers: heads are one
+    assert (
+        sum(name == "DEQUANTIZE" for name, _, _ in file_operators(content["float16"])) == 16
+    )  # eight layers: heads are one
     assert 2 * constant_bytes(content["float16"]) == constant_bytes(content["float32"])
 
 
@@ -126,10 +136,18 @@ def test_integers_are_those_of_onnx_runtime_within_one_step():
     }
     scale, zero_point = (float(value) for value in _integers(graph, last))
     graph.model.graph.output.append(helper.make_tensor_value_info(last, 1, None))
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
-    interpreter = litert.Interpreter(model_content=content, experimental_preserve_all_tensors=True, num_threads=1)
+    session = onnxruntime.InferenceSession(
+        graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"]
+    )
+    interpreter = litert.Interpreter(
+        model_content=content, experimental_preserve_all_tensors=True, num_threads=1
+    )
     interpreter.allocate_tensors()
-    (result,) = [operator["outputs"][0] for operator in interpreter._get_ops_details() if operator["op_name"] == "DEQUANTIZE"]
+    (result,) = [
+        operator["outputs"][0]
+        for operator in interpreter._get_ops_details()
+        if operator["op_name"] == "DEQUANTIZE"
+    ]
     steps = []
     for picture in PICTURES:
         batch, _ = to_batch(picture, graph.spec, graph.frame)
@@ -159,7 +177,9 @@ def test_int8_is_integer_from_the_pixels_to_the_heads(bundles):
     assert dict(bundle.passes)["refuse_islands"] == 1
     operators = file_operators(bundle.model_path.read_bytes())
     floating = [name for name, _, result in operators if result == TensorType.FLOAT32]
-    assert sorted(floating) == sorted(["DEQUANTIZE", "CONV_2D", *["SLICE"] * 5, "LOGISTIC", *["TANH"] * 4, *["MUL"] * 2])
+    assert sorted(floating) == sorted(
+        ["DEQUANTIZE", "CONV_2D", *["SLICE"] * 5, "LOGISTIC", *["TANH"] * 4, *["MUL"] * 2]
+    )
     integer = [name for name, _, result in operators if result == TensorType.INT8]
     assert len(integer) == 14  # eleven layers, and three paddings
     interpreter = litert.Interpreter(str(bundle.model_path))
@@ -170,8 +190,17 @@ def test_int8_is_integer_from_the_pixels_to_the_heads(bundles):
 def test_heads_in_integers_come_as_real_numbers(bundles, tmp_path):
     scheme = replace(PI5.backend.SCHEME, float_heads=False)
     board = replace(PI5, backend=SimpleNamespace(**{**vars(PI5.backend), "scheme": lambda job: scheme}))
-    bundle = build(tiny_graph_of(), board, "int8", calibration.collect(tiny_graph_of(), PICTURES), tmp_path / "integers", PICTURES)
-    mine, theirs = (load(folder, threads=1).heads(PICTURES[3]) for folder in (bundle.folder, bundles["float32"].folder))
+    bundle = build(
+        tiny_graph_of(),
+        board,
+        "int8",
+        calibration.collect(tiny_graph_of(), PICTURES),
+        tmp_path / "integers",
+        PICTURES,
+    )
+    mine, theirs = (
+        load(folder, threads=1).heads(PICTURES[3]) for folder in (bundle.folder, bundles["float32"].folder)
+    )
     for name, values in theirs.items():
         head = tiny_graph_of().spec.heads[name]
         assert np.abs(mine[name] - values).mean() < 0.03 * (head.high - head.low), name
@@ -183,7 +212,9 @@ def test_a_layer_that_alone_stays_float_stays_so_in_the_file(place, tmp_path):
     from targets._litert.flatbuffer import count_float_islands
 
     prepared = prepare(tiny_graph_of())
-    layer = [graph_node.name for graph_node in prepared.model.graph.node if graph_node.op_type == "Conv"][place]
+    layer = [graph_node.name for graph_node in prepared.model.graph.node if graph_node.op_type == "Conv"][
+        place
+    ]
     ranges = calibration.collect(tiny_graph_of(), PICTURES)
     bundle = build(tiny_graph_of(), PI5, "int8", ranges, tmp_path / "one", PICTURES, [layer])
     assert layer in bundle.float_layers
@@ -205,7 +236,9 @@ def test_scales_that_tflite_fixes_or_shares_are_kept():
     content = PI5.backend.lower(graph, job)["model.tflite"]
     names = [name for name, _, _ in file_operators(content)]
     assert "QUANTIZE" not in names  # one would be a rescaling
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"]
+    )
     interpreter = litert.Interpreter(model_content=content, num_threads=1)
     interpreter.allocate_tensors()
     batch, _ = to_batch(PICTURES[3], graph.spec, graph.frame)
@@ -225,12 +258,21 @@ def test_moves_that_follow_each_other_become_one():
     from targets._litert.moves import join_moves
 
     sizes = {"x": (1, 2, 3, 4), "turned": (1, 4, 2, 3), "back": (1, 2, 3, 4), "other": (1, 4, 3, 2)}
-    moves = [("x", "turned", (0, 3, 1, 2)), ("turned", "back", (0, 2, 3, 1)), ("turned", "other", (0, 1, 3, 2))]
+    moves = [
+        ("x", "turned", (0, 3, 1, 2)),
+        ("turned", "back", (0, 2, 3, 1)),
+        ("turned", "other", (0, 1, 3, 2)),
+    ]
     model, graph, code = schema.ModelT(), schema.SubGraphT(), schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.TRANSPOSE
     negative = schema.OperatorCodeT()
     negative.builtinCode = negative.deprecatedBuiltinCode = schema.BuiltinOperator.NEG
-    model.version, model.operatorCodes, model.buffers, model.subgraphs = 3, [code, negative], [schema.BufferT()], [graph]
+    model.version, model.operatorCodes, model.buffers, model.subgraphs = (
+        3,
+        [code, negative],
+        [schema.BufferT()],
+        [graph],
+    )
     graph.tensors, graph.operators, number = [], [], {}
 
     def tensor(name, shape, kind, values=None):
@@ -246,7 +288,11 @@ def test_moves_that_follow_each_other_become_one():
 
     def operator(kind, inputs, output):
         made = schema.OperatorT()
-        made.opcodeIndex, made.inputs, made.outputs = kind, [number[name] for name in inputs], [number[output]]
+        made.opcodeIndex, made.inputs, made.outputs = (
+            kind,
+            [number[name] for name in inputs],
+            [number[output]],
+        )
         graph.operators.append(made)
 
     for name, shape in sizes.items():
@@ -267,9 +313,13 @@ def test_moves_that_follow_each_other_become_one():
     for each in (content, joined):
         interpreter = litert.Interpreter(model_content=each)
         interpreter.allocate_tensors()
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4))
+        interpreter.set_tensor(
+            interpreter.get_input_details()[0]["index"], np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
+        )
         interpreter.invoke()
-        found.append([interpreter.get_tensor(output["index"]).copy() for output in interpreter.get_output_details()])
+        found.append(
+            [interpreter.get_tensor(output["index"]).copy() for output in interpreter.get_output_details()]
+        )
     for before, after in zip(*found, strict=True):
         np.testing.assert_array_equal(before, after)
     assert len(read_model(joined).subgraphs[0].outputs) == 2
@@ -285,7 +335,9 @@ def test_the_engine_says_what_runs_and_refuses_other_batches(bundles):
     engine = load(bundles["int8"].folder, threads=2).engine
     told = engine.describe()
     assert (told["library"], told["threads"], told["kernels"]) == ("ai_edge_litert", "2", "XNNPACK")
-    with pytest.raises(EngineError, match=r"failed on a batch uint8 .*: the model takes int8 \(1, 64, 96, 3\)"):
+    with pytest.raises(
+        EngineError, match=r"failed on a batch uint8 .*: the model takes int8 \(1, 64, 96, 3\)"
+    ):
         engine(np.zeros((1, 64, 96, 3), np.uint8))
     first = engine(np.zeros((1, 64, 96, 3), np.int8))
     assert engine(np.zeros((1, 64, 96, 3), np.int8))["centre"].shape == first["centre"].shape == (1, 8, 12)
@@ -302,20 +354,45 @@ def test_the_engine_refuses_what_is_no_tflite_file(bundles, tmp_path):
 def test_without_a_library_the_engine_says_what_to_install(bundles, monkeypatch):
     for name in ("ai_edge_litert", "tflite_runtime"):
         monkeypatch.setitem(__import__("sys").modules, name, None)
-    with pytest.raises(EngineError, match=r"engine 'tflite' cannot be imported.*: pip install ai-edge-litert"):
+    with pytest.raises(
+        EngineError, match=r"engine 'tflite' cannot be imported.*: pip install ai-edge-litert"
+    ):
         load(bundles["int8"].folder)
 
 
 def test_the_command_prints_json_and_its_steps_and_nothing_else(tiny_checkpoint, tmp_path):
-    asked = ["export", str(tiny_checkpoint), "--target", "raspberry-pi-4", "--precision", "float32", "-o", str(tmp_path / "pi4"), "--json"]
-    done = subprocess.run([sys.executable, "-m", "toolkit", *asked], capture_output=True, text=True, check=True)
+    asked = [
+        "export",
+        str(tiny_checkpoint),
+        "--target",
+        "raspberry-pi-4",
+        "--precision",
+        "float32",
+        "-o",
+        str(tmp_path / "pi4"),
+        "--json",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "toolkit", *asked], capture_output=True, text=True, check=True
+    )
     assert json.loads(done.stdout)["target"] == "raspberry-pi-4"
     assert done.stderr.split() == ["prepare", "rewrite", "lower", "golden"]
 
 
-def test_an_export_says_how_many_float_islands_there_are_and_why(tiny_checkpoint, people_pictures, tmp_path, capsys):
+def test_an_export_says_how_many_float_islands_there_are_and_why(
+    tiny_checkpoint, people_pictures, tmp_path, capsys
+):
     calibration.collect(inputs.checkpoint(tiny_checkpoint), people_pictures).save(tmp_path / "ranges.json")
-    asked = ["export", tiny_checkpoint, "--target", "raspberry-pi-5", "--precision", "int8", "--calibration", tmp_path / "ranges.json"]
+    asked = [
+        "export",
+        tiny_checkpoint,
+        "--target",
+        "raspberry-pi-5",
+        "--precision",
+        "int8",
+        "--calibration",
+        tmp_path / "ranges.json",
+    ]
     said = []
     for more in (["-o", tmp_path / "said"], ["-o", tmp_path / "as-json", "--json"]):
         assert main([str(word) for word in [*asked, *more]]) == 0

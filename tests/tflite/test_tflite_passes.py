@@ -30,7 +30,10 @@ def test_heads_that_read_one_map_are_one_island():
 
 
 def test_layers_that_are_kept_float_are_islands_that_were_asked_for():
-    graph = network_about([node("Conv", "before w", "x"), node("Conv", "x w", "after")], {"w": np.ones((WIDTH, WIDTH, 1, 1), np.float32)})
+    graph = network_about(
+        [node("Conv", "before w", "x"), node("Conv", "x w", "after")],
+        {"w": np.ones((WIDTH, WIDTH, 1, 1), np.float32)},
+    )
     graph.model.graph.node[1].name = "first"
     assert planned(graph)["refuse_islands"] == 1
     assert planned(graph, ["first"])["refuse_islands"] == 2
@@ -44,9 +47,13 @@ LONE = {
 
 @pytest.mark.parametrize("nodes", LONE.values(), ids=LONE)
 def test_a_float_island_that_nobody_asked_for_is_refused(nodes):
-    graph = network_about(nodes, {"w": np.ones((WIDTH, WIDTH, 1, 1), np.float32), "one": np.float32(1).reshape(1)})
+    graph = network_about(
+        nodes, {"w": np.ones((WIDTH, WIDTH, 1, 1), np.float32), "one": np.float32(1).reshape(1)}
+    )
     name = nodes[0].op_type
-    with pytest.raises(PosecError, match=rf"int8 would leave '{name}' \({name}\) in float, amid integers.*--keep-float stem"):
+    with pytest.raises(
+        PosecError, match=rf"int8 would leave '{name}' \({name}\) in float, amid integers.*--keep-float stem"
+    ):
         planned(graph)
     assert planned(graph, ["stem"])["refuse_islands"] == 2
 
@@ -58,7 +65,10 @@ def test_channels_of_different_means_are_floats_only():
     assert plan(graph, PI5, "float32")["input"]["dtype"] == "float32"
 
 
-HALF, TWICE = node("AveragePool", "before", "half", kernel_shape=[2, 2], strides=[2, 2]), {"scales": np.array([1, 1, 2, 2], np.float32)}
+HALF, TWICE = (
+    node("AveragePool", "before", "half", kernel_shape=[2, 2], strides=[2, 2]),
+    {"scales": np.array([1, 1, 2, 2], np.float32)},
+)
 WIDE = node("Resize", "half - scales", "after", mode="nearest")
 
 
@@ -72,7 +82,9 @@ def test_an_average_pool_is_a_convolution():
 
 
 def test_a_pool_that_pads_is_left_alone():
-    graph = network_about([node("AveragePool", "before", "after", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {})
+    graph = network_about(
+        [node("AveragePool", "before", "after", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}
+    )
     assert convolve_average_pools(graph) == 0
 
 
@@ -84,7 +96,12 @@ CLIPS = {"where the integers end": ((0.0, 1.0), 1 / 255, -128, 1), "beyond their
 def test_a_clip_is_dropped_where_integers_saturate_alike(limits, scale, zero_point, dropped):
     nodes = [node("Clip", "before low high", "clipped"), node("QuantizeLinear", "clipped scale zero", "integers"),
              node("DequantizeLinear", "integers scale zero", "after")]  # fmt: skip
-    arrays = {"low": np.float32(limits[0]), "high": np.float32(limits[1]), "scale": np.float32(scale), "zero": np.int8(zero_point)}
+    arrays = {
+        "low": np.float32(limits[0]),
+        "high": np.float32(limits[1]),
+        "scale": np.float32(scale),
+        "zero": np.int8(zero_point),
+    }
     graph = network_about(nodes, {name: np.asarray(value) for name, value in arrays.items()})
     wanted = outputs_of(graph.model)
     assert drop_saturated_clips(graph) == dropped

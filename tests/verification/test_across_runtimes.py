@@ -34,7 +34,14 @@ def limits_mm(pair: set[str]) -> tuple[float, float]:
 def agreed(tmp_path_factory):
     graph = tiny_graph_of()
     chosen = [targets.load(name) for name in TARGETS]
-    return agreement(graph, chosen, calibration.collect(graph, PICTURES), PICTURES, tmp_path_factory.mktemp("bundles"), threads=1)
+    return agreement(
+        graph,
+        chosen,
+        calibration.collect(graph, PICTURES),
+        PICTURES,
+        tmp_path_factory.mktemp("bundles"),
+        threads=1,
+    )
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -68,7 +75,9 @@ def test_two_runtimes_of_the_same_integers_hardly_differ(tiny_graph, tmp_path):
         pytest.skip(why)
     same = SimpleNamespace(**{**vars(other.backend), "scheme": there.backend.scheme})
     chosen = [there, replace(other, backend=same)]
-    found = agreement(tiny_graph, chosen, calibration.collect(tiny_graph, PICTURES), PICTURES, tmp_path, threads=1)
+    found = agreement(
+        tiny_graph, chosen, calibration.collect(tiny_graph, PICTURES), PICTURES, tmp_path, threads=1
+    )
     drift = found.drifts["generic-cpu", "intel-cpu"]
     assert (drift.lost, drift.invented) == ((), ())
     assert drift.drift_mm <= SAME_GRAPH_MM[0]
@@ -86,8 +95,12 @@ def test_the_table_has_a_row_for_each_and_a_column_for_each_that_ran(agreed):
 
 def test_what_is_not_installed_is_named_and_the_rest_is_compared(tiny_graph, tmp_path):
     there = targets.load("generic-cpu")
-    absent = replace(there, name="far-board", backend=SimpleNamespace(missing=lambda: "its converter is not installed"))
-    found = agreement(tiny_graph, [there, absent], calibration.collect(tiny_graph, PICTURES), PICTURES, tmp_path, threads=1)
+    absent = replace(
+        there, name="far-board", backend=SimpleNamespace(missing=lambda: "its converter is not installed")
+    )
+    found = agreement(
+        tiny_graph, [there, absent], calibration.collect(tiny_graph, PICTURES), PICTURES, tmp_path, threads=1
+    )
     assert found.missing == {"far-board": "its converter is not installed"}
     assert list(found.drifts) == [("generic-cpu", "float32")]
 
@@ -95,6 +108,8 @@ def test_what_is_not_installed_is_named_and_the_rest_is_compared(tiny_graph, tmp
 def test_what_cannot_be_compared_is_refused(tiny_graph, tmp_path):
     ranges = calibration.collect(tiny_graph, PICTURES)
     with pytest.raises(PosecError, match="found nobody"):
-        agreement(tiny_graph, [targets.load("generic-cpu")], ranges, [np.zeros((60, 90, 3), np.uint8)], tmp_path)
+        agreement(
+            tiny_graph, [targets.load("generic-cpu")], ranges, [np.zeros((60, 90, 3), np.uint8)], tmp_path
+        )
     with pytest.raises(PosecError, match="got 'int8'"):
         agreement(tiny_graph, [targets.load("jetson-nano")], ranges, PICTURES, tmp_path)

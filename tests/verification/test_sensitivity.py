@@ -12,7 +12,9 @@ from toolkit.passes.edit.graph_index import head_layers, weighted_layers
 from toolkit.verification.sensitivity import blame
 from toolkit.verification.simulation import Judge, quantized
 
-SCHEME = Scheme("u8s8", "uint8", False, True, True, True, ("Conv", "Add", "AveragePool", "Resize"), ("Resize",))
+SCHEME = Scheme(
+    "u8s8", "uint8", False, True, True, True, ("Conv", "Add", "AveragePool", "Resize"), ("Resize",)
+)
 PICTURES = [spot_picture(people, 70 + people) for people in range(5)]
 
 
@@ -23,7 +25,9 @@ def ranges(tiny_graph, people_pictures):
 
 def test_a_layer_whose_range_was_spoilt_is_named(tiny_graph, ranges):
     graph = prepare(tiny_graph)
-    layers = [node for node in weighted_layers(graph.model) if node.name not in sum(head_layers(graph).values(), ())]
+    layers = [
+        node for node in weighted_layers(graph.model) if node.name not in sum(head_layers(graph).values(), ())
+    ]
     culprit = layers[4]
     # Far too wide a range leaves its output a handful of integers.
     spoilt = dict.fromkeys((culprit.output[0],), (-4000.0, 4000.0))
@@ -31,7 +35,11 @@ def test_a_layer_whose_range_was_spoilt_is_named(tiny_graph, ranges):
     spoilt |= dict.fromkeys(found, (0.0, 4000.0))
     steps: list[tuple[int, int]] = []
     result = blame(
-        tiny_graph, replace(ranges, tensors={**ranges.tensors, **spoilt}), SCHEME, PICTURES, progress=lambda *step: steps.append(step)
+        tiny_graph,
+        replace(ranges, tensors={**ranges.tensors, **spoilt}),
+        SCHEME,
+        PICTURES,
+        progress=lambda *step: steps.append(step),
     )
     assert len(result.layers) == len(layers)
     near = {culprit.name, layers[5].name}
@@ -69,7 +77,9 @@ def test_the_judge_finds_no_fault_with_the_float_network_itself(tiny_graph, rang
     integer = judge.heads(quantized(graph, ranges, SCHEME))
     assert judge.drift(integer).drift_mm > 0
     assert all(
-        np.array_equal(a[name], b[name]) for a, b in zip(integer, judge.heads(quantized(graph, ranges, SCHEME)), strict=True) for name in a
+        np.array_equal(a[name], b[name])
+        for a, b in zip(integer, judge.heads(quantized(graph, ranges, SCHEME)), strict=True)
+        for name in a
     )
 
 

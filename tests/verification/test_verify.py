@@ -43,7 +43,10 @@ def test_a_spoiled_head_is_blamed(tmp_path, people_pictures, tiny_graph, head):
 
 def test_a_spoiled_depth_moves_roots_and_not_joints(tmp_path, people_pictures, tiny_graph):
     drift = verify(
-        write_tiny_bundle(tmp_path / "spoiled", spoiled(tiny_graph, "depth", noise=0.05)), tiny_graph, people_pictures, threads=1
+        write_tiny_bundle(tmp_path / "spoiled", spoiled(tiny_graph, "depth", noise=0.05)),
+        tiny_graph,
+        people_pictures,
+        threads=1,
     )
     assert drift.root_drift_mm > 10
     assert drift.drift_mm < 1

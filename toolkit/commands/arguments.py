@@ -33,11 +33,17 @@ COUNT = (["--count"], {"type": int, "help": "take so many frames (default: all)"
 THREADS = (["--threads"], {"type": int, "help": "of the engine (default: the bundle's)"})
 NO_REFINE = (
     ["--no-refine"],
-    {"action": "store_true", "help": "leave poses as the heads say, without the fit to key points: faster, less accurate"},
+    {
+        "action": "store_true",
+        "help": "leave poses as the heads say, without the fit to key points: faster, less accurate",
+    },
 )
 THRESHOLD = (
     ["--threshold"],
-    {"type": float, "help": "score that a person must exceed, 0..1: higher finds fewer and invents fewer (default: stated in the spec)"},
+    {
+        "type": float,
+        "help": "score that a person must exceed, 0..1: higher finds fewer and invents fewer (default: stated in the spec)",
+    },
 )
 JSON = (["--json"], {"action": "store_true", "help": "print JSON"})
 SEED = (["--seed"], {"type": int, "default": 0, "help": "of the choice of frames (default: 0)"})

@@ -21,7 +21,10 @@ def targets(args: argparse.Namespace) -> int:
     plain = [{"name": t.name, "title": t.title, "engine": t.backend.ENGINE, "precisions": list(t.precisions),
               "refusals": dict(t.refusals), "advice": dict(t.advice), "missing": t.backend.missing()} for t in known]  # fmt: skip
     rows = [["target", "board", "engine", "precisions", "exports here"]]
-    rows += [[t.name, t.title, t.backend.ENGINE, ", ".join(t.precisions), t.backend.missing() or "yes"] for t in known]
+    rows += [
+        [t.name, t.title, t.backend.ENGINE, ", ".join(t.precisions), t.backend.missing() or "yes"]
+        for t in known
+    ]
     notes = [f"{t.name}: no {precision}: {reason}" for t in known for precision, reason in t.refusals.items()]
     answer(args, plain, table(rows) + ("\n\n" + "\n".join(notes) if notes else ""))
     return EXIT_OK
@@ -31,7 +34,13 @@ def plan(args: argparse.Namespace) -> int:
     """Say what an export would do, and do nothing."""
     target = boards.load(args.target)
     precision = args.precision or target.precisions[0]
-    planned = make_plan(inputs.checkpoint(args.checkpoint), target, precision, inputs.ranges(args.calibration), args.keep_float)
+    planned = make_plan(
+        inputs.checkpoint(args.checkpoint),
+        target,
+        precision,
+        inputs.ranges(args.calibration),
+        args.keep_float,
+    )
     answer(args, planned, "\n".join(f"{key}: {_text(value)}" for key, value in planned.items()))
     return EXIT_OK
 
@@ -42,14 +51,18 @@ def _text(value: Any, indent: str = "  ") -> str:
         return ", ".join(_text(inner) for inner in value) or "none"
     if not isinstance(value, Mapping):
         return str(value)
-    if value and all(isinstance(inner, int | float) and not isinstance(inner, bool) for inner in value.values()):
+    if value and all(
+        isinstance(inner, int | float) and not isinstance(inner, bool) for inner in value.values()
+    ):
         return ", ".join(f"{key} {number:g}" for key, number in value.items())
     shared: dict[str, list[str]] = {}
     for key, inner in value.items():
         shared.setdefault(inner if isinstance(inner, str) else f"\n{key}", []).append(key)
     if any(len(keys) > 1 for keys in shared.values()):
         return "".join(f"\n{indent}{why} ({len(keys)}): {', '.join(keys)}" for why, keys in shared.items())
-    return "".join(f"\n{indent}{key}: {_text(inner, indent + '  ')}" for key, inner in value.items()) or "none"
+    return (
+        "".join(f"\n{indent}{key}: {_text(inner, indent + '  ')}" for key, inner in value.items()) or "none"
+    )
 
 
 def tensorrt_check(args: argparse.Namespace) -> int:
@@ -57,7 +70,13 @@ def tensorrt_check(args: argparse.Namespace) -> int:
     found = {version: check_file(args.model, version) for version in args.tensorrt}
     lines = []
     for version, findings in found.items():
-        lines += [f"TensorRT {version}: {f'{len(findings)} rules broken' if findings else 'obeys every rule that is known here'}"]
+        lines += [
+            f"TensorRT {version}: {f'{len(findings)} rules broken' if findings else 'obeys every rule that is known here'}"
+        ]
         lines += [f"  {finding}" for finding in findings]
-    answer(args, {version: [asdict(finding) for finding in findings] for version, findings in found.items()}, "\n".join(lines))
+    answer(
+        args,
+        {version: [asdict(finding) for finding in findings] for version, findings in found.items()},
+        "\n".join(lines),
+    )
     return EXIT_FAILED if any(found.values()) else EXIT_OK

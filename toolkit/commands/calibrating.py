@@ -43,9 +43,14 @@ def calibrate(args: argparse.Namespace) -> int:
     else:
         judged = inputs.frames(args.judge, graph.spec, samples="scenes")
         scheme = board.backend.scheme(Job(board, "int8"))
-        found = calibration.compare(graph, frames, judged, scheme, vars(board.allowed["int8"]), progress=progress)
+        found = calibration.compare(
+            graph, frames, judged, scheme, vars(board.allowed["int8"]), progress=progress
+        )
         ranges, text = found.ranges[args.observer or found.best], f"{table(found.rows())}\nbest: {found.best}"
-        plain |= {"best": found.best, "drifts": {name: drift.to_dict() for name, drift in found.drifts.items()}}
+        plain |= {
+            "best": found.best,
+            "drifts": {name: drift.to_dict() for name, drift in found.drifts.items()},
+        }
     if args.out:
         ranges.save(args.out)
         plain |= {"written": str(args.out), "observer": ranges.observer, "tensors": len(ranges.tensors)}
@@ -80,15 +85,21 @@ def _frames(args: argparse.Namespace, graph: Graph) -> tuple[Frames, list[Scene]
     return frames.take(kept), [scenes[index] for index in kept]
 
 
-def _look_over(args: argparse.Namespace, graph: Graph, frames: Frames, scenes: Sequence[Scene]) -> list[Finding]:
+def _look_over(
+    args: argparse.Namespace, graph: Graph, frames: Frames, scenes: Sequence[Scene]
+) -> list[Finding]:
     """Return what is wrong with the frames, after saying it. Raises PosecError where that stops the calibration."""
     evaluation = args.evaluation or (args.judge if args.compare else None)
     against = inputs.frames(evaluation, graph.spec, samples="scenes") if evaluation else None
-    findings = calibration.lint_frames(graph, frames, scenes or calibration.survey(graph, frames, progress("looking over")), against)
+    findings = calibration.lint_frames(
+        graph, frames, scenes or calibration.survey(graph, frames, progress("looking over")), against
+    )
     _tell(findings)
     stopping = [finding.check for finding in findings if finding.stops]
     if stopping and not args.force:
-        raise PosecError(f"these frames will not do ({', '.join(stopping)}): do what is said above, or say --force to calibrate on them")
+        raise PosecError(
+            f"these frames will not do ({', '.join(stopping)}): do what is said above, or say --force to calibrate on them"
+        )
     return findings
 
 

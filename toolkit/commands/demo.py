@@ -15,7 +15,11 @@ OBSERVER = "percentile"
 KEEP_FLOAT = ("trunk.levels.*", "reader.*")
 BUNDLES = tuple(f"{target}-{precision}" for target in TARGETS for precision in PRECISIONS)
 # Where `posec run` writes it: what it is called straight in the demo's folder.
-GATHERED = {"found-clip/overlay.mp4": "clip.mp4", "found-clip/people.jsonl": "people.jsonl", f"found-picture/{SCENE.name}": "picture.jpg"}
+GATHERED = {
+    "found-clip/overlay.mp4": "clip.mp4",
+    "found-clip/people.jsonl": "people.jsonl",
+    f"found-picture/{SCENE.name}": "picture.jpg",
+}
 FOLDERS = ("results", *BUNDLES, *dict.fromkeys(name.partition("/")[0] for name in GATHERED))
 
 
@@ -32,12 +36,37 @@ def demo_lines(out: str) -> list[list[str]]:
     """Return the command lines."""
     bundles = [f"{out}/{name}" for name in BUNDLES]
     calibration = f"{out}/calibration.json"
-    lines = [["calibrate", "reference", "--frames", "samples", "--evaluation", "samples", "--observer", OBSERVER, "-o", calibration]]
+    lines = [
+        [
+            "calibrate",
+            "reference",
+            "--frames",
+            "samples",
+            "--evaluation",
+            "samples",
+            "--observer",
+            OBSERVER,
+            "-o",
+            calibration,
+        ]
+    ]
     for target in TARGETS:
         for precision in PRECISIONS:
-            integers = ["--calibration", calibration, "--keep-float", *KEEP_FLOAT] if precision == "int8" else []
+            integers = (
+                ["--calibration", calibration, "--keep-float", *KEEP_FLOAT] if precision == "int8" else []
+            )
             lines.append(
-                ["export", "reference", "--target", target, "--precision", precision, "-o", f"{out}/{target}-{precision}", *integers]
+                [
+                    "export",
+                    "reference",
+                    "--target",
+                    target,
+                    "--precision",
+                    precision,
+                    "-o",
+                    f"{out}/{target}-{precision}",
+                    *integers,
+                ]
             )
     lines += [["verify", bundle] for bundle in bundles]
     lines.append(["bench", *bundles, "--checkpoint", "reference", "--seconds", "3", "-o", f"{out}/results"])

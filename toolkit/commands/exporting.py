@@ -48,8 +48,14 @@ def _island_lines(bundle: Bundle, asked: Collection[str]) -> list[str]:
     islands = _float_islands(bundle)
     if islands is None:
         return []
-    why = "the heads' last layers, where integers cost most drift" + (", and those asked for" if asked else "")
-    return [f"float islands: {islands} ({why}); layers: {', '.join(bundle.float_layers)}" if islands else "float islands: 0"]
+    why = "the heads' last layers, where integers cost most drift" + (
+        ", and those asked for" if asked else ""
+    )
+    return [
+        f"float islands: {islands} ({why}); layers: {', '.join(bundle.float_layers)}"
+        if islands
+        else "float islands: 0"
+    ]
 
 
 def _bytes(folder: str) -> int:
@@ -58,9 +64,15 @@ def _bytes(folder: str) -> int:
 
 def _climb(args: argparse.Namespace) -> int:
     """Export by the ladder; every rung goes into a file, whether one was taken or not."""
-    target, graph, ranges = boards.load(args.target), inputs.checkpoint(args.checkpoint), inputs.ranges(args.calibration)
+    target, graph, ranges = (
+        boards.load(args.target),
+        inputs.checkpoint(args.checkpoint),
+        inputs.ranges(args.calibration),
+    )
     if args.keep_float:
-        raise PosecError("--precision auto finds by itself which layers to keep float; leave --keep-float out, or ask for int8")
+        raise PosecError(
+            "--precision auto finds by itself which layers to keep float; leave --keep-float out, or ask for int8"
+        )
     if ranges is None and "int8" in target.precisions:
         raise PosecError("--precision auto tries int8 first, which needs ranges: make them with `posec calibrate … -o calibration.json` "
                          "and pass --calibration calibration.json")  # fmt: skip
@@ -71,9 +83,19 @@ def _climb(args: argparse.Namespace) -> int:
     plain = {"format": FORMAT, "network": graph.spec.name, "target": target.name, "judged_on": {"source": args.frames, "frames": len(frames)},
              "written": str(args.out) if found else None, **found.to_dict()}  # fmt: skip
     write_text(record, json.dumps(plain, indent=1, allow_nan=False) + "\n")
-    verdict = f"{args.out}: {target.name}, {found.taken.name}" if found.taken else "no precision keeps the allowance; nothing was exported"
+    verdict = (
+        f"{args.out}: {target.name}, {found.taken.name}"
+        if found.taken
+        else "no precision keeps the allowance; nothing was exported"
+    )
     islands = _island_lines(found.bundle, found.taken.float_layers) if found.bundle and found.taken else []
-    answer(args, plain, "\n".join([table(found.rows()), verdict, *islands, f"{record}: every rung, for `posec report --ladder`"]))
+    answer(
+        args,
+        plain,
+        "\n".join(
+            [table(found.rows()), verdict, *islands, f"{record}: every rung, for `posec report --ladder`"]
+        ),
+    )
     return EXIT_OK if found else EXIT_FAILED
 
 
@@ -91,6 +113,10 @@ def blame(args: argparse.Namespace) -> int:
     if not args.spare:  # then nobody knows what one layer in float would mend
         rows[2 + heads :] = [[*row[:3], "", "", ""] for row in rows[2 + heads :]]
         layers = [{name: value for name, value in layer.items() if name != "spared"} for layer in layers]
-    plain = {"whole": found.whole.to_dict(), "heads": {name: asdict(remains) for name, remains in found.heads.items()}, "layers": layers}
+    plain = {
+        "whole": found.whole.to_dict(),
+        "heads": {name: asdict(remains) for name, remains in found.heads.items()},
+        "layers": layers,
+    }
     answer(args, plain, table(rows))
     return EXIT_OK

@@ -28,10 +28,18 @@ def checkpoint(name: str) -> Graph:
     return trace(name)
 
 
-def frames(path: str, spec: PoseSpec, count: int | None = None, seed: int = 0, samples: str = "calibration") -> Frames:
+def frames(
+    path: str, spec: PoseSpec, count: int | None = None, seed: int = 0, samples: str = "calibration"
+) -> Frames:
     """Return pictures of a folder, a listing (.txt) or a video; `samples` names the shipped folder that the word stands for."""
     where = sample(path, samples)
-    take = calibration.folder if where.is_dir() else calibration.listing if where.suffix == ".txt" else calibration.video
+    take = (
+        calibration.folder
+        if where.is_dir()
+        else calibration.listing
+        if where.suffix == ".txt"
+        else calibration.video
+    )
     return take(where, spec, count=count, seed=seed)
 
 

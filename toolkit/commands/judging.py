@@ -40,16 +40,28 @@ def evaluate(args: argparse.Namespace) -> int:
     """Measure the accuracy of a checkpoint or a bundle on labelled pictures."""
     estimator: Any
     if (Path(args.network) / "bundle.json").is_file():
-        estimator = load(args.network, args.threads, refine=not args.no_refine, centre_threshold=args.threshold)
+        estimator = load(
+            args.network, args.threads, refine=not args.no_refine, centre_threshold=args.threshold
+        )
         skeleton = estimator.bundle.spec.skeleton
     else:
         graph = inputs.checkpoint(args.network)
         graph = replace(graph, spec=graph.spec.with_threshold(args.threshold))
-        estimator, skeleton = FloatEstimator(graph, args.threads, None if args.no_refine else REFINEMENT), graph.spec.skeleton
-    pictures = read_photos(*args.photos) if args.photos else read_scenes(inputs.sample(args.scenes, "scenes.json"), skeleton)
+        estimator, skeleton = (
+            FloatEstimator(graph, args.threads, None if args.no_refine else REFINEMENT),
+            graph.spec.skeleton,
+        )
+    pictures = (
+        read_photos(*args.photos)
+        if args.photos
+        else read_scenes(inputs.sample(args.scenes, "scenes.json"), skeleton)
+    )
     rows = measure_accuracy(estimator, pictures, skeleton, progress("pictures"))
     names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [[f"{row[name]:.3f}" if isinstance(row.get(name), float) else row.get(name, "-") for name in names] for row in rows]
+    cells = [
+        [f"{row[name]:.3f}" if isinstance(row.get(name), float) else row.get(name, "-") for name in names]
+        for row in rows
+    ]
     answer(args, rows, table([names, *cells]))
     return EXIT_OK
 
@@ -72,10 +84,15 @@ def bench(args: argparse.Namespace) -> int:
         rows.append([folder, result.status, result.verdict, *(f"{total[key]:.2f}" if total else "-" for key in ("p50_ms", "p90_ms", "p99_ms")),
                      f"{inference['p50_ms']:.2f}" if inference else "-"])  # fmt: skip
     said = [
-        (folder, ((result.bench or {}).get("engine") or {}).get("integers")) for folder, result in zip(args.bundle, results, strict=True)
+        (folder, ((result.bench or {}).get("engine") or {}).get("integers"))
+        for folder, result in zip(args.bundle, results, strict=True)
     ]
     notes = "".join(f"\n{folder}: integers are {how}" for folder, how in said if how)
-    answer(args, [result.to_dict() for result in results], table(rows) + notes + (f"\nwritten to {args.out}" if args.out else ""))
+    answer(
+        args,
+        [result.to_dict() for result in results],
+        table(rows) + notes + (f"\nwritten to {args.out}" if args.out else ""),
+    )
     return EXIT_OK if all(result.verdict == "accepted" for result in results) else EXIT_FAILED
 
 
@@ -84,7 +101,11 @@ def _again(args: argparse.Namespace) -> int:
     if len(args.bundle) != 1:
         raise PosecError(f"--again compares one bundle with one result; got {len(args.bundle)} bundles")
     found = measure_again(read_result(args.again), args.bundle[0], args.source, args.threads)
-    answer(args, {"consistent": bool(found), "contradictions": found.contradictions, "differences": found.differences}, str(found))
+    answer(
+        args,
+        {"consistent": bool(found), "contradictions": found.contradictions, "differences": found.differences},
+        str(found),
+    )
     return EXIT_OK if found else EXIT_FAILED
 
 

@@ -19,7 +19,9 @@ def run(args: argparse.Namespace) -> int:
     source = str(inputs.sample(args.source, "clip.mp4"))
     estimator = load(args.bundle, args.threads, args.focal_px, not args.no_refine, args.threshold)
     shown = progress("pictures")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped keeps what it recorded, as after ^C
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # a service that is stopped keeps what it recorded, as after ^C
     found = watch(estimator, source, args.out, sys.stdout if args.json else None, args.most, not args.no_overlay, not args.no_inset,
                   args.overwrite, lambda seen, people: shown(seen, args.most or 0), say)  # fmt: skip
     stages = ", ".join(f"{name} {ms:.2f} ms" for name, ms in found["median_ms"].items())
@@ -34,7 +36,11 @@ def run(args: argparse.Namespace) -> int:
 def explain(args: argparse.Namespace) -> int:
     """Say what the network saw in the first picture of the source."""
     source = str(inputs.sample(args.source, "clip.mp4"))
-    print(load(args.bundle, args.threads, args.focal_px, centre_threshold=args.threshold).explain(next(open_source(source, say)).picture))
+    print(
+        load(args.bundle, args.threads, args.focal_px, centre_threshold=args.threshold).explain(
+            next(open_source(source, say)).picture
+        )
+    )
     return EXIT_OK
 
 
@@ -47,7 +53,13 @@ def deploy(args: argparse.Namespace) -> int:
              "result": str(done.path), "sent_bytes": done.sent_bytes, "machine": dict(done.machine)}  # fmt: skip
     latency = (result.bench or {}).get("latency") or {}
     timed = f", p50 {latency['total']['p50_ms']:.1f} ms from picture to people" if latency else ""
-    where = f"runs in {done.folder}" if done.folder else "removed again" if done else "not switched to; what ran there still does"
+    where = (
+        f"runs in {done.folder}"
+        if done.folder
+        else "removed again"
+        if done
+        else "not switched to; what ran there still does"
+    )
     answer(
         args,
         plain,

@@ -29,7 +29,12 @@ def progress(what: str) -> Callable[[int, int], None]:
     def show(done: int, count: int) -> None:
         part = 2 * done // count if count else done // 100
         if sys.stderr.isatty():
-            print(f"\r{what} {done}{f'/{count}' if count else ''} ", end="\n" if done == count else "", file=sys.stderr, flush=True)
+            print(
+                f"\r{what} {done}{f'/{count}' if count else ''} ",
+                end="\n" if done == count else "",
+                file=sys.stderr,
+                flush=True,
+            )
         elif part != shown[0]:
             say(f"{what} {done}{f'/{count}' if count else ''}")
         shown[0] = part
@@ -55,7 +60,10 @@ def table(rows: Sequence[Sequence[object]]) -> str:
     """Return rows as aligned columns."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -29,8 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--calibration", required=True, help="its ranges, as `posec calibrate` wrote them")
     parser.add_argument("--frames", required=True, help="folder, listing or video; no labels are needed")
     parser.add_argument("--count", type=int, help="how many of them")
-    parser.add_argument("--target", default="generic-cpu", help="a board whose integers are learned (default: generic-cpu, as intel-cpu)")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint: calibrate and export it as any other")
+    parser.add_argument(
+        "--target",
+        default="generic-cpu",
+        help="a board whose integers are learned (default: generic-cpu, as intel-cpu)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder of the new checkpoint: calibrate and export it as any other",
+    )
     add_settings(parser, Finishing, "quantized")
     options = parser.parse_args(arguments)
 
@@ -39,10 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     def report(step: int, figures: Mapping[str, float]) -> None:
         if step % _EVERY == 0:
-            print(json.dumps({"step": step, **{name: float(f"{value:.4g}") for name, value in figures.items()}}), flush=True)
+            print(
+                json.dumps(
+                    {"step": step, **{name: float(f"{value:.4g}") for name, value in figures.items()}}
+                ),
+                flush=True,
+            )
 
     frames = inputs.frames(options.frames, graph.spec, options.count)
-    found = finish(graph, target, Ranges.load(options.calibration), frames, chosen_settings(options, Finishing), report)
+    found = finish(
+        graph, target, Ranges.load(options.calibration), frames, chosen_settings(options, Finishing), report
+    )
     save_graph(options.out, found.graph)
     say(
         f"{options.out}: int8 against float on held frames: {found.before:.3g} before, {found.after:.3g} after; now `posec calibrate {options.out}`"

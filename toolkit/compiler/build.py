@@ -56,12 +56,19 @@ def build(graph: Graph, target: Target, precision: str = "float32", ranges: Rang
     carried = golden_files(prepared, golden)
     info = _describe(prepared, compiled, job, ranges)
     return write_bundle(
-        out, {**info, "model": next(iter(model))}, {**model, DECODER: pack_arrays(dict(graph.decoder)), **carried}, overwrite
+        out,
+        {**info, "model": next(iter(model))},
+        {**model, DECODER: pack_arrays(dict(graph.decoder)), **carried},
+        overwrite,
     )
 
 
 def plan(
-    graph: Graph, target: Target, precision: str = "float32", ranges: Ranges | None = None, keep_float: Collection[str] = ()
+    graph: Graph,
+    target: Target,
+    precision: str = "float32",
+    ranges: Ranges | None = None,
+    keep_float: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return what `build` would do, as JSON takes it: the steps are taken in memory, nothing is lowered or written.
 
@@ -73,7 +80,14 @@ def plan(
     keep_float = named_layers(prepared.model, keep_float)
     job, compiled = _rewrite(prepared, target, precision, ranges, keep_float)
     scheme = target.backend.scheme(job) if precision == "int8" else None
-    missing = [why for why in (target.backend.missing(), "int8 needs ranges: posec calibrate" if scheme and not ranges else "") if why]
+    missing = [
+        why
+        for why in (
+            target.backend.missing(),
+            "int8 needs ranges: posec calibrate" if scheme and not ranges else "",
+        )
+        if why
+    ]
     # Without its integers a graph tells nothing of an int8 plan.
     details = None if scheme and not ranges else getattr(target.backend, "plan_details", None)
     forecast = details(compiled, job) if details else {}
@@ -86,7 +100,9 @@ def plan(
     }  # fmt: skip
 
 
-def _rewrite(prepared: Graph, target: Target, precision: str, ranges: Ranges | None, keep_float: Collection[str]) -> tuple[Job, Graph]:
+def _rewrite(
+    prepared: Graph, target: Target, precision: str, ranges: Ranges | None, keep_float: Collection[str]
+) -> tuple[Job, Graph]:
     """Return the job, and the graph after the back end's passes and, given ranges, the integers that its scheme wants."""
     job, compiled = Job(target, precision), prepared.copy()
     before, after = list(target.backend.passes(job)), list(target.backend.finish(job))

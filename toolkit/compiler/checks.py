@@ -13,7 +13,12 @@ from ..runtime.bundle_files import DESCRIPTION
 
 
 def check_request(
-    target: Target, precision: str, ranges: Ranges | None, keep_float: Collection[str], out: str | Path, overwrite: bool
+    target: Target,
+    precision: str,
+    ranges: Ranges | None,
+    keep_float: Collection[str],
+    out: str | Path,
+    overwrite: bool,
 ) -> None:
     """Raise PosecError where the board lacks the precision, ranges are missing, `out` is taken, or a tool is not installed."""
     target.check_precision(precision)
@@ -22,7 +27,9 @@ def check_request(
             "int8 needs ranges: make them with `posec calibrate … -o calibration.json` and pass --calibration calibration.json"
         )
     if keep_float and precision != "int8":
-        raise PosecError(f"layers to keep float were given for {precision}, where all are; ask for int8 or leave them out")
+        raise PosecError(
+            f"layers to keep float were given for {precision}, where all are; ask for int8 or leave them out"
+        )
     if not str(out):
         raise PosecError("no folder to write the bundle to; give one with -o")
     path = Path(out)
@@ -32,7 +39,9 @@ def check_request(
         if not overwrite:
             raise PosecError(f"'{out}' is there already; give another folder, or say --overwrite")
     if why := target.backend.missing():
-        raise PosecError(f"target '{target.name}' cannot be compiled for here: {why}; {target.backend.REQUIRES}")
+        raise PosecError(
+            f"target '{target.name}' cannot be compiled for here: {why}; {target.backend.REQUIRES}"
+        )
 
 
 def check_ranges(ranges: Ranges, prepared: Graph) -> None:

@@ -33,14 +33,19 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
     Raises PosecError where there are too many, or where a picture is not one.
     """
     if pictures is not None and len(pictures) > MOST_PICTURES:
-        raise PosecError(f"a bundle carries up to {MOST_PICTURES} golden pictures, got {len(pictures)}; give a few that matter")
+        raise PosecError(
+            f"a bundle carries up to {MOST_PICTURES} golden pictures, got {len(pictures)}; give a few that matter"
+        )
     estimator = FloatEstimator(graph)
     pictures = _shipped(estimator) if pictures is None else pictures
     if not pictures:
         return {}
     # `focal_px` null: found with the spec's default focal length, as nothing is known of the camera.
     lines = [json.dumps({**estimator(picture).to_dict(), "focal_px": None}) for picture in pictures]
-    files = {f"golden/{number:03d}.png": cv2.imencode(".png", picture)[1].tobytes() for number, picture in enumerate(pictures)}
+    files = {
+        f"golden/{number:03d}.png": cv2.imencode(".png", picture)[1].tobytes()
+        for number, picture in enumerate(pictures)
+    }
     return {**files, "golden/people.json": ("[\n" + ",\n".join(lines) + "\n]\n").encode()}
 
 
@@ -56,7 +61,9 @@ def _shipped(estimator: FloatEstimator) -> list[np.ndarray]:
     paths = sorted(path for suffix in ("*.jpg", "*.png") for path in SCENES.glob(suffix))
     sure: list[np.ndarray] = []
     unsure: list[np.ndarray] = []
-    for index in sorted(range(len(paths)), key=lambda index: index * 0.618034 % 1):  # spread over the scenes at any count
+    for index in sorted(
+        range(len(paths)), key=lambda index: index * 0.618034 % 1
+    ):  # spread over the scenes at any count
         picture = cv2.imread(str(paths[index]))
         if picture is not None and len(sure) < _SHIPPED:
             (sure if is_sure(estimator, picture) else unsure).append(picture)

@@ -97,7 +97,9 @@ def deploy(
     bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
     name, identity = bundle.folder.resolve().name, uuid.uuid4().hex[:12]
     if not _NAME.fullmatch(name) or not _FOLDER.fullmatch(folder):
-        raise PosecError(f"bundle '{name}' and folder '{folder}' get those names on the board: letters, digits, . _ - and no leading dot")
+        raise PosecError(
+            f"bundle '{name}' and folder '{folder}' get those names on the board: letters, digits, . _ - and no leading dot"
+        )
     if not re.fullmatch(r"[A-Za-z0-9_./~\-]+", python):
         raise PosecError(f"python must be a command or path on the board, got '{python}'")
     path = Path(out) / f"{bundle.target}-{bundle.precision}{ENDING}"
@@ -122,7 +124,12 @@ def deploy(
             raise PosecError(f"{error}; what '{folder}/{name}' was on the board it still is") from error
         progress("bench")
         options = [str(seconds), *([] if threads is None else [str(threads)])]
-        board.run('cd "$1/$2" && shift 2 && ./python -m toolkit.device bench bundle result.json "$@"', folder, name, *options)
+        board.run(
+            'cd "$1/$2" && shift 2 && ./python -m toolkit.device bench bundle result.json "$@"',
+            folder,
+            name,
+            *options,
+        )
         result = _fetch(board, f"{folder}/{name}/result.json", path)
         if clean_up:
             progress("clean up")
@@ -130,7 +137,9 @@ def deploy(
     return Deployed(host, "" if clean_up else f"{folder}/{name}", result, path, sent, checked["machine"])
 
 
-def _carry(board: Connection, wheels: str | Path | None, folder: str, python: str, progress: Callable[[str], None]) -> tuple[str, int]:
+def _carry(
+    board: Connection, wheels: str | Path | None, folder: str, python: str, progress: Callable[[str], None]
+) -> tuple[str, int]:
     """Bring wheels to the board unless they are there; return the folder of what they hold, relative to `folder`, and bytes sent."""
     if wheels is None:
         return "", 0
@@ -163,7 +172,9 @@ def _answer(printed: str) -> dict[str, Any]:
         answer = json.loads(printed.strip().rpartition("\n")[2])
         return {name: answer[name] for name in ("bundle", "drift", "unjudged", "machine")}
     except (ValueError, KeyError, TypeError) as error:
-        raise PosecError(f"the board answered with something else than a check: {printed.strip()[-200:]!r}") from error
+        raise PosecError(
+            f"the board answered with something else than a check: {printed.strip()[-200:]!r}"
+        ) from error
 
 
 def _fetch(board: Connection, where: str, path: Path) -> Result:

@@ -59,7 +59,10 @@ class Connection:
         # ssh leaves a process behind that keeps the connection; it would hold a pipe of errors open, so they go to a file.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         return subprocess.Popen(
-            [*self._command, "--", self.host, remote], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
+            [*self._command, "--", self.host, remote],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
         )
 
     def _finish(self, process: subprocess.Popen[bytes]) -> str:
@@ -78,7 +81,9 @@ class Connection:
                 f"no connection to '{self.host}': {said[-1] if said else 'ssh ended without a word'}; try: {shlex.join(self._command[:1])} {self.host}"
             )
         if status:
-            raise PosecError(f"'{self.host}' refused: {said[-1] if said else f'a script ended with status {status}'}")
+            raise PosecError(
+                f"'{self.host}' refused: {said[-1] if said else f'a script ended with status {status}'}"
+            )
         return answer
 
 
@@ -108,4 +113,9 @@ def connect(host: str, port: int | None = None, ssh: str = "ssh") -> Iterator[Co
             raise PosecError(f"no command '{command[0]}' here: install the OpenSSH client") from error
         finally:
             with contextlib.suppress(FileNotFoundError):
-                subprocess.run([*command, "-O", "exit", "--", host], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+                subprocess.run(
+                    [*command, "-O", "exit", "--", host],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    check=False,
+                )

@@ -63,7 +63,9 @@ def board_files() -> list[Path]:
     """Return the files that this module needs on a board, relative to the folder of the package."""
     home = Path(__file__).parents[1]
     beside = ("__init__.py", "errors.py", "verification/__init__.py", "verification/verify.py")
-    carried = sorted(path.relative_to(home) for folder in ("device", "runtime") for path in (home / folder).rglob("*.py"))
+    carried = sorted(
+        path.relative_to(home) for folder in ("device", "runtime") for path in (home / folder).rglob("*.py")
+    )
     return [*map(Path, beside), *carried]
 
 

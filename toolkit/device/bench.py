@@ -25,7 +25,11 @@ from .worker_process import WorkerProcess
 if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
-COLUMNS = (*STAGES, "total", "cpu")  # of a sample, in ms; "cpu" is processor time of all threads, which neighbours disturb least
+COLUMNS = (
+    *STAGES,
+    "total",
+    "cpu",
+)  # of a sample, in ms; "cpu" is processor time of all threads, which neighbours disturb least
 LEAST_ROUNDS = 5
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
@@ -65,7 +69,13 @@ def bench(
     workers = [WorkerProcess(Path(folder)) for folder in bundles]
     try:
         cold = [
-            worker.ask("load", folder=str(worker.folder), pictures=[str(path) for path in shown], size=size, threads=threads)
+            worker.ask(
+                "load",
+                folder=str(worker.folder),
+                pictures=[str(path) for path in shown],
+                size=size,
+                threads=threads,
+            )
             for worker in workers
         ]
         before = machine_state()
@@ -74,7 +84,10 @@ def bench(
         middle = [None if worker.failed else worker.ask("finish") for worker in workers]
         decode = [None if worker.failed else worker.ask("decode_cost") for worker in workers]
         sustained = [
-            None if worker.failed or sustained_seconds <= 0 else worker.ask("sustain", seconds=sustained_seconds) for worker in workers
+            None
+            if worker.failed or sustained_seconds <= 0
+            else worker.ask("sustain", seconds=sustained_seconds)
+            for worker in workers
         ]
         ends = [None if worker.failed else worker.ask("finish") for worker in workers]
     finally:
@@ -103,9 +116,15 @@ def picture_files(pictures: str | Path | Sequence[str | Path]) -> list[Path]:
     """Return the pictures named, or those in a folder, sorted. Raises PosecError where there is none."""
     if isinstance(pictures, (str, Path)):
         where = Path(pictures)
-        files = sorted(path for path in where.iterdir() if path.suffix.lower() in PICTURE_ENDINGS) if where.is_dir() else [where]
+        files = (
+            sorted(path for path in where.iterdir() if path.suffix.lower() in PICTURE_ENDINGS)
+            if where.is_dir()
+            else [where]
+        )
         if not files:
-            raise PosecError(f"no pictures in '{where}'; give a folder of {', '.join(PICTURE_ENDINGS)} files to bench with")
+            raise PosecError(
+                f"no pictures in '{where}'; give a folder of {', '.join(PICTURE_ENDINGS)} files to bench with"
+            )
         return files
     return [Path(path) for path in pictures]
 
@@ -119,15 +138,28 @@ def summary(rounds: Sequence[Sequence[Sequence[float]]]) -> dict[str, dict[str, 
 def steady(slices: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return what a sustained run shows: p50 of its first and last fifth, how much slower it became, and every second of it."""
     fifth = max(1, len(slices) // 5)
-    first, last = (float(np.median([entry["p50_ms"] for entry in part])) for part in (slices[:fifth], slices[-fifth:]))
-    return {"first_p50_ms": first, "last_p50_ms": last, "slower": last / first, "seconds": slices[-1]["at_s"], "slices": list(slices)}
+    first, last = (
+        float(np.median([entry["p50_ms"] for entry in part])) for part in (slices[:fifth], slices[-fifth:])
+    )
+    return {
+        "first_p50_ms": first,
+        "last_p50_ms": last,
+        "slower": last / first,
+        "seconds": slices[-1]["at_s"],
+        "slices": list(slices),
+    }
 
 
 class _Clock:
     """Tells how many of the seconds of a bench have gone, once per second."""
 
     def __init__(self, progress: Progress | None, seconds: float) -> None:
-        self._progress, self._seconds, self._start, self._told = progress, max(1, round(seconds)), time.perf_counter(), -1
+        self._progress, self._seconds, self._start, self._told = (
+            progress,
+            max(1, round(seconds)),
+            time.perf_counter(),
+            -1,
+        )
 
     def tick(self, finished: bool = False) -> None:
         done = self._seconds if finished else min(int(time.perf_counter() - self._start), self._seconds - 1)
@@ -136,7 +168,9 @@ class _Clock:
             self._progress(done, self._seconds)
 
 
-def _take_turns(workers: Sequence[WorkerProcess], seconds: float, frames: int, clock: _Clock) -> list[list[Any]]:
+def _take_turns(
+    workers: Sequence[WorkerProcess], seconds: float, frames: int, clock: _Clock
+) -> list[list[Any]]:
     """Return the rounds of each worker; a worker that fails keeps those that it had."""
     rounds: list[list[Any]] = [[] for _ in workers]
     start, done = time.perf_counter(), 0
@@ -154,19 +188,35 @@ def _take_turns(workers: Sequence[WorkerProcess], seconds: float, frames: int, c
 
 def _percentiles(values: np.ndarray) -> dict[str, float]:
     found = {f"p{q}_ms": round(float(np.percentile(values, q)), 4) for q in (50, 90, 99)}
-    return {**found, "mean_ms": round(float(values.mean()), 4), "most_ms": round(float(values.max()), 4), "frames": len(values)}
+    return {
+        **found,
+        "mean_ms": round(float(values.mean()), 4),
+        "most_ms": round(float(values.max()), 4),
+        "frames": len(values),
+    }
 
 
-def _ratios(index: int, rounds: Sequence[Any], workers: Sequence[WorkerProcess]) -> dict[str, dict[str, float]]:
+def _ratios(
+    index: int, rounds: Sequence[Any], workers: Sequence[WorkerProcess]
+) -> dict[str, dict[str, float]]:
     """Return this bundle's median over every other one's, and how that ratio spreads over the rounds."""
     ratios = {}
     for other, worker in enumerate(workers):
         if other == index or worker.failed:
             continue
-        mine, theirs = (np.array(rounds[i])[:, :, [COLUMNS.index("total"), COLUMNS.index("cpu")]] for i in (index, other))
+        mine, theirs = (
+            np.array(rounds[i])[:, :, [COLUMNS.index("total"), COLUMNS.index("cpu")]] for i in (index, other)
+        )
         of_medians, of_cpu = np.median(mine, axis=(0, 1)) / np.median(theirs, axis=(0, 1))
-        low, high = np.percentile(np.median(mine[..., 0], axis=1) / np.median(theirs[..., 0], axis=1), (10, 90))
-        ratios[str(worker.folder)] = {"of_medians": float(of_medians), "p10": float(low), "p90": float(high), "of_cpu": float(of_cpu)}
+        low, high = np.percentile(
+            np.median(mine[..., 0], axis=1) / np.median(theirs[..., 0], axis=1), (10, 90)
+        )
+        ratios[str(worker.folder)] = {
+            "of_medians": float(of_medians),
+            "p10": float(low),
+            "p90": float(high),
+            "of_cpu": float(of_cpu),
+        }
     return ratios
 
 

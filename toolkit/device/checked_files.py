@@ -40,8 +40,20 @@ def read_checked(path: Path, kind: Kind, use: Callable[[Any], Wanted]) -> Wanted
             )
         return use(plain)
     except OSError as error:
-        raise PosecError(f"no {kind.name} '{path}': {error.strerror}; make one with {kind.made_by}") from error
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError, ZeroDivisionError, RecursionError) as error:
+        raise PosecError(
+            f"no {kind.name} '{path}': {error.strerror}; make one with {kind.made_by}"
+        ) from error
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        IndexError,
+        ZeroDivisionError,
+        RecursionError,
+    ) as error:
         if isinstance(error, PosecError):
             raise
-        raise PosecError(f"'{path}' is not a {kind.name} of {kind.made_by}: {type(error).__name__} {error}") from error
+        raise PosecError(
+            f"'{path}' is not a {kind.name} of {kind.made_by}: {type(error).__name__} {error}"
+        ) from error

@@ -26,7 +26,9 @@ def crowd_heads(spec: PoseSpec, people: int, seed: int = 0) -> dict[str, np.ndar
     places = [(row, column) for row in range(0, rows, SPACING) for column in range(0, columns, SPACING)]
     if people > len(places):
         raise ValueError(f"{rows} x {columns} cells have room for {len(places)} people, not for {people}")
-    heads = {name: random.uniform(-1, 1, spec.head_shape(name)).astype(np.float32) for name in spec.head_names}
+    heads = {
+        name: random.uniform(-1, 1, spec.head_shape(name)).astype(np.float32) for name in spec.head_names
+    }
     for name in set(heads) & {"keypoints", "keypoint_offset"}:
         heads[name] *= 0
     heads["offset"] *= 0.4

@@ -101,7 +101,9 @@ class Drift:
                           for name, word in (("people_lost", "lost"), ("people_invented", "invented")))  # fmt: skip
         text = f"{self.drift_mm:.1f} mm drift (allowed {self.allowed['drift_mm']:g}), {lost}, {invented}; {self.people} people on {self.frames} frames"
         if self.missed:
-            text += "; enough would be " + ", ".join(f"{name} = {self.enough[name]:g}" for name in self.missed)
+            text += "; enough would be " + ", ".join(
+                f"{name} = {self.enough[name]:g}" for name in self.missed
+            )
         for word, strays in (("lost", self.lost), ("invented", self.invented)):
             if f"people_{word}" in self.missed:
                 scores = [stray.score for stray in strays]
@@ -142,7 +144,9 @@ def measure_drift(
     frames = people = 0
     found, truth = list(compiled), list(floating)
     if len(found) != len(truth):
-        raise PosecError(f"compiled people of {len(found)} frames against float people of {len(truth)}; compare the same frames")
+        raise PosecError(
+            f"compiled people of {len(found)} frames against float people of {len(truth)}; compare the same frames"
+        )
     for mine, theirs in ((found[i], truth[i]) for i in range(len(truth))):
         pairs = match_people(mine, theirs, skeleton)
         lost += _strays(frames, theirs, {pair[1] for pair in pairs})
@@ -159,7 +163,8 @@ def measure_drift(
             f"the float network found nobody on {frames} frames{also}, so nothing can be judged; give frames with people in them"
         )
     mean, median, p95, most = (
-        float(of(drifts)) if drifts else math.nan for of in (np.mean, np.median, lambda values: np.percentile(values, 95), np.max)
+        float(of(drifts)) if drifts else math.nan
+        for of in (np.mean, np.median, lambda values: np.percentile(values, 95), np.max)
     )
     shift, root = (float(np.mean(values)) if values else math.nan for values in (shifts, roots))
     return Drift(
@@ -180,12 +185,20 @@ def measure_drift(
 
 def _strays(frame: int, people: PoseFrame, matched: set[int]) -> list[Stray]:
     heights = heights_px(people)
-    return [Stray(frame, float(people.scores[i]), float(heights[i])) for i in range(len(people)) if i not in matched]
+    return [
+        Stray(frame, float(people.scores[i]), float(heights[i]))
+        for i in range(len(people))
+        if i not in matched
+    ]
 
 
 def _severity(repair: Repair) -> float:
     """Return millimetres, with a lost or invented person of a hundred as bad as a millimetre; infinite where not measured."""
-    return repair.drift_mm + 100 * (repair.people_lost + repair.people_invented) if math.isfinite(repair.drift_mm) else math.inf
+    return (
+        repair.drift_mm + 100 * (repair.people_lost + repair.people_invented)
+        if math.isfinite(repair.drift_mm)
+        else math.inf
+    )
 
 
 def _finite(value: Any) -> Any:

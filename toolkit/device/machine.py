@@ -17,7 +17,11 @@ PI_THROTTLE_BITS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3
                     16: "under-voltage since boot", 17: "frequency capped since boot", 18: "throttled since boot",
                     19: "soft temperature limit since boot"}  # fmt: skip
 # The first is a link to the second, where /proc is whole; the last is a PC's.
-BOARD_NAMES = ("proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/devices/virtual/dmi/id/product_name")
+BOARD_NAMES = (
+    "proc/device-tree/model",
+    "sys/firmware/devicetree/base/model",
+    "sys/devices/virtual/dmi/id/product_name",
+)
 PI_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
 
@@ -69,7 +73,9 @@ def busy_share(before: dict[str, Any], after: dict[str, Any], own_seconds: float
     """
     if not before["cpu_ticks"] or not after["cpu_ticks"]:
         return {}
-    busy, stolen, total = (after["cpu_ticks"][name] - before["cpu_ticks"][name] for name in ("busy", "stolen", "total"))
+    busy, stolen, total = (
+        after["cpu_ticks"][name] - before["cpu_ticks"][name] for name in ("busy", "stolen", "total")
+    )
     if total <= 0:
         return {}
     own_ticks = own_seconds * os.sysconf("SC_CLK_TCK")
@@ -151,7 +157,9 @@ def _power_mode() -> str | None:
     if not shutil.which("nvpmodel"):
         return None
     try:
-        answer = subprocess.run(["nvpmodel", "-q"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=False)
+        answer = subprocess.run(
+            ["nvpmodel", "-q"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return " ".join(answer.stdout.decode(errors="replace").split()) or None

@@ -41,7 +41,9 @@ def pixels_per_mm(people: PoseFrame) -> np.ndarray:
 def torsos_px(people: PoseFrame, skeleton: Skeleton) -> np.ndarray:
     """Return (N,) the length of pelvis to neck in picture pixels, as it would be without foreshortening."""
     neck, pelvis = skeleton.index("neck"), skeleton.index("pelvis")
-    return np.linalg.norm(people.joints_mm[:, neck] - people.joints_mm[:, pelvis], axis=1) * pixels_per_mm(people)
+    return np.linalg.norm(people.joints_mm[:, neck] - people.joints_mm[:, pelvis], axis=1) * pixels_per_mm(
+        people
+    )
 
 
 def heights_px(people: PoseFrame) -> np.ndarray:
@@ -51,7 +53,9 @@ def heights_px(people: PoseFrame) -> np.ndarray:
     return np.asarray(np.ptp(people.joints_px[..., 1].astype(np.float64), axis=1))
 
 
-def match_people(found: PoseFrame, truth: PoseFrame, skeleton: Skeleton, within_torsos: float = 0.5) -> list[tuple[int, int]]:
+def match_people(
+    found: PoseFrame, truth: PoseFrame, skeleton: Skeleton, within_torsos: float = 0.5
+) -> list[tuple[int, int]]:
     """Return pairs (found, true) of people of one picture, each person in one pair at most, nearest centres first.
 
     Two people can be a pair when their centres are less than `within_torsos` lengths of the true person's torso apart.

@@ -68,12 +68,18 @@ class Result:
             return self.unjudged or "never compared with the float network"
         if self.drift["within"]:
             return "all limits kept"
-        over = (f"{name} {_number(self.drift.get(name))}, allowed {_number(self.drift['allowed'][name])}" for name in self.drift["missed"])
+        over = (
+            f"{name} {_number(self.drift.get(name))}, allowed {_number(self.drift['allowed'][name])}"
+            for name in self.drift["missed"]
+        )
         return "over the allowance: " + "; ".join(over)
 
     def row(self, protocol: str, subset: str = "all") -> Mapping[str, Any]:
         """Return one row of the accuracy, or an empty one."""
-        return next((row for row in self.accuracy if (row.get("protocol"), row.get("subset")) == (protocol, subset)), {})
+        return next(
+            (row for row in self.accuracy if (row.get("protocol"), row.get("subset")) == (protocol, subset)),
+            {},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the file holds; status, verdict and reason are there for readers of the file."""
@@ -106,7 +112,9 @@ def read_results(where: str | Path) -> list[Result]:
     folder = Path(where)
     paths = sorted(folder.glob(f"*{ENDING}")) if folder.is_dir() else [folder]
     if not paths:
-        raise PosecError(f"no results (*{ENDING}) in '{where}'; make some with `posec bench BUNDLE … -o {where}`")
+        raise PosecError(
+            f"no results (*{ENDING}) in '{where}'; make some with `posec bench BUNDLE … -o {where}`"
+        )
     return [read_result(path) for path in paths]
 
 
@@ -122,7 +130,10 @@ def _check(result: Result) -> None:
         _wanted(isinstance(result.bundle[name], str), f"bundle.{name} must be text")
     if result.bench is not None:
         _wanted(result.status in ("ran", "failed"), f"status must be ran or failed, got {result.status!r}")
-        _wanted(isinstance(result.bench["ratios"], dict) and isinstance(result.bench["machine"], dict), "bench lacks ratios or machine")
+        _wanted(
+            isinstance(result.bench["ratios"], dict) and isinstance(result.bench["machine"], dict),
+            "bench lacks ratios or machine",
+        )
         str(result.bench["run"]), str(result.bench["measured_at"])
     if result.bench is not None and result.status == "ran":
         for stage in ("preprocess", "inference", "decode", "total"):
@@ -131,27 +142,58 @@ def _check(result: Result) -> None:
                 f"latency of {stage} must be numbers",
             )
         _wanted(
-            all(_real(value) for turn in result.bench["samples"]["rounds"] for frame in turn for value in frame[:4]),
+            all(
+                _real(value)
+                for turn in result.bench["samples"]["rounds"]
+                for frame in turn
+                for value in frame[:4]
+            ),
             "samples must be numbers",
         )
-        _wanted(len(result.bench["samples"]["rounds"][0][0]) >= 4, "samples must hold preprocess, inference, decode and total")
+        _wanted(
+            len(result.bench["samples"]["rounds"][0][0]) >= 4,
+            "samples must hold preprocess, inference, decode and total",
+        )
         slow = result.bench["sustained"] or {"slower": 1.0, "seconds": 0.0, "slices": []}
-        numbers = [slow["slower"], slow["seconds"], *(entry[name] for entry in slow["slices"] for name in ("at_s", "p50_ms"))]
-        numbers += [row[name] for row in result.bench["decode_us"] or () for name in ("people", "p50_us", "p90_us")]
+        numbers = [
+            slow["slower"],
+            slow["seconds"],
+            *(entry[name] for entry in slow["slices"] for name in ("at_s", "p50_ms")),
+        ]
+        numbers += [
+            row[name] for row in result.bench["decode_us"] or () for name in ("people", "p50_us", "p90_us")
+        ]
         _wanted(all(map(_real, numbers)), "sustained load and decoding must be numbers")
     if result.drift is not None:
         numbers = [result.drift["allowed"][name] for name in LIMITS]
-        numbers += [number for repair in result.drift["blame"].values() for number in (repair["people_lost"], repair["drift_mm"] or 0.0)]
-        _wanted(all(map(_real, [*numbers, result.drift["people_lost"], result.drift["drift_mm"] or 0.0])), "drift must be numbers")
+        numbers += [
+            number
+            for repair in result.drift["blame"].values()
+            for number in (repair["people_lost"], repair["drift_mm"] or 0.0)
+        ]
+        _wanted(
+            all(map(_real, [*numbers, result.drift["people_lost"], result.drift["drift_mm"] or 0.0])),
+            "drift must be numbers",
+        )
         _wanted(set(result.drift["missed"]) <= set(LIMITS), "drift misses a limit that there is not")
     for row in result.accuracy:
-        _wanted(isinstance(row["protocol"], str) and isinstance(row["subset"], str), "a row of accuracy names protocol and subset")
         _wanted(
-            all(value is None or _real(value) for name, value in row.items() if name not in ("protocol", "subset")),
+            isinstance(row["protocol"], str) and isinstance(row["subset"], str),
+            "a row of accuracy names protocol and subset",
+        )
+        _wanted(
+            all(
+                value is None or _real(value)
+                for name, value in row.items()
+                if name not in ("protocol", "subset")
+            ),
             "accuracy must be numbers",
         )
     for picture in result.pictures:
-        _wanted(isinstance(picture["caption"], str) and isinstance(picture["jpeg"], str), "a picture has a caption and a jpeg, both text")
+        _wanted(
+            isinstance(picture["caption"], str) and isinstance(picture["jpeg"], str),
+            "a picture has a caption and a jpeg, both text",
+        )
 
 
 def _real(value: Any) -> bool:

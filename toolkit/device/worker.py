@@ -29,7 +29,9 @@ class Worker:
         self.shown = 0
         self.started_cpu_s = time.process_time()
 
-    def load(self, folder: str, pictures: list[str], size: list[int] | None, threads: int | None) -> dict[str, Any]:
+    def load(
+        self, folder: str, pictures: list[str], size: list[int] | None, threads: int | None
+    ) -> dict[str, Any]:
         """Open the bundle, read the pictures, show the first one; return the cold times and what the engine says of itself."""
         import cv2
 
@@ -79,7 +81,10 @@ class Worker:
 
     def finish(self) -> dict[str, Any]:
         """Return what the process took: peak_memory_mb and cpu_s (processor seconds of all threads)."""
-        return {"peak_memory_mb": peak_memory_mb(), "cpu_s": round(time.process_time() - self.started_cpu_s, 3)}
+        return {
+            "peak_memory_mb": peak_memory_mb(),
+            "cpu_s": round(time.process_time() - self.started_cpu_s, 3),
+        }
 
     def _show(self) -> list[float]:
         picture = self.pictures[self.shown % len(self.pictures)]
@@ -88,7 +93,12 @@ class Worker:
         people = self.estimator(picture)
         total, cpu = time.perf_counter() - start, time.process_time() - start_cpu
         stages = self.estimator.stages_ms
-        return [*(round(stages[name], 4) for name in STAGES), round(1000 * total, 4), round(1000 * cpu, 4), len(people)]
+        return [
+            *(round(stages[name], 4) for name in STAGES),
+            round(1000 * total, 4),
+            round(1000 * cpu, 4),
+            len(people),
+        ]
 
 
 def read(path: str, size: list[int] | None) -> np.ndarray:

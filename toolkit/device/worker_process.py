@@ -16,7 +16,9 @@ class WorkerProcess:
     def __init__(self, folder: Path) -> None:
         """Start it; the bundle in `folder` is opened by the request "load"."""
         self.folder, self.failed = folder, ""
-        home = str(Path(__file__).resolve().parents[2])  # where the package lies, also when it is not installed
+        home = str(
+            Path(__file__).resolve().parents[2]
+        )  # where the package lies, also when it is not installed
         path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
         self._process = subprocess.Popen([sys.executable, "-m", f"{__package__}.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          env={**os.environ, "PYTHONPATH": path}, text=True)  # fmt: skip
@@ -31,7 +33,11 @@ class WorkerProcess:
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        reply = json.loads(line) if line else {"refused": f"the process that ran the bundle ended with status {self._process.wait()}"}
+        reply = (
+            json.loads(line)
+            if line
+            else {"refused": f"the process that ran the bundle ended with status {self._process.wait()}"}
+        )
         self.failed = reply.get("refused", "")
         return reply.get("answer")
 

@@ -61,7 +61,9 @@ def rescale_bones(found_mm: np.ndarray, truth_mm: np.ndarray, skeleton: Skeleton
         parent = skeleton.parents[joint]
         bone = np.asarray(found_mm[:, joint], np.float64) - found_mm[:, parent]
         length = np.linalg.norm(truth_mm[:, joint] - truth_mm[:, parent], axis=1, keepdims=True)
-        rescaled[:, joint] = rescaled[:, parent] + bone * (length / np.maximum(np.linalg.norm(bone, axis=1, keepdims=True), 1e-9))
+        rescaled[:, joint] = rescaled[:, parent] + bone * (
+            length / np.maximum(np.linalg.norm(bone, axis=1, keepdims=True), 1e-9)
+        )
     return rescaled
 
 
@@ -75,7 +77,9 @@ def auc(errors_mm: np.ndarray, thresholds_mm: Sequence[float] = AUC_THRESHOLDS_M
     return float(np.mean([pck(errors_mm, threshold) for threshold in thresholds_mm]))
 
 
-def oks(found_px: np.ndarray, truth_px: np.ndarray, labelled: np.ndarray, area_px: float, sigmas: np.ndarray) -> float:
+def oks(
+    found_px: np.ndarray, truth_px: np.ndarray, labelled: np.ndarray, area_px: float, sigmas: np.ndarray
+) -> float:
     """Return COCO's object keypoint similarity of one person, 0..1, over the labelled joints; NaN where none is.
 
     exp(-d^2 / (2 area (2 sigma)^2)), mean over joints. Points (J, 2), labelled (J,), area of the person's outline.
@@ -103,7 +107,9 @@ def average_precision(scores: np.ndarray, hits: np.ndarray, positives: int) -> f
     return float(100 * (precision * np.diff(found, prepend=0)).sum() / positives)
 
 
-def root_hits(scores: np.ndarray, roots_mm: np.ndarray, truth_mm: np.ndarray, within_mm: float = 250.0) -> np.ndarray:
+def root_hits(
+    scores: np.ndarray, roots_mm: np.ndarray, truth_mm: np.ndarray, within_mm: float = 250.0
+) -> np.ndarray:
     """Return (P,) bool for the predictions of one picture: is the *nearest* true root within reach and not yet taken?
 
     Best score first. A taken nearest root makes a prediction false, also where a second root is in reach: as RootNet's

@@ -39,7 +39,11 @@ TORSO = np.array([5, 6, 11, 12])
 DIAGONALS = ((5, 12), (6, 11))
 PCK_DIAGONAL = 0.2
 # The same twelve, in COCO's order, by the names of the skeleton.
-BODY_NAMES = tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right"))
+BODY_NAMES = tuple(
+    f"{side}_{part}"
+    for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
+)
 TALL_PX = 96
 
 
@@ -116,7 +120,9 @@ def centre_distance(centre_px: np.ndarray, person: Annotated) -> float:
         half_torso_px = max(float(trunk_px), 0.1 * max(width, height)) / 2
         distance = float(np.linalg.norm(centre_px - torso[:, :2].mean(axis=0))) / half_torso_px
     elif x <= centre_px[0] <= x + width and y <= centre_px[1] <= y + height:
-        distance = math.hypot(centre_px[0] - x - width / 2, centre_px[1] - y - height / 2) / math.hypot(width, height)
+        distance = math.hypot(centre_px[0] - x - width / 2, centre_px[1] - y - height / 2) / math.hypot(
+            width, height
+        )
     else:
         return math.inf
     return distance if distance < 1 else math.inf
@@ -128,7 +134,9 @@ def on_somebody(centre_px: np.ndarray, people: tuple[Annotated, ...], margin_px:
                for person in people)  # fmt: skip
 
 
-def evaluate_photos(predictions: Mapping[str, PoseFrame], photos: Photos, skeleton: Skeleton) -> list[dict[str, Any]]:
+def evaluate_photos(
+    predictions: Mapping[str, PoseFrame], photos: Photos, skeleton: Skeleton
+) -> list[dict[str, Any]]:
     """Return the rows all, >=96 and <96 of protocol "tiny-coco".
 
     Args:
@@ -186,7 +194,9 @@ def _judge(found: PoseFrame, scored: list[Annotated], skeleton: Skeleton) -> lis
     for row, person in enumerate(scored):
         body = person.joints[BODY]
         for column in range(len(found)):
-            similar[row, column] = oks(joints_px[column], body[:, :2], body[:, 2] > 0, person.area, COCO_SIGMAS[BODY])
+            similar[row, column] = oks(
+                joints_px[column], body[:, :2], body[:, 2] > 0, person.area, COCO_SIGMAS[BODY]
+            )
             distances[row, column] = centre_distance(centres_px[column], person)
     best = dict(nearest_first(np.where(np.isnan(similar), np.inf, -similar)))
     hits = dict(nearest_first(distances))
@@ -195,8 +205,12 @@ def _judge(found: PoseFrame, scored: list[Annotated], skeleton: Skeleton) -> lis
         missed = _missed(person)._replace(centre_hit=row in hits)
         if row in best:
             labelled = person.joints[BODY, 2] > 0
-            near = np.linalg.norm(joints_px[best[row]] - person.joints[BODY, :2], axis=1) < PCK_DIAGONAL * _diagonal_px(person)
-            missed = missed._replace(oks=float(similar[row, best[row]]), joints_near=int((near & labelled).sum()))
+            near = np.linalg.norm(
+                joints_px[best[row]] - person.joints[BODY, :2], axis=1
+            ) < PCK_DIAGONAL * _diagonal_px(person)
+            missed = missed._replace(
+                oks=float(similar[row, best[row]]), joints_near=int((near & labelled).sum())
+            )
         judged.append(missed)
     return judged
 

@@ -23,10 +23,14 @@ def read_picture(source: str | Path, name: str) -> np.ndarray:
     try:
         data = _from_folder(path, name) if path.is_dir() else _from_tar(path, name)
     except (OSError, tarfile.TarError, KeyError) as error:
-        raise PosecError(f"no picture '{name}' in '{source}'; give the folder or tar file that the annotations belong to") from error
+        raise PosecError(
+            f"no picture '{name}' in '{source}'; give the folder or tar file that the annotations belong to"
+        ) from error
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if picture is None:
-        raise PosecError(f"'{name}' in '{source}' is not a picture that OpenCV reads; remove it from the annotations or replace it")
+        raise PosecError(
+            f"'{name}' in '{source}' is not a picture that OpenCV reads; remove it from the annotations or replace it"
+        )
     return np.asarray(picture)
 
 
@@ -56,4 +60,6 @@ def _opened(path: Path, changed_ns: int) -> tarfile.TarFile:
 
 def _check_size(name: str, size: int) -> None:
     if size > MOST_BYTES:
-        raise PosecError(f"picture '{name}' has {size >> 20} MiB, at most {MOST_BYTES >> 20} MiB are read; make it smaller")
+        raise PosecError(
+            f"picture '{name}' has {size >> 20} MiB, at most {MOST_BYTES >> 20} MiB are read; make it smaller"
+        )

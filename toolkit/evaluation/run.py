@@ -22,7 +22,9 @@ class Estimate(Protocol):
         """Return the people of a picture (H, W, 3) uint8 BGR."""
 
 
-def find_everybody(estimate: Estimate, pictures: Photos | Scenes, progress: Progress | None = None) -> dict[str, PoseFrame]:
+def find_everybody(
+    estimate: Estimate, pictures: Photos | Scenes, progress: Progress | None = None
+) -> dict[str, PoseFrame]:
     """Return the people of every picture by file name; `progress` is told (pictures done, pictures in all)."""
     people = {}
     for name, picture, focal_px in pictures:
@@ -32,7 +34,13 @@ def find_everybody(estimate: Estimate, pictures: Photos | Scenes, progress: Prog
     return people
 
 
-def evaluate(estimate: Estimate, pictures: Photos | Scenes, skeleton: Skeleton, progress: Progress | None = None) -> list[dict[str, Any]]:
+def evaluate(
+    estimate: Estimate, pictures: Photos | Scenes, skeleton: Skeleton, progress: Progress | None = None
+) -> list[dict[str, Any]]:
     """Return the rows of the protocol that `pictures` belong to: see `evaluate_photos` and `evaluate_scenes`."""
     people = find_everybody(estimate, pictures, progress)
-    return evaluate_photos(people, pictures, skeleton) if isinstance(pictures, Photos) else evaluate_scenes(people, pictures, skeleton)
+    return (
+        evaluate_photos(people, pictures, skeleton)
+        if isinstance(pictures, Photos)
+        else evaluate_scenes(people, pictures, skeleton)
+    )

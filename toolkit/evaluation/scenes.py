@@ -58,7 +58,9 @@ class Scenes:
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, float | None]]:
         """Yield (name, BGR picture, focal length in its pixels), read as they come."""
-        return ((name, read_picture(self.source, name), scene.focal_px) for name, scene in self.scenes.items())
+        return (
+            (name, read_picture(self.source, name), scene.focal_px) for name, scene in self.scenes.items()
+        )
 
 
 def read_scenes(path: str | Path, skeleton: Skeleton, pictures: str | Path | None = None) -> Scenes:
@@ -83,7 +85,9 @@ def _scene(plain: Mapping[str, Any], skeleton: Skeleton) -> Scene:
     stack = {name: np.array([person[name] for person in people], np.float32).reshape(len(people), *shape)
              for name, shape in (("joints_mm", (joints, 3)), ("root_mm", (3,)), ("joints_px", (joints, 2)))}  # fmt: skip
     centres_px = stack["joints_px"][:, [skeleton.index("neck"), skeleton.index("pelvis")]].mean(axis=1)
-    truth = PoseFrame(np.ones(len(people), np.float32), centres_px, stack["joints_mm"], stack["root_mm"], stack["joints_px"])
+    truth = PoseFrame(
+        np.ones(len(people), np.float32), centres_px, stack["joints_mm"], stack["root_mm"], stack["joints_px"]
+    )
     return Scene(truth, np.array([float(person["visible"]) for person in people]), float(plain["focal_px"]))
 
 
@@ -101,7 +105,9 @@ class _Judged:
     crowd: int = 0
 
 
-def evaluate_scenes(predictions: Mapping[str, PoseFrame], scenes: Scenes, skeleton: Skeleton) -> list[dict[str, Any]]:
+def evaluate_scenes(
+    predictions: Mapping[str, PoseFrame], scenes: Scenes, skeleton: Skeleton
+) -> list[dict[str, Any]]:
     """Return rows of protocol "rendered-scenes": all, by size of the person, by number of people in the picture.
 
     Args:
@@ -116,11 +122,19 @@ def evaluate_scenes(predictions: Mapping[str, PoseFrame], scenes: Scenes, skelet
     """
     unknown = set(predictions) - set(scenes.scenes)
     if unknown:
-        raise PosecError(f"predictions for pictures that are no scenes: {', '.join(sorted(unknown)[:3])}; use the names in scenes.json")
+        raise PosecError(
+            f"predictions for pictures that are no scenes: {', '.join(sorted(unknown)[:3])}; use the names in scenes.json"
+        )
     judged = [_judge(predictions.get(name), scene, skeleton) for name, scene in scenes.scenes.items()]
     rows = [_row("all", judged, whole=True)]
-    rows += [_row(f">={TALL_PX}", judged, lambda height: height >= TALL_PX), _row(f"<{TALL_PX}", judged, lambda height: height < TALL_PX)]
-    return rows + [_row(name, [part for part in judged if least <= part.crowd <= most], whole=True) for name, least, most in CROWDS]
+    rows += [
+        _row(f">={TALL_PX}", judged, lambda height: height >= TALL_PX),
+        _row(f"<{TALL_PX}", judged, lambda height: height < TALL_PX),
+    ]
+    return rows + [
+        _row(name, [part for part in judged if least <= part.crowd <= most], whole=True)
+        for name, least, most in CROWDS
+    ]
 
 
 def _judge(found: PoseFrame | None, scene: Scene, skeleton: Skeleton) -> _Judged:
@@ -131,7 +145,9 @@ def _judge(found: PoseFrame | None, scene: Scene, skeleton: Skeleton) -> _Judged
     heights = heights_px(truth)
     part = _Judged(crowd=len(truth))
     part.heights = [float(heights[theirs]) for _, theirs in kept]
-    part.heights += [float(heights[i]) for i in np.flatnonzero(scored) if i not in {theirs for _, theirs in kept}]
+    part.heights += [
+        float(heights[i]) for i in np.flatnonzero(scored) if i not in {theirs for _, theirs in kept}
+    ]
     if found is None or not len(found):
         return part
     for mine, theirs in kept:
@@ -143,16 +159,29 @@ def _judge(found: PoseFrame | None, scene: Scene, skeleton: Skeleton) -> _Judged
         part.root_mm.append(found.roots_mm[mine].astype(np.float64) - truth.roots_mm[theirs])
     judged = [mine for mine in range(len(found)) if mine not in hidden]
     part.scores = [float(found.scores[mine]) for mine in judged]
-    part.hits = metrics.root_hits(found.scores[judged], found.roots_mm[judged], truth.roots_mm[scored]).tolist()
+    part.hits = metrics.root_hits(
+        found.scores[judged], found.roots_mm[judged], truth.roots_mm[scored]
+    ).tolist()
     return part
 
 
-def _row(subset: str, judged: Sequence[_Judged], keep: Callable[[float], bool] | None = None, whole: bool = False) -> dict[str, Any]:
-    chosen = [(part, person) for part in judged for person in range(len(part.errors_mm)) if keep is None or keep(part.heights[person])]
+def _row(
+    subset: str, judged: Sequence[_Judged], keep: Callable[[float], bool] | None = None, whole: bool = False
+) -> dict[str, Any]:
+    chosen = [
+        (part, person)
+        for part in judged
+        for person in range(len(part.errors_mm))
+        if keep is None or keep(part.heights[person])
+    ]
     people = sum(keep is None or keep(height) for part in judged for height in part.heights)
-    errors = np.array([part.errors_mm[person] for part, person in chosen]).reshape(len(chosen), len(metrics.MUPOTS_SCORED))
+    errors = np.array([part.errors_mm[person] for part, person in chosen]).reshape(
+        len(chosen), len(metrics.MUPOTS_SCORED)
+    )
     roots = np.array([part.root_mm[person] for part, person in chosen]).reshape(-1, 3)
-    everybody = np.concatenate([errors, np.full((people - len(chosen), errors.shape[1]), metrics.UNMATCHED_MM)])
+    everybody = np.concatenate(
+        [errors, np.full((people - len(chosen), errors.shape[1]), metrics.UNMATCHED_MM)]
+    )
     row = {
         "people": people, "found": len(chosen), "centre_recall": metrics.recall(len(chosen), people),
         "pck_rel150": metrics.pck(everybody), "pck_rel150_matched": metrics.pck(errors), "auc_rel": metrics.auc(everybody),
@@ -161,11 +190,15 @@ def _row(subset: str, judged: Sequence[_Judged], keep: Callable[[float], bool] |
         "root_depth_mm": _mean(np.abs(roots[:, 2])), "root_mm": _mean(np.linalg.norm(roots, axis=1)),
     }  # fmt: skip
     if whole:
-        scores, hits = ([value for part in judged for value in getattr(part, name)] for name in ("scores", "hits"))
+        scores, hits = (
+            [value for part in judged for value in getattr(part, name)] for name in ("scores", "hits")
+        )
         row["predictions"] = len(scores)
         row["centre_precision"] = metrics.precision(len(chosen), len(scores))
         row["ap_root25"] = metrics.average_precision(np.array(scores), np.array(hits, bool), people)
-    plain = {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()}
+    plain = {
+        name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()
+    }
     return {"protocol": RENDERED_SCENES, "subset": subset, **plain}
 
 

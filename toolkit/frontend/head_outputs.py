@@ -26,7 +26,9 @@ def name_heads(model: onnx.ModelProto, spec: PoseSpec) -> PoseSpec:
             )
     if len(set(wanted.values())) < len(wanted):
         count = "seven" if spec.keypoints else "five"
-        raise PosecError(f"{count} heads need {count} outputs, the spec names {', '.join(wanted.values())}; correct [heads] in spec.toml")
+        raise PosecError(
+            f"{count} heads need {count} outputs, the spec names {', '.join(wanted.values())}; correct [heads] in spec.toml"
+        )
     kept = [outputs[wanted[head]] for head in spec.head_names]
     del model.graph.output[:]
     model.graph.output.extend(kept)
@@ -44,9 +46,18 @@ def check_batch(model: onnx.ModelProto, spec: PoseSpec) -> None:
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     expected = [1, 3, *spec.input_size]
-    found = [(value.name, [d.dim_value for d in value.type.tensor_type.shape.dim], value.type.tensor_type.elem_type) for value in inputs]
+    found = [
+        (
+            value.name,
+            [d.dim_value for d in value.type.tensor_type.shape.dim],
+            value.type.tensor_type.elem_type,
+        )
+        for value in inputs
+    ]
     if len(found) != 1 or found[0][1] != expected or found[0][2] != TensorProto.FLOAT:
-        listed = "; ".join(f"'{name}' {tuple(shape)} of {TensorProto.DataType.Name(kind)}" for name, shape, kind in found)
+        listed = "; ".join(
+            f"'{name}' {tuple(shape)} of {TensorProto.DataType.Name(kind)}" for name, shape, kind in found
+        )
         raise PosecError(
             f"the model should take one float32 batch of shape {tuple(expected)}, it takes {listed}; correct input_size or export again"
         )

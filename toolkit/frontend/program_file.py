@@ -18,7 +18,16 @@ LARGEST_BYTES = 512 * 2**20
 LARGEST_JSON_BYTES = 64 * 2**20
 MOST_FILES = 20_000
 _OPERATORS = ("torch.ops.aten.", "_operator.getitem")
-_SYMBOLIC = ("as_expr", "expr_str", "as_sym_int", "as_sym_bool", "as_sym_float", "as_operator", "as_custom_obj", "as_graph")
+_SYMBOLIC = (
+    "as_expr",
+    "expr_str",
+    "as_sym_int",
+    "as_sym_bool",
+    "as_sym_float",
+    "as_operator",
+    "as_custom_obj",
+    "as_graph",
+)
 
 
 def check_program(path: Path) -> None:
@@ -29,9 +38,18 @@ def check_program(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             if len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > LARGEST_BYTES:
-                raise PosecError(f"'{path}' unpacks to more than {LARGEST_BYTES >> 20} MB or {MOST_FILES} files")
+                raise PosecError(
+                    f"'{path}' unpacks to more than {LARGEST_BYTES >> 20} MB or {MOST_FILES} files"
+                )
             _check_archive(path, archive, [entry.filename for entry in entries])
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        NotImplementedError,
+        UnicodeDecodeError,
+        json.JSONDecodeError,
+        RecursionError,
+    ) as error:
         raise PosecError(
             f"'{path}' is not what torch.export.save writes: {error}; save the program again, with torch 2.8 or later"
         ) from error
@@ -39,23 +57,35 @@ def check_program(path: Path) -> None:
 
 def _check_archive(path: Path, archive: zipfile.ZipFile, names: list[str]) -> None:
     if len({name.split("/", 1)[0] for name in names}) != 1 or len(set(names)) < len(names):
-        raise PosecError(f"'{path}' should hold one folder and every file once; save the program again with torch.export.save")
+        raise PosecError(
+            f"'{path}' should hold one folder and every file once; save the program again with torch.export.save"
+        )
     inner = [name.split("/", 1)[-1] for name in names]
     programs = [name for name in names if name.split("/", 1)[-1].startswith("models/")]
     if len(programs) != 1:
-        raise PosecError(f"'{path}' holds {len(programs)} programs in the form of torch 2.8 or later; save one with torch.export.save")
+        raise PosecError(
+            f"'{path}' holds {len(programs)} programs in the form of torch 2.8 or later; save one with torch.export.save"
+        )
     if any(name.startswith("data/aotinductor/") for name in inner) or any(
         name.endswith(".pt") and "sample_inputs" not in name for name in inner
     ):
-        raise PosecError(f"'{path}' holds compiled code or pickled weights; save the plain program with torch.export.save")
+        raise PosecError(
+            f"'{path}' holds compiled code or pickled weights; save the plain program with torch.export.save"
+        )
     for name in [name for name in names if name.endswith("_config.json")]:
         for entry in _read(path, archive, name).get("config", {}).values():
-            if entry.get("use_pickle") or not str(entry.get("path_name", "")).startswith(("weight_", "tensor_")):
-                raise PosecError(f"'{path}' holds a pickled object; save the program with plain tensors as weights")
+            if entry.get("use_pickle") or not str(entry.get("path_name", "")).startswith(
+                ("weight_", "tensor_")
+            ):
+                raise PosecError(
+                    f"'{path}' holds a pickled object; save the program with plain tensors as weights"
+                )
     program = _read(path, archive, programs[0])
     for key, value in _pairs(program):
         if key in _SYMBOLIC:
-            raise PosecError(f"'{path}' has a size or an operator that is not fixed ({str(value)[:60]}); export with static shapes")
+            raise PosecError(
+                f"'{path}' has a size or an operator that is not fixed ({str(value)[:60]}); export with static shapes"
+            )
         if key == "target" and isinstance(value, str) and not value.startswith(_OPERATORS):
             raise PosecError(f"'{path}' calls {value}; posec takes programs of torch.ops.aten operators")
 
@@ -63,7 +93,11 @@ def _check_archive(path: Path, archive: zipfile.ZipFile, names: list[str]) -> No
 def sample_inputs(path: Path) -> list[bytes]:
     """Return the pickles of sample inputs in a .pt2 file; torch falls back to running them unless they are plain tensors."""
     with zipfile.ZipFile(path) as archive:
-        return [content for name in archive.namelist() if "sample_inputs" in name and (content := archive.read(name))]
+        return [
+            content
+            for name in archive.namelist()
+            if "sample_inputs" in name and (content := archive.read(name))
+        ]
 
 
 def _read(path: Path, archive: zipfile.ZipFile, name: str) -> Any:

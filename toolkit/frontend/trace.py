@@ -58,9 +58,15 @@ def trace(checkpoint: str | Path) -> Graph:
     if Path(network).name != network:
         raise PosecError(f"the network of '{folder}' must lie beside its spec.toml, got '{network}'")
     _check_hashes(folder, about.get("sha256", {}))
-    readers = {".safetensors": _from_weights, ".pt2": _from_program, ".onnx": lambda path, _spec: read_onnx(path)}
+    readers = {
+        ".safetensors": _from_weights,
+        ".pt2": _from_program,
+        ".onnx": lambda path, _spec: read_onnx(path),
+    }
     if path.suffix not in readers:
-        raise PosecError(f"'{network}' is no network that posec reads; known: {', '.join(f'*{suffix}' for suffix in readers)}")
+        raise PosecError(
+            f"'{network}' is no network that posec reads; known: {', '.join(f'*{suffix}' for suffix in readers)}"
+        )
     if size is not None:
         spec = _resized(spec, size, path)
     model = readers[path.suffix](path, spec)
@@ -88,16 +94,22 @@ def split_size(checkpoint: str | Path) -> tuple[str, tuple[int, int] | None]:
 def _resized(spec: PoseSpec, size: tuple[int, int], network: Path) -> PoseSpec:
     if network.suffix != ".safetensors":
         own = "x".join(map(str, spec.input_size))
-        raise PosecError(f"'{network}' is a graph for pictures of {own}; save one of the other size, and leave @{size[0]}x{size[1]} out")
+        raise PosecError(
+            f"'{network}' is a graph for pictures of {own}; save one of the other size, and leave @{size[0]}x{size[1]} out"
+        )
     if any(side % _SIDE or not _SIDE <= side <= _LARGEST_SIDE for side in size):
-        raise PosecError(f"asked: {size[0]}x{size[1]}; height and width must be multiples of {_SIDE}, up to {_LARGEST_SIDE}")
+        raise PosecError(
+            f"asked: {size[0]}x{size[1]}; height and width must be multiples of {_SIDE}, up to {_LARGEST_SIDE}"
+        )
     return replace(spec, input_size=size)
 
 
 def _read_spec(folder: Path) -> tuple[PoseSpec, dict[str, Any]]:
     path = folder / "spec.toml"
     if not path.is_file():
-        raise PosecError(f"no checkpoint '{folder}'; known: {REFERENCE}; or give the path of a folder with spec.toml")
+        raise PosecError(
+            f"no checkpoint '{folder}'; known: {REFERENCE}; or give the path of a folder with spec.toml"
+        )
     if path.stat().st_size > LARGEST_SPEC_BYTES:
         raise PosecError(f"'{path}' has more than {LARGEST_SPEC_BYTES >> 20} MB")
     try:
@@ -113,7 +125,9 @@ def _read_spec(folder: Path) -> tuple[PoseSpec, dict[str, Any]]:
 def _read_decoder(folder: Path, spec: PoseSpec) -> dict[str, np.ndarray]:
     path = folder / "pose.safetensors"
     if not path.is_file():
-        raise PosecError(f"no pose.safetensors in '{folder}': the decoder from embeddings to poses belongs to the checkpoint")
+        raise PosecError(
+            f"no pose.safetensors in '{folder}': the decoder from embeddings to poses belongs to the checkpoint"
+        )
     if path.stat().st_size > LARGEST_POSE_BYTES:
         raise PosecError(f"'{path}' has more than {LARGEST_POSE_BYTES >> 20} MB")
     try:
@@ -124,7 +138,9 @@ def _read_decoder(folder: Path, spec: PoseSpec) -> dict[str, np.ndarray]:
     found = (chain[0][0].shape[1], chain[-1][0].shape[0])
     wanted = (spec.embedding_size, 3 * len(spec.skeleton.bones))
     if found != wanted:
-        raise PosecError(f"'{path}' turns {found[0]} numbers into {found[1]}, the spec needs {wanted[0]} into {wanted[1]}")
+        raise PosecError(
+            f"'{path}' turns {found[0]} numbers into {found[1]}, the spec needs {wanted[0]} into {wanted[1]}"
+        )
     return decoder
 
 
@@ -132,7 +148,9 @@ def _check_hashes(folder: Path, hashes: dict[str, Any]) -> None:
     for name, stated in hashes.items():
         path = folder / Path(name).name
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != stated:
-            raise PosecError(f"'{path}' is not the file that spec.toml was written with; copy the checkpoint again")
+            raise PosecError(
+                f"'{path}' is not the file that spec.toml was written with; copy the checkpoint again"
+            )
 
 
 def _from_weights(path: Path, spec: PoseSpec) -> onnx.ModelProto:
@@ -143,7 +161,9 @@ def _from_weights(path: Path, spec: PoseSpec) -> onnx.ModelProto:
     network = load_checkpoint(path.parent).network
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the older exporter is deprecated, and the only one that writes opset 13
+        warnings.simplefilter(
+            "ignore"
+        )  # the older exporter is deprecated, and the only one that writes opset 13
         torch.onnx.export(network, (torch.zeros(1, 3, *spec.input_size),), file, dynamo=False, opset_version=OPSET,
                           input_names=["frame"], output_names=[spec.heads[head].tensor for head in spec.head_names])  # fmt: skip
     return onnx.load_model_from_string(file.getvalue())
@@ -157,23 +177,36 @@ def _from_program(path: Path, spec: PoseSpec) -> onnx.ModelProto:
         try:
             torch.load(io.BytesIO(content), weights_only=True)
         except Exception as error:  # whatever it is that a pickle does to its reader
-            raise PosecError(f"'{path}' holds a pickled object as its sample input; export with plain tensors") from error
+            raise PosecError(
+                f"'{path}' holds a pickled object as its sample input; export with plain tensors"
+            ) from error
     try:
         program = torch.export.load(path)
     except (RuntimeError, ValueError, KeyError, TypeError, AssertionError) as error:
-        raise PosecError(f"torch {torch.__version__} cannot read '{path}': {error}; save the program again") from error
+        raise PosecError(
+            f"torch {torch.__version__} cannot read '{path}': {error}; save the program again"
+        ) from error
     tensors = [spec.heads[head].tensor for head in spec.head_names]
     returned = program.call_spec.out_spec
-    names = [str(key) for key in returned.context] if returned is not None and returned.type is dict else tensors
+    names = (
+        [str(key) for key in returned.context] if returned is not None and returned.type is dict else tensors
+    )
     count = len(program.graph_signature.user_outputs)
     if len(names) != count:
-        raise PosecError(f"'{path}' returns {count} tensors; return a dictionary by head, or {', '.join(spec.head_names)} in this order")
+        raise PosecError(
+            f"'{path}' returns {count} tensors; return a dictionary by head, or {', '.join(spec.head_names)} in this order"
+        )
     # torch's exporter warns that torchvision is absent, which is of no concern here.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about itself
         exported = torch.onnx.export(
-            program, dynamo=True, opset_version=_PROGRAM_OPSET, output_names=names, external_data=False, verbose=False
+            program,
+            dynamo=True,
+            opset_version=_PROGRAM_OPSET,
+            output_names=names,
+            external_data=False,
+            verbose=False,
         )
     return onnx.load_model_from_string(exported.model_proto.SerializeToString())
 

@@ -45,8 +45,14 @@ class Graph:
     @property
     def heads(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """Head name → (tensor name, shape), read from the model's outputs; what a pass must leave as it is."""
-        outputs = {value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim) for value in self.model.graph.output}
-        return {name: (self.spec.heads[name].tensor, outputs.get(self.spec.heads[name].tensor, ())) for name in self.spec.head_names}
+        outputs = {
+            value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
+            for value in self.model.graph.output
+        }
+        return {
+            name: (self.spec.heads[name].tensor, outputs.get(self.spec.heads[name].tensor, ()))
+            for name in self.spec.head_names
+        }
 
     @property
     def sha256(self) -> str:
@@ -55,7 +61,9 @@ class Graph:
 
     def copy(self) -> Graph:
         """Return a graph whose model and history can be changed without changing this one."""
-        return Graph(copy.deepcopy(self.model), self.spec, self.frame, self.decoder, self.licence, list(self.history))
+        return Graph(
+            copy.deepcopy(self.model), self.spec, self.frame, self.decoder, self.licence, list(self.history)
+        )
 
 
 def check_heads(graph: Graph) -> None:
@@ -64,9 +72,13 @@ def check_heads(graph: Graph) -> None:
     for name, (tensor, shape) in graph.heads.items():
         expected = (1, *graph.spec.head_shape(name))
         if tensor not in outputs:
-            raise PosecError(f"head '{name}' should be output '{tensor}'; the model has {', '.join(outputs)}; correct the spec's heads")
+            raise PosecError(
+                f"head '{name}' should be output '{tensor}'; the model has {', '.join(outputs)}; correct the spec's heads"
+            )
         if shape != expected:
-            raise PosecError(f"head '{name}' must have shape {expected}, the model's output '{tensor}' has {shape}; correct the spec")
+            raise PosecError(
+                f"head '{name}' must have shape {expected}, the model's output '{tensor}' has {shape}; correct the spec"
+            )
 
 
 def run_passes(graph: Graph, passes: Sequence[Pass]) -> None:
@@ -82,7 +94,9 @@ def run_passes(graph: Graph, passes: Sequence[Pass]) -> None:
         except PosecError:
             raise
         except Exception as error:
-            raise PosecError(f"pass '{name}' failed after {', '.join(before) or 'no other pass'}: {error}") from error
+            raise PosecError(
+                f"pass '{name}' failed after {', '.join(before) or 'no other pass'}: {error}"
+            ) from error
         if graph.heads != promised:
             raise PosecError(f"pass '{name}' changed the heads: promised {promised}, found {graph.heads}")
         graph.history.append((name, count))

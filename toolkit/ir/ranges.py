@@ -39,7 +39,9 @@ class Ranges:
     def __post_init__(self) -> None:
         for name, (low, high) in self.tensors.items():
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-                raise PosecError(f"range of tensor '{name}' must be finite and ordered, got ({low}, {high}); calibrate again")
+                raise PosecError(
+                    f"range of tensor '{name}' must be finite and ordered, got ({low}, {high}); calibrate again"
+                )
         for name, means in self.means.items():
             if not all(map(math.isfinite, means)):
                 raise PosecError(f"means of tensor '{name}' must be finite; calibrate again")
@@ -52,7 +54,9 @@ class Ranges:
     def _json(self) -> str:
         plain = {"format": FORMAT, "observer": self.observer, "graph_sha256": self.graph_sha256, "versions": dict(sorted(self.versions.items())),
                  "frames_sha256": list(self.frames_sha256), "tensors": {name: list(pair) for name, pair in sorted(self.tensors.items())}}  # fmt: skip
-        means = ",\n".join(f"  {json.dumps(name)}: {json.dumps(list(values))}" for name, values in sorted(self.means.items()))
+        means = ",\n".join(
+            f"  {json.dumps(name)}: {json.dumps(list(values))}" for name, values in sorted(self.means.items())
+        )
         return f'{json.dumps(plain, indent=1)[:-2]},\n "means": {{\n{means}\n }}\n}}\n'
 
     def save(self, path: str | Path) -> None:
@@ -67,12 +71,19 @@ class Ranges:
         """Read what `save` wrote. Raises PosecError where the file is missing or of another form."""
         try:
             if Path(path).stat().st_size > LARGEST_BYTES:
-                raise PosecError(f"'{path}' has more than {LARGEST_BYTES >> 20} MB; it is no calibration file")
+                raise PosecError(
+                    f"'{path}' has more than {LARGEST_BYTES >> 20} MB; it is no calibration file"
+                )
             plain = json.loads(Path(path).read_text())
             if plain["format"] != FORMAT:
-                raise PosecError(f"'{path}' has calibration format {plain['format']}, this posec reads {FORMAT}; calibrate again")
+                raise PosecError(
+                    f"'{path}' has calibration format {plain['format']}, this posec reads {FORMAT}; calibrate again"
+                )
             tensors = {str(name): (float(low), float(high)) for name, (low, high) in plain["tensors"].items()}
-            frames, versions = tuple(map(str, plain["frames_sha256"])), {str(name): str(value) for name, value in plain["versions"].items()}
+            frames, versions = (
+                tuple(map(str, plain["frames_sha256"])),
+                {str(name): str(value) for name, value in plain["versions"].items()},
+            )
             means = {str(name): tuple(map(float, values)) for name, values in plain.get("means", {}).items()}
             return cls(tensors, str(plain["observer"]), str(plain["graph_sha256"]), frames, versions, means)
         except PosecError:
@@ -80,4 +91,6 @@ class Ranges:
         except FileNotFoundError as error:
             raise PosecError(f"no calibration file '{path}'; make one with `posec calibrate`") from error
         except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise PosecError(f"'{path}' is not a calibration file; make one with `posec calibrate`") from error
+            raise PosecError(
+                f"'{path}' is not a calibration file; make one with `posec calibrate`"
+            ) from error

@@ -102,7 +102,10 @@ class Target:
         if precision not in PRECISIONS:
             return self.precisions[0]
         asked = PRECISIONS.index(precision)
-        return min(self.precisions, key=lambda offered: (abs(PRECISIONS.index(offered) - asked), -PRECISIONS.index(offered)))
+        return min(
+            self.precisions,
+            key=lambda offered: (abs(PRECISIONS.index(offered) - asked), -PRECISIONS.index(offered)),
+        )
 
 
 @dataclass(frozen=True)

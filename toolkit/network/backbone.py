@@ -36,7 +36,13 @@ class _Padded(torch.autograd.Function):
 
     @staticmethod
     def symbolic(graph: Any, maps: Any, weight: Any, bias: Any, groups: int) -> Any:
-        shape = {"kernel_shape_i": [3, 3], "strides_i": [2, 2], "pads_i": [0, 0, 1, 1], "dilations_i": [1, 1], "group_i": groups}
+        shape = {
+            "kernel_shape_i": [3, 3],
+            "strides_i": [2, 2],
+            "pads_i": [0, 0, 1, 1],
+            "dilations_i": [1, 1],
+            "group_i": groups,
+        }
         batch, _, height, width = maps.type().sizes()
         kind = maps.type().with_sizes([batch, weight.type().sizes()[0], height // 2, width // 2])
         return graph.op("Conv", maps, weight, bias, **shape).setType(kind)
@@ -65,7 +71,9 @@ class InvertedResidual(nn.Module):
         wide = expansion * inputs
         self.keeps = stride == 1 and inputs == outputs
         self.expand = nn.Conv2d(inputs, wide, 1) if expansion > 1 else None
-        self.depthwise = nn.Conv2d(wide, wide, 3, padding=1, groups=wide) if stride == 1 else Halving(wide, wide, wide)
+        self.depthwise = (
+            nn.Conv2d(wide, wide, 3, padding=1, groups=wide) if stride == 1 else Halving(wide, wide, wide)
+        )
         self.project = nn.Conv2d(wide, outputs, 1)
 
     def forward(self, maps: Tensor) -> Tensor:

@@ -60,10 +60,17 @@ def save_checkpoint(
     _check(spec, embedding_decoder_arrays, network, "the checkpoint to be written")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     tensors = {
-        name: tensor.half() if tensor.is_floating_point() and not name.startswith(whole) else tensor for name, tensor in tensors.items()
+        name: tensor.half() if tensor.is_floating_point() and not name.startswith(whole) else tensor
+        for name, tensor in tensors.items()
     }
-    weights = save_tensors({name: tensor for name, tensor in tensors.items() if not name.startswith(TRAINING_ONLY)})
-    about = {"network": NETWORK, "architecture": network.architecture, **({"licence": licence} if licence else {})}
+    weights = save_tensors(
+        {name: tensor for name, tensor in tensors.items() if not name.startswith(TRAINING_ONLY)}
+    )
+    about = {
+        "network": NETWORK,
+        "architecture": network.architecture,
+        **({"licence": licence} if licence else {}),
+    }
     _write(Path(folder), weights, embedding_decoder_arrays, spec, about)
 
 
@@ -76,7 +83,9 @@ def save_graph(folder: str | Path, graph: Graph) -> None:
     _write(Path(folder), graph.model.SerializeToString(deterministic=True), graph.decoder, graph.spec, about)
 
 
-def _write(folder: Path, network: bytes, decoder: Mapping[str, np.ndarray], spec: PoseSpec, about: Mapping[str, str]) -> None:
+def _write(
+    folder: Path, network: bytes, decoder: Mapping[str, np.ndarray], spec: PoseSpec, about: Mapping[str, str]
+) -> None:
     if folder.exists() and not (folder / SPEC).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise PosecError(f"'{folder}' exists and is no checkpoint; give a new or an empty folder")
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in decoder.items()}
@@ -117,7 +126,9 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     blobs = {name: _read(folder / name) for name in (NETWORK, POSE)}
     for name, digest in about.get("sha256", {}).items():
         if name in blobs and hashlib.sha256(blobs[name]).hexdigest() != digest:
-            raise PosecError(f"'{folder / name}' is not the file that {SPEC} was written with; copy the checkpoint again")
+            raise PosecError(
+                f"'{folder / name}' is not the file that {SPEC} was written with; copy the checkpoint again"
+            )
     _check_architecture(about.get("architecture", FORMER[0]), folder)
     network = KeypointNetwork()
     try:
@@ -149,7 +160,9 @@ def _check_architecture(architecture: object, folder: Path) -> None:
             "'reference', train another (docs/training.md), or export this one to ONNX with the version of posec that wrote it"
         )
     if architecture != KeypointNetwork.architecture:
-        raise PosecError(f"'{folder}' holds a network of architecture '{architecture}'; known: {KeypointNetwork.architecture}")
+        raise PosecError(
+            f"'{folder}' holds a network of architecture '{architecture}'; known: {KeypointNetwork.architecture}"
+        )
 
 
 def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: KeypointNetwork, where: str) -> None:
@@ -160,19 +173,27 @@ def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: KeypointN
     inputs, outputs = chain[0][0].shape[1], chain[-1][0].shape[0]
     if inputs != spec.embedding_size or outputs != 3 * len(spec.skeleton.bones):
         wanted = f"{spec.embedding_size} to {3 * len(spec.skeleton.bones)}"
-        raise PosecError(f"{where}: the decoder turns {inputs} numbers into {outputs}, the spec needs {wanted}")
+        raise PosecError(
+            f"{where}: the decoder turns {inputs} numbers into {outputs}, the spec needs {wanted}"
+        )
     own = network.spec()
     # A spec may leave out heads of key points that the network has: people are then as the other heads say.
     channels = {name: head.channels for name, head in own.heads.items()}
     differing = [name for name, head in spec.heads.items() if channels.get(name) != head.channels]
     if differing or spec.stride != own.stride or (spec.keypoints and spec.keypoints != own.keypoints):
-        differs = ", ".join(differing) or ("keypoints" if spec.stride == own.stride else f"stride {spec.stride}")
-        raise PosecError(f"{where}: this network has stride {own.stride} and heads {channels}, the spec differs: {differs}")
+        differs = ", ".join(differing) or (
+            "keypoints" if spec.stride == own.stride else f"stride {spec.stride}"
+        )
+        raise PosecError(
+            f"{where}: this network has stride {own.stride} and heads {channels}, the spec differs: {differs}"
+        )
 
 
 def to_toml(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
     """Return nested tables of strings, booleans, numbers and lists of them as TOML."""
-    lines = [f"{_key(name)} = {_value(value)}" for name, value in table.items() if not isinstance(value, Mapping)]
+    lines = [
+        f"{_key(name)} = {_value(value)}" for name, value in table.items() if not isinstance(value, Mapping)
+    ]
     blocks: list[str] = ["\n".join(lines)] if lines else []
     for name, value in table.items():
         if isinstance(value, Mapping):

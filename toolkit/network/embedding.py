@@ -65,11 +65,17 @@ def take_decoder(model: PoseEmbedding, path: str | Path) -> None:
     try:
         arrays = load_file(path)
         for index, layer in enumerate(linear):
-            layer.load_state_dict({"weight": arrays.pop(f"weight_{index}").float(), "bias": arrays.pop(f"bias_{index}").float()})
+            layer.load_state_dict(
+                {"weight": arrays.pop(f"weight_{index}").float(), "bias": arrays.pop(f"bias_{index}").float()}
+            )
     except (KeyError, OSError, RuntimeError, SafetensorError) as error:
-        raise PosecError(f"'{path}' is not the decoder of a pose embedding: {error}; give a checkpoint's pose.safetensors") from error
+        raise PosecError(
+            f"'{path}' is not the decoder of a pose embedding: {error}; give a checkpoint's pose.safetensors"
+        ) from error
     if arrays:
-        raise PosecError(f"'{path}' holds more than a decoder of {len(linear)} layers: {', '.join(sorted(arrays))}")
+        raise PosecError(
+            f"'{path}' holds more than a decoder of {len(linear)} layers: {', '.join(sorted(arrays))}"
+        )
     model.decoder.requires_grad_(False)
 
 
@@ -79,5 +85,7 @@ def load_embedding(path: str | Path, device: torch.device | str = "cpu") -> Pose
     try:
         model.load_state_dict(load_file(path))
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise PosecError(f"'{path}' is not a pose embedding: {error}; give the file that train_embedding wrote") from error
+        raise PosecError(
+            f"'{path}' is not a pose embedding: {error}; give the file that train_embedding wrote"
+        ) from error
     return model.to(device).eval().requires_grad_(False)

@@ -118,7 +118,11 @@ def to_units(raw: dict[str, Tensor]) -> PoseMaps:
 
 def reference_spec() -> PoseSpec:
     """Return the contract of the reference network."""
-    ranges = {"centre": (0.0, 1.0), "offset": (-OFFSET_CELLS, OFFSET_CELLS), "depth": (-DEPTH_LOGS, DEPTH_LOGS)}
+    ranges = {
+        "centre": (0.0, 1.0),
+        "offset": (-OFFSET_CELLS, OFFSET_CELLS),
+        "depth": (-DEPTH_LOGS, DEPTH_LOGS),
+    }
     return PoseSpec(
         name="reference",
         input_size=(256, 448),
@@ -128,7 +132,9 @@ def reference_spec() -> PoseSpec:
         pad_value=128,
         stride=8,
         cell_origin_px=0.0,
-        heads={name: Head(name, count, *ranges.get(name, (-1.0, 1.0))) for name, count in HEAD_CHANNELS.items()},
+        heads={
+            name: Head(name, count, *ranges.get(name, (-1.0, 1.0))) for name, count in HEAD_CHANNELS.items()
+        },
     )
 
 
@@ -138,7 +144,9 @@ def cost(network: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
     Raises PosecError where a side is no multiple of 32.
     """
     if size[0] % SIZE_MULTIPLE or size[1] % SIZE_MULTIPLE or min(size) < SIZE_MULTIPLE:
-        raise PosecError(f"the network takes sizes that are multiples of {SIZE_MULTIPLE}, got {size[0]}x{size[1]}")
+        raise PosecError(
+            f"the network takes sizes that are multiples of {SIZE_MULTIPLE}, got {size[0]}x{size[1]}"
+        )
     training = network.training
     try:
         # FLOPs count a product and its sum as two; the counter knows convolutions, which are all that there is.
@@ -147,5 +155,7 @@ def cost(network: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
     finally:
         network.train(training)
     products = int(counter.get_total_flops()) // 2
-    parameters = sum(value.numel() for name, value in network.named_parameters() if not name.startswith("auxiliary."))
+    parameters = sum(
+        value.numel() for name, value in network.named_parameters() if not name.startswith("auxiliary.")
+    )
     return products, parameters

@@ -7,7 +7,9 @@ from ..runtime.pose import KEYPOINT_HEADS, Head
 JOINTS = 17
 # COCO's key points by the joints of MUPOTS17, which has no face.
 KEYPOINTS = ("",) * 5 + tuple(
-    f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")
+    f"{side}_{part}"
+    for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
 )
 # The key point exchanged for each one in a mirror.
 MIRROR = [0, *(joint + (1 if joint % 2 else -1) for joint in range(1, JOINTS))]

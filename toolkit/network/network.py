@@ -94,7 +94,9 @@ class Lift(nn.Module):
         super().__init__()
         self.enter = nn.Conv2d(WAYS, HIDDEN, 1)
         self.see = nn.Conv2d(CHANNELS, HIDDEN, 1, bias=False)
-        self.think = nn.Sequential(nn.Conv2d(HIDDEN, HIDDEN, 1), nn.ReLU(), nn.Conv2d(HIDDEN, HIDDEN, 1), nn.ReLU())
+        self.think = nn.Sequential(
+            nn.Conv2d(HIDDEN, HIDDEN, 1), nn.ReLU(), nn.Conv2d(HIDDEN, HIDDEN, 1), nn.ReLU()
+        )
         nn.init.zeros_(self.see.weight)
 
     def latent(self, ways: Tensor, features: Tensor | None = None) -> Tensor:
@@ -161,10 +163,14 @@ class KeypointNetwork(nn.Module):
         branches = self.reader(fine)
         features, latent = self.read(branches, deep)
         lifted = self.lift(latent)
-        maps: PoseMaps = to_units({name: head(features if name == "centre" else lifted) for name, head in self.heads.items()})
+        maps: PoseMaps = to_units(
+            {name: head(features if name == "centre" else lifted) for name, head in self.heads.items()}
+        )
         return JointMaps(*maps, *self.reader.keypoints(branches["heat"], branches["offset"]))
 
     def spec(self) -> PoseSpec:
         """Return the contract of what `forward` returns."""
         spec = reference_spec()
-        return replace(spec, cell_origin_px=CELL_ORIGIN_PX, heads={**spec.heads, **keypoint_heads()}, keypoints=GRID)
+        return replace(
+            spec, cell_origin_px=CELL_ORIGIN_PX, heads={**spec.heads, **keypoint_heads()}, keypoints=GRID
+        )

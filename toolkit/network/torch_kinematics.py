@@ -73,7 +73,9 @@ def torso_frames(joints: Tensor, skeleton: Skeleton = MUPOTS17) -> Tensor:
     """
 
     def line(start: str, end: str) -> Tensor:
-        return functional.normalize(joints[..., skeleton.index(end), :] - joints[..., skeleton.index(start), :], dim=-1, eps=EPSILON)
+        return functional.normalize(
+            joints[..., skeleton.index(end), :] - joints[..., skeleton.index(start), :], dim=-1, eps=EPSILON
+        )
 
     lateral = line("right_hip", "left_hip") + line("right_shoulder", "left_shoulder")
     return rotation_from_6d(torch.cat([line("pelvis", "neck"), lateral], -1))

@@ -46,7 +46,9 @@ def prepare(graph: Graph) -> Graph:
     before, after = _heads_of_noise(graph), _heads_of_noise(prepared)
     for head in after:
         if not (difference := float(np.abs(before[head] - after[head]).max())) <= _TOLERANCE:
-            raise PosecError(f"preparing this graph changed head '{head}' by {difference:.3g}; export the network again with opset 13")
+            raise PosecError(
+                f"preparing this graph changed head '{head}' by {difference:.3g}; export the network again with opset 13"
+            )
     return prepared
 
 
@@ -56,8 +58,12 @@ def _heads_of_noise(graph: Graph) -> dict[str, np.ndarray]:
     noise = np.random.default_rng(0).normal(0, 0.5, (1, 3, *graph.spec.input_size)).astype(np.float32)
     names = {name: tensor for name, (tensor, _) in graph.heads.items()}
     try:
-        session = onnxruntime.InferenceSession(graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
         heads = session.run(list(names.values()), {graph.input_name: noise})
     except Exception as error:  # ONNX Runtime raises classes of its own, without a common parent
-        raise PosecError(f"ONNX Runtime cannot run network '{graph.spec.name}': {str(error).splitlines()[0]}; export it again") from error
+        raise PosecError(
+            f"ONNX Runtime cannot run network '{graph.spec.name}': {str(error).splitlines()[0]}; export it again"
+        ) from error
     return dict(zip(names, heads, strict=True))

@@ -44,7 +44,11 @@ def ladder_section(ladders: Sequence[Mapping[str, Any]]) -> str:
     shown = []
     for ladder in ladders:
         rows = [_row(rung) for rung in ladder["rungs"]]
-        taken = f"taken: {ladder['taken']}" if ladder["taken"] else "none keeps the allowance, nothing was exported"
+        taken = (
+            f"taken: {ladder['taken']}"
+            if ladder["taken"]
+            else "none keeps the allowance, nothing was exported"
+        )
         caption = (f"{ladder['network']} for {ladder['target']}, judged on {ladder['judged_on']['frames']} pictures of "
                    f"{ladder['judged_on']['source']}: {taken}. Latency on the machine that exported.")  # fmt: skip
         shown.append(table(headings, rows, caption, "facts"))
@@ -54,7 +58,10 @@ def ladder_section(ladders: Sequence[Mapping[str, Any]]) -> str:
 def _row(rung: Mapping[str, Any]) -> tuple[str, ...]:
     drift = rung["drift"]
     # Files of earlier versions were judged by this drift alone.
-    verdict = pill("accepted" if rung.get("passes", drift["within"]) else "rejected", rung.get("missed", ", ".join(drift["missed"])))
+    verdict = pill(
+        "accepted" if rung.get("passes", drift["within"]) else "rejected",
+        rung.get("missed", ", ".join(drift["missed"])),
+    )
     layers = ", ".join(safe(name) for name in rung["float_layers"])
     return (
         safe(rung["name"]), verdict, "taken" if rung["taken"] else "", number(drift["drift_mm"], 2), number(drift["drift_p95_mm"], 2),

@@ -50,11 +50,20 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 class _Axes:
     """A frame with round ticks; turns data into places."""
 
-    def __init__(self, xs: Sequence[float], ys: Sequence[float], labels: tuple[str, str], height: int, least_span: float = 0.0) -> None:
+    def __init__(
+        self,
+        xs: Sequence[float],
+        ys: Sequence[float],
+        labels: tuple[str, str],
+        height: int,
+        least_span: float = 0.0,
+    ) -> None:
         """Start at zero, but for a `least_span` on the y axis: that much is shown at least, in the middle of the values."""
         self.x_ticks = ticks(0, max(xs) or 1)
         pad = max(0.15 * (max(ys) - min(ys)), (least_span - max(ys) + min(ys)) / 2)
-        self.y_ticks = ticks(max(0.0, min(ys) - pad), max(ys) + pad, 5) if least_span else ticks(0, max(ys) or 1, 5)
+        self.y_ticks = (
+            ticks(max(0.0, min(ys) - pad), max(ys) + pad, 5) if least_span else ticks(0, max(ys) or 1, 5)
+        )
         self.labels, self.height = labels, height
 
     def x(self, value: float) -> float:
@@ -69,7 +78,10 @@ class _Axes:
         bottom = self.height - BOTTOM
         parts = [f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{self.y(v)}" y2="{self.y(v)}"/>'
                  f'<text class="tick" x="{LEFT - 8}" y="{self.y(v) + 4}" text-anchor="end">{v:g}</text>' for v in self.y_ticks]  # fmt: skip
-        parts += [f'<text class="tick" x="{self.x(v)}" y="{bottom + 18}" text-anchor="middle">{v:g}</text>' for v in self.x_ticks]
+        parts += [
+            f'<text class="tick" x="{self.x(v)}" y="{bottom + 18}" text-anchor="middle">{v:g}</text>'
+            for v in self.x_ticks
+        ]
         parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}"/>')
         parts.append(
             f'<text class="name" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{self.height - 6}" text-anchor="middle">{safe(self.labels[0])}</text>'
@@ -81,18 +93,32 @@ class _Axes:
         return "".join(parts)
 
 
-def scatter(title: str, points: Sequence[Point], labels: tuple[str, str], least_span: float = 0.0, height: int = 360) -> str:
+def scatter(
+    title: str, points: Sequence[Point], labels: tuple[str, str], least_span: float = 0.0, height: int = 360
+) -> str:
     """Return a scatter plot with a whisker to the right of each mark, and labels that keep out of each other's way.
 
     The y axis starts at zero, or shows at least `least_span`, so that a trifle does not look like a gulf.
     """
-    axes = _Axes([max(point.x, point.reach or 0) for point in points], [point.y for point in points], labels, height, least_span)
+    axes = _Axes(
+        [max(point.x, point.reach or 0) for point in points],
+        [point.y for point in points],
+        labels,
+        height,
+        least_span,
+    )
     parts = [axes.draw()]
-    taken = [(axes.y(point.y) + 4, axes.x(point.x) - 9, axes.x(point.x) + 9) for point in points]  # labels keep off the marks
+    taken = [
+        (axes.y(point.y) + 4, axes.x(point.x) - 9, axes.x(point.x) + 9) for point in points
+    ]  # labels keep off the marks
     for point in sorted(points, key=lambda point: (point.y, point.x)):
         x, y = axes.x(point.x), axes.y(point.y)
         name = f"{point.label}: {milliseconds(point.x)} ms, {point.y:.1f}"
-        whisker = f'<line class="whisker {point.kind}" x1="{x}" x2="{axes.x(point.reach)}" y1="{y}" y2="{y}"/>' if point.reach else ""
+        whisker = (
+            f'<line class="whisker {point.kind}" x1="{x}" x2="{axes.x(point.reach)}" y1="{y}" y2="{y}"/>'
+            if point.reach
+            else ""
+        )
         parts.append(f"<g><title>{safe(name)}</title>{whisker}{_mark(x, y, point)}</g>")
         # A label goes above its mark, or below it, or yet higher: wherever no other one is.
         anchor, at = ("end", x + 8) if x > 0.6 * WIDTH else ("start", x - 8)
@@ -102,11 +128,14 @@ def scatter(title: str, points: Sequence[Point], labels: tuple[str, str], least_
         free = (
             p
             for p in places
-            if TOP < p < height - BOTTOM and not any(abs(p - q) < 15 and left < b and a < left + width for q, a, b in taken)
+            if TOP < p < height - BOTTOM
+            and not any(abs(p - q) < 15 and left < b and a < left + width for q, a, b in taken)
         )
         place = next(free, y - 12)
         taken.append((place, left, left + width))
-        parts.append(f'<text class="label" x="{at}" y="{round(place, 1)}" text-anchor="{anchor}">{safe(point.label)}</text>')
+        parts.append(
+            f'<text class="label" x="{at}" y="{round(place, 1)}" text-anchor="{anchor}">{safe(point.label)}</text>'
+        )
     return svg(title, height, "".join(parts))
 
 
@@ -122,13 +151,22 @@ def _mark(x: float, y: float, point: Point) -> str:
 
 def lines(title: str, drawn: Sequence[Line], labels: tuple[str, str], height: int = 300) -> str:
     """Return a line chart from zero, every line named at its end."""
-    axes = _Axes([x for line in drawn for x, _ in line.points], [y for line in drawn for _, y in line.points], labels, height)
+    axes = _Axes(
+        [x for line in drawn for x, _ in line.points],
+        [y for line in drawn for _, y in line.points],
+        labels,
+        height,
+    )
     parts = [axes.draw()]
     ends: list[float] = []
     for line in drawn:
         places = [(axes.x(x), axes.y(y)) for x, y in line.points]
         path = " ".join(f"{x},{y}" for x, y in places)
-        dots = "".join(f'<circle class="dot {line.kind}" cx="{x}" cy="{y}" r="3"/>' for x, y in places) if len(places) <= 12 else ""
+        dots = (
+            "".join(f'<circle class="dot {line.kind}" cx="{x}" cy="{y}" r="3"/>' for x, y in places)
+            if len(places) <= 12
+            else ""
+        )
         x, y = places[-1]
         while any(abs(y - other) < 15 for other in ends):
             y -= 15
@@ -149,12 +187,12 @@ def stage_bar(stages: Sequence[tuple[str, float]], longest: float) -> str:
         )
         x += share
     told = ", ".join(f"{kind} {milliseconds(value)} ms" for kind, value in stages)
-    return (
-        f'<svg class="stages" viewBox="0 0 150 12" role="img" aria-label="{safe(told)}" preserveAspectRatio="none">{"".join(parts)}</svg>'
-    )
+    return f'<svg class="stages" viewBox="0 0 150 12" role="img" aria-label="{safe(told)}" preserveAspectRatio="none">{"".join(parts)}</svg>'
 
 
-def bars(title: str, rows: Sequence[tuple[str, float, str]], kind: str, left: int = 96, full: int = WIDTH) -> str:
+def bars(
+    title: str, rows: Sequence[tuple[str, float, str]], kind: str, left: int = 96, full: int = WIDTH
+) -> str:
     """Return horizontal bars of (name, value, what to write at its end), from zero, in a drawing `full` wide, `left` of it for names."""
     most, step = max((value for _, value, _ in rows), default=0.0) or 1.0, 30
     parts = []
@@ -180,15 +218,26 @@ def strips(title: str, rows: Sequence[tuple[str, str, Sequence[float], Sequence[
         places = sorted({round(left + scale * value, 1) for value in samples if value <= end})
         beyond = sum(value > end for value in samples)
         path = "".join(f"M{x:g} {y}v14" for x in places)
-        parts.append(f'<text class="label" x="{left}" y="{y - 6}">{safe(name)}</text><path class="samples {kind}" d="{path}"/>')
+        parts.append(
+            f'<text class="label" x="{left}" y="{y - 6}">{safe(name)}</text><path class="samples {kind}" d="{path}"/>'
+        )
         for value, word in zip(percentiles, ("p50", "p90", "p99"), strict=True):
             x = round(left + scale * min(value, end), 1)
-            parts.append(f'<path class="percentile" d="M{x} {y - 3}v20"><title>{word} {milliseconds(value)} ms</title></path>')
+            parts.append(
+                f'<path class="percentile" d="M{x} {y - 3}v20"><title>{word} {milliseconds(value)} ms</title></path>'
+            )
         if beyond:
-            parts.append(f'<text class="tick" x="{WIDTH - 2}" y="{y + 11}" text-anchor="end">+{beyond}</text>')
+            parts.append(
+                f'<text class="tick" x="{WIDTH - 2}" y="{y + 11}" text-anchor="end">+{beyond}</text>'
+            )
     bottom = len(rows) * step + 2
-    parts += [f'<text class="tick" x="{left + scale * v:.1f}" y="{bottom + 14}" text-anchor="middle">{v:g}</text>' for v in ticks(0, end)]
-    parts.append(f'<line class="axis" x1="{left}" x2="{left + scale * end:.1f}" y1="{bottom}" y2="{bottom}"/>')
+    parts += [
+        f'<text class="tick" x="{left + scale * v:.1f}" y="{bottom + 14}" text-anchor="middle">{v:g}</text>'
+        for v in ticks(0, end)
+    ]
+    parts.append(
+        f'<line class="axis" x1="{left}" x2="{left + scale * end:.1f}" y1="{bottom}" y2="{bottom}"/>'
+    )
     parts.append(
         f'<text class="name" x="{WIDTH / 2}" y="{bottom + 34}" text-anchor="middle">ms from picture to people, every frame; marks at p50, p90, p99</text>'
     )

@@ -44,7 +44,9 @@ class Consistency:
         return text
 
 
-def measure_again(result: Result, bundle: str | Path, pictures: str | Path | None = None, threads: int | None = None) -> Consistency:
+def measure_again(
+    result: Result, bundle: str | Path, pictures: str | Path | None = None, threads: int | None = None
+) -> Consistency:
     """Bench and verify a bundle as a result says that it was, and compare.
 
     The latency holds when the new median lies within 5 % of the span of the old rounds' medians (p10 to p90); the drift on
@@ -64,23 +66,41 @@ def measure_again(result: Result, bundle: str | Path, pictures: str | Path | Non
             f"bundle '{bundle}' is not the one that was measured ({described['sha256'][:12]}, then {result.bundle['sha256'][:12]}); give that one"
         )
     if not result.bench or result.status != "ran":
-        raise PosecError(f"'{result.name}' did not run when it was measured, so there is nothing to repeat; measure it with `posec bench`")
+        raise PosecError(
+            f"'{result.name}' did not run when it was measured, so there is nothing to repeat; measure it with `posec bench`"
+        )
     before, asked = result.bench, result.bench["inputs"]
     size = tuple(asked["resized_to"]) if asked["resized_to"] else None
     now = bench(
-        [bundle], pictures or (), size, asked["seconds"], asked["frames_per_turn"], asked["threads"] if threads is None else threads
+        [bundle],
+        pictures or (),
+        size,
+        asked["seconds"],
+        asked["frames_per_turn"],
+        asked["threads"] if threads is None else threads,
     )[0]
     if now["inputs"]["pictures"] != asked["pictures"]:
         raise PosecError("the pictures are not those that the result was measured with; name them")
     if now["status"] != "ran":
-        return Consistency((f"it ran before and does not now: {now['reason']}",), _differences(before, now), (_p50(before), float("nan")))
+        return Consistency(
+            (f"it ran before and does not now: {now['reason']}",),
+            _differences(before, now),
+            (_p50(before), float("nan")),
+        )
     contradictions = []
     low, high = _span(before)
     if not low * (1 - REPEATABLE) <= _p50(now) <= high * (1 + REPEATABLE):
-        contradictions.append(f"latency p50 {_p50(now):.2f} ms; before, rounds had {low:.2f} to {high:.2f} ms")
-    if result.drift and not result.drift["blame"]:  # with blame it was compared on other frames than the golden ones
+        contradictions.append(
+            f"latency p50 {_p50(now):.2f} ms; before, rounds had {low:.2f} to {high:.2f} ms"
+        )
+    if (
+        result.drift and not result.drift["blame"]
+    ):  # with blame it was compared on other frames than the golden ones
         drift = verify_golden(bundle)
-        if bool(drift) != result.drift["within"] or abs(drift.drift_mm - (result.drift["drift_mm"] or 0.0)) > DRIFT_REPEATS_MM:
+        if (
+            bool(drift) != result.drift["within"]
+            or abs(drift.drift_mm - (result.drift["drift_mm"] or 0.0)) > DRIFT_REPEATS_MM
+        ):
             contradictions.append(f"{drift}; before: {result.drift['drift_mm']} mm, {result.verdict}")
     return Consistency(tuple(contradictions), _differences(before, now), (_p50(before), _p50(now)))
 
@@ -91,7 +111,9 @@ def _p50(measured: Mapping[str, Any]) -> float:
 
 def _span(measured: Mapping[str, Any]) -> tuple[float, float]:
     """Return p10 and p90 of the medians of the rounds."""
-    medians = [np.median([frame[COLUMNS.index("total")] for frame in turn]) for turn in measured["samples"]["rounds"]]
+    medians = [
+        np.median([frame[COLUMNS.index("total")] for frame in turn]) for turn in measured["samples"]["rounds"]
+    ]
     low, high = np.percentile(medians, (10, 90))
     return float(low), float(high)
 
@@ -104,7 +126,9 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str
             found.append(f"{name}: {before['machine'].get(name)} → {now['machine'].get(name)}")
     if before["engine"] != now["engine"]:
         found.append(f"engine: {before['engine']} → {now['engine']}")
-    then, today = (float((measured["machine"].get("busy") or {}).get("others", 0.0)) for measured in (before, now))
+    then, today = (
+        float((measured["machine"].get("busy") or {}).get("others", 0.0)) for measured in (before, now)
+    )
     if abs(then - today) > 0.1:
         found.append(f"processors taken by others: {100 * then:.0f} % → {100 * today:.0f} %")
     return tuple(found)

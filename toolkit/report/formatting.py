@@ -42,4 +42,7 @@ def megabytes(count: Any) -> str:
 
 def listed(facts: Mapping[str, Any]) -> str:
     """Return facts as "name value, name value", those without a value left out."""
-    return ", ".join(f"{name} {value}" for name, value in facts.items() if value not in (None, "", [], {})) or DASH
+    return (
+        ", ".join(f"{name} {value}" for name, value in facts.items() if value not in (None, "", [], {}))
+        or DASH
+    )

@@ -26,10 +26,18 @@ from .instructions import instructions_section, read_instructions
 PAGE = Path(__file__).parent / "page.html"
 BUSY = 0.15
 LEAST_SPAN = 10.0  # percentage points that the accuracy axis shows at least
-ACCURACY = ((tables.SCENES, "pck_rel150", "PCK_rel@150 on rendered scenes, %", 1), (tables.PHOTOS, "oks50", "OKS.5 on photos, %", 100))
+ACCURACY = (
+    (tables.SCENES, "pck_rel150", "PCK_rel@150 on rendered scenes, %", 1),
+    (tables.PHOTOS, "oks50", "OKS.5 on photos, %", 100),
+)
 
 
-def write_report(results: str | Path | Sequence[Result], out: str | Path, title: str = "", ladders: Sequence[str | Path] = ()) -> None:
+def write_report(
+    results: str | Path | Sequence[Result],
+    out: str | Path,
+    title: str = "",
+    ladders: Sequence[str | Path] = (),
+) -> None:
     """Write the page whole or not at all.
 
     Args:
@@ -52,7 +60,9 @@ def write_report(results: str | Path | Sequence[Result], out: str | Path, title:
         os.replace(beside, out)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise PosecError(f"cannot write the report '{out}': {error.strerror}; name a file in a folder that exists") from error
+        raise PosecError(
+            f"cannot write the report '{out}': {error.strerror}; name a file in a folder that exists"
+        ) from error
 
 
 def _beside(folders: Sequence[Path], ending: str) -> list[Path]:
@@ -60,7 +70,10 @@ def _beside(folders: Sequence[Path], ending: str) -> list[Path]:
 
 
 def report_page(
-    results: Sequence[Result], title: str = "", ladders: Sequence[Mapping[str, Any]] = (), counts: Sequence[Mapping[str, Any]] = ()
+    results: Sequence[Result],
+    title: str = "",
+    ladders: Sequence[Mapping[str, Any]] = (),
+    counts: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the page as HTML."""
     ordered = sorted(results, key=lambda result: (result.bundle["target"], result.bundle["precision"]))
@@ -68,7 +81,13 @@ def report_page(
     measured = sorted({str(result.bench["measured_at"])[:10] for result in ordered if result.bench})
     charts = "".join(
         _figure(*chart)
-        for chart in (_truth(ordered), _samples(ordered), _blame(ordered), _crowd(ordered), *_sustained(ordered))
+        for chart in (
+            _truth(ordered),
+            _samples(ordered),
+            _blame(ordered),
+            _crowd(ordered),
+            *_sustained(ordered),
+        )
         if chart[0]
     )
     accuracy = "".join(tables.accuracy(ordered, protocol) for protocol in (tables.SCENES, tables.PHOTOS))
@@ -92,14 +111,23 @@ def headline(results: Sequence[Result]) -> str:
     chosen = best(results)
     if chosen is None:
         return "Nothing ran."
-    parts = [f"{chosen.bundle['precision']} on {chosen.bundle['target']} takes {milliseconds(_p50(chosen))} ms from picture to people"]
+    parts = [
+        f"{chosen.bundle['precision']} on {chosen.bundle['target']} takes {milliseconds(_p50(chosen))} ms from picture to people"
+    ]
     ratio = tables.float_ratio(chosen, results)
     if ratio:
         parts.append(f"{number(ratio['of_medians'], 2)} of float32's time")
     if chosen.drift:
         lost = percent(chosen.drift["people_lost"]) if chosen.drift["people_lost"] else "none"
-        parts.append(f"{number(chosen.drift['drift_mm'])} mm from the float network, {lost} of its people lost")
-    return ", ".join(parts) + {"accepted": ".", "rejected": ": over the allowance.", "not judged": ": not judged yet."}[chosen.verdict]
+        parts.append(
+            f"{number(chosen.drift['drift_mm'])} mm from the float network, {lost} of its people lost"
+        )
+    return (
+        ", ".join(parts)
+        + {"accepted": ".", "rejected": ": over the allowance.", "not judged": ": not judged yet."}[
+            chosen.verdict
+        ]
+    )
 
 
 def _p50(result: Result) -> float:
@@ -108,7 +136,11 @@ def _p50(result: Result) -> float:
 
 def _kind(result: Result) -> str:
     """Return the style class of a precision; a precision that the style does not know looks like float32."""
-    return str(result.bundle["precision"]) if result.bundle["precision"] in ("float32", "float16", "int8") else "float32"
+    return (
+        str(result.bundle["precision"])
+        if result.bundle["precision"] in ("float32", "float16", "int8")
+        else "float32"
+    )
 
 
 def _figure(drawing: str, heading: str, says: str) -> str:
@@ -118,7 +150,10 @@ def _figure(drawing: str, heading: str, says: str) -> str:
 def _warnings(results: Sequence[Result]) -> str:
     said = [f"{result.name}: {result.status if result.status == 'failed' else result.verdict} – {result.reason}"
             for result in results if result.status == "failed" or result.verdict == "rejected"]  # fmt: skip
-    busy = max((((result.bench or {}).get("machine") or {}).get("busy") or {}).get("others", 0.0) for result in results)
+    busy = max(
+        (((result.bench or {}).get("machine") or {}).get("busy") or {}).get("others", 0.0)
+        for result in results
+    )
     if busy > BUSY:
         said.append(f"Other processes took {percent(busy, 0)} of the processors while this was measured: latencies are upper bounds. "
                     "Compare processor time (cpu) instead.")  # fmt: skip
@@ -141,7 +176,11 @@ def _pictures(results: Sequence[Result]) -> str:
             shown.append(
                 f"<figure><img src='data:image/jpeg;base64,{picture['jpeg']}' alt='{safe(told)}'><figcaption>{safe(told)}</figcaption></figure>"
             )
-    return f"<section class='pictures n{min(len(shown), 5)}' aria-label='What it sees'>{''.join(shown)}</section>" if shown else ""
+    return (
+        f"<section class='pictures n{min(len(shown), 5)}' aria-label='What it sees'>{''.join(shown)}</section>"
+        if shown
+        else ""
+    )
 
 
 def _tiles(results: Sequence[Result]) -> str:
@@ -157,7 +196,11 @@ def _tiles(results: Sequence[Result]) -> str:
         (number(scenes.get("pck_rel150"), 0), "%", "PCK_rel@150, rendered scenes"),
         (number((chosen.bench["memory"] or {}).get("peak_mb"), 0), "MB", "peak memory"),
     ]
-    body = "".join(f"<div><b>{value}<i>{unit}</i></b><span>{word}</span></div>" for value, unit, word in tiles if value != tables.DASH)
+    body = "".join(
+        f"<div><b>{value}<i>{unit}</i></b><span>{word}</span></div>"
+        for value, unit, word in tiles
+        if value != tables.DASH
+    )
     return f"<section class='tiles' aria-label='{safe(chosen.name)}'>{body}</section><p class='of'>{safe(chosen.name)}, the fastest that is {safe(chosen.verdict)}</p>"
 
 
@@ -165,19 +208,33 @@ def _truth(results: Sequence[Result]) -> tuple[str, str, str]:
     """Return accuracy against latency, by the first measure that any result has; drift where none has one."""
     ran = [result for result in results if result.bench and result.status == "ran"]
     for protocol, name, axis, scale in ACCURACY:
-        points = [(result, result.row(protocol)[name] * scale) for result in ran if result.row(protocol).get(name) is not None]
+        points = [
+            (result, result.row(protocol)[name] * scale)
+            for result in ran
+            if result.row(protocol).get(name) is not None
+        ]
         if points:
             label, least_span = axis, LEAST_SPAN
             break
     else:
         label, least_span = "drift from float32, mm", 0.0
-        points = [(result, result.drift["drift_mm"]) for result in ran if result.drift and result.drift["drift_mm"] is not None]
+        points = [
+            (result, result.drift["drift_mm"])
+            for result in ran
+            if result.drift and result.drift["drift_mm"] is not None
+        ]
     if not points:
         return "", "", ""
     marks = [Point(_p50(result), value, result.name, _kind(result), result.verdict != "accepted", result.bench["latency"]["total"]["p90_ms"])
              for result, value in points if result.bench]  # fmt: skip
-    drawing = scatter("Accuracy against latency", marks, ("ms per picture, p50 (whisker to p90)", label), least_span)
-    return drawing, "Accuracy against latency", "Circles are float32, squares float16, diamonds int8. Hollow: not accepted."
+    drawing = scatter(
+        "Accuracy against latency", marks, ("ms per picture, p50 (whisker to p90)", label), least_span
+    )
+    return (
+        drawing,
+        "Accuracy against latency",
+        "Circles are float32, squares float16, diamonds int8. Hollow: not accepted.",
+    )
 
 
 def _samples(results: Sequence[Result]) -> tuple[str, str, str]:
@@ -198,37 +255,78 @@ def _samples(results: Sequence[Result]) -> tuple[str, str, str]:
 
 def _blame(results: Sequence[Result]) -> tuple[str, str, str]:
     """Return how many millimetres each head is to blame for, of the result that drifts most."""
-    blamed = [result for result in results if result.drift and result.drift["blame"] and result.drift["drift_mm"] is not None]
+    blamed = [
+        result
+        for result in results
+        if result.drift and result.drift["blame"] and result.drift["drift_mm"] is not None
+    ]
     if not blamed:
         return "", "", ""
     worst = max(blamed, key=lambda result: result.drift["drift_mm"] if result.drift else 0.0)
     drift = worst.drift or {}
     rows = []
     for head, repair in drift["blame"].items():
-        gone_mm, gone = drift["drift_mm"] - (repair["drift_mm"] or 0.0), drift["people_lost"] - repair["people_lost"]
-        rows.append((head, gone_mm, f"{gone_mm:.2f} mm" + (f", {100 * gone:.1f} % of people" if abs(gone) > 1e-9 else "")))
+        gone_mm, gone = (
+            drift["drift_mm"] - (repair["drift_mm"] or 0.0),
+            drift["people_lost"] - repair["people_lost"],
+        )
+        rows.append(
+            (
+                head,
+                gone_mm,
+                f"{gone_mm:.2f} mm" + (f", {100 * gone:.1f} % of people" if abs(gone) > 1e-9 else ""),
+            )
+        )
     says = f"What goes away when one head of {worst.name} is replaced by the float network's; {number(drift['drift_mm'], 2)} mm in all."
     return bars("Blame per head", rows, _kind(worst)), "Which head is to blame", says
 
 
 def _crowd(results: Sequence[Result]) -> tuple[str, str, str]:
-    costs = [(result, result.bench["decode_us"]) for result in results if result.bench and result.bench.get("decode_us")]
+    costs = [
+        (result, result.bench["decode_us"])
+        for result in results
+        if result.bench and result.bench.get("decode_us")
+    ]
     if not costs:
         return "", "", ""
     result, rows = costs[0]
     drawn = [Line([(row["people"], row["p50_us"]) for row in rows], "p50", "plain")]
-    share = np.interp(5, [row["people"] for row in rows], [row["p50_us"] for row in rows]) / 1000 / _p50(result)
+    share = (
+        np.interp(5, [row["people"] for row in rows], [row["p50_us"] for row in rows]) / 1000 / _p50(result)
+    )
     says = f"The network's time does not depend on the number of people; decoding five of them is {percent(share, 1)} of {result.name}'s frame."
-    return lines("Decoding by number of people", drawn, ("people in the picture", "µs")), "Decoding by number of people", says
+    return (
+        lines("Decoding by number of people", drawn, ("people in the picture", "µs")),
+        "Decoding by number of people",
+        says,
+    )
 
 
 def _sustained(results: Sequence[Result]) -> list[tuple[str, str, str]]:
-    runs = [(result, result.bench["sustained"]) for result in results if result.bench and result.bench.get("sustained")]
+    runs = [
+        (result, result.bench["sustained"])
+        for result in results
+        if result.bench and result.bench.get("sustained")
+    ]
     if not runs:
         return []
-    drawn = [Line([(entry["at_s"], entry["p50_ms"]) for entry in run["slices"]], result.name, _kind(result)) for result, run in runs]
-    says = "; ".join(f"{result.name}: × {number(run['slower'], 2)} after {number(run['seconds'], 0, 's')}" for result, run in runs)
-    return [(lines("Latency under sustained load", drawn, ("seconds without a pause", "ms, p50 of each second")), "Sustained", says)]
+    drawn = [
+        Line([(entry["at_s"], entry["p50_ms"]) for entry in run["slices"]], result.name, _kind(result))
+        for result, run in runs
+    ]
+    says = "; ".join(
+        f"{result.name}: × {number(run['slower'], 2)} after {number(run['seconds'], 0, 's')}"
+        for result, run in runs
+    )
+    return [
+        (
+            lines(
+                "Latency under sustained load", drawn, ("seconds without a pause", "ms, p50 of each second")
+            ),
+            "Sustained",
+            says,
+        )
+    ]
 
 
 def _again(results: Sequence[Result]) -> str:

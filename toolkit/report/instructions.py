@@ -28,7 +28,15 @@ def instructions_section(counts: Sequence[Mapping[str, Any]]) -> str:
     if not counts:
         return ""
     floats = {_case(count): count["instructions"] for count in counts if count["precision"] == "float32"}
-    headings = ("network", "board", "library", "precision", "millions of<br>instructions", "of these SIMD", "over<br>float32")
+    headings = (
+        "network",
+        "board",
+        "library",
+        "precision",
+        "millions of<br>instructions",
+        "of these SIMD",
+        "over<br>float32",
+    )
     rows = [
         (safe(count["network"]), f"{safe(count['board'])}<small>{safe(count['cpu'])}</small>", safe(count["library"]), safe(count["precision"]),
          number(count["instructions"] / 1e6, 1), number(count["simd"] / 1e6, 1),

@@ -60,8 +60,15 @@ def measure_bundles(
         say(f"comparing {folder} with the float network" + (", measuring its accuracy" if protocols else ""))
         drift, unjudged = _judge(folder, graph, shown, threads) if ran else (None, "did not run")
         estimator = load(folder, threads) if ran else None
-        rows = [row for protocol in protocols if estimator for row in evaluate(estimator, protocol, estimator.bundle.spec.skeleton)]
-        pictures = annotated(estimator, [picture for picture, _ in estimator.bundle.golden()]) if estimator else []
+        rows = [
+            row
+            for protocol in protocols
+            if estimator
+            for row in evaluate(estimator, protocol, estimator.bundle.spec.skeleton)
+        ]
+        pictures = (
+            annotated(estimator, [picture for picture, _ in estimator.bundle.golden()]) if estimator else []
+        )
         results.append(Result(described[index], measured, drift, rows, pictures, unjudged))
     if out is not None:
         for name, result in zip(file_names(results), results):  # noqa: B905  as many names as results, and Python 3.8
@@ -69,9 +76,13 @@ def measure_bundles(
     return results
 
 
-def annotated(estimator: PoseEstimator, pictures: Sequence[np.ndarray], most: int = PICTURES) -> list[dict[str, str]]:
+def annotated(
+    estimator: PoseEstimator, pictures: Sequence[np.ndarray], most: int = PICTURES
+) -> list[dict[str, str]]:
     """Return up to `most` pictures with the people drawn that an estimator finds, those with most people first."""
-    found = sorted(((picture, estimator(picture)) for picture in pictures), key=lambda pair: -len(pair[1]))[:most]
+    found = sorted(((picture, estimator(picture)) for picture in pictures), key=lambda pair: -len(pair[1]))[
+        :most
+    ]
     return [{"caption": f"{len(people)} {'person' if len(people) == 1 else 'people'}", "jpeg": _jpeg(draw_people(picture, people, estimator.bundle.spec.skeleton))}
             for picture, people in found]  # fmt: skip
 
@@ -80,16 +91,24 @@ def file_names(results: Sequence[Result]) -> list[str]:
     """Return a file name for each result, by target and precision; of two alike the second gets a number."""
     names: list[str] = []
     for result in results:
-        plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in result.name.lower())
+        plain = "".join(
+            letter if letter.isascii() and letter.isalnum() else "-" for letter in result.name.lower()
+        )
         choices = [plain, *(f"{plain}-{number}" for number in range(2, len(results) + 2))]
         names.append(next(choice + ENDING for choice in choices if choice + ENDING not in names))
     return names
 
 
-def _judge(folder: str, graph: Graph | None, frames: Sequence[np.ndarray] | None, threads: int | None) -> tuple[dict[str, Any] | None, str]:
+def _judge(
+    folder: str, graph: Graph | None, frames: Sequence[np.ndarray] | None, threads: int | None
+) -> tuple[dict[str, Any] | None, str]:
     """Return the drift, or None and why it cannot be judged."""
     try:
-        drift = verify(folder, graph, frames, threads) if graph is not None and frames is not None else verify_golden(folder, threads)
+        drift = (
+            verify(folder, graph, frames, threads)
+            if graph is not None and frames is not None
+            else verify_golden(folder, threads)
+        )
     except PosecError as error:
         return None, str(error)
     return drift.to_dict(), ""
@@ -98,5 +117,9 @@ def _judge(folder: str, graph: Graph | None, frames: Sequence[np.ndarray] | None
 def _jpeg(picture: np.ndarray) -> str:
     height, width = picture.shape[:2]
     if width > PICTURE_WIDTH:
-        picture = cv2.resize(picture, (PICTURE_WIDTH, round(height * PICTURE_WIDTH / width)), interpolation=cv2.INTER_AREA)
-    return base64.b64encode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()).decode()
+        picture = cv2.resize(
+            picture, (PICTURE_WIDTH, round(height * PICTURE_WIDTH / width)), interpolation=cv2.INTER_AREA
+        )
+    return base64.b64encode(
+        cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+    ).decode()

@@ -9,7 +9,9 @@ from .charts import bars
 if TYPE_CHECKING:
     from ..verification.sensitivity import Blame
 
-STYLE = "svg{background:#fff}text{font:13px system-ui,sans-serif;fill:#222}text.tick{fill:#666}.bar{fill:#cf5a1b}"
+STYLE = (
+    "svg{background:#fff}text{font:13px system-ui,sans-serif;fill:#222}text.tick{fill:#666}.bar{fill:#cf5a1b}"
+)
 _LABELS, _WIDTH = 330, 860
 
 
@@ -20,6 +22,14 @@ def blame_picture(found: Blame, most: int | None = None) -> str:
         (f"head {name}", whole - remains.drift_mm, f"{whole - remains.drift_mm:.2f} mm of {whole:.2f}")
         for name, remains in found.heads.items()
     ]
-    rows += [(each.layer, each.alone.drift_mm, f"{each.alone.drift_mm:.2f} mm alone") for each in found.layers[:most]]
+    rows += [
+        (each.layer, each.alone.drift_mm, f"{each.alone.drift_mm:.2f} mm alone")
+        for each in found.layers[:most]
+    ]
     drawing = bars("What int8 costs, by head and by layer", rows, "int8", _LABELS, _WIDTH)
-    return drawing.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(">", f"><style>{STYLE}</style>", 1) + "\n"
+    return (
+        drawing.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(
+            ">", f"><style>{STYLE}</style>", 1
+        )
+        + "\n"
+    )

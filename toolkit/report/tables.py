@@ -10,7 +10,14 @@ from ..device.worker import STAGES
 from .charts import stage_bar
 from .formatting import DASH, listed, megabytes, milliseconds, number, percent, safe
 
-PILLS = {"ran": "good", "failed": "bad", "not measured": "unknown", "accepted": "good", "rejected": "bad", "not judged": "unknown"}
+PILLS = {
+    "ran": "good",
+    "failed": "bad",
+    "not measured": "unknown",
+    "accepted": "good",
+    "rejected": "bad",
+    "not judged": "unknown",
+}
 SCENES, PHOTOS = "rendered-scenes", "tiny-coco"
 GROUPS = {"all": "everybody", ">=96": "96 px and taller", "<96": "below 96 px"}
 
@@ -42,7 +49,11 @@ def float_ratio(result: Result, results: Sequence[Result]) -> Mapping[str, float
     if not result.bench or result.bundle["precision"] == "float32":
         return None
     for other in results:
-        same = other.bench and other.bench["run"] == result.bench["run"] and other.bundle["target"] == result.bundle["target"]
+        same = (
+            other.bench
+            and other.bench["run"] == result.bench["run"]
+            and other.bundle["target"] == result.bundle["target"]
+        )
         if same and other.bench and other.bundle["precision"] == "float32":
             return result.bench["ratios"].get(other.bench["bundle"])
     return None
@@ -51,7 +62,12 @@ def float_ratio(result: Result, results: Sequence[Result]) -> Mapping[str, float
 def overview(results: Sequence[Result]) -> str:
     """Return target by precision: did it run, is it good enough, how big, how fast, how true."""
     longest = max(
-        (result.bench["latency"]["total"]["p50_ms"] for result in results if result.bench and result.bench["latency"]), default=0.0
+        (
+            result.bench["latency"]["total"]["p50_ms"]
+            for result in results
+            if result.bench and result.bench["latency"]
+        ),
+        default=0.0,
     )
     headings = ("target", "precision", "status", "verdict", "MB", "p50<br>ms", "p90<br>ms", "stages", "over<br>float32", "drift<br>mm",
                 "people<br>lost", "people<br>invented", "PCK<br>@150", "MPJPE<br>mm", "recall")  # fmt: skip
@@ -65,7 +81,9 @@ def overview(results: Sequence[Result]) -> str:
         )
         allowed = drift.get("allowed", {})
         total = latency["total"] if latency else {}
-        stages = stage_bar([(stage, latency[stage]["p50_ms"]) for stage in STAGES], longest) if latency else DASH
+        stages = (
+            stage_bar([(stage, latency[stage]["p50_ms"]) for stage in STAGES], longest) if latency else DASH
+        )
         recall = scenes.get("centre_recall", result.row(PHOTOS).get("centre_recall"))
         rows.append((
             f"<strong>{safe(result.bundle['target'])}</strong><small>{safe(result.bundle.get('engine', ''))}</small>",
@@ -119,7 +137,12 @@ def accuracy(results: Sequence[Result], protocol: str) -> str:
     subsets = list(dict.fromkeys(row["subset"] for row, _ in found))
     ordered = sorted(found, key=lambda pair: subsets.index(pair[0]["subset"]))
     cells = [
-        (safe(GROUPS.get(row["subset"], row["subset"])), safe(result.name), *(told(row) for _, told in columns)) for row, result in ordered
+        (
+            safe(GROUPS.get(row["subset"], row["subset"])),
+            safe(result.name),
+            *(told(row) for _, told in columns),
+        )
+        for row, result in ordered
     ]
     headings = ("group", "bundle", *(heading for heading, _ in columns))
     everybody = sum(row["subset"] == subsets[0] for row, _ in ordered)
@@ -153,7 +176,12 @@ def machines(results: Sequence[Result]) -> str:
         ("libraries", lambda m: listed(m.get("libraries") or {})),
     )  # fmt: skip
     rows = [(safe(name), *(safe(tell(machine)) for machine in seen.values())) for name, tell in told]
-    return table(("", *(f"run {safe(run)}" for run in seen)), rows, "Read from the system, before and after measuring.", "facts")
+    return table(
+        ("", *(f"run {safe(run)}" for run in seen)),
+        rows,
+        "Read from the system, before and after measuring.",
+        "facts",
+    )
 
 
 def _before_after(machine: Mapping[str, Any], name: str, tell: Callable[[Any], str]) -> str:

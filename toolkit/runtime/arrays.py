@@ -23,5 +23,14 @@ def read_arrays(path: Union[str, Path], most_bytes: int = LARGEST_BYTES) -> Dict
             raise ValueError(f"unpacks to {unpacked} bytes, more than the {most_bytes} allowed")
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        MemoryError,
+        RuntimeError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ValueError(f"'{Path(path).name}' is not a readable .npz file of numbers: {error}") from error

@@ -98,7 +98,9 @@ class Bundle:
         sizes = (decoder[0][0].shape[1], decoder[-1][0].shape[0])
         wanted = (self.spec.embedding_size, 3 * len(self.spec.skeleton.bones))
         if sizes != wanted:
-            raise BundleError(f"bundle '{self.folder}': {DECODER} takes and gives {sizes} numbers, its spec needs {wanted}; export again")
+            raise BundleError(
+                f"bundle '{self.folder}': {DECODER} takes and gives {sizes} numbers, its spec needs {wanted}; export again"
+            )
         return decoder
 
     def golden(self) -> List[Tuple[np.ndarray, PoseFrame]]:
@@ -114,7 +116,11 @@ class Bundle:
             frames = [PoseFrame.from_dict(plain, len(self.spec.skeleton.names)) for plain in people]
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(f"bundle '{self.folder}': {GOLDEN} does not hold people: {error}") from error
-        pictures = [picture for picture in (cv2.imread(str(self.folder / name), cv2.IMREAD_COLOR) for name in names) if picture is not None]
+        pictures = [
+            picture
+            for picture in (cv2.imread(str(self.folder / name), cv2.IMREAD_COLOR) for name in names)
+            if picture is not None
+        ]
         if not len(pictures) == len(names) == len(frames):
             raise BundleError(
                 f"bundle '{self.folder}': {GOLDEN} has {len(frames)} entries for {len(names)} readable pictures; export again"
@@ -133,7 +139,9 @@ def read_bundle(folder: Union[str, Path]) -> Bundle:
     return bundle
 
 
-def write_bundle(folder: Union[str, Path], info: Mapping[str, Any], files: Mapping[str, bytes], overwrite: bool = False) -> Bundle:
+def write_bundle(
+    folder: Union[str, Path], info: Mapping[str, Any], files: Mapping[str, bytes], overwrite: bool = False
+) -> Bundle:
     """Write a bundle whole or not at all, and return it as `read_bundle` would.
 
     Args:
@@ -145,9 +153,15 @@ def write_bundle(folder: Union[str, Path], info: Mapping[str, Any], files: Mappi
     Raises BundleError where a field or path is wrong, the folder is taken, or the disk does not take it.
     """
     folder = Path(folder).absolute()
-    plain = {"format": FORMAT, **info, "files": {name: sha256_of(content) for name, content in sorted(files.items())}}
+    plain = {
+        "format": FORMAT,
+        **info,
+        "files": {name: sha256_of(content) for name, content in sorted(files.items())},
+    }
     bundle = _parse(plain, folder)
-    write_folder(folder, {**files, DESCRIPTION: json.dumps(plain, indent=1, allow_nan=False).encode()}, overwrite)
+    write_folder(
+        folder, {**files, DESCRIPTION: json.dumps(plain, indent=1, allow_nan=False).encode()}, overwrite
+    )
     return bundle
 
 
@@ -155,15 +169,23 @@ def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
     """Return the Bundle that a parsed bundle.json describes. Raises BundleError naming the field."""
     found = plain.get("format")
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise BundleError(f"'{folder}/{DESCRIPTION}' has no bundle format number; give the directory that `posec export` wrote")
+        raise BundleError(
+            f"'{folder}/{DESCRIPTION}' has no bundle format number; give the directory that `posec export` wrote"
+        )
     if found > FORMAT:
-        raise BundleError(f"bundle '{folder}' has format {found}, this runtime reads up to {FORMAT}; update posec on this machine")
+        raise BundleError(
+            f"bundle '{folder}' has format {found}, this runtime reads up to {FORMAT}; update posec on this machine"
+        )
     missing, unknown = sorted(set(FIELDS) - set(plain)), sorted(set(plain) - set(FIELDS) - {"format"})
     if missing or unknown:
-        raise BundleError(f"bundle '{folder}': missing fields: {missing or 'none'}, unknown fields: {unknown or 'none'}; export again")
+        raise BundleError(
+            f"bundle '{folder}': missing fields: {missing or 'none'}, unknown fields: {unknown or 'none'}; export again"
+        )
     for name, types in FIELDS.items():
         if not isinstance(plain[name], types):
-            raise BundleError(f"bundle '{folder}': field '{name}' must be {types[0].__name__}, got {type(plain[name]).__name__}")
+            raise BundleError(
+                f"bundle '{folder}': field '{name}' must be {types[0].__name__}, got {type(plain[name]).__name__}"
+            )
     values = {name: plain[name] for name in FIELDS}
     try:
         values["spec"] = PoseSpec.from_dict(plain["spec"])

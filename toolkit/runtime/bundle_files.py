@@ -43,7 +43,9 @@ def check_name(name: Any, digest: Any = "0" * 64) -> None:
     """Raise BundleError unless `name` is a plain relative path that stays inside, and `digest` a SHA-256."""
     parts = name.split("/") if isinstance(name, str) and len(name) <= 200 else []
     if not parts or name == DESCRIPTION or not all(_SAFE.fullmatch(part) for part in parts):
-        raise BundleError(f"a bundle's files have plain relative names like 'golden/000.png', got {str(name)[:200]!r}")
+        raise BundleError(
+            f"a bundle's files have plain relative names like 'golden/000.png', got {str(name)[:200]!r}"
+        )
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise BundleError(f"file '{name}' needs a SHA-256 of 64 hexadecimal digits, got {str(digest)[:80]!r}")
 
@@ -54,13 +56,17 @@ def read_description(folder: Path) -> Dict[str, Any]:
     if not path.is_file() or path.is_symlink():
         raise BundleError(f"no {DESCRIPTION} in '{folder}'; give the directory that `posec export` wrote")
     if path.stat().st_size > LARGEST_DESCRIPTION:
-        raise BundleError(f"'{path}' has {path.stat().st_size} bytes, at most {LARGEST_DESCRIPTION} are read; it is no bundle's")
+        raise BundleError(
+            f"'{path}' has {path.stat().st_size} bytes, at most {LARGEST_DESCRIPTION} are read; it is no bundle's"
+        )
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise BundleError(f"'{path}' is not JSON: {error}; copy the bundle again") from error
     if not isinstance(plain, dict):
-        raise BundleError(f"'{path}' must hold one JSON object, got {type(plain).__name__}; copy the bundle again")
+        raise BundleError(
+            f"'{path}' must hold one JSON object, got {type(plain).__name__}; copy the bundle again"
+        )
     return plain
 
 
@@ -73,14 +79,20 @@ def check_files(folder: Path, files: Mapping[str, str]) -> None:
         for part in PurePosixPath(name).parts:
             path = path / part
             if path.is_symlink():
-                raise BundleError(f"bundle '{folder}': '{name}' is reached through a link; a bundle holds plain files: copy it again")
+                raise BundleError(
+                    f"bundle '{folder}': '{name}' is reached through a link; a bundle holds plain files: copy it again"
+                )
         if not path.exists():
             raise BundleError(f"bundle '{folder}': file '{name}' is missing; copy the whole bundle again")
         found = path.stat()
         if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_FILE:
-            raise BundleError(f"bundle '{folder}': '{name}' must be a plain file of at most {LARGEST_FILE} bytes")
+            raise BundleError(
+                f"bundle '{folder}': '{name}' must be a plain file of at most {LARGEST_FILE} bytes"
+            )
         if sha256_of(path) != digest:
-            raise BundleError(f"bundle '{folder}': file '{name}' is not the one that was exported (its hash differs); copy it again")
+            raise BundleError(
+                f"bundle '{folder}': file '{name}' is not the one that was exported (its hash differs); copy it again"
+            )
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], overwrite: bool) -> None:
@@ -109,7 +121,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes], overwrite: bool) -> N
     except OSError as error:
         size = sum(map(len, files.values()))
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
-        raise BundleError(f"cannot write bundle '{folder}' ({size / 1e6:.1f} MB): {reason}; nothing was written") from error
+        raise BundleError(
+            f"cannot write bundle '{folder}' ({size / 1e6:.1f} MB): {reason}; nothing was written"
+        ) from error
     finally:
         if part is not None and part.exists():
             shutil.rmtree(part, ignore_errors=True)

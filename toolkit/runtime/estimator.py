@@ -28,7 +28,11 @@ class PoseEstimator:
     """
 
     def __init__(
-        self, bundle: Bundle, engine: Engine, focal_px: Optional[float] = None, refinement: Optional[Refinement] = REFINEMENT
+        self,
+        bundle: Bundle,
+        engine: Engine,
+        focal_px: Optional[float] = None,
+        refinement: Optional[Refinement] = REFINEMENT,
     ) -> None:
         """Take an opened engine, and how poses are fitted to key points, None for not at all.
 
@@ -53,7 +57,9 @@ class PoseEstimator:
         filled = perf_counter()
         heads = self.engine(self._batch.array)
         inferred = perf_counter()
-        people = decode_heads(heads, self.bundle.spec, self._decoder, letterbox, focal_px, refinement=self._refinement)
+        people = decode_heads(
+            heads, self.bundle.spec, self._decoder, letterbox, focal_px, refinement=self._refinement
+        )
         decoded = perf_counter()
         self.stages_ms = {
             "preprocess": 1000 * (filled - started),
@@ -73,7 +79,11 @@ class PoseEstimator:
         letterbox = self._batch.fill(picture_bgr)
         lines = [f"picture: {picture_bgr.shape[1]} x {picture_bgr.shape[0]}, mean grey level {picture_bgr.mean():.0f}, "
                  f"seen at {letterbox.scale:.2f} of its size in {spec.input_size[1]} x {spec.input_size[0]}"]  # fmt: skip
-        lines += [_range(name, heads[name], spec.heads[name].low, spec.heads[name].high) for name in spec.head_names if name in heads]
+        lines += [
+            _range(name, heads[name], spec.heads[name].low, spec.heads[name].high)
+            for name in spec.head_names
+            if name in heads
+        ]
         try:
             check_heads(heads, spec)
         except PoseError as error:
@@ -87,13 +97,25 @@ class PoseEstimator:
         )
         if not peaks:
             return "\n".join([*lines, "nobody is found: no centre score exceeds the threshold"])
-        people = len(decode_heads(heads, spec, self._decoder, letterbox, self._focal_px, refinement=self._refinement))
-        return "\n".join([*lines, f"{people} people are found: {peaks} peaks, {peaks - people} of them the same person again"])
+        people = len(
+            decode_heads(heads, spec, self._decoder, letterbox, self._focal_px, refinement=self._refinement)
+        )
+        return "\n".join(
+            [
+                *lines,
+                f"{people} people are found: {peaks} peaks, {peaks - people} of them the same person again",
+            ]
+        )
 
     def describe(self) -> Dict[str, str]:
         """Return what runs: bundle, target, precision, and what the engine says of itself."""
         bundle = self.bundle
-        return {"network": bundle.name, "target": bundle.target, "precision": bundle.precision, **self.engine.describe()}
+        return {
+            "network": bundle.name,
+            "target": bundle.target,
+            "precision": bundle.precision,
+            **self.engine.describe(),
+        }
 
 
 def _checked(focal_px: Optional[float]) -> Optional[float]:
@@ -109,6 +131,8 @@ def _range(name: str, values: np.ndarray, low: float, high: float) -> str:
     span = f"{finite.min():.3f} to {finite.max():.3f}" if finite.size else "no numbers"
     broken = f", {values.size - finite.size} of {values.size} not finite" if finite.size < values.size else ""
     margin = 0.01 * (high - low)
-    outside = ", OUTSIDE" if finite.size and (finite.min() < low - margin or finite.max() > high + margin) else ""
+    outside = (
+        ", OUTSIDE" if finite.size and (finite.min() < low - margin or finite.max() > high + margin) else ""
+    )
     constant = ", the same everywhere" if finite.size and finite.min() == finite.max() else ""
     return f"head {name}: {span} (promised {low:g} to {high:g}){outside}{constant}{broken}"

@@ -25,9 +25,15 @@ class FrameInput:
     normalized: bool = True
 
     def __post_init__(self) -> None:
-        for name, choices in (("dtype", ("uint8", "int8", "float32")), ("layout", ("NHWC", "NCHW")), ("colour_order", ("BGR", "RGB"))):
+        for name, choices in (
+            ("dtype", ("uint8", "int8", "float32")),
+            ("layout", ("NHWC", "NCHW")),
+            ("colour_order", ("BGR", "RGB")),
+        ):
             if getattr(self, name) not in choices:
-                raise PoseError(f"frame {name} must be one of {', '.join(choices)}; got '{getattr(self, name)}'")
+                raise PoseError(
+                    f"frame {name} must be one of {', '.join(choices)}; got '{getattr(self, name)}'"
+                )
         if not isinstance(self.normalized, bool):
             raise PoseError(f"frame normalized must be true or false; got {self.normalized!r}")
         if self.normalized and self.dtype != "float32":

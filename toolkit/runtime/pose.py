@@ -19,8 +19,13 @@ import numpy as np
 from .errors import PoseError
 
 HEADS = ("centre", "offset", "embedding", "rotation", "depth")  # what every network has
-KEYPOINT_HEADS = ("keypoints", "keypoint_offset")  # what a network may have beside them: 2D evidence to fit poses to
-LARGEST_NUMBER = 1e9  # of anything that a specification states, in any unit: float32 then has room for what is computed
+KEYPOINT_HEADS = (
+    "keypoints",
+    "keypoint_offset",
+)  # what a network may have beside them: 2D evidence to fit poses to
+LARGEST_NUMBER = (
+    1e9  # of anything that a specification states, in any unit: float32 then has room for what is computed
+)
 MOST_JOINTS = 256  # far above any body, hands and face included; bounds what a file can ask for
 
 
@@ -30,7 +35,9 @@ class SpecError(PoseError):
 
 def _check_type(name: str, values: Any, kind: type) -> None:
     """Raise SpecError unless `values` is a tuple of str, of whole numbers (Integral), or of finite numbers (Real)."""
-    if not isinstance(values, tuple) or not all(isinstance(value, kind) and not isinstance(value, bool) for value in values):
+    if not isinstance(values, tuple) or not all(
+        isinstance(value, kind) and not isinstance(value, bool) for value in values
+    ):
         raise SpecError(
             f"{name} must be a list of {'names' if kind is str else 'whole numbers' if kind is Integral else 'numbers'}, got {values!r:.80}"
         )
@@ -57,12 +64,23 @@ class Skeleton:
     mirror: Tuple[int, ...]
 
     def __post_init__(self) -> None:
-        for name, kind in (("names", str), ("parents", Integral), ("bones", Integral), ("bone_lengths_mm", Real), ("mirror", Integral)):
+        for name, kind in (
+            ("names", str),
+            ("parents", Integral),
+            ("bones", Integral),
+            ("bone_lengths_mm", Real),
+            ("mirror", Integral),
+        ):
             _check_type(f"skeleton.{name}", getattr(self, name), kind)
         count = len(self.names)
         if not 2 <= count <= MOST_JOINTS:
             raise SpecError(f"skeleton.names must have 2 to {MOST_JOINTS} entries, got {count}")
-        for name, size in (("parents", count), ("mirror", count), ("bones", count - 1), ("bone_lengths_mm", count - 1)):
+        for name, size in (
+            ("parents", count),
+            ("mirror", count),
+            ("bones", count - 1),
+            ("bone_lengths_mm", count - 1),
+        ):
             if len(getattr(self, name)) != size:
                 raise SpecError(f"skeleton.{name} must have {size} entries, got {len(getattr(self, name))}")
         if list(self.parents).count(-1) != 1:
@@ -70,7 +88,9 @@ class Skeleton:
         placed = {self.root}
         for joint in self.bones:
             if not 0 <= joint < count or self.parents[joint] not in placed or joint in placed:
-                raise SpecError(f"skeleton.bones must list every joint but the root once, parents first; see joint {joint}")
+                raise SpecError(
+                    f"skeleton.bones must list every joint but the root once, parents first; see joint {joint}"
+                )
             placed.add(joint)
         if sorted(self.mirror) != list(range(count)):
             raise SpecError(f"skeleton.mirror must name every joint once, got {self.mirror}")
@@ -135,7 +155,9 @@ class KeypointGrid:
         _check_type("keypoints.joints", self.joints, str)
         named = [joint for joint in self.joints if joint]
         if self.stride < 1 or not named or len(set(named)) < len(named) or len(self.joints) > MOST_JOINTS:
-            raise SpecError(f"keypoints needs a stride of 1 or more and, each once, the joints that it is about; got {self}")
+            raise SpecError(
+                f"keypoints needs a stride of 1 or more and, each once, the joints that it is about; got {self}"
+            )
 
 
 @dataclass(frozen=True)
@@ -181,7 +203,9 @@ class PoseSpec:
 
     def __post_init__(self) -> None:
         _check_type("name and centre_joints", (self.name, *self.centre_joints), str)
-        _check_type("input_size, stride and pad_value", (*self.input_size, self.stride, self.pad_value), Integral)
+        _check_type(
+            "input_size, stride and pad_value", (*self.input_size, self.stride, self.pad_value), Integral
+        )
         _check_type("mean and std", (*self.mean, *self.std), Real)
         scalars = ("cell_origin_px", "reference_px_per_m", "centre_threshold", "focal_default")
         _check_type(", ".join(scalars), tuple(getattr(self, name) for name in scalars), Real)
@@ -192,25 +216,42 @@ class PoseSpec:
             raise SpecError(f"colour_order must be RGB or BGR, got '{self.colour_order}'")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise SpecError("mean and std must have 3 entries each, std above 0")
-        if self.stride < 1 or height % self.stride or width % self.stride or not 0 < height * width <= 4096 * 4096:
-            raise SpecError(f"input_size {self.input_size} must be a positive multiple of stride {self.stride}, at most 4096 x 4096")
+        if (
+            self.stride < 1
+            or height % self.stride
+            or width % self.stride
+            or not 0 < height * width <= 4096 * 4096
+        ):
+            raise SpecError(
+                f"input_size {self.input_size} must be a positive multiple of stride {self.stride}, at most 4096 x 4096"
+            )
         if not 0 <= self.pad_value <= 255:
             raise SpecError(f"pad_value must lie in 0..255, got {self.pad_value}")
         missing, extra = set(HEADS) - set(self.heads), set(self.heads) - {*HEADS, *KEYPOINT_HEADS}
         if missing or extra:
-            raise SpecError(f"heads must be {', '.join(HEADS)}; missing: {sorted(missing) or 'none'}, unknown: {sorted(extra) or 'none'}")
+            raise SpecError(
+                f"heads must be {', '.join(HEADS)}; missing: {sorted(missing) or 'none'}, unknown: {sorted(extra) or 'none'}"
+            )
         wanted = {"centre": 1, "offset": 2, "rotation": 6, "depth": 1}
         if self.keypoints is not None:
             wanted.update(zip(KEYPOINT_HEADS, (len(self.keypoints.joints), 2 * len(self.keypoints.joints))))
             if height % self.keypoints.stride or width % self.keypoints.stride:
-                raise SpecError(f"input_size {self.input_size} must be a multiple of keypoints.stride {self.keypoints.stride}")
+                raise SpecError(
+                    f"input_size {self.input_size} must be a multiple of keypoints.stride {self.keypoints.stride}"
+                )
         if len(self.heads) != len(self.head_names) or not set(self.head_names) <= set(self.heads):
-            raise SpecError(f"heads {' and '.join(KEYPOINT_HEADS)} and the table keypoints come together or not at all")
+            raise SpecError(
+                f"heads {' and '.join(KEYPOINT_HEADS)} and the table keypoints come together or not at all"
+            )
         for name, channels in wanted.items():
             if self.heads[name].channels != channels:
-                raise SpecError(f"head '{name}' must have {channels} channels, got {self.heads[name].channels}")
+                raise SpecError(
+                    f"head '{name}' must have {channels} channels, got {self.heads[name].channels}"
+                )
         if not (self.reference_px_per_m > 0 and self.focal_default > 0 and self.centre_joints):
-            raise SpecError("reference_px_per_m and focal_default must be above 0, centre_joints must name a joint")
+            raise SpecError(
+                "reference_px_per_m and focal_default must be above 0, centre_joints must name a joint"
+            )
         for joint in (*self.centre_joints, *(filter(None, self.keypoints.joints) if self.keypoints else ())):
             self.skeleton.index(joint)
 
@@ -246,7 +287,11 @@ class PoseSpec:
 
     def to_dict(self) -> Dict[str, Any]:
         """Return plain lists, numbers and strings, for JSON or TOML; `keypoints` is absent where it is None."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("heads", "skeleton", "keypoints")}
+        plain = {
+            name: getattr(self, name)
+            for name in self.__dataclass_fields__
+            if name not in ("heads", "skeleton", "keypoints")
+        }
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
         plain["heads"] = {name: dict(vars(head)) for name, head in self.heads.items()}
         plain["skeleton"] = {name: list(value) for name, value in vars(self.skeleton).items()}
@@ -261,12 +306,18 @@ class PoseSpec:
         if unknown:
             raise SpecError(f"unknown fields {sorted(unknown)}; known: {', '.join(cls.__dataclass_fields__)}")
         try:
-            values: Dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+            values: Dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+            }
             values["heads"] = {name: Head(**head) for name, head in plain["heads"].items()}
             if "skeleton" in plain:
-                values["skeleton"] = Skeleton(**{name: tuple(value) for name, value in plain["skeleton"].items()})
+                values["skeleton"] = Skeleton(
+                    **{name: tuple(value) for name, value in plain["skeleton"].items()}
+                )
             if "keypoints" in plain:
-                values["keypoints"] = KeypointGrid(**{**plain["keypoints"], "joints": tuple(plain["keypoints"]["joints"])})
+                values["keypoints"] = KeypointGrid(
+                    **{**plain["keypoints"], "joints": tuple(plain["keypoints"]["joints"])}
+                )
             return cls(**values)
         except (TypeError, KeyError, AttributeError) as error:
             raise SpecError(f"incomplete pose specification: {error}") from error
@@ -319,11 +370,20 @@ class PoseFrame:
 
     def to_dict(self) -> Dict[str, Any]:
         """Return lists, for one line of JSON."""
-        return {name: np.round(getattr(self, name).astype(float), 4).tolist() for name in self.__dataclass_fields__}
+        return {
+            name: np.round(getattr(self, name).astype(float), 4).tolist()
+            for name in self.__dataclass_fields__
+        }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], joints: int = 17) -> "PoseFrame":
         """Read what `to_dict` wrote; `joints` shapes the arrays of a picture with nobody in it."""
-        empty = {"scores": (0,), "centres_px": (0, 2), "joints_mm": (0, joints, 3), "roots_mm": (0, 3), "joints_px": (0, joints, 2)}
+        empty = {
+            "scores": (0,),
+            "centres_px": (0, 2),
+            "joints_mm": (0, joints, 3),
+            "roots_mm": (0, 3),
+            "joints_px": (0, joints, 2),
+        }
         arrays = {name: np.asarray(plain[name], np.float32) for name in empty}
         return cls(**{name: a if len(a) else a.reshape(empty[name]) for name, a in arrays.items()})

@@ -43,11 +43,15 @@ class Letterbox:
 
     def to_input(self, points: np.ndarray) -> np.ndarray:
         """Return where picture points (..., 2), x and y, lie in the input; a pixel's centre has whole coordinates."""
-        return (points + 0.5) * np.asarray(self.scales, np.float32) + np.asarray((self.left - 0.5, self.top - 0.5), np.float32)
+        return (points + 0.5) * np.asarray(self.scales, np.float32) + np.asarray(
+            (self.left - 0.5, self.top - 0.5), np.float32
+        )
 
     def to_picture(self, points: np.ndarray) -> np.ndarray:
         """Return where input points (..., 2) lie in the picture: the inverse of `to_input`."""
-        return (points - np.asarray((self.left - 0.5, self.top - 0.5), np.float32)) / np.asarray(self.scales, np.float32) - np.float32(0.5)
+        return (points - np.asarray((self.left - 0.5, self.top - 0.5), np.float32)) / np.asarray(
+            self.scales, np.float32
+        ) - np.float32(0.5)
 
 
 class Batch:
@@ -60,7 +64,9 @@ class Batch:
     def __init__(self, spec: PoseSpec, frame: FrameInput) -> None:
         height, width = spec.input_size
         self._spec, self._frame = spec, frame
-        self.array = np.zeros((1, height, width, 3) if frame.layout == "NHWC" else (1, 3, height, width), frame.dtype)
+        self.array = np.zeros(
+            (1, height, width, 3) if frame.layout == "NHWC" else (1, 3, height, width), frame.dtype
+        )
         # uint8 NHWC BGR is what cv2 writes: the resized picture goes straight to the engine's memory.
         self._direct = (frame.dtype, frame.layout, frame.colour_order) == ("uint8", "NHWC", "BGR")
         self._letterboxed = self.array[0] if self._direct else np.empty((height, width, 3), np.uint8)
@@ -71,14 +77,22 @@ class Batch:
         box = letterbox(picture, self._spec, self._letterboxed)
         if self._direct:
             return box
-        pixels = self._letterboxed if self._frame.colour_order == "BGR" else cv2.cvtColor(self._letterboxed, cv2.COLOR_BGR2RGB)
+        pixels = (
+            self._letterboxed
+            if self._frame.colour_order == "BGR"
+            else cv2.cvtColor(self._letterboxed, cv2.COLOR_BGR2RGB)
+        )
         if self._frame.dtype != "float32":
             shift = np.uint8(128 if self._frame.dtype == "int8" else 0)  # flipping the top bit subtracts 128
             pixels = pixels if self._frame.layout == "NHWC" else pixels.transpose(2, 0, 1)
             np.bitwise_xor(pixels, shift, out=self.array[0].view(np.uint8))
         elif self._frame.layout == "NHWC":
             one_for_all = (self._tables == self._tables[:1]).all()  # twice as fast in cv2
-            cv2.LUT(pixels, self._tables[0] if one_for_all else np.ascontiguousarray(self._tables.T[None]), dst=self.array[0])
+            cv2.LUT(
+                pixels,
+                self._tables[0] if one_for_all else np.ascontiguousarray(self._tables.T[None]),
+                dst=self.array[0],
+            )
         else:
             for channel, table in enumerate(self._tables):
                 cv2.LUT(cv2.extractChannel(pixels, channel), table, dst=self.array[0, channel])
@@ -108,8 +122,18 @@ def letterbox(picture: np.ndarray, spec: PoseSpec, out: np.ndarray) -> Letterbox
     check_picture(picture)
     box, rows, columns = place(picture.shape[0], picture.shape[1], spec)
     bottom, right = box.top + rows, box.left + columns
-    cv2.resize(halved(picture, box.scale), (columns, rows), dst=out[box.top : bottom, box.left : right], interpolation=cv2.INTER_LINEAR)
-    for border in (out[: box.top], out[bottom:], out[box.top : bottom, : box.left], out[box.top : bottom, right:]):
+    cv2.resize(
+        halved(picture, box.scale),
+        (columns, rows),
+        dst=out[box.top : bottom, box.left : right],
+        interpolation=cv2.INTER_LINEAR,
+    )
+    for border in (
+        out[: box.top],
+        out[bottom:],
+        out[box.top : bottom, : box.left],
+        out[box.top : bottom, right:],
+    ):
         border[...] = spec.pad_value
     return box
 
@@ -120,7 +144,9 @@ def halved(picture: np.ndarray, scale: float) -> np.ndarray:
     So a camera's large pictures look as those did that the network learned from. Halving costs little where sides are even.
     """
     while scale < HALVED_BELOW and min(picture.shape[:2]) > 1:
-        picture = cv2.resize(picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        picture = cv2.resize(
+            picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA
+        )
         scale *= 2
     return picture
 
@@ -138,7 +164,9 @@ def place(height: int, width: int, spec: PoseSpec) -> Tuple[Letterbox, int, int]
             f"a picture of {height} x {width} pixels (height x width) would be {rows} x {columns} in the network's "
             f"{high} x {wide}, less than one cell of {spec.stride}; crop it"
         )
-    box = Letterbox((columns / width, rows / height), (wide - columns) // 2, (high - rows) // 2, (height, width))
+    box = Letterbox(
+        (columns / width, rows / height), (wide - columns) // 2, (high - rows) // 2, (height, width)
+    )
     return box, rows, columns
 
 
@@ -153,13 +181,17 @@ def check_picture(picture: Any) -> None:
         raise PictureError(f"{wanted}, got shape {picture.shape}; pass one picture at a time, channels last")
     if channels != 3:
         kind, code = ("grey", "COLOR_GRAY2BGR") if channels == 1 else ("BGRA", "COLOR_BGRA2BGR")
-        raise PictureError(f"{wanted}, got a {kind} one of shape {picture.shape}; convert it by cv2.cvtColor(picture, cv2.{code})")
+        raise PictureError(
+            f"{wanted}, got a {kind} one of shape {picture.shape}; convert it by cv2.cvtColor(picture, cv2.{code})"
+        )
     if picture.dtype != np.uint8:
         raise PictureError(f"{wanted}, got {picture.dtype}; convert it to uint8 with values 0..255")
     if picture.size == 0:
         raise PictureError(f"{wanted}, got an empty one of shape {picture.shape}")
     if max(picture.shape[:2]) > LARGEST_SIDE_PX:
-        raise PictureError(f"a picture's sides may have {LARGEST_SIDE_PX} pixels, got {picture.shape[0]} x {picture.shape[1]}; reduce it")
+        raise PictureError(
+            f"a picture's sides may have {LARGEST_SIDE_PX} pixels, got {picture.shape[0]} x {picture.shape[1]}; reduce it"
+        )
 
 
 def _tables(spec: PoseSpec, frame: FrameInput) -> np.ndarray:

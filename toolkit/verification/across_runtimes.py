@@ -45,11 +45,16 @@ class Agreement:
         for name, engine in self.engines.items():
             cells = [_cell(self.drifts.get((name, other))) for other in (FLOAT, *self.engines)]
             rows.append([name, engine, *cells])
-        return rows + [[name, f"missing: {why}", *[""] * (1 + len(self.engines))] for name, why in self.missing.items()]
+        return rows + [
+            [name, f"missing: {why}", *[""] * (1 + len(self.engines))] for name, why in self.missing.items()
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return lists, numbers and strings for a JSON file."""
-        pairs = [{"target": name, "against": other, **drift.to_dict()} for (name, other), drift in self.drifts.items()]
+        pairs = [
+            {"target": name, "against": other, **drift.to_dict()}
+            for (name, other), drift in self.drifts.items()
+        ]
         return {"engines": dict(self.engines), "missing": dict(self.missing), "pairs": pairs}
 
 
@@ -105,7 +110,11 @@ def _compared(name: str, other: str, people: Mapping[str, Sequence[PoseFrame]]) 
 
 def _limits(target: Target) -> dict[str, float]:
     allowed = target.allowed["int8"]
-    return {"drift_mm": allowed.drift_mm, "people_lost": allowed.people_lost, "people_invented": allowed.people_invented}
+    return {
+        "drift_mm": allowed.drift_mm,
+        "people_lost": allowed.people_lost,
+        "people_invented": allowed.people_invented,
+    }
 
 
 def _cell(drift: Drift | None) -> str:

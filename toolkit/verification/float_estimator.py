@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 class FloatEstimator:
     """Finds people with a Graph in ONNX Runtime on the CPU, in float32, with the runtime's own steps before and after."""
 
-    def __init__(self, graph: Graph, threads: int | None = None, refinement: Refinement | None = REFINEMENT) -> None:
+    def __init__(
+        self, graph: Graph, threads: int | None = None, refinement: Refinement | None = REFINEMENT
+    ) -> None:
         """Open the graph as it is; `threads` None lets ONNX Runtime choose; `refinement` is that of `decode_heads`.
 
         Raises PosecError where the graph cannot run.
@@ -29,10 +31,14 @@ class FloatEstimator:
         try:
             onnxruntime = library()
         except ImportError as error:
-            raise PosecError("the float network runs in ONNX Runtime, which is missing: pip install onnxruntime") from error
+            raise PosecError(
+                "the float network runs in ONNX Runtime, which is missing: pip install onnxruntime"
+            ) from error
         options = cpu_options(onnxruntime, threads)
         try:
-            self._session = onnxruntime.InferenceSession(graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # ONNX Runtime raises classes of its own, without a common parent
             raise PosecError(f"ONNX Runtime cannot open network '{graph.spec.name}': {error}") from error
         self.spec, self._refinement = graph.spec, refinement
@@ -47,7 +53,9 @@ class FloatEstimator:
         outputs = self._session.run(list(self._heads.values()), {self._input: self._batch.array})
         return {name: output[0] for name, output in zip(self._heads, outputs, strict=True)}, box
 
-    def decode(self, heads: dict[str, np.ndarray], box: Letterbox, focal_px: float | None = None) -> PoseFrame:
+    def decode(
+        self, heads: dict[str, np.ndarray], box: Letterbox, focal_px: float | None = None
+    ) -> PoseFrame:
         """Return the people that heads describe, as `runtime.decoding.decode.decode_heads` does."""
         return decode_heads(heads, self.spec, self._decoder, box, focal_px, refinement=self._refinement)
 

@@ -56,7 +56,11 @@ class Rung:
     @property
     def name(self) -> str:
         """The precision, and how many layers are float."""
-        return f"{self.precision}, {len(self.float_layers)} layers float" if self.float_layers else self.precision
+        return (
+            f"{self.precision}, {len(self.float_layers)} layers float"
+            if self.float_layers
+            else self.precision
+        )
 
     @property
     def missed(self) -> str:
@@ -81,10 +85,15 @@ class Ladder:
         """Return the table, its header first."""
         rows = [["rung", "drift mm", "p95 mm", "lost", "invented", "latency ms", "of float32", "verdict"]]
         for rung in self.rungs:
-            drift, verdict = rung.drift, "taken" if rung is self.taken else "passes" if rung else f"misses {rung.missed}"
+            drift, verdict = (
+                rung.drift,
+                "taken" if rung is self.taken else "passes" if rung else f"misses {rung.missed}",
+            )
             people = [f"{100 * fraction:.1f} %" for fraction in (drift.people_lost, drift.people_invented)]
             times = [f"{rung.latency_ms:.1f}", f"{rung.latency_ms / rung.float32_ms:.2f}"]
-            rows.append([rung.name, f"{drift.drift_mm:.2f}", f"{drift.drift_p95_mm:.2f}", *people, *times, verdict])
+            rows.append(
+                [rung.name, f"{drift.drift_mm:.2f}", f"{drift.drift_p95_mm:.2f}", *people, *times, verdict]
+            )
         return rows
 
     def to_dict(self) -> dict[str, Any]:
@@ -198,7 +207,9 @@ class _Attempt:
         golden = verify_golden(bundle, self.threads, self.allowed) if asked else None
         rung = Rung(precision, tuple(float_layers), drift, *self._latency_ms(folder), golden)
         on_golden = "" if golden is None else f"; on its golden pictures {golden}"
-        self.say(f"{rung.name}: {drift}{on_golden}; {rung.latency_ms:.1f} ms, float32 {rung.float32_ms:.1f} ms")
+        self.say(
+            f"{rung.name}: {drift}{on_golden}; {rung.latency_ms:.1f} ms, float32 {rung.float32_ms:.1f} ms"
+        )
         return rung
 
     def worst_layers(self) -> list[str]:

@@ -51,9 +51,14 @@ class Blame:
 
     def rows(self, most: int | None = None) -> list[list[str]]:
         """Return the table, its header first: heads in their order, then up to `most` layers, worst first."""
-        rows = [["part", "operator", "alone mm", "spared mm", "lost", "invented"], _row("all", "", None, repair(self.whole))]
+        rows = [
+            ["part", "operator", "alone mm", "spared mm", "lost", "invented"],
+            _row("all", "", None, repair(self.whole)),
+        ]
         rows += [_row(f"head {name}", "", None, remains) for name, remains in self.heads.items()]
-        return rows + [_row(each.layer, each.operator, each.alone, each.spared) for each in self.layers[:most]]
+        return rows + [
+            _row(each.layer, each.operator, each.alone, each.spared) for each in self.layers[:most]
+        ]
 
 
 def blame(graph: Graph, ranges: Ranges, scheme: Scheme, frames: Iterable[np.ndarray], keep_float: Collection[str] = (),
@@ -76,7 +81,11 @@ def blame(graph: Graph, ranges: Ranges, scheme: Scheme, frames: Iterable[np.ndar
     Raises PosecError where there are no frames, or the float network finds nobody on them.
     """
     prepared = prepare(graph)
-    operators = {layer_name(node): node.op_type for node in prepared.model.graph.node if node.op_type in scheme.operators}
+    operators = {
+        layer_name(node): node.op_type
+        for node in prepared.model.graph.node
+        if node.op_type in scheme.operators
+    }
     keep_float = named_layers(prepared.model, keep_float)
     left = stays_float(prepared, scheme, keep_float)
     integer = [name for name in operators if name not in left]
@@ -104,7 +113,9 @@ def blame(graph: Graph, ranges: Ranges, scheme: Scheme, frames: Iterable[np.ndar
         spared = verdict([name]) if spare else repair(everything)
         found.append(LayerBlame(name, operators[name], alone, spared))
     found.sort(key=lambda each: (-each.alone.drift_mm, each.layer))
-    return Blame(everything, {name: repair(judge.drift(whole, name)) for name in graph.spec.head_names}, tuple(found))
+    return Blame(
+        everything, {name: repair(judge.drift(whole, name)) for name in graph.spec.head_names}, tuple(found)
+    )
 
 
 def repair(drift: Drift) -> Repair:

@@ -38,7 +38,9 @@ def quantized(prepared: Graph, ranges: Ranges, scheme: Scheme, keep_float: Colle
 class Judge:
     """The float network's heads and people on some pictures, to judge its quantized twins by."""
 
-    def __init__(self, graph: Graph, frames: Iterable[np.ndarray], allowed: Mapping[str, float] = NO_LIMITS) -> None:
+    def __init__(
+        self, graph: Graph, frames: Iterable[np.ndarray], allowed: Mapping[str, float] = NO_LIMITS
+    ) -> None:
         """Run a prepared graph over BGR pictures (H, W, 3) uint8, which are kept. Raises PosecError where there are none."""
         self._pictures = list(frames)
         if not self._pictures:

@@ -52,7 +52,11 @@ def verify(
     if bundle.spec != graph.spec:
         raise PosecError(f"bundle '{bundle.folder}' was built from network '{bundle.spec.name}' of another specification than graph "
                          f"'{graph.spec.name}'; trace the checkpoint that it was exported from")  # fmt: skip
-    floating, compiled, decoder = FloatEstimator(graph, threads), load(str(bundle.folder), threads), bundle.decoder()
+    floating, compiled, decoder = (
+        FloatEstimator(graph, threads),
+        load(str(bundle.folder), threads),
+        bundle.decoder(),
+    )
     count = len(frames) if isinstance(frames, Sized) else 0
     truth: list[PoseFrame] = []
     found: list[PoseFrame] = []
@@ -70,11 +74,16 @@ def verify(
         raise PosecError("no frames to verify on; give frames with people in them")
     skeleton = graph.spec.skeleton
     remains = {name: measure_drift(people, truth, skeleton, ALL_MAY_GO) for name, people in mended.items()}
-    blame = {name: Repair(drift.drift_mm, drift.people_lost, drift.people_invented) for name, drift in remains.items()}
+    blame = {
+        name: Repair(drift.drift_mm, drift.people_lost, drift.people_invented)
+        for name, drift in remains.items()
+    }
     return measure_drift(found, truth, skeleton, _limits(bundle, allowed), blame)
 
 
-def verify_golden(bundle: Bundle | str | Path, threads: int | None = None, allowed: Mapping[str, float] | None = None) -> Drift:
+def verify_golden(
+    bundle: Bundle | str | Path, threads: int | None = None, allowed: Mapping[str, float] | None = None
+) -> Drift:
     """Compare the people that a bundle finds on its golden pictures with those that the float network found there.
 
     Needs neither the checkpoint nor the host's libraries. The bundle has no float heads, so there is no `blame`.
@@ -83,15 +92,21 @@ def verify_golden(bundle: Bundle | str | Path, threads: int | None = None, allow
     bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
     golden = bundle.golden()
     if not golden:
-        raise PosecError(f"bundle '{bundle.folder}' carries no golden pictures; export it with some, or verify it on frames of your own")
+        raise PosecError(
+            f"bundle '{bundle.folder}' carries no golden pictures; export it with some, or verify it on frames of your own"
+        )
     compiled = load(str(bundle.folder), threads)
     found = [compiled(picture) for picture, _ in golden]
-    return measure_drift(found, [people for _, people in golden], bundle.spec.skeleton, _limits(bundle, allowed))
+    return measure_drift(
+        found, [people for _, people in golden], bundle.spec.skeleton, _limits(bundle, allowed)
+    )
 
 
 def _limits(bundle: Bundle, allowed: Mapping[str, float] | None) -> Mapping[str, float]:
     limits = bundle.allowed if allowed is None else allowed
     missing = [name for name in LIMITS if name not in limits]
     if missing:
-        raise PosecError(f"the allowance of bundle '{bundle.folder}' lacks {', '.join(missing)}; it needs {', '.join(LIMITS)}")
+        raise PosecError(
+            f"the allowance of bundle '{bundle.folder}' lacks {', '.join(missing)}; it needs {', '.join(LIMITS)}"
+        )
     return limits

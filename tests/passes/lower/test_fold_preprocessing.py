@@ -41,7 +41,9 @@ def test_every_frame_gives_the_same_heads(spec, people_pictures):
         estimator = FloatEstimator(graph, threads=1)
         for picture, heads in zip(people_pictures[1:3], wanted, strict=True):
             for name, values in estimator.heads(picture)[0].items():
-                np.testing.assert_allclose(values, heads[name], atol=1e-5, err_msg=f"{frame} cast={cast} {name}")
+                np.testing.assert_allclose(
+                    values, heads[name], atol=1e-5, err_msg=f"{frame} cast={cast} {name}"
+                )
 
 
 def test_one_integer_mean_becomes_a_zero_point():
@@ -61,12 +63,20 @@ def test_what_is_no_convolution_gets_nodes_instead_of_weights():
     red_up = np.zeros((1, 3, 16, 16), np.float32)
     red_up[0, 0] = 1
     fold_frame(CAMERA)(graph)
-    assert [node.op_type for node in graph.model.graph.node] == ["Transpose", "DequantizeLinear", "Gather", "Mul", "Relu"]
+    assert [node.op_type for node in graph.model.graph.node] == [
+        "Transpose",
+        "DequantizeLinear",
+        "Gather",
+        "Mul",
+        "Relu",
+    ]
     pixels = np.full((1, 16, 16, 3), 128, np.uint8)
     pixels[..., 2] = 255
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        graph.model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     np.testing.assert_allclose(session.run(None, {"frame": pixels})[0], red_up * 127 / 128, atol=1e-6)
 
 
@@ -91,7 +101,9 @@ def test_pixels_can_become_numbers_before_they_move():
     assert dequantize_first(graph) == 0
 
 
-@pytest.mark.parametrize("form", [FrameInput(), FrameInput("uint8", "NCHW", "BGR", normalized=False)], ids=["floats", "planes"])
+@pytest.mark.parametrize(
+    "form", [FrameInput(), FrameInput("uint8", "NCHW", "BGR", normalized=False)], ids=["floats", "planes"]
+)
 def test_a_frame_that_begins_otherwise_stays(form):
     graph = prepare(tiny_graph_of())
     fold_frame(form)(graph)

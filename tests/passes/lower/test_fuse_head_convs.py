@@ -22,13 +22,26 @@ HEADS = ("centre", "offset", "rotation")
 def branch(head: str, coarse: bool, group: int = 1) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
     """Return a head's last layers: a convolution of the frame, and one of a coarser map, resized and added to it."""
     count = {"centre": 1, "offset": 2, "rotation": 6}[head]
-    arrays = {f"{head}.w": RANDOM.normal(0, 1, (count, 3 // group, 1, 1)), f"{head}.b": RANDOM.normal(0, 1, count)}
-    nodes = [helper.make_node("Conv", ["frame", f"{head}.w", f"{head}.b"], [f"{head}.fine"], f"{head}.fine", group=group)]
+    arrays = {
+        f"{head}.w": RANDOM.normal(0, 1, (count, 3 // group, 1, 1)),
+        f"{head}.b": RANDOM.normal(0, 1, count),
+    }
+    nodes = [
+        helper.make_node(
+            "Conv", ["frame", f"{head}.w", f"{head}.b"], [f"{head}.fine"], f"{head}.fine", group=group
+        )
+    ]
     if coarse:
         arrays |= {f"{head}.v": RANDOM.normal(0, 1, (count, 3, 1, 1)), f"{head}.s": np.asarray([1, 1, 2, 2])}
         nodes += [
             helper.make_node("Conv", ["wide", f"{head}.v"], [f"{head}.coarse"], f"{head}.coarse"),
-            helper.make_node("Resize", [f"{head}.coarse", "", f"{head}.s"], [f"{head}.grown"], f"{head}.grown", mode="linear"),
+            helper.make_node(
+                "Resize",
+                [f"{head}.coarse", "", f"{head}.s"],
+                [f"{head}.grown"],
+                f"{head}.grown",
+                mode="linear",
+            ),
             helper.make_node("Add", [f"{head}.fine", f"{head}.grown"], [f"{head}.sum"], f"{head}.sum"),
         ]
     last = f"{head}.sum" if coarse else f"{head}.fine"
@@ -37,16 +50,25 @@ def branch(head: str, coarse: bool, group: int = 1) -> tuple[list[onnx.NodeProto
 
 def network(**branches: dict) -> Graph:
     spec = tiny_spec((16, 16))
-    nodes = [helper.make_node("AveragePool", ["frame"], ["wide"], "wide", kernel_shape=[2, 2], strides=[2, 2])]
+    nodes = [
+        helper.make_node("AveragePool", ["frame"], ["wide"], "wide", kernel_shape=[2, 2], strides=[2, 2])
+    ]
     arrays: dict[str, np.ndarray] = {}
     for head, options in branches.items():
         more, constants = branch(head, **options)
         nodes, arrays = [*nodes, *more], arrays | constants
     frame = helper.make_tensor_value_info("frame", TensorProto.FLOAT, [1, 3, 16, 16])
-    outputs = [helper.make_tensor_value_info(head, TensorProto.FLOAT, [1, spec.heads[head].channels, 16, 16]) for head in branches]
-    initializers = [numpy_helper.from_array(values.astype(np.float32), name) for name, values in arrays.items()]
+    outputs = [
+        helper.make_tensor_value_info(head, TensorProto.FLOAT, [1, spec.heads[head].channels, 16, 16])
+        for head in branches
+    ]
+    initializers = [
+        numpy_helper.from_array(values.astype(np.float32), name) for name, values in arrays.items()
+    ]
     model = helper.make_model(
-        helper.make_graph(nodes, "heads", [frame], outputs, initializers), opset_imports=[helper.make_opsetid("", 13)], ir_version=8
+        helper.make_graph(nodes, "heads", [frame], outputs, initializers),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
     )
     onnx.checker.check_model(model, full_check=True)
     return Graph(model, spec, FrameInput(), {})
@@ -81,7 +103,9 @@ def test_a_head_that_is_made_otherwise_stays(odd):
 
 def test_what_another_layer_reads_stays():
     graph = network(centre={"coarse": False}, offset={"coarse": False})
-    graph.model.graph.output.append(helper.make_tensor_value_info("offset.fine", TensorProto.FLOAT, [1, 2, 16, 16]))
+    graph.model.graph.output.append(
+        helper.make_tensor_value_info("offset.fine", TensorProto.FLOAT, [1, 2, 16, 16])
+    )
     assert join_heads(graph) == 0
     assert len(convolutions(graph)) == 2
 

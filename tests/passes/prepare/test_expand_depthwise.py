@@ -39,11 +39,17 @@ def windows(*, reader: str = "Conv", multipliers: tuple[int, int] = (3, 3)) -> G
 def groups(graph: Graph) -> list[tuple[int, int]]:
     """Return (groups, outputs) of every grouped convolution."""
     found = links(graph.model)
-    shapes = [(node, found.constants[node.input[1]].dims) for node in graph.model.graph.node if node.op_type == "Conv"]
+    shapes = [
+        (node, found.constants[node.input[1]].dims)
+        for node in graph.model.graph.node
+        if node.op_type == "Conv"
+    ]
     return [(value.i, dims[0]) for node, dims in shapes for value in node.attribute if value.name == "group"]
 
 
-@pytest.mark.parametrize(("reader", "channels"), [("Conv", 16), ("ReduceMean", 15)], ids=["rounded up", "as they are"])
+@pytest.mark.parametrize(
+    ("reader", "channels"), [("Conv", 16), ("ReduceMean", 15)], ids=["rounded up", "as they are"]
+)
 def test_windows_make_one_channel_of_one(reader, channels):
     graph = windows(reader=reader)
     before = outputs_of(graph.model)["y"]

@@ -35,7 +35,12 @@ def norm(source: str, result: str, **attributes: object) -> onnx.NodeProto:
 
 
 def norm_arrays(channels: int) -> dict[str, np.ndarray]:
-    return {"g": array(channels), "c": array(channels), "m": array(channels), "v": np.abs(array(channels)) + 0.1}
+    return {
+        "g": array(channels),
+        "c": array(channels),
+        "m": array(channels),
+        "v": np.abs(array(channels)) + 0.1,
+    }
 
 
 def kinds(graph: Graph) -> list[str]:
@@ -71,7 +76,9 @@ def test_identities_go_inside_and_before_a_head():
     ]
     graph = one_head_graph(nodes, {})
     assert apply(drop_identities, graph) == 2
-    assert [(node.op_type, list(node.input), list(node.output)) for node in graph.model.graph.node] == [("Relu", ["frame"], ["y"])]
+    assert [(node.op_type, list(node.input), list(node.output)) for node in graph.model.graph.node] == [
+        ("Relu", ["frame"], ["y"])
+    ]
 
 
 def test_an_identity_between_batch_and_head_stays():
@@ -80,14 +87,21 @@ def test_an_identity_between_batch_and_head_stays():
 
 def test_batch_norms_fold_into_their_convolutions():
     nodes = [conv("frame", "a"), norm("a", "b", epsilon=0.01), conv("b", "d", "u k"), norm("d", "y")]
-    graph = one_head_graph(nodes, {"w": array(4, 3, 3, 3), "u": array(4, 4, 1, 1), "k": array(4), **norm_arrays(4)})
+    graph = one_head_graph(
+        nodes, {"w": array(4, 3, 3, 3), "u": array(4, 4, 1, 1), "k": array(4), **norm_arrays(4)}
+    )
     assert apply(fold_batch_norm, graph) == 2
     assert kinds(graph) == ["Conv", "Conv"]
     assert not {"g", "c", "m", "v", "w"} & {tensor.name for tensor in graph.model.graph.initializer}
 
 
 def test_a_batch_norm_folds_into_depthwise_and_transposed_convolutions():
-    nodes = [conv("frame", "a", group=3), norm("a", "b"), helper.make_node("ConvTranspose", ["b", "u"], ["d"]), norm("d", "y")]
+    nodes = [
+        conv("frame", "a", group=3),
+        norm("a", "b"),
+        helper.make_node("ConvTranspose", ["b", "u"], ["d"]),
+        norm("d", "y"),
+    ]
     graph = one_head_graph(nodes, {"w": array(3, 1, 3, 3), "u": array(3, 3, 2, 2), **norm_arrays(3)})
     assert apply(fold_batch_norm, graph) == 2
 
@@ -96,46 +110,74 @@ def test_a_batch_norm_folds_into_depthwise_and_transposed_convolutions():
 def test_a_batch_norm_stays_where_folding_would_change_more(case):
     arrays = {"w": array(3, 3, 1, 1), **norm_arrays(3)}
     if case == "two readers":
-        graph = one_head_graph([conv("frame", "a"), norm("a", "b"), helper.make_node("Add", ["a", "b"], ["y"])], arrays)
+        graph = one_head_graph(
+            [conv("frame", "a"), norm("a", "b"), helper.make_node("Add", ["a", "b"], ["y"])], arrays
+        )
         assert apply(fold_batch_norm, graph) == 0
     elif case == "no convolution":
         assert apply(fold_batch_norm, one_head_graph([norm("frame", "y")], norm_arrays(3))) == 0
     else:  # the weights of another convolution must not change with them
-        graph = one_head_graph([conv("frame", "a"), norm("a", "b"), conv("frame", "d"), helper.make_node("Add", ["b", "d"], ["y"])], arrays)
+        graph = one_head_graph(
+            [
+                conv("frame", "a"),
+                norm("a", "b"),
+                conv("frame", "d"),
+                helper.make_node("Add", ["b", "d"], ["y"]),
+            ],
+            arrays,
+        )
         assert apply(fold_batch_norm, graph) == 1
 
 
-def slices(*cuts: tuple[int, int], axis: int = 1, step: int = 1) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+def slices(
+    *cuts: tuple[int, int], axis: int = 1, step: int = 1
+) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
     nodes, arrays = [], {"axes": np.asarray([axis]), "steps": np.asarray([step])}
     for number, (start, stop) in enumerate(cuts):
         arrays |= {f"s{number}": np.asarray([start]), f"e{number}": np.asarray([stop])}
-        nodes.append(helper.make_node("Slice", ["a", f"s{number}", f"e{number}", "axes", "steps"], [f"p{number}"]))
+        nodes.append(
+            helper.make_node("Slice", ["a", f"s{number}", f"e{number}", "axes", "steps"], [f"p{number}"])
+        )
     nodes.append(helper.make_node("Concat", [f"p{number}" for number in range(len(cuts))], ["y"], axis=axis))
     return nodes, arrays
 
 
 def test_a_convolution_that_is_cut_into_heads_is_split():
     nodes, arrays = slices((0, 1), (1, 4), (-2, 2**31 - 1))
-    graph = one_head_graph([conv("frame", "a", "w k"), *nodes], {"w": array(6, 3, 1, 1), "k": array(6), **arrays})
+    graph = one_head_graph(
+        [conv("frame", "a", "w k"), *nodes], {"w": array(6, 3, 1, 1), "k": array(6), **arrays}
+    )
     assert apply(split_heads, graph) == 1
     assert kinds(graph) == ["Conv", "Conv", "Conv", "Concat"]
-    assert sorted(len(numpy_helper.to_array(t)) for t in graph.model.graph.initializer if t.name.startswith("w")) == [1, 2, 3]
+    assert sorted(
+        len(numpy_helper.to_array(t)) for t in graph.model.graph.initializer if t.name.startswith("w")
+    ) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("how", [{"axis": 2}, {"step": 2}])
 def test_a_convolution_cut_otherwise_stays(how):
     nodes, arrays = slices((0, 2), (2, 4), **how)
-    assert apply(split_heads, one_head_graph([conv("frame", "a"), *nodes], {"w": array(6, 3, 1, 1), **arrays})) == 0
+    assert (
+        apply(split_heads, one_head_graph([conv("frame", "a"), *nodes], {"w": array(6, 3, 1, 1), **arrays}))
+        == 0
+    )
 
 
 def test_a_convolution_that_is_also_read_whole_stays():
     nodes, arrays = slices((0, 3))
     nodes[-1] = helper.make_node("Add", ["a", "p0"], ["y"])
-    assert apply(split_heads, one_head_graph([conv("frame", "a"), *nodes], {"w": array(3, 3, 1, 1), **arrays})) == 0
+    assert (
+        apply(split_heads, one_head_graph([conv("frame", "a"), *nodes], {"w": array(3, 3, 1, 1), **arrays}))
+        == 0
+    )
 
 
 def test_hard_swish_becomes_what_it_is_defined_by():
-    graph = one_head_graph([helper.make_node("HardSwish", ["frame"], ["a"], "n"), helper.make_node("Relu", ["a"], ["y"])], {}, opset=14)
+    graph = one_head_graph(
+        [helper.make_node("HardSwish", ["frame"], ["a"], "n"), helper.make_node("Relu", ["a"], ["y"])],
+        {},
+        opset=14,
+    )
     assert apply(express_hard_swish, graph) == 1
     assert kinds(graph) == ["HardSigmoid", "Mul", "Relu"]
     assert apply(express_hard_swish, graph) == 0
@@ -144,7 +186,10 @@ def test_hard_swish_becomes_what_it_is_defined_by():
 
 def test_the_opset_comes_down_where_the_older_operators_say_the_same():
     scales = np.asarray([1, 1, 2, 2], np.float32)
-    nodes = [helper.make_node("Resize", ["frame", "", "s"], ["a"], mode="linear", antialias=0), helper.make_node("Relu", ["a"], ["y"])]
+    nodes = [
+        helper.make_node("Resize", ["frame", "", "s"], ["a"], mode="linear", antialias=0),
+        helper.make_node("Relu", ["a"], ["y"]),
+    ]
     graph = one_head_graph(nodes, {"s": scales}, opset=19)
     graph.model.producer_name, graph.model.graph.doc_string = "torch", "from /home/somebody"
     graph.model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
@@ -167,13 +212,19 @@ def test_the_opset_comes_down_where_the_older_operators_say_the_same():
 )
 def test_the_opset_stays_where_the_older_operators_cannot_say_it(node, opset, word):
     arrays = {"s": np.asarray([1, 1, 0.5, 0.5], np.float32), "i": np.asarray([2, 3])}
-    graph = one_head_graph([node], {name: values for name, values in arrays.items() if name in node.input}, opset=opset)
+    graph = one_head_graph(
+        [node], {name: values for name, values in arrays.items() if name in node.input}, opset=opset
+    )
     with pytest.raises(PosecError, match=word):
         lower_opset(graph)
 
 
 def test_onnxsim_folds_what_is_constant():
-    nodes = [conv("frame", "a"), helper.make_node("Neg", ["k"], ["n"]), helper.make_node("Add", ["a", "n"], ["y"])]
+    nodes = [
+        conv("frame", "a"),
+        helper.make_node("Neg", ["k"], ["n"]),
+        helper.make_node("Add", ["a", "n"], ["y"]),
+    ]
     graph = one_head_graph(nodes, {"w": array(2, 3, 1, 1), "k": array(1, 2, 1, 1)})
     assert not is_plain(graph.model)
     assert apply(simplify, graph) == 2
@@ -192,7 +243,9 @@ def test_layers_and_activations_are_left_as_they_are(tiny_graph):
 def test_names_tell_where_a_node_stands_and_do_not_change_twice():
     nodes = [helper.make_node("Conv", ["frame", "onnx::Conv_7"], ["9"], "/stem/Conv"), helper.make_node("Clip", ["9", "10", "11"], ["12"]),
              helper.make_node("Clip", ["12", "10", "11"], ["13"], "/stem/Clip"), helper.make_node("Relu", ["13"], ["y"], "stem.Clip")]  # fmt: skip
-    graph = one_head_graph(nodes, {"11": np.float32(1), "onnx::Conv_7": array(2, 3, 1, 1), "10": np.float32(-1)})
+    graph = one_head_graph(
+        nodes, {"11": np.float32(1), "onnx::Conv_7": array(2, 3, 1, 1), "10": np.float32(-1)}
+    )
     assert apply(name_tensors, graph) > 0
     found = [(node.name, list(node.input), list(node.output)) for node in graph.model.graph.node]
     assert found == [
@@ -201,7 +254,11 @@ def test_names_tell_where_a_node_stands_and_do_not_change_twice():
         ("stem.Clip", ["y.Clip", "y.Clip.low", "y.Clip.high"], ["stem.Clip"]),
         ("stem.Clip_2", ["stem.Clip"], ["y"]),
     ]
-    assert [tensor.name for tensor in graph.model.graph.initializer] == ["stem.Conv.weight", "y.Clip.low", "y.Clip.high"]
+    assert [tensor.name for tensor in graph.model.graph.initializer] == [
+        "stem.Conv.weight",
+        "y.Clip.low",
+        "y.Clip.high",
+    ]
     before = graph.sha256
     assert apply(name_tensors, graph) == 0
     assert graph.sha256 == before

@@ -15,7 +15,9 @@ from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.preprocess import to_batch
 
-SCHEME = Scheme("u8s8", "uint8", False, True, True, True, ("Conv", "Add", "Resize"), ("Resize",), float_heads=False)
+SCHEME = Scheme(
+    "u8s8", "uint8", False, True, True, True, ("Conv", "Add", "Resize"), ("Resize",), float_heads=False
+)
 
 
 def one_layer(group: int, bias: bool) -> Graph:
@@ -23,15 +25,22 @@ def one_layer(group: int, bias: bool) -> Graph:
     arrays = [numpy_helper.from_array(random.normal(size=(6, 6 // group, 3, 3)).astype(np.float32), "w")]
     arrays += [numpy_helper.from_array(random.normal(size=6).astype(np.float32), "b")] if bias else []
     node = helper.make_node("Conv", ["frame", *(a.name for a in arrays)], ["y"], "conv", group=group)
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 6, size, size]) for name, size in (("frame", 12), ("y", 10))]
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 6, size, size])
+        for name, size in (("frame", 12), ("y", 10))
+    ]
     model = helper.make_model(
-        helper.make_graph([node], "one", values[:1], values[1:], arrays), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+        helper.make_graph([node], "one", values[:1], values[1:], arrays),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
     )
     return Graph(model, tiny_graph_of().spec, FrameInput(), {})
 
 
 def run(graph: Graph, frame: np.ndarray) -> np.ndarray:
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"]
+    )
     return session.run(None, {graph.input_name: frame})[0]
 
 
@@ -39,7 +48,9 @@ def run(graph: Graph, frame: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("group", [1, 2, 6])
 @pytest.mark.parametrize("per_channel", [True, False], ids=["channels", "tensor"])
 def test_the_mean_of_a_quantized_layer_comes_back(group, bias, per_channel):
-    scheme = Scheme("w8", "uint8", False, per_channel, False, True, ("Conv",), outputs=False, float_heads=False)
+    scheme = Scheme(
+        "w8", "uint8", False, per_channel, False, True, ("Conv",), outputs=False, float_heads=False
+    )
     # Constant channels: then the mean is all there is, and their scale leaves activations exact.
     frame = np.broadcast_to(np.arange(1, 7, dtype=np.float32).reshape(1, 6, 1, 1) * 17, (1, 6, 12, 12)).copy()
     wanted = run(one_layer(group, bias), frame)
@@ -57,7 +68,9 @@ def test_the_mean_of_a_quantized_layer_comes_back(group, bias, per_channel):
 @pytest.mark.parametrize("part", [7, 13, 17, 29, 41])
 def test_weights_that_are_whole_numbers_of_steps_need_no_correction(part):
     graph = one_layer(group=6, bias=False)
-    graph.model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((6, 1, 3, 3), 1 / part, np.float32), "w"))
+    graph.model.graph.initializer[0].CopyFrom(
+        numpy_helper.from_array(np.full((6, 1, 3, 3), 1 / part, np.float32), "w")
+    )
     scheme = Scheme("w8", "uint8", False, True, False, True, ("Conv",), outputs=False, float_heads=False)
     assert correct_biases(graph, {"frame": (0.3, 1.7, -20.0, 0.0, 0.1, 5.0)}, scheme) == 0
 
@@ -77,16 +90,22 @@ def test_means_of_channels_come_back_in_a_network(people_pictures):
             if correct:
                 assert correct_biases(integer, ranges.means, coarse, others) == 1
             insert_qdq(integer, ranges.tensors, coarse, others)
-            errors[correct] += float(np.abs(channel_means(integer, layer.output[0], people_pictures) - wanted).mean())
+            errors[correct] += float(
+                np.abs(channel_means(integer, layer.output[0], people_pictures) - wanted).mean()
+            )
     assert errors[True] < 0.7 * errors[False]
 
 
 def channel_means(graph: Graph, tensor: str, pictures: list[np.ndarray]) -> np.ndarray:
     model = onnx.ModelProto.FromString(graph.model.SerializeToString())
     model.graph.output.append(helper.make_empty_tensor_value_info(tensor))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"]
+    )
     batches = [to_batch(picture, graph.spec, graph.frame)[0] for picture in pictures]
-    return np.mean([session.run([tensor], {graph.input_name: batch})[0].mean((0, 2, 3)) for batch in batches], 0)
+    return np.mean(
+        [session.run([tensor], {graph.input_name: batch})[0].mean((0, 2, 3)) for batch in batches], 0
+    )
 
 
 def test_a_shared_bias_moves_for_the_quantized_layer_alone():

@@ -22,12 +22,17 @@ def random_array(*shape: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 0.4, shape).astype(np.float32)
 
 
-def chain(activation: str = "Relu", second: str = "dense", imbalance: np.ndarray = LARGE, **attributes: object) -> Graph:
+def chain(
+    activation: str = "Relu", second: str = "dense", imbalance: np.ndarray = LARGE, **attributes: object
+) -> Graph:
     """Return two convolutions over 8 channels that are scaled by `imbalance` in between."""
     group = {} if second == "dense" else {"group": 8}
     following = random_array(4, 8, 1, 1, seed=2) if second == "dense" else random_array(8, 1, 3, 3, seed=2)
     columns = (1, 8, 1, 1) if second == "dense" else (8, 1, 1, 1)
-    nodes = [helper.make_node("Conv", ["frame", "w", "b"], ["a"]), helper.make_node("Conv", ["r", "v"], ["y"], **group)]
+    nodes = [
+        helper.make_node("Conv", ["frame", "w", "b"], ["a"]),
+        helper.make_node("Conv", ["r", "v"], ["y"], **group),
+    ]
     nodes.insert(1, helper.make_node(activation, ["a"], ["r"], **attributes))
     arrays = {
         "w": random_array(8, 3, 3, 3) * imbalance.reshape(8, 1, 1, 1),
@@ -39,7 +44,9 @@ def chain(activation: str = "Relu", second: str = "dense", imbalance: np.ndarray
 
 def weights(graph: Graph) -> dict[str, np.ndarray]:
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.model.graph.initializer}
-    return {node.output[0]: arrays[node.input[1]] for node in graph.model.graph.node if node.op_type == "Conv"}
+    return {
+        node.output[0]: arrays[node.input[1]] for node in graph.model.graph.node if node.op_type == "Conv"
+    }
 
 
 @pytest.mark.parametrize("second", ["dense", "depthwise"])
@@ -71,7 +78,8 @@ def test_weights_that_are_integers_stay():
 
 def test_a_chain_is_evened_out_as_a_whole_and_only_once():
     nodes = [
-        helper.make_node("Conv", [source, f"w{i}"], [result]) for i, (source, result) in enumerate([("frame", "a"), ("a", "b"), ("b", "y")])
+        helper.make_node("Conv", [source, f"w{i}"], [result])
+        for i, (source, result) in enumerate([("frame", "a"), ("a", "b"), ("b", "y")])
     ]
     large = LARGE.reshape(8, 1, 1, 1)
     arrays = {
@@ -109,10 +117,14 @@ def test_a_pair_stays_where_scaling_would_change_more(case):
     elif case == "another reader":
         graph = chain()
         graph.model.graph.node[2].output[0] = "c"
-        graph.model.graph.node.extend([helper.make_node("ReduceMean", ["r"], ["m"]), helper.make_node("Add", ["c", "m"], ["y"])])
+        graph.model.graph.node.extend(
+            [helper.make_node("ReduceMean", ["r"], ["m"]), helper.make_node("Add", ["c", "m"], ["y"])]
+        )
     elif case == "a head in between":
         graph = chain()
-        graph.model.graph.output.append(helper.make_tensor_value_info("r", onnx.TensorProto.FLOAT, [1, 8, 14, 14]))
+        graph.model.graph.output.append(
+            helper.make_tensor_value_info("r", onnx.TensorProto.FLOAT, [1, 8, 14, 14])
+        )
     else:
         graph = chain(imbalance=np.ones(8))
     before = graph.sha256
@@ -125,7 +137,10 @@ def error_of_integers(graph: Graph) -> float:
     wanted = outputs_of(graph.model)["y"]
     probe = graph.copy()
     probe.model.graph.output.append(helper.make_tensor_value_info("r", onnx.TensorProto.FLOAT, None))
-    ranges = {name: (float(values.min()), float(values.max())) for name, values in {**outputs_of(probe.model), "y": wanted}.items()}
+    ranges = {
+        name: (float(values.min()), float(values.max()))
+        for name, values in {**outputs_of(probe.model), "y": wanted}.items()
+    }
     integer = graph.copy()
     insert_qdq(integer, {**ranges, "frame": (-3.0, 3.0)}, SCHEME)
     return float(np.abs(outputs_of(integer.model)["y"] - wanted).mean() / np.abs(wanted).mean())

@@ -26,41 +26,72 @@ def network() -> Graph:
     """Three maps of very different size, each read by a convolution; their sum, in which they nearly cancel, and a rectifier."""
     random, nodes, arrays = np.random.default_rng(2), [], {}
     for part, size in enumerate(SIZES):
-        arrays[f"made{part}.w"], arrays[f"made{part}.b"] = random.normal(0, size, (4, 3, 3, 3)), random.normal(0, size, 4)
+        arrays[f"made{part}.w"], arrays[f"made{part}.b"] = (
+            random.normal(0, size, (4, 3, 3, 3)),
+            random.normal(0, size, 4),
+        )
         arrays[f"read{part}.w"] = random.normal(0, 1 / size, (5, 4, 1, 1))
-        nodes.append(helper.make_node("Conv", ["frame", f"made{part}.w", f"made{part}.b"], [f"raw{part}"], f"made{part}", pads=[1] * 4))
+        nodes.append(
+            helper.make_node(
+                "Conv",
+                ["frame", f"made{part}.w", f"made{part}.b"],
+                [f"raw{part}"],
+                f"made{part}",
+                pads=[1] * 4,
+            )
+        )
         nodes.append(helper.make_node("Relu", [f"raw{part}"], [f"map{part}"], f"rectified{part}"))
-        nodes.append(helper.make_node("Transpose", [f"map{part}"], [f"moved{part}"], f"moved{part}", perm=[0, 1, 3, 2]))
+        nodes.append(
+            helper.make_node("Transpose", [f"map{part}"], [f"moved{part}"], f"moved{part}", perm=[0, 1, 3, 2])
+        )
         biased = [f"read{part}.b"] if part else []
-        nodes.append(helper.make_node("Conv", [f"moved{part}", f"read{part}.w", *biased], [f"term{part}"], f"read{part}"))
+        nodes.append(
+            helper.make_node(
+                "Conv", [f"moved{part}", f"read{part}.w", *biased], [f"term{part}"], f"read{part}"
+            )
+        )
         if biased:
             arrays[f"read{part}.b"] = random.normal(0, 1, 5)
     nodes += [helper.make_node("Add", ["term0", "term1"], ["partial"], "partial"), helper.make_node("Add", ["partial", "term2"], ["total"], "total"),
               helper.make_node("Relu", ["total"], ["out"], "out")]  # fmt: skip
-    initializers = [numpy_helper.from_array(values.astype(np.float32), name) for name, values in arrays.items()]
+    initializers = [
+        numpy_helper.from_array(values.astype(np.float32), name) for name, values in arrays.items()
+    ]
     frame = helper.make_tensor_value_info("frame", TensorProto.FLOAT, [1, 3, 8, 8])
     out = helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 5, 8, 8])
     model = helper.make_model(
-        helper.make_graph(nodes, "sums", [frame], [out], initializers), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+        helper.make_graph(nodes, "sums", [frame], [out], initializers),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
     )
     onnx.checker.check_model(model, full_check=True)
     return Graph(model, tiny_spec(), FrameInput(), {})
 
 
 def outputs(graph: Graph) -> np.ndarray:
-    session = library().InferenceSession(graph.model.SerializeToString(), cpu_options(library()), providers=["CPUExecutionProvider"])
+    session = library().InferenceSession(
+        graph.model.SerializeToString(), cpu_options(library()), providers=["CPUExecutionProvider"]
+    )
     return np.concatenate([session.run(["out"], {"frame": frame})[0] for frame in FRAMES])
 
 
 def ranges_of(graph: Graph) -> dict[str, tuple[float, float]]:
     every = graph.copy().model
     every.graph.output.extend(
-        helper.make_empty_tensor_value_info(name) for node in graph.model.graph.node for name in node.output if name != "out"
+        helper.make_empty_tensor_value_info(name)
+        for node in graph.model.graph.node
+        for name in node.output
+        if name != "out"
     )
-    session = library().InferenceSession(every.SerializeToString(), cpu_options(library()), providers=["CPUExecutionProvider"])
+    session = library().InferenceSession(
+        every.SerializeToString(), cpu_options(library()), providers=["CPUExecutionProvider"]
+    )
     names = [output.name for output in session.get_outputs()]
     seen = [session.run(names, {"frame": frame}) for frame in FRAMES]
-    found = {name: (float(min(s[i].min() for s in seen)), float(max(s[i].max() for s in seen))) for i, name in enumerate(names)}
+    found = {
+        name: (float(min(s[i].min() for s in seen)), float(max(s[i].max() for s in seen)))
+        for i, name in enumerate(names)
+    }
     return {**found, "frame": (float(FRAMES.min()), float(FRAMES.max()))}
 
 
@@ -101,7 +132,9 @@ def wider(graph: Graph) -> None:
 
 def not_a_convolution(graph: Graph) -> None:
     node = next(node for node in graph.model.graph.node if node.name == "total")
-    graph.model.graph.node.insert(list(graph.model.graph.node).index(node), helper.make_node("Neg", ["term2"], ["less"], "less"))
+    graph.model.graph.node.insert(
+        list(graph.model.graph.node).index(node), helper.make_node("Neg", ["term2"], ["less"], "less")
+    )
     node = next(node for node in graph.model.graph.node if node.name == "total")
     node.input[1] = "less"
 
@@ -111,7 +144,9 @@ def fixed_in_size(graph: Graph) -> None:
     graph.model.graph.output.append(helper.make_tensor_value_info("map0", TensorProto.FLOAT, [1, 4, 8, 8]))
 
 
-@pytest.mark.parametrize("change", [wider, not_a_convolution, fixed_in_size], ids=lambda change: change.__name__)
+@pytest.mark.parametrize(
+    "change", [wider, not_a_convolution, fixed_in_size], ids=lambda change: change.__name__
+)
 def test_what_is_no_such_sum_stays(change: Callable[[Graph], None]):
     graph = network()
     ranges = ranges_of(graph)

@@ -18,28 +18,59 @@ from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.preprocess import to_batch
 
-AFFINE = Scheme("u8s8", "uint8", False, True, True, True, ("Conv", "Add", "AveragePool", "Resize", "Concat"), ("Resize", "Concat"))
-SYMMETRIC = Scheme("s8", "int8", True, True, False, False, ("Conv", "Add"), outputs=False, fused_residual=True)
+AFFINE = Scheme(
+    "u8s8",
+    "uint8",
+    False,
+    True,
+    True,
+    True,
+    ("Conv", "Add", "AveragePool", "Resize", "Concat"),
+    ("Resize", "Concat"),
+)
+SYMMETRIC = Scheme(
+    "s8", "int8", True, True, False, False, ("Conv", "Add"), outputs=False, fused_residual=True
+)
 
 
 def run(model: onnx.ModelProto, frame: np.ndarray) -> dict[str, np.ndarray]:
-    session = onnxruntime.InferenceSession(model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
-    return dict(zip([o.name for o in session.get_outputs()], session.run(None, {session.get_inputs()[0].name: frame}), strict=True))
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"]
+    )
+    return dict(
+        zip(
+            [o.name for o in session.get_outputs()],
+            session.run(None, {session.get_inputs()[0].name: frame}),
+            strict=True,
+        )
+    )
 
 
 def observed(model: onnx.ModelProto, frames: list[np.ndarray]) -> dict[str, tuple[float, float]]:
     """Return (low, high) of every tensor of a float model."""
     every = onnx.ModelProto.FromString(model.SerializeToString())
     named = {value.name for value in every.graph.output}
-    every.graph.output.extend(helper.make_empty_tensor_value_info(n) for node in every.graph.node for n in node.output if n not in named)
+    every.graph.output.extend(
+        helper.make_empty_tensor_value_info(n)
+        for node in every.graph.node
+        for n in node.output
+        if n not in named
+    )
     values = [{**run(every, frame), every.graph.input[0].name: frame} for frame in frames]
-    return {name: (min(float(v[name].min()) for v in values), max(float(v[name].max()) for v in values)) for name in values[0]}
+    return {
+        name: (min(float(v[name].min()) for v in values), max(float(v[name].max()) for v in values))
+        for name in values[0]
+    }
 
 
-def convolution(name: str, source: str, weight: np.ndarray, bias: np.ndarray | None = None, **attributes: object) -> tuple[list, list]:
+def convolution(
+    name: str, source: str, weight: np.ndarray, bias: np.ndarray | None = None, **attributes: object
+) -> tuple[list, list]:
     arrays = [numpy_helper.from_array(weight.astype(np.float32), f"{name}.w")]
     arrays += [] if bias is None else [numpy_helper.from_array(bias.astype(np.float32), f"{name}.b")]
-    return [helper.make_node("Conv", [source, *(a.name for a in arrays)], [f"{name}.y"], name, **attributes)], arrays
+    return [
+        helper.make_node("Conv", [source, *(a.name for a in arrays)], [f"{name}.y"], name, **attributes)
+    ], arrays
 
 
 def small_graph(nodes: list, arrays: list, output: str, shape: list[int], opset: int = 17, dtype: int = TensorProto.FLOAT,
@@ -47,15 +78,25 @@ def small_graph(nodes: list, arrays: list, output: str, shape: list[int], opset:
     """Return nodes as a Graph without the heads that a pose network has."""
     spec = tiny_spec()
     frame = helper.make_tensor_value_info("frame", dtype, list(input_shape))
-    graph = helper.make_graph(nodes, "small", [frame], [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)], arrays)
-    return Graph(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), spec, FrameInput(), {})
+    graph = helper.make_graph(
+        nodes, "small", [frame], [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)], arrays
+    )
+    return Graph(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8),
+        spec,
+        FrameInput(),
+        {},
+    )
 
 
 @pytest.fixture(scope="module")
 def tiny() -> tuple[Graph, dict, list[np.ndarray]]:
     graph = prepare(tiny_graph_of())
     random = np.random.default_rng(3)
-    frames = [to_batch(random.integers(0, 256, (64, 96, 3)).astype(np.uint8), graph.spec, graph.frame)[0] for _ in range(4)]
+    frames = [
+        to_batch(random.integers(0, 256, (64, 96, 3)).astype(np.uint8), graph.spec, graph.frame)[0]
+        for _ in range(4)
+    ]
     return graph, observed(graph.model, frames), frames
 
 
@@ -64,13 +105,17 @@ def kinds(model: onnx.ModelProto) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "scheme", [AFFINE, SYMMETRIC, replace(AFFINE, per_channel=False), replace(AFFINE, outputs=False)], ids=lambda s: s.name
+    "scheme",
+    [AFFINE, SYMMETRIC, replace(AFFINE, per_channel=False), replace(AFFINE, outputs=False)],
+    ids=lambda s: s.name,
 )
 def test_the_integers_stay_close_to_the_floats(tiny, scheme):
     graph, ranges, frames = tiny
     integer = graph.copy()
     count = insert_qdq(integer, ranges, scheme)
-    assert count == sum(node.op_type in scheme.operators for node in graph.model.graph.node) - len(graph.spec.heads)
+    assert count == sum(node.op_type in scheme.operators for node in graph.model.graph.node) - len(
+        graph.spec.heads
+    )
     assert integer.heads == graph.heads
     onnx.checker.check_model(integer.model, full_check=True)
     for frame in frames:
@@ -97,7 +142,9 @@ def test_onnx_runtime_computes_the_integers_as_integers(tiny, tmp_path):
     options = cpu_options(onnxruntime)
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     options.log_severity_level = 3
-    onnxruntime.InferenceSession(integer.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(
+        integer.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     optimized = kinds(onnx.load(options.optimized_model_filepath))
     heads = len(graph.spec.heads)
     assert optimized.count("QLinearConv") == kinds(graph.model).count("Conv") - heads
@@ -122,7 +169,9 @@ def test_onnx_runtime_leaves_a_layer_float_that_was_left_float():
     insert_qdq(graph, observed(graph.model, [frame]), AFFINE, ["b"])
     options = cpu_options(onnxruntime)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    plain = onnxruntime.InferenceSession(graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    plain = onnxruntime.InferenceSession(
+        graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     wanted, got = plain.run(None, {"frame": frame})[0], run(graph.model, frame)["c.y"]
     # A step or two, where a half is rounded the other way.
     assert np.abs(wanted - got).max() < 0.02 * np.abs(wanted).max()
@@ -136,11 +185,19 @@ def test_openvino_computes_the_integers_as_integers(tiny, scheme):
     integer = graph.copy()
     insert_qdq(integer, ranges, scheme)
     core = openvino.Core()
-    compiled = core.compile_model(core.read_model(integer.model.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core.compile_model(
+        core.read_model(integer.model.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
     layers = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
-    precisions = [layer["runtimePrecision"].astype(str) for layer in layers if "Convolution" in layer["layerType"].astype(str)]
+    precisions = [
+        layer["runtimePrecision"].astype(str)
+        for layer in layers
+        if "Convolution" in layer["layerType"].astype(str)
+    ]
     assert precisions.count("f32") <= len(graph.spec.heads)
-    assert sum(name in ("u8", "i8") for name in precisions) == kinds(graph.model).count("Conv") - len(graph.spec.heads)
+    assert sum(name in ("u8", "i8") for name in precisions) == kinds(graph.model).count("Conv") - len(
+        graph.spec.heads
+    )
 
 
 def test_symmetric_integers_have_no_zero_point_no_integer_bias_and_float_weights(tiny):
@@ -166,7 +223,11 @@ def test_a_fused_residual_quantizes_the_shortcut_alone(tiny):
     integer = graph.copy()
     insert_qdq(integer, ranges, SYMMETRIC)
     found = links(integer.model)
-    makers = [sorted(found.producers[name].op_type for name in node.input) for node in integer.model.graph.node if node.op_type == "Add"]
+    makers = [
+        sorted(found.producers[name].op_type for name in node.input)
+        for node in integer.model.graph.node
+        if node.op_type == "Add"
+    ]
     assert makers[0] == ["Conv", "DequantizeLinear"]
 
 
@@ -182,7 +243,9 @@ def test_depthwise_convolutions_stay_float_where_the_scheme_says_so(tiny):
     }
     assert depthwise
     assert depthwise <= set(float_layers(integer))
-    assert {stays_float(graph, scheme)[name] for name in depthwise} == {"scheme 's8' leaves depthwise convolutions float"}
+    assert {stays_float(graph, scheme)[name] for name in depthwise} == {
+        "scheme 's8' leaves depthwise convolutions float"
+    }
     assert len(float_layers(integer)) < len(weighted_layers(graph.model))
 
 
@@ -192,13 +255,19 @@ def test_weights_are_integers_on_axis_0(tiny):
     insert_qdq(integer, ranges, AFFINE)
     found = links(integer.model)
     layers = [node for node in weighted_layers(graph.model) if layer_name(node) not in float_layers(integer)]
-    for node in [node for node in integer.model.graph.node if layer_name(node) in {layer_name(layer) for layer in layers}]:
+    for node in [
+        node
+        for node in integer.model.graph.node
+        if layer_name(node) in {layer_name(layer) for layer in layers}
+    ]:
         dequantize = found.producers[node.input[1]]
         assert found.array(dequantize.input[0]).dtype == np.int8
         assert helper.get_node_attr_value(dequantize, "axis") == 0
         assert found.array(dequantize.input[1]).shape == (len(found.array(dequantize.input[0])),)
     kept = {name for node in integer.model.graph.node for name in node.input}
-    assert all(tensor.name in kept for tensor in integer.model.graph.initializer), "float weights must not travel along"
+    assert all(tensor.name in kept for tensor in integer.model.graph.initializer), (
+        "float weights must not travel along"
+    )
 
 
 def test_what_stays_float_is_named_with_its_reason(tiny):
@@ -216,7 +285,9 @@ def test_what_stays_float_is_named_with_its_reason(tiny):
 def test_heads_keep_their_names_where_they_are_integers(tiny):
     graph, ranges, frames = tiny
     integer = graph.copy()
-    insert_qdq(integer, ranges, replace(AFFINE, float_heads=False, operators=(*AFFINE.operators, "Sigmoid", "Tanh")))
+    insert_qdq(
+        integer, ranges, replace(AFFINE, float_heads=False, operators=(*AFFINE.operators, "Sigmoid", "Tanh"))
+    )
     assert integer.heads == graph.heads
     assert not float_layers(integer)
     levels = np.unique(run(integer.model, frames[0])["embedding"])
@@ -245,7 +316,11 @@ def test_same_scale_operators_share_it_and_runtimes_may_fix_outputs():
     graph = small_graph(nodes, [*arrays, scales], "out", [1, 4, 16, 16])
     frame = np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype(np.float32)
     scheme = replace(
-        AFFINE, activations="int8", operators=(*AFFINE.operators, "Sigmoid"), fixed_outputs={"Sigmoid": (1 / 256, -128)}, float_heads=False
+        AFFINE,
+        activations="int8",
+        operators=(*AFFINE.operators, "Sigmoid"),
+        fixed_outputs={"Sigmoid": (1 / 256, -128)},
+        float_heads=False,
     )
     insert_qdq(graph, observed(graph.model, [frame]), scheme)
     found = links(graph.model)
@@ -254,14 +329,21 @@ def test_same_scale_operators_share_it_and_runtimes_may_fix_outputs():
         assert found.array(f"{name}/zero_point") == -128
     scheme = replace(scheme, fixed_outputs={"Sigmoid": (1 / 256, -128), "Resize": (1 / 128, 0)})
     with pytest.raises(PosecError, match="one scale for c, r, s"):
-        insert_qdq(small_graph(nodes[:1] + nodes[1:], [*arrays, scales], "out", [1, 4, 16, 16]), {"frame": (-3, 3), "a.y": (-9, 9)}, scheme)
+        insert_qdq(
+            small_graph(nodes[:1] + nodes[1:], [*arrays, scales], "out", [1, 4, 16, 16]),
+            {"frame": (-3, 3), "a.y": (-9, 9)},
+            scheme,
+        )
 
 
 def folded_frame(offsets: list[float]) -> Graph:
     """Return a uint8 NHWC frame before a convolution: through DequantizeLinear, or through a subtraction of three means."""
     nodes = [helper.make_node("Transpose", ["frame"], ["pixels"], perm=[0, 3, 1, 2])]
     if len(set(offsets)) == 1:
-        extra = [numpy_helper.from_array(np.float32(1), "one"), numpy_helper.from_array(np.uint8(offsets[0]), "zero")]
+        extra = [
+            numpy_helper.from_array(np.float32(1), "one"),
+            numpy_helper.from_array(np.uint8(offsets[0]), "zero"),
+        ]
         nodes.append(helper.make_node("DequantizeLinear", ["pixels", "one", "zero"], ["x"]))
     else:
         extra = [numpy_helper.from_array(np.asarray(offsets, np.float32).reshape(3, 1, 1), "means")]
@@ -269,12 +351,16 @@ def folded_frame(offsets: list[float]) -> Graph:
             helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
             helper.make_node("Sub", ["floats", "means"], ["x"]),
         ]
-    conv, arrays = convolution("a", "x", np.random.default_rng(0).normal(size=(4, 3, 3, 3)) / 128, np.ones(4), pads=[1] * 4)
+    conv, arrays = convolution(
+        "a", "x", np.random.default_rng(0).normal(size=(4, 3, 3, 3)) / 128, np.ones(4), pads=[1] * 4
+    )
     return small_graph([*nodes, *conv, helper.make_node("Relu", ["a.y"], ["out"])], [*extra, *arrays], "out", [1, 4, 8, 8],
                        dtype=TensorProto.UINT8, input_shape=(1, 8, 8, 3))  # fmt: skip
 
 
-@pytest.mark.parametrize(("offsets", "frame_scale"), [([128.0] * 3, 1.0), ([123.0, 116.0, 103.0], (255 - 103 + 123) / 255)])
+@pytest.mark.parametrize(
+    ("offsets", "frame_scale"), [([128.0] * 3, 1.0), ([123.0, 116.0, 103.0], (255 - 103 + 123) / 255)]
+)
 def test_a_folded_frame_needs_no_range_and_no_second_quantization(offsets, frame_scale):
     graph = folded_frame(offsets)
     frame = np.random.default_rng(1).integers(0, 256, (1, 8, 8, 3)).astype(np.uint8)
@@ -305,11 +391,22 @@ def test_a_float_layer_reads_floats_and_an_integer_neighbour_reads_integers():
     first, a = convolution("a", "frame", random.normal(size=(3, 3, 1, 1)))
     second, b = convolution("b", "a.y", random.normal(size=(3, 3, 1, 1)))
     third, c = convolution("c", "a.y", random.normal(size=(3, 3, 1, 1)))
-    graph = small_graph([*first, *second, *third, helper.make_node("Sum", ["b.y", "c.y"], ["out"])], [*a, *b, *c], "out", [1, 3, 8, 8])
+    graph = small_graph(
+        [*first, *second, *third, helper.make_node("Sum", ["b.y", "c.y"], ["out"])],
+        [*a, *b, *c],
+        "out",
+        [1, 3, 8, 8],
+    )
     frame = random.normal(size=(1, 3, 8, 8)).astype(np.float32)
-    assert insert_qdq(graph, observed(graph.model, [frame]), replace(AFFINE, float_heads=False), ["a", "b"]) == 1
+    assert (
+        insert_qdq(graph, observed(graph.model, [frame]), replace(AFFINE, float_heads=False), ["a", "b"]) == 1
+    )
     found = links(graph.model)
-    assert [node.input[0] for node in graph.model.graph.node if node.op_type == "Conv"] == ["frame", "a.y", "a.y/dequantized"]
+    assert [node.input[0] for node in graph.model.graph.node if node.op_type == "Conv"] == [
+        "frame",
+        "a.y",
+        "a.y/dequantized",
+    ]
     assert found.producers["a.y/quantized"].input[0] == "a.y"
 
 
@@ -326,7 +423,10 @@ def test_what_cannot_be_quantized_is_refused(change, message):
     graph = small_graph(nodes, arrays, "a.y", [1, 3, 8, 8], change.get("opset", 17))
     with pytest.raises(PosecError, match=message):
         insert_qdq(
-            graph, change.get("ranges", {"frame": (0, 1), "a.y": (0, 1)}), replace(AFFINE, float_heads=False), change.get("keep", ())
+            graph,
+            change.get("ranges", {"frame": (0, 1), "a.y": (0, 1)}),
+            replace(AFFINE, float_heads=False),
+            change.get("keep", ()),
         )
 
 
@@ -335,31 +435,47 @@ def test_weights_that_were_integers_once_are_not_rounded_again(factors):
     random = np.random.default_rng(0)
     integers = random.integers(-60, 61, (6, 12, 3, 3))
     integers[0] = 0
-    weight = (integers * np.float32(0.0371) * factors.astype(np.float32).reshape(-1, 1, 1, 1)).astype(np.float32)
+    weight = (integers * np.float32(0.0371) * factors.astype(np.float32).reshape(-1, 1, 1, 1)).astype(
+        np.float32
+    )
     scales = weight_scales(weight, 0)
     back = to_int8(weight, scales, 0) * scales.reshape(-1, 1, 1, 1)
     np.testing.assert_allclose(back, weight, rtol=1e-5)
-    assert (scales[1:] < 2 * np.abs(weight[1:]).max((1, 2, 3)) / 127).all(), "the finest such scale serves the bias best"
+    assert (scales[1:] < 2 * np.abs(weight[1:]).max((1, 2, 3)) / 127).all(), (
+        "the finest such scale serves the bias best"
+    )
     ordinary = random.normal(size=(6, 12, 3, 3)).astype(np.float32)
     np.testing.assert_allclose(weight_scales(ordinary, 0), np.abs(ordinary).max((1, 2, 3)) / 127, rtol=1e-6)
     assert weight_scales(ordinary, None).shape == ()
 
 
-@pytest.mark.parametrize(("readers", "step"), [(["Sigmoid"], 12.48 / 255), (["Tanh"], 6.24 / 255), (["Sigmoid", "Neg"], 60 / 255)])
+@pytest.mark.parametrize(
+    ("readers", "step"), [(["Sigmoid"], 12.48 / 255), (["Tanh"], 6.24 / 255), (["Sigmoid", "Neg"], 60 / 255)]
+)
 def test_what_only_a_saturating_operator_reads_spends_no_steps_where_it_is_flat(readers, step):
     nodes, arrays = convolution("a", "frame", np.random.default_rng(0).normal(size=(2, 3, 1, 1)))
     nodes += [helper.make_node(kind, ["a.y"], [f"r{i}"], f"r{i}") for i, kind in enumerate(readers)]
     nodes += [helper.make_node("Concat", [f"r{i}" for i in range(len(readers))], ["out"], "out", axis=1)]
     graph = small_graph(nodes, arrays, "out", [1, 2 * len(readers), 8, 8])
-    insert_qdq(graph, {"frame": (-3, 3), "a.y": (-40, 20)}, replace(AFFINE, float_heads=False, operators=("Conv",)))
+    insert_qdq(
+        graph, {"frame": (-3, 3), "a.y": (-40, 20)}, replace(AFFINE, float_heads=False, operators=("Conv",))
+    )
     found = links(graph.model)
-    (quantize,) = [node for node in graph.model.graph.node if node.op_type == "QuantizeLinear" and node.input[0] == "a.y"]
+    (quantize,) = [
+        node for node in graph.model.graph.node if node.op_type == "QuantizeLinear" and node.input[0] == "a.y"
+    ]
     assert float(found.array(quantize.input[1])) == pytest.approx(step, rel=1e-6)
 
 
 def test_few_weights_that_were_integers_once_are_found_though_no_two_are_neighbours():
     """The nine weights of a depthwise window: no two of a row differ by one step."""
-    integers = np.array([[101, -3, 5, 9, 14, 22, 35, 60, 0], [90, 30, -7, 45, 3, 61, 12, 75, 20], [127, 1, 2, 3, 4, 5, 6, 7, 8]])
+    integers = np.array(
+        [
+            [101, -3, 5, 9, 14, 22, 35, 60, 0],
+            [90, 30, -7, 45, 3, 61, 12, 75, 20],
+            [127, 1, 2, 3, 4, 5, 6, 7, 8],
+        ]
+    )
     weight = (integers * np.array([[0.013], [0.4], [1.7]])).astype(np.float32).reshape(3, 1, 3, 3)
     scales = weight_scales(weight, 0)
     np.testing.assert_allclose(to_int8(weight, scales, 0) * scales.reshape(-1, 1, 1, 1), weight, rtol=1e-5)
@@ -386,7 +502,9 @@ def test_the_last_layers_of_heads_may_multiply_integers_and_write_floats(tiny):
         assert {reader.op_type for node in last for reader in found.readers[node.output[0]]} == (
             {"Sigmoid", "Tanh"} if scheme.float_heads else {"QuantizeLinear"})  # fmt: skip
         pairs = [(run(graph.model, frame), run(integer.model, frame)) for frame in frames]
-        errors.append(np.mean([np.abs(wanted[name] - got[name]).mean() for wanted, got in pairs for name in wanted]))
+        errors.append(
+            np.mean([np.abs(wanted[name] - got[name]).mean() for wanted, got in pairs for name in wanted])
+        )
     with_integers, weights_alone, floats = errors
     assert floats < weights_alone < with_integers
     assert float_layers(graph) == [node.name for node in weighted_layers(graph.model)]

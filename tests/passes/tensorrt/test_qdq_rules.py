@@ -21,7 +21,9 @@ PIXELS = FrameInput("uint8", "NHWC", "BGR", normalized=False)
 
 
 def heads(graph, picture):
-    session = onnxruntime.InferenceSession(graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        graph.model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"]
+    )
     batch, _ = to_batch(picture, graph.spec, graph.frame)
     return session.run(None, {graph.input_name: batch})
 
@@ -29,8 +31,12 @@ def heads(graph, picture):
 def of_text(body, constants, frame="float[1,4,8,8] x"):
     """Return the tiny network's Graph with its model replaced by one in ONNX's text form."""
     graph = tiny_graph_of()
-    model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 13]> g ({frame}) => (float[1,4,8,8] y) {{ {body} }}')
-    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(values), name) for name, values in constants.items())
+    model = parser.parse_model(
+        f'<ir_version: 8, opset_import: ["" : 13]> g ({frame}) => (float[1,4,8,8] y) {{ {body} }}'
+    )
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(values), name) for name, values in constants.items()
+    )
     for number, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{number}"
     graph.model.CopyFrom(model)
@@ -64,7 +70,12 @@ def test_pixels_that_are_no_symmetric_integers_stay(spec, frame):
     assert graph.sha256 == before
 
 
-INTEGERS = {"s": np.float32(0.1), "z": np.int8(0), "ws": np.full(4, 0.1, np.float32), "wz": np.zeros(4, np.int8)}
+INTEGERS = {
+    "s": np.float32(0.1),
+    "z": np.int8(0),
+    "ws": np.full(4, 0.1, np.float32),
+    "wz": np.zeros(4, np.int8),
+}
 QUANTIZED = "xq = QuantizeLinear(x, s, z) xd = DequantizeLinear(xq, s, z) "
 WEIGHT = "wq = QuantizeLinear<axis=0>(w, ws, wz) wd = DequantizeLinear<axis=0>(wq, ws, wz) "
 
@@ -108,7 +119,10 @@ ON_DLA = {
 ON_GPU = {
     "large kernel": ("y = Conv<kernel_shape=[33,33]>(x, big)", "kernel 33, the DLA takes 1 to 32"),
     "large stride": ("y = Conv<kernel_shape=[3,3], strides=[9,9]>(x, w)", "stride 9, the DLA takes 1 to 8"),
-    "padding as wide as the kernel": ("y = Conv<kernel_shape=[3,3], pads=[3,3,3,3]>(x, w)", "padding 3, the DLA takes 0 to 2"),
+    "padding as wide as the kernel": (
+        "y = Conv<kernel_shape=[3,3], pads=[3,3,3,3]>(x, w)",
+        "padding 3, the DLA takes 0 to 2",
+    ),
     "clip below 0": ("y = Clip(x, minus, high)", "it clips to -3.0 … 6.0, the DLA to 0 … 1 to 127"),
     "open clip": ("y = Clip(x, low)", "it clips to 0.0 … None"),
     "constant operand": ("y = Mul(x, one)", "an operand is constant"),
@@ -118,9 +132,18 @@ ON_GPU = {
     ),
     "negation": ("y = Neg(x)", "the DLA has no Neg"),
     "rows joined": ("y = Concat<axis=2>(x, x)", "along another axis"),
-    "large window": ("y = AveragePool<kernel_shape=[9,9], pads=[4,4,4,4]>(x)", "window 9, the DLA takes 1 to 8"),
-    "transposed with padding": ("y = ConvTranspose<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w)", "padding of a transposed convolution 1"),
-    "quantized": ("q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z)", "the DLA takes no explicit quantization"),
+    "large window": (
+        "y = AveragePool<kernel_shape=[9,9], pads=[4,4,4,4]>(x)",
+        "window 9, the DLA takes 1 to 8",
+    ),
+    "transposed with padding": (
+        "y = ConvTranspose<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w)",
+        "padding of a transposed convolution 1",
+    ),
+    "quantized": (
+        "q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z)",
+        "the DLA takes no explicit quantization",
+    ),
 }
 
 

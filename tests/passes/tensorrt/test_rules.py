@@ -15,11 +15,21 @@ VERSIONS = ("8.2", "8.5", "8.6", "10")
 RANDOM = np.random.default_rng(0)
 
 
-def model(body, constants=None, opset=13, inputs="float[1,4,8,8] x", outputs="float[1,4,8,8] y", domains="", checked=True):
+def model(
+    body,
+    constants=None,
+    opset=13,
+    inputs="float[1,4,8,8] x",
+    outputs="float[1,4,8,8] y",
+    domains="",
+    checked=True,
+):
     """Return a model of ONNX's text form, with constants by name."""
     text = f'<ir_version: 8, opset_import: ["" : {opset}{domains}]> g ({inputs}) => ({outputs}) {{ {body} }}'
     made = parser.parse_model(text)
-    made.graph.initializer.extend(numpy_helper.from_array(np.asarray(values), name) for name, values in (constants or {}).items())
+    made.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(values), name) for name, values in (constants or {}).items()
+    )
     if checked:
         onnx.checker.check_model(made)
     return made
@@ -176,7 +186,10 @@ def test_weights_in_another_file_are_found_out():
 
 def test_a_finding_says_where_and_why():
     [finding] = check(quantized(f"{INPUT} c = Conv(xd, w, b) y = Relu(c)"), "8.6")
-    assert str(finding) == "c: its input is int8 and its weight is not: the layer computes in float, with Q/DQ for nothing (pair)"
+    assert (
+        str(finding)
+        == "c: its input is int8 and its weight is not: the layer computes in float, with Q/DQ for nothing (pair)"
+    )
 
 
 def test_the_pass_refuses_with_the_first_findings(tiny_graph):
@@ -184,7 +197,10 @@ def test_the_pass_refuses_with_the_first_findings(tiny_graph):
     run_passes(graph, [tensorrt_check("8.2", "8.6", "10.3")])
     assert graph.history[-1] == ("tensorrt_check", 0)
     graph.model.opset_import[0].version = 17
-    with pytest.raises(PosecError, match=r"TensorRT 8\.2 would not take this network: model: opset 17; TensorRT 8\.2 reads 7 to 13"):
+    with pytest.raises(
+        PosecError,
+        match=r"TensorRT 8\.2 would not take this network: model: opset 17; TensorRT 8\.2 reads 7 to 13",
+    ):
         run_passes(graph, [tensorrt_check("8.2")])
 
 
@@ -207,5 +223,10 @@ def test_versions_without_rules_are_refused(version):
 def test_every_operator_of_the_rules_is_onnxs():
     known = {schema.name for schema in onnx.defs.get_all_schemas_with_history() if schema.domain == ""}
     assert rules_for("10").operators <= known
-    assert rules_for("8.2").operators < rules_for("8.5").operators < rules_for("8.6").operators < rules_for("10").operators
+    assert (
+        rules_for("8.2").operators
+        < rules_for("8.5").operators
+        < rules_for("8.6").operators
+        < rules_for("10").operators
+    )
     assert helper.make_node("Conv", [], []).op_type in rules_for("8.2").operators

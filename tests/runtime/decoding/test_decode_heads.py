@@ -97,7 +97,11 @@ def test_many_people_are_what_each_is_alone():
 def test_nobody_has_empty_arrays_of_the_right_shapes():
     frame = people_of()
     assert len(frame) == 0
-    assert (frame.joints_mm.shape, frame.joints_px.shape, frame.roots_mm.shape) == ((0, 17, 3), (0, 17, 2), (0, 3))
+    assert (frame.joints_mm.shape, frame.joints_px.shape, frame.roots_mm.shape) == (
+        (0, 17, 3),
+        (0, 17, 2),
+        (0, 3),
+    )
 
 
 def test_poses_do_not_depend_on_the_focal_length_where_the_person_is_in_the_middle():
@@ -150,7 +154,10 @@ def test_the_same_limbs_from_two_centres_are_one_person():
     assert len(people_of(Recorded(12, 20, 0.9), apart)) == 2
     only_joints = Duplicates(centre_torsos=0.0)
     assert len(people_of(Recorded(12, 20, 0.9), Recorded(12, 22, 0.7), duplicates=only_joints)) == 2
-    assert len(people_of(Recorded(12, 20, 0.9), Recorded(12, 22, 0.7, offset=(-1.5, 0)), duplicates=only_joints)) == 1
+    assert (
+        len(people_of(Recorded(12, 20, 0.9), Recorded(12, 22, 0.7, offset=(-1.5, 0)), duplicates=only_joints))
+        == 1
+    )
 
 
 def test_a_child_before_an_adult_stays():
@@ -191,14 +198,24 @@ def test_a_centre_map_that_is_no_number_is_refused():
 
 def test_a_head_of_another_shape_is_refused():
     heads = recorded_heads([], tiny_spec())
-    with pytest.raises(HeadError, match=r"head 'centre' must have shape \(1, 32, 56\) and has shape \(1, 8, 12\)"):
+    with pytest.raises(
+        HeadError, match=r"head 'centre' must have shape \(1, 32, 56\) and has shape \(1, 8, 12\)"
+    ):
         decode_heads(heads, SPEC, DECODER, box_of())
     with pytest.raises(HeadError, match=r"'depth'.* is missing"):
-        decode_heads({name: values for name, values in recorded_heads([], SPEC).items() if name != "depth"}, SPEC, DECODER, box_of())
+        decode_heads(
+            {name: values for name, values in recorded_heads([], SPEC).items() if name != "depth"},
+            SPEC,
+            DECODER,
+            box_of(),
+        )
 
 
 def test_heads_with_channels_last_decode_alike():
     heads = recorded_heads([random_person(5)], SPEC)
-    last = {name: np.ascontiguousarray(values.transpose(1, 2, 0)).transpose(2, 0, 1) for name, values in heads.items()}
+    last = {
+        name: np.ascontiguousarray(values.transpose(1, 2, 0)).transpose(2, 0, 1)
+        for name, values in heads.items()
+    }
     one, other = (decode_heads(h, SPEC, DECODER, box_of()) for h in (heads, last))
     assert other.joints_mm == pytest.approx(one.joints_mm)

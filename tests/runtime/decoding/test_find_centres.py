@@ -92,7 +92,9 @@ def test_a_flat_map_of_any_size_has_one_peak():
 def test_clipped_blobs_count_once_each():
     y, x = np.mgrid[:32, :56]
     middles = [(6, 9), (6, 30), (20, 12), (25, 45)]
-    heat = np.minimum(0.95, sum(1.4 * np.exp(-((y - row) ** 2 + (x - column) ** 2) / 8) for row, column in middles))
+    heat = np.minimum(
+        0.95, sum(1.4 * np.exp(-((y - row) ** 2 + (x - column) ** 2) / 8) for row, column in middles)
+    )
     assert sorted(peaks(heat)[0]) == middles
 
 

@@ -160,7 +160,12 @@ def test_a_fit_that_overflows_leaves_the_network_its_word():
     person = true_person(7)
     heads = heads_with_keypoints([person], [said(person, 7)])
     embedding, rotation = (heads[name][:, [16], [28]].T for name in ("embedding", "rotation"))
-    bodies = Bodies(embedding, rotation_from_6d(rotation), np.array([64.0], np.float32), np.array([[224.0, 128.0]], np.float32))
+    bodies = Bodies(
+        embedding,
+        rotation_from_6d(rotation),
+        np.array([64.0], np.float32),
+        np.array([[224.0, 128.0]], np.float32),
+    )
     seen = find_keypoints(heads, SPEC, 0.2)
     moved, support = refine(bodies, seen, SPEC, DECODER, REFINEMENT)
     assert support > 5
@@ -170,7 +175,9 @@ def test_a_fit_that_overflows_leaves_the_network_its_word():
     assert all(np.array_equal(new, old) for new, old in zip(kept, bodies, strict=True))
 
 
-@pytest.mark.parametrize("field", ["embedding", "rotation", "scale", "centre", "huber_m", "noise_m", "reach_m"])
+@pytest.mark.parametrize(
+    "field", ["embedding", "rotation", "scale", "centre", "huber_m", "noise_m", "reach_m"]
+)
 def test_without_a_prior_there_is_no_fit(field):
     with pytest.raises(ValueError, match="above 0"):
         Refinement(**{field: 0.0})
@@ -181,14 +188,18 @@ def test_evidence_changes_scores_and_who_is_left():
     heads = heads_with_keypoints([seen], [seen, unseen])
     assert decoded(heads).scores == pytest.approx([0.85, 0.8])
     trusting = decoded(heads, Refinement(evidence=0.02, usual=4.0))
-    pull = 12 * (0.9 - REFINEMENT.least_heat) / (1 - REFINEMENT.least_heat)  # of key points exactly at the joints
+    pull = (
+        12 * (0.9 - REFINEMENT.least_heat) / (1 - REFINEMENT.least_heat)
+    )  # of key points exactly at the joints
     assert trusting.scores == pytest.approx([0.8 + 0.02 * (pull - 4), 0.85 - 0.02 * 4], abs=2e-3)
     assert len(decoded(heads, Refinement(evidence=0.2, usual=4.0))) == 1
 
 
 def test_two_that_are_drawn_together_are_one():
     person = true_person(8)
-    twin = dataclasses.replace(said(person, 8), row=13, score=0.6, offset=(person.offset[0], person.offset[1] + 3 - 1.4))
+    twin = dataclasses.replace(
+        said(person, 8), row=13, score=0.6, offset=(person.offset[0], person.offset[1] + 3 - 1.4)
+    )
     heads = heads_with_keypoints([person], [said(person, 9), twin])
     assert len(decoded(heads)) <= len(decoded(heads, None))
 
@@ -198,7 +209,9 @@ def test_an_estimator_fits_unless_told_not_to(tmp_path):
     heads = heads_with_keypoints([person], [said(person, 1)])
     replay_bundle(tmp_path / "bundle", heads, SPEC)
     picture = np.zeros((*SPEC.input_size, 3), np.uint8)
-    fitted, plain = (load(str(tmp_path / "bundle"), refine=refine)(picture, focal_px=400.0) for refine in (True, False))
+    fitted, plain = (
+        load(str(tmp_path / "bundle"), refine=refine)(picture, focal_px=400.0) for refine in (True, False)
+    )
     assert same(fitted, decoded(heads))
     assert same(plain, decoded(heads, None))
     assert not same(fitted, plain)
@@ -209,7 +222,10 @@ def test_an_estimator_fits_unless_told_not_to(tmp_path):
 
 
 def test_key_points_lie_where_they_were_written():
-    heads, places = recorded_heads([], SPEC), {2: (100.3, 57.8), 5: (0.0, 0.0), 12: (447.0, 255.0), 0: (50.0, 50.0)}
+    heads, places = (
+        recorded_heads([], SPEC),
+        {2: (100.3, 57.8), 5: (0.0, 0.0), 12: (447.0, 255.0), 0: (50.0, 50.0)},
+    )
     for channel, (x, y) in places.items():
         mark(heads, SPEC, channel, x, y, 0.5 + channel / 100)
     seen = find_keypoints(heads, SPEC, 0.2)
@@ -265,7 +281,10 @@ def test_a_key_point_pulls_less_with_distance_and_not_beyond_its_reach():
 
 
 def test_a_faint_key_point_pulls_little():
-    pulls = [matched([[(0, 0)]], keypoints((0, 0, 0, heat)), least_heat=0.2)[1][0, 0] for heat in (0.1, 0.2, 0.6, 1.0)]
+    pulls = [
+        matched([[(0, 0)]], keypoints((0, 0, 0, heat)), least_heat=0.2)[1][0, 0]
+        for heat in (0.1, 0.2, 0.6, 1.0)
+    ]
     assert pulls == pytest.approx([0, 0, 0.5, 1])
 
 
@@ -278,7 +297,9 @@ def test_the_nearer_of_two_people_has_the_key_point_and_the_nearer_of_two_key_po
 
 def test_two_side_by_side_take_the_key_point_that_leaves_each_one():
     at = [[(10, 10), (50, 50)], [(14, 10), (90, 90)]]
-    towards, pull = matched(at, keypoints((0, 15, 10, 0.9), (0, 9, 10, 0.8), (1, 53, 50, 0.7), (1, 30, 30, 1)))
+    towards, pull = matched(
+        at, keypoints((0, 15, 10, 0.9), (0, 9, 10, 0.8), (1, 53, 50, 0.7), (1, 30, 30, 1))
+    )
     assert towards[:, 0, 0] == pytest.approx([9, 15], abs=0.3)
     assert towards[0, 1] == pytest.approx([53, 50])
     assert pull[1, 1] == 0
@@ -289,8 +310,12 @@ def test_no_pull_jumps(least_heat):
     """What integers do to heads must not turn a joint to another key point at once: small steps of the evidence, small steps of the pull."""
     at = np.array([[(10, 10)], [(18, 10)]], np.float32)
     pulls = []
-    for step in np.linspace(0, 1, 801):  # one key point comes from outside, passes both joints and leaves; another cools
-        towards, pull = matched(at, keypoints((0, -10 + 50 * step, 10, 0.9), (0, 16, 10, 1 - step)), least_heat=least_heat)
+    for step in np.linspace(
+        0, 1, 801
+    ):  # one key point comes from outside, passes both joints and leaves; another cools
+        towards, pull = matched(
+            at, keypoints((0, -10 + 50 * step, 10, 0.9), (0, 16, 10, 1 - step)), least_heat=least_heat
+        )
         pulls.append(np.concatenate([(pull[..., None] * (towards - at)).ravel(), pull.ravel()]))
     jumps = np.abs(np.diff(pulls, axis=0)).max(axis=0)
     assert (jumps < 0.05 * np.ptp(pulls, axis=0) + 1e-4).all()
@@ -303,13 +328,18 @@ def test_no_pull_jumps(least_heat):
 def test_the_jacobian_is_the_slope_of_the_decoder(depth):
     random = np.random.default_rng(depth)
     sizes = (5, *[9] * (depth - 1), 3 * 16)
-    decoder = [(random.normal(0, 0.6, (b, a)).astype(np.float32), random.normal(0, 0.5, b).astype(np.float32)) for a, b in pairwise(sizes)]
+    decoder = [
+        (random.normal(0, 0.6, (b, a)).astype(np.float32), random.normal(0, 0.5, b).astype(np.float32))
+        for a, b in pairwise(sizes)
+    ]
     embeddings = random.uniform(-1, 1, (4, 5)).astype(np.float32)
     slopes = embedding_jacobian(embeddings, decoder).reshape(16, 3, 4, 5)
     exact = [(weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in decoder]
     for number in range(5):
         step = 1e-6 * (np.arange(5) == number)
-        ahead, behind = (decode_embeddings(embeddings.astype(np.float64) + sign * step, exact) for sign in (1, -1))
+        ahead, behind = (
+            decode_embeddings(embeddings.astype(np.float64) + sign * step, exact) for sign in (1, -1)
+        )
         assert slopes[..., number].transpose(2, 0, 1) == pytest.approx((ahead - behind) / 2e-6, abs=2e-4)
 
 
@@ -338,9 +368,22 @@ def grid(**changes):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"heads": {name: vars(head) for name, head in SPEC.heads.items() if name != "keypoint_offset"}}, "come together"),
-        ({"heads": {name: vars(head) for name, head in SPEC.heads.items() if not name.startswith("keypoint")}}, "come together"),
-        ({"heads": {**SPEC.to_dict()["heads"], "keypoints": vars(Head("keypoints", 4, 0.0, 1.0))}}, "must have 13 channels, got 4"),
+        (
+            {"heads": {name: vars(head) for name, head in SPEC.heads.items() if name != "keypoint_offset"}},
+            "come together",
+        ),
+        (
+            {
+                "heads": {
+                    name: vars(head) for name, head in SPEC.heads.items() if not name.startswith("keypoint")
+                }
+            },
+            "come together",
+        ),
+        (
+            {"heads": {**SPEC.to_dict()["heads"], "keypoints": vars(Head("keypoints", 4, 0.0, 1.0))}},
+            "must have 13 channels, got 4",
+        ),
         (grid(stride=0), "a stride of 1 or more"),
         (grid(stride=24), "multiple of keypoints.stride 24"),
         (grid(joints=["", *LIMBS[:-1], "tail"]), "no joint 'tail'"),

@@ -15,7 +15,9 @@ SPEC = tiny_spec()
 
 
 def people_on(height, width, *recorded):
-    return decode_heads(recorded_heads(recorded, SPEC), SPEC, layers(tiny_decoder()), place(height, width, SPEC)[0])
+    return decode_heads(
+        recorded_heads(recorded, SPEC), SPEC, layers(tiny_decoder()), place(height, width, SPEC)[0]
+    )
 
 
 @pytest.mark.parametrize("size", [(360, 640), (1080, 1920), (40, 30)])
@@ -53,14 +55,26 @@ def test_sides_have_their_own_colours():
 def test_people_far_outside_do_not_break_it():
     people = people_on(120, 160, Recorded(3, 3, depth=1.5))
     for shift in (-1e9, 1e9, 400.0):
-        far = PoseFrame(people.scores, people.centres_px, people.joints_mm, people.roots_mm * 100, people.joints_px + np.float32(shift))
-        assert draw_people(np.zeros((120, 160, 3), np.uint8), far, MUPOTS17, inset=True).shape == (120, 220, 3)
+        far = PoseFrame(
+            people.scores,
+            people.centres_px,
+            people.joints_mm,
+            people.roots_mm * 100,
+            people.joints_px + np.float32(shift),
+        )
+        assert draw_people(np.zeros((120, 160, 3), np.uint8), far, MUPOTS17, inset=True).shape == (
+            120,
+            220,
+            3,
+        )
 
 
 def test_labels_of_people_in_one_place_do_not_cover_each_other():
     people = people_on(360, 640, Recorded(4, 6, 0.9, depth=1.5))
     twice = PoseFrame(*(np.repeat(getattr(people, name), 2, axis=0) for name in people.__dataclass_fields__))
-    one, two = (draw_people(np.full((360, 640, 3), 255, np.uint8), frame, MUPOTS17) for frame in (people, twice))
+    one, two = (
+        draw_people(np.full((360, 640, 3), 255, np.uint8), frame, MUPOTS17) for frame in (people, twice)
+    )
     dark = [(drawn < 200).all(axis=-1).sum() for drawn in (one, two)]
     assert dark[1] > 1.1 * dark[0]
 

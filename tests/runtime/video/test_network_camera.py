@@ -69,7 +69,9 @@ def test_a_slow_reader_sees_the_newest_picture():
             seen.append(next(shots))
         shots.close()
     assert [shot.name for shot in seen] == ["000000", "000001", "000002", "000003"]
-    assert [number_of(shot) > sent - 40 for shot, sent in zip(seen[1:], (60, 120, 180), strict=True)] == [True] * 3
+    assert [number_of(shot) > sent - 40 for shot, sent in zip(seen[1:], (60, 120, 180), strict=True)] == [
+        True
+    ] * 3
     seconds = [shot.seconds for shot in seen]
     assert seconds[0] == 0
     assert seconds == sorted(seconds)
@@ -94,7 +96,10 @@ def test_looking_ends_though_the_camera_hangs():
 
 
 def test_a_camera_that_says_nothing_is_refused():
-    with Camera(0) as camera, pytest.raises(SourceError, match=r"cannot open 'http://127\.0\.0\.1|gave no picture"):
+    with (
+        Camera(0) as camera,
+        pytest.raises(SourceError, match=r"cannot open 'http://127\.0\.0\.1|gave no picture"),
+    ):
         list(open_source(camera.url))
 
 

@@ -32,10 +32,17 @@ def turned_jpeg(orientation):
 
 def png_that_claims(height, width):
     def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
 
 
 def write_video(path, frames=12, rate=10.0, size=(48, 64)):
@@ -53,8 +60,14 @@ def test_sizes_come_from_headers(ending, size):
 
 
 def test_sizes_of_the_other_webp_and_jpeg_forms():
-    assert picture_size(encoded(".webp", picture(33, 21), cv2.IMWRITE_WEBP_QUALITY, 101)) == (33, 21)  # lossless
-    assert picture_size(encoded(".webp", np.dstack([picture(33, 21), np.full((33, 21), 9, np.uint8)]))) == (33, 21)  # transparent
+    assert picture_size(encoded(".webp", picture(33, 21), cv2.IMWRITE_WEBP_QUALITY, 101)) == (
+        33,
+        21,
+    )  # lossless
+    assert picture_size(encoded(".webp", np.dstack([picture(33, 21), np.full((33, 21), 9, np.uint8)]))) == (
+        33,
+        21,
+    )  # transparent
     assert picture_size(encoded(".jpg", picture(33, 21), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)) == (33, 21)
 
 
@@ -70,7 +83,10 @@ def test_a_picture_is_read_as_it_is(tmp_path):
     assert (read_picture(tmp_path / "a.png") == picture()).all()
 
 
-@pytest.mark.parametrize("image", [picture()[..., 0], np.dstack([picture(), picture()[..., :1]]), picture().astype(np.uint16) * 257])
+@pytest.mark.parametrize(
+    "image",
+    [picture()[..., 0], np.dstack([picture(), picture()[..., :1]]), picture().astype(np.uint16) * 257],
+)
 def test_grey_transparent_and_16_bit_files_become_bgr(tmp_path, image):
     (tmp_path / "a.png").write_bytes(encoded(".png", image))
     read = read_picture(tmp_path / "a.png")
@@ -79,7 +95,12 @@ def test_grey_transparent_and_16_bit_files_become_bgr(tmp_path, image):
 
 
 def test_exif_orientation_is_applied(tmp_path):
-    for orientation, size, dark in ((1, (16, 48), "left"), (3, (16, 48), "right"), (6, (48, 16), "top"), (8, (48, 16), "bottom")):
+    for orientation, size, dark in (
+        (1, (16, 48), "left"),
+        (3, (16, 48), "right"),
+        (6, (48, 16), "top"),
+        (8, (48, 16), "bottom"),
+    ):
         (tmp_path / "a.jpg").write_bytes(turned_jpeg(orientation))
         read = read_picture(tmp_path / "a.jpg")
         assert read.shape[:2] == size

@@ -24,7 +24,16 @@ def looking(tmp_path):
         writer.write(np.full((48, 64, 3), number % 256, np.uint8))
     writer.release()
     bundle, out = write_tiny_bundle(tmp_path / "bundle").folder, tmp_path / "out"
-    line = [sys.executable, "-m", "toolkit.runtime", str(bundle), "--source", str(tmp_path / "v.avi"), "-o", str(out)]
+    line = [
+        sys.executable,
+        "-m",
+        "toolkit.runtime",
+        str(bundle),
+        "--source",
+        str(tmp_path / "v.avi"),
+        "-o",
+        str(out),
+    ]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         yield process, out
         process.kill()

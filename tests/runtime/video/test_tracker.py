@@ -17,7 +17,13 @@ def frame(*people, body_px=100.0):
     shape = np.array([[0, -0.5], [0.1, 0], [0, 0.5]], np.float32)
     joints = centres[:, None] + shape * (body_px * 3 / depths)[:, None, None]
     roots = np.stack([depths * 0, depths * 0, depths * 1000], axis=1).astype(np.float32)
-    return PoseFrame(np.ones(len(people), np.float32), centres, np.zeros((len(people), 3, 3), np.float32), roots, joints.astype(np.float32))
+    return PoseFrame(
+        np.ones(len(people), np.float32),
+        centres,
+        np.zeros((len(people), 3, 3), np.float32),
+        roots,
+        joints.astype(np.float32),
+    )
 
 
 def numbers_over(frames, rate=10.0):
@@ -26,7 +32,13 @@ def numbers_over(frames, rate=10.0):
 
 
 def test_numbers_begin_at_one_and_stay_whatever_the_order():
-    found = numbers_over([frame((100, 100, 3), (400, 100, 3)), frame((405, 100, 3), (102, 101, 3)), frame((104, 100, 3), (410, 100, 3))])
+    found = numbers_over(
+        [
+            frame((100, 100, 3), (400, 100, 3)),
+            frame((405, 100, 3), (102, 101, 3)),
+            frame((104, 100, 3), (410, 100, 3)),
+        ]
+    )
     assert found == [[1, 2], [2, 1], [1, 2]]
 
 
@@ -61,12 +73,19 @@ def test_assignments_are_the_cheapest_of_all(shape):
         chosen = assign(cost)
         assert len(set(chosen.tolist())) == shape[0]
         everyone = range(shape[0])
-        least = min(sum(cost[row, way[row]] for row in everyone) for way in itertools.permutations(range(shape[1]), shape[0]))
+        least = min(
+            sum(cost[row, way[row]] for row in everyone)
+            for way in itertools.permutations(range(shape[1]), shape[0])
+        )
         assert cost[everyone, chosen].sum() == least
 
 
 def test_who_is_hidden_for_a_moment_comes_back():
-    frames = [frame((100, 100, 3), (300, 100, 3))] * 3 + [frame((100, 100, 3))] * 5 + [frame((300, 100, 3), (100, 100, 3))]
+    frames = (
+        [frame((100, 100, 3), (300, 100, 3))] * 3
+        + [frame((100, 100, 3))] * 5
+        + [frame((300, 100, 3), (100, 100, 3))]
+    )
     assert numbers_over(frames)[-1] == [2, 1]
 
 

@@ -50,7 +50,9 @@ def test_reconstruction_improves_and_is_reported(mocap: Path, tmp_path: Path) ->
     assert torch.linalg.vector_norm(model.decode(model.encode(poses)) - poses, dim=-1).mean() < 0.5
 
 
-def test_a_killed_run_ends_with_the_same_weights(mocap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_ends_with_the_same_weights(
+    mocap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train_embedding(SHORT, mocap, tmp_path / "whole.safetensors")
 
     def killed_at_50(*arguments: Any) -> dict[str, torch.Tensor]:
@@ -111,7 +113,9 @@ def test_the_adversary_learns_to_tell_poses_from_noise() -> None:
 def test_a_uniform_sample_is_nearer_to_uniform_than_a_narrow_one() -> None:
     generator = torch.Generator().manual_seed(0)
     samples = [torch.rand(512, 32, generator=generator) * 2 - 1 for _ in range(2)]
-    near, far = (sliced_uniform_loss(codes, samples[1], 16, generator) for codes in (samples[0], 0.3 * samples[0]))
+    near, far = (
+        sliced_uniform_loss(codes, samples[1], 16, generator) for codes in (samples[0], 0.3 * samples[0])
+    )
     assert near < 0.02 < 0.1 < far
 
 

@@ -25,7 +25,9 @@ GRAPH = tiny_graph_of()
 
 def heads(spec, people: bool = True) -> dict:
     """Return heads of one person in cell (3, 5), or of nobody."""
-    made = {name: torch.zeros(1, head.channels, *spec.head_shape(name)[1:]) for name, head in spec.heads.items()}
+    made = {
+        name: torch.zeros(1, head.channels, *spec.head_shape(name)[1:]) for name, head in spec.heads.items()
+    }
     if people:
         made["centre"][0, 0, 3, 5] = 0.9
     made["rotation"][:] = torch.tensor([0.0, -1, 0, 1, 0, 0])[:, None, None]
@@ -56,7 +58,12 @@ def test_a_head_counts_where_a_person_is(name):
 
 def test_an_invented_centre_counts_anywhere():
     assert float(heads_apart(changed("centre", (6, 1), 0.5), heads(GRAPH.spec), GRAPH)) > 1e-3
-    assert float(heads_apart(changed("centre", (6, 1), 0.5, people=False), heads(GRAPH.spec, people=False), GRAPH)) > 1e-3
+    assert (
+        float(
+            heads_apart(changed("centre", (6, 1), 0.5, people=False), heads(GRAPH.spec, people=False), GRAPH)
+        )
+        > 1e-3
+    )
 
 
 def test_poses_count_in_metres_as_the_runtime_has_them(monkeypatch):
@@ -65,14 +72,18 @@ def test_poses_count_in_metres_as_the_runtime_has_them(monkeypatch):
     joints_mm = []
     for each in (wanted, mine):
         embedding, rotation = (each[name][0, :, 3, 5][None].numpy() for name in ("embedding", "rotation"))
-        poses_mm = forward_kinematics(decode_embeddings(embedding, layers(GRAPH.decoder)), GRAPH.spec.skeleton)
+        poses_mm = forward_kinematics(
+            decode_embeddings(embedding, layers(GRAPH.decoder)), GRAPH.spec.skeleton
+        )
         joints_mm.append(poses_mm @ rotation_from_6d(rotation).transpose(0, 2, 1))
     apart_m = np.sqrt(np.square(joints_mm[0] - joints_mm[1]).sum(-1).mean()) / 1000
     assert apart_m > 0.05
     whole = float(heads_apart(mine, wanted, GRAPH))
     monkeypatch.setattr(module, "JOINTS", 0.0)
     numbers = float(heads_apart(mine, wanted, GRAPH))
-    assert whole - numbers == pytest.approx(JOINTS * (np.hypot(apart_m, module.CLOSE_M) - module.CLOSE_M), rel=1e-3)
+    assert whole - numbers == pytest.approx(
+        JOINTS * (np.hypot(apart_m, module.CLOSE_M) - module.CLOSE_M), rel=1e-3
+    )
 
 
 def test_a_key_point_counts_where_its_own_heat_is():

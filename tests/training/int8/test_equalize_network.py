@@ -87,4 +87,7 @@ def test_a_checkpoint_is_equalized_from_pictures(tmp_path: Path) -> None:
             str(tmp_path / "even"),
         ]
     )
-    assert not torch.equal(load_checkpoint(tmp_path / "even").network.get_parameter("trunk.last.weight"), network.trunk.last.weight)
+    assert not torch.equal(
+        load_checkpoint(tmp_path / "even").network.get_parameter("trunk.last.weight"),
+        network.trunk.last.weight,
+    )

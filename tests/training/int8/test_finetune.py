@@ -53,14 +53,20 @@ def test_the_replay_computes_what_the_graph_computes(integers):
         replayed = Replay(graph)(torch.from_numpy(noise))
     for name, (tensor, _) in graph.heads.items():
         # The middle of an integer may be rounded either way, and what follows differs by a step or two.
-        np.testing.assert_allclose(replayed[name].numpy(), outputs_of(graph.model)[tensor], atol=0.05 if integers else 1e-4)
+        np.testing.assert_allclose(
+            replayed[name].numpy(), outputs_of(graph.model)[tensor], atol=0.05 if integers else 1e-4
+        )
 
 
 @pytest.mark.parametrize("pads", [[0, 0, 1, 1], [1, 0, 2, 3]])
 def test_convolutions_that_pad_unevenly_are_replayed(pads):
     rng = np.random.default_rng(0)
-    weight, noise = (rng.standard_normal(shape).astype(np.float32) for shape in ((4, 3, 3, 3), (1, 3, 16, 16)))
-    graph = one_head_graph([helper.make_node("Conv", ["frame", "w"], ["y"], "halving", strides=[2, 2], pads=pads)], {"w": weight})
+    weight, noise = (
+        rng.standard_normal(shape).astype(np.float32) for shape in ((4, 3, 3, 3), (1, 3, 16, 16))
+    )
+    graph = one_head_graph(
+        [helper.make_node("Conv", ["frame", "w"], ["y"], "halving", strides=[2, 2], pads=pads)], {"w": weight}
+    )
     heads = {name: replace(head, tensor="y") for name, head in graph.spec.heads.items()}
     graph = replace(graph, spec=replace(graph.spec, heads=heads))
     with torch.no_grad():
@@ -76,11 +82,21 @@ def test_weights_that_were_integers_once_start_on_their_own_grid():
         weight = links(graph.model).array(node.input[1])
         step = np.abs(weight).max() / 100
         constant = next(tensor for tensor in graph.model.graph.initializer if tensor.name == node.input[1])
-        constant.CopyFrom(numpy_helper.from_array((np.rint(weight / step) * step).astype(np.float32), constant.name))
+        constant.CopyFrom(
+            numpy_helper.from_array((np.rint(weight / step) * step).astype(np.float32), constant.name)
+        )
     integer = graph.copy()
-    insert_qdq(integer, calibration.collect(graph, PICTURES[:5]).tensors, replace(SCHEME, weights_as_integers=False, quantize_bias=False))
+    insert_qdq(
+        integer,
+        calibration.collect(graph, PICTURES[:5]).tensors,
+        replace(SCHEME, weights_as_integers=False, quantize_bias=False),
+    )
     found = links(integer.model)
-    names = [node.input[0] for node in integer.model.graph.node if node.op_type == "QuantizeLinear" and node.input[0] in found.constants]
+    names = [
+        node.input[0]
+        for node in integer.model.graph.node
+        if node.op_type == "QuantizeLinear" and node.input[0] in found.constants
+    ]
     assert len(names) > 5
     learned = Replay(integer, names).on_grid()
     for name in names:
@@ -97,7 +113,10 @@ def test_the_compiler_finds_the_learned_integers_again(finished):
     assert len(layers) > 5
     changed = 0
     for node in layers[1:]:  # the frame is folded into the first
-        weight, before = found.array(node.input[1]), links(prepare(tiny_graph_of()).model).array(node.input[1])
+        weight, before = (
+            found.array(node.input[1]),
+            links(prepare(tiny_graph_of()).model).array(node.input[1]),
+        )
         scale = weight_scales(weight, None)
         np.testing.assert_allclose(to_int8(weight, scale, None) * scale, weight, rtol=1e-4, atol=1e-6)
         changed += not np.array_equal(weight, before)
@@ -128,7 +147,11 @@ def test_the_command_writes_a_checkpoint_that_can_be_traced(tmp_path, capsys):
     graph = trace(tmp_path / "finished")
     assert graph.spec == trace(tmp_path / "tiny").spec
     assert graph.licence == "made by the tests"
-    assert sorted(path.name for path in (tmp_path / "finished").iterdir()) == ["model.onnx", "pose.safetensors", "spec.toml"]
+    assert sorted(path.name for path in (tmp_path / "finished").iterdir()) == [
+        "model.onnx",
+        "pose.safetensors",
+        "spec.toml",
+    ]
 
 
 def test_what_cannot_be_learned_is_refused(tiny_graph):

@@ -13,7 +13,10 @@ from toolkit.training.int8.snap_weights import put_on_grid, to_grid
 
 @pytest.mark.parametrize("shape", [(48, 1, 3, 3), (32, 64, 1, 1), (17, 24, 3, 3)])
 def test_the_compiler_rounds_a_gridded_weight_to_itself(shape):
-    weight = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * torch.logspace(-3, 1, shape[0])[:, None, None, None]
+    weight = (
+        torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        * torch.logspace(-3, 1, shape[0])[:, None, None, None]
+    )
     gridded = to_grid(weight)
     largest = weight.abs().flatten(1).amax(1)[:, None, None, None]
     assert ((gridded - weight).abs() <= 0.501 * largest / 127).all(), "half a step"
@@ -40,10 +43,21 @@ def test_of_a_network_the_trunk_and_its_reader_are_rounded_and_nothing_else(tmp_
     grid.main(["--checkpoint", str(tmp_path / "moved"), "--out", str(tmp_path / "gridded")])
     assert "trunk.stem" in capsys.readouterr().out
     gridded = load_checkpoint(tmp_path / "gridded").network
-    before, after = network.state_dict(), {name: value.clone() for name, value in gridded.state_dict().items()}
-    changed = {name for name in after if not name.startswith(TRAINING_ONLY) and not torch.equal(before[name], after[name])}
-    layers = {f"{name}.weight" for name, layer in network.named_modules() if isinstance(layer, torch.nn.Conv2d)}
+    before, after = (
+        network.state_dict(),
+        {name: value.clone() for name, value in gridded.state_dict().items()},
+    )
+    changed = {
+        name
+        for name in after
+        if not name.startswith(TRAINING_ONLY) and not torch.equal(before[name], after[name])
+    }
+    layers = {
+        f"{name}.weight" for name, layer in network.named_modules() if isinstance(layer, torch.nn.Conv2d)
+    }
     assert changed == {name for name in layers if name.startswith(("trunk.", "reader."))}
     assert put_on_grid(gridded)[0] == "trunk.stem"
     for name, again in gridded.state_dict().items():
-        torch.testing.assert_close(again, after[name], rtol=0, atol=1e-6, msg=f"{name}: a second time changes nothing")
+        torch.testing.assert_close(
+            again, after[name], rtol=0, atol=1e-6, msg=f"{name}: a second time changes nothing"
+        )

@@ -36,7 +36,9 @@ def networks() -> tuple[PoseEmbedding, Lifter]:
 def people_m(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Joints (N, 17, 3) in the viewing ray's frame and torso rotations (N, 3, 3)."""
     turned = rotation_from_6d(torch.randn(count, 6, generator=torch.Generator().manual_seed(0)))
-    joints = forward_kinematics(torch.from_numpy(captured_poses(count)), bone_lengths_m()) @ turned.transpose(1, 2)
+    joints = forward_kinematics(torch.from_numpy(captured_poses(count)), bone_lengths_m()) @ turned.transpose(
+        1, 2
+    )
     return joints.numpy(), turned.numpy()
 
 
@@ -65,7 +67,10 @@ def test_the_fit_meets_the_teachers_points(tmp_path: Path, networks: tuple[PoseE
               "joints_m": (6, 17, 3), "keypoints_px": (6, 12, 2), "seen": (6, 12), "residual": (6,), "usable": (6,), "boxes": (6, 4)}  # fmt: skip
     assert {name: labels[name].shape for name in shapes} == shapes
     assert labels["seen"][5].tolist() == [1] + [0] * 11
-    projected = labels["pelvis_px"][:, None] + labels["px_per_m"][:, None, None] * labels["joints_m"][:, KEYPOINT_JOINTS, :2]
+    projected = (
+        labels["pelvis_px"][:, None]
+        + labels["px_per_m"][:, None, None] * labels["joints_m"][:, KEYPOINT_JOINTS, :2]
+    )
     half = np.ptp(labels["keypoints_px"][:5], axis=1).max(1) / 2
     misfit = np.linalg.norm(projected - labels["keypoints_px"], axis=-1)[:5].mean(1) / half
     np.testing.assert_allclose(misfit, labels["residual"][:5], atol=0.1)
@@ -74,10 +79,18 @@ def test_the_fit_meets_the_teachers_points(tmp_path: Path, networks: tuple[PoseE
     np.testing.assert_allclose(mirrored.numpy(), labels["embedding_mirrored"], atol=1e-5)
 
 
-def test_people_who_are_hardly_seen_or_not_counted_cannot_be_used(tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]) -> None:
-    teacher, lenient = write_teacher(tmp_path / "teacher.npz"), Refinement(steps=1, most_residual=1e9, torso_points=2)
+def test_people_who_are_hardly_seen_or_not_counted_cannot_be_used(
+    tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]
+) -> None:
+    teacher, lenient = (
+        write_teacher(tmp_path / "teacher.npz"),
+        Refinement(steps=1, most_residual=1e9, torso_points=2),
+    )
     assert label_photos(teacher, *networks, lenient)["usable"].tolist() == [True] * 5 + [False]
-    assert label_photos(teacher, *networks, lenient, trusted={"a.jpg"})["usable"].tolist() == [True] * 2 + [False] * 4
+    assert (
+        label_photos(teacher, *networks, lenient, trusted={"a.jpg"})["usable"].tolist()
+        == [True] * 2 + [False] * 4
+    )
     assert not label_photos(teacher, *networks, Refinement(steps=1, most_residual=0))["usable"].any()
 
 
@@ -119,7 +132,9 @@ def write_bodies(path: Path, size: float = 1.0, **changes: np.ndarray) -> Path:
     return path
 
 
-def test_bodies_have_exact_labels_at_the_reference_size(tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]) -> None:
+def test_bodies_have_exact_labels_at_the_reference_size(
+    tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]
+) -> None:
     labels = label_bodies(write_bodies(tmp_path / "bodies.npz", size=1.1), networks[0])
     joints_m, turned = people_m(4)
     np.testing.assert_allclose(labels["rotation"], turned, atol=1e-5)
@@ -134,7 +149,9 @@ def test_bodies_have_exact_labels_at_the_reference_size(tmp_path: Path, networks
     np.testing.assert_allclose(people["2.png"].boxes[0, :2], people["2.png"].keypoints_px[0].min(0))
 
 
-def test_bodies_that_lack_something_are_refused(tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]) -> None:
+def test_bodies_that_lack_something_are_refused(
+    tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]
+) -> None:
     with pytest.raises(PosecError, match="px_per_m"):
         label_bodies(write_bodies(tmp_path / "bodies.npz", px_per_m=np.ones(3)), networks[0])
     np.savez(tmp_path / "few.npz", names=np.array(["a.png"]))
@@ -147,13 +164,21 @@ def test_only_counted_pictures_are_known_to_show_people(tmp_path: Path) -> None:
     assert pictures_with_people(tmp_path / "index.csv") == {"a.jpg"}
 
 
-def test_label_files_are_written_from_stored_networks(tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]) -> None:
+def test_label_files_are_written_from_stored_networks(
+    tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]
+) -> None:
     for name, network in zip(("embedding", "lifter"), networks, strict=True):
         save_weights(tmp_path / f"{name}.safetensors", network)
     stored = (tmp_path / "embedding.safetensors", tmp_path / "lifter.safetensors")
     (tmp_path / "index.csv").write_text("file,annotated_persons\na.jpg,2\n")
     teacher = write_teacher(tmp_path / "teacher.npz")
-    figures = write_photo_labels(teacher, *stored, tmp_path / "photos.npz", tmp_path / "index.csv", Refinement(steps=40, most_residual=9))
+    figures = write_photo_labels(
+        teacher,
+        *stored,
+        tmp_path / "photos.npz",
+        tmp_path / "index.csv",
+        Refinement(steps=40, most_residual=9),
+    )
     assert (figures["people"], figures["usable"]) == (6, 2)
     assert figures["residual"] < figures["lifted_residual"]
     assert [len(people) for people in read_people(tmp_path / "photos.npz").values()] == [2, 0, 1, 3]

@@ -61,7 +61,9 @@ def test_nobody_to_be_seen_is_still_a_number() -> None:
 def test_a_lifted_pose_projects_where_scale_and_pelvis_put_it() -> None:
     torch.manual_seed(0)
     embedding, turned = PoseEmbedding(), rotation_from_6d(torch.randn(3, 6))
-    lifted = Lifted(torch.rand(3, 32), rotation_to_6d(turned), torch.tensor([0.0, 1.0, -1.0]), torch.randn(3, 2))
+    lifted = Lifted(
+        torch.rand(3, 32), rotation_to_6d(turned), torch.tensor([0.0, 1.0, -1.0]), torch.randn(3, 2)
+    )
     found = pose(embedding, lifted)
     assert torch.equal(found.joints_m[:, 14], torch.zeros(3, 3))
     torch.testing.assert_close(found.points[:, 14], lifted.pelvis)
@@ -81,7 +83,9 @@ def test_people_face_the_camera_upright_with_their_left_on_the_right_of_the_pict
     upright = Viewing(facing=1, facing_rad=0, pitch_rad=0, roll_rad=0, tumbled=0)
     views = view(torch.from_numpy(captured_poses(50)), seeded(), upright)
     x, y, z = views.rotation[0].unbind(1)
-    torch.testing.assert_close(torch.stack([x, y, z]), torch.diag(torch.tensor([1.0, -1.0, -1.0])), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        torch.stack([x, y, z]), torch.diag(torch.tensor([1.0, -1.0, -1.0])), atol=1e-6, rtol=0
+    )
     assert (views.true_points[:, 5, 0] > views.true_points[:, 2, 0]).all()  # left shoulder, right shoulder
     assert (views.true_points[:, 0, 1] < views.true_points[:, 10, 1]).all()  # head top, right ankle
 
@@ -103,7 +107,9 @@ def test_faults_are_as_frequent_as_asked() -> None:
     exchanged = view(poses, seeded(), Viewing(jitter=0, outlier=0, exchanged=1))
     moved = (exchanged.points - exchanged.true_points[:, SEEN_JOINTS]).norm(dim=-1) > 1e-6
     assert (moved.sum(1) == 2).float().mean() > 0.99
-    torch.testing.assert_close(exchanged.points.sum(1), exchanged.true_points[:, SEEN_JOINTS].sum(1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        exchanged.points.sum(1), exchanged.true_points[:, SEEN_JOINTS].sum(1), atol=1e-5, rtol=0
+    )
     assert view(poses, seeded(), Viewing(dropped=1)).seen.sum(1).min() >= 4
 
 

@@ -30,7 +30,9 @@ BOX = (100.0, 40.0, 180.0, 220.0)
 
 
 def test_of_overlapping_boxes_the_best_stays() -> None:
-    boxes = np.array([(10, 10, 50, 90), (12, 8, 52, 92), (60, 10, 100, 90), (70, 10, 110, 90), (0, 0, 9, 9)], np.float32)
+    boxes = np.array(
+        [(10, 10, 50, 90), (12, 8, 52, 92), (60, 10, 100, 90), (70, 10, 110, 90), (0, 0, 9, 9)], np.float32
+    )
     found = distinct_boxes(boxes, np.array([0.6, 0.9, 0.8, 0.5, 0.34], np.float32))
     # The first two overlap by 0.85, the next two by 0.6; the last is not sure enough.
     np.testing.assert_allclose(found, [(12, 8, 52, 92, 0.9), (60, 10, 100, 90, 0.8)], rtol=1e-6)
@@ -44,8 +46,12 @@ def test_boxes_that_are_none_are_nobody() -> None:
     assert distinct_boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32)).shape == (0, 5)
 
 
-@pytest.mark.parametrize(("box", "fills"), [((10, 20, 70, 420), 1), ((10, 20, 410, 80), 0)], ids=["tall", "wide"])
-def test_a_box_is_enlarged_by_15_percent_on_each_side_and_keeps_its_middle(box: tuple[float, ...], fills: int) -> None:
+@pytest.mark.parametrize(
+    ("box", "fills"), [((10, 20, 70, 420), 1), ((10, 20, 410, 80), 0)], ids=["tall", "wide"]
+)
+def test_a_box_is_enlarged_by_15_percent_on_each_side_and_keeps_its_middle(
+    box: tuple[float, ...], fills: int
+) -> None:
     window = window_of_box(np.array(box))
     corners = np.array([box[:2], box[2:]]) @ window[:, :2].T + window[:, 2]
     np.testing.assert_allclose(corners.mean(0), (96, 128))
@@ -56,7 +62,10 @@ def test_a_box_is_enlarged_by_15_percent_on_each_side_and_keeps_its_middle(box: 
 
 def blobs(*centres: tuple[float, float], height: float = 0.8) -> np.ndarray:
     rows, columns = np.mgrid[:64, :48]
-    return np.array([height * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 2.0**2)) for x, y in centres], np.float32)
+    return np.array(
+        [height * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 2.0**2)) for x, y in centres],
+        np.float32,
+    )
 
 
 def test_peaks_are_settled_between_the_cells() -> None:
@@ -91,12 +100,16 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     boxes, scores = np.zeros((1, 2125, 4), np.float32), np.zeros((1, 1, 2125), np.float32)
     boxes[0, :2], scores[0, 0, :2] = (BOX, np.array(BOX) + 3), (0.9, 0.8)
     nothing = ops.multiply(ops.reduce_sum(image, [0, 1, 2, 3]), np.float32(0))
-    detector = openvino.Model([ops.add(ops.constant(boxes), nothing), ops.add(ops.constant(scores), nothing)], [image])
+    detector = openvino.Model(
+        [ops.add(ops.constant(boxes), nothing), ops.add(ops.constant(scores), nothing)], [image]
+    )
     openvino.save_model(detector, folder / DETECTOR, compress_to_fp16=False)
     image = ops.parameter([1, 3, 256, 192], np.float32)
     red = ops.add(ops.multiply(image, np.float32(0.229)), np.float32(0.485))
     sampled = ops.strided_slice(red, [0, 0, 0, 0], [1, 1, 256, 192], [1, 1, 4, 4], [0] * 4, [0] * 4)
-    poser = openvino.Model([ops.broadcast(sampled, [1, 17, 64, 48]), ops.constant(np.zeros((1, 17), np.int64))], [image])
+    poser = openvino.Model(
+        [ops.broadcast(sampled, [1, 17, 64, 48]), ops.constant(np.zeros((1, 17), np.int64))], [image]
+    )
     openvino.save_model(poser, folder / POSER, compress_to_fp16=False)
     return folder
 
@@ -178,10 +191,23 @@ def test_any_function_from_a_picture_to_people_is_a_teacher(tmp_path: Path, pack
 
 
 @pytest.mark.openvino
-def test_the_command_writes_what_the_next_stage_reads(stand_in: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_what_the_next_stage_reads(
+    stand_in: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pictures = write_pictures(tmp_path / "pictures")
     cv2.imwrite(str(pictures / "dot.png"), dotted(110, 100))
-    main(["--teacher", str(stand_in), "--pictures", str(pictures), "--out", str(tmp_path / "out.npz"), "--threads", "1"])
+    main(
+        [
+            "--teacher",
+            str(stand_in),
+            "--pictures",
+            str(pictures),
+            "--out",
+            str(tmp_path / "out.npz"),
+            "--threads",
+            "1",
+        ]
+    )
     said = capsys.readouterr()
     assert "4 people in 4 pictures" in said.out
     assert "5 of 5 pictures" in said.err
@@ -192,10 +218,16 @@ def test_the_command_writes_what_the_next_stage_reads(stand_in: Path, tmp_path: 
 
 @pytest.mark.parametrize(
     ("boxes", "keypoints"),
-    [(np.zeros((1, 4)), np.zeros((1, 17, 3))), (np.zeros((2, 5)), np.zeros((1, 17, 3))), (np.zeros((1, 5)), np.full((1, 17, 3), np.nan))],
+    [
+        (np.zeros((1, 4)), np.zeros((1, 17, 3))),
+        (np.zeros((2, 5)), np.zeros((1, 17, 3))),
+        (np.zeros((1, 5)), np.full((1, 17, 3), np.nan)),
+    ],
     ids=["no score", "counts differ", "not finite"],
 )
-def test_a_teacher_that_answers_something_else_is_named(tmp_path: Path, boxes: np.ndarray, keypoints: np.ndarray) -> None:
+def test_a_teacher_that_answers_something_else_is_named(
+    tmp_path: Path, boxes: np.ndarray, keypoints: np.ndarray
+) -> None:
     with pytest.raises(PosecError, match=r"the teacher's .* of 'a.jpg' must be finite"):
         label_pictures(lambda _: Found(boxes, keypoints), write_pictures(tmp_path / "pictures"))
 
@@ -233,9 +265,27 @@ def test_a_tar_cannot_reach_beyond_itself(tmp_path: Path) -> None:
 def test_nothing_is_written_where_a_picture_fails_all(stand_in: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(PosecError, match="no pictures"):
-        main(["--teacher", str(stand_in), "--pictures", str(tmp_path / "empty"), "--out", str(tmp_path / "out.npz")])
+        main(
+            [
+                "--teacher",
+                str(stand_in),
+                "--pictures",
+                str(tmp_path / "empty"),
+                "--out",
+                str(tmp_path / "out.npz"),
+            ]
+        )
     with pytest.raises(PosecError, match="no folder"):
-        main(["--teacher", str(stand_in), "--pictures", str(tmp_path), "--out", str(tmp_path / "nowhere/out.npz")])
+        main(
+            [
+                "--teacher",
+                str(stand_in),
+                "--pictures",
+                str(tmp_path),
+                "--out",
+                str(tmp_path / "nowhere/out.npz"),
+            ]
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
@@ -244,7 +294,8 @@ DATA = os.environ.get("POSEC_DATA")
 
 @pytest.mark.openvino
 @pytest.mark.skipif(
-    not DATA, reason="set POSEC_DATA to the data folder of docs/training.md, which has teacher/, labels/ and eval/tiny_coco/"
+    not DATA,
+    reason="set POSEC_DATA to the data folder of docs/training.md, which has teacher/, labels/ and eval/tiny_coco/",
 )
 def test_the_teacher_says_what_it_said_when_its_labels_were_kept(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
@@ -261,7 +312,9 @@ def test_the_teacher_says_what_it_said_when_its_labels_were_kept(tmp_path: Path)
                 missing += 1
                 continue
             sure = keypoints[:, 2] > 0.5
-            apart += np.linalg.norm(found["kpts"][mine][near.argmin(), sure, :2] - keypoints[sure, :2], axis=1).tolist()
+            apart += np.linalg.norm(
+                found["kpts"][mine][near.argmin(), sure, :2] - keypoints[sure, :2], axis=1
+            ).tolist()
     # The kept labels were computed in bfloat16, which moves boxes by pixels and drops or adds the least sure of them.
     assert missing <= 0.06 * len(kept["kpts"])
     assert np.median(apart) < 0.5

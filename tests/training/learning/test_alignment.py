@@ -64,16 +64,24 @@ def views(flipped: bool = False, angle: float = 0.0, zoom: float = 1.0) -> Views
 
 
 @pytest.mark.parametrize(
-    ("flipped", "angle", "zoom"), [(False, 0.0, 1.0), (True, 0.0, 1.0), (False, 0.25, 1.0), (True, -0.2, 1.25), (False, 0.1, 0.75)]
+    ("flipped", "angle", "zoom"),
+    [(False, 0.0, 1.0), (True, 0.0, 1.0), (False, 0.25, 1.0), (True, -0.2, 1.25), (False, 0.1, 0.75)],
 )
 def test_people_who_moved_as_the_view_did_agree(flipped: bool, angle: float, zoom: float) -> None:
     embedding = TwoPoses()
     people = person(embedding)
     seen = people.mirrored(WIDTH) if flipped else people
     middle = ((WIDTH - 1) / 2, (HEIGHT - 1) / 2)
-    first, moved = perfect_maps(people), perfect_maps(seen.moved(similarity(middle, middle, zoom, angle).astype(np.float32)))
+    first, moved = (
+        perfect_maps(people),
+        perfect_maps(seen.moved(similarity(middle, middle, zoom, angle).astype(np.float32))),
+    )
     assert float(agreement_loss(first, moved, views(flipped, angle, zoom), SPEC, embedding.decode)) < 0.01
-    for other in (views(not flipped, angle, zoom), views(flipped, angle + 0.5, zoom), views(flipped, angle, zoom * 1.5)):
+    for other in (
+        views(not flipped, angle, zoom),
+        views(flipped, angle + 0.5, zoom),
+        views(flipped, angle, zoom * 1.5),
+    ):
         assert float(agreement_loss(first, moved, other, SPEC, embedding.decode)) > 0.1
 
 
@@ -107,14 +115,19 @@ def test_a_run_learns_all_three(embedding: PoseEmbedding) -> None:
     torch.manual_seed(0)
     network = KeypointNetwork()
     with torch.no_grad():
-        network.heads.get_parameter("centre.bias").fill_(0.0)  # somebody is found everywhere: views have something to agree about
+        network.heads.get_parameter("centre.bias").fill_(
+            0.0
+        )  # somebody is found everywhere: views have something to agree about
     little = dict.fromkeys(NetworkTraining().losses, 0.01)
     config = NetworkTraining(pictures=100, batch=2, warm_up=1, learning_rate=2e-3, trunk_rate=0.0, anchor=0.0, align=1.0, cycle=1.0, agree=1.0,
                              agree_pictures=1, average=0.5, losses=little)  # fmt: skip
     run = NetworkRun(config, network, None, "cpu")
     image = torch.randint(0, 255, (2, HEIGHT, WIDTH, 3), dtype=torch.uint8)
     people = batch_of(person(embedding))
-    batch = {"image": image, **{name: part.repeat(2, *[1] * (part.dim() - 1)) for name, part in people.items()}}
+    batch = {
+        "image": image,
+        **{name: part.repeat(2, *[1] * (part.dim() - 1)) for name, part in people.items()},
+    }
     figures = [run.learn(dict(batch), network.spec(), embedding.decode) for _ in range(8)]
     for name in ("align", "cycle", "agree"):
         assert np.isfinite([step[name] for step in figures]).all()
@@ -163,7 +176,12 @@ def test_a_network_of_key_points_learns_aligned(embedding: PoseEmbedding) -> Non
     batch = {"image": torch.zeros(2, HEIGHT, WIDTH, 3, dtype=torch.uint8), **{
         name: torch.cat([values, values]) for name, values in batch_of(person(embedding)).items()
     }}  # fmt: skip
-    run = NetworkRun(NetworkTraining(pictures=4, batch=2, trunk_rate=0.0, anchor=0.0, align=1.0), KeypointNetwork(), None, "cpu")
+    run = NetworkRun(
+        NetworkTraining(pictures=4, batch=2, trunk_rate=0.0, anchor=0.0, align=1.0),
+        KeypointNetwork(),
+        None,
+        "cpu",
+    )
     spec = run.network.spec()
     figures = run.learn(batch, spec, embedding.decode)
     assert figures["align"] > 0.01
@@ -196,9 +214,19 @@ def test_the_cycle_teaches_the_lift_and_the_heads_alone(embedding: PoseEmbedding
     held, spec = copy.deepcopy(network.lift.enter).requires_grad_(False), network.spec()
     given = labelled_offsets(batch_of(person(embedding)), spec, (HEIGHT // spec.stride, WIDTH // spec.stride))
     cycle_loss(lifted_poses(network, given.offsets), given, held, spec, embedding.decode).backward()
-    taught = {name for name, parameter in network.named_parameters() if parameter.grad is not None and parameter.grad.any()}
-    heads = {f"heads.{name}.{part}" for name in ("offset", "embedding", "rotation", "depth") for part in ("weight", "bias")}
-    lift = {f"lift.{layer}.{part}" for layer in ("enter", "think.0", "think.2") for part in ("weight", "bias")}
+    taught = {
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is not None and parameter.grad.any()
+    }
+    heads = {
+        f"heads.{name}.{part}"
+        for name in ("offset", "embedding", "rotation", "depth")
+        for part in ("weight", "bias")
+    }
+    lift = {
+        f"lift.{layer}.{part}" for layer in ("enter", "think.0", "think.2") for part in ("weight", "bias")
+    }
     assert taught == heads | lift
 
 
@@ -207,7 +235,9 @@ def test_a_network_of_key_points_learns_to_find_them_again(embedding: PoseEmbedd
     torch.manual_seed(0)
     batch = {"image": torch.zeros(1, HEIGHT, WIDTH, 3, dtype=torch.uint8), **batch_of(person(embedding))}
     little = dict.fromkeys(NetworkTraining().losses, 0.0)
-    config = NetworkTraining(pictures=100, batch=1, warm_up=1, trunk_rate=0.0, anchor=0.0, cycle=1.0, average=0.0, losses=little)
+    config = NetworkTraining(
+        pictures=100, batch=1, warm_up=1, trunk_rate=0.0, anchor=0.0, cycle=1.0, average=0.0, losses=little
+    )
     run = NetworkRun(config, KeypointNetwork(), None, "cpu")
     spec = run.network.spec()
     figures = [run.learn(dict(batch), spec, embedding.decode)["cycle"] for _ in range(8)]
@@ -216,7 +246,10 @@ def test_a_network_of_key_points_learns_to_find_them_again(embedding: PoseEmbedd
 
 
 def test_pictures_of_nobody_have_no_key_points_to_draw_to_or_to_find_again(embedding: PoseEmbedding) -> None:
-    batch = {"image": torch.zeros(1, HEIGHT, WIDTH, 3, dtype=torch.uint8), **batch_of(person(embedding).select(slice(0, 0)))}
+    batch = {
+        "image": torch.zeros(1, HEIGHT, WIDTH, 3, dtype=torch.uint8),
+        **batch_of(person(embedding).select(slice(0, 0))),
+    }
     config = NetworkTraining(pictures=4, batch=1, trunk_rate=0.0, anchor=0.0, align=1.0, cycle=1.0)
     run = NetworkRun(config, KeypointNetwork(), None, "cpu")
     figures = run.learn(batch, run.network.spec(), embedding.decode)

@@ -30,7 +30,9 @@ def test_gradients_pass_what_is_rounded() -> None:
     assert torch.equal(maps.grad, torch.ones(50))
 
 
-@pytest.mark.parametrize("maps", [torch.zeros(4), torch.tensor([1.0, float("inf")])], ids=["nothing", "infinite"])
+@pytest.mark.parametrize(
+    "maps", [torch.zeros(4), torch.tensor([1.0, float("inf")])], ids=["nothing", "infinite"]
+)
 def test_what_has_no_range_stays(maps: torch.Tensor) -> None:
     assert torch.equal(rounded(maps), maps)
 
@@ -44,7 +46,9 @@ def test_all_layers_but_the_heads_last_read_few_numbers() -> None:
     with computing_in_integers(network):
         hooks = [
             # After the hooks that round: they come in the order in which they were given.
-            module.register_forward_pre_hook(lambda _module, maps, name=name: read.update({name: len(maps[0].unique())}))
+            module.register_forward_pre_hook(
+                lambda _module, maps, name=name: read.update({name: len(maps[0].unique())})
+            )
             for name, module in network.named_modules()
             if isinstance(module, torch.nn.Conv2d)
         ]
@@ -73,6 +77,10 @@ def test_an_anchor_costs_what_key_points_have_moved() -> None:
     loss = anchor(IMAGES, network, fine)
     loss.backward()
     assert float(loss.detach()) > 1e-4
-    moved = {name for name, parameter in network.named_parameters() if parameter.grad is not None and parameter.grad.any()}
+    moved = {
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is not None and parameter.grad.any()
+    }
     assert {"reader.heat.weight", "reader.offset.weight", "trunk.levels.2.pointwise.weight"} <= moved
     assert all(parameter.grad is None for parameter in anchor.parameters())

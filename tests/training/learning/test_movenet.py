@@ -26,7 +26,9 @@ def test_every_weight_finds_its_layer(tmp_path: Path) -> None:
         layer.weight.copy_(torch.cat([layer.weight[1::2], layer.weight[::2]]))
         layer.bias.copy_(torch.cat([layer.bias[1::2], layer.bias[::2]]))
     wanted = made.state_dict()
-    slow = {name: values for name, values in read.state_dict().items() if name.startswith(("trunk.", "reader."))}
+    slow = {
+        name: values for name, values in read.state_dict().items() if name.startswith(("trunk.", "reader."))
+    }
     assert len(slow) == len(list(made.slow_parameters()))
     for name, values in slow.items():
         torch.testing.assert_close(values, wanted[name].half().float(), msg=name)
@@ -39,10 +41,16 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
         load_movenet(KeypointNetwork(), path)
     path = write_movenet(tmp_path, KeypointNetwork())
     plain = json.loads(path.read_text())
-    stem = next(entry for entry in plain["weightsManifest"][0]["weights"] if entry["name"].endswith("Conv1/Conv2D_weights"))
+    stem = next(
+        entry
+        for entry in plain["weightsManifest"][0]["weights"]
+        if entry["name"].endswith("Conv1/Conv2D_weights")
+    )
     stem["shape"] = [3, 3, 48, 3]
     path.write_text(json.dumps(plain))
-    with pytest.raises(PosecError, match=r"Conv1/Conv2D_weights' has \(3, 48, 3, 3\), needed \(48, 3, 3, 3\)"):
+    with pytest.raises(
+        PosecError, match=r"Conv1/Conv2D_weights' has \(3, 48, 3, 3\), needed \(48, 3, 3, 3\)"
+    ):
         load_movenet(KeypointNetwork(), path)
 
 

@@ -35,23 +35,36 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path
     folder = tmp_path_factory.mktemp("material")
     torch.manual_seed(0)
     save_weights(folder / "embedding.safetensors", PoseEmbedding())
-    return write_movenet(folder, KeypointNetwork()), write_mocap(folder / "mocap", frames=20), folder / "embedding.safetensors"
+    return (
+        write_movenet(folder, KeypointNetwork()),
+        write_mocap(folder / "mocap", frames=20),
+        folder / "embedding.safetensors",
+    )
 
 
 def test_readings_lead_to_the_key_points() -> None:
     spec, generator = KeypointNetwork().spec(), torch.Generator().manual_seed(0)
     ways, label, cells_px = draw_ways(
-        torch.from_numpy(captured_poses(20)), 40, spec, PoseEmbedding(), generator, WayFaults((0.0, 0.0), 1.0, 0.0)
+        torch.from_numpy(captured_poses(20)),
+        40,
+        spec,
+        PoseEmbedding(),
+        generator,
+        WayFaults((0.0, 0.0), 1.0, 0.0),
     )
     assert len(ways) == len(cells_px) > 20
     torch.testing.assert_close((cells_px - spec.cell_origin_px) % spec.stride, torch.zeros_like(cells_px))
-    farthest = ways[:, -2 * JOINTS :].unflatten(1, (2, JOINTS)).transpose(1, 2)[:, FACE_POINTS:] * REACHES_PX[-1]
+    farthest = (
+        ways[:, -2 * JOINTS :].unflatten(1, (2, JOINTS)).transpose(1, 2)[:, FACE_POINTS:] * REACHES_PX[-1]
+    )
     wanted = (label["keypoints_px"] - cells_px[:, None]).clamp(-REACHES_PX[-1], REACHES_PX[-1])
     torch.testing.assert_close(farthest, wanted, atol=1e-3, rtol=0)
     assert float(ways.abs().max()) <= 1
 
 
-def test_a_lift_learns_and_the_network_goes_on_from_it(tmp_path: Path, material: tuple[Path, Path, Path]) -> None:
+def test_a_lift_learns_and_the_network_goes_on_from_it(
+    tmp_path: Path, material: tuple[Path, Path, Path]
+) -> None:
     out = tmp_path / "lift.safetensors"
     train_lift(replace(SHORT, minutes=0.15), *material, out)
     lines = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
@@ -67,7 +80,9 @@ def test_a_lift_learns_and_the_network_goes_on_from_it(tmp_path: Path, material:
         read_network(tmp_path / "less.safetensors")
 
 
-def test_an_interrupted_run_goes_on(tmp_path: Path, material: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_goes_on(
+    tmp_path: Path, material: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "lift.safetensors"
     with monkeypatch.context() as killed:
         killed.setattr("toolkit.training.run.runs.Run.finish", lambda *_: None)

@@ -27,7 +27,9 @@ def scenes(count: int = 16, seed: int = 0, how: SceneSettings | None = None) -> 
 
 def test_joints_outside_the_frame_leave_no_trace() -> None:
     made = scenes(64)
-    outside = ~((made.points_px > made.frame[:, None, None, :2]) & (made.points_px < made.frame[:, None, None, 2:])).all(-1)
+    outside = ~(
+        (made.points_px > made.frame[:, None, None, :2]) & (made.points_px < made.frame[:, None, None, 2:])
+    ).all(-1)
     assert outside[made.there].any()
     assert not made.visible[outside].any()
     assert not made.visible[~made.there].any()
@@ -41,7 +43,10 @@ def test_labels_agree_with_the_points() -> None:
     joints = labels["joints_m"][person]
     middle = (joints[:, MUPOTS17.index("neck")] + joints[:, MUPOTS17.index("pelvis")]) / 2
     px_per_m = labels["px_per_m"][person]
-    projected = labels["centres_px"][person][:, None] + px_per_m[:, None, None] * (joints - middle[:, None])[:, KEYPOINT_JOINTS, :2]
+    projected = (
+        labels["centres_px"][person][:, None]
+        + px_per_m[:, None, None] * (joints - middle[:, None])[:, KEYPOINT_JOINTS, :2]
+    )
     error_m = (projected - labels["keypoints_px"][person]).norm(dim=-1) / px_per_m[:, None]
     assert error_m.median() < 0.08
     assert int(person.sum()) > 60
@@ -52,7 +57,9 @@ def test_noses_show_when_they_point_at_the_camera() -> None:
     made = scenes(80, how=replace(SceneSettings(), people=(0.0, 1.0), framed=0.0, blocked=0.0, close_up=0.0, stature_px=(80.0, 81.0),
                                   head_turn_rad=0.0, viewing=upright))  # fmt: skip
     front = made.labels["rotation"][:, 0, 2, 2]  # away from the camera
-    shown = (made.visible[:, 0, LEFT_SHOULDER] > 0) & ((made.points_px[:, 0, NOSE] > made.frame[:, :2]).all(-1))
+    shown = (made.visible[:, 0, LEFT_SHOULDER] > 0) & (
+        (made.points_px[:, 0, NOSE] > made.frame[:, :2]).all(-1)
+    )
     nose = made.visible[:, 0, NOSE]
     assert nose[shown & (front < -0.4)].min() == 1
     assert nose[shown & (front > 0.4)].max() == 0
@@ -70,6 +77,9 @@ def test_scenes_depend_on_the_generator_alone() -> None:
     torch.manual_seed(1)
     model = PoseEmbedding()
     poses = torch.from_numpy(captured_poses(10))
-    first, second = (draw_scenes(poses, 4, SIZE, model.encode, torch.Generator().manual_seed(5), SceneSettings()) for _ in range(2))
+    first, second = (
+        draw_scenes(poses, 4, SIZE, model.encode, torch.Generator().manual_seed(5), SceneSettings())
+        for _ in range(2)
+    )
     assert torch.equal(first.points_px, second.points_px)
     assert all(torch.equal(first.labels[name], second.labels[name]) for name in first.labels)

@@ -55,7 +55,11 @@ def test_without_changes_augmentation_draws_captured_poses_and_their_mirror_imag
     for made in (draw(captured(), 40, seeded()), augment(captured(), 40, seeded(), nothing)):
         straight = [is_among(pose, captured()) for pose in made]
         assert 5 < sum(straight) < 35
-        assert all(is_among(pose, mirror_directions(captured())) for pose, found in zip(made, straight, strict=True) if not found)
+        assert all(
+            is_among(pose, mirror_directions(captured()))
+            for pose, found in zip(made, straight, strict=True)
+            if not found
+        )
 
 
 def test_other_legs_keep_the_arms() -> None:
@@ -64,7 +68,10 @@ def test_other_legs_keep_the_arms() -> None:
     arm_swing, leg_swing = made[:, bone("left_elbow"), 2], made[:, bone("left_knee"), 2]
     assert abs(torch.corrcoef(torch.stack([arm_swing, leg_swing]))[0, 1]) < 0.4
     drawn = draw(captured(), 100, seeded())
-    assert torch.corrcoef(torch.stack([drawn[:, bone("left_elbow"), 2], drawn[:, bone("left_knee"), 2]]))[0, 1] > 0.8
+    assert (
+        torch.corrcoef(torch.stack([drawn[:, bone("left_elbow"), 2], drawn[:, bone("left_knee"), 2]]))[0, 1]
+        > 0.8
+    )
 
 
 def test_seated_people_have_their_thighs_forward() -> None:
@@ -78,7 +85,9 @@ def test_seated_people_have_their_thighs_forward() -> None:
 
 def test_turned_limbs_keep_the_trunk() -> None:
     turned = turn_limbs(captured(), 0.12, seeded())
-    trunk = [bone(name) for name in ("spine", "neck", "left_shoulder", "right_shoulder", "left_hip", "right_hip")]
+    trunk = [
+        bone(name) for name in ("spine", "neck", "left_shoulder", "right_shoulder", "left_hip", "right_hip")
+    ]
     assert torch.equal(turned[:, trunk], captured()[:, trunk])
     moved = torch.acos((turned * captured()).sum(-1).clamp(-1, 1))[:, bone("left_elbow")]
     assert 0.02 < moved.mean() < 0.3

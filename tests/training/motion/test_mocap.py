@@ -16,7 +16,9 @@ def test_clips_come_back_as_directions_by_split(tmp_path: Path) -> None:
     poses = load_mocap(write_mocap(tmp_path, frames=10))
     expected = captured_poses(60)
     for split, rows in (("train", slice(0, 20)), ("val", slice(20, 40)), ("test", slice(40, 60))):
-        np.testing.assert_allclose(poses[split], expected[rows], atol=0.02)  # stored in half precision, 92 mm bones
+        np.testing.assert_allclose(
+            poses[split], expected[rows], atol=0.02
+        )  # stored in half precision, 92 mm bones
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
@@ -44,7 +46,9 @@ def changed(folder: Path, **arrays: np.ndarray) -> Path:
         ("joints17", np.array([{"code": 1}], object), "cannot read"),
     ],
 )
-def test_files_that_contradict_themselves_are_refused(tmp_path: Path, name: str, array: np.ndarray, says: str) -> None:
+def test_files_that_contradict_themselves_are_refused(
+    tmp_path: Path, name: str, array: np.ndarray, says: str
+) -> None:
     with pytest.raises(PosecError, match=says):
         load_mocap(changed(tmp_path, **{name: array}))
 

@@ -60,12 +60,18 @@ def spot_px(picture: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("scale", "angle"), [(1.0, 0.0), (1.7, 0.4), (0.45, -0.3), (0.3, 1.5)])
-def test_labels_stay_on_the_person_under_any_similarity(embedding: tuple[Path, PoseEmbedding], scale: float, angle: float) -> None:
+def test_labels_stay_on_the_person_under_any_similarity(
+    embedding: tuple[Path, PoseEmbedding], scale: float, angle: float
+) -> None:
     person = people_in_a_portrait(embedding[1])
     matrix = similarity((60, 80), (160, 150), scale, angle)
     moved = person.moved(matrix)
-    np.testing.assert_allclose(spot_px(warp(marked(person), matrix, (300, 320))), moved.keypoints_px[0, 4], atol=0.12)
-    projected = moved.pelvis_px[:, None] + moved.px_per_m[:, None, None] * moved.joints_m[:, KEYPOINT_JOINTS, :2]
+    np.testing.assert_allclose(
+        spot_px(warp(marked(person), matrix, (300, 320))), moved.keypoints_px[0, 4], atol=0.12
+    )
+    projected = (
+        moved.pelvis_px[:, None] + moved.px_per_m[:, None, None] * moved.joints_m[:, KEYPOINT_JOINTS, :2]
+    )
     np.testing.assert_allclose(projected, moved.keypoints_px, atol=1e-2)
     np.testing.assert_allclose(torso_axes(moved), torso_axes(person) @ turned(angle).T, atol=1e-4)
     np.testing.assert_allclose(moved.rotation, turned(angle) @ person.rotation, atol=1e-5)
@@ -84,13 +90,20 @@ def test_labels_stay_on_the_person_in_a_mirror(embedding: tuple[Path, PoseEmbedd
     person = people_in_a_portrait(embedding[1])
     mirrored = person.mirrored(WIDTH)
     right_wrist = 5
-    np.testing.assert_allclose(spot_px(marked(person)[:, ::-1]), mirrored.keypoints_px[0, right_wrist], atol=0.05)
-    np.testing.assert_allclose(mirrored.joints_m[0, MUPOTS17.index("right_wrist")], person.joints_m[0, 7] * (-1, 1, 1), atol=1e-6)
+    np.testing.assert_allclose(
+        spot_px(marked(person)[:, ::-1]), mirrored.keypoints_px[0, right_wrist], atol=0.05
+    )
+    np.testing.assert_allclose(
+        mirrored.joints_m[0, MUPOTS17.index("right_wrist")], person.joints_m[0, 7] * (-1, 1, 1), atol=1e-6
+    )
     assert np.linalg.det(mirrored.rotation[0]) == pytest.approx(1, abs=1e-4)
     np.testing.assert_allclose(mirrored.rotation[0, :, 1], person.rotation[0, :, 1] * (-1, 1, 1), atol=1e-6)
     for field in fields(People):
         np.testing.assert_allclose(
-            getattr(mirrored.mirrored(WIDTH), field.name), getattr(person, field.name), atol=1e-4, err_msg=field.name
+            getattr(mirrored.mirrored(WIDTH), field.name),
+            getattr(person, field.name),
+            atol=1e-4,
+            err_msg=field.name,
         )
 
 
@@ -108,7 +121,9 @@ def test_people_who_are_covered_do_not_teach_poses(embedding: tuple[Path, PoseEm
     person = people_in_a_portrait(embedding[1])
     layer = np.full((HEIGHT, WIDTH, 4), 255, np.uint8)
     canvas = Canvas(np.zeros((256, 448, 3), np.uint8))
-    behind, in_front, aside = (similarity((60, 80), goal, 1, 0) for goal in ((100, 120), (110, 120), (330, 120)))
+    behind, in_front, aside = (
+        similarity((60, 80), goal, 1, 0) for goal in ((100, 120), (110, 120), (330, 120))
+    )
     for matrix in (behind, in_front, aside):
         canvas.paste_person(layer, person, matrix, np.ones(3))
     assert canvas.visible_people().usable.tolist() == [False, True, True]
@@ -124,7 +139,9 @@ def test_clipping_drops_centres_outside_and_hides_joints(embedding: tuple[Path, 
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory, embedding: tuple[Path, PoseEmbedding]) -> tuple[Path, Path, Path]:
+def material(
+    tmp_path_factory: pytest.TempPathFactory, embedding: tuple[Path, PoseEmbedding]
+) -> tuple[Path, Path, Path]:
     """A tiny data folder, label folder and folder of bodies; every person is a bright figure with a marked wrist."""
     folder = tmp_path_factory.mktemp("material")
     data, labels, bodies = folder / "data", folder / "labels", folder / "bodies"
@@ -137,13 +154,19 @@ def material(tmp_path_factory: pytest.TempPathFactory, embedding: tuple[Path, Po
     portraits = {name.replace("png", "webp"): blob for name, blob in png.items()}
     write_tar(data / "photos/ccp/photos.tar", portraits)
     write_tar(
-        data / "photos/ccp/masks.tar", {f"{number}.png": encoded(kept * mask, ".png") for number, kept in (("1", 1), ("2", 0), ("10", 1))}
+        data / "photos/ccp/masks.tar",
+        {f"{number}.png": encoded(kept * mask, ".png") for number, kept in (("1", 1), ("2", 0), ("10", 1))},
     )
-    write_tar(data / "photos/coco_reusable/images.tar", {f"{i}.jpg": encoded(marked(persons[0]), ".jpg") for i in range(4)})
+    write_tar(
+        data / "photos/coco_reusable/images.tar",
+        {f"{i}.jpg": encoded(marked(persons[0]), ".jpg") for i in range(4)},
+    )
     counts = [("0.jpg", "1", "0"), ("1.jpg", "0", "0"), ("2.jpg", "", "0"), ("3.jpg", "1", "1")]
     with (data / "photos/coco_reusable/coco_reusable_images.csv").open("w", newline="") as table:
         csv.writer(table).writerows([("file", "annotated_persons", "in_eval_tiny_coco"), *counts])
-    write_tar(data / "backgrounds/images.tar", {"wall.jpg": encoded(np.full((90, 130, 3), 90, np.uint8), ".jpg")})
+    write_tar(
+        data / "backgrounds/images.tar", {"wall.jpg": encoded(np.full((90, 130, 3), 90, np.uint8), ".jpg")}
+    )
     bodies.mkdir(parents=True)
     (bodies / "body.png").write_bytes(encoded(np.dstack([marked(persons[0]), mask]), ".png"))
     labels.mkdir()
@@ -167,7 +190,11 @@ def write_tar(path: Path, blobs: dict[str, bytes]) -> None:
 
 
 def write_labels(path: Path, by_name: dict[str, People]) -> None:
-    arrays = {f.name: np.concatenate([getattr(p, f.name) for p in by_name.values()]) for f in fields(People) if f.name != "exact"}
+    arrays = {
+        f.name: np.concatenate([getattr(p, f.name) for p in by_name.values()])
+        for f in fields(People)
+        if f.name != "exact"
+    }
     np.savez(path, names=np.array(list(by_name)), ptr=np.arange(len(by_name) + 1), **arrays)
 
 
@@ -186,12 +213,18 @@ def test_further_photographs_join_the_others(
 ) -> None:
     data, labels, _ = material
     person = people_in_a_portrait(embedding[1], 1, 5)
-    write_tar(tmp_path / "photos.tar", {f"{name}.jpg": encoded(marked(person), ".jpg") for name in ("street", "wall", "unused")})
+    write_tar(
+        tmp_path / "photos.tar",
+        {f"{name}.jpg": encoded(marked(person), ".jpg") for name in ("street", "wall", "unused")},
+    )
     write_labels(tmp_path / "labels.npz", {"street.jpg": person, "unused.jpg": person})
     table = tmp_path / "photos.csv"
     table.write_text("file,kind,licence\nstreet.jpg,scene,CC0\nwall.jpg,empty,CC0\n")
     before, after = load_photos(data, labels).counts(), load_photos(data, labels, more=[tmp_path]).counts()
-    assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {"scenes": 1, "empty": 1}
+    assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {
+        "scenes": 1,
+        "empty": 1,
+    }
     for row, words in (("gone.jpg,scene", "'gone.jpg', which is not in photos.tar"), ("wall.jpg,scene", "'wall.jpg' is a 'scene'; needed"),
                        ("wall.jpg,portrait", "'wall.jpg' is a 'portrait'; needed")):  # fmt: skip
         table.write_text(f"file,kind\n{row}\n")
@@ -203,7 +236,9 @@ def test_further_photographs_join_the_others(
             load_photos(data, labels, more=[tmp_path])
 
 
-def test_labels_that_contradict_themselves_are_refused(tmp_path: Path, material: tuple[Path, Path, Path]) -> None:
+def test_labels_that_contradict_themselves_are_refused(
+    tmp_path: Path, material: tuple[Path, Path, Path]
+) -> None:
     with np.load(material[1] / "labels_ccp.npz") as stored:
         arrays = dict(stored)
     np.savez(tmp_path / "short.npz", **{**arrays, "px_per_m": arrays["px_per_m"][:1]})
@@ -218,7 +253,9 @@ def test_labels_that_contradict_themselves_are_refused(tmp_path: Path, material:
 @pytest.mark.parametrize("kind", ["mosaic", "scene", "pasted", "empty"])
 def test_every_kind_of_picture_is_composed(material: tuple[Path, Path, Path], kind: str) -> None:
     photos = load_photos(material[0], material[1], "ship", material[2])
-    mixture = replace(Mixture(), **{name: float(name == kind) for name in ("mosaic", "scene", "pasted", "empty")})
+    mixture = replace(
+        Mixture(), **{name: float(name == kind) for name in ("mosaic", "scene", "pasted", "empty")}
+    )
     found = 0
     for seed in range(8):
         picture, people = compose(photos, mixture, (128, 224), 128, np.random.default_rng(seed))
@@ -247,11 +284,15 @@ def test_packing_keeps_the_nearest_and_marks_the_unusable(embedding: tuple[Path,
     assert pack(people.select(slice(0, 0)), 32)["status"].tolist() == [NOBODY] * 16
 
 
-def test_targets_peak_at_centres_and_share_cells_by_the_nearest(embedding: tuple[Path, PoseEmbedding]) -> None:
+def test_targets_peak_at_centres_and_share_cells_by_the_nearest(
+    embedding: tuple[Path, PoseEmbedding],
+) -> None:
     spec = reference_spec()
     people = people_in_a_portrait(embedding[1], 3)
     goals = np.array([[48.0, 60.0], [80.0, 60.0], [160.0, 100.0]], np.float32)
-    people = replace(people, pelvis_px=people.pelvis_px + goals - people.centres_px, usable=np.array([True, True, False]))
+    people = replace(
+        people, pelvis_px=people.pelvis_px + goals - people.centres_px, usable=np.array([True, True, False])
+    )
     targets = make_targets(batch_of(people), spec, (32, 56))
     assert [tuple(cell) for cell in (targets.heat[0] == 1).nonzero().tolist()] == [(8, 6), (8, 10)]
     assert targets.ignored[0, 12, 20]
@@ -271,11 +312,18 @@ def test_losses_vanish_on_perfect_maps_and_only_there(embedding: tuple[Path, Pos
     assert found.pop("rotation") == pytest.approx(0.01, abs=1e-3)
     assert max(found.values()) < 2e-3, found
     for name, maps in raw.items():
-        worse = pose_losses({**raw, name: maps + (8 if name == "centre" else 0.3)}, labels, reference_spec(), embedding[1].decode)
+        worse = pose_losses(
+            {**raw, name: maps + (8 if name == "centre" else 0.3)},
+            labels,
+            reference_spec(),
+            embedding[1].decode,
+        )
         assert float(worse[name].detach()) > 2 * found.get(name, 0.01) + 1e-4, name
 
 
-def test_without_fitted_poses_photographs_teach_by_their_key_points_alone(embedding: tuple[Path, PoseEmbedding]) -> None:
+def test_without_fitted_poses_photographs_teach_by_their_key_points_alone(
+    embedding: tuple[Path, PoseEmbedding],
+) -> None:
     people = people_in_a_portrait(embedding[1])
     raw = {name: maps + 0.3 for name, maps in perfect_maps(people).items()}
 
@@ -294,7 +342,9 @@ def test_without_fitted_poses_photographs_teach_by_their_key_points_alone(embedd
 
 def test_a_batch_with_nobody_teaches_that_it_is_empty(embedding: tuple[Path, PoseEmbedding]) -> None:
     people = people_in_a_portrait(embedding[1])
-    losses = pose_losses(perfect_maps(people), batch_of(people.select(slice(0, 0))), reference_spec(), embedding[1].decode)
+    losses = pose_losses(
+        perfect_maps(people), batch_of(people.select(slice(0, 0))), reference_spec(), embedding[1].decode
+    )
     assert set(losses) == {"centre"}
     assert float(losses["centre"]) > 1
 
@@ -304,7 +354,10 @@ def test_gradients_reach_every_trainable_parameter(embedding: tuple[Path, PoseEm
     network = KeypointNetwork().train()
     network.trunk.freeze()
     with torch.no_grad():
-        for zero in (network.context.merge, network.lift.see):  # at their zero start, what is before them has no gradient yet
+        for zero in (
+            network.context.merge,
+            network.lift.see,
+        ):  # at their zero start, what is before them has no gradient yet
             zero.weight.normal_(std=0.05)
     people = people_in_a_portrait(embedding[1])
     raw = network.raw_maps(*network.trunk(torch.randn(1, 3, 256, 448)))
@@ -320,11 +373,20 @@ def test_gradients_reach_every_trainable_parameter(embedding: tuple[Path, PoseEm
             assert parameter.grad.any(), name
 
 
-def test_a_run_learns_is_kept_and_goes_on(tmp_path: Path, material: tuple[Path, Path, Path], embedding: tuple[Path, PoseEmbedding]) -> None:
+def test_a_run_learns_is_kept_and_goes_on(
+    tmp_path: Path, material: tuple[Path, Path, Path], embedding: tuple[Path, PoseEmbedding]
+) -> None:
     torch.manual_seed(0)
     save_weights(tmp_path / "start.safetensors", KeypointNetwork())
     photos = load_photos(material[0], material[1], "ship", material[2])
-    config = NetworkTraining(init=str(tmp_path / "start.safetensors"), pictures=4, batch=2, warm_up=1, report_every=1, save_every_s=0)
+    config = NetworkTraining(
+        init=str(tmp_path / "start.safetensors"),
+        pictures=4,
+        batch=2,
+        warm_up=1,
+        report_every=1,
+        save_every_s=0,
+    )
     train_network(config, photos, embedding[0], tmp_path / "out", workers=0)
     train_network(replace(config, pictures=6), photos, embedding[0], tmp_path / "out", workers=0)
     lines = [json.loads(line) for line in (tmp_path / "out/train.jsonl").read_text().splitlines()]
@@ -335,7 +397,7 @@ def test_a_run_learns_is_kept_and_goes_on(tmp_path: Path, material: tuple[Path, 
     assert any(not torch.equal(kept[name], start[name]) for name in kept if name.startswith("heads."))
     with pytest.raises(PosecError, match="delete it or give another folder"):
         train_network(replace(config, learning_rate=1.0), photos, embedding[0], tmp_path / "out", workers=0)
-    with pytest.raises(PosecError, match="posec train lift.*give --init"):
+    with pytest.raises(PosecError, match=r"posec train lift.*give --init"):
         train_network(replace(config, init=""), photos, embedding[0], tmp_path / "new", workers=0)
     with pytest.raises(PosecError, match="one of them must be 0"):
         train_network(replace(config, minutes=1.0), photos, embedding[0], tmp_path / "out", workers=0)
@@ -343,7 +405,10 @@ def test_a_run_learns_is_kept_and_goes_on(tmp_path: Path, material: tuple[Path, 
 
 @pytest.mark.parametrize("trunk_rate", [0.0, 1e-4])
 def test_a_network_that_reads_key_points_learns_pictures(
-    tmp_path: Path, material: tuple[Path, Path, Path], embedding: tuple[Path, PoseEmbedding], trunk_rate: float
+    tmp_path: Path,
+    material: tuple[Path, Path, Path],
+    embedding: tuple[Path, PoseEmbedding],
+    trunk_rate: float,
 ) -> None:
     torch.manual_seed(0)
     start = KeypointNetwork()
@@ -369,12 +434,20 @@ def test_a_network_learns_at_the_size_that_it_is_told(
     options = {"data": material[0], "labels": material[1], "bodies": material[2], "embedding": embedding[0], "out": tmp_path / "out",
                "init": tmp_path / "start.safetensors", "workers": 0, "size": "96x160"}  # fmt: skip
     (tmp_path / "short.toml").write_text("[network]\npictures = 2\nbatch = 2\ninput_size = [64, 64]\n")
-    main(["--config", str(tmp_path / "short.toml"), *(word for name, value in options.items() for word in (f"--{name}", str(value)))])
+    main(
+        [
+            "--config",
+            str(tmp_path / "short.toml"),
+            *(word for name, value in options.items() for word in (f"--{name}", str(value))),
+        ]
+    )
     assert load_checkpoint(tmp_path / "out/checkpoint").spec.input_size == (96, 160)
     assert read_settings(tmp_path / "short.toml").input_size == (64, 64)
 
 
-@pytest.mark.parametrize("text", ["384", "384x", "x640", "384x650", "0x640", "-32x640", "384x640x3", "384 x 640"])
+@pytest.mark.parametrize(
+    "text", ["384", "384x", "x640", "384x650", "0x640", "-32x640", "384x640x3", "384 x 640"]
+)
 def test_sizes_that_the_network_cannot_take_are_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"multiples of 32|write HEIGHTxWIDTH"):
         read_size(text)

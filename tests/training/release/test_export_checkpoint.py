@@ -18,7 +18,9 @@ from toolkit.verification.float_estimator import FloatEstimator
 
 
 @pytest.mark.parametrize("wanted", [0.25, 0.45])
-def test_the_threshold_is_the_one_at_which_the_true_people_are_found(tmp_path, tiny_checkpoint, people_pictures, wanted):
+def test_the_threshold_is_the_one_at_which_the_true_people_are_found(
+    tmp_path, tiny_checkpoint, people_pictures, wanted
+):
     estimator = FloatEstimator(trace(tiny_checkpoint))
     scenes = {}
     for number, picture in enumerate(people_pictures):
@@ -61,7 +63,9 @@ def test_what_is_shipped_computes_the_same_from_fewer_bytes(tmp_path: Path):
         assert not name.startswith(WHOLE) or torch.equal(weight, shipped.network.state_dict()[name]), name
     picture = torch.rand(1, 3, 64, 64) * 2 - 1
     with torch.no_grad():
-        for name, whole, half in zip(network(picture)._fields, network(picture), shipped.network(picture), strict=True):
+        for name, whole, half in zip(
+            network(picture)._fields, network(picture), shipped.network(picture), strict=True
+        ):
             assert half.dtype == torch.float32
             assert (whole - half).abs().max() < 0.02, name
 
@@ -73,17 +77,42 @@ def test_a_blend_lies_between_its_ends():
     mixed = blend(start, trained, 0.75).state_dict()
     for name in ("lift.enter.weight", "blocks.0.depthwise.weight", "heads.centre.weight"):
         torch.testing.assert_close(mixed[name], 0.25 * first[name] + 0.75 * last[name])
-    assert mixed["blocks.0.depthwise_norm.num_batches_tracked"] == last["blocks.0.depthwise_norm.num_batches_tracked"]
+    assert (
+        mixed["blocks.0.depthwise_norm.num_batches_tracked"]
+        == last["blocks.0.depthwise_norm.num_batches_tracked"]
+    )
 
 
 def test_a_threshold_that_is_given_is_taken(tmp_path):
     network = KeypointNetwork().eval()
     decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
     save_checkpoint(tmp_path / "trained", network, decoder, network.spec())
-    main(["--checkpoint", str(tmp_path / "trained"), "--threshold", "0.35", "--out", str(tmp_path / "shipped")])
+    main(
+        ["--checkpoint", str(tmp_path / "trained"), "--threshold", "0.35", "--out", str(tmp_path / "shipped")]
+    )
     assert load_checkpoint(tmp_path / "shipped").spec == network.spec().with_threshold(0.35)
-    main(["--checkpoint", str(tmp_path / "trained"), "--threshold", "0.35", "--name", "large", "--out", str(tmp_path / "named")])
+    main(
+        [
+            "--checkpoint",
+            str(tmp_path / "trained"),
+            "--threshold",
+            "0.35",
+            "--name",
+            "large",
+            "--out",
+            str(tmp_path / "named"),
+        ]
+    )
     assert load_checkpoint(tmp_path / "named").spec.name == "large"
     with pytest.raises(SpecError, match="between 0 and 1"):
-        main(["--checkpoint", str(tmp_path / "trained"), "--threshold", "1.5", "--out", str(tmp_path / "refused")])
+        main(
+            [
+                "--checkpoint",
+                str(tmp_path / "trained"),
+                "--threshold",
+                "1.5",
+                "--out",
+                str(tmp_path / "refused"),
+            ]
+        )
     assert not (tmp_path / "refused").exists()

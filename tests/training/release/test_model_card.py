@@ -27,10 +27,16 @@ def test_key_points_become_people_where_the_protocol_reads_them():
 
 def test_tables_replace_what_stands_between_their_marks_and_nothing_else():
     page = "a\n<!-- figures: photos -->\nold\n<!-- end -->\nb\n<!-- figures: scenes -->\n<!-- end -->\n"
-    rows = table([{"n": 3, "share": 0.61234, "far": 1234.5, "none": None}], {"n": "people", "share": "recall", "far": "mm", "none": "off"})
+    rows = table(
+        [{"n": 3, "share": 0.61234, "far": 1234.5, "none": None}],
+        {"n": "people", "share": "recall", "far": "mm", "none": "off"},
+    )
     assert rows == "| people | recall | mm | off |\n| --- | --- | --- | --- |\n| 3 | 0.612 | 1234 | – |"
     once = put_table(put_table(page, "photos", rows), "scenes", "new")
-    assert once == f"a\n<!-- figures: photos -->\n{rows}\n<!-- end -->\nb\n<!-- figures: scenes -->\nnew\n<!-- end -->\n"
+    assert (
+        once
+        == f"a\n<!-- figures: photos -->\n{rows}\n<!-- end -->\nb\n<!-- figures: scenes -->\nnew\n<!-- end -->\n"
+    )
     assert put_table(once, "scenes", "new") == once
     with pytest.raises(PosecError, match="figures: embedding"):
         put_table(page, "embedding", rows)
@@ -60,7 +66,13 @@ def people_at(*roots_mm):
 
 
 def taken(people, kept):
-    return PoseFrame(people.scores[kept], people.centres_px[kept], people.joints_mm[kept], people.roots_mm[kept], people.joints_px[kept])
+    return PoseFrame(
+        people.scores[kept],
+        people.centres_px[kept],
+        people.joints_mm[kept],
+        people.roots_mm[kept],
+        people.joints_px[kept],
+    )
 
 
 def test_estimators_are_compared_by_who_was_to_be_found_and_erring_on_the_same_people():
@@ -78,7 +90,11 @@ def test_estimators_are_compared_by_who_was_to_be_found_and_erring_on_the_same_p
     figures = {key: (row["people"], row["found"], row["common"]) for key, row in rows.items()}
     assert figures["all", "exact"] == (4, 4, 2)
     assert figures["all", "careful"] == (4, 2, 2)
-    assert [figures[f"visible {share}", "careful"] for share in ("<0.6", "0.6-0.9", ">0.9")] == [(1, 0, 0), (1, 1, 1), (2, 1, 1)]
+    assert [figures[f"visible {share}", "careful"] for share in ("<0.6", "0.6-0.9", ">0.9")] == [
+        (1, 0, 0),
+        (1, 1, 1),
+        (2, 1, 1),
+    ]
     assert figures["height <96 px", "careful"] == (1, 0, 0)
     assert figures["height >=96 px", "careful"] == (3, 2, 2)
     assert figures["1 person", "exact"] == (1, 1, 0)
@@ -106,8 +122,14 @@ def test_times_are_medians_by_people_who_can_be_seen(tmp_path):
 
         return estimate
 
-    rows = compare_time({"quick": named("quick", 0), "slow": named("slow", 0.02)}, Scenes(scenes, tmp_path), repeats=2)
-    assert [(row["group"], row["pictures"]) for row in rows] == [("nobody", 1), ("1 person", 1), ("2-3 people", 1)]
+    rows = compare_time(
+        {"quick": named("quick", 0), "slow": named("slow", 0.02)}, Scenes(scenes, tmp_path), repeats=2
+    )
+    assert [(row["group"], row["pictures"]) for row in rows] == [
+        ("nobody", 1),
+        ("1 person", 1),
+        ("2-3 people", 1),
+    ]
     assert all(row["slow"] >= 20 and row["slow"] > row["quick"] for row in rows)
     assert calls == ["quick", "slow"] * 7
 
@@ -115,14 +137,26 @@ def test_times_are_medians_by_people_who_can_be_seen(tmp_path):
 def test_lifted_people_stand_where_their_scale_and_their_ray_say():
     truth = people_at((700, -200, 5000), (0, 0, 2000))
     px_per_m = 1000 * FOCAL_PX / truth.roots_mm[:, 2]
-    lifted = {"joints_m": truth.joints_mm / 1000, "px_per_m": px_per_m, "pelvis_px": truth.joints_px[:, MUPOTS17.index("pelvis")]}
+    lifted = {
+        "joints_m": truth.joints_mm / 1000,
+        "px_per_m": px_per_m,
+        "pelvis_px": truth.joints_px[:, MUPOTS17.index("pelvis")],
+    }
     people = people_of_lifted(lifted, truth.scores, SIZE, FOCAL_PX)
     np.testing.assert_allclose(people.roots_mm, truth.roots_mm, rtol=1e-5)
-    np.testing.assert_allclose(people.joints_px[1], lifted["pelvis_px"][1] + px_per_m[1] * truth.joints_mm[1, :, :2] / 1000, rtol=1e-5)
+    np.testing.assert_allclose(
+        people.joints_px[1],
+        lifted["pelvis_px"][1] + px_per_m[1] * truth.joints_mm[1, :, :2] / 1000,
+        rtol=1e-5,
+    )
     # In the middle the viewing ray is nearly the camera's axis; to the side, the pose turns with the ray.
-    turned = np.degrees(np.arccos(np.sum(people.joints_mm * truth.joints_mm, -1) / np.sum(truth.joints_mm**2, -1).clip(1e-9)))
+    turned = np.degrees(
+        np.arccos(np.sum(people.joints_mm * truth.joints_mm, -1) / np.sum(truth.joints_mm**2, -1).clip(1e-9))
+    )
     assert np.nanmax(turned[1, :14]) < 7
-    assert np.linalg.norm(people.joints_mm, axis=-1) == pytest.approx(np.linalg.norm(truth.joints_mm, axis=-1), rel=1e-5)
+    assert np.linalg.norm(people.joints_mm, axis=-1) == pytest.approx(
+        np.linalg.norm(truth.joints_mm, axis=-1), rel=1e-5
+    )
 
 
 def test_who_is_hardly_seen_is_not_lifted_and_nobody_is_nobody():

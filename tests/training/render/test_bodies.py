@@ -33,12 +33,19 @@ def test_soft_edges_carry_colour_beyond_the_outline():
 
 def test_shards_merge_in_order(tmp_path):
     for shard in (1, 0):
-        write_labels(tmp_path / f"shard_{shard:03d}.npz", {"names": np.array([f"{shard}.png"]), "px_per_m": np.array([10.0 * shard])})
+        write_labels(
+            tmp_path / f"shard_{shard:03d}.npz",
+            {"names": np.array([f"{shard}.png"]), "px_per_m": np.array([10.0 * shard])},
+        )
     assert merge(tmp_path) == 2
     with np.load(tmp_path / "bodies.npz", allow_pickle=False) as labels:
         assert labels["names"].tolist() == ["0.png", "1.png"]
         assert labels["px_per_m"].tolist() == [0.0, 10.0]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bodies.npz", "shard_000.npz", "shard_001.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "bodies.npz",
+        "shard_000.npz",
+        "shard_001.npz",
+    ]
 
 
 @pytest.fixture(scope="module")

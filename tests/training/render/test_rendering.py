@@ -41,7 +41,9 @@ def test_a_slanted_triangle_has_the_depth_of_its_plane():
     rays = np.stack([(column - PRINCIPAL[0]) / FOCAL, (row - PRINCIPAL[1]) / FOCAL, np.ones(len(row))], -1)
     assert len(fragments) > 500
     np.testing.assert_allclose(fragments.depth, (normal @ corners[0]) / (rays @ normal), rtol=1e-9)
-    np.testing.assert_allclose(interpolate(fragments, FRONT, corners), rays * fragments.depth[:, None], atol=1e-9)
+    np.testing.assert_allclose(
+        interpolate(fragments, FRONT, corners), rays * fragments.depth[:, None], atol=1e-9
+    )
 
 
 def test_a_triangle_covers_its_area():
@@ -53,7 +55,12 @@ def test_a_triangle_seen_from_behind_or_behind_the_camera_is_left_out():
     corners = np.array([[-1.0, 1.0, 4.0], [1.0, 1.0, 4.0], [0.0, -1.0, 4.0]])
     assert len(seen(corners[::-1])) == 0
     assert len(seen(corners * [1, 1, -1])) == 0
-    assert len(rasterise(project(corners, FOCAL, PRINCIPAL), corners[:, 2], FRONT[:, ::-1], SIZE, two_sided=True)) > 1000
+    assert (
+        len(
+            rasterise(project(corners, FOCAL, PRINCIPAL), corners[:, 2], FRONT[:, ::-1], SIZE, two_sided=True)
+        )
+        > 1000
+    )
 
 
 def test_the_nearer_of_two_crossing_triangles_is_seen_at_every_pixel():
@@ -137,7 +144,9 @@ def places_of(clips, turns):
 
 
 def test_the_neutral_stance_has_no_turns_and_faces_the_front(standing_clips):
-    np.testing.assert_allclose(turns_of(standing_clips, np.array([0, 1])), np.tile(np.eye(3), (2, 15, 1, 1)), atol=1e-12)
+    np.testing.assert_allclose(
+        turns_of(standing_clips, np.array([0, 1])), np.tile(np.eye(3), (2, 15, 1, 1)), atol=1e-12
+    )
     places = neutral_places(standing_clips)
     assert places[joint_index(standing_clips, "UpLeg", "Left"), 0] == pytest.approx(0.1)
     assert places[joint_index(standing_clips, "Foot", "Left"), 2] == pytest.approx(-0.83)
@@ -147,7 +156,12 @@ def test_limbs_of_a_body_that_rests_otherwise_point_along_the_clips(standing_cli
     bones, parents = ("Hips", "LeftArm", "LeftForeArm", "LeftHand"), (-1, 0, 1, 2)
     heads = np.array([[0, 0, 0], [0.2, 0, 0.5], [0.4, 0, 0.3], [0.5, -0.1, 0.1]], np.float64)
     orientations = bone_orientations(
-        standing_clips, turns_of(standing_clips, np.array([0])), bones, parents, heads, np.tile(np.eye(3), (4, 1, 1))
+        standing_clips,
+        turns_of(standing_clips, np.array([0])),
+        bones,
+        parents,
+        heads,
+        np.tile(np.eye(3), (4, 1, 1)),
     )[0]
     for bone, end in ((1, 2), (2, 3)):
         way = orientations[bone] @ (heads[end] - heads[bone])
@@ -202,7 +216,9 @@ def test_motion_that_is_missing_or_does_not_fit_is_refused(tmp_path, standing_cl
     }  # fmt: skip
     np.savez(tmp_path / "deepmimic.npz", **arrays)
     found = read_clips(tmp_path, "deepmimic")
-    np.testing.assert_array_equal(turns_of(found, found.rows("test")), turns_of(standing_clips, np.array([0, 1])))
+    np.testing.assert_array_equal(
+        turns_of(found, found.rows("test")), turns_of(standing_clips, np.array([0, 1]))
+    )
     assert found.clip_of(1) == "a"
     assert len(found.rows("train")) == 0
     np.savez(tmp_path / "deepmimic.npz", **{**arrays, "root": np.zeros((5, 3))})
@@ -212,7 +228,10 @@ def test_motion_that_is_missing_or_does_not_fit_is_refused(tmp_path, standing_cl
 
 def test_a_turned_joint_takes_along_what_hangs_on_it(standing_clips):
     turns = turns_of(standing_clips, np.array([0]))[0]
-    shoulder, elbow = joint_index(standing_clips, "Arm", "Left"), joint_index(standing_clips, "ForeArm", "Left")
+    shoulder, elbow = (
+        joint_index(standing_clips, "Arm", "Left"),
+        joint_index(standing_clips, "ForeArm", "Left"),
+    )
     turn_to(standing_clips, turns, shoulder, about("x", 40))
     turn_to(standing_clips, turns, joint_index(standing_clips, "hips"), about("z", 90))
     np.testing.assert_allclose(turns[elbow], about("z", 90) @ about("x", 40), atol=1e-12)
@@ -221,7 +240,13 @@ def test_a_turned_joint_takes_along_what_hangs_on_it(standing_clips):
 def test_variation_is_reproducible(standing_clips):
     one, two = (turns_of(standing_clips, np.array([0]))[0] for _ in range(2))
     for turns in (one, two):
-        vary(standing_clips, turns, np.random.default_rng(3), turns_of(standing_clips, np.array([0, 1])), changed=1.0)
+        vary(
+            standing_clips,
+            turns,
+            np.random.default_rng(3),
+            turns_of(standing_clips, np.array([0, 1])),
+            changed=1.0,
+        )
     np.testing.assert_array_equal(one, two)
     assert not np.allclose(one, np.eye(3))
 

@@ -74,7 +74,9 @@ def test_a_network_that_reads_key_points_learns_heads_alone() -> None:
 
 
 def test_its_finish_moves_the_pyramid_and_holds_it() -> None:
-    learned, settings = (read_settings(REFERENCE.with_name(f"keypoint_{name}.toml")) for name in ("network", "finish"))
+    learned, settings = (
+        read_settings(REFERENCE.with_name(f"keypoint_{name}.toml")) for name in ("network", "finish")
+    )
     assert settings.trunk_rate > 0
     assert settings.anchor > 0
     assert settings.integers > learned.integers

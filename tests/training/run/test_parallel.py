@@ -32,7 +32,16 @@ open(f"{sys.argv[1]}/{rank}.json", "w").write(json.dumps(said))
 def test_two_processes_take_the_mean_of_their_gradients(tmp_path: Path) -> None:
     script = tmp_path / "together.py"
     script.write_text(TOGETHER)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), str(tmp_path)]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        str(script),
+        str(tmp_path),
+    ]
     done = subprocess.run(launch, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     said = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]

@@ -91,7 +91,9 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 print([faults() for _ in range(10)][-1], keep_memory(), [faults() for _ in range(10)][-1])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
     every_time, able, kept = done.stdout.split()
     assert able == "True"
     assert 10 * int(kept) < int(every_time)

@@ -31,7 +31,9 @@ def test_samples_stay_small():
 @pytest.mark.parametrize("name", SETS)
 def test_truth_names_every_picture_and_its_size(name):
     found = records(name)
-    assert [record["file"] for record in found] == sorted(path.name for path in (SAMPLES / name).glob("*.jpg"))
+    assert [record["file"] for record in found] == sorted(
+        path.name for path in (SAMPLES / name).glob("*.jpg")
+    )
     for record in found:
         assert list(cv2.imread(str(SAMPLES / name / record["file"])).shape[:2]) == record["size"]
 

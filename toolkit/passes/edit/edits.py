@@ -36,7 +36,9 @@ def numbered(name: str, taken: set[str]) -> str:
     """Return `name`, or `name_2`, `name_3`, … where it is in `taken`."""
     if name not in taken:
         return name
-    return next(candidate for count in range(2, len(taken) + 3) if (candidate := f"{name}_{count}") not in taken)
+    return next(
+        candidate for count in range(2, len(taken) + 3) if (candidate := f"{name}_{count}") not in taken
+    )
 
 
 def redirect(model: onnx.ModelProto, old: str, new: str) -> None:

@@ -41,7 +41,11 @@ class Links:
     def result(self, node: onnx.NodeProto) -> str:
         """Return the tensor that leaves a node once the Relu or Clip that alone reads it is fused."""
         readers = self.readers.get(node.output[0], [])
-        if len(readers) == 1 and readers[0].op_type in FUSED_ACTIVATIONS and node.output[0] not in self.outputs:
+        if (
+            len(readers) == 1
+            and readers[0].op_type in FUSED_ACTIVATIONS
+            and node.output[0] not in self.outputs
+        ):
             return str(readers[0].output[0])
         return str(node.output[0])
 

@@ -29,10 +29,18 @@ def convolve_average_pools(graph: Graph) -> int:
         if node.op_type != "AveragePool" or not channels.get(node.input[0]) or not _is_plain(node):
             continue
         kernel, width = attribute(node, "kernel_shape", []), channels[node.input[0]]
-        weight = add_array(model, f"{node.output[0]}.weight", np.full((width, 1, *kernel), 1 / np.prod(kernel), np.float32))
+        weight = add_array(
+            model, f"{node.output[0]}.weight", np.full((width, 1, *kernel), 1 / np.prod(kernel), np.float32)
+        )
         strides = attribute(node, "strides", [1] * len(kernel))
         convolution = helper.make_node(
-            "Conv", [node.input[0], weight], list(node.output), node.name, group=width, kernel_shape=kernel, strides=strides
+            "Conv",
+            [node.input[0], weight],
+            list(node.output),
+            node.name,
+            group=width,
+            kernel_shape=kernel,
+            strides=strides,
         )
         model.graph.node.remove(node)
         model.graph.node.insert(place, convolution)
@@ -42,4 +50,8 @@ def convolve_average_pools(graph: Graph) -> int:
 
 def _is_plain(node: onnx.NodeProto) -> bool:
     pads = attribute(node, "pads", [0])
-    return not any(pads) and not attribute(node, "ceil_mode", 0) and attribute(node, "auto_pad", "NOTSET") in ("NOTSET", "VALID")
+    return (
+        not any(pads)
+        and not attribute(node, "ceil_mode", 0)
+        and attribute(node, "auto_pad", "NOTSET") in ("NOTSET", "VALID")
+    )

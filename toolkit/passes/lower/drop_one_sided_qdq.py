@@ -33,5 +33,9 @@ def release_float_layers(graph: Graph) -> int:
 def _before_integers(name: str, found: Links) -> str:
     """Return the float tensor that went through Q and DQ to become `name`, or `name` where none did."""
     dequantize = found.producers.get(name)
-    quantize = found.producers.get(dequantize.input[0]) if dequantize is not None and dequantize.op_type == "DequantizeLinear" else None
+    quantize = (
+        found.producers.get(dequantize.input[0])
+        if dequantize is not None and dequantize.op_type == "DequantizeLinear"
+        else None
+    )
     return str(quantize.input[0]) if quantize is not None and quantize.op_type == "QuantizeLinear" else name

@@ -27,15 +27,26 @@ def drop_saturated_clips(graph: Graph) -> int:
     count = 0
     for node in graph.model.graph.node:
         readers = found.readers.get(node.output[0], [])
-        if node.op_type != "Clip" or [reader.op_type for reader in readers] != ["QuantizeLinear"] or node.output[0] in found.outputs:
+        if (
+            node.op_type != "Clip"
+            or [reader.op_type for reader in readers] != ["QuantizeLinear"]
+            or node.output[0] in found.outputs
+        ):
             continue
         limits, numbers = node.input[1:], readers[0].input[1:]
-        if len(limits) != 2 or len(numbers) != 2 or not all(name in found.constants for name in (*limits, *numbers)):
+        if (
+            len(limits) != 2
+            or len(numbers) != 2
+            or not all(name in found.constants for name in (*limits, *numbers))
+        ):
             continue
         scale, zero_point = (found.array(name) for name in numbers)
         if scale.size != 1 or zero_point.dtype != np.int8:
             continue
-        low, high = (float(np.rint(found.array(name).reshape(()) / scale.reshape(()))) + int(zero_point) for name in limits)
+        low, high = (
+            float(np.rint(found.array(name).reshape(()) / scale.reshape(()))) + int(zero_point)
+            for name in limits
+        )
         if low <= _ENDS.min and high >= _ENDS.max:
             redirect(graph.model, node.output[0], node.input[0])
             count += 1

@@ -38,7 +38,9 @@ def fold_frame(frame: FrameInput, cast: bool = False) -> Pass:
         if graph.frame == frame:
             return 0
         if (graph.frame.dtype, graph.frame.layout, graph.frame.normalized) != ("float32", "NCHW", True):
-            raise PosecError(f"the frame is folded already, it is {graph.frame}; start from the prepared graph")
+            raise PosecError(
+                f"the frame is folded already, it is {graph.frame}; start from the prepared graph"
+            )
         _fold(graph, frame, cast)
         return 1
 
@@ -88,7 +90,12 @@ def _fold(graph: Graph, frame: FrameInput, cast: bool) -> None:
 
 def _is_plain(node: onnx.NodeProto, batch: str, found: Links) -> bool:
     single = list(node.input).count(batch) == 1 and node.input[0] == batch
-    return single and node.op_type == "Conv" and attribute(node, "group", 1) == 1 and node.input[1] in found.constants
+    return (
+        single
+        and node.op_type == "Conv"
+        and attribute(node, "group", 1) == 1
+        and node.input[1] in found.constants
+    )
 
 
 class _Chain:
@@ -101,7 +108,10 @@ class _Chain:
     def add(self, operator: str, *constants: np.ndarray, **attributes: object) -> None:
         """Append a node that reads the end so far, and constants."""
         name = f"{self._batch}.{operator}"
-        names = [add_array(self._model, f"{name}.constant_{position}", values) for position, values in enumerate(constants, 1)]
+        names = [
+            add_array(self._model, f"{name}.constant_{position}", values)
+            for position, values in enumerate(constants, 1)
+        ]
         self._nodes.append(helper.make_node(operator, [self._end, *names], [name], name, **attributes))
         self._end = name
 

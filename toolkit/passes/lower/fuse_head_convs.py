@@ -63,8 +63,16 @@ def _form(tensor: str, found: Links) -> tuple[object, ...] | None:
         group = next((entry.i for entry in node.attribute if entry.name == "group"), 1)
         if group != 1 or not all(name in found.constants for name in node.input[1:]):
             return None
-        return "Conv", node.input[0], attributes, tuple(found.constants[node.input[1]].dims[1:]), len(node.input)
-    if node.op_type == "Resize" and found.data_inputs(node) == [0] and len(node.input) == 3:  # a fourth input would count channels
+        return (
+            "Conv",
+            node.input[0],
+            attributes,
+            tuple(found.constants[node.input[1]].dims[1:]),
+            len(node.input),
+        )
+    if (
+        node.op_type == "Resize" and found.data_inputs(node) == [0] and len(node.input) == 3
+    ):  # a fourth input would count channels
         inner = _form(node.input[0], found)
         constants = tuple(found.array(name).tobytes() if name else b"" for name in node.input[1:])
         return None if inner is None else ("Resize", attributes, constants, inner)
@@ -82,10 +90,18 @@ def _join(model: onnx.ModelProto, tensors: Sequence[str], found: Links) -> None:
     whole = _one_of(model, list(tensors), found, gone, joined)
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
-        nodes += [joined[node.output[0]]] if node.output[0] in joined else [] if node.output[0] in gone else [node]
+        nodes += (
+            [joined[node.output[0]]] if node.output[0] in joined else [] if node.output[0] in gone else [node]
+        )
         if nodes and nodes[-1].output[0] == whole:
             nodes.append(
-                helper.make_node("Split", [whole, add_array(model, f"{whole}/channels", sizes)], list(tensors), f"{whole}/split", axis=1)
+                helper.make_node(
+                    "Split",
+                    [whole, add_array(model, f"{whole}/channels", sizes)],
+                    list(tensors),
+                    f"{whole}/split",
+                    axis=1,
+                )
             )
             whole = ""
     replace(model.graph.node, nodes)
@@ -93,7 +109,13 @@ def _join(model: onnx.ModelProto, tensors: Sequence[str], found: Links) -> None:
     replace(model.graph.initializer, [tensor for tensor in model.graph.initializer if tensor.name in read])
 
 
-def _one_of(model: onnx.ModelProto, tensors: list[str], found: Links, gone: set[str], joined: dict[str, onnx.NodeProto]) -> str:
+def _one_of(
+    model: onnx.ModelProto,
+    tensors: list[str],
+    found: Links,
+    gone: set[str],
+    joined: dict[str, onnx.NodeProto],
+) -> str:
     """Note the node that makes all tensors at once, at the place of the first of their makers; return its result."""
     makers = [found.producers[tensor] for tensor in tensors]
     places = {node.output[0]: place for place, node in enumerate(model.graph.node)}
@@ -104,7 +126,10 @@ def _one_of(model: onnx.ModelProto, tensors: list[str], found: Links, gone: set[
             values = np.concatenate([found.array(maker.input[position]) for maker in makers])
             inputs.append(add_array(model, f"{result}/{('weight', 'bias')[position - 1]}", values))
     else:
-        inputs = [_one_of(model, [maker.input[i] for maker in makers], found, gone, joined) for i in found.data_inputs(first)]
+        inputs = [
+            _one_of(model, [maker.input[i] for maker in makers], found, gone, joined)
+            for i in found.data_inputs(first)
+        ]
         inputs += first.input[len(inputs) :]
     node = helper.make_node(first.op_type, inputs, [result], JOINED.join(map(layer_name, makers)))
     node.attribute.extend(first.attribute)

@@ -24,7 +24,11 @@ def quantize_pixels(graph: Graph) -> int:
     if model.graph.input[0].type.tensor_type.elem_type != TensorProto.UINT8:
         return 0
     for place, node in enumerate(model.graph.node):
-        centred = node.op_type == "Sub" and node.input[1] in found.constants and np.all(found.array(node.input[1]) == 128)
+        centred = (
+            node.op_type == "Sub"
+            and node.input[1] in found.constants
+            and np.all(found.array(node.input[1]) == 128)
+        )
         if centred and _reads_pixels(node.input[0], graph):
             name = node.output[0]
             numbers = [
@@ -34,7 +38,9 @@ def quantize_pixels(graph: Graph) -> int:
             redirect(model, name, f"{name}.pixels")
             pair = [
                 helper.make_node("QuantizeLinear", [name, *numbers], [f"{name}.int8"], f"{name}.quantize"),
-                helper.make_node("DequantizeLinear", [f"{name}.int8", *numbers], [f"{name}.pixels"], f"{name}.dequantize"),
+                helper.make_node(
+                    "DequantizeLinear", [f"{name}.int8", *numbers], [f"{name}.pixels"], f"{name}.dequantize"
+                ),
             ]
             for offset, made in enumerate(pair, 1):
                 model.graph.node.insert(place + offset, made)

@@ -25,7 +25,12 @@ def dequantize_first(graph: Graph) -> int:
     readers = found.readers.get(graph.input_name, [])
     move = readers[0] if len(readers) == 1 else None
     after = found.readers.get(move.output[0], []) if move is not None and move.op_type == "Transpose" else []
-    if move is None or len(after) != 1 or after[0].op_type != "DequantizeLinear" or found.array(after[0].input[1]).size != 1:
+    if (
+        move is None
+        or len(after) != 1
+        or after[0].op_type != "DequantizeLinear"
+        or found.array(after[0].input[1]).size != 1
+    ):
         return 0
     dequantize, between = after[0], f"{graph.input_name}.dequantized"
     first, second = onnx.NodeProto(), onnx.NodeProto()

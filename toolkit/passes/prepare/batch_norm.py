@@ -24,7 +24,11 @@ def fold_batch_norm(graph: Graph) -> int:
     found = links(model)
     for norm in [node for node in model.graph.node if node.op_type == "BatchNormalization"]:
         conv = found.producers.get(norm.input[0])
-        if conv is None or conv.op_type not in ("Conv", "ConvTranspose") or attribute(norm, "training_mode", 0):
+        if (
+            conv is None
+            or conv.op_type not in ("Conv", "ConvTranspose")
+            or attribute(norm, "training_mode", 0)
+        ):
             continue
         if conv.op_type == "ConvTranspose" and attribute(conv, "group", 1) != 1:
             continue

@@ -9,7 +9,12 @@ from onnx import TensorProto, helper, numpy_helper
 from ...ir.graph import Graph
 from ..edit.edits import replace
 
-_SHORT_FORMS = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
+_SHORT_FORMS = {
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
 
 
 def inline_constants(graph: Graph) -> int:

@@ -31,11 +31,17 @@ def spread_channels(graph: Graph) -> int:
     Returns the number of depthwise convolutions changed.
     """
     model, count = graph.model, 0
-    for maker in [node for node in model.graph.node if node.op_type == "Conv" and attribute(node, "group", 1) == 1]:
+    for maker in [
+        node for node in model.graph.node if node.op_type == "Conv" and attribute(node, "group", 1) == 1
+    ]:
         found = links(model)
         spread = found.readers.get(found.result(maker), [])
         weights = [name for node in (maker, *spread) for name in node.input[1:]]
-        if not spread or found.result(maker) in found.outputs or not all(name in found.constants for name in weights):
+        if (
+            not spread
+            or found.result(maker) in found.outputs
+            or not all(name in found.constants for name in weights)
+        ):
             continue
         channels = int(found.constants[maker.input[1]].dims[0])
         multipliers = {_multiplier(node, channels, found) for node in spread}
@@ -51,7 +57,9 @@ def spread_channels(graph: Graph) -> int:
             set_groups(node, padded)
             if reader is not None and padded > outputs:
                 weight = found.array(reader.input[1])
-                reader.input[1] = add_array(model, reader.input[1], np.pad(weight, ((0, 0), (0, padded - outputs), (0, 0), (0, 0))))
+                reader.input[1] = add_array(
+                    model, reader.input[1], np.pad(weight, ((0, 0), (0, padded - outputs), (0, 0), (0, 0)))
+                )
             count += 1
     sweep(model)
     return count
@@ -76,7 +84,12 @@ def only_through_activation(maker: onnx.NodeProto, found: Links) -> bool:
 def only_reader(tensor: str, found: Links) -> onnx.NodeProto | None:
     """Return the Conv of one group, its weight constant, that alone reads a tensor; else None."""
     readers = found.readers.get(tensor, [])
-    if len(readers) != 1 or tensor in found.outputs or readers[0].op_type != "Conv" or attribute(readers[0], "group", 1) != 1:
+    if (
+        len(readers) != 1
+        or tensor in found.outputs
+        or readers[0].op_type != "Conv"
+        or attribute(readers[0], "group", 1) != 1
+    ):
         return None
     return readers[0] if readers[0].input[1] in found.constants else None
 

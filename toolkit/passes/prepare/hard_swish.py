@@ -21,7 +21,9 @@ def express_hard_swish(graph: Graph) -> int:
         place = list(model.graph.node).index(node)
         name, source, result = node.name, node.input[0], node.output[0]
         model.graph.node.remove(node)
-        gates = helper.make_node("HardSigmoid", [source], [gate], f"{name}.gate" if name else "", alpha=1 / 6, beta=0.5)
+        gates = helper.make_node(
+            "HardSigmoid", [source], [gate], f"{name}.gate" if name else "", alpha=1 / 6, beta=0.5
+        )
         model.graph.node.insert(place, helper.make_node("Mul", [source, gate], [result], name))
         model.graph.node.insert(place, gates)
         count += 1

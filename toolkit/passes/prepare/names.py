@@ -49,7 +49,9 @@ def name_tensors(graph: Graph) -> int:
         for position, tensor in enumerate(node.input):
             if tensor in constants and tensor not in names:
                 order.append(tensor)
-                part = parts[position] if position < len(parts) and parts[position] else f"constant_{position}"
+                part = (
+                    parts[position] if position < len(parts) and parts[position] else f"constant_{position}"
+                )
                 _give(names, taken, tensor, f"{called}.{part}")
     for node in model.graph.node:
         for field in (node.input, node.output):

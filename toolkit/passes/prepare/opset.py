@@ -29,14 +29,29 @@ def lower_opset(graph: Graph) -> int:
     model = graph.model
     stated = next((opset.version for opset in model.opset_import if opset.domain in _DEFAULT_DOMAINS), 0)
     if stated < OPSET:
-        raise PosecError(f"the graph has ONNX opset {stated}, posec reads {OPSET} and later; export the network again")
+        raise PosecError(
+            f"the graph has ONNX opset {stated}, posec reads {OPSET} and later; export the network again"
+        )
     count = sum(_lower(node, stated) for node in model.graph.node) if stated > OPSET else 0
     del model.opset_import[:]
     model.opset_import.append(helper.make_opsetid("", OPSET))
     model.ir_version = IR_VERSION
-    for field in ("producer_name", "producer_version", "domain", "model_version", "doc_string", "metadata_props"):
+    for field in (
+        "producer_name",
+        "producer_version",
+        "domain",
+        "model_version",
+        "doc_string",
+        "metadata_props",
+    ):
         model.ClearField(field)
-    for part in (model.graph, *model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
+    for part in (
+        model.graph,
+        *model.graph.node,
+        *model.graph.initializer,
+        *model.graph.input,
+        *model.graph.output,
+    ):
         part.ClearField("doc_string")
         if "metadata_props" in part.DESCRIPTOR.fields_by_name:
             part.ClearField("metadata_props")
@@ -48,7 +63,9 @@ def _lower(node: onnx.NodeProto, stated: int) -> bool:
         newer = defs.get_schema(node.op_type, stated)
         older = defs.get_schema(node.op_type, OPSET)
     except defs.SchemaError as error:
-        raise PosecError(f"operator {node.op_type} ({node.name}) is not in ONNX opset {OPSET}; express it by others") from error
+        raise PosecError(
+            f"operator {node.op_type} ({node.name}) is not in ONNX opset {OPSET}; express it by others"
+        ) from error
     if newer.since_version == older.since_version:
         return False
     if len(node.input) > older.max_input or len(node.input) < older.min_input:
@@ -57,7 +74,11 @@ def _lower(node: onnx.NodeProto, stated: int) -> bool:
         )
     for stray in [found for found in node.attribute if found.name not in older.attributes]:
         default = newer.attributes[stray.name].default_value
-        if default.type == onnx.AttributeProto.UNDEFINED or helper.get_attribute_value(stray) != helper.get_attribute_value(default):
-            raise PosecError(f"{node.op_type} ({node.name}) sets {stray.name}, which opset {OPSET} lacks; export the network again with it")
+        if default.type == onnx.AttributeProto.UNDEFINED or helper.get_attribute_value(
+            stray
+        ) != helper.get_attribute_value(default):
+            raise PosecError(
+                f"{node.op_type} ({node.name}) sets {stray.name}, which opset {OPSET} lacks; export the network again with it"
+            )
         node.attribute.remove(stray)
     return True

@@ -30,7 +30,9 @@ def simplify(graph: Graph) -> int:
     try:
         import onnxsim
     except ImportError as error:
-        raise PosecError("preparing this graph needs onnxsim on the host: pip install 'posec[host]'") from error
+        raise PosecError(
+            "preparing this graph needs onnxsim on the host: pip install 'posec[host]'"
+        ) from error
     before = len(graph.model.graph.node)
     simplified, same = onnxsim.simplify(graph.model, check_n=0)
     if not same:
@@ -47,6 +49,11 @@ def is_plain(model: onnx.ModelProto) -> bool:
         if node.op_type not in _PLAIN or not data:
             return False
         maker = found.producers.get(node.input[data[0]])
-        if node.op_type in _ARITHMETIC and len(data) == 1 and maker is not None and maker.op_type in ("Conv", "ConvTranspose"):
+        if (
+            node.op_type in _ARITHMETIC
+            and len(data) == 1
+            and maker is not None
+            and maker.op_type in ("Conv", "ConvTranspose")
+        ):
             return False
     return True

@@ -34,13 +34,17 @@ def split_heads(graph: Graph) -> int:
         if not all(cuts):
             continue
         place = list(model.graph.node).index(conv)
-        for offset, (reader, (start, stop)) in enumerate(zip(readers, [cut for cut in cuts if cut], strict=True)):
+        for offset, (reader, (start, stop)) in enumerate(
+            zip(readers, [cut for cut in cuts if cut], strict=True)
+        ):
             part = onnx.NodeProto()
             part.CopyFrom(conv)
             part.name = f"{conv.name}.{start}_{stop}" if conv.name else ""
             part.input[1] = add_array(model, f"{conv.input[1]}.{start}_{stop}", weight[start:stop])
             if len(conv.input) > 2:
-                part.input[2] = add_array(model, f"{conv.input[2]}.{start}_{stop}", found.array(conv.input[2])[start:stop])
+                part.input[2] = add_array(
+                    model, f"{conv.input[2]}.{start}_{stop}", found.array(conv.input[2])[start:stop]
+                )
             part.output[0] = reader.output[0]
             model.graph.node.remove(reader)
             model.graph.node.insert(place + offset, part)
@@ -52,7 +56,11 @@ def split_heads(graph: Graph) -> int:
 
 def _channels(node: onnx.NodeProto, found: Links, channels: int) -> tuple[int, int] | None:
     """Return the channels (start, stop) that a Slice keeps, or None where it is not a plain cut along axis 1."""
-    if node.op_type != "Slice" or len(node.input) < 4 or not all(name in found.constants for name in node.input[1:]):
+    if (
+        node.op_type != "Slice"
+        or len(node.input) < 4
+        or not all(name in found.constants for name in node.input[1:])
+    ):
         return None
     starts, stops, axes, *steps = (found.array(name).tolist() for name in node.input[1:])
     if axes not in ([1], [-3]) or (steps and steps[0] != [1]):

@@ -42,11 +42,15 @@ def choose_integers(graph: Graph, tensors: Collection[str], operators: Sequence[
     for node in operators:
         if node.op_type in scheme.same_scale:
             joined = [found.result(node), *(node.input[i] for i in found.data_inputs(node))]
-            union: frozenset[str] = frozenset().union(*(groups.get(name, frozenset([name])) for name in joined))
+            union: frozenset[str] = frozenset().union(
+                *(groups.get(name, frozenset([name])) for name in joined)
+            )
             groups.update(dict.fromkeys(union, union))
     chosen: dict[frozenset[str], Integers] = {}
     for group in dict.fromkeys(groups[name] for name in sorted(tensors)):
-        chosen[group] = _demanded(group, scheme, found) or activation_integers(*_range(graph, group, ranges, found), scheme)
+        chosen[group] = _demanded(group, scheme, found) or activation_integers(
+            *_range(graph, group, ranges, found), scheme
+        )
     return {tensor: chosen[groups[tensor]] for tensor in tensors}
 
 
@@ -81,7 +85,9 @@ def _range(graph: Graph, group: frozenset[str], ranges: Mapping[str, Pair], foun
 def _saturation(group: frozenset[str], found: Links) -> float:
     """Return how far from zero a number may be for those that read these tensors to tell it from a farther one."""
     kinds = {reader.op_type for name in group for reader in found.readers.get(name, [])}
-    alone = len(kinds) == 1 and found.outputs.isdisjoint(group) and all(found.readers.get(name) for name in group)
+    alone = (
+        len(kinds) == 1 and found.outputs.isdisjoint(group) and all(found.readers.get(name) for name in group)
+    )
     return _SATURATED.get(kinds.pop(), math.inf) if alone else math.inf
 
 
@@ -99,9 +105,16 @@ def _pixel_range(graph: Graph, tensor: str, found: Links) -> Pair | None:
         return None
     dtype = helper.tensor_dtype_to_np_dtype(frame.type.tensor_type.elem_type)
     shape = [dim.dim_value for dim in frame.type.tensor_type.shape.dim]
-    constants = [numpy_helper.from_array(found.array(name), name) for node in nodes for name in node.input if name in found.constants]
+    constants = [
+        numpy_helper.from_array(found.array(name), name)
+        for node in nodes
+        for name in node.input
+        if name in found.constants
+    ]
     named = [helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None)]
-    model = helper.make_model(helper.make_graph(nodes, "pixels", [frame], named, constants), opset_imports=graph.model.opset_import)
+    model = helper.make_model(
+        helper.make_graph(nodes, "pixels", [frame], named, constants), opset_imports=graph.model.opset_import
+    )
     extremes = [np.full(shape, limit, dtype) for limit in (np.iinfo(dtype).min, np.iinfo(dtype).max)]
     values = np.stack([ReferenceEvaluator(model).run(None, {frame.name: extreme})[0] for extreme in extremes])
     return float(values.min()), float(values.max())

@@ -14,7 +14,9 @@ from .insert_qdq import stays_float
 from .qparams import to_int8, weight_scales
 
 
-def correct_biases(graph: Graph, means: Mapping[str, Sequence[float]], scheme: Scheme, keep_float: Collection[str] = ()) -> int:
+def correct_biases(
+    graph: Graph, means: Mapping[str, Sequence[float]], scheme: Scheme, keep_float: Collection[str] = ()
+) -> int:
     """Shift the bias of each layer that will be quantized by what its rounded weights would do to its mean output.
 
         y = conv(x, w) + b        becomes        y = conv(x, w) + b + sum(w - rounded(w)) * mean(x)
@@ -46,7 +48,9 @@ def correct_biases(graph: Graph, means: Mapping[str, Sequence[float]], scheme: S
         bias = found.array(before) if before else np.zeros(len(weight))
         del node.input[2:]
         # A new name: another layer may read the old bias.
-        node.input.append(add_array(graph.model, f"{node.output[0]}.corrected_bias", (bias + shift).astype(np.float32)))
+        node.input.append(
+            add_array(graph.model, f"{node.output[0]}.corrected_bias", (bias + shift).astype(np.float32))
+        )
         count += 1
     if count:
         sweep(graph.model)

@@ -62,7 +62,11 @@ def _second(first: onnx.NodeProto, found: Links) -> onnx.NodeProto | None:
     if not constant or reader.input[0] in found.constants:
         return None
     weight = found.constants[reader.input[1]]
-    return reader if attribute(reader, "group", 1) == 1 or tuple(weight.dims[:2]) == (attribute(reader, "group", 1), 1) else None
+    return (
+        reader
+        if attribute(reader, "group", 1) == 1 or tuple(weight.dims[:2]) == (attribute(reader, "group", 1), 1)
+        else None
+    )
 
 
 def _only_reader(tensor: str, found: Links) -> onnx.NodeProto | None:
@@ -87,5 +91,7 @@ def _balance(model: onnx.ModelProto, first: onnx.NodeProto, second: onnx.NodePro
     first.input[1] = add_array(model, first.input[1], weight * scale.reshape(-1, 1, 1, 1))
     if len(first.input) > 2:
         first.input[2] = add_array(model, first.input[2], found.array(first.input[2]) * scale)
-    second.input[1] = add_array(model, second.input[1], following / scale.reshape((1, -1, 1, 1) if channel else (-1, 1, 1, 1)))
+    second.input[1] = add_array(
+        model, second.input[1], following / scale.reshape((1, -1, 1, 1) if channel else (-1, 1, 1, 1))
+    )
     return True

@@ -75,18 +75,28 @@ def float_islands(model: onnx.ModelProto, operators: Collection[str]) -> list[li
 
 def _moves_integers(node: onnx.NodeProto, found: Links) -> bool:
     readers = found.readers.get(node.output[0], [])
-    return node.op_type in _MOVES and bool(readers) and all(reader.op_type == "DequantizeLinear" for reader in readers)
+    return (
+        node.op_type in _MOVES
+        and bool(readers)
+        and all(reader.op_type == "DequantizeLinear" for reader in readers)
+    )
 
 
 def _is_integer(group: list[onnx.NodeProto], operators: Collection[str], found: Links) -> bool:
     """Return whether Q and DQ close in on one operator, with the activation that it takes in."""
     first, *rest = group
-    if first.op_type not in operators or len(rest) > 1 or any(node.op_type not in FUSED_ACTIVATIONS for node in rest):
+    if (
+        first.op_type not in operators
+        or len(rest) > 1
+        or any(node.op_type not in FUSED_ACTIVATIONS for node in rest)
+    ):
         return False
     reads = [first.input[position] for position in found.data_inputs(first)]
     if first.op_type in (*WEIGHT_AXIS, *_PAIRS) and first.input[1] not in reads:
         return False
-    dequantized = all(name in found.producers and found.producers[name].op_type == "DequantizeLinear" for name in reads)
+    dequantized = all(
+        name in found.producers and found.producers[name].op_type == "DequantizeLinear" for name in reads
+    )
     readers = found.readers.get(group[-1].output[0], [])
     return dequantized and bool(readers) and all(reader.op_type == "QuantizeLinear" for reader in readers)
 

@@ -78,18 +78,35 @@ def _is_plain(node: onnx.NodeProto, found: Links) -> bool:
     alone = len(found.readers.get(node.output[0], [])) == 1 and node.output[0] not in found.outputs
     if node.op_type != "Conv" or not alone or not all(name in found.constants for name in node.input[1:]):
         return False
-    steps = {*attribute(node, "strides", [1]), *attribute(node, "dilations", [1]), attribute(node, "group", 1)}
-    return found.array(node.input[1]).shape[2:] == (1, 1) and steps == {1} and not any(attribute(node, "pads", [0]))
+    steps = {
+        *attribute(node, "strides", [1]),
+        *attribute(node, "dilations", [1]),
+        attribute(node, "group", 1),
+    }
+    return (
+        found.array(node.input[1]).shape[2:] == (1, 1)
+        and steps == {1}
+        and not any(attribute(node, "pads", [0]))
+    )
 
 
-def _join(model: onnx.ModelProto, total: onnx.NodeProto, parts: Sequence[onnx.NodeProto], ranges: dict[str, Pair], found: Links) -> bool:
+def _join(
+    model: onnx.ModelProto,
+    total: onnx.NodeProto,
+    parts: Sequence[onnx.NodeProto],
+    ranges: dict[str, Pair],
+    found: Links,
+) -> bool:
     """Put one convolution in the place of a sum; return whether that was worth it."""
     inputs = [part.input[0] for part in parts]
     if not all(name in ranges for name in inputs) or len(set(inputs)) < len(inputs):
         return False
     sizes = [max(abs(bound) for bound in ranges[name]) or 1.0 for name in inputs]
     ways = [_way(name, found) for name in inputs]
-    factors = [float(2.0 ** np.floor(np.log2(max(sizes) / size))) if way else 1.0 for size, way in zip(sizes, ways, strict=True)]
+    factors = [
+        float(2.0 ** np.floor(np.log2(max(sizes) / size))) if way else 1.0
+        for size, way in zip(sizes, ways, strict=True)
+    ]
     if max(sizes) > _MOST_UNEVEN * min(size * factor for size, factor in zip(sizes, factors, strict=True)):
         return False
     for way, factor in zip(ways, factors, strict=True):
@@ -98,7 +115,9 @@ def _join(model: onnx.ModelProto, total: onnx.NodeProto, parts: Sequence[onnx.No
     shared = min(ranges[name][0] for name in inputs), max(ranges[name][1] for name in inputs)
     side_by_side = fresh_name(model, JOINED.join(inputs))
     ranges.update(dict.fromkeys((*inputs, side_by_side), shared))
-    weights = [found.array(part.input[1]) / np.float32(factor) for part, factor in zip(parts, factors, strict=True)]
+    weights = [
+        found.array(part.input[1]) / np.float32(factor) for part, factor in zip(parts, factors, strict=True)
+    ]
     biases = [found.array(part.input[2]) for part in parts if len(part.input) > 2]
     constants = [add_array(model, f"{total.output[0]}/joined_weight", np.concatenate(weights, axis=1))]
     if biases:
@@ -106,7 +125,10 @@ def _join(model: onnx.ModelProto, total: onnx.NodeProto, parts: Sequence[onnx.No
     name = JOINED.join(map(layer_name, parts))
     made = [helper.make_node("Concat", inputs, [side_by_side], side_by_side, axis=1),
             helper.make_node("Conv", [side_by_side, *constants], [total.output[0]], name, kernel_shape=[1, 1])]  # fmt: skip
-    replace(model.graph.node, [new for node in model.graph.node for new in (made if node.output[0] == total.output[0] else [node])])
+    replace(
+        model.graph.node,
+        [new for node in model.graph.node for new in (made if node.output[0] == total.output[0] else [node])],
+    )
     return True
 
 
@@ -125,7 +147,13 @@ def _way(tensor: str, found: Links) -> list[onnx.NodeProto]:
     return []
 
 
-def _scale(model: onnx.ModelProto, way: Sequence[onnx.NodeProto], factor: float, ranges: dict[str, Pair], found: Links) -> None:
+def _scale(
+    model: onnx.ModelProto,
+    way: Sequence[onnx.NodeProto],
+    factor: float,
+    ranges: dict[str, Pair],
+    found: Links,
+) -> None:
     """Let a convolution make numbers as many times as large, and their ranges be so on all the way."""
     for position, name in enumerate(way[0].input[1:], 1):
         way[0].input[position] = add_array(model, name, found.array(name) * np.float32(factor))

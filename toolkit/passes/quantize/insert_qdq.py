@@ -23,7 +23,9 @@ _OPSET = 13
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Concat")
 
 
-def insert_qdq(graph: Graph, ranges: Mapping[str, Pair], scheme: Scheme, keep_float: Collection[str] = ()) -> int:
+def insert_qdq(
+    graph: Graph, ranges: Mapping[str, Pair], scheme: Scheme, keep_float: Collection[str] = ()
+) -> int:
     """Surround the operators of a scheme by Q/DQ; return how many operators compute in integers.
 
         x -> Conv(w, b) -> Relu -> y        x -> Q -> DQ -> Conv(DQ(int8 w), DQ(int32 b)) -> Relu -> Q -> DQ -> y
@@ -41,13 +43,32 @@ def insert_qdq(graph: Graph, ranges: Mapping[str, Pair], scheme: Scheme, keep_fl
     """
     opset = next((entry.version for entry in graph.model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if opset < _OPSET:
-        raise PosecError(f"int8 needs ONNX opset {_OPSET} or later, the graph has {opset}; export the network again")
+        raise PosecError(
+            f"int8 needs ONNX opset {_OPSET} or later, the graph has {opset}; export the network again"
+        )
     reasons, found = stays_float(graph, scheme, keep_float), links(graph.model)
-    operators = {layer_name(node): node for node in _operators(graph.model, scheme, found) if layer_name(node) not in reasons}
-    reads = {(name, i) for name, node in operators.items() for i in found.data_inputs(node) if not _fused_operand(node, i, scheme, found)}
+    operators = {
+        layer_name(node): node
+        for node in _operators(graph.model, scheme, found)
+        if layer_name(node) not in reasons
+    }
+    reads = {
+        (name, i)
+        for name, node in operators.items()
+        for i in found.data_inputs(node)
+        if not _fused_operand(node, i, scheme, found)
+    }
     heads = _head_layers(graph, scheme)
-    results = {found.result(node) for name, node in operators.items() if name not in heads} if scheme.outputs else set()
-    tensors = {name for name in results | {operators[layer].input[i] for layer, i in reads} if given_integers(name, found) is None}
+    results = (
+        {found.result(node) for name, node in operators.items() if name not in heads}
+        if scheme.outputs
+        else set()
+    )
+    tensors = {
+        name
+        for name in results | {operators[layer].input[i] for layer, i in reads}
+        if given_integers(name, found) is None
+    }
     integers = choose_integers(graph, tensors, list(operators.values()), ranges, scheme, found)
     writer = _Writer(scheme, found, integers)
     for name in (value.name for value in graph.model.graph.input if value.name in tensors):
@@ -76,7 +97,9 @@ def stays_float(graph: Graph, scheme: Scheme, keep_float: Collection[str] = ()) 
     nodes = {layer_name(node): node for node in graph.model.graph.node if node.op_type != "Constant"}
     if unknown := sorted(set(keep_float) - set(nodes)):
         weighted = [name for name, node in nodes.items() if node.op_type in WEIGHT_AXIS]
-        raise PosecError(f"no layer '{unknown[0]}' to keep float; the layers with weights are {', '.join(weighted)}")
+        raise PosecError(
+            f"no layer '{unknown[0]}' to keep float; the layers with weights are {', '.join(weighted)}"
+        )
     heads, reasons = _head_layers(graph, scheme), {}
     for name, node in nodes.items():
         if name in keep_float:
@@ -90,7 +113,11 @@ def stays_float(graph: Graph, scheme: Scheme, keep_float: Collection[str] = ()) 
 
 def _head_layers(graph: Graph, scheme: Scheme) -> dict[str, str]:
     """Return the layers whose results a scheme leaves float for a head's sake, name → head."""
-    heads = {head: names for head, names in head_layers(graph).items() if scheme.float_heads and head not in scheme.integer_heads}
+    heads = {
+        head: names
+        for head, names in head_layers(graph).items()
+        if scheme.float_heads and head not in scheme.integer_heads
+    }
     return {name: head for head, names in heads.items() for name in names}
 
 
@@ -98,7 +125,11 @@ def float_layers(graph: Graph) -> list[str]:
     """Return the names of the layers with weights that compute in float, of a graph with or without Q/DQ."""
     found = links(graph.model)
     layers = [node for node in graph.model.graph.node if node.op_type in WEIGHT_AXIS]
-    floats = [node for node in layers if any(given_integers(_before_move(name, found), found) is None for name in node.input[:2])]
+    floats = [
+        node
+        for node in layers
+        if any(given_integers(_before_move(name, found), found) is None for name in node.input[:2])
+    ]
     return [name for node in floats for name in layer_name(node).split(JOINED)]
 
 
@@ -120,18 +151,30 @@ def _operators(model: onnx.ModelProto, scheme: Scheme, found: Links) -> list[onn
     def moves_integers(node: onnx.NodeProto) -> bool:
         return any(reader.op_type == "DequantizeLinear" for reader in found.readers.get(node.output[0], []))
 
-    return [node for node in model.graph.node if node.op_type in scheme.operators and not taken_in(node) and not moves_integers(node)]
+    return [
+        node
+        for node in model.graph.node
+        if node.op_type in scheme.operators and not taken_in(node) and not moves_integers(node)
+    ]
 
 
 def _obstacle(node: onnx.NodeProto, scheme: Scheme, found: Links) -> str:
     """Return why a node cannot compute in integers, or an empty string."""
-    if node.op_type in ("QuantizeLinear", "DequantizeLinear", *FUSED_ACTIVATIONS) and node.op_type not in scheme.operators:
+    if (
+        node.op_type in ("QuantizeLinear", "DequantizeLinear", *FUSED_ACTIVATIONS)
+        and node.op_type not in scheme.operators
+    ):
         return ""
     if node.op_type not in scheme.operators:
         return f"scheme '{scheme.name}' has no integer {node.op_type}"
     if node.op_type in WEIGHT_AXIS and node.input[1] not in found.constants:
         return "its weights are not constant"
-    if scheme.float_depthwise and node.op_type == "Conv" and attribute(node, "group", 1) > 1 and found.array(node.input[1]).shape[1] == 1:
+    if (
+        scheme.float_depthwise
+        and node.op_type == "Conv"
+        and attribute(node, "group", 1) > 1
+        and found.array(node.input[1]).shape[1] == 1
+    ):
         return f"scheme '{scheme.name}' leaves depthwise convolutions float"
     if node.op_type in _ELEMENTWISE and len(found.data_inputs(node)) < len(node.input):
         return "an operand is constant"
@@ -168,18 +211,29 @@ class _Writer:
         """Append Q and DQ of `source`, which holds the values that `tensor` had; return `source`."""
         scale, zero_point = self.integers[tensor]
         names = [self.constant(f"{tensor}/scale", scale), self.constant(f"{tensor}/zero_point", zero_point)]
-        self.nodes.append(helper.make_node("QuantizeLinear", [source, *names], [f"{tensor}/quantized"], f"{tensor}/quantize"))
+        self.nodes.append(
+            helper.make_node(
+                "QuantizeLinear", [source, *names], [f"{tensor}/quantized"], f"{tensor}/quantize"
+            )
+        )
         self.dequantize(f"{tensor}/quantized", names, self.dequantized(tensor), None)
         return source
 
     def dequantize(self, source: str, names: Iterable[str], result: str, axis: int | None) -> str:
         attributes = {} if axis is None else {"axis": axis}
-        self.nodes.append(helper.make_node("DequantizeLinear", [source, *names], [result], f"{result}/dequantize", **attributes))
+        self.nodes.append(
+            helper.make_node(
+                "DequantizeLinear", [source, *names], [result], f"{result}/dequantize", **attributes
+            )
+        )
         return result
 
     def weights(self, node: onnx.NodeProto) -> None:
         """Quantize a layer's weight and, where the scheme and its input's scale allow, its bias."""
-        weight, axis = self.found.array(node.input[1]), WEIGHT_AXIS[node.op_type] if self.scheme.per_channel else None
+        weight, axis = (
+            self.found.array(node.input[1]),
+            WEIGHT_AXIS[node.op_type] if self.scheme.per_channel else None,
+        )
         bias = self.found.array(node.input[2]) if self.scheme.quantize_bias and self._has_bias(node) else None
         source = node.input[0].removesuffix("/dequantized")
         given = self.integers.get(source) or given_integers(source, self.found)
@@ -196,7 +250,13 @@ class _Writer:
             integer = f"{prefix}/weight_int8"
             attributes = {} if axis is None else {"axis": axis}
             self.nodes.append(
-                helper.make_node("QuantizeLinear", [node.input[1], *names], [integer], f"{prefix}/weight_quantize", **attributes)
+                helper.make_node(
+                    "QuantizeLinear",
+                    [node.input[1], *names],
+                    [integer],
+                    f"{prefix}/weight_quantize",
+                    **attributes,
+                )
             )
         node.input[1] = self.dequantize(integer, names, f"{prefix}/weight", axis)
         if bias is not None:

@@ -40,7 +40,9 @@ def _rounded_down(value: float) -> np.ndarray:
     return np.asarray(np.nextafter(rounded, np.float32(0)) if float(rounded) > value else rounded)
 
 
-def weight_scales(weight: np.ndarray, axis: int | None, bias: np.ndarray | None = None, input_scale: float | None = None) -> np.ndarray:
+def weight_scales(
+    weight: np.ndarray, axis: int | None, bias: np.ndarray | None = None, input_scale: float | None = None
+) -> np.ndarray:
     """Return scales of a weight: one per index of `axis`, or 0-d where `axis` is None.
 
     The largest weight becomes 127, unless the weights are multiples of one step that fit as they are: a network that was
@@ -48,7 +50,9 @@ def weight_scales(weight: np.ndarray, axis: int | None, bias: np.ndarray | None 
     `input_scale`, a scale is made as large as it takes for the bias to fit an int32 of scale input_scale * weight scale:
     a channel of tiny weights may have a large bias.
     """
-    rows = np.abs(weight[None] if axis is None else np.moveaxis(weight, axis, 0)).reshape(1 if axis is None else weight.shape[axis], -1)
+    rows = np.abs(weight[None] if axis is None else np.moveaxis(weight, axis, 0)).reshape(
+        1 if axis is None else weight.shape[axis], -1
+    )
     largest = rows.max(1).astype(np.float64)
     scales = largest / WEIGHT_LIMIT
     for steps in (np.broadcast_to(_step(rows), scales.shape), np.asarray([_step(row) for row in rows])):
@@ -69,7 +73,9 @@ def weight_scales(weight: np.ndarray, axis: int | None, bias: np.ndarray | None 
 def are_integers(weight: np.ndarray, axis: int | None) -> bool:
     """Return whether a weight has nothing to round: multiples of one step per index of `axis` that int8 holds."""
     scales = weight_scales(weight, axis)
-    steps = weight / (scales if axis is None else scales.reshape([-1 if i == axis else 1 for i in range(weight.ndim)]))
+    steps = weight / (
+        scales if axis is None else scales.reshape([-1 if i == axis else 1 for i in range(weight.ndim)])
+    )
     return bool((np.abs(steps - np.rint(steps)) < _STEP_TOLERANCE).all())
 
 

@@ -59,7 +59,9 @@ def tensorrt_check(*versions: str) -> Pass:
         for version in versions:
             if findings := check(graph.model, version):
                 more = f", and {len(findings) - 3} more" if len(findings) > 3 else ""
-                raise PosecError(f"TensorRT {version} would not take this network: {'; '.join(map(str, findings[:3]))}{more}")
+                raise PosecError(
+                    f"TensorRT {version} would not take this network: {'; '.join(map(str, findings[:3]))}{more}"
+                )
         return 0
 
     return tensorrt_check
@@ -68,16 +70,28 @@ def tensorrt_check(*versions: str) -> Pass:
 def _file(model: onnx.ModelProto, rules: Rules) -> Iterator[Finding]:
     for entry in model.opset_import:
         if entry.domain not in ("", "ai.onnx"):
-            yield Finding("domain", entry.domain, f"TensorRT {rules.version} knows ONNX's own operators alone")
+            yield Finding(
+                "domain", entry.domain, f"TensorRT {rules.version} knows ONNX's own operators alone"
+            )
         elif not rules.opset[0] <= entry.version <= rules.opset[1]:
-            yield Finding("opset", "model", f"opset {entry.version}; TensorRT {rules.version} reads {rules.opset[0]} to {rules.opset[1]}")
+            yield Finding(
+                "opset",
+                "model",
+                f"opset {entry.version}; TensorRT {rules.version} reads {rules.opset[0]} to {rules.opset[1]}",
+            )
     for value in model.graph.input:
         shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         if not shape or min(shape) < 1:
-            yield Finding("dynamic shape", value.name, "an input without fixed sizes needs an optimization profile")
+            yield Finding(
+                "dynamic shape", value.name, "an input without fixed sizes needs an optimization profile"
+            )
     for tensor in model.graph.initializer:
         if tensor.data_location == TensorProto.EXTERNAL:
-            yield Finding("external data", tensor.name, "weights outside the file are lost when the file is parsed from memory")
+            yield Finding(
+                "external data",
+                tensor.name,
+                "weights outside the file are lost when the file is parsed from memory",
+            )
 
 
 def _types(model: onnx.ModelProto, rules: Rules) -> Iterator[Finding]:
@@ -91,8 +105,12 @@ def _types(model: onnx.ModelProto, rules: Rules) -> Iterator[Finding]:
                 ["nothing"] if value in model.graph.output else []
             )
             if others:
-                yield Finding("type", value.name, f"UINT8 may go from an input into a Cast alone, here into {others[0]}")
-    zero_points = {node.input[2] for node in model.graph.node if node.op_type in QUANTIZERS and len(node.input) > 2}
+                yield Finding(
+                    "type", value.name, f"UINT8 may go from an input into a Cast alone, here into {others[0]}"
+                )
+    zero_points = {
+        node.input[2] for node in model.graph.node if node.op_type in QUANTIZERS and len(node.input) > 2
+    }
     for tensor in model.graph.initializer:
         kind = TensorProto.DataType.Name(tensor.data_type)
         if tensor.name not in zero_points and (kind not in rules.types or kind == "UINT8"):
@@ -113,10 +131,18 @@ def _arguments(node: onnx.NodeProto, rules: Rules, found: Links) -> Iterator[Fin
         name = node.input[position] if position < len(node.input) else ""
         maker = found.producers.get(name)
         # What is wrong with a dequantized bias is said of its DequantizeLinear.
-        if name and name not in found.constants and not (maker is not None and maker.op_type == "DequantizeLinear"):
+        if (
+            name
+            and name not in found.constants
+            and not (maker is not None and maker.op_type == "DequantizeLinear")
+        ):
             yield Finding("constant input", where, f"input {position} of {node.op_type} must be a constant")
     if node.op_type == "Cast" and TensorProto.DataType.Name(attribute(node, "to", 0)) not in rules.types:
-        yield Finding("type", where, f"TensorRT {rules.version} casts to no {TensorProto.DataType.Name(attribute(node, 'to', 0))}")
+        yield Finding(
+            "type",
+            where,
+            f"TensorRT {rules.version} casts to no {TensorProto.DataType.Name(attribute(node, 'to', 0))}",
+        )
     if node.op_type in ("Conv", "ConvTranspose"):
         yield from _convolution(node, where, found)
     if node.op_type == "Resize":
@@ -124,24 +150,42 @@ def _arguments(node: onnx.NodeProto, rules: Rules, found: Links) -> Iterator[Fin
 
 
 def _convolution(node: onnx.NodeProto, where: str, found: Links) -> Iterator[Finding]:
-    if len(node.input) > 2 and node.input[2] in found.constants and found.constants[node.input[2]].data_type != TensorProto.FLOAT:
+    if (
+        len(node.input) > 2
+        and node.input[2] in found.constants
+        and found.constants[node.input[2]].data_type != TensorProto.FLOAT
+    ):
         yield Finding("bias", where, "a bias must be float32")
     if node.input[1] in found.constants:
         weight = found.array(node.input[1])
         if weight.ndim not in (4, 5):
-            yield Finding("shape", where, f"a weight of {weight.ndim} axes; TensorRT convolves in two or three dimensions")
+            yield Finding(
+                "shape",
+                where,
+                f"a weight of {weight.ndim} axes; TensorRT convolves in two or three dimensions",
+            )
         elif list(attribute(node, "kernel_shape", weight.shape[2:])) != list(weight.shape[2:]):
             yield Finding("shape", where, "kernel_shape differs from the weight's")
 
 
 def _resize(node: onnx.NodeProto, where: str, rules: Rules, found: Links) -> Iterator[Finding]:
-    mode, transform = attribute(node, "mode", "nearest"), attribute(node, "coordinate_transformation_mode", "half_pixel")
+    mode, transform = (
+        attribute(node, "mode", "nearest"),
+        attribute(node, "coordinate_transformation_mode", "half_pixel"),
+    )
     if mode not in rules.resize_modes:
         yield Finding("resize", where, f"TensorRT {rules.version} has no {mode} interpolation")
     if transform not in _TRANSFORMS:
         yield Finding("resize", where, f"coordinates by {transform}; TensorRT has {', '.join(_TRANSFORMS)}")
-    if transform == "tf_half_pixel_for_nn" and attribute(node, "nearest_mode", "round_prefer_floor") != "round_prefer_floor":
+    if (
+        transform == "tf_half_pixel_for_nn"
+        and attribute(node, "nearest_mode", "round_prefer_floor") != "round_prefer_floor"
+    ):
         yield Finding("resize", where, "tf_half_pixel_for_nn goes with round_prefer_floor only")
-    scales = found.array(node.input[2]) if len(node.input) > 2 and node.input[2] in found.constants else np.zeros(0)
+    scales = (
+        found.array(node.input[2])
+        if len(node.input) > 2 and node.input[2] in found.constants
+        else np.zeros(0)
+    )
     if scales.size and mode != "nearest" and np.count_nonzero(scales != 1) > (2 if mode == "cubic" else 3):
         yield Finding("resize", where, f"{mode} interpolation of {np.count_nonzero(scales != 1)} axes")

@@ -24,7 +24,11 @@ def dla_obstacles(graph: Graph) -> dict[str, str]:
     """Return the layers that fall back to the GPU, name → why, of a graph after its back end's passes."""
     found = links(graph.model)
     shapes = _shapes(graph.model)
-    reasons = {layer_name(node): _obstacle(node, found, shapes) for node in graph.model.graph.node if node.op_type != "Constant"}
+    reasons = {
+        layer_name(node): _obstacle(node, found, shapes)
+        for node in graph.model.graph.node
+        if node.op_type != "Constant"
+    }
     return {name: why for name, why in reasons.items() if why}
 
 
@@ -45,13 +49,25 @@ def _obstacle(node: onnx.NodeProto, found: Links, shapes: dict[str, list[int]]) 
     if kind == "Resize":
         return _resize(node, found)
     if kind in ("MaxPool", "AveragePool"):
-        window, strides, pads = (list(attribute(node, name, [1])) for name in ("kernel_shape", "strides", "pads"))
+        window, strides, pads = (
+            list(attribute(node, name, [1])) for name in ("kernel_shape", "strides", "pads")
+        )
         pads = list(attribute(node, "pads", [0]))
-        return _outside("window", window, 1, 8) or _outside("stride", strides, 1, 16) or _outside("padding", pads, 0, 7)
+        return (
+            _outside("window", window, 1, 8)
+            or _outside("stride", strides, 1, 16)
+            or _outside("padding", pads, 0, 7)
+        )
     if kind == "Concat":
-        return "" if attribute(node, "axis", 1) in (1, -3) else "it joins along another axis than the channels"
+        return (
+            "" if attribute(node, "axis", 1) in (1, -3) else "it joins along another axis than the channels"
+        )
     if kind in _ELEMENTWISE:
-        return "an operand is constant, and the DLA has no constants" if len(found.data_inputs(node)) < len(node.input) else ""
+        return (
+            "an operand is constant, and the DLA has no constants"
+            if len(found.data_inputs(node)) < len(node.input)
+            else ""
+        )
     return "" if kind in _PLAIN else f"the DLA has no {kind}"
 
 
@@ -60,10 +76,17 @@ def _convolution(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> str:
     kernel = list(attribute(node, "kernel_shape", [1, 1]))
     if len(kernel) != 2:
         return f"it convolves in {len(kernel)} dimensions, the DLA in two"
-    pads, strides, dilations = (list(attribute(node, name, [default])) for name, default in (("pads", 0), ("strides", 1), ("dilations", 1)))
+    pads, strides, dilations = (
+        list(attribute(node, name, [default]))
+        for name, default in (("pads", 0), ("strides", 1), ("dilations", 1))
+    )
     if node.op_type == "ConvTranspose":
         grouped = attribute(node, "group", 1) > 1 or any(size > 1 for size in dilations)
-        return "transposed, with groups or dilation" if grouped else _outside("padding of a transposed convolution", pads, 0, 0)
+        return (
+            "transposed, with groups or dilation"
+            if grouped
+            else _outside("padding of a transposed convolution", pads, 0, 0)
+        )
     return (
         _outside("kernel", kernel, 1, 32)
         or _outside("stride", strides, 1, 8)
@@ -74,9 +97,15 @@ def _convolution(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> str:
 
 
 def _clip(node: onnx.NodeProto, found: Links) -> str:
-    bounds = [float(found.array(name)) if name in found.constants else None for name in [*node.input[1:], ""][:2]]
+    bounds = [
+        float(found.array(name)) if name in found.constants else None for name in [*node.input[1:], ""][:2]
+    ]
     low, high = bounds
-    return "" if low == 0 and high is not None and 1 <= high <= 127 else f"it clips to {low} … {high}, the DLA to 0 … 1 to 127"
+    return (
+        ""
+        if low == 0 and high is not None and 1 <= high <= 127
+        else f"it clips to {low} … {high}, the DLA to 0 … 1 to 127"
+    )
 
 
 def _resize(node: onnx.NodeProto, found: Links) -> str:

@@ -35,7 +35,9 @@ def _finding(rule: str, node: onnx.NodeProto, why: str) -> Finding:
 def _numbers(node: onnx.NodeProto, found: Links) -> Iterator[Finding]:
     """Scale and zero point: constants, positive and zero, as many of one as of the other."""
     if len(node.input) < 3 or not node.input[2]:
-        yield _finding("zero point", node, "TensorRT 8 wants the zero point written out; without it ONNX means uint8")
+        yield _finding(
+            "zero point", node, "TensorRT 8 wants the zero point written out; without it ONNX means uint8"
+        )
         return
     if node.input[1] not in found.constants or node.input[2] not in found.constants:
         yield _finding("scale", node, "scale and zero point must be constants")
@@ -44,7 +46,11 @@ def _numbers(node: onnx.NodeProto, found: Links) -> Iterator[Finding]:
     if zero.dtype != np.int8 and zero.dtype != np.int32:  # of int32, a bias, more is said elsewhere
         yield _finding("zero point", node, f"the integers must be int8, they are {zero.dtype}")
     if np.any(zero):
-        yield _finding("zero point", node, f"TensorRT is symmetric: the zero point must be 0, it is {zero.reshape(-1)[0]}")
+        yield _finding(
+            "zero point",
+            node,
+            f"TensorRT is symmetric: the zero point must be 0, it is {zero.reshape(-1)[0]}",
+        )
     if scale.dtype != np.float32 or not np.all(np.isfinite(scale)) or not np.all(scale > 0):
         yield _finding("scale", node, "scales must be positive float32 numbers")
     if scale.size != zero.size or not scale.size:
@@ -57,7 +63,9 @@ def _channels(node: onnx.NodeProto, found: Links) -> Iterator[Finding]:
         return
     weight, layer = _root(node, found), _layer(node, found)
     if weight is None:
-        yield _finding("per channel", node, "activations have one scale; only weights may have one per channel")
+        yield _finding(
+            "per channel", node, "activations have one scale; only weights may have one per channel"
+        )
         return
     axis = attribute(node, "axis", None)
     wanted = WEIGHT_AXIS[layer.op_type] if layer is not None and layer.op_type in WEIGHT_AXIS else 0
@@ -65,15 +73,27 @@ def _channels(node: onnx.NodeProto, found: Links) -> Iterator[Finding]:
         said = "left out, which ONNX reads as 1 and TensorRT as 0" if axis is None else axis
         yield _finding("per channel", node, f"the axis of a weight's channels is {wanted}, here {said}")
     elif found.array(node.input[1]).size != weight.dims[wanted]:
-        yield _finding("per channel", node, f"{found.array(node.input[1]).size} scales for {weight.dims[wanted]} channels")
+        yield _finding(
+            "per channel",
+            node,
+            f"{found.array(node.input[1]).size} scales for {weight.dims[wanted]} channels",
+        )
 
 
 def _sources(node: onnx.NodeProto, rules: Rules, found: Links) -> Iterator[Finding]:
     """Integers are made by a QuantizeLinear and read by a DequantizeLinear, with nothing between."""
     if node.op_type == "QuantizeLinear":
-        strange = [reader.op_type for reader in found.readers.get(node.output[0], []) if reader.op_type != "DequantizeLinear"]
+        strange = [
+            reader.op_type
+            for reader in found.readers.get(node.output[0], [])
+            if reader.op_type != "DequantizeLinear"
+        ]
         if strange or node.output[0] in found.outputs:
-            yield _finding("pair", node, f"its integers go to {strange[0] if strange else 'an output'}, not to a DequantizeLinear")
+            yield _finding(
+                "pair",
+                node,
+                f"its integers go to {strange[0] if strange else 'an output'}, not to a DequantizeLinear",
+            )
         maker = found.producers.get(node.input[0])
         readers = found.readers.get(node.output[0], [])
         fused = [
@@ -83,17 +103,25 @@ def _sources(node: onnx.NodeProto, rules: Rules, found: Links) -> Iterator[Findi
             if reader.op_type in FUSED_ACTIVATIONS
         ]
         if maker is not None and maker.op_type in WEIGHT_AXIS and fused:
-            yield _finding("fusion", node, f"it stands between {layer_name(maker)} and its {fused[0].op_type}, which then cannot fuse")
+            yield _finding(
+                "fusion",
+                node,
+                f"it stands between {layer_name(maker)} and its {fused[0].op_type}, which then cannot fuse",
+            )
         return
     constant, maker = found.constants.get(node.input[0]), found.producers.get(node.input[0])
     if constant is not None and constant.data_type == TensorProto.INT8 and not rules.int8_weights:
         yield _finding(
-            "weights", node, f"TensorRT {rules.version} has no int8 constants: let the weight be float in front of a QuantizeLinear"
+            "weights",
+            node,
+            f"TensorRT {rules.version} has no int8 constants: let the weight be float in front of a QuantizeLinear",
         )
     if constant is not None and constant.data_type == TensorProto.INT32:
         yield _finding("bias", node, "TensorRT dequantizes int8 alone; a bias must stay float")
     if constant is None and (maker is None or maker.op_type != "QuantizeLinear"):
-        yield _finding("pair", node, f"it reads {'an input' if maker is None else maker.op_type}, not a QuantizeLinear")
+        yield _finding(
+            "pair", node, f"it reads {'an input' if maker is None else maker.op_type}, not a QuantizeLinear"
+        )
 
 
 def _weights(node: onnx.NodeProto, found: Links) -> Iterator[Finding]:
@@ -102,7 +130,9 @@ def _weights(node: onnx.NodeProto, found: Links) -> Iterator[Finding]:
     if sides[0] != sides[1]:
         which = ("input", "weight") if sides[0] else ("weight", "input")
         yield _finding(
-            "pair", node, f"its {which[0]} is int8 and its {which[1]} is not: the layer computes in float, with Q/DQ for nothing"
+            "pair",
+            node,
+            f"its {which[0]} is int8 and its {which[1]} is not: the layer computes in float, with Q/DQ for nothing",
         )
 
 
@@ -117,7 +147,11 @@ def _residual(node: onnx.NodeProto, found: Links) -> Iterator[Finding]:
         quantize = _quantizer_of(name, found)
         maker = found.producers.get(quantize.input[0]) if quantize is not None else None
         if _summed_alone(maker, found):
-            yield _finding("fusion", node, f"Q/DQ between {layer_name(maker)} and the Add that sums it up; only the shortcut wants them")
+            yield _finding(
+                "fusion",
+                node,
+                f"Q/DQ between {layer_name(maker)} and the Add that sums it up; only the shortcut wants them",
+            )
 
 
 def _summed_alone(maker: onnx.NodeProto | None, found: Links) -> bool:
@@ -140,7 +174,11 @@ def _quantizer_of(name: str, found: Links) -> onnx.NodeProto | None:
 def _root(node: onnx.NodeProto, found: Links) -> TensorProto | None:
     """Return the constant that a Q or DQ begins with, or None where it is an activation."""
     name = node.input[0]
-    if node.op_type == "DequantizeLinear" and name in found.producers and found.producers[name].op_type == "QuantizeLinear":
+    if (
+        node.op_type == "DequantizeLinear"
+        and name in found.producers
+        and found.producers[name].op_type == "QuantizeLinear"
+    ):
         name = found.producers[name].input[0]
     return found.constants.get(name)
 

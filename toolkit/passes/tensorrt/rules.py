@@ -54,7 +54,9 @@ def _known() -> dict[tuple[int, ...], Rules]:
         lists = {name: had | frozenset(table.get(name, ())) for name, had in lists.items()}
         int8_weights = table.get("int8_weights", int8_weights)
         first, last = table["opset"]
-        known[_numbers(version)] = Rules(version, (first, last), lists["types"], lists["resize_modes"], int8_weights, lists["operators"])
+        known[_numbers(version)] = Rules(
+            version, (first, last), lists["types"], lists["resize_modes"], int8_weights, lists["operators"]
+        )
     return known
 
 

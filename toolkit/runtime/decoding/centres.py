@@ -48,7 +48,9 @@ def _one_per_plateau(heat: np.ndarray, is_candidate: np.ndarray, cells: np.ndarr
     count, labels = cv2.connectedComponents(is_candidate.view(np.uint8), connectivity=8)
     plateau = labels.reshape(-1)[cells]
     # A plateau beside something higher has cells that are no 3x3 maxima; every connected part of its other cells touches one.
-    inner = cv2.copyMakeBorder(is_candidate.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0).reshape(-1)[around]
+    inner = cv2.copyMakeBorder(is_candidate.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0).reshape(
+        -1
+    )[around]
     slope = np.zeros(count, bool)
     slope[plateau[(ties & (inner == 0)).any(axis=1)]] = True
     size = np.maximum(np.bincount(plateau, minlength=count), 1)

@@ -100,7 +100,9 @@ def _pose(bodies: Bodies, spec: PoseSpec, decoder: Layers) -> Tuple[np.ndarray, 
     """Return joints (N, J, 3) in mm from the pelvis, in the frame of the viewing ray, and (N, J, 2) in pixels of the input."""
     poses_mm = forward_kinematics(decode_embeddings(bodies.embeddings, decoder), spec.skeleton)
     poses_mm = poses_mm @ bodies.rotations.transpose(0, 2, 1)
-    middles_mm = sum(poses_mm[:, spec.skeleton.index(name), :2] for name in spec.centre_joints) / len(spec.centre_joints)
+    middles_mm = sum(poses_mm[:, spec.skeleton.index(name), :2] for name in spec.centre_joints) / len(
+        spec.centre_joints
+    )
     px_per_mm = bodies.px_per_m[:, None, None] / 1000
     return poses_mm, bodies.centres[:, None] + px_per_mm * (poses_mm[..., :2] - middles_mm[:, None])
 
@@ -108,7 +110,9 @@ def _pose(bodies: Bodies, spec: PoseSpec, decoder: Layers) -> Tuple[np.ndarray, 
 def nobody(spec: PoseSpec) -> PoseFrame:
     """Return the people of an empty picture."""
     joints = len(spec.skeleton.names)
-    return PoseFrame(*(np.zeros(shape, np.float32) for shape in ((0,), (0, 2), (0, joints, 3), (0, 3), (0, joints, 2))))
+    return PoseFrame(
+        *(np.zeros(shape, np.float32) for shape in ((0,), (0, 2), (0, joints, 3), (0, 3), (0, joints, 2)))
+    )
 
 
 def check_heads(heads: Mapping[str, np.ndarray], spec: PoseSpec) -> None:
@@ -117,9 +121,13 @@ def check_heads(heads: Mapping[str, np.ndarray], spec: PoseSpec) -> None:
         shape = spec.head_shape(name)
         if name not in heads or heads[name].shape != shape:
             found = f"has shape {heads[name].shape}" if name in heads else "is missing"
-            raise HeadError(f"head '{name}' must have shape {shape} and {found}; the model does not fit its specification")
+            raise HeadError(
+                f"head '{name}' must have shape {shape} and {found}; the model does not fit its specification"
+            )
     if np.isnan(heads["centre"].sum()):
-        raise HeadError("head 'centre' is not a number somewhere; the arithmetic overflowed: build with float32")
+        raise HeadError(
+            "head 'centre' is not a number somewhere; the arithmetic overflowed: build with float32"
+        )
 
 
 def read_cells(heads: Mapping[str, np.ndarray], cells: np.ndarray) -> Dict[str, np.ndarray]:
@@ -128,7 +136,9 @@ def read_cells(heads: Mapping[str, np.ndarray], cells: np.ndarray) -> Dict[str, 
     at = {name: heads[name][:, rows, columns].T for name in HEADS[1:]}
     for name, values in at.items():
         if not np.isfinite(values.sum()):
-            raise HeadError(f"head '{name}' is not finite where a person is; the arithmetic overflowed: build with float32")
+            raise HeadError(
+                f"head '{name}' is not finite where a person is; the arithmetic overflowed: build with float32"
+            )
     return at
 
 
@@ -142,7 +152,9 @@ def torso_mm(skeleton: Skeleton) -> float:
     return length_mm
 
 
-def distinct(centres: np.ndarray, joints: np.ndarray, px_per_mm: np.ndarray, torso: float, duplicates: Duplicates) -> np.ndarray:
+def distinct(
+    centres: np.ndarray, joints: np.ndarray, px_per_mm: np.ndarray, torso: float, duplicates: Duplicates
+) -> np.ndarray:
     """Return which of the detections (N,), best first, are no duplicates of a better one that stays.
 
     Args:
@@ -166,7 +178,10 @@ def distinct(centres: np.ndarray, joints: np.ndarray, px_per_mm: np.ndarray, tor
     first, second = first[first < second], second[first < second]
     if len(first):
         difference = joints[first] - joints[second]
-        same[first, second] |= np.sqrt((difference * difference).sum(-1)).mean(-1) < duplicates.joints_torsos * torso_px[first, 0]
+        same[first, second] |= (
+            np.sqrt((difference * difference).sum(-1)).mean(-1)
+            < duplicates.joints_torsos * torso_px[first, 0]
+        )
     np.fill_diagonal(same, False)
     for better in np.flatnonzero(same.any(axis=1)):
         if stays[better]:

@@ -44,17 +44,25 @@ def find_keypoints(heads: Mapping[str, np.ndarray], spec: PoseSpec, least_heat: 
     channels = np.array([channel for channel, joint in enumerate(grid.joints) if joint])
     heat = np.ascontiguousarray(heads["keypoints"][channels].transpose(1, 2, 0))
     if not np.isfinite(heat.sum()):
-        raise HeadError("head 'keypoints' is not finite somewhere; the arithmetic overflowed: build with float32")
+        raise HeadError(
+            "head 'keypoints' is not finite somewhere; the arithmetic overflowed: build with float32"
+        )
     highest = cv2.dilate(heat, _NEIGHBOURHOOD).reshape(heat.shape)  # cv2 drops the axis of a single channel
     rows, columns, kinds = np.nonzero((heat >= highest) & (heat > least_heat))
-    offsets = heads["keypoint_offset"][np.stack([channels[kinds], channels[kinds] + len(grid.joints)]), rows, columns]
+    offsets = heads["keypoint_offset"][
+        np.stack([channels[kinds], channels[kinds] + len(grid.joints)]), rows, columns
+    ]
     if not np.isfinite(offsets.sum()):
-        raise HeadError("head 'keypoint_offset' is not finite where a key point is; the arithmetic overflowed: build with float32")
+        raise HeadError(
+            "head 'keypoint_offset' is not finite where a key point is; the arithmetic overflowed: build with float32"
+        )
     points = grid.cell_origin_px + grid.stride * (np.stack([columns, rows]) + offsets)
     return Keypoints(kinds, points.T.astype(np.float32), heat[rows, columns, kinds])
 
 
-def match_keypoints(at: np.ndarray, reach_px: np.ndarray, seen: Keypoints, least_heat: float) -> Tuple[np.ndarray, np.ndarray]:
+def match_keypoints(
+    at: np.ndarray, reach_px: np.ndarray, seen: Keypoints, least_heat: float
+) -> Tuple[np.ndarray, np.ndarray]:
     """Return which way key points pull joints, and how strongly; neither jumps when something moves a little.
 
     Hard choices would: integers shift heat and offsets by a trifle, and a joint would turn to another key point. So every key point
@@ -78,6 +86,9 @@ def match_keypoints(at: np.ndarray, reach_px: np.ndarray, seen: Keypoints, least
     rivals = np.maximum(claim.sum(axis=0), _NOTHING), np.maximum((claim @ of_kind)[:, seen.kinds], _NOTHING)
     pull = pull * (claim / rivals[0]) * (claim / rivals[1])
     total = pull @ of_kind
-    towards = np.stack([(pull * seen.points[:, axis]) @ of_kind for axis in (0, 1)], axis=-1) / np.maximum(total, _NOTHING)[..., None]
+    towards = (
+        np.stack([(pull * seen.points[:, axis]) @ of_kind for axis in (0, 1)], axis=-1)
+        / np.maximum(total, _NOTHING)[..., None]
+    )
     pulled = total > _LEAST_PULL
     return np.where(pulled[..., None], towards, at), total * pulled

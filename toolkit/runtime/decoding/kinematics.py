@@ -21,12 +21,22 @@ def layers(weights: Mapping[str, np.ndarray]) -> Layers:
     """
     found: Layers = []
     while f"weight_{len(found)}" in weights and f"bias_{len(found)}" in weights:
-        weight, bias = (np.ascontiguousarray(weights[f"{name}_{len(found)}"], np.float32) for name in ("weight", "bias"))
-        if weight.ndim != 2 or bias.shape != weight.shape[:1] or (found and weight.shape[1] != found[-1][0].shape[0]):
-            raise ValueError(f"pose decoder: weight_{len(found)} {weight.shape} and bias {bias.shape} do not fit the layer before")
+        weight, bias = (
+            np.ascontiguousarray(weights[f"{name}_{len(found)}"], np.float32) for name in ("weight", "bias")
+        )
+        if (
+            weight.ndim != 2
+            or bias.shape != weight.shape[:1]
+            or (found and weight.shape[1] != found[-1][0].shape[0])
+        ):
+            raise ValueError(
+                f"pose decoder: weight_{len(found)} {weight.shape} and bias {bias.shape} do not fit the layer before"
+            )
         found.append((weight, bias))
     if not found or len(weights) != 2 * len(found):
-        raise ValueError(f"pose decoder needs weight_0, bias_0, weight_1, …; found {', '.join(sorted(weights)) or 'nothing'}")
+        raise ValueError(
+            f"pose decoder needs weight_0, bias_0, weight_1, …; found {', '.join(sorted(weights)) or 'nothing'}"
+        )
     return found
 
 
@@ -61,7 +71,9 @@ def embedding_jacobian(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
         values, slopes = values * rectified, (slopes * rectified[..., None]).reshape(len(values), -1)
     weight, bias = decoder[-1]
     raw = (weight @ values + bias[:, None]).reshape(-1, 3, len(embeddings), 1)
-    slopes = (weight @ slopes if slopes.size else np.repeat(weight[:, None], len(embeddings), 1)).reshape(*raw.shape[:3], -1)
+    slopes = (weight @ slopes if slopes.size else np.repeat(weight[:, None], len(embeddings), 1)).reshape(
+        *raw.shape[:3], -1
+    )
     lengths = np.maximum(np.sqrt((raw * raw).sum(axis=1, keepdims=True)), EPSILON)
     directions = raw / lengths
     slopes = (slopes - directions * (directions * slopes).sum(axis=1, keepdims=True)) / lengths

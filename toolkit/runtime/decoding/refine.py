@@ -55,7 +55,18 @@ class Refinement:
 
     def __post_init__(self) -> None:
         # Without a prior a person with one key point is no problem that has a solution.
-        if min(self.embedding, self.rotation, self.scale, self.centre, self.huber_m, self.noise_m, self.reach_m) <= 0:
+        if (
+            min(
+                self.embedding,
+                self.rotation,
+                self.scale,
+                self.centre,
+                self.huber_m,
+                self.noise_m,
+                self.reach_m,
+            )
+            <= 0
+        ):
             raise ValueError(f"stiffness, huber_m, noise_m and reach_m must be above 0, got {self}")
 
 
@@ -82,7 +93,9 @@ class Bodies(NamedTuple):
         return Bodies(*(values[which] for values in self))
 
 
-def refine(bodies: Bodies, seen: Keypoints, spec: PoseSpec, decoder: Layers, how: Refinement) -> Tuple[Bodies, np.ndarray]:
+def refine(
+    bodies: Bodies, seen: Keypoints, spec: PoseSpec, decoder: Layers, how: Refinement
+) -> Tuple[Bodies, np.ndarray]:
     """Return bodies whose projected joints lie nearer to the key points that are theirs, and how strongly these pull.
 
     Gauss-Newton steps on a least-squares problem with Huber weights (Nocedal and Wright, Numerical Optimization, chapter 10).
@@ -98,26 +111,39 @@ def refine(bodies: Bodies, seen: Keypoints, spec: PoseSpec, decoder: Layers, how
         Bodies (N,), those without a key point as they were; and the pull (N,) of key points on each when last matched.
     """
     assert spec.keypoints is not None
-    paths, reach_m = _joints_seen(spec.skeleton, spec.keypoints, spec.centre_joints, how.reach_m, how.reach_per_bone_m)
+    paths, reach_m = _joints_seen(
+        spec.skeleton, spec.keypoints, spec.centre_joints, how.reach_m, how.reach_per_bone_m
+    )
     limits = (spec.heads["embedding"].low, spec.heads["embedding"].high)
     counts = 1 / (1 + np.square(how.noise_px / (how.noise_m * bodies.px_per_m)))
-    fitted, turned = Bodies(*(values.copy() for values in bodies)), np.zeros((len(bodies.centres), 3), np.float32)
+    fitted, turned = (
+        Bodies(*(values.copy() for values in bodies)),
+        np.zeros((len(bodies.centres), 3), np.float32),
+    )
     support = np.zeros(len(bodies.centres), np.float32)
     for step in range(how.steps):
         joints_m = _joints(fitted.embeddings, paths, decoder)
-        at = fitted.centres[:, None] + fitted.px_per_m[:, None, None] * (fitted.rotations[:, :2] @ joints_m).transpose(0, 2, 1)
+        at = fitted.centres[:, None] + fitted.px_per_m[:, None, None] * (
+            fitted.rotations[:, :2] @ joints_m
+        ).transpose(0, 2, 1)
         reach_px = fitted.px_per_m[:, None] * (reach_m * how.narrowing**step)
         targets, pull = match_keypoints(at, reach_px, seen, how.least_heat)
         support = pull.sum(axis=1)
         who = np.flatnonzero(support)
         if not len(who):
             break
-        problem = _Problem(bodies.take(who), targets[who].transpose(0, 2, 1), (pull * counts[:, None])[who], how)
-        found, turned[who] = _step(problem, fitted.take(who), turned[who], joints_m[who], paths, decoder, limits)
+        problem = _Problem(
+            bodies.take(who), targets[who].transpose(0, 2, 1), (pull * counts[:, None])[who], how
+        )
+        found, turned[who] = _step(
+            problem, fitted.take(who), turned[who], joints_m[who], paths, decoder, limits
+        )
         for values, new in zip(fitted, found):
             values[who] = new
     sound = np.all([np.isfinite(values.reshape(len(values), -1)).all(axis=1) for values in fitted], axis=0)
-    return Bodies(*(np.where(sound.reshape(-1, *[1] * (old.ndim - 1)), new, old) for new, old in zip(fitted, bodies))), support
+    return Bodies(
+        *(np.where(sound.reshape(-1, *[1] * (old.ndim - 1)), new, old) for new, old in zip(fitted, bodies))
+    ), support
 
 
 def _joints(embeddings: np.ndarray, paths: np.ndarray, decoder: Layers) -> np.ndarray:
@@ -143,12 +169,18 @@ def _step(problem: _Problem, bodies: Bodies, turned: np.ndarray, joints_m: np.nd
     """
     prior, targets, weights, how = problem
     people, size = bodies.embeddings.shape
-    stiffness = np.repeat(np.array([how.embedding, how.rotation, how.scale, how.centre], np.float32), [size, 3, 1, 2])
+    stiffness = np.repeat(
+        np.array([how.embedding, how.rotation, how.scale, how.centre], np.float32), [size, 3, 1, 2]
+    )
     scale = prior.px_per_m[:, None, None]
     grown = bodies.px_per_m[:, None, None] / scale
     x, y, z = (grown * (bodies.rotations @ joints_m)).transpose(1, 0, 2)
-    by_embedding = (paths @ embedding_jacobian(bodies.embeddings, decoder)).reshape(len(paths), 3, people, size)
-    by_embedding = (grown * bodies.rotations[:, :2]) @ by_embedding.transpose(2, 1, 0, 3).reshape(people, 3, -1)
+    by_embedding = (paths @ embedding_jacobian(bodies.embeddings, decoder)).reshape(
+        len(paths), 3, people, size
+    )
+    by_embedding = (grown * bodies.rotations[:, :2]) @ by_embedding.transpose(2, 1, 0, 3).reshape(
+        people, 3, -1
+    )
     jacobian = np.zeros((people, 2, len(paths), size + 6), np.float32)
     jacobian[..., :size] = by_embedding.reshape(people, 2, -1, size)
     # A small turn w moves a joint at q by w x q.
@@ -160,11 +192,18 @@ def _step(problem: _Problem, bodies: Bodies, turned: np.ndarray, joints_m: np.nd
     off = (targets - bodies.centres[..., None]) / scale - jacobian[..., size + 3]
     weights = weights * np.minimum(1, how.huber_m / np.maximum(np.sqrt((off * off).sum(axis=1)), EPSILON))
     pulls = (rows * np.concatenate([weights, weights], axis=1)[..., None]).transpose(0, 2, 1)
-    moved = (bodies.embeddings - prior.embeddings, turned, np.log(grown[:, 0]), (bodies.centres - prior.centres) / scale[:, 0])
+    moved = (
+        bodies.embeddings - prior.embeddings,
+        turned,
+        np.log(grown[:, 0]),
+        (bodies.centres - prior.centres) / scale[:, 0],
+    )
     slope = pulls @ off.reshape(people, -1, 1) - (stiffness * np.concatenate(moved, axis=1))[..., None]
     step = np.linalg.solve(pulls @ rows + np.diag(stiffness), slope)[..., 0]
     turn, grow = step[:, size : size + 3], step[:, size + 3]
-    step *= np.minimum(1, _LARGEST_STEP / np.maximum(np.sqrt((turn * turn).sum(axis=1) + grow * grow), EPSILON))[:, None]
+    step *= np.minimum(
+        1, _LARGEST_STEP / np.maximum(np.sqrt((turn * turn).sum(axis=1) + grow * grow), EPSILON)
+    )[:, None]
     return Bodies(
         np.clip(bodies.embeddings + step[:, :size], *limits),
         rotation_from_vector(turn) @ bodies.rotations,

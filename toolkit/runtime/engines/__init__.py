@@ -33,7 +33,9 @@ class Engine(Protocol):
 def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
     """Return the bundle's model in the bundle's engine. Raises EngineError where that cannot be."""
     if bundle.engine not in ENGINES:
-        raise EngineError(f"no engine '{bundle.engine}'; known: {', '.join(ENGINES)}; update posec on this machine or export again")
+        raise EngineError(
+            f"no engine '{bundle.engine}'; known: {', '.join(ENGINES)}; update posec on this machine or export again"
+        )
     module = importlib.import_module(f".{bundle.engine}", __package__)
     threads = bundle.options.get("threads") if threads is None else threads
     if threads is not None and (type(threads) is not int or not 1 <= threads <= 1024):

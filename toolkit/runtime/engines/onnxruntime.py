@@ -42,13 +42,17 @@ class Engine:
         try:
             onnxruntime = library()
         except ImportError as error:
-            raise EngineError(f"engine 'onnxruntime' cannot be imported ({error}): pip install onnxruntime") from error
+            raise EngineError(
+                f"engine 'onnxruntime' cannot be imported ({error}): pip install onnxruntime"
+            ) from error
         options = cpu_options(onnxruntime, threads)
         # The NCHWc layout, half the time of float convolutions, and most fusions of integers come with ALL only.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         self._version = onnxruntime.__version__
         try:
-            self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session: Any = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # its exceptions have no parent of their own
             raise EngineError(f"ONNX Runtime {self._version} cannot open '{path}': {error}") from error
         self._input = self._session.get_inputs()[0].name
@@ -64,11 +68,22 @@ class Engine:
         try:
             outputs = self._session.run(list(self._heads.values()), {self._input: batch})
         except Exception as error:  # its exceptions have no parent of their own
-            raise EngineError(f"ONNX Runtime {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}") from error
+            raise EngineError(
+                f"ONNX Runtime {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}"
+            ) from error
         return {name: output[0] for name, output in zip(self._heads, outputs)}
 
     def describe(self) -> Dict[str, str]:
         """Return engine, version, threads and provider."""
         provider = ", ".join(self._session.get_providers())
-        about = {"engine": "onnxruntime", "version": self._version, "threads": str(self._threads or "all"), "provider": provider}
-        return {**about, "integers": "added up in a slower way: this CPU has no VNNI"} if self._careful else about
+        about = {
+            "engine": "onnxruntime",
+            "version": self._version,
+            "threads": str(self._threads or "all"),
+            "provider": provider,
+        }
+        return (
+            {**about, "integers": "added up in a slower way: this CPU has no VNNI"}
+            if self._careful
+            else about
+        )

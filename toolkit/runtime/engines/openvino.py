@@ -25,7 +25,9 @@ class Engine:
         try:
             import openvino
         except ImportError as error:
-            raise EngineError(f"engine 'openvino' cannot be imported ({error}): pip install openvino") from error
+            raise EngineError(
+                f"engine 'openvino' cannot be imported ({error}): pip install openvino"
+            ) from error
         self._tensor = openvino.Tensor
         self._version = openvino.__version__
         hint = bundle.options.get("inference_precision", PRECISION_HINTS.get(bundle.precision, "f32"))
@@ -54,12 +56,26 @@ class Engine:
                 self._batch = batch
             self._request.infer()
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}") from error
+            raise EngineError(
+                f"OpenVINO {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}"
+            ) from error
         return {name: tensor.data[0] for name, tensor in self._outputs.items()}
 
     def describe(self) -> Dict[str, str]:
         """Return engine, version, and what OpenVINO says it took: threads, precision of float layers, streams."""
-        threads, streams = (str(self._compiled.get_property(name)) for name in ("INFERENCE_NUM_THREADS", "NUM_STREAMS"))
+        threads, streams = (
+            str(self._compiled.get_property(name)) for name in ("INFERENCE_NUM_THREADS", "NUM_STREAMS")
+        )
         precision = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        about = {"engine": "openvino", "version": self._version, "threads": threads, "float precision": precision, "streams": streams}
-        return {**about, "integers": "multiplied as floats: this CPU has no VNNI; float32 is faster"} if self._emulates else about
+        about = {
+            "engine": "openvino",
+            "version": self._version,
+            "threads": threads,
+            "float precision": precision,
+            "streams": streams,
+        }
+        return (
+            {**about, "integers": "multiplied as floats: this CPU has no VNNI; float32 is faster"}
+            if self._emulates
+            else about
+        )

@@ -21,9 +21,16 @@ class Engine:
         except ValueError as error:
             raise EngineError(str(error)) from error
         names = bundle.spec.head_names
-        if sorted(recorded) != sorted(names) or any(values.ndim not in (3, 4) or not values.size for values in recorded.values()):
-            raise EngineError(f"recorded heads must be {', '.join(names)}, each (C, h, w) or (T, C, h, w); got {', '.join(recorded)}")
-        self._heads = {name: values.astype(np.float32).reshape(-1, *values.shape[-3:]) for name, values in recorded.items()}
+        if sorted(recorded) != sorted(names) or any(
+            values.ndim not in (3, 4) or not values.size for values in recorded.values()
+        ):
+            raise EngineError(
+                f"recorded heads must be {', '.join(names)}, each (C, h, w) or (T, C, h, w); got {', '.join(recorded)}"
+            )
+        self._heads = {
+            name: values.astype(np.float32).reshape(-1, *values.shape[-3:])
+            for name, values in recorded.items()
+        }
         lengths = {len(values) for values in self._heads.values()}
         if len(lengths) != 1:
             raise EngineError(f"recorded heads must have one length, got {sorted(lengths)}")

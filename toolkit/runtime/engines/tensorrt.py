@@ -65,11 +65,17 @@ class _OnnxRunner:
         settings = cpu_options(onnxruntime, threads)
         self._version = onnxruntime.__version__
         installed = onnxruntime.get_available_providers()
-        here = [(name, _provider_options(name, path, bundle, self._version)) for name in _PROVIDERS if name in installed]
+        here = [
+            (name, _provider_options(name, path, bundle, self._version))
+            for name in _PROVIDERS
+            if name in installed
+        ]
         try:
             self._session: Any = onnxruntime.InferenceSession(path, settings, providers=here)
         except Exception as error:  # its exceptions have no parent of their own
-            raise EngineError(f"{why}; ONNX Runtime {self._version} cannot open '{path}' either: {error}") from error
+            raise EngineError(
+                f"{why}; ONNX Runtime {self._version} cannot open '{path}' either: {error}"
+            ) from error
         self._input = self._session.get_inputs()[0].name
         self._heads = {name: head.tensor for name, head in bundle.spec.heads.items()}
         # Providers that are installed but cannot start are missing here.
@@ -81,7 +87,9 @@ class _OnnxRunner:
         try:
             outputs = self._session.run(list(self._heads.values()), {self._input: batch})
         except Exception as error:  # its exceptions have no parent of their own
-            raise EngineError(f"ONNX Runtime {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}") from error
+            raise EngineError(
+                f"ONNX Runtime {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}"
+            ) from error
         return {name: output[0] for name, output in zip(self._heads, outputs)}
 
     def describe(self) -> Dict[str, str]:

@@ -40,7 +40,10 @@ class Engine:
         self._outputs = {name: self._interpreter.tensor(outputs[name]["index"]) for name in bundle.spec.heads}
         # (scale, zero point) of a head that the file keeps in integers; a scale of 0 where it is real numbers already.
         self._integers = {name: outputs[name]["quantization"] for name in bundle.spec.heads}
-        self._heads = {name: np.empty([int(size) for size in outputs[name]["shape"]], np.float32) for name in bundle.spec.heads}
+        self._heads = {
+            name: np.empty([int(size) for size in outputs[name]["shape"]], np.float32)
+            for name in bundle.spec.heads
+        }
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
         """Return head name → (C, h, w) float32, views that the next call writes again."""
@@ -58,7 +61,9 @@ class Engine:
                     head -= zero_point
                     head *= scale
         except (ValueError, RuntimeError) as error:
-            raise EngineError(f"{self._library} {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}") from error
+            raise EngineError(
+                f"{self._library} {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}"
+            ) from error
         return {name: head[0].transpose(2, 0, 1) for name, head in self._heads.items()}
 
     def describe(self) -> Dict[str, str]:
@@ -72,7 +77,9 @@ class Engine:
         if not listed:
             return "not told by this version"
         delegated = [operator for operator in listed if operator["op_name"] == "DELEGATE"]
-        maker = {int(tensor): operator for operator in [*listed, *delegated] for tensor in operator["outputs"]}
+        maker = {
+            int(tensor): operator for operator in [*listed, *delegated] for tensor in operator["outputs"]
+        }
         # Delegated operators stay listed: those that still run are found from the outputs backwards.
         running, pending = set(), list(self._written)
         while pending:
@@ -103,4 +110,6 @@ def _library() -> Tuple[Any, str, str]:
         return RuntimeInterpreter, "tflite_runtime", str(tflite_runtime.__version__)
     except ImportError as error:
         reasons.append(str(error))
-    raise EngineError(f"engine 'tflite' cannot be imported ({'; '.join(reasons)}): pip install ai-edge-litert")
+    raise EngineError(
+        f"engine 'tflite' cannot be imported ({'; '.join(reasons)}): pip install ai-edge-litert"
+    )

@@ -21,7 +21,11 @@ def assign(cost: np.ndarray) -> np.ndarray:
     row_price, column_price = np.zeros(rows), np.zeros(columns + 1)
     for row in range(rows):
         column, row_of[columns] = columns, row
-        least, before, is_done = np.full(columns, np.inf), np.full(columns, columns), np.zeros(columns + 1, bool)
+        least, before, is_done = (
+            np.full(columns, np.inf),
+            np.full(columns, columns),
+            np.zeros(columns + 1, bool),
+        )
         while row_of[column] >= 0:
             is_done[column] = True
             reduced = cost[row_of[column]] - row_price[row_of[column]] - column_price[:columns]

@@ -26,7 +26,11 @@ SHIFT = 4
 
 
 def draw_people(
-    picture: np.ndarray, people: PoseFrame, skeleton: Skeleton, numbers: Optional[Sequence[int]] = None, inset: bool = False
+    picture: np.ndarray,
+    people: PoseFrame,
+    skeleton: Skeleton,
+    numbers: Optional[Sequence[int]] = None,
+    inset: bool = False,
 ) -> np.ndarray:
     """Return a copy of a picture (H, W, 3) uint8 BGR with its people, the farthest first.
 
@@ -43,7 +47,10 @@ def draw_people(
     for person in near_first[::-1]:
         _skeleton(drawn, people.joints_px[person], skeleton, unit)
     names = [f"{number}: " for number in numbers] if numbers is not None else [""] * len(people)
-    texts = [f"{names[person]}{people.scores[person]:.2f}  {people.roots_mm[person, 2] / 1000:.1f} m" for person in near_first]
+    texts = [
+        f"{names[person]}{people.scores[person]:.2f}  {people.roots_mm[person, 2] / 1000:.1f} m"
+        for person in near_first
+    ]
     _labels(drawn, texts, people.joints_px[near_first], unit)
     return np.hstack([drawn, views(people, skeleton, drawn.shape[0], numbers)]) if inset else drawn
 
@@ -51,7 +58,11 @@ def draw_people(
 def side_colours(skeleton: Skeleton) -> Tuple[Colour, ...]:
     """Return a colour per bone, by the side of the joint where it ends."""
     return tuple(
-        LEFT if skeleton.names[joint].startswith("left") else RIGHT if skeleton.names[joint].startswith("right") else MIDDLE
+        LEFT
+        if skeleton.names[joint].startswith("left")
+        else RIGHT
+        if skeleton.names[joint].startswith("right")
+        else MIDDLE
         for joint in skeleton.bones
     )
 
@@ -66,15 +77,27 @@ def _skeleton(drawn: np.ndarray, joints_px: np.ndarray, skeleton: Skeleton, unit
     """Draw bones and joints, each with a dark outline so that they stand out from any ground."""
     body_px = float(np.ptp(joints_px, axis=0).max())
     thickness = int(np.clip(round(body_px / 60), 1, max(2, round(4 * unit))))
-    ends = [(_fixed(joints_px[skeleton.parents[joint]]), _fixed(joints_px[joint])) for joint in skeleton.bones]
+    ends = [
+        (_fixed(joints_px[skeleton.parents[joint]]), _fixed(joints_px[joint])) for joint in skeleton.bones
+    ]
     for start, end in ends:
         cv2.line(drawn, start, end, OUTLINE, thickness + 2, cv2.LINE_AA, SHIFT)
     for (start, end), colour in zip(ends, side_colours(skeleton)):
         cv2.line(drawn, start, end, colour, thickness, cv2.LINE_AA, SHIFT)
     if thickness > 1:
         for point in joints_px:
-            cv2.circle(drawn, _fixed(point), int((thickness + 1) * 0.7 * (1 << SHIFT)), OUTLINE, -1, cv2.LINE_AA, SHIFT)
-            cv2.circle(drawn, _fixed(point), int(thickness * 0.55 * (1 << SHIFT)), TEXT, -1, cv2.LINE_AA, SHIFT)
+            cv2.circle(
+                drawn,
+                _fixed(point),
+                int((thickness + 1) * 0.7 * (1 << SHIFT)),
+                OUTLINE,
+                -1,
+                cv2.LINE_AA,
+                SHIFT,
+            )
+            cv2.circle(
+                drawn, _fixed(point), int(thickness * 0.55 * (1 << SHIFT)), TEXT, -1, cv2.LINE_AA, SHIFT
+            )
 
 
 def _labels(drawn: np.ndarray, texts: Sequence[str], joints_px: np.ndarray, unit: float) -> None:
@@ -88,15 +111,24 @@ def _labels(drawn: np.ndarray, texts: Sequence[str], joints_px: np.ndarray, unit
         top = int(np.clip(points[:, 1].min() - high - 2 * unit, 0, max(0, drawn.shape[0] - high)))
         # Each label stands in the way at most once, and moving down never returns to one above.
         for other_left, other_top, other_right, other_bottom in sorted(taken, key=lambda box: box[1]):
-            if left < other_right and other_left < left + wide and top < other_bottom and other_top < top + high:
+            if (
+                left < other_right
+                and other_left < left + wide
+                and top < other_bottom
+                and other_top < top + high
+            ):
                 top = other_bottom + 1
         taken.append((left, top, left + wide, top + high))
         box = drawn[top : top + high, left : left + wide]
         box[...] = (0.35 * box + 0.65 * np.asarray(OUTLINE)).astype(np.uint8)
-        cv2.putText(drawn, text, (left + margin, top + margin + height), FONT, scale, TEXT, thickness, cv2.LINE_AA)
+        cv2.putText(
+            drawn, text, (left + margin, top + margin + height), FONT, scale, TEXT, thickness, cv2.LINE_AA
+        )
 
 
-def views(people: PoseFrame, skeleton: Skeleton, height: int, numbers: Optional[Sequence[int]] = None) -> np.ndarray:
+def views(
+    people: PoseFrame, skeleton: Skeleton, height: int, numbers: Optional[Sequence[int]] = None
+) -> np.ndarray:
     """Return a picture (height, height // 2, 3) of the people in the camera frame: from above, and from the side below it.
 
     The camera stands at the bottom of the upper view and at the left of the lower one; both have the same scale.
@@ -117,8 +149,19 @@ def views(people: PoseFrame, skeleton: Skeleton, height: int, numbers: Optional[
                 cv2.line(view, start, end, colour, max(1, side // 200), cv2.LINE_AA, SHIFT)
             if numbers is not None and from_above:
                 where = _fixed(points[skeleton.root] + side / 40)
-                cv2.putText(view, str(numbers[person]), (where[0] >> SHIFT, where[1] >> SHIFT), FONT, side / 500, TEXT, 1, cv2.LINE_AA)
-        cv2.putText(view, title, (side // 40, side // 14), FONT, side / 480, TEXT, max(1, side // 300), cv2.LINE_AA)
+                cv2.putText(
+                    view,
+                    str(numbers[person]),
+                    (where[0] >> SHIFT, where[1] >> SHIFT),
+                    FONT,
+                    side / 500,
+                    TEXT,
+                    1,
+                    cv2.LINE_AA,
+                )
+        cv2.putText(
+            view, title, (side // 40, side // 14), FONT, side / 480, TEXT, max(1, side // 300), cv2.LINE_AA
+        )
     cv2.line(panel, (0, side), (side, side), GRID, max(1, side // 200))
     return panel
 
@@ -129,7 +172,9 @@ def _grid(view: np.ndarray, far_m: float, from_above: bool) -> None:
     step_m = next(step for step in (0.5, 1, 2, 5, 10, 20, 50) if far_m / step <= 5)
     for distance_m in np.arange(step_m, far_m, step_m):
         at = int(distance_m / far_m * side)
-        start, end = ((0, side - 1 - at), (side - 1, side - 1 - at)) if from_above else ((at, 0), (at, side - 1))
+        start, end = (
+            ((0, side - 1 - at), (side - 1, side - 1 - at)) if from_above else ((at, 0), (at, side - 1))
+        )
         cv2.line(view, start, end, GRID, 1)
         place = (side // 80, side - 4 - at) if from_above else (at + 3, side - side // 40)
         cv2.putText(view, f"{distance_m:g} m", place, FONT, side / 600, SCALE, 1, cv2.LINE_AA)

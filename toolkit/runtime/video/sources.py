@@ -52,7 +52,9 @@ def read_picture(path: Union[str, Path]) -> np.ndarray:
     try:
         size_bytes = path.stat().st_size
         if size_bytes > LARGEST_FILE_BYTES:
-            raise SourceError(f"'{path}' has {size_bytes / 1e6:.0f} MB, pictures may have {LARGEST_FILE_BYTES / 1e6:.0f}")
+            raise SourceError(
+                f"'{path}' has {size_bytes / 1e6:.0f} MB, pictures may have {LARGEST_FILE_BYTES / 1e6:.0f}"
+            )
         content = path.read_bytes()
     except OSError as error:
         raise SourceError(f"cannot read picture '{path}': {error.strerror}") from error
@@ -96,7 +98,9 @@ def open_source(source: str, report: Optional[Report] = None) -> Iterator[Shot]:
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES and file.is_file())
         if not files:
-            raise SourceError(f"no pictures in folder '{source}'; known: {', '.join(kind[1:] for kind in PICTURES)}")
+            raise SourceError(
+                f"no pictures in folder '{source}'; known: {', '.join(kind[1:] for kind in PICTURES)}"
+            )
         return _files(files, source, report)
     if path.suffix.lower() in PICTURES and path.exists():
         return iter([Shot(path.name, read_picture(path), 0.0)])
@@ -154,7 +158,9 @@ def _video(capture: Any, source: str, report: Report) -> Iterator[Shot]:
                 break
             position = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             # Some containers state no times; the rate does then.
-            seconds = position if position > seconds or not number else seconds + (1 / rate if rate > 0 else 0.04)
+            seconds = (
+                position if position > seconds or not number else seconds + (1 / rate if rate > 0 else 0.04)
+            )
             yield Shot(f"{number:06d}", picture, seconds)
             number += 1
     finally:
@@ -162,7 +168,9 @@ def _video(capture: Any, source: str, report: Report) -> Iterator[Shot]:
     if not number:
         raise SourceError(f"no frame of '{source}' can be read; is it a video of a kind that cv2 reads?")
     if number < 0.9 * stated:
-        report(f"video '{source}' states {stated:.0f} frames, {number} could be read: it is cut off or damaged")
+        report(
+            f"video '{source}' states {stated:.0f} frames, {number} could be read: it is cut off or damaged"
+        )
 
 
 def _in_turn(capture: Any) -> Generator[Taken, None, None]:
@@ -195,7 +203,9 @@ def _picamera2() -> Iterator[Shot]:
     try:
         from picamera2 import Picamera2
     except ImportError as error:
-        raise SourceError(f"source 'picamera2' cannot be imported ({error}): sudo apt install python3-picamera2") from error
+        raise SourceError(
+            f"source 'picamera2' cannot be imported ({error}): sudo apt install python3-picamera2"
+        ) from error
     camera = Picamera2()
     height, width = CAMERA_SIZE
     # picamera2 names formats by the bytes of a little-endian word: RGB888 is B, G, R in memory.

@@ -75,7 +75,11 @@ def watch(
                     file.write(line)
                     album.add(shot, frame, estimator, numbers, inset)
                     stages.append(dict(estimator.stages_ms))
-                    pictures, with_people, people = pictures + 1, with_people + (len(frame) > 0), people + len(frame)
+                    pictures, with_people, people = (
+                        pictures + 1,
+                        with_people + (len(frame) > 0),
+                        people + len(frame),
+                    )
                     # Recorded first: who is told and then stops it has what they were told of.
                     if lines is not None:
                         lines.write(line)
@@ -129,7 +133,12 @@ def _is_video(source: str) -> bool:
 
 def _line(shot: Shot, frame: PoseFrame, numbers: Optional[np.ndarray]) -> Dict[str, Any]:
     height, width = shot.picture.shape[:2]
-    plain: Dict[str, Any] = {"picture": shot.name, "seconds": round(shot.seconds, 4), "size": [height, width], **frame.to_dict()}
+    plain: Dict[str, Any] = {
+        "picture": shot.name,
+        "seconds": round(shot.seconds, 4),
+        "size": [height, width],
+        **frame.to_dict(),
+    }
     if numbers is not None:
         plain["numbers"] = [int(number) for number in numbers]
     return plain
@@ -144,7 +153,14 @@ class _Album:
         self._waiting: List[np.ndarray] = []
         self._seconds: List[float] = []
 
-    def add(self, shot: Shot, frame: PoseFrame, estimator: PoseEstimator, numbers: Optional[np.ndarray], inset: bool) -> None:
+    def add(
+        self,
+        shot: Shot,
+        frame: PoseFrame,
+        estimator: PoseEstimator,
+        numbers: Optional[np.ndarray],
+        inset: bool,
+    ) -> None:
         """Draw and write one picture."""
         if self.folder is None:
             return
@@ -169,7 +185,12 @@ class _Album:
         apart = float(np.median(np.diff(self._seconds))) if len(self._seconds) > 1 else 1 / CLIP_FPS
         fps = 1.0 / max(apart, 1e-3)
         height, width = self._waiting[0].shape[:2]
-        self._clip = cv2.VideoWriter(str(self.folder / CLIP), cv2.VideoWriter.fourcc(*"mp4v"), min(max(fps, 1.0), 120.0), (width, height))
+        self._clip = cv2.VideoWriter(
+            str(self.folder / CLIP),
+            cv2.VideoWriter.fourcc(*"mp4v"),
+            min(max(fps, 1.0), 120.0),
+            (width, height),
+        )
         if not self._clip.isOpened():
             raise PoseError("this cv2 cannot write mp4 clips; say --no-overlay")
         for drawn in self._waiting:

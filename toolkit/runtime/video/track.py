@@ -10,7 +10,9 @@ from ..pose import PoseFrame
 from .assignment import assign
 
 LARGEST_COST = 1.0
-DEPTH_WEIGHT = 1.5  # two people pass each other at different depths; a depth off by half costs as much as 0.6 bodies
+DEPTH_WEIGHT = (
+    1.5  # two people pass each other at different depths; a depth off by half costs as much as 0.6 bodies
+)
 PATIENCE_S = 1.0
 SMOOTHING = 0.5
 
@@ -64,7 +66,9 @@ class Tracker:
         for person in np.flatnonzero(numbers == 0).tolist():
             self._given += 1
             numbers[person] = self._given
-            self._tracks.append(_Track(self._given, frame.centres_px[person], float(log_depths[person]), seconds))
+            self._tracks.append(
+                _Track(self._given, frame.centres_px[person], float(log_depths[person]), seconds)
+            )
         return numbers
 
     def _pairs(self, frame: PoseFrame, log_depths: np.ndarray, seconds: float) -> List[Tuple[int, int]]:

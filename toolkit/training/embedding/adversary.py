@@ -14,7 +14,19 @@ from ...network.torch_kinematics import bone
 from ...runtime.decoding.kinematics import LEAKY_SLOPE
 from ..motion.augment import LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG
 
-TRUNK = [bone(joint) for joint in ("spine", "neck", "head", "head_top", "right_shoulder", "left_shoulder", "right_hip", "left_hip")]
+TRUNK = [
+    bone(joint)
+    for joint in (
+        "spine",
+        "neck",
+        "head",
+        "head_top",
+        "right_shoulder",
+        "left_shoulder",
+        "right_hip",
+        "left_hip",
+    )
+]
 PARTS = (TRUNK, RIGHT_ARM, LEFT_ARM, RIGHT_LEG, LEFT_LEG, list(range(BONES)))
 
 
@@ -23,11 +35,16 @@ class PoseDiscriminator(nn.Module):
 
     def __init__(self, part_width: int = 64, whole_width: int = 256) -> None:
         super().__init__()
-        self.judges = nn.ModuleList(_judge(3 * len(bones), whole_width if len(bones) == BONES else part_width) for bones in PARTS)
+        self.judges = nn.ModuleList(
+            _judge(3 * len(bones), whole_width if len(bones) == BONES else part_width) for bones in PARTS
+        )
 
     def forward(self, directions: Tensor) -> Tensor:
         """Return the scores (N, 6)."""
-        return torch.cat([judge(directions[:, bones].flatten(1)) for judge, bones in zip(self.judges, PARTS, strict=True)], 1)
+        return torch.cat(
+            [judge(directions[:, bones].flatten(1)) for judge, bones in zip(self.judges, PARTS, strict=True)],
+            1,
+        )
 
 
 def _judge(inputs: int, width: int) -> nn.Sequential:
@@ -46,12 +63,16 @@ def adversarial_loss(scores_made: Tensor) -> Tensor:
     return (scores_made - 1).square().mean()
 
 
-def sliced_uniform_loss(embeddings: Tensor, uniform: Tensor, directions: int, generator: torch.Generator) -> Tensor:
+def sliced_uniform_loss(
+    embeddings: Tensor, uniform: Tensor, directions: int, generator: torch.Generator
+) -> Tensor:
     """Return how far embeddings (N, E) are from a uniform sample (N, E) of [-1, 1]^E.
 
     The sum of the squared 2-Wasserstein distances along random directions (sliced) and along every axis (marginals).
     """
     lines = torch.randn(embeddings.shape[1], directions, generator=generator, device=embeddings.device)
-    lines = torch.cat([functional.normalize(lines, dim=0), torch.eye(embeddings.shape[1], device=embeddings.device)], 1)
+    lines = torch.cat(
+        [functional.normalize(lines, dim=0), torch.eye(embeddings.shape[1], device=embeddings.device)], 1
+    )
     gaps = ((embeddings @ lines).sort(0)[0] - (uniform @ lines).sort(0)[0]).square()
     return gaps[:, :directions].mean() + gaps[:, directions:].mean()

@@ -67,7 +67,9 @@ def train_embedding(config: EmbeddingTraining, mocap_folder: str | Path, out: st
     model, adversary = PoseEmbedding().to(device), PoseDiscriminator().to(device)
     if decoder is not None:
         take_decoder(model, decoder)
-    optimizer = torch.optim.Adam([part for part in model.parameters() if part.requires_grad], config.learning_rate)
+    optimizer = torch.optim.Adam(
+        [part for part in model.parameters() if part.requires_grad], config.learning_rate
+    )
     adversary_optimizer = torch.optim.Adam(adversary.parameters(), config.adversary_rate, betas=(0.5, 0.9))
     generator = torch.Generator(device).manual_seed(config.seed)
     parts: dict[str, Stateful] = {
@@ -79,7 +81,9 @@ def train_embedding(config: EmbeddingTraining, mocap_folder: str | Path, out: st
     run = Run(out, config, parts, generator)
     for step in range(run.first, config.steps):
         set_learning_rate(optimizer, one_cycle(step, config.steps, config.learning_rate))
-        losses = _step(config, step, model, adversary, optimizer, adversary_optimizer, poses["train"], generator)
+        losses = _step(
+            config, step, model, adversary, optimizer, adversary_optimizer, poses["train"], generator
+        )
         if (step + 1) % config.report_every == 0 and step + 1 < config.steps:
             run.keep(step + 1, model)
             figures = {name: loss.item() for name, loss in losses.items()}
@@ -106,7 +110,9 @@ def _step(
     codes = model.encode(real)
     noise = torch.randn(codes.shape, generator=generator, device=codes.device) * config.noise
     decoded = model.decode((codes + noise).clamp(-1, 1))
-    joint_error = (forward_kinematics(decoded, lengths) - forward_kinematics(real, lengths)).norm(dim=-1).mean()
+    joint_error = (
+        (forward_kinematics(decoded, lengths) - forward_kinematics(real, lengths)).norm(dim=-1).mean()
+    )
     uniform = torch.rand(codes.shape, generator=generator, device=codes.device) * 2 - 1
     prior = sliced_uniform_loss(codes, uniform, config.sliced_directions, generator)
     made = model.decode(uniform)
@@ -126,7 +132,13 @@ def _step(
     adversary_optimizer.zero_grad()
     judged.backward()
     adversary_optimizer.step()
-    return {"joint_error_m": joint_error, "prior": prior, "cycle": cycle, "deceived": deceived, "judged": judged}
+    return {
+        "joint_error_m": joint_error,
+        "prior": prior,
+        "cycle": cycle,
+        "deceived": deceived,
+        "judged": judged,
+    }
 
 
 @torch.no_grad()
@@ -146,7 +158,9 @@ def evaluate(model: PoseEmbedding, poses: dict[str, Tensor], config: EmbeddingTr
     figures: dict[str, float] = {}
     for split, captured in poses.items():
         decoded = torch.cat([model.decode(model.encode(part)) for part in captured.split(8192)])
-        errors = (forward_kinematics(decoded, lengths) - forward_kinematics(captured, lengths)).norm(dim=-1)[:, moving] * scale
+        errors = (forward_kinematics(decoded, lengths) - forward_kinematics(captured, lengths)).norm(dim=-1)[
+            :, moving
+        ] * scale
         figures[f"{split}_mm"] = errors.mean().item()
         figures[f"{split}_p95_mm"] = errors.flatten().sort()[0][int(0.95 * errors.numel())].item()
         figures[f"{split}_within_limits"] = plausible_share(captured)[0]
@@ -185,11 +199,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--mocap", required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--out", required=True, help="safetensors file to write")
-    parser.add_argument("--decoder", help="pose.safetensors of a checkpoint, to learn only what encodes for it")
+    parser.add_argument(
+        "--decoder", help="pose.safetensors of a checkpoint, to learn only what encodes for it"
+    )
     add_device(parser)
     add_settings(parser, EmbeddingTraining, "embedding")
     chosen = parser.parse_args(arguments)
-    train_embedding(chosen_settings(chosen, EmbeddingTraining), chosen.mocap, chosen.out, chosen.device, chosen.decoder)
+    train_embedding(
+        chosen_settings(chosen, EmbeddingTraining), chosen.mocap, chosen.out, chosen.device, chosen.decoder
+    )
 
 
 if __name__ == "__main__":

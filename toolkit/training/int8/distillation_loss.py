@@ -40,7 +40,9 @@ def heads_apart(mine: Mapping[str, Tensor], wanted: Mapping[str, Tensor], graph:
     if not somebody.any():
         return loss
     weights = wanted["centre"][:, 0][somebody]
-    squared = (_joints_m(mine, somebody, graph) - _joints_m(wanted, somebody, graph)).square().sum(-1).mean(-1)
+    squared = (
+        (_joints_m(mine, somebody, graph) - _joints_m(wanted, somebody, graph)).square().sum(-1).mean(-1)
+    )
     apart_m = (squared + CLOSE_M**2).sqrt() - CLOSE_M
     return loss + JOINTS * (apart_m * weights).sum() / weights.sum()
 
@@ -57,9 +59,13 @@ def _cell_weights(name: str, wanted: Mapping[str, Tensor]) -> Tensor:
 def _joints_m(heads: Mapping[str, Tensor], cells: Tensor, graph: Graph) -> Tensor:
     """Return the joints (N, J, 3) in metres, root at 0, before the camera, of the N cells where a mask (B, h, w) is true."""
     values, rotation = (heads[name].permute(0, 2, 3, 1)[cells] for name in ("embedding", "rotation"))
-    *hidden, last = [(torch.from_numpy(weight), torch.from_numpy(bias)) for weight, bias in layers(graph.decoder)]
+    *hidden, last = [
+        (torch.from_numpy(weight), torch.from_numpy(bias)) for weight, bias in layers(graph.decoder)
+    ]
     for weight, bias in hidden:
         values = functional.leaky_relu(functional.linear(values, weight, bias), LEAKY_SLOPE)
-    directions = functional.normalize(functional.linear(values, *last).unflatten(-1, (-1, 3)), dim=-1, eps=EPSILON)
+    directions = functional.normalize(
+        functional.linear(values, *last).unflatten(-1, (-1, 3)), dim=-1, eps=EPSILON
+    )
     joints = forward_kinematics(directions, bone_lengths_m(graph.spec.skeleton), graph.spec.skeleton)
     return joints @ rotation_from_6d(rotation).transpose(-1, -2)

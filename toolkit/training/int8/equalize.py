@@ -91,10 +91,17 @@ def _stages(network: KeypointNetwork, seen: Seen) -> None:
     """Even out what leaves the blocks of MobileNetV2, which has no rectifier."""
     trunk = network.trunk
     for stage in STAGES:
-        scale = even(largest(seen, *(f"trunk.blocks.{number}{part}" for number in stage for part in ("", ".project"))))
+        scale = even(
+            largest(seen, *(f"trunk.blocks.{number}{part}" for number in stage for part in ("", ".project")))
+        )
         for number in stage:
             grow(trunk.get_submodule(f"blocks.{number}.project"), scale)
-            shrink(trunk.get_submodule(f"blocks.{number + 1}.expand") if number + 1 < len(trunk.blocks) else trunk.last, scale)
+            shrink(
+                trunk.get_submodule(f"blocks.{number + 1}.expand")
+                if number + 1 < len(trunk.blocks)
+                else trunk.last,
+                scale,
+            )
             if number in SIDE_BLOCKS:
                 shrink(trunk.get_submodule(f"levels.{SIDE_BLOCKS.index(number)}.side"), scale)
             if number == DEEP_BLOCK:
@@ -106,7 +113,9 @@ def _pyramid(network: KeypointNetwork, seen: Seen) -> None:
     trunk = network.trunk
     for number in range(len(trunk.levels)):
         level = f"levels.{number}"
-        above, maker = (f"levels.{number - 1}", f"levels.{number - 1}.pointwise") if number else ("top", "top")
+        above, maker = (
+            (f"levels.{number - 1}", f"levels.{number - 1}.pointwise") if number else ("top", "top")
+        )
         scale = even(largest(seen, f"trunk.{above}", f"trunk.{level}.side", f"trunk.{level}.depthwise.input"))
         middle = even(seen[f"trunk.{level}.depthwise"])
         grow(trunk.get_submodule(maker), scale)
@@ -156,7 +165,14 @@ def _rectified_channels(network: KeypointNetwork, seen: Seen) -> None:
 def _features(network: KeypointNetwork, seen: Seen) -> None:
     """Even out the picture's features: all of them are one residual sum."""
     blocks = {name: module for name, module in network.named_modules() if isinstance(module, ResidualBlock)}
-    names = ["near", "far", "context", "context.merge", *blocks, *(f"{name}.depthwise.input" for name in blocks)]
+    names = [
+        "near",
+        "far",
+        "context",
+        "context.merge",
+        *blocks,
+        *(f"{name}.depthwise.input" for name in blocks),
+    ]
     scale = even(largest(seen, *names))
     for norm in (network.near[1], network.far[1], *(block.pointwise_norm for block in blocks.values())):
         grow(norm, scale)
@@ -173,7 +189,10 @@ def _features(network: KeypointNetwork, seen: Seen) -> None:
 def _lift(network: KeypointNetwork, seen: Seen) -> None:
     """Even out the three layers of the lift."""
     lift = network.lift
-    heads: list[nn.Module] = [network.auxiliary, *(head for name, head in network.heads.items() if name != "centre")]
+    heads: list[nn.Module] = [
+        network.auxiliary,
+        *(head for name, head in network.heads.items() if name != "centre"),
+    ]
     for made, read, name in (
         ([lift.enter, lift.see], [lift.think[0]], "lift.think.0.input"),
         ([lift.think[0]], [lift.think[2]], "lift.think.0"),
@@ -203,7 +222,11 @@ def _ranges(network: nn.Module) -> Iterator[Seen]:
     for name, module in network.named_modules():
         hooks.append(module.register_forward_hook(lambda _module, _read, made, name=name: take(name, made)))
         if isinstance(module, nn.Conv2d):
-            hooks.append(module.register_forward_pre_hook(lambda _module, read, name=name: take(f"{name}.input", read[0])))
+            hooks.append(
+                module.register_forward_pre_hook(
+                    lambda _module, read, name=name: take(f"{name}.input", read[0])
+                )
+            )
     try:
         yield seen
     finally:
@@ -230,7 +253,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder that a training wrote")
     parser.add_argument(
-        "--pictures", nargs="+", required=True, help="folders or plain tars of pictures to take ranges of, with many people"
+        "--pictures",
+        nargs="+",
+        required=True,
+        help="folders or plain tars of pictures to take ranges of, with many people",
     )
     parser.add_argument("--most", type=int, default=100, help="pictures of each, at most (default: 100)")
     parser.add_argument("--out", type=Path, required=True)

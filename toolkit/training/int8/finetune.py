@@ -135,10 +135,16 @@ def _trained(learner: Graph, folded: Graph) -> Sequence[str]:
     kept = links(folded.model).constants
     names = [name for node in weighted_layers(learner.model) for name in node.input[1:] if name in kept]
     same = links(learner.model).constants
-    return [name for name in dict.fromkeys(names) if kept[name].SerializeToString() == same[name].SerializeToString()]
+    return [
+        name
+        for name in dict.fromkeys(names)
+        if kept[name].SerializeToString() == same[name].SerializeToString()
+    ]
 
 
 def _put(model: onnx.ModelProto, values: Mapping[str, np.ndarray]) -> None:
     for tensor in model.graph.initializer:
         if tensor.name in values:
-            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values[tensor.name], np.float32), tensor.name))
+            tensor.CopyFrom(
+                numpy_helper.from_array(np.ascontiguousarray(values[tensor.name], np.float32), tensor.name)
+            )

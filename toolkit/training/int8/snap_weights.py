@@ -26,7 +26,11 @@ def to_grid(weight: Tensor) -> Tensor:
 
 def put_on_grid(network: KeypointNetwork) -> list[str]:
     """Round the trunk and what reads key points from it in place; return the convolutions' names."""
-    layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d) and name.startswith(WHOLE)}
+    layers = {
+        name: layer
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Conv2d) and name.startswith(WHOLE)
+    }
     with no_grad():
         for layer in layers.values():
             layer.weight.copy_(to_grid(layer.weight))

@@ -37,11 +37,17 @@ class Replay(nn.Module):
         self._nodes = [node for node in graph.model.graph.node if node.op_type != "Constant"]
         for node in self._nodes:
             if node.op_type not in (*_OPERATORS, "QuantizeLinear", "DequantizeLinear"):
-                raise PosecError(f"layer '{layer_name(node)}': {node.op_type} cannot be trained; known: {', '.join(_OPERATORS)}")
+                raise PosecError(
+                    f"layer '{layer_name(node)}': {node.op_type} cannot be trained; known: {', '.join(_OPERATORS)}"
+                )
         self._heads = {name: tensor for name, (tensor, _) in graph.heads.items()}
         self._batch = graph.input_name
         floats = {name: self._found.array(name) for name in self._found.constants}
-        self._constants = {name: torch.from_numpy(np.array(values)) for name, values in floats.items() if values.dtype == np.float32}
+        self._constants = {
+            name: torch.from_numpy(np.array(values))
+            for name, values in floats.items()
+            if values.dtype == np.float32
+        }
         self.trained = {name: nn.Parameter(self._constants.pop(name)) for name in trained}
         self._parameters_by_number = nn.ParameterList(self.trained.values())
 
@@ -51,7 +57,11 @@ class Replay(nn.Module):
         for node in self._nodes:
             if node.op_type == "QuantizeLinear":
                 continue
-            made = self._dequantized(node, known) if node.op_type == "DequantizeLinear" else _OPERATORS[node.op_type](self, node, known)
+            made = (
+                self._dequantized(node, known)
+                if node.op_type == "DequantizeLinear"
+                else _OPERATORS[node.op_type](self, node, known)
+            )
             known[node.output[0]] = made
         return {name: known[tensor] for name, tensor in self._heads.items()}
 
@@ -85,7 +95,9 @@ def rounded(weight: Tensor, scales: np.ndarray, axis: int | None) -> Tensor:
     if axis is None:
         return torch.fake_quantize_per_tensor_affine(weight, float(scales), 0, -WEIGHT_LIMIT, WEIGHT_LIMIT)
     zeros = torch.zeros(len(scales), dtype=torch.int32)
-    return torch.fake_quantize_per_channel_affine(weight, torch.tensor(scales), zeros, axis, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+    return torch.fake_quantize_per_channel_affine(
+        weight, torch.tensor(scales), zeros, axis, -WEIGHT_LIMIT, WEIGHT_LIMIT
+    )
 
 
 Operator = Callable[[Replay, onnx.NodeProto, dict[str, Tensor]], Tensor]
@@ -94,14 +106,18 @@ Operator = Callable[[Replay, onnx.NodeProto, dict[str, Tensor]], Tensor]
 def _pads(node: onnx.NodeProto) -> Any:
     """Return the padding above, on the left, below, and on the right."""
     if attribute(node, "auto_pad", "NOTSET") != "NOTSET":
-        raise PosecError(f"layer '{layer_name(node)}' leaves its padding to the runtime, which cannot be trained; state `pads`")
+        raise PosecError(
+            f"layer '{layer_name(node)}' leaves its padding to the runtime, which cannot be trained; state `pads`"
+        )
     return attribute(node, "pads", [0, 0, 0, 0])
 
 
 def _even_pads(node: onnx.NodeProto) -> Any:
     above, left, below, right = _pads(node)
     if (above, left) != (below, right):
-        raise PosecError(f"layer '{layer_name(node)}' pads unevenly, which cannot be trained; pad by the same on both sides")
+        raise PosecError(
+            f"layer '{layer_name(node)}' pads unevenly, which cannot be trained; pad by the same on both sides"
+        )
     return [above, left]
 
 
@@ -115,7 +131,10 @@ def _conv(_replay: Replay, node: onnx.NodeProto, known: dict[str, Tensor]) -> Te
 
 
 def _clip(replay: Replay, node: onnx.NodeProto, known: dict[str, Tensor]) -> Tensor:
-    low, high = (None if limit is None else float(limit) for limit in (replay.constant(node, 1), replay.constant(node, 2)))
+    low, high = (
+        None if limit is None else float(limit)
+        for limit in (replay.constant(node, 1), replay.constant(node, 2))
+    )
     return torch.clamp(known[node.input[0]], low, high)
 
 
@@ -130,7 +149,11 @@ def _pool(compute: Callable[..., Tensor]) -> Operator:
 def _resize(replay: Replay, node: onnx.NodeProto, known: dict[str, Tensor]) -> Tensor:
     maps, mode, scales = known[node.input[0]], attribute(node, "mode", "nearest"), replay.constant(node, 2)
     sizes = replay.constant(node, 3)
-    wanted = sizes[2:] if sizes is not None else np.floor(np.asarray(maps.shape[2:]) * (scales[2:] if scales is not None else 1))
+    wanted = (
+        sizes[2:]
+        if sizes is not None
+        else np.floor(np.asarray(maps.shape[2:]) * (scales[2:] if scales is not None else 1))
+    )
     aligned = attribute(node, "coordinate_transformation_mode", "half_pixel") == "align_corners"
     size = [int(side) for side in wanted]
     if mode == "linear":

@@ -72,7 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         epilog="example: posec train annotations --coco person_keypoints.json --teacher photos.npz --out marked.npz",
     )
     parser.add_argument("--coco", type=Path, required=True, help="COCO key point file (.json)")
-    parser.add_argument("--teacher", type=Path, help="the teacher's .npz: of people and pictures that no human annotated")
+    parser.add_argument(
+        "--teacher", type=Path, help="the teacher's .npz: of people and pictures that no human annotated"
+    )
     parser.add_argument("--out", type=Path, required=True, help=".npz file to write")
     chosen = parser.parse_args(arguments)
     if not chosen.out.parent.is_dir():

@@ -46,7 +46,9 @@ class Refinement:
     most_residual: float = 0.15
 
 
-def refine(keypoints: np.ndarray, embedding: PoseEmbedding, lifter: Lifter, how: Refinement) -> dict[str, np.ndarray]:
+def refine(
+    keypoints: np.ndarray, embedding: PoseEmbedding, lifter: Lifter, how: Refinement
+) -> dict[str, np.ndarray]:
     """Return poses of people (M, 17, 3) from COCO key points and confidences: lifted, then fitted by gradient descent.
 
     The fit moves embedding, rotation, scale and pelvis to meet the points, and holds them near the lifter's answer where the
@@ -78,17 +80,23 @@ def refine(keypoints: np.ndarray, embedding: PoseEmbedding, lifter: Lifter, how:
     return {name: value.float().cpu().numpy() for name, value in labels.items()}
 
 
-def _fit(start: Lifted, first: Posed, targets: Tensor, weight: Tensor, embedding: PoseEmbedding, how: Refinement) -> Lifted:
+def _fit(
+    start: Lifted, first: Posed, targets: Tensor, weight: Tensor, embedding: PoseEmbedding, how: Refinement
+) -> Lifted:
     # The embedding is searched before its tanh, so that it cannot leave the cube.
     free = Lifted(torch.atanh(start.embedding.clamp(-0.97, 0.97)), *start[1:])
     free = Lifted(*(value.clone().requires_grad_() for value in free))
     rates = (0.03, 0.02, 0.01, 0.01)
-    optimizer = torch.optim.Adam([{"params": [value], "lr": rate} for value, rate in zip(free, rates, strict=True)])
+    optimizer = torch.optim.Adam(
+        [{"params": [value], "lr": rate} for value, rate in zip(free, rates, strict=True)]
+    )
     for _ in range(how.steps):
         lifted = free._replace(embedding=free.embedding.tanh())
         posed = pose(embedding, lifted)
         distance = (posed.points[:, SEEN_JOINTS] - targets).norm(dim=-1)
-        huber = torch.where(distance < how.huber, distance.square() / (2 * how.huber), distance - how.huber / 2)
+        huber = torch.where(
+            distance < how.huber, distance.square() / (2 * how.huber), distance - how.huber / 2
+        )
         loss = (
             (huber * weight).sum()
             + how.stay_embedding * (lifted.embedding - start.embedding).square().sum()
@@ -111,7 +119,11 @@ def _teacher_points(keypoints: np.ndarray, how: Refinement) -> tuple[np.ndarray,
     face_seen = (face.sum(1) >= 2).astype(np.float32)
     points = np.concatenate([xy[:, COCO_BODY], middle], 1)
     weight = np.concatenate([confidence[:, COCO_BODY] * seen[:, COCO_BODY], how.face_weight * face_seen], 1)
-    return points.astype(np.float32), np.concatenate([seen[:, COCO_BODY], face_seen], 1), weight.astype(np.float32)
+    return (
+        points.astype(np.float32),
+        np.concatenate([seen[:, COCO_BODY], face_seen], 1),
+        weight.astype(np.float32),
+    )
 
 
 def _residual(posed: Posed, targets: Tensor, seen: Tensor) -> Tensor:

@@ -37,19 +37,25 @@ def write_photo_labels(
         device: a torch device.
     """
     trusted = None if index_path is None else pictures_with_people(index_path)
-    labels = label_photos(teacher_path, load_embedding(embedding_path, device), load_lifter(lifter_path, device), how, trusted)
+    labels = label_photos(
+        teacher_path, load_embedding(embedding_path, device), load_lifter(lifter_path, device), how, trusted
+    )
     write_labels(out, labels)
     return _figures(labels)
 
 
-def write_body_labels(bodies_path: str | Path, embedding_path: str | Path, out: str | Path, device: str = "cpu") -> dict[str, float]:
+def write_body_labels(
+    bodies_path: str | Path, embedding_path: str | Path, out: str | Path, device: str = "cpu"
+) -> dict[str, float]:
     """Label rendered bodies (see `label_bodies`), write the file, and return figures."""
     labels = label_bodies(bodies_path, load_embedding(embedding_path, device))
     write_labels(out, labels)
     return _figures(labels)
 
 
-def write_scene_labels(scenes_path: str | Path, embedding_path: str | Path, out: str | Path, device: str = "cpu") -> dict[str, float]:
+def write_scene_labels(
+    scenes_path: str | Path, embedding_path: str | Path, out: str | Path, device: str = "cpu"
+) -> dict[str, float]:
     """Label people whose 3D joints are known (see `label_scenes`), write the file, and return figures."""
     labels = label_scenes(read_scenes(scenes_path, MUPOTS17), load_embedding(embedding_path, device))
     write_labels(out, labels)
@@ -76,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--teacher", help=".npz of a 2D teacher's people in photographs")
     source.add_argument("--bodies", help=".npz of rendered bodies")
-    source.add_argument("--scenes", help="scenes.json of pictures whose people's 3D joints are known, the pictures beside it")
+    source.add_argument(
+        "--scenes", help="scenes.json of pictures whose people's 3D joints are known, the pictures beside it"
+    )
     parser.add_argument("--embedding", required=True, help="safetensors file of the pose embedding")
     parser.add_argument("--lifter", help="safetensors file of the lifter; photographs need it")
     parser.add_argument("--index", help="CSV that counts the people of the photographs")
@@ -91,7 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         paths = (chosen.teacher, chosen.embedding, chosen.lifter, chosen.out, chosen.index)
         figures = write_photo_labels(*paths, device=chosen.device)
     else:
-        raise PosecError("labels of photographs need a lifter; give --lifter, the file that train_lifter wrote")
+        raise PosecError(
+            "labels of photographs need a lifter; give --lifter, the file that train_lifter wrote"
+        )
     print(", ".join(f"{name} {value:g}" for name, value in figures.items()))
 
 

@@ -24,7 +24,9 @@ Progress = Callable[[int, int], None]
 Report = Callable[[str], None]
 
 
-def label_pictures(teacher: Teacher, source: str | Path, progress: Progress | None = None, report: Report = print) -> Labels:
+def label_pictures(
+    teacher: Teacher, source: str | Path, progress: Progress | None = None, report: Report = print
+) -> Labels:
     """Return what a teacher says of the pictures of a folder or plain tar, in the order of their names.
 
     Args:
@@ -52,7 +54,9 @@ def label_pictures(teacher: Teacher, source: str | Path, progress: Progress | No
         if progress:
             progress(done, len(wanted))
     if not names:
-        raise PosecError(f"none of the {len(wanted)} pictures in '{source}' can be read; give pictures that OpenCV reads")
+        raise PosecError(
+            f"none of the {len(wanted)} pictures in '{source}' can be read; give pictures that OpenCV reads"
+        )
     return {
         "names": np.array(names),
         "ptr": np.cumsum([0, *(len(found.boxes) for found in people)]).astype(np.int32),
@@ -72,7 +76,9 @@ def picture_names(source: str | Path) -> list[str]:
             with tarfile.open(path, "r:") as archive:
                 names = {member.name for member in archive if member.isfile()}
     except (OSError, tarfile.TarError) as error:
-        raise PosecError(f"cannot read pictures from '{source}': {error}; give a folder, or a tar that is not compressed") from error
+        raise PosecError(
+            f"cannot read pictures from '{source}': {error}; give a folder, or a tar that is not compressed"
+        ) from error
     if not (pictures := sorted(name for name in names if Path(name).suffix.lower() in PICTURES)):
         raise PosecError(f"no pictures in '{source}'; known: {', '.join(kind[1:] for kind in PICTURES)}")
     return pictures
@@ -83,7 +89,9 @@ def _checked(found: Found, name: str) -> Found:
     for what, array, shape in zip(Found._fields, found, ((5,), (KEYPOINTS, 3)), strict=True):
         array, wanted = np.asarray(array, np.float32), (len(found[0]), *shape)
         if array.shape != wanted or not np.isfinite(array).all():
-            raise PosecError(f"the teacher's {what} of '{name}' must be finite {wanted}, got {array.shape}; correct the teacher")
+            raise PosecError(
+                f"the teacher's {what} of '{name}' must be finite {wanted}, got {array.shape}; correct the teacher"
+            )
         arrays.append(array)
     return Found(*arrays)
 
@@ -100,8 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Find people and their 2D key points with the teacher, once, and write them for `posec train labels`.",
         epilog="example: posec train teacher --teacher teacher/ --pictures photos/ --out photos.npz",
     )
-    parser.add_argument("--teacher", required=True, help="folder of the teacher's OpenVINO files: PicoDet-S and PP-TinyPose")
-    parser.add_argument("--pictures", required=True, help="a folder of pictures, or a tar of them that is not compressed")
+    parser.add_argument(
+        "--teacher", required=True, help="folder of the teacher's OpenVINO files: PicoDet-S and PP-TinyPose"
+    )
+    parser.add_argument(
+        "--pictures", required=True, help="a folder of pictures, or a tar of them that is not compressed"
+    )
     parser.add_argument("--out", type=Path, required=True, help=".npz file to write")
     parser.add_argument("--threads", type=int, help="of OpenVINO (default: all cores)")
     chosen = parser.parse_args(arguments)

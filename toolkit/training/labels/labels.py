@@ -82,9 +82,13 @@ def label_bodies(bodies_path: str | Path, embedding: PoseEmbedding) -> Labels:
     count = len(bodies["names"])
     for name, shape in shapes.items():
         if bodies[name].shape != (count, *shape) or not np.isfinite(bodies[name]).all():
-            raise PosecError(f"'{bodies_path}': {name} must be finite {(count, *shape)}, got {bodies[name].shape}")
+            raise PosecError(
+                f"'{bodies_path}': {name} must be finite {(count, *shape)}, got {bodies[name].shape}"
+            )
     seen = np.ones((count, BODY_KEYPOINTS))
-    labels = exact_labels(bodies["joints_m"], bodies["pelvis_px"], bodies["px_per_m"], bodies["keypoints_px"], seen, embedding)
+    labels = exact_labels(
+        bodies["joints_m"], bodies["pelvis_px"], bodies["px_per_m"], bodies["keypoints_px"], seen, embedding
+    )
     return {"names": bodies["names"], "ptr": np.arange(count + 1), **labels, "usable": np.ones(count, bool)}
 
 
@@ -100,12 +104,20 @@ def label_scenes(scenes: Scenes, embedding: PoseEmbedding) -> Labels:
     Raises PosecError where a picture cannot be read, or somebody stands nowhere.
     """
     neck, pelvis = MUPOTS17.index("neck"), MUPOTS17.root
-    known: dict[str, list[np.ndarray]] = {name: [] for name in ("true_m", "pelvis_px", "px_per_m", "keypoints_px", "seen")}
+    known: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("true_m", "pelvis_px", "px_per_m", "keypoints_px", "seen")
+    }
     for name, picture, _ in scenes:
         scene, size = scenes.scenes[name], np.array(picture.shape[1::-1])
         joints_px, depths_m = scene.people.joints_px, scene.people.roots_mm[:, 2] / 1000
-        if not (np.isfinite(joints_px).all() and np.isfinite(scene.people.joints_mm).all() and (depths_m > 0).all()):
-            raise PosecError(f"'{name}': joints must be finite and pelvises before the camera; correct or leave out the picture")
+        if not (
+            np.isfinite(joints_px).all()
+            and np.isfinite(scene.people.joints_mm).all()
+            and (depths_m > 0).all()
+        ):
+            raise PosecError(
+                f"'{name}': joints must be finite and pelvises before the camera; correct or leave out the picture"
+            )
         centres_px = joints_px[:, [neck, pelvis]].mean(1)
         rays = np.column_stack([(centres_px - (size - 1) / 2) / scene.focal_px, np.ones(len(centres_px))])
         keypoints_px = joints_px[:, KEYPOINT_JOINTS]
@@ -114,7 +126,9 @@ def label_scenes(scenes: Scenes, embedding: PoseEmbedding) -> Labels:
         known["px_per_m"].append(scene.focal_px / depths_m)
         known["keypoints_px"].append(keypoints_px)
         known["seen"].append(np.all((keypoints_px > -0.5) & (keypoints_px < size - 0.5), axis=-1))
-    labels = exact_labels(**{name: np.concatenate(parts) for name, parts in known.items()}, embedding=embedding)
+    labels = exact_labels(
+        **{name: np.concatenate(parts) for name, parts in known.items()}, embedding=embedding
+    )
     everybody = list(scenes.scenes.values())
     return {
         "names": np.array(list(scenes.scenes)),
@@ -126,7 +140,12 @@ def label_scenes(scenes: Scenes, embedding: PoseEmbedding) -> Labels:
 
 
 def exact_labels(
-    true_m: np.ndarray, pelvis_px: np.ndarray, px_per_m: np.ndarray, keypoints_px: np.ndarray, seen: np.ndarray, embedding: PoseEmbedding
+    true_m: np.ndarray,
+    pelvis_px: np.ndarray,
+    px_per_m: np.ndarray,
+    keypoints_px: np.ndarray,
+    seen: np.ndarray,
+    embedding: PoseEmbedding,
 ) -> Labels:
     """Return the arrays of `People`, but `usable`, of people whose joints are known.
 
@@ -152,7 +171,10 @@ def exact_labels(
     projected_px = pelvis_px[:, None] + px_per_m[:, None, None] * joints_m[:, KEYPOINT_JOINTS, :2]
     device = next(embedding.parameters()).device
     with torch.no_grad():
-        codes = [embedding.encode(pose_.to(device)).cpu().numpy() for pose_ in (directions, mirror_directions(directions))]
+        codes = [
+            embedding.encode(pose_.to(device)).cpu().numpy()
+            for pose_ in (directions, mirror_directions(directions))
+        ]
     labels = {
         "boxes": np.concatenate([low, high], 1),
         "embedding": codes[0],
@@ -173,19 +195,36 @@ def read_teacher(path: str | Path) -> Labels:
     teacher = _read(path, ("names", "ptr", "boxes", "kpts"))
     people, pictures = len(teacher["kpts"]), len(teacher["names"])
     starts = teacher["ptr"]
-    if teacher["kpts"].shape != (people, 17, 3) or not np.isfinite(teacher["kpts"]).all() or people > MAX_PEOPLE:
-        raise PosecError(f"'{path}': kpts must be finite (M, 17, 3) with M at most {MAX_PEOPLE}, got {teacher['kpts'].shape}")
+    if (
+        teacher["kpts"].shape != (people, 17, 3)
+        or not np.isfinite(teacher["kpts"]).all()
+        or people > MAX_PEOPLE
+    ):
+        raise PosecError(
+            f"'{path}': kpts must be finite (M, 17, 3) with M at most {MAX_PEOPLE}, got {teacher['kpts'].shape}"
+        )
     if teacher["boxes"].ndim != 2 or len(teacher["boxes"]) != people or teacher["boxes"].shape[1] < 4:
         raise PosecError(f"'{path}': boxes must be ({people}, 4), got {teacher['boxes'].shape}")
-    if starts.shape != (pictures + 1,) or starts[0] != 0 or starts[-1] != people or (np.diff(starts) < 0).any():
+    if (
+        starts.shape != (pictures + 1,)
+        or starts[0] != 0
+        or starts[-1] != people
+        or (np.diff(starts) < 0).any()
+    ):
         raise PosecError(f"'{path}': ptr must rise from 0 to {people} in {pictures + 1} entries")
-    return {**teacher, "boxes": teacher["boxes"][:, :4].astype(np.float32), "kpts": teacher["kpts"].astype(np.float32)}
+    return {
+        **teacher,
+        "boxes": teacher["boxes"][:, :4].astype(np.float32),
+        "kpts": teacher["kpts"].astype(np.float32),
+    }
 
 
 def pictures_with_people(index_path: str | Path) -> set[str]:
     """Return the files that a CSV index (`file`, `annotated_persons`) counts at least one person in; empty counts are unknown."""
     with open(index_path, newline="") as index:
-        return {row["file"] for row in csv.DictReader(index) if row["annotated_persons"].strip() not in ("", "0")}
+        return {
+            row["file"] for row in csv.DictReader(index) if row["annotated_persons"].strip() not in ("", "0")
+        }
 
 
 def write_labels(path: str | Path, labels: Labels) -> None:

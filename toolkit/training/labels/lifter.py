@@ -96,7 +96,9 @@ def pose(embedding: PoseEmbedding, lifted: Lifted) -> Posed:
     """Decode lifted poses at the skeleton's bone lengths and project them; differentiable."""
     directions = embedding.decode(lifted.embedding)
     rotation = rotation_from_6d(lifted.rotation_6d)
-    joints_m = forward_kinematics(directions, bone_lengths_m(device=directions.device)) @ rotation.transpose(1, 2)
+    joints_m = forward_kinematics(directions, bone_lengths_m(device=directions.device)) @ rotation.transpose(
+        1, 2
+    )
     points = joints_m[..., :2] * lifted.log_scale.exp()[:, None, None] + lifted.pelvis[:, None]
     return Posed(joints_m, points, rotation, directions)
 
@@ -107,5 +109,7 @@ def load_lifter(path: str | Path, device: torch.device | str = "cpu") -> Lifter:
     try:
         model.load_state_dict(load_file(path))
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise PosecError(f"'{path}' is not a lifter: {error}; give the file that train_lifter wrote") from error
+        raise PosecError(
+            f"'{path}' is not a lifter: {error}; give the file that train_lifter wrote"
+        ) from error
     return model.to(device).eval().requires_grad_(False)

@@ -75,8 +75,12 @@ def view(directions: Tensor, generator: torch.Generator, how: Viewing | None = N
     how = how or Viewing()
     count, device = len(directions), directions.device
     rotation = random_rotations(count, generator, how)
-    joints = forward_kinematics(directions, random_bone_lengths_m(count, generator)) @ rotation.transpose(1, 2)
-    distance = how.near_m * torch.exp(torch.rand(count, 1, generator=generator, device=device) * math.log(how.far_m / how.near_m))
+    joints = forward_kinematics(directions, random_bone_lengths_m(count, generator)) @ rotation.transpose(
+        1, 2
+    )
+    distance = how.near_m * torch.exp(
+        torch.rand(count, 1, generator=generator, device=device) * math.log(how.far_m / how.near_m)
+    )
     depth = (distance + joints[..., 2]).clamp(min=0.4)
     true_points = joints[..., :2] * (distance / depth)[..., None]
     points = _faulty(true_points[:, SEEN_JOINTS], generator, how)
@@ -96,7 +100,10 @@ def random_rotations(count: int, generator: torch.Generator, how: Viewing) -> Te
     roll = normal() * torch.where(tumbled, how.tumbled_roll_rad, how.roll_rad)
     axes = torch.eye(3, device=device)
     towards_camera = torch.diag(torch.tensor([1.0, -1.0, -1.0], device=device))
-    about = [rotation_about(axes[axis].expand(count, 3), angle) for axis, angle in ((2, roll), (0, pitch), (1, yaw))]
+    about = [
+        rotation_about(axes[axis].expand(count, 3), angle)
+        for axis, angle in ((2, roll), (0, pitch), (1, yaw))
+    ]
     return about[0] @ about[1] @ towards_camera @ about[2]
 
 
@@ -122,7 +129,11 @@ def _faulty(points: Tensor, generator: torch.Generator, how: Viewing) -> Tensor:
     points = points + normal() * how.jitter * quality + normal() * how.outlier_jitter * outliers
     pair = torch.randint(FACE // 2, (count, 1), generator=generator, device=device)
     order = torch.arange(POINTS, device=device).expand(count, POINTS)
-    exchange = (order // 2 == pair) & (order < FACE) & (torch.rand(count, 1, generator=generator, device=device) < how.exchanged)
+    exchange = (
+        (order // 2 == pair)
+        & (order < FACE)
+        & (torch.rand(count, 1, generator=generator, device=device) < how.exchanged)
+    )
     return points.gather(1, torch.where(exchange, order ^ 1, order)[..., None].expand_as(points))
 
 
@@ -132,7 +143,11 @@ def _visibility(count: int, generator: torch.Generator, how: Viewing) -> Tensor:
     uniform = torch.rand(count, 8, generator=generator, device=device)
     seen = torch.rand(count, POINTS, generator=generator, device=device) > uniform[:, :1] * how.dropped
     ankles, legs = KEYPOINT["left_ankle"], KEYPOINT["left_knee"]
-    for column, share, start in ((1, how.cut[0], legs), (2, how.cut[1], ankles), (3, how.cut[2], KEYPOINT["left_hip"])):
+    for column, share, start in (
+        (1, how.cut[0], legs),
+        (2, how.cut[1], ankles),
+        (3, how.cut[2], KEYPOINT["left_hip"]),
+    ):
         seen[:, start:FACE] &= (uniform[:, column] >= share)[:, None]
     for column, side in ((4, "left"), (5, "right")):
         arm = [KEYPOINT[f"{side}_elbow"], KEYPOINT[f"{side}_wrist"]]

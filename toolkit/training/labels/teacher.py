@@ -44,12 +44,19 @@ def open_teacher(folder: str | Path, threads: int | None = None) -> Teacher:
     `threads` None lets OpenVINO take all cores. Raises PosecError where a file is missing or is another network.
     """
     detector = _network(Path(folder) / DETECTOR, DETECTOR_SIZE, [(1, 2125, 4), (1, 1, 2125)], threads)
-    poser = _network(Path(folder) / POSER, POSER_SIZE, [(1, KEYPOINTS, POSER_SIZE[0] // CELL_PX, POSER_SIZE[1] // CELL_PX)], threads)
+    poser = _network(
+        Path(folder) / POSER,
+        POSER_SIZE,
+        [(1, KEYPOINTS, POSER_SIZE[0] // CELL_PX, POSER_SIZE[1] // CELL_PX)],
+        threads,
+    )
 
     def find(picture_bgr: np.ndarray) -> Found:
         height, width = picture_bgr.shape[:2]
         # Cubic, as for the labels that the reference network learned from; it decides about people near the threshold.
-        boxes, scores = detector(_batch(cv2.resize(picture_bgr, DETECTOR_SIZE[::-1], interpolation=cv2.INTER_CUBIC)))
+        boxes, scores = detector(
+            _batch(cv2.resize(picture_bgr, DETECTOR_SIZE[::-1], interpolation=cv2.INTER_CUBIC))
+        )
         to_picture = np.array([width, height, width, height], np.float32) / DETECTOR_SIZE[0]
         found = distinct_boxes(boxes[0] * to_picture, scores[0, 0])
         people = [_keypoints(picture_bgr, box, poser) for box in found]
@@ -63,7 +70,9 @@ def distinct_boxes(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
     sound = np.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
     boxes, scores = boxes[sound], scores[sound]
     sizes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
-    kept = np.array(cv2.dnn.NMSBoxes(sizes.tolist(), scores.tolist(), LEAST_SCORE, MOST_OVERLAP), int).reshape(-1)
+    kept = np.array(
+        cv2.dnn.NMSBoxes(sizes.tolist(), scores.tolist(), LEAST_SCORE, MOST_OVERLAP), int
+    ).reshape(-1)
     return np.concatenate([boxes[kept], scores[kept, None]], 1).astype(np.float32)
 
 
@@ -75,7 +84,12 @@ def window_of_box(box: np.ndarray) -> np.ndarray:
     height, width = POSER_SIZE
     (x0, y0), (x1, y1) = box[:2], box[2:4]
     px_per_px = min(width / (ENLARGED * (x1 - x0)), height / (ENLARGED * (y1 - y0)))
-    return np.array([[px_per_px, 0, width / 2 - px_per_px * (x0 + x1) / 2], [0, px_per_px, height / 2 - px_per_px * (y0 + y1) / 2]])
+    return np.array(
+        [
+            [px_per_px, 0, width / 2 - px_per_px * (x0 + x1) / 2],
+            [0, px_per_px, height / 2 - px_per_px * (y0 + y1) / 2],
+        ]
+    )
 
 
 def find_peaks(heat: np.ndarray) -> np.ndarray:
@@ -90,7 +104,9 @@ def find_peaks(heat: np.ndarray) -> np.ndarray:
         peaks[joint] = column, row, values[row, column]
         if 2 <= row < values.shape[0] - 2 and 2 <= column < values.shape[1] - 2:
             blurred = cv2.GaussianBlur(values, (BLUR_CELLS, BLUR_CELLS), 0, borderType=cv2.BORDER_CONSTANT)
-            peaks[joint, :2] += _newton_step(np.log(np.maximum(blurred[row - 2 : row + 3, column - 2 : column + 3], LEAST_HEAT)))
+            peaks[joint, :2] += _newton_step(
+                np.log(np.maximum(blurred[row - 2 : row + 3, column - 2 : column + 3], LEAST_HEAT))
+            )
     return peaks
 
 
@@ -117,24 +133,40 @@ def _batch(picture_bgr: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(normalized.transpose(2, 0, 1)[None])
 
 
-def _network(path: Path, size: tuple[int, int], shapes: list[tuple[int, ...]], threads: int | None) -> Network:
+def _network(
+    path: Path, size: tuple[int, int], shapes: list[tuple[int, ...]], threads: int | None
+) -> Network:
     """Return a network as a function from its batch to its first outputs, which must have these shapes."""
     try:
         import openvino
     except ImportError as error:
-        raise PosecError(f"the teacher runs in OpenVINO, which cannot be imported ({error}): pip install openvino") from error
+        raise PosecError(
+            f"the teacher runs in OpenVINO, which cannot be imported ({error}): pip install openvino"
+        ) from error
     for part in (path, path.with_suffix(".bin")):
         if not part.is_file():
-            raise PosecError(f"no '{part.name}' in '{part.parent}'; give the folder with {DETECTOR} and {POSER} and their .bin files")
-    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
+            raise PosecError(
+                f"no '{part.name}' in '{part.parent}'; give the folder with {DETECTOR} and {POSER} and their .bin files"
+            )
+    settings: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        **({"INFERENCE_NUM_THREADS": threads} if threads else {}),
+    }
     try:
         compiled: Any = openvino.Core().compile_model(str(path), "CPU", settings)
-        found = [tuple(compiled.input(0).shape), *(tuple(output.shape) for output in compiled.outputs[: len(shapes)])]
+        found = [
+            tuple(compiled.input(0).shape),
+            *(tuple(output.shape) for output in compiled.outputs[: len(shapes)]),
+        ]
     except RuntimeError as error:
-        raise PosecError(f"OpenVINO cannot open '{path}': {str(error).strip().splitlines()[-1]}; give the teacher's own files") from error
+        raise PosecError(
+            f"OpenVINO cannot open '{path}': {str(error).strip().splitlines()[-1]}; give the teacher's own files"
+        ) from error
     wanted = [(1, 3, *size), *shapes]
     if found != wanted:
-        raise PosecError(f"'{path}' is another network: its input and outputs have shapes {found}, the teacher's {wanted}")
+        raise PosecError(
+            f"'{path}' is another network: its input and outputs have shapes {found}, the teacher's {wanted}"
+        )
     request = compiled.create_infer_request()
 
     def run(batch: np.ndarray) -> list[np.ndarray]:

@@ -41,7 +41,11 @@ class LifterTraining:
 
 
 def train_lifter(
-    config: LifterTraining, mocap_folder: str | Path, embedding_path: str | Path, out: str | Path, device: str = "cpu"
+    config: LifterTraining,
+    mocap_folder: str | Path,
+    embedding_path: str | Path,
+    out: str | Path,
+    device: str = "cpu",
 ) -> dict[str, float]:
     """Train the lifter, write its weights, and return the last line of figures.
 
@@ -62,7 +66,14 @@ def train_lifter(
     generator = torch.Generator(device).manual_seed(config.seed)
     run = Run(out, config, {"model": model, "optimizer": optimizer}, generator)
     weights = torch.tensor(
-        [1.0, config.points_weight, config.embedding_weight, config.rotation_weight, config.torso_frame_weight], device=device
+        [
+            1.0,
+            config.points_weight,
+            config.embedding_weight,
+            config.rotation_weight,
+            config.torso_frame_weight,
+        ],
+        device=device,
     )
     for step in range(run.first, config.steps):
         set_learning_rate(optimizer, one_cycle(step, config.steps, config.learning_rate, warm_up=0.1))
@@ -77,12 +88,16 @@ def train_lifter(
             figures = {name: value.item() for name, value in losses.items()}
             run.report(step + 1, figures | evaluate(model, embedding, poses["val"], "val", config))
     run.finish(model)
-    figures = evaluate(model, embedding, poses["val"], "val", config) | evaluate(model, embedding, poses["test"], "test", config)
+    figures = evaluate(model, embedding, poses["val"], "val", config) | evaluate(
+        model, embedding, poses["test"], "test", config
+    )
     run.report(config.steps, figures)
     return figures
 
 
-def lifting_losses(model: Lifter, embedding: PoseEmbedding, directions: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+def lifting_losses(
+    model: Lifter, embedding: PoseEmbedding, directions: Tensor, generator: torch.Generator
+) -> dict[str, Tensor]:
     """Return the errors of lifting poses (N, 16, 3) from random views.
 
     Joints (m, at the skeleton's bone lengths, frame of the viewing ray), points (lifter units), embedding, rotation (Frobenius
@@ -105,7 +120,9 @@ def lifting_losses(model: Lifter, embedding: PoseEmbedding, directions: Tensor, 
 
 
 @torch.no_grad()
-def evaluate(model: Lifter, embedding: PoseEmbedding, poses: Tensor, split: str, config: LifterTraining) -> dict[str, float]:
+def evaluate(
+    model: Lifter, embedding: PoseEmbedding, poses: Tensor, split: str, config: LifterTraining
+) -> dict[str, float]:
     """Return errors in mm over held-out poses seen by random cameras with a teacher's faults.
 
     MPJPE and PA-MPJPE over 17 joints, pelvis at 0, at the skeleton's bone lengths: of captured poses, of augmented ones, and of
@@ -117,8 +134,13 @@ def evaluate(model: Lifter, embedding: PoseEmbedding, poses: Tensor, split: str,
     for name, source in ((split, draw), (f"{split}_augmented", augment)):
         directions = source(poses, config.test_people, generator)
         views = view(directions, generator)
-        found_mm = 1000 * pose(embedding, model(normalize_points(views.points, views.seen).inputs)).joints_m.cpu().numpy()
-        truth_mm = 1000 * (forward_kinematics(directions, lengths) @ views.rotation.transpose(1, 2)).cpu().numpy()
+        found_mm = (
+            1000
+            * pose(embedding, model(normalize_points(views.points, views.seen).inputs)).joints_m.cpu().numpy()
+        )
+        truth_mm = (
+            1000 * (forward_kinematics(directions, lengths) @ views.rotation.transpose(1, 2)).cpu().numpy()
+        )
         all_seen = (views.seen[:, :BODY_KEYPOINTS].amin(1) > 0).cpu().numpy()
         figures[f"{name}_mpjpe_mm"] = mpjpe(found_mm, truth_mm)
         figures[f"{name}_pa_mpjpe_mm"] = pa_mpjpe(found_mm, truth_mm)
@@ -139,7 +161,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_device(parser)
     add_settings(parser, LifterTraining, "lifter")
     chosen = parser.parse_args(arguments)
-    train_lifter(chosen_settings(chosen, LifterTraining), chosen.mocap, chosen.embedding, chosen.out, chosen.device)
+    train_lifter(
+        chosen_settings(chosen, LifterTraining), chosen.mocap, chosen.embedding, chosen.out, chosen.device
+    )
 
 
 if __name__ == "__main__":

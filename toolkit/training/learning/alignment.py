@@ -36,19 +36,30 @@ class ReadPeople(NamedTuple):
     centres_px: Tensor
 
 
-def read_people(read: Mapping[str, Tensor], cells_px: Tensor, spec: PoseSpec, decode: Callable[[Tensor], Tensor]) -> ReadPeople:
+def read_people(
+    read: Mapping[str, Tensor], cells_px: Tensor, spec: PoseSpec, decode: Callable[[Tensor], Tensor]
+) -> ReadPeople:
     """Return the people that raw heads (K, channels) describe, read in cells at `cells_px` (K, 2)."""
     maps = to_units(dict(read))
     rotation = rotation_from_6d(maps.rotation)
     px_per_m = spec.reference_px_per_m * torch.exp(-maps.depth[:, 0])
-    return ReadPeople(posed_joints(maps.embedding, rotation, decode), rotation, px_per_m, cells_px + maps.offset * spec.stride)
+    return ReadPeople(
+        posed_joints(maps.embedding, rotation, decode),
+        rotation,
+        px_per_m,
+        cells_px + maps.offset * spec.stride,
+    )
 
 
 def project_people(people: ReadPeople, spec: PoseSpec) -> Tensor:
     """Return COCO's 17 key points (..., 17, 2) of people, in pixels of the input; their faces look where their torsos do."""
-    face_m = face_points(people.joints_m.flatten(0, -3), people.rotation.flatten(0, -3))[0].unflatten(0, people.px_per_m.shape)
+    face_m = face_points(people.joints_m.flatten(0, -3), people.rotation.flatten(0, -3))[0].unflatten(
+        0, people.px_per_m.shape
+    )
     points_m = torch.cat([face_m, people.joints_m[..., KEYPOINT_JOINTS, :]], -2)
-    middle = people.joints_m[..., [MUPOTS17.index(joint) for joint in spec.centre_joints], :].mean(-2, keepdim=True)
+    middle = people.joints_m[..., [MUPOTS17.index(joint) for joint in spec.centre_joints], :].mean(
+        -2, keepdim=True
+    )
     return people.centres_px[..., None, :] + people.px_per_m[..., None, None] * (points_m - middle)[..., :2]
 
 
@@ -73,19 +84,26 @@ class KeypointOffsets(NamedTuple):
     weights: Tensor
 
 
-def labelled_offsets(labels: Mapping[str, Tensor], spec: PoseSpec, map_size: tuple[int, int]) -> KeypointOffsets:
+def labelled_offsets(
+    labels: Mapping[str, Tensor], spec: PoseSpec, map_size: tuple[int, int]
+) -> KeypointOffsets:
     """Return the offsets from the cells around labelled people's centres to their key points; `labels` are packed, see `dataset.pack`."""
     targets = make_targets(labels, spec, map_size)
     picture, row, column, person = targets.cells.T
     points_px = labelled_points(labels, spec)[picture, person]
     cells_px = torch.stack([column, row], 1) * spec.stride + spec.cell_origin_px
-    return KeypointOffsets(told_ways(points_px - cells_px[:, None]), cells_px, targets.weights * labels["trust"][picture, person])
+    return KeypointOffsets(
+        told_ways(points_px - cells_px[:, None]), cells_px, targets.weights * labels["trust"][picture, person]
+    )
 
 
 def lifted_poses(network: KeypointNetwork, offsets: Tensor) -> dict[str, Tensor]:
     """Return raw heads and `auxiliary`, each (K, channels), of key-point offsets (K, 102) alone; without a picture, `centre` is 0."""
     raw = network.poses(network.lift(network.lift.latent(offsets.T[None, ..., None])))
-    return {"centre": offsets.new_zeros(len(offsets), 1), **{name: values[0, ..., 0].T for name, values in raw.items()}}
+    return {
+        "centre": offsets.new_zeros(len(offsets), 1),
+        **{name: values[0, ..., 0].T for name, values in raw.items()},
+    }
 
 
 def alignment_loss(latent: Tensor, labels: Mapping[str, Tensor], enter: Encode, spec: PoseSpec) -> Tensor:
@@ -104,7 +122,11 @@ def alignment_loss(latent: Tensor, labels: Mapping[str, Tensor], enter: Encode, 
 
 
 def cycle_loss(
-    read: Mapping[str, Tensor], given: KeypointOffsets, enter: Encode, spec: PoseSpec, decode: Callable[[Tensor], Tensor]
+    read: Mapping[str, Tensor],
+    given: KeypointOffsets,
+    enter: Encode,
+    spec: PoseSpec,
+    decode: Callable[[Tensor], Tensor],
 ) -> Tensor:
     """Return how far the latents of lifted people, projected to key points again, are from those of the key points they were lifted from.
 
@@ -117,7 +139,11 @@ def cycle_loss(
     people = read_people(read, given.cells_px, spec, decode)
     with torch.no_grad():
         goal = _latents(enter, given.offsets)
-    return latent_distance(_latents(enter, told_ways(project_people(people, spec) - given.cells_px[:, None])), goal, given.weights)
+    return latent_distance(
+        _latents(enter, told_ways(project_people(people, spec) - given.cells_px[:, None])),
+        goal,
+        given.weights,
+    )
 
 
 def latent_distance(latents: Tensor, goal: Tensor, weights: Tensor) -> Tensor:

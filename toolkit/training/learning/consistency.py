@@ -57,14 +57,22 @@ def seen_again(images: Tensor, views: Views) -> Tensor:
     """Return the views of images (B, 3, H, W); beyond their borders there is 0, which is the grey of letterbox bars."""
     size = images.new_tensor([images.shape[3], images.shape[2]])
     # From view to picture, in units of half the picture's sides, with pixels' centres as `align_corners` has them.
-    back = torch.linalg.inv(views.zoom[:, None, None] * views.turn) * (size - 1)[None, None] / (size - 1)[None, :, None]
+    back = (
+        torch.linalg.inv(views.zoom[:, None, None] * views.turn)
+        * (size - 1)[None, None]
+        / (size - 1)[None, :, None]
+    )
     matrix = torch.cat([back, torch.zeros_like(back[..., :1])], -1)
     grid = functional.affine_grid(matrix.to(images.dtype), list(images.shape), align_corners=True)
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
 
 
 def agreement_loss(
-    raw: Mapping[str, Tensor], raw_again: Mapping[str, Tensor], views: Views, spec: PoseSpec, decode: Callable[[Tensor], Tensor]
+    raw: Mapping[str, Tensor],
+    raw_again: Mapping[str, Tensor],
+    views: Views,
+    spec: PoseSpec,
+    decode: Callable[[Tensor], Tensor],
 ) -> Tensor:
     """Return how much people differ between pictures and their other views, weighted by how sure the network is of them.
 
@@ -84,7 +92,9 @@ def agreement_loss(
 
     def read(maps: Mapping[str, Tensor], row: Tensor, column: Tensor) -> tuple[PoseMaps, Tensor]:
         found = to_units({name: part[picture, :, row, column] for name, part in maps.items()})
-        return found, torch.stack([column, row], 1) * spec.stride + spec.cell_origin_px + found.offset * spec.stride
+        return found, torch.stack(
+            [column, row], 1
+        ) * spec.stride + spec.cell_origin_px + found.offset * spec.stride
 
     first, centre_px = read(raw, row, column)
     moved_px = ((centre_px - middle)[:, None] @ move.transpose(1, 2))[:, 0] + middle
@@ -93,7 +103,9 @@ def agreement_loss(
     again, again_px = read(raw_again, cells[:, 1].clamp(0, height - 1), cells[:, 0].clamp(0, width - 1))
 
     torso_px = TORSO_M * spec.reference_px_per_m * torch.exp(-again.depth[:, 0].detach())
-    joints_m, joints_again_m = (posed_joints(maps.embedding, rotation_from_6d(maps.rotation), decode) for maps in (first, again))
+    joints_m, joints_again_m = (
+        posed_joints(maps.embedding, rotation_from_6d(maps.rotation), decode) for maps in (first, again)
+    )
     apart = (joints_again_m - _moved(joints_m, views, picture)).norm(dim=-1).mean(1)
     depth = (again.depth - first.depth)[:, 0] + torch.log(views.zoom[picture])
     place = (again_px - moved_px).norm(dim=-1) / torso_px.clamp(min=spec.stride)
@@ -104,6 +116,8 @@ def agreement_loss(
 
 def _moved(joints_m: Tensor, views: Views, picture: Tensor) -> Tensor:
     """Return joints (K, 17, 3) as the views of their pictures show them; in a mirror, left is right."""
-    exchanged = torch.where(views.flipped[picture][:, None, None], joints_m[:, list(MUPOTS17.mirror)], joints_m)
+    exchanged = torch.where(
+        views.flipped[picture][:, None, None], joints_m[:, list(MUPOTS17.mirror)], joints_m
+    )
     flat = exchanged[..., :2] @ views.turn[picture].transpose(1, 2)
     return torch.cat([flat, exchanged[..., 2:]], -1)

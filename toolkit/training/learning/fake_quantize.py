@@ -25,10 +25,14 @@ def rounded(maps: Tensor) -> Tensor:
     """Return maps in 256 even steps from their lowest value to their highest, zero among them. Gradients pass as if nothing had happened."""
     low, high = (float(extreme) for extreme in torch.aminmax(maps.detach()))
     low, high = min(low, 0.0), max(high, 0.0)
-    if not high - low > 0 or high - low == float("inf"):  # nothing to round, or what the step's gradient norm will show
+    if not high - low > 0 or high - low == float(
+        "inf"
+    ):  # nothing to round, or what the step's gradient norm will show
         return maps
     scale = (high - low) / STEPS
-    return torch.fake_quantize_per_tensor_affine(maps.float(), scale, round(-low / scale), 0, STEPS).to(maps.dtype)
+    return torch.fake_quantize_per_tensor_affine(maps.float(), scale, round(-low / scale), 0, STEPS).to(
+        maps.dtype
+    )
 
 
 def _first(_module: nn.Module, read: tuple[Any, ...]) -> tuple[Any, ...]:

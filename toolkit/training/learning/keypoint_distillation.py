@@ -41,7 +41,9 @@ class KeypointAnchor(nn.Module):
 
 def _told(reader: KeypointReader, fine: Tensor) -> tuple[Tensor, Tensor]:
     """Return heat as logits, and offsets in cells."""
-    return reader.heat(reader.branches["heat"](fine)).float(), reader.offset(reader.branches["offset"](fine)).float()
+    return reader.heat(reader.branches["heat"](fine)).float(), reader.offset(
+        reader.branches["offset"](fine)
+    ).float()
 
 
 def heat_surplus(found: Tensor, logits: Tensor) -> Tensor:

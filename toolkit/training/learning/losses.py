@@ -26,12 +26,18 @@ def centre_loss(logits: Tensor, targets: Targets) -> Tensor:
     score = torch.sigmoid(logits).clamp(1e-4, 1 - 1e-4)
     centre = targets.heat >= 0.999
     found = -((1 - score) ** 2) * functional.logsigmoid(logits) * centre
-    invented = -((1 - targets.heat) ** 4) * score**2 * functional.logsigmoid(-logits) * ~(targets.ignored | centre)
+    invented = (
+        -((1 - targets.heat) ** 4) * score**2 * functional.logsigmoid(-logits) * ~(targets.ignored | centre)
+    )
     return (found.sum() + invented.sum()) / centre.sum().clamp(min=1)
 
 
 def pose_losses(
-    raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], spec: PoseSpec, decode: Callable[[Tensor], Tensor], fitted: float = 1.0
+    raw: Mapping[str, Tensor],
+    labels: Mapping[str, Tensor],
+    spec: PoseSpec,
+    decode: Callable[[Tensor], Tensor],
+    fitted: float = 1.0,
 ) -> dict[str, Tensor]:
     """Return the losses of a batch, unweighted.
 
@@ -55,7 +61,9 @@ def pose_losses(
     read = {name: maps[picture, :, row, column] for name, maps in raw.items()}
     label = {name: values[picture, person] for name, values in labels.items()}
     cells_px = torch.stack([column, row], 1) * spec.stride + spec.cell_origin_px
-    return losses | person_losses(read, label, cells_px, targets.weights, targets.sigma[picture, person], spec, decode, fitted)
+    return losses | person_losses(
+        read, label, cells_px, targets.weights, targets.sigma[picture, person], spec, decode, fitted
+    )
 
 
 def person_losses(
@@ -86,8 +94,12 @@ def person_losses(
     found_px_per_m = spec.reference_px_per_m * torch.exp(-maps.depth)
     centre_m = joints_m[:, [MUPOTS17.index(joint) for joint in spec.centre_joints]].mean(1, keepdim=True)
     centre_px = cells_px + maps.offset * spec.stride
-    projected_px = centre_px[:, None] + found_px_per_m[:, None] * (joints_m - centre_m)[:, KEYPOINT_JOINTS, :2]
-    projection = _seen_mean((projected_px - label["keypoints_px"]).norm(dim=-1) / px_per_m[:, None], label["seen"], FARTHEST_M)
+    projected_px = (
+        centre_px[:, None] + found_px_per_m[:, None] * (joints_m - centre_m)[:, KEYPOINT_JOINTS, :2]
+    )
+    projection = _seen_mean(
+        (projected_px - label["keypoints_px"]).norm(dim=-1) / px_per_m[:, None], label["seen"], FARTHEST_M
+    )
 
     direct = read["auxiliary"].unflatten(1, (BODY_KEYPOINTS, 2))
     wanted = (label["keypoints_px"] - cells_px[:, None]) / px_per_m[:, None, None]
@@ -97,14 +109,18 @@ def person_losses(
               "depth": depth_error, "joints": joint_error, "projection": projection, "auxiliary": auxiliary}  # fmt: skip
     exact = weights * label["exact"]
     posed = exact + fitted * (weights - exact)
-    losses = {name: (error * (posed if name in POSE_LOSSES else weights)).sum() for name, error in errors.items()}
+    losses = {
+        name: (error * (posed if name in POSE_LOSSES else weights)).sum() for name, error in errors.items()
+    }
     losses["exact_joints"] = (joint_error * exact).sum().detach() / exact.sum().clamp(min=1e-6)
     return losses
 
 
 def posed_joints(embedding: Tensor, rotation: Tensor, decode: Callable[[Tensor], Tensor]) -> Tensor:
     """Return the reference skeleton's joints (K, 17, 3) in m, pelvis at 0, of embeddings (K, E) and torso rotations (K, 3, 3)."""
-    return forward_kinematics(decode(embedding), bone_lengths_m(device=embedding.device)) @ rotation.transpose(1, 2)
+    return forward_kinematics(
+        decode(embedding), bone_lengths_m(device=embedding.device)
+    ) @ rotation.transpose(1, 2)
 
 
 def _seen_mean(errors_m: Tensor, seen: Tensor, farthest_m: float) -> Tensor:

@@ -41,7 +41,13 @@ def load_movenet(network: KeypointNetwork, path: Path) -> None:
     prefix = next((name[: name.index(TRUNK) + len(TRUNK)] for name in weights if TRUNK in name), "")
     trunk, reader = network.trunk, network.reader
 
-    def put(layer: nn.Module, weight: str, bias: str | None, depthwise: bool = False, rows: list[int] | None = None) -> None:
+    def put(
+        layer: nn.Module,
+        weight: str,
+        bias: str | None,
+        depthwise: bool = False,
+        rows: list[int] | None = None,
+    ) -> None:
         assert isinstance(layer, nn.Conv2d)
         axes = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
         found = [weights.get(name) for name in (weight, bias) if name is not None]
@@ -52,7 +58,9 @@ def load_movenet(network: KeypointNetwork, path: Path) -> None:
                 shape = "no such weights" if array is None else array.shape
                 raise PosecError(f"'{path}' is no MoveNet.MultiPose: '{name}' has {shape}, needed {tuple(parameter.shape) if parameter is not None else ()}")  # fmt: skip
             with torch.no_grad():
-                parameter.copy_(torch.from_numpy(np.ascontiguousarray(array if rows is None else array[rows])))
+                parameter.copy_(
+                    torch.from_numpy(np.ascontiguousarray(array if rows is None else array[rows]))
+                )
 
     def folded(layer: nn.Module, name: str, depthwise: bool = False) -> None:
         kind = "depthwise" if depthwise else "Conv2D"
@@ -75,11 +83,24 @@ def load_movenet(network: KeypointNetwork, path: Path) -> None:
         name = f"{prefix}separable_conv2d" + (f"_{number}" if number else "") + "/separable_conv2d"
         put(level.get_submodule("depthwise"), f"{name}/ReadVariableOp", None, True)
         put(level.get_submodule("pointwise"), f"{name}_weights", f"{name}_bn_offset")
-    lasts = {"heat": (reader.heat, None), "ways": (reader.ways, X_THEN_Y), "offset": (reader.offset, X_THEN_Y)}
+    lasts = {
+        "heat": (reader.heat, None),
+        "ways": (reader.ways, X_THEN_Y),
+        "offset": (reader.offset, X_THEN_Y),
+    }
     for branch, (head, separable, last) in BRANCHES.items():
         name = f"{head}/separable_conv2d_{separable}"
-        put(reader.branches.get_submodule(f"{branch}.0"), f"{name}/separable_conv2d/ReadVariableOp", None, True)
-        put(reader.branches.get_submodule(f"{branch}.1"), f"{name}/separable_conv2d/ReadVariableOp_1", f"{name}/BiasAdd/ReadVariableOp")
+        put(
+            reader.branches.get_submodule(f"{branch}.0"),
+            f"{name}/separable_conv2d/ReadVariableOp",
+            None,
+            True,
+        )
+        put(
+            reader.branches.get_submodule(f"{branch}.1"),
+            f"{name}/separable_conv2d/ReadVariableOp_1",
+            f"{name}/BiasAdd/ReadVariableOp",
+        )
         if last is not None:
             layer, rows = lasts[branch]
             plain(layer, f"{head}/conv2d_{last}", rows)
@@ -89,7 +110,9 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     """Return all weights of a TensorFlow.js graph model as float32 or int32, by name. Raises PosecError for other files."""
     try:
         if path.stat().st_size > LARGEST_JSON_BYTES:
-            raise PosecError(f"'{path}' has more than {LARGEST_JSON_BYTES >> 20} MB; give the .json file of MoveNet.MultiPose")
+            raise PosecError(
+                f"'{path}' has more than {LARGEST_JSON_BYTES >> 20} MB; give the .json file of MoveNet.MultiPose"
+            )
         groups = json.loads(path.read_text())["weightsManifest"]
         entries = [entry for group in groups for entry in group["weights"]]
         names = [str(name) for group in groups for name in group["paths"]]
@@ -100,7 +123,9 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
             raise PosecError(f"the weights of '{path}' are larger than {LARGEST_WEIGHTS_BYTES >> 20} MB")
         return _unpacked(entries, b"".join(file.read_bytes() for file in files))
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise PosecError(f"'{path}' is no TensorFlow.js model with its weights beside it: {error!r}") from error
+        raise PosecError(
+            f"'{path}' is no TensorFlow.js model with its weights beside it: {error!r}"
+        ) from error
 
 
 def _unpacked(entries: list[Mapping[str, Any]], data: bytes) -> dict[str, np.ndarray]:
@@ -110,5 +135,7 @@ def _unpacked(entries: list[Mapping[str, Any]], data: bytes) -> dict[str, np.nda
         shape = [int(side) for side in entry["shape"]]
         array = np.frombuffer(data, kind, math.prod(shape), at).reshape(shape)
         at += array.nbytes
-        arrays[str(entry["name"]).removeprefix(SCOPE)] = array.astype(np.int32 if kind == np.int32 else np.float32)
+        arrays[str(entry["name"]).removeprefix(SCOPE)] = array.astype(
+            np.int32 if kind == np.int32 else np.float32
+        )
     return arrays

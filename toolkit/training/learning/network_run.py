@@ -27,7 +27,9 @@ from .step_losses import FURTHER_LOSSES, step_losses
 class NetworkRun:
     """A network in training: what a step changes, and what is saved and resumed."""
 
-    def __init__(self, config: NetworkTraining, network: KeypointNetwork, anchor: KeypointAnchor | None, device: str) -> None:
+    def __init__(
+        self, config: NetworkTraining, network: KeypointNetwork, anchor: KeypointAnchor | None, device: str
+    ) -> None:
         network.trunk.freeze()
         self.config, self.device = config, torch.device(device)
         self.network = network.to(self.device).train()
@@ -41,7 +43,9 @@ class NetworkRun:
         self.trunk = [p for p in slow if p.requires_grad]
         self.rest = [p for p in network.parameters() if all(p is not other for other in slow)]
         groups = [{"params": self.rest}, {"params": self.trunk}]
-        self.optimizer = torch.optim.AdamW(groups, config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            groups, config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+        )
         self.step = 0
         self.spent_s = 0.0
 
@@ -57,16 +61,25 @@ class NetworkRun:
             return self.pictures / self.config.pictures
         return self.spent_s / (60 * self.config.minutes)
 
-    def learn(self, batch: dict[str, Tensor], spec: PoseSpec, decode: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    def learn(
+        self, batch: dict[str, Tensor], spec: PoseSpec, decode: Callable[[Tensor], Tensor]
+    ) -> dict[str, float]:
         """Take one step on packed pictures; return the losses and the gradient norms."""
         config = self.config
-        pace = min(1.0, (self.step + 1) / config.warm_up) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.done))))
-        for group, rate in zip(self.optimizer.param_groups, (config.learning_rate, config.trunk_rate), strict=True):
+        pace = min(1.0, (self.step + 1) / config.warm_up) * (
+            0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.done)))
+        )
+        for group, rate in zip(
+            self.optimizer.param_groups, (config.learning_rate, config.trunk_rate), strict=True
+        ):
             group["lr"] = rate * pace
         batch = {name: values.to(self.device, non_blocking=True) for name, values in batch.items()}
         losses = step_losses(self.network, self.average, self.anchor, config, self.step, batch, spec, decode)
         weights = {**config.losses, **{name: getattr(config, name) for name in FURTHER_LOSSES}}
-        loss = sum((weights[name] * value for name, value in losses.items() if name in weights), torch.zeros((), device=self.device))
+        loss = sum(
+            (weights[name] * value for name, value in losses.items() if name in weights),
+            torch.zeros((), device=self.device),
+        )
         self.optimizer.zero_grad()
         loss.backward()
         average_gradients([*self.rest, *self.trunk])
@@ -75,13 +88,19 @@ class NetworkRun:
             self.optimizer.step()
         self.step += 1
         self._follow()
-        return {**{name: float(value.detach()) for name, value in losses.items()}, "norm": float(norms[0]), "trunk_norm": float(norms[1])}
+        return {
+            **{name: float(value.detach()) for name, value in losses.items()},
+            "norm": float(norms[0]),
+            "trunk_norm": float(norms[1]),
+        }
 
     @torch.no_grad()
     def _follow(self) -> None:
         # Early on the average forgets faster, or it would keep the random start.
         decay = min(self.config.average, self.step / (20 + self.step))
-        for mine, theirs in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+        for mine, theirs in zip(
+            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+        ):
             if mine.dtype.is_floating_point:
                 mine.lerp_(theirs, 1 - decay)
             else:
@@ -91,7 +110,9 @@ class NetworkRun:
         """Write everything a later process needs to go on, whole or not at all."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         beside = path.with_name(path.name + ".part")
-        torch.save({"settings": self._settings(), "step": self.step, "spent_s": self.spent_s, **parts}, beside)
+        torch.save(
+            {"settings": self._settings(), "step": self.step, "spent_s": self.spent_s, **parts}, beside
+        )
         os.replace(beside, path)
 
     def resume(self, path: Path) -> None:
@@ -101,7 +122,9 @@ class NetworkRun:
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise PosecError(f"cannot resume from '{path}': {error}; delete it to start anew") from error
         if state["settings"] != self._settings():
-            raise PosecError(f"'{path}' is of a run with {state['settings']}, asked: {self._settings()}; delete it or give another folder")
+            raise PosecError(
+                f"'{path}' is of a run with {state['settings']}, asked: {self._settings()}; delete it or give another folder"
+            )
         self.step, self.spent_s = state["step"], state["spent_s"]
         for name, part in self._parts().items():
             part.load_state_dict(state[name])

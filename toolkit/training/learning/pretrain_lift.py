@@ -64,7 +64,9 @@ class LiftTraining:
     seed: int = 0
 
 
-def train_lift(config: LiftTraining, trunk: Path, mocap_folder: Path, embedding_path: Path, out: Path) -> None:
+def train_lift(
+    config: LiftTraining, trunk: Path, mocap_folder: Path, embedding_path: Path, out: Path
+) -> None:
     """Train the lift and the heads of poses of a KeypointNetwork, and write the whole network.
 
     Args:
@@ -77,10 +79,20 @@ def train_lift(config: LiftTraining, trunk: Path, mocap_folder: Path, embedding_
     torch.manual_seed(config.seed)
     network = KeypointNetwork()
     load_movenet(network, trunk)
-    spec, poses, embedding = network.spec(), torch.from_numpy(load_mocap(mocap_folder)["train"]), load_embedding(embedding_path)
+    spec, poses, embedding = (
+        network.spec(),
+        torch.from_numpy(load_mocap(mocap_folder)["train"]),
+        load_embedding(embedding_path),
+    )
     heads = [head for name, head in network.heads.items() if name != "centre"]
-    learned = [p for part in (network.lift.enter, network.lift.think, network.auxiliary, *heads) for p in part.parameters()]
-    optimizer = torch.optim.AdamW(learned, config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+    learned = [
+        p
+        for part in (network.lift.enter, network.lift.think, network.auxiliary, *heads)
+        for p in part.parameters()
+    ]
+    optimizer = torch.optim.AdamW(
+        learned, config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+    )
     generator, clock = torch.Generator().manual_seed(config.seed), Clock()
     run = Run(out, config, {"network": network, "optimizer": optimizer, "clock": clock}, generator)
     step, waiting = run.first, []
@@ -89,9 +101,17 @@ def train_lift(config: LiftTraining, trunk: Path, mocap_folder: Path, embedding_
         done = clock.spent_s / (60 * config.minutes)
         pace = min(1.0, (step + 1) / config.warm_up) * 0.5 * (1 + math.cos(math.pi * done))
         set_learning_rate(optimizer, config.learning_rate * pace)
-        losses = lift_losses(network, *draw_ways(poses, config.scenes, spec, embedding, generator), spec, embedding, bool(config.cycle))
+        losses = lift_losses(
+            network,
+            *draw_ways(poses, config.scenes, spec, embedding, generator),
+            spec,
+            embedding,
+            bool(config.cycle),
+        )
         weights = {**LOSS_WEIGHTS, "cycle": config.cycle}
-        loss = sum((weight * losses[name] for name, weight in weights.items() if name in losses), torch.zeros(()))
+        loss = sum(
+            (weight * losses[name] for name, weight in weights.items() if name in losses), torch.zeros(())
+        )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learned, config.clip_norm)
@@ -100,7 +120,13 @@ def train_lift(config: LiftTraining, trunk: Path, mocap_folder: Path, embedding_
         waiting.append({name: float(value.detach()) for name, value in losses.items()})
         clock.spent_s += time.monotonic() - started
         if len(waiting) >= config.report_every:
-            run.report(step, {"done": done, **{name: float(np.mean([line[name] for line in waiting])) for name in waiting[0]}})
+            run.report(
+                step,
+                {
+                    "done": done,
+                    **{name: float(np.mean([line[name] for line in waiting])) for name in waiting[0]},
+                },
+            )
             run.keep(step, network)
             waiting = []
     run.finish(network)
@@ -125,12 +151,19 @@ def lift_losses(
     if cycle:
         # Held: an encoder that made all latents equal would close every cycle.
         held = copy.deepcopy(network.lift.enter).requires_grad_(False)
-        losses["cycle"] = cycle_loss(read, KeypointOffsets(ways, cells_px, weights), held, spec, embedding.decode)
+        losses["cycle"] = cycle_loss(
+            read, KeypointOffsets(ways, cells_px, weights), held, spec, embedding.decode
+        )
     return losses
 
 
 def draw_ways(
-    poses: Tensor, count: int, spec: PoseSpec, embedding: PoseEmbedding, generator: torch.Generator, faults: WayFaults = WayFaults()
+    poses: Tensor,
+    count: int,
+    spec: PoseSpec,
+    embedding: PoseEmbedding,
+    generator: torch.Generator,
+    faults: WayFaults = WayFaults(),
 ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     """Return one cell's reading of every person in `count` random scenes of skeletons.
 
@@ -142,7 +175,10 @@ def draw_ways(
     label = {name: values[people] for name, values in scenes.labels.items()}
     label["px_per_m"] = label["px_per_m"].clamp(min=1.0)
     centre = (label["centres_px"] - spec.cell_origin_px) / spec.stride
-    near = torch.randn(centre.shape, generator=generator, device=centre.device) * sigma_cells(label["px_per_m"], spec)[:, None]
+    near = (
+        torch.randn(centre.shape, generator=generator, device=centre.device)
+        * sigma_cells(label["px_per_m"], spec)[:, None]
+    )
     cells_px = (centre + 0.7 * near).round() * spec.stride + spec.cell_origin_px
     return told_ways(_faulty(scenes, people, generator, faults) - cells_px[:, None]), label, cells_px
 
@@ -151,7 +187,9 @@ def _faulty(scenes: Scenes, people: Tensor, generator: torch.Generator, faults: 
     """Return where MoveNet would say that the joints of people are, (K, 17, 2)."""
     points, visible, stature = scenes.points_px[people], scenes.visible[people], scenes.stature_px[people]
     device = points.device
-    jitter = (faults.jitter[0] + faults.jitter[1] * stature)[:, None] * torch.where(visible > 0.3, 1.0, faults.hidden)
+    jitter = (faults.jitter[0] + faults.jitter[1] * stature)[:, None] * torch.where(
+        visible > 0.3, 1.0, faults.hidden
+    )
     points = points + jitter[..., None] * torch.randn(points.shape, generator=generator, device=device)
     swapped = torch.rand(len(points), 1, 1, generator=generator, device=device) < faults.swapped
     return torch.where(swapped, points[:, MIRROR], points)
@@ -164,15 +202,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Teach the lift from key points to poses, from skeletons.",
         epilog="example: posec train lift --trunk movenet-multipose.json --mocap mocap/ --embedding embedding.safetensors --out lift.safetensors",
     )
-    parser.add_argument("--trunk", type=Path, required=True, help="MoveNet.MultiPose as .json, its weights beside it")
+    parser.add_argument(
+        "--trunk", type=Path, required=True, help="MoveNet.MultiPose as .json, its weights beside it"
+    )
     parser.add_argument("--mocap", type=Path, required=True, help="folder of motion-capture .npz files")
-    parser.add_argument("--embedding", type=Path, required=True, help="safetensors file of the pose embedding")
+    parser.add_argument(
+        "--embedding", type=Path, required=True, help="safetensors file of the pose embedding"
+    )
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--threads", type=int, default=1)
     add_settings(parser, LiftTraining, "lift")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
-    train_lift(chosen_settings(chosen, LiftTraining), chosen.trunk, chosen.mocap, chosen.embedding, chosen.out)
+    train_lift(
+        chosen_settings(chosen, LiftTraining), chosen.trunk, chosen.mocap, chosen.embedding, chosen.out
+    )
 
 
 if __name__ == "__main__":

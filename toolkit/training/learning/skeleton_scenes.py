@@ -23,7 +23,13 @@ from ..pictures.people import KEYPOINT_JOINTS, MIN_SEEN, MIN_STATURE_PX, STATURE
 NECK, PELVIS, HEAD, HEAD_TOP = (MUPOTS17.index(joint) for joint in ("neck", "pelvis", "head", "head_top"))
 FACE_POINTS = 5
 # Nose, left and right eye, left and right ear from the middle of the head, in metres: to the person's left, up, to the front.
-FACE_M = ((0.0, -0.02, 0.11), (0.033, 0.02, 0.09), (-0.033, 0.02, 0.09), (0.075, 0.0, 0.0), (-0.075, 0.0, 0.0))
+FACE_M = (
+    (0.0, -0.02, 0.11),
+    (0.033, 0.02, 0.09),
+    (-0.033, 0.02, 0.09),
+    (0.075, 0.0, 0.0),
+    (-0.075, 0.0, 0.0),
+)
 # Where the skin at those points looks, and how far it may turn from the camera and still be seen (cosine). Ears show from behind.
 FACE_NORMALS = ((0.0, 0.0, 1.0), (0.3, 0.0, 0.95), (-0.3, 0.0, 0.95), (1.0, 0.0, 0.0), (-1.0, 0.0, 0.0))
 FACE_COSINES = (-0.05, 0.05, 0.05, -0.3, -0.3)
@@ -85,7 +91,12 @@ class Scenes:
 
 
 def draw_scenes(
-    poses: Tensor, count: int, size: tuple[int, int], encode: Callable[[Tensor], Tensor], generator: torch.Generator, how: SceneSettings
+    poses: Tensor,
+    count: int,
+    size: tuple[int, int],
+    encode: Callable[[Tensor], Tensor],
+    generator: torch.Generator,
+    how: SceneSettings,
 ) -> Scenes:
     """Return random scenes.
 
@@ -99,26 +110,38 @@ def draw_scenes(
     """
     device = poses.device
     most = len(how.people) - 1
-    number = torch.multinomial(torch.tensor(how.people, device=device), count, replacement=True, generator=generator)
+    number = torch.multinomial(
+        torch.tensor(how.people, device=device), count, replacement=True, generator=generator
+    )
     there = torch.arange(most, device=device) < number[:, None]
     total = count * most
 
     directions = augment(poses, total, generator, how.poses)
     rotation = random_rotations(total, generator, how.viewing)
-    joints = forward_kinematics(directions, random_bone_lengths_m(total, generator)) @ rotation.transpose(1, 2)
+    joints = forward_kinematics(directions, random_bone_lengths_m(total, generator)) @ rotation.transpose(
+        1, 2
+    )
     reference = forward_kinematics(directions, bone_lengths_m(device=device)) @ rotation.transpose(1, 2)
     # The size at which the reference skeleton fits this body best.
     factor = (reference * joints).sum((1, 2)) / reference.square().sum((1, 2)).clamp(min=1e-6)
-    head_turn = (torch.randn(total, 1, generator=generator, device=device) * how.head_turn_rad).clamp(-1.2, 1.2)
+    head_turn = (torch.randn(total, 1, generator=generator, device=device) * how.head_turn_rad).clamp(
+        -1.2, 1.2
+    )
     face, turned = face_points(joints, rotation, head_turn)
 
     frame = _frames(count, size, generator, how.framed)
     stature = _statures(count, most, size, generator, how)
     px_per_m = stature.flatten() / STATURE_M
     ratio = math.log(how.viewing.far_m / how.viewing.near_m)
-    distance = how.viewing.near_m * torch.exp(torch.rand(total, 1, generator=generator, device=device) * ratio)
+    distance = how.viewing.near_m * torch.exp(
+        torch.rand(total, 1, generator=generator, device=device) * ratio
+    )
     everything = torch.cat([face, joints], 1)
-    flat = everything[..., :2] * (distance / (distance + everything[..., 2]).clamp(min=0.4))[..., None] * px_per_m[:, None, None]
+    flat = (
+        everything[..., :2]
+        * (distance / (distance + everything[..., 2]).clamp(min=0.4))[..., None]
+        * px_per_m[:, None, None]
+    )
     flat = flat.unflatten(0, (count, most))
     middle = (flat[:, :, FACE_POINTS + NECK] + flat[:, :, FACE_POINTS + PELVIS]) / 2
     centres = _places(count, most, frame, stature, generator, how.grouped)
@@ -126,9 +149,13 @@ def draw_scenes(
 
     order = [*range(FACE_POINTS), *(FACE_POINTS + joint for joint in KEYPOINT_JOINTS)]
     points = flat[:, :, order]
-    visible = torch.cat([turned, torch.ones(total, JOINTS - FACE_POINTS, device=device)], 1).unflatten(0, (count, most))
+    visible = torch.cat([turned, torch.ones(total, JOINTS - FACE_POINTS, device=device)], 1).unflatten(
+        0, (count, most)
+    )
     visible = visible * _inside(points, frame) * there[..., None]
-    visible = visible * _uncovered(points, flat[:, :, FACE_POINTS:], px_per_m.unflatten(0, (count, most)), there)
+    visible = visible * _uncovered(
+        points, flat[:, :, FACE_POINTS:], px_per_m.unflatten(0, (count, most)), there
+    )
     visible = visible * _unblocked(points, flat[:, :, FACE_POINTS:], generator, how.blocked)
 
     seen = (visible[..., FACE_POINTS:] > 0.3).float()
@@ -178,18 +205,24 @@ def _frames(count: int, size: tuple[int, int], generator: torch.Generator, frame
     return full
 
 
-def _statures(count: int, most: int, size: tuple[int, int], generator: torch.Generator, how: SceneSettings) -> Tensor:
+def _statures(
+    count: int, most: int, size: tuple[int, int], generator: torch.Generator, how: SceneSettings
+) -> Tensor:
     device = generator.device
     draw = torch.rand(count, 1, generator=generator, device=device)
     low, high = how.stature_px
     typical = low * torch.exp(draw * math.log(high / low))
     near = high * torch.exp(draw * math.log(how.close_up_px / high))
-    typical = torch.where(torch.rand(count, 1, generator=generator, device=device) < how.close_up, near, typical)
+    typical = torch.where(
+        torch.rand(count, 1, generator=generator, device=device) < how.close_up, near, typical
+    )
     spread = torch.randn(count, most, generator=generator, device=device) * how.spread
     return (typical * torch.exp(spread)).clamp(0.6 * low, 1.2 * how.close_up_px) * size[0] / 256
 
 
-def _places(count: int, most: int, frame: Tensor, stature: Tensor, generator: torch.Generator, grouped: float) -> Tensor:
+def _places(
+    count: int, most: int, frame: Tensor, stature: Tensor, generator: torch.Generator, grouped: float
+) -> Tensor:
     """Return where the middles of the torsos lie (B, P, 2): anywhere in or a little beside the frame, or beside one another."""
     device = generator.device
     uniform = torch.rand(count, most, 2, generator=generator, device=device)
@@ -200,8 +233,12 @@ def _places(count: int, most: int, frame: Tensor, stature: Tensor, generator: to
     lowest = low[..., 1] + (0.42 * stature).clamp(max=1.0 * height)
     shown = torch.rand(count, most, generator=generator, device=device) < 0.7
     anywhere[..., 1] = torch.where(shown, torch.maximum(anywhere[..., 1], lowest), anywhere[..., 1])
-    step = torch.randn(count, most, 2, generator=generator, device=device) * torch.tensor([0.45, 0.12], device=device)
-    group = anywhere[:, :1] + torch.where(torch.arange(most, device=device)[:, None] > 0, step * stature[..., None], 0.0)
+    step = torch.randn(count, most, 2, generator=generator, device=device) * torch.tensor(
+        [0.45, 0.12], device=device
+    )
+    group = anywhere[:, :1] + torch.where(
+        torch.arange(most, device=device)[:, None] > 0, step * stature[..., None], 0.0
+    )
     return torch.where(torch.rand(count, 1, 1, generator=generator, device=device) < grouped, group, anywhere)
 
 
@@ -217,7 +254,9 @@ def _uncovered(points: Tensor, joints: Tensor, px_per_m: Tensor, there: Tensor) 
     radius = torch.tensor(radii, device=points.device) * px_per_m[..., None]
     along = b - a
     offset = points[:, :, None, :, None] - a[:, None, :, None]
-    share = (offset * along[:, None, :, None]).sum(-1) / along.square().sum(-1).clamp(min=1.0)[:, None, :, None]
+    share = (offset * along[:, None, :, None]).sum(-1) / along.square().sum(-1).clamp(min=1.0)[
+        :, None, :, None
+    ]
     apart = offset - share.clamp(0, 1)[..., None] * along[:, None, :, None]
     hit = (apart.square().sum(-1) < radius.square()[:, None, :, None]).any(-1)
     nearer = (px_per_m[:, None] > px_per_m[:, :, None]) & there[:, None]
@@ -232,5 +271,9 @@ def _unblocked(points: Tensor, joints: Tensor, generator: torch.Generator, block
     share = torch.rand(count, most, 3, generator=generator, device=device)
     below = low[..., 1] + (0.25 + 0.7 * share[..., 1]) * (high[..., 1] - low[..., 1])
     beside = low[..., 0] + (0.2 + 0.4 * share[..., 1]) * (high[..., 0] - low[..., 0])
-    hidden = torch.where((share[..., 2] < 0.75)[..., None], points[..., 1] > below[..., None], points[..., 0] < beside[..., None])
+    hidden = torch.where(
+        (share[..., 2] < 0.75)[..., None],
+        points[..., 1] > below[..., None],
+        points[..., 0] < beside[..., None],
+    )
     return 1.0 - (hidden & (share[..., :1] < blocked)).float()

@@ -49,7 +49,10 @@ def step_losses(
     images = normalized(batch["image"], spec)
     pictures = shown = len(images)
     if config.agree:
-        views = draw_views(min(config.agree_pictures, pictures), torch.Generator(device).manual_seed(config.seed * 1_000_003 + step))
+        views = draw_views(
+            min(config.agree_pictures, pictures),
+            torch.Generator(device).manual_seed(config.seed * 1_000_003 + step),
+        )
         images = torch.cat([images, seen_again(images[: len(views.zoom)], views)])
         shown = len(images)
     # Every n-th step, not by chance: a resumed run takes the same steps.
@@ -57,7 +60,11 @@ def step_losses(
     with mixed_precision(device), computing_in_integers(network, integers):
         fine, deep = network.trunk(images.contiguous(memory_format=torch.channels_last))
         raw = network.raw_maps(fine, deep)
-        kept = anchor(images[: config.anchor_pictures], network, fine[: config.anchor_pictures]) if anchor is not None else None
+        kept = (
+            anchor(images[: config.anchor_pictures], network, fine[: config.anchor_pictures])
+            if anchor is not None
+            else None
+        )
 
     def part(*bounds: int | None) -> dict[str, Tensor]:
         return {name: values[slice(*bounds)].float() for name, values in raw.items()}
@@ -73,7 +80,9 @@ def step_losses(
     if config.align:
         losses["align"] = alignment_loss(part(0, pictures)["latent"], labels, average.lift.enter, spec)
     if config.agree:
-        losses["agree"] = agreement_loss(part(0, shown - pictures), part(pictures, shown), views, spec, decode)
+        losses["agree"] = agreement_loss(
+            part(0, shown - pictures), part(pictures, shown), views, spec, decode
+        )
     if kept is not None:
         losses["anchor"] = kept
     return losses
@@ -81,5 +90,7 @@ def step_losses(
 
 def normalized(pictures: Tensor, spec: PoseSpec) -> Tensor:
     """Return pictures (B, H, W, 3) uint8 in the spec's colour order as the network takes them, (B, 3, H, W)."""
-    mean, std = (torch.tensor(values, device=pictures.device)[:, None, None] for values in (spec.mean, spec.std))
+    mean, std = (
+        torch.tensor(values, device=pictures.device)[:, None, None] for values in (spec.mean, spec.std)
+    )
     return (pictures.permute(0, 3, 1, 2).float() - mean) / std

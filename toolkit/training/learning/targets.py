@@ -11,7 +11,10 @@ from torch import Tensor
 from ...runtime.pose import MUPOTS17, PoseSpec
 from ..pictures.dataset import IGNORED, PERSON
 
-TORSO_M = sum(MUPOTS17.bone_lengths_mm[MUPOTS17.bones.index(MUPOTS17.index(joint))] for joint in ("spine", "neck")) / 1000
+TORSO_M = (
+    sum(MUPOTS17.bone_lengths_mm[MUPOTS17.bones.index(MUPOTS17.index(joint))] for joint in ("spine", "neck"))
+    / 1000
+)
 # The Gaussian's standard deviation as a share of the torso, and its bounds in cells.
 SIGMA_TORSO = 0.22
 SIGMA_CELLS = (0.7, 2.2)
@@ -46,7 +49,9 @@ def make_targets(labels: Mapping[str, Tensor], spec: PoseSpec, map_size: tuple[i
     torso = torso_cells(labels["px_per_m"], spec)
     sigma = sigma_cells(labels["px_per_m"], spec)
     rows, columns = (torch.arange(count, dtype=torch.float32, device=device) for count in (height, width))
-    squared = (rows[:, None] - centres[..., 1, None, None]) ** 2 + (columns - centres[..., 0, None, None]) ** 2
+    squared = (rows[:, None] - centres[..., 1, None, None]) ** 2 + (
+        columns - centres[..., 0, None, None]
+    ) ** 2
     person = (labels["status"] == PERSON)[..., None, None]
     peaks = torch.exp(-squared / (2 * sigma[..., None, None] ** 2)) * person
     nearest = torch.zeros_like(peaks).flatten(2)

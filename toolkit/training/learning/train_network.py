@@ -53,13 +53,19 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     torch.manual_seed(config.seed)
     poses = load_embedding(embedding, device)
     network = network or read_network(config.init)
-    run = NetworkRun(config, network, KeypointAnchor(network) if config.anchor and config.trunk_rate else None, device)
+    run = NetworkRun(
+        config, network, KeypointAnchor(network) if config.anchor and config.trunk_rate else None, device
+    )
     spec = replace(run.network.spec(), input_size=config.input_size)
     state = out / "train.state"
     if state.exists():
         run.resume(state)
-    pictures = ComposedPictures(photos, config.mixture, spec, config.seed + rank, start=run.step * config.batch)
-    batches = iter(DataLoader(pictures, config.batch, num_workers=workers, prefetch_factor=6 if workers else None))
+    pictures = ComposedPictures(
+        photos, config.mixture, spec, config.seed + rank, start=run.step * config.batch
+    )
+    batches = iter(
+        DataLoader(pictures, config.batch, num_workers=workers, prefetch_factor=6 if workers else None)
+    )
     log = Log(out / "train.jsonl", run.step) if rank == 0 else None
     saved = last = time.monotonic()
     while run.done < 1:
@@ -79,14 +85,18 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
 def read_network(path: str | Path) -> KeypointNetwork:
     """Return the network whose weights a safetensors file holds; those of `auxiliary` may be absent. Raises PosecError."""
     if not str(path):
-        raise PosecError("a network starts from what `posec train lift` wrote, or from another's weights; give --init")
+        raise PosecError(
+            "a network starts from what `posec train lift` wrote, or from another's weights; give --init"
+        )
     network = KeypointNetwork()
     try:
         missing, unknown = network.load_state_dict(load_file(path), strict=False)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise PosecError(f"init = '{path}' does not hold this network: {error}") from error
     if unknown or any(not name.startswith(TRAINING_ONLY) for name in missing):
-        raise PosecError(f"init = '{path}' does not hold this network: missing {missing[:3]}, unknown {unknown[:3]}")
+        raise PosecError(
+            f"init = '{path}' does not hold this network: missing {missing[:3]}, unknown {unknown[:3]}"
+        )
     return network
 
 
@@ -102,10 +112,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
     parser.add_argument("--bodies", type=Path, help="folder of rendered bodies")
-    parser.add_argument("--more", type=Path, action="append", default=[], help="folder of further photographs; may be given again")
-    parser.add_argument("--init", help="safetensors of the network to start from (default: the configuration's)")
-    parser.add_argument("--learning-rate", type=float, help="of all but the trunk (default: the configuration's)")
-    parser.add_argument("--trunk-rate", type=float, help="of the trunk; 0 keeps it as it is (default: the configuration's)")
+    parser.add_argument(
+        "--more",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of further photographs; may be given again",
+    )
+    parser.add_argument(
+        "--init", help="safetensors of the network to start from (default: the configuration's)"
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, help="of all but the trunk (default: the configuration's)"
+    )
+    parser.add_argument(
+        "--trunk-rate", type=float, help="of the trunk; 0 keeps it as it is (default: the configuration's)"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")
     add_size(parser, "the configuration's")
@@ -120,7 +142,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = replace(config, minutes=options.minutes, pictures=0)
     if options.size:
         config = replace(config, input_size=options.size)
-    said = {name: getattr(options, name) for name in ("learning_rate", "trunk_rate") if getattr(options, name) is not None}
+    said = {
+        name: getattr(options, name)
+        for name in ("learning_rate", "trunk_rate")
+        if getattr(options, name) is not None
+    }
     config = replace(config, **said)
     if options.init:
         config = replace(config, init=options.init)

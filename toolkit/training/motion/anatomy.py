@@ -28,9 +28,13 @@ class Limit(NamedTuple):
 
 LIMITS = {
     "elbow_flexion": Limit(0, 165, "0 to 150; the rest is allowance for the wrist's joint centre"),
-    "elbow_twist": Limit(-135, 135, "the upper arm turns 90 out and 70 in about itself, and swings change both"),
+    "elbow_twist": Limit(
+        -135, 135, "the upper arm turns 90 out and 70 in about itself, and swings change both"
+    ),
     "shoulder_backward": Limit(-180, 75, "extension 60 behind the trunk's side plane"),
-    "shoulder_across": Limit(-180, 70, "horizontal adduction takes the elbow in front of the other side, not beyond"),
+    "shoulder_across": Limit(
+        -180, 70, "horizontal adduction takes the elbow in front of the other side, not beyond"
+    ),
     "knee_flexion": Limit(0, 165, "0 to 135 active, 160 when sitting on the heels"),
     "knee_twist": Limit(-75, 75, "the knee bends backwards; the hip turns the thigh by 45 either way"),
     "hip_flexion": Limit(-50, 150, "extension 30, flexion 120, plus what the lumbar spine bends"),
@@ -39,7 +43,11 @@ LIMITS = {
     "head_tilt": Limit(0, 50, "the head's top against the neck"),
     "spine_bend": Limit(0, 55, "between the lower and the upper half of the trunk"),
     "clavicle_tilt": Limit(0, 50, "elevation 40, protraction and retraction 30 about the shoulder line"),
-    "pelvis_tilt": Limit(0, 50, "hip line against the trunk's lateral axis: lateral bend 35, rotation 45 halved by the mean axis"),
+    "pelvis_tilt": Limit(
+        0,
+        50,
+        "hip line against the trunk's lateral axis: lateral bend 35, rotation 45 halved by the mean axis",
+    ),
 }
 # Where a joint is nearly straight, the direction in which it bends is noise.
 BENT_DEG = 30.0
@@ -54,7 +62,9 @@ def joint_angles(directions: Tensor) -> dict[str, Tensor]:
     down, lateral = directions.new_tensor([0.0, -1.0, 0.0]), directions.new_tensor([1.0, 0.0, 0.0])
     found: dict[str, list[Tensor]] = {name: [] for name in LIMITS}
     for side, outwards in (("left", 1.0), ("right", -1.0)):
-        upper_arm, forearm, clavicle = (directions[:, bone(f"{side}_{joint}")] for joint in ("elbow", "wrist", "shoulder"))
+        upper_arm, forearm, clavicle = (
+            directions[:, bone(f"{side}_{joint}")] for joint in ("elbow", "wrist", "shoulder")
+        )
         thigh, shank, hip = (directions[:, bone(f"{side}_{joint}")] for joint in ("knee", "ankle", "hip"))
         found["elbow_flexion"].append(_between(upper_arm, forearm))
         found["elbow_twist"].append(_twist(upper_arm, forearm, down, -lateral) * outwards)
@@ -76,7 +86,10 @@ def joint_angles(directions: Tensor) -> dict[str, Tensor]:
 def within_limits(directions: Tensor) -> dict[str, Tensor]:
     """Return for every limit which poses (N,) bool keep it on both sides."""
     angles = joint_angles(directions)
-    return {name: ((angles[name] >= limit.low) & (angles[name] <= limit.high)).all(1) for name, limit in LIMITS.items()}
+    return {
+        name: ((angles[name] >= limit.low) & (angles[name] <= limit.high)).all(1)
+        for name, limit in LIMITS.items()
+    }
 
 
 def plausible_share(directions: Tensor) -> tuple[float, dict[str, float]]:

@@ -26,7 +26,17 @@ RIGHT_LEG = [bone(f"right_{joint}") for joint in ("hip", "knee", "ankle")]
 LEFT_LEG = [bone(f"left_{joint}") for joint in ("hip", "knee", "ankle")]
 HEAD = [bone("head"), bone("head_top")]
 # Turning a bone carries along those beyond it.
-TURNED = (RIGHT_ARM[1:], RIGHT_ARM[2:], LEFT_ARM[1:], LEFT_ARM[2:], RIGHT_LEG[1:], RIGHT_LEG[2:], LEFT_LEG[1:], LEFT_LEG[2:], HEAD)
+TURNED = (
+    RIGHT_ARM[1:],
+    RIGHT_ARM[2:],
+    LEFT_ARM[1:],
+    LEFT_ARM[2:],
+    RIGHT_LEG[1:],
+    RIGHT_LEG[2:],
+    LEFT_LEG[1:],
+    LEFT_LEG[2:],
+    HEAD,
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,11 @@ def augment(poses: Tensor, count: int, generator: torch.Generator, how: Augmenta
     """Return `count` drawn and changed poses, again in their own torso frames."""
     how = how or Augmentation()
     made = draw(poses, count, generator)
-    for share, bones in ((how.swap_legs, RIGHT_LEG + LEFT_LEG), (how.swap_arm, RIGHT_ARM), (how.swap_arm, LEFT_ARM)):
+    for share, bones in (
+        (how.swap_legs, RIGHT_LEG + LEFT_LEG),
+        (how.swap_arm, RIGHT_ARM),
+        (how.swap_arm, LEFT_ARM),
+    ):
         made = _swap(made, draw(poses, count, generator), bones, share, generator)
     made = torch.where(_some(made, how.sit, generator), seat(made, generator), made)
     made = torch.where(_some(made, how.crouch, generator), crouch(made, generator), made)
@@ -70,12 +84,24 @@ def augment(poses: Tensor, count: int, generator: torch.Generator, how: Augmenta
 
 def seat(poses: Tensor, generator: torch.Generator) -> Tensor:
     """Return the poses on a chair: thighs forward, shanks down, knees somewhat apart."""
-    return _fold_legs(poses, generator, thigh=(0.15, -0.15, 1.0), shank=(0.0, -1.0, 0.05), spread=(0.2, 0.25, 0.0, 0.2, 0.0, 0.3))
+    return _fold_legs(
+        poses,
+        generator,
+        thigh=(0.15, -0.15, 1.0),
+        shank=(0.0, -1.0, 0.05),
+        spread=(0.2, 0.25, 0.0, 0.2, 0.0, 0.3),
+    )
 
 
 def crouch(poses: Tensor, generator: torch.Generator) -> Tensor:
     """Return the poses squatting or kneeling back: thighs forward, shanks folded below them."""
-    return _fold_legs(poses, generator, thigh=(0.25, 0.0, 1.0), shank=(0.0, -1.0, -0.7), spread=(0.25, 0.3, 0.0, 0.15, 0.0, 0.25))
+    return _fold_legs(
+        poses,
+        generator,
+        thigh=(0.25, 0.0, 1.0),
+        shank=(0.0, -1.0, -0.7),
+        spread=(0.25, 0.3, 0.0, 0.15, 0.0, 0.25),
+    )
 
 
 def turn_limbs(poses: Tensor, sigma_rad: float, generator: torch.Generator) -> Tensor:
@@ -93,17 +119,23 @@ def reframe(poses: Tensor) -> Tensor:
     return poses @ torso_frames(forward_kinematics(poses, bone_lengths_m(device=poses.device)))
 
 
-def _fold_legs(poses: Tensor, generator: torch.Generator, thigh: tuple, shank: tuple, spread: tuple) -> Tensor:
+def _fold_legs(
+    poses: Tensor, generator: torch.Generator, thigh: tuple, shank: tuple, spread: tuple
+) -> Tensor:
     """Set thighs and shanks to mean directions, x outwards, with normal deviations `spread` for x, y, z of both."""
     folded = poses.clone()
     for leg, outwards in ((RIGHT_LEG, -1.0), (LEFT_LEG, 1.0)):
         for end, mean, sigma in ((leg[1], thigh, spread[:3]), (leg[2], shank, spread[3:])):
             target = poses.new_tensor([mean[0] * outwards, mean[1], mean[2]])
-            folded[:, end] = functional.normalize(target + _normal(generator, poses, len(poses), 3) * poses.new_tensor(sigma), dim=-1)
+            folded[:, end] = functional.normalize(
+                target + _normal(generator, poses, len(poses), 3) * poses.new_tensor(sigma), dim=-1
+            )
     return folded
 
 
-def _swap(poses: Tensor, others: Tensor, bones: list[int], share: float, generator: torch.Generator) -> Tensor:
+def _swap(
+    poses: Tensor, others: Tensor, bones: list[int], share: float, generator: torch.Generator
+) -> Tensor:
     swapped = poses.clone()
     swapped[:, bones] = others[:, bones]
     return torch.where(_some(poses, share, generator), swapped, poses)

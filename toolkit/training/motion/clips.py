@@ -12,7 +12,18 @@ from ...errors import PosecError
 
 MAX_FRAMES = 5_000_000
 KINDS = ("cmu", "deepmimic")
-ARRAYS = ("clips", "split", "starts", "fps", "rotations", "root", "offsets", "parents", "joint_names", "neutral_rotations")
+ARRAYS = (
+    "clips",
+    "split",
+    "starts",
+    "fps",
+    "rotations",
+    "root",
+    "offsets",
+    "parents",
+    "joint_names",
+    "neutral_rotations",
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,11 @@ class Clips:
 
     def rows(self, split: str) -> np.ndarray:
         """Return the frames (N,) of all clips of a split."""
-        spans = [np.arange(self.starts[k], self.starts[k + 1]) for k, other in enumerate(self.splits) if other == split]
+        spans = [
+            np.arange(self.starts[k], self.starts[k + 1])
+            for k, other in enumerate(self.splits)
+            if other == split
+        ]
         return np.concatenate(spans) if spans else np.zeros(0, np.int64)
 
     def clip_of(self, row: int) -> str:
@@ -71,7 +86,9 @@ def read_clips(folder: str | Path, kind: str) -> Clips:
               "neutral_rotations": (joints, 4), "starts": (len(values["clips"]) + 1,), "split": (len(values["clips"]),)}  # fmt: skip
     for name, shape in shapes.items():
         if values[name].shape != shape or frames > MAX_FRAMES:
-            raise PosecError(f"'{path}': {name} must have shape {shape} and at most {MAX_FRAMES} frames, got {values[name].shape}")
+            raise PosecError(
+                f"'{path}': {name} must have shape {shape} and at most {MAX_FRAMES} frames, got {values[name].shape}"
+            )
     if any(not -1 <= parent < joint for joint, parent in enumerate(values["parents"])):
         raise PosecError(f"'{path}': parents must stand before their children, the root first with -1")
     return Clips(

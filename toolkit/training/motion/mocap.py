@@ -26,7 +26,9 @@ def load_mocap(folder: str | Path) -> dict[str, np.ndarray]:
     """
     paths = sorted(Path(folder).glob("*.npz"))
     if not paths:
-        raise PosecError(f"no motion capture in '{folder}'; it must hold .npz files with joints17, starts and split")
+        raise PosecError(
+            f"no motion capture in '{folder}'; it must hold .npz files with joints17, starts and split"
+        )
     parts: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
     for path in paths:
         for split, joints in _clips(path):
@@ -51,11 +53,28 @@ def _clips(path: Path) -> list[tuple[str, np.ndarray]]:
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise PosecError(f"cannot read motion capture '{path}': {error}") from error
     frames = len(joints)
-    if joints.ndim != 3 or joints.shape[1:] != (len(MUPOTS17.names), 3) or frames > MAX_FRAMES or not np.isfinite(joints).all():
-        raise PosecError(f"'{path}': joints17 must be finite (F, 17, 3) with F at most {MAX_FRAMES}, got {joints.shape}")
-    if starts.shape != (len(splits) + 1,) or starts[0] != 0 or starts[-1] != frames or (np.diff(starts) < 1).any():
+    if (
+        joints.ndim != 3
+        or joints.shape[1:] != (len(MUPOTS17.names), 3)
+        or frames > MAX_FRAMES
+        or not np.isfinite(joints).all()
+    ):
+        raise PosecError(
+            f"'{path}': joints17 must be finite (F, 17, 3) with F at most {MAX_FRAMES}, got {joints.shape}"
+        )
+    if (
+        starts.shape != (len(splits) + 1,)
+        or starts[0] != 0
+        or starts[-1] != frames
+        or (np.diff(starts) < 1).any()
+    ):
         raise PosecError(f"'{path}': starts must rise from 0 to {frames}, one entry more than split")
     unknown = set(splits.tolist()) - set(SPLITS)
     if unknown:
-        raise PosecError(f"'{path}': unknown split {', '.join(sorted(map(str, unknown)))}; known: {', '.join(SPLITS)}")
-    return [(str(split), joints[start:end]) for split, start, end in zip(splits, starts[:-1], starts[1:], strict=True)]
+        raise PosecError(
+            f"'{path}': unknown split {', '.join(sorted(map(str, unknown)))}; known: {', '.join(SPLITS)}"
+        )
+    return [
+        (str(split), joints[start:end])
+        for split, start, end in zip(splits, starts[:-1], starts[1:], strict=True)
+    ]

@@ -25,7 +25,11 @@ UPRIGHT_COSINE = 0.85
 def about(axis: str, degrees: float) -> np.ndarray:
     """Return the rotation (3, 3) by an angle about a coordinate axis, "x", "y" or "z"."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    rows = {"x": [[1, 0, 0], [0, c, -s], [0, s, c]], "y": [[c, 0, s], [0, 1, 0], [-s, 0, c]], "z": [[c, -s, 0], [s, c, 0], [0, 0, 1]]}
+    rows = {
+        "x": [[1, 0, 0], [0, c, -s], [0, s, c]],
+        "y": [[c, 0, s], [0, 1, 0], [-s, 0, c]],
+        "z": [[c, -s, 0], [s, c, 0], [0, 0, 1]],
+    }
     return np.array(rows[axis], np.float64)
 
 
@@ -63,7 +67,9 @@ def _lean(motion: Clips, turns: np.ndarray, degrees: float) -> None:
     turn_to(motion, turns, chest, facing @ about("x", degrees) @ facing.T @ turns[chest])
 
 
-def _leg(motion: Clips, turns: np.ndarray, side: str, thigh: float, shank: float, spread: float, flat: bool = True) -> None:
+def _leg(
+    motion: Clips, turns: np.ndarray, side: str, thigh: float, shank: float, spread: float, flat: bool = True
+) -> None:
     """Place a leg by its angles from the plumb line, degrees: thigh to the front, shank to the back, spread outwards."""
     facing = heading(turns[joint_index(motion, "hips")]) @ about("z", spread if side == "Left" else -spread)
     upper = facing @ about("x", -thigh)
@@ -119,7 +125,11 @@ def borrow_arms(motion: Clips, turns: np.ndarray, other: np.ndarray, sides: Sequ
 
 def random_arm(motion: Clips, turns: np.ndarray, rng: np.random.Generator, side: str) -> None:
     """Point the upper arm anywhere a shoulder reaches and bend the elbow so that the forearm does not go behind the back."""
-    chest, arm, elbow = (turns[joint_index(motion, "chest")], joint_index(motion, "Arm", side), joint_index(motion, "ForeArm", side))
+    chest, arm, elbow = (
+        turns[joint_index(motion, "chest")],
+        joint_index(motion, "Arm", side),
+        joint_index(motion, "ForeArm", side),
+    )
     places = neutral_places(motion)
     neutral = (places[elbow] - places[arm]) / np.linalg.norm(places[elbow] - places[arm])
     outward = 1.0 if side == "Left" else -1.0
@@ -136,7 +146,9 @@ def random_arm(motion: Clips, turns: np.ndarray, rng: np.random.Generator, side:
         if fore[1] < 0.5:
             break
     # The elbow of the neutral stance bends to the front; that of an arm along the front, upwards.
-    resting = _hinge_frame(neutral, np.array([0.0, -1.0, 0.0]) if abs(neutral[1]) < 0.9 else np.array([0.0, 0.0, 1.0]))
+    resting = _hinge_frame(
+        neutral, np.array([0.0, -1.0, 0.0]) if abs(neutral[1]) < 0.9 else np.array([0.0, 0.0, 1.0])
+    )
     turn_to(motion, turns, arm, chest @ hinged @ resting.T)
     turn_to(motion, turns, elbow, chest @ _hinge_frame(fore, np.cross(hinged[:, 2], fore)) @ resting.T)
 
@@ -151,11 +163,15 @@ def _hinge_frame(along: np.ndarray, bends: np.ndarray) -> np.ndarray:
 def turn_head(motion: Clips, turns: np.ndarray, rng: np.random.Generator) -> None:
     """Look elsewhere: up to about 60 degrees to a side, 20 up or down."""
     neck, chest = joint_index(motion, "neck"), turns[joint_index(motion, "chest")]
-    extra = about("z", float(np.clip(rng.normal(0, 28), -60, 60))) @ about("x", float(np.clip(rng.normal(4, 9), -20, 25)))
+    extra = about("z", float(np.clip(rng.normal(0, 28), -60, 60))) @ about(
+        "x", float(np.clip(rng.normal(4, 9), -20, 25))
+    )
     turn_to(motion, turns, neck, chest @ extra @ chest.T @ turns[neck])
 
 
-def vary(motion: Clips, turns: np.ndarray, rng: np.random.Generator, others: np.ndarray, changed: float = 0.25) -> str:
+def vary(
+    motion: Clips, turns: np.ndarray, rng: np.random.Generator, others: np.ndarray, changed: float = 0.25
+) -> str:
     """Make a pose more various: with probability `changed` another stance, sometimes other arms or a turned head; return the stance or "".
 
     Args:

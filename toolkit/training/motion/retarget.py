@@ -19,11 +19,21 @@ TO_BODY_AXES = {
 }
 SIDES = ("Left", "Right")
 _TRUNK = ("Hips", "LHipJoint", "RHipJoint", "LowerBack", "Spine", "Spine1", "Neck", "Neck1", "Head")
-_LIMBS = tuple(side + bone for side in SIDES for bone in ("UpLeg", "Leg", "Foot", "ToeBase", "Shoulder", "Arm", "ForeArm"))
+_LIMBS = tuple(
+    side + bone
+    for side in SIDES
+    for bone in ("UpLeg", "Leg", "Foot", "ToeBase", "Shoulder", "Arm", "ForeArm")
+)
 _DEEPMIMIC_LIMBS = {
     side + bone: f"{side.lower()}_{joint}"
     for side in SIDES
-    for bone, joint in (("UpLeg", "hip"), ("Leg", "knee"), ("Foot", "ankle"), ("Arm", "shoulder"), ("ForeArm", "elbow"))
+    for bone, joint in (
+        ("UpLeg", "hip"),
+        ("Leg", "knee"),
+        ("Foot", "ankle"),
+        ("Arm", "shoulder"),
+        ("ForeArm", "elbow"),
+    )
 }
 # Bone of the body -> joint of the clips whose turn it takes; bones not named follow their parent.
 # In the CMU skeleton the wrist bends at the finger base.
@@ -33,8 +43,15 @@ DRIVERS: dict[str, dict[str, str]] = {
                   "Head": "neck", **_DEEPMIMIC_LIMBS},
 }  # fmt: skip
 # Head of a bone -> joint at the same place, where it is not the joint of that name.
-PLACES: dict[str, dict[str, str]] = {"cmu": {}, "deepmimic": {**DRIVERS["deepmimic"], "LeftHand": "left_wrist", "RightHand": "right_wrist"}}
-LIMB_ENDS = {side + a: side + b for side in SIDES for a, b in (("UpLeg", "Leg"), ("Leg", "Foot"), ("Arm", "ForeArm"), ("ForeArm", "Hand"))}
+PLACES: dict[str, dict[str, str]] = {
+    "cmu": {},
+    "deepmimic": {**DRIVERS["deepmimic"], "LeftHand": "left_wrist", "RightHand": "right_wrist"},
+}
+LIMB_ENDS = {
+    side + a: side + b
+    for side in SIDES
+    for a, b in (("UpLeg", "Leg"), ("Leg", "Foot"), ("Arm", "ForeArm"), ("ForeArm", "Hand"))
+}
 
 
 def quaternion_matrices(quaternions: np.ndarray) -> np.ndarray:
@@ -49,7 +66,9 @@ def quaternion_matrices(quaternions: np.ndarray) -> np.ndarray:
     return np.stack([np.stack(row, -1) for row in rows], -2)
 
 
-def forward(rotations: np.ndarray, offsets: np.ndarray, parents: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def forward(
+    rotations: np.ndarray, offsets: np.ndarray, parents: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return world rotations (F, J, 3, 3) and root-relative positions (F, J, 3) of local quaternions (F, J, 4)."""
     local = quaternion_matrices(rotations)
     world, places = np.empty_like(local), np.zeros(local.shape[:-1])
@@ -80,11 +99,19 @@ def turns_of(motion: Clips, rows: np.ndarray) -> np.ndarray:
 
 def neutral_places(motion: Clips) -> np.ndarray:
     """Return where the joints of the neutral stance are (J, 3), metres, body axes, root at 0."""
-    return forward(motion.neutral_rotations[None], motion.offsets, motion.parents)[1][0] @ TO_BODY_AXES[motion.kind].T
+    return (
+        forward(motion.neutral_rotations[None], motion.offsets, motion.parents)[1][0]
+        @ TO_BODY_AXES[motion.kind].T
+    )
 
 
 def bone_orientations(
-    motion: Clips, turns: np.ndarray, bones: Sequence[str], parents: Sequence[int], rest_heads: np.ndarray, rest_axes: np.ndarray
+    motion: Clips,
+    turns: np.ndarray,
+    bones: Sequence[str],
+    parents: Sequence[int],
+    rest_heads: np.ndarray,
+    rest_axes: np.ndarray,
 ) -> np.ndarray:
     """Return the world orientation of every bone of a body whose joints take the given turns.
 
@@ -103,7 +130,11 @@ def bone_orientations(
     """
     bones, drivers, places = list(bones), DRIVERS[motion.kind], neutral_places(motion)
     joints = list(motion.joint_names)
-    head_of = {bone: joints.index(place) for bone in bones if (place := PLACES[motion.kind].get(bone, bone)) in joints}
+    head_of = {
+        bone: joints.index(place)
+        for bone in bones
+        if (place := PLACES[motion.kind].get(bone, bone)) in joints
+    }
     world: list[np.ndarray] = []
     for index, bone in enumerate(bones):
         if bone not in drivers:

@@ -43,7 +43,9 @@ class Mixture:
     stature_px: tuple[float, float] = (36.0, 420.0)
 
 
-def compose(photos: Photos, mixture: Mixture, size: Size, pad_value: int, rng: np.random.Generator) -> tuple[np.ndarray, People]:
+def compose(
+    photos: Photos, mixture: Mixture, size: Size, pad_value: int, rng: np.random.Generator
+) -> tuple[np.ndarray, People]:
     """Return one training picture and the people in it.
 
     Args:
@@ -56,7 +58,12 @@ def compose(photos: Photos, mixture: Mixture, size: Size, pad_value: int, rng: n
     Returns:
         (H, W, 3) uint8 BGR, and the people whose centre lies in the picture.
     """
-    kinds = {"mosaic": photos.portraits, "scene": photos.scenes, "pasted": photos.cutouts or photos.bodies, "empty": photos.empty}
+    kinds = {
+        "mosaic": photos.portraits,
+        "scene": photos.scenes,
+        "pasted": photos.cutouts or photos.bodies,
+        "empty": photos.empty,
+    }
     shares = np.array([getattr(mixture, kind) if material else 0.0 for kind, material in kinds.items()])
     kind = list(kinds)[rng.choice(len(kinds), p=shares / shares.sum())]
     frame = _letterbox(size, rng) if rng.random() < mixture.framed else (0, 0, size[1], size[0])
@@ -64,7 +71,10 @@ def compose(photos: Photos, mixture: Mixture, size: Size, pad_value: int, rng: n
         picture, people = _mosaic(photos, mixture.scene_tile, size, frame, rng)
     elif kind == "scene":
         canvas = np.zeros((*size, 3), np.uint8)
-        picture, people = canvas, _tile(canvas, frame, _pick(photos.scenes, rng), (0.2 * size[0], 1.4 * size[0]), rng)
+        picture, people = (
+            canvas,
+            _tile(canvas, frame, _pick(photos.scenes, rng), (0.2 * size[0], 1.4 * size[0]), rng),
+        )
     elif kind == "pasted":
         picture, people = _pasted(photos, mixture, size, frame, rng)
     else:
@@ -88,7 +98,9 @@ def _letterbox(size: Size, rng: np.random.Generator) -> Region:
     """Return where a picture of a usual other aspect would lie in the input."""
     height, width = size
     aspect = rng.choice([4 / 3, 4 / 3, 3 / 2, 1.0, 3 / 4, 2 / 3, 2.2])
-    inner_height, inner_width = (height, round(height * aspect)) if aspect * height < width else (round(width / aspect), width)
+    inner_height, inner_width = (
+        (height, round(height * aspect)) if aspect * height < width else (round(width / aspect), width)
+    )
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
     return left, top, left + inner_width, top + inner_height
 
@@ -99,7 +111,13 @@ def _flipped(picture: np.ndarray, people: People, rng: np.random.Generator) -> t
     return picture, people
 
 
-def _tile(canvas: np.ndarray, region: Region, photo: Photo, statures_px: tuple[float, float], rng: np.random.Generator) -> People:
+def _tile(
+    canvas: np.ndarray,
+    region: Region,
+    photo: Photo,
+    statures_px: tuple[float, float],
+    rng: np.random.Generator,
+) -> People:
     """Draw a photo into a region of the canvas, about one of its people, and return the people in the region."""
     x0, y0, x1, y1 = region
     picture, people = _flipped(decode(photo.encoded), photo.people, rng)
@@ -136,19 +154,29 @@ def _cover(matrix: np.ndarray, photo_size: tuple[int, int], region: Region) -> N
 def _columns(frame: Region, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     """Return the x ranges of columns of uneven width that fill the frame."""
     widths = rng.uniform(0.7, 1.3, count)
-    edges = np.round(frame[0] + np.concatenate([[0], np.cumsum(widths) / widths.sum()]) * (frame[2] - frame[0])).astype(int)
+    edges = np.round(
+        frame[0] + np.concatenate([[0], np.cumsum(widths) / widths.sum()]) * (frame[2] - frame[0])
+    ).astype(int)
     return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
-def _mosaic(photos: Photos, scene_tile: float, size: Size, frame: Region, rng: np.random.Generator) -> tuple[np.ndarray, People]:
+def _mosaic(
+    photos: Photos, scene_tile: float, size: Size, frame: Region, rng: np.random.Generator
+) -> tuple[np.ndarray, People]:
     canvas = np.zeros((*size, 3), np.uint8)
     columns = _columns(frame, int(rng.choice([1, 2, 3, 4, 5], p=[0.08, 0.27, 0.3, 0.25, 0.1])), rng)
     top, bottom = frame[1], frame[3]
-    rows = [(top, bottom)] if rng.random() < 0.65 else [(top, (top + bottom) // 2), ((top + bottom) // 2, bottom)]
+    rows = (
+        [(top, bottom)]
+        if rng.random() < 0.65
+        else [(top, (top + bottom) // 2), ((top + bottom) // 2, bottom)]
+    )
     groups = []
     for y0, y1 in rows:
         for x0, x1 in columns:
-            photo = _pick(photos.scenes if photos.scenes and rng.random() < scene_tile else photos.portraits, rng)
+            photo = _pick(
+                photos.scenes if photos.scenes and rng.random() < scene_tile else photos.portraits, rng
+            )
             groups.append(_tile(canvas, (x0, y0, x1, y1), photo, (0.45 * (y1 - y0), 1.5 * (y1 - y0)), rng))
     return canvas, concatenate(groups)
 
@@ -160,8 +188,16 @@ def _place(photos: Photos, size: Size, rng: np.random.Generator) -> np.ndarray:
         picture = picture[:, ::-1]
     height, width = picture.shape[:2]
     scale = max(size[1] / width, size[0] / height) * float(np.exp(rng.uniform(0, 0.7)))
-    shift = [rng.uniform(min(0.0, goal - scale * side), 0.0) for side, goal in ((width, size[1]), (height, size[0]))]
-    return warp(np.ascontiguousarray(picture), similarity((0, 0), (shift[0], shift[1]), scale, 0.0), size, (128, 128, 128))
+    shift = [
+        rng.uniform(min(0.0, goal - scale * side), 0.0)
+        for side, goal in ((width, size[1]), (height, size[0]))
+    ]
+    return warp(
+        np.ascontiguousarray(picture),
+        similarity((0, 0), (shift[0], shift[1]), scale, 0.0),
+        size,
+        (128, 128, 128),
+    )
 
 
 def free_columns(photo: Photo, width: int, margin: int = 12) -> list[tuple[int, int]]:
@@ -189,7 +225,9 @@ def _empty(photos: Photos, size: Size, frame: Region, rng: np.random.Generator) 
     return canvas
 
 
-def _pasted(photos: Photos, mixture: Mixture, size: Size, frame: Region, rng: np.random.Generator) -> tuple[np.ndarray, People]:
+def _pasted(
+    photos: Photos, mixture: Mixture, size: Size, frame: Region, rng: np.random.Generator
+) -> tuple[np.ndarray, People]:
     canvas = Canvas(_place(photos, size, rng) if photos.empty else np.full((*size, 3), 128, np.uint8))
     low, high = (stature * size[0] / 256 for stature in mixture.stature_px)
     count = int(rng.choice([1, 2, 3, 4, 5, 6, 8], p=[0.19, 0.23, 0.2, 0.15, 0.1, 0.08, 0.05]))
@@ -200,15 +238,23 @@ def _pasted(photos: Photos, mixture: Mixture, size: Size, frame: Region, rng: np
     thing_before = rng.integers(0, count + 1, things)
     for index, stature_px in enumerate(statures_px):
         for _ in range(int((thing_before == index).sum())):
-            canvas.paste_thing(_place(photos, size, rng), _log_uniform(0.4, 1.2, rng) * float(stature_px), frame, rng)
+            canvas.paste_thing(
+                _place(photos, size, rng), _log_uniform(0.4, 1.2, rng) * float(stature_px), frame, rng
+            )
         body = photos.bodies and (not photos.cutouts or rng.random() < mixture.body)
-        _paste_person(canvas, _pick(photos.bodies if body else photos.cutouts, rng), float(stature_px), frame, rng)
+        _paste_person(
+            canvas, _pick(photos.bodies if body else photos.cutouts, rng), float(stature_px), frame, rng
+        )
     for _ in range(int((thing_before == count).sum())):
-        canvas.paste_thing(_place(photos, size, rng), _log_uniform(0.3, 0.8, rng) * float(statures_px[-1]), frame, rng)
+        canvas.paste_thing(
+            _place(photos, size, rng), _log_uniform(0.3, 0.8, rng) * float(statures_px[-1]), frame, rng
+        )
     return canvas.picture, canvas.visible_people()
 
 
-def _paste_person(canvas: Canvas, photo: Photo, stature_px: float, frame: Region, rng: np.random.Generator) -> None:
+def _paste_person(
+    canvas: Canvas, photo: Photo, stature_px: float, frame: Region, rng: np.random.Generator
+) -> None:
     if photo.mask is None:
         layer = decode(photo.encoded, cv2.IMREAD_UNCHANGED)
     else:
@@ -218,7 +264,9 @@ def _paste_person(canvas: Canvas, photo: Photo, stature_px: float, frame: Region
     goal_x = rng.uniform(x0 + 0.03 * (x1 - x0), x0 + 0.97 * (x1 - x0))
     goal_y = y0 + np.clip(rng.normal(0.55, 0.17), 0.08, 1.1) * (y1 - y0)
     if stature_px > 0.8 * (y1 - y0):
-        goal_y = max(goal_y, y0 + 0.45 * (y1 - y0))  # of people who do not fit, the upper half is what cameras see
+        goal_y = max(
+            goal_y, y0 + 0.45 * (y1 - y0)
+        )  # of people who do not fit, the upper half is what cameras see
     angle = rng.normal(0, 0.1) if rng.random() < 0.93 else rng.uniform(-1.6, 1.6)
     scale = stature_px / max(float(person.statures_px[0]), 10.0)
     pelvis = (float(person.pelvis_px[0, 0]), float(person.pelvis_px[0, 1]))

@@ -26,7 +26,9 @@ class ComposedPictures(IterableDataset):
     Yields dicts: `image` (H, W, 3) uint8 in the spec's colour order, and the arrays of `pack`.
     """
 
-    def __init__(self, photos: Photos, mixture: Mixture, spec: PoseSpec, seed: int = 0, start: int = 0) -> None:
+    def __init__(
+        self, photos: Photos, mixture: Mixture, spec: PoseSpec, seed: int = 0, start: int = 0
+    ) -> None:
         self.photos, self.mixture, self.spec, self.seed, self.start = photos, mixture, spec, seed, start
 
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:

@@ -31,7 +31,17 @@ class Canvas:
     def paste_person(self, layer: np.ndarray, person: People, matrix: np.ndarray, light: np.ndarray) -> None:
         """Paste a cut-out (h, w, 4) uint8 under a similarity (2, 3), its colours times `light` (3,)."""
         height, width = self.picture.shape[:2]
-        corners = np.array([[0, 0, 1], [layer.shape[1], 0, 1], [0, layer.shape[0], 1], [layer.shape[1], layer.shape[0], 1]]) @ matrix.T
+        corners = (
+            np.array(
+                [
+                    [0, 0, 1],
+                    [layer.shape[1], 0, 1],
+                    [0, layer.shape[0], 1],
+                    [layer.shape[1], layer.shape[0], 1],
+                ]
+            )
+            @ matrix.T
+        )
         x0, y0 = np.clip(np.floor(corners.min(0)).astype(int) - 2, 0, (width, height))
         x1, y1 = np.clip(np.ceil(corners.max(0)).astype(int) + 3, 0, (width, height))
         self._layers += 1
@@ -42,15 +52,24 @@ class Canvas:
         local[:, 2] -= (x0, y0)
         patch = warp(layer, local, (int(y1 - y0), int(x1 - x0)))
         alpha = cv2.GaussianBlur(patch[..., 3], (3, 3), 0)
-        colours = cv2.LUT(np.ascontiguousarray(patch[..., :3]), np.clip(np.arange(256)[:, None] * light, 0, 255).astype(np.uint8)[None])
+        colours = cv2.LUT(
+            np.ascontiguousarray(patch[..., :3]),
+            np.clip(np.arange(256)[:, None] * light, 0, 255).astype(np.uint8)[None],
+        )
         self._blend(colours, alpha, (int(x0), int(y0), int(x1), int(y1)))
 
-    def paste_thing(self, texture: np.ndarray, size_px: float, frame: Region, rng: np.random.Generator) -> None:
+    def paste_thing(
+        self, texture: np.ndarray, size_px: float, frame: Region, rng: np.random.Generator
+    ) -> None:
         """Cover an ellipse or a tilted rectangle of about `size_px` somewhere in the frame with part of a texture (H, W, 3)."""
         shape = np.zeros(self.top_layer.shape, np.uint8)
         x0, y0, x1, y1 = frame
         centre = (float(rng.uniform(x0, x1)), float(y0 + (y1 - y0) * rng.uniform(0.3, 1.0)))
-        box = (centre, (size_px * rng.uniform(0.5, 1.6), size_px * rng.uniform(0.4, 1.0)), float(rng.normal(0, 12)))
+        box = (
+            centre,
+            (size_px * rng.uniform(0.5, 1.6), size_px * rng.uniform(0.4, 1.0)),
+            float(rng.normal(0, 12)),
+        )
         if rng.random() < 0.5:
             cv2.ellipse(shape, box, 255, -1)
         else:
@@ -68,7 +87,11 @@ class Canvas:
 
     def visible_people(self) -> People:
         """Return everyone pasted, unusable where too much is covered by later layers."""
-        return concatenate([self._judged(layer, person) for layer, person in self._people]) if self._people else nobody()
+        return (
+            concatenate([self._judged(layer, person) for layer, person in self._people])
+            if self._people
+            else nobody()
+        )
 
     def _judged(self, layer: int, person: People) -> People:
         height, width = self.top_layer.shape

@@ -19,7 +19,11 @@ BODY_KEYPOINTS = 12
 # left and right shoulder, elbow, wrist, hip, knee, ankle: entries 5..16 of COCO
 KEYPOINT_MIRROR = [1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10]
 SIDES = ("left", "right")
-KEYPOINT_JOINTS = [MUPOTS17.index(f"{side}_{part}") for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in SIDES]
+KEYPOINT_JOINTS = [
+    MUPOTS17.index(f"{side}_{part}")
+    for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in SIDES
+]
 STATURE_M = 1.7
 # Fewer visible joints, or a person this small, cannot teach a pose; the place is then ignored rather than called empty.
 MIN_SEEN = 4
@@ -129,7 +133,9 @@ def within(points_px: np.ndarray, region: Region) -> np.ndarray:
 
 def concatenate(groups: Sequence[People]) -> People:
     """Return the people of all groups, at least one."""
-    return People(*(np.concatenate([getattr(group, field.name) for group in groups]) for field in fields(People)))
+    return People(
+        *(np.concatenate([getattr(group, field.name) for group in groups]) for field in fields(People))
+    )
 
 
 def nobody(embedding_size: int = 32) -> People:
@@ -138,7 +144,9 @@ def nobody(embedding_size: int = 32) -> People:
               "rotation": (3, 3), "px_per_m": (), "pelvis_px": (2,), "joints_m": (17, 3), "keypoints_px": (BODY_KEYPOINTS, 2),
               "seen": (BODY_KEYPOINTS,), "residual": ()}  # fmt: skip
     return People(
-        **{name: np.zeros((0, *shape), np.float32) for name, shape in shapes.items()}, usable=np.zeros(0, bool), exact=np.zeros(0, bool)
+        **{name: np.zeros((0, *shape), np.float32) for name, shape in shapes.items()},
+        usable=np.zeros(0, bool),
+        exact=np.zeros(0, bool),
     )
 
 
@@ -157,11 +165,21 @@ def read_people(path: Path, exact: bool = False) -> dict[str, People]:
             raise PosecError(f"labels '{path}' lack {', '.join(missing)}; found: {', '.join(stored.files)}")
         names, starts = [str(name) for name in stored["names"]], stored["ptr"]
         arrays = {name: stored[name] for name in wanted}
-        arrays["exact"] = stored["exact"] if "exact" in stored.files else np.full(len(arrays["usable"]), exact)
+        arrays["exact"] = (
+            stored["exact"] if "exact" in stored.files else np.full(len(arrays["usable"]), exact)
+        )
     lengths: list[int] = [len(array) for array in arrays.values()]
     if len(starts) != len(names) + 1 or set(lengths) != {int(starts[-1])}:
         raise PosecError(
             f"labels '{path}' contradict themselves: {len(names)} names, {len(starts)} starts, arrays of {sorted(set(lengths))}"
         )
-    everyone = People(**{name: array.astype(bool if name in ("usable", "exact") else np.float32) for name, array in arrays.items()})
-    return {name: everyone.select(slice(int(a), int(b))) for name, a, b in zip(names, starts[:-1], starts[1:], strict=True)}
+    everyone = People(
+        **{
+            name: array.astype(bool if name in ("usable", "exact") else np.float32)
+            for name, array in arrays.items()
+        }
+    )
+    return {
+        name: everyone.select(slice(int(a), int(b)))
+        for name, a, b in zip(names, starts[:-1], starts[1:], strict=True)
+    }

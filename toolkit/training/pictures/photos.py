@@ -64,7 +64,9 @@ class Photos:
         return {name: len(group) for name, group in vars(self).items()}
 
 
-def load_photos(data: Path, labels: Path, tier: str = "ship", bodies: Path | None = None, more: Sequence[Path] = ()) -> Photos:
+def load_photos(
+    data: Path, labels: Path, tier: str = "ship", bodies: Path | None = None, more: Sequence[Path] = ()
+) -> Photos:
     """Read the photographs of a tier.
 
     Args:
@@ -83,19 +85,29 @@ def load_photos(data: Path, labels: Path, tier: str = "ship", bodies: Path | Non
     photos = Photos()
     _add_portraits(photos, data / "photos/ccp", read_people(labels / "labels_ccp.npz"))
     _add_scenes(photos, data / "photos/coco_reusable", read_people(labels / "labels_coco_reusable.npz"))
-    photos.empty += [Photo(encoded, nobody()) for encoded in read_tar(data / "backgrounds/images.tar").values()]
+    photos.empty += [
+        Photo(encoded, nobody()) for encoded in read_tar(data / "backgrounds/images.tar").values()
+    ]
     if tier == "research":
         stored = read_tar(data / "photos/lspet/photos.tar")
         labelled = read_people(labels / "labels_lspet.npz")
-        photos.scenes += [Photo(stored[name], people) for name, people in labelled.items() if people.usable.any() and not held_out(name)]
+        photos.scenes += [
+            Photo(stored[name], people)
+            for name, people in labelled.items()
+            if people.usable.any() and not held_out(name)
+        ]
     for folder in more:
         add_folder(photos, folder)
     if bodies is not None:
         rendered = read_people(labels / "labels_bodies.npz", exact=True)
         known = {path.name: path for path in bodies.iterdir()}
         if missing := [name for name in rendered if name not in known]:
-            raise PosecError(f"labels name {len(missing)} bodies that are not in '{bodies}', such as {missing[0]}; render them again")
-        photos.bodies = [Photo(known[name], people) for name, people in rendered.items() if people.usable.any()]
+            raise PosecError(
+                f"labels name {len(missing)} bodies that are not in '{bodies}', such as {missing[0]}; render them again"
+            )
+        photos.bodies = [
+            Photo(known[name], people) for name, people in rendered.items() if people.usable.any()
+        ]
     return photos
 
 
@@ -158,7 +170,9 @@ def add_folder(photos: Photos, folder: Path) -> None:
         rows = list(csv.DictReader((folder / "photos.csv").read_text(encoding="utf-8").splitlines()))
         chosen = {row["file"]: row["kind"] for row in rows}
     except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
-        raise PosecError(f"no usable photos.csv in '{folder}': {error!r}; it must be UTF-8, with the columns file and kind") from error
+        raise PosecError(
+            f"no usable photos.csv in '{folder}': {error!r}; it must be UTF-8, with the columns file and kind"
+        ) from error
     for name, kind in chosen.items():
         if name not in stored:
             raise PosecError(f"'{folder / 'photos.csv'}' names '{name}', which is not in photos.tar")
@@ -167,4 +181,6 @@ def add_folder(photos: Photos, folder: Path) -> None:
         elif kind == "scene" and name in labelled:
             photos.scenes.append(Photo(stored[name], labelled[name]))
         else:
-            raise PosecError(f"'{folder / 'photos.csv'}': '{name}' is a '{kind}'; needed: empty, or scene with labels in labels.npz")
+            raise PosecError(
+                f"'{folder / 'photos.csv'}': '{name}' is a '{kind}'; needed: empty, or scene with labels in labels.npz"
+            )

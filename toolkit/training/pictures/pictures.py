@@ -20,18 +20,24 @@ def decode(encoded: Encoded, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
     data = encoded.read_bytes() if isinstance(encoded, Path) else encoded
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     if picture is None:
-        raise PosecError(f"{encoded if isinstance(encoded, Path) else 'a picture of the data folder'} cannot be decoded")
+        raise PosecError(
+            f"{encoded if isinstance(encoded, Path) else 'a picture of the data folder'} cannot be decoded"
+        )
     return picture
 
 
-def similarity(source: Sequence[float] | np.ndarray, goal: Sequence[float] | np.ndarray, scale: float, angle: float) -> np.ndarray:
+def similarity(
+    source: Sequence[float] | np.ndarray, goal: Sequence[float] | np.ndarray, scale: float, angle: float
+) -> np.ndarray:
     """Return (2, 3) float64: turn by `angle` radians (clockwise as seen) and scale about `source`, then move it to `goal`."""
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[cosine, -sine], [sine, cosine]])
     return np.column_stack([linear, np.asarray(goal, float) - linear @ np.asarray(source, float)])
 
 
-def warp(picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int], border: tuple[float, ...] = (0, 0, 0, 0)) -> np.ndarray:
+def warp(
+    picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int], border: tuple[float, ...] = (0, 0, 0, 0)
+) -> np.ndarray:
     """Return the picture under a similarity (2, 3) on a canvas of (height, width) `size`, filled with `border`.
 
     Points follow the matrix exactly, with pixel centres at whole numbers, also where the picture is shrunk first.
@@ -44,12 +50,21 @@ def warp(picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int], border:
         # Pixel i of the small picture is centred on (i + 0.5) * ratio - 0.5 of the large one.
         ratio = np.array([width / small[0], height / small[1]])
         matrix = np.column_stack([matrix[:, :2] * ratio, matrix[:, :2] @ (0.5 * ratio - 0.5) + matrix[:, 2]])
-    return cv2.warpAffine(picture, matrix, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=border)
+    return cv2.warpAffine(
+        picture,
+        matrix,
+        (size[1], size[0]),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=border,
+    )
 
 
 def vary(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the picture (H, W, 3) uint8 under another light and lens: gamma, gain, offset, tint, grey, blur, noise."""
-    levels = np.linspace(0, 1, 256) ** rng.uniform(0.75, 1.3) * 255 * rng.uniform(0.8, 1.2) + rng.uniform(-15, 15)
+    levels = np.linspace(0, 1, 256) ** rng.uniform(0.75, 1.3) * 255 * rng.uniform(0.8, 1.2) + rng.uniform(
+        -15, 15
+    )
     table = levels[:, None] * rng.uniform(0.92, 1.08, 3)
     picture = cv2.LUT(picture, np.clip(table, 0, 255).astype(np.uint8)[None])
     if rng.random() < 0.12:

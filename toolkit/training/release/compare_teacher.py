@@ -28,7 +28,9 @@ ERRORS = ("mpjpe_mm", "pa_mpjpe_mm", "root_depth_mm")
 People = Mapping[str, PoseFrame]
 
 
-def compare_on_scenes(found: Mapping[str, People], scenes: Scenes, skeleton: Skeleton) -> list[dict[str, Any]]:
+def compare_on_scenes(
+    found: Mapping[str, People], scenes: Scenes, skeleton: Skeleton
+) -> list[dict[str, Any]]:
     """Return a row per group of true people and estimator: that of `evaluate_scenes`, with `group`, `by` and `common`.
 
     Groups: everybody, by visible share, by height in the picture, by people in the picture. Errors in millimetres are of the
@@ -40,7 +42,10 @@ def compare_on_scenes(found: Mapping[str, People], scenes: Scenes, skeleton: Ske
         scenes: the truth.
         skeleton: of all.
     """
-    common = {name: _found_by_all([people[name] for people in found.values()], scene, skeleton) for name, scene in scenes.scenes.items()}
+    common = {
+        name: _found_by_all([people[name] for people in found.values()], scene, skeleton)
+        for name, scene in scenes.scenes.items()
+    }
     rows = []
     for group, part in _parts(scenes).items():
         shared = _asking_for(part, common)
@@ -49,14 +54,25 @@ def compare_on_scenes(found: Mapping[str, People], scenes: Scenes, skeleton: Ske
             row, errors = (evaluate_scenes(of_part, asked, skeleton)[0] for asked in (part, shared))
             if group in GROUPS:
                 row |= {"centre_precision": None, "ap_root25": None}
-            rows.append({**row, **{name: errors[name] for name in ERRORS}, "common": errors["people"], "group": group, "by": who})
+            rows.append(
+                {
+                    **row,
+                    **{name: errors[name] for name in ERRORS},
+                    "common": errors["people"],
+                    "group": group,
+                    "by": who,
+                }
+            )
     return rows
 
 
 def _parts(scenes: Scenes) -> dict[str, Scenes]:
     """Return, by group, the scenes that ask for its people."""
     parts = {"all": scenes}
-    parts |= {group: _asking_for(scenes, {name: of(scene) for name, scene in scenes.scenes.items()}) for group, of in GROUPS.items()}
+    parts |= {
+        group: _asking_for(scenes, {name: of(scene) for name, scene in scenes.scenes.items()})
+        for group, of in GROUPS.items()
+    }
     for crowd, least, most in CROWDS:
         kept = {name: scene for name, scene in scenes.scenes.items() if least <= len(scene.people) <= most}
         parts[crowd] = Scenes(kept, scenes.source)
@@ -65,7 +81,10 @@ def _parts(scenes: Scenes) -> dict[str, Scenes]:
 
 def _asking_for(scenes: Scenes, chosen: Mapping[str, np.ndarray]) -> Scenes:
     # Whom nobody can see is not asked for, and finding them is no fault: so the protocol itself leaves the others out.
-    asked = {name: replace(scene, visible=np.where(chosen[name], scene.visible, 0)) for name, scene in scenes.scenes.items()}
+    asked = {
+        name: replace(scene, visible=np.where(chosen[name], scene.visible, 0))
+        for name, scene in scenes.scenes.items()
+    }
     return Scenes(asked, scenes.source)
 
 
@@ -74,13 +93,17 @@ def _found_by_all(everyone: list[PoseFrame], scene: Scene, skeleton: Skeleton) -
     return np.array([all(person in found for found in matched) for person in range(len(scene.people))], bool)
 
 
-def compare_time(estimators: Mapping[str, Estimate], scenes: Scenes, repeats: int = 2) -> list[dict[str, Any]]:
+def compare_time(
+    estimators: Mapping[str, Estimate], scenes: Scenes, repeats: int = 2
+) -> list[dict[str, Any]]:
     """Return median milliseconds per picture, by people to be seen in it: rows with `group`, `pictures` and one entry per estimator.
 
     Estimators take turns, picture by picture, so that what else the machine does meets all of them. The first picture warms up.
     """
     crowds = [("nobody", 0, 0), *CROWDS]
-    taken: dict[str, dict[str, list[float]]] = {crowd: {who: [] for who in estimators} for crowd, _, _ in crowds}
+    taken: dict[str, dict[str, list[float]]] = {
+        crowd: {who: [] for who in estimators} for crowd, _, _ in crowds
+    }
     for index, (name, picture, focal_px) in enumerate(scenes):
         present = int((scenes.scenes[name].visible >= LEAST_VISIBLE).sum())
         crowd = next(crowd for crowd, least, most in crowds if least <= present <= most)

@@ -22,14 +22,20 @@ GROUND = 32
 
 
 def contact_sheet(
-    estimate: Callable[..., PoseFrame], pictures: Photos | Scenes, skeleton: Skeleton, count: int, columns: int
+    estimate: Callable[..., PoseFrame],
+    pictures: Photos | Scenes,
+    skeleton: Skeleton,
+    count: int,
+    columns: int,
 ) -> np.ndarray:
     """Return a sheet (H, W, 3) uint8 BGR of `count` pictures at equal steps through the set, each with its people and their side view."""
     chosen = set(np.linspace(0, len(pictures) - 1, min(count, len(pictures))).round().astype(int).tolist())
     tiles = []
     for index, (_, picture, focal_px) in enumerate(pictures):
         if index in chosen:
-            tiles.append(_tile(draw_people(picture, estimate(picture, focal_px=focal_px), skeleton, inset=True)))
+            tiles.append(
+                _tile(draw_people(picture, estimate(picture, focal_px=focal_px), skeleton, inset=True))
+            )
     tiles += [np.full_like(tiles[0], GROUND)] * (-len(tiles) % columns)
     return np.vstack([np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)])
 
@@ -49,7 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", default="reference", help="the network (default: the shipped one)")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--scenes", type=Path, help="scenes.json of rendered scenes")
-    what.add_argument("--photos", nargs=2, metavar=("JSON", "PICTURES"), help="COCO key points, and the folder or tar of their pictures")
+    what.add_argument(
+        "--photos",
+        nargs=2,
+        metavar=("JSON", "PICTURES"),
+        help="COCO key points, and the folder or tar of their pictures",
+    )
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--columns", type=int, default=3)
     parser.add_argument("--out", type=Path, required=True, help="a .jpg file to write")

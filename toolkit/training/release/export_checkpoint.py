@@ -54,7 +54,12 @@ def blend(start: KeypointNetwork, trained: KeypointNetwork, share: float) -> Key
     What both ends know survives better than at either (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
     """
     first, last = start.state_dict(), trained.state_dict()
-    trained.load_state_dict({name: first[name].lerp(value, share) if value.is_floating_point() else value for name, value in last.items()})
+    trained.load_state_dict(
+        {
+            name: first[name].lerp(value, share) if value.is_floating_point() else value
+            for name, value in last.items()
+        }
+    )
     return trained
 
 
@@ -75,10 +80,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder that a training wrote")
     how = parser.add_mutually_exclusive_group(required=True)
-    how.add_argument("--scenes", type=Path, help="labelled scenes of the training side, to choose the threshold on")
-    how.add_argument("--threshold", type=float, help="the threshold; the scenes say little where the network learned from such scenes")
+    how.add_argument(
+        "--scenes", type=Path, help="labelled scenes of the training side, to choose the threshold on"
+    )
+    how.add_argument(
+        "--threshold",
+        type=float,
+        help="the threshold; the scenes say little where the network learned from such scenes",
+    )
     parser.add_argument("--start", type=Path, help="checkpoint that the training started from, to blend with")
-    parser.add_argument("--share", type=float, default=0.75, help="of the trained weights in the blend (default: 0.75)")
+    parser.add_argument(
+        "--share", type=float, default=0.75, help="of the trained weights in the blend (default: 0.75)"
+    )
     parser.add_argument("--name", default="", help="of the network (default: the checkpoint's)")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args(arguments)
@@ -90,7 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             chosen.checkpoint = Path(folder) / "blend"
         threshold, why = chosen.threshold, "as given"
         if chosen.scenes:
-            threshold, score = choose_threshold(chosen.checkpoint, read_scenes(chosen.scenes, trained.spec.skeleton))
+            threshold, score = choose_threshold(
+                chosen.checkpoint, read_scenes(chosen.scenes, trained.spec.skeleton)
+            )
             why = f"F1 {score:.3f} on {chosen.scenes}"
         ship(chosen.checkpoint, chosen.out, threshold, chosen.name)
     print(f"{chosen.out}: threshold {threshold:g} ({why})")

@@ -32,7 +32,9 @@ def teachers_keypoints(teacher: Teacher, how: Refinement) -> Keypoints:
     return find
 
 
-def lifted_estimator(keypoints_of: Keypoints, embedding: PoseEmbedding, lifter: Lifter, how: Refinement | None = None) -> Estimate:
+def lifted_estimator(
+    keypoints_of: Keypoints, embedding: PoseEmbedding, lifter: Lifter, how: Refinement | None = None
+) -> Estimate:
     """Return an estimator of the people whose key points a function finds, each lifted and then fitted.
 
     The skeleton is MUPOTS17 at its own bone lengths, the focal length by default that of the reference network.
@@ -46,12 +48,19 @@ def lifted_estimator(keypoints_of: Keypoints, embedding: PoseEmbedding, lifter: 
             return nobody(spec)
         size = picture_bgr.shape[:2]
         lifted = refine(keypoints, embedding, lifter, how)
-        return people_of_lifted(lifted, keypoints[:, :, 2].mean(1), size, spec.focal_default * size[1] if focal_px is None else focal_px)
+        return people_of_lifted(
+            lifted,
+            keypoints[:, :, 2].mean(1),
+            size,
+            spec.focal_default * size[1] if focal_px is None else focal_px,
+        )
 
     return estimate
 
 
-def people_of_lifted(lifted: dict[str, np.ndarray], scores: np.ndarray, size: tuple[int, int], focal_px: float) -> PoseFrame:
+def people_of_lifted(
+    lifted: dict[str, np.ndarray], scores: np.ndarray, size: tuple[int, int], focal_px: float
+) -> PoseFrame:
     """Return people of what `refine` found in a picture of a size (height, width), as `decode_heads` places those of a network.
 
     Joints leave the frame of the ray through the person's centre for the camera's; the scale at the person is the distance.
@@ -66,4 +75,6 @@ def people_of_lifted(lifted: dict[str, np.ndarray], scores: np.ndarray, size: tu
 
     joints_mm = 1000 * lifted["joints_m"] @ ray_rotation(rays(centres_px)).transpose(0, 2, 1)
     roots_mm = 1000 * focal_px / lifted["px_per_m"][:, None] * rays(joints_px[:, pelvis])
-    return PoseFrame(*(np.asarray(values, np.float32) for values in (scores, centres_px, joints_mm, roots_mm, joints_px)))
+    return PoseFrame(
+        *(np.asarray(values, np.float32) for values in (scores, centres_px, joints_mm, roots_mm, joints_px))
+    )

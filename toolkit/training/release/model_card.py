@@ -58,7 +58,10 @@ EMBEDDING_ROWS = {"reconstruction, training clips, mm": "train_mm", "reconstruct
 def read_lspet(data: Path, kept: bool = True) -> Photos:
     """Return every tenth photograph of Leeds Sports Pose Extended with its one person, joints as COCO orders them, or all but those."""
     with np.load(data / "photos/lspet/joints.npz", allow_pickle=False) as stored:
-        rows = [(str(name), joints, seen) for name, joints, seen in zip(stored["names"], stored["joints"], stored["labelled"], strict=True)]
+        rows = [
+            (str(name), joints, seen)
+            for name, joints, seen in zip(stored["names"], stored["joints"], stored["labelled"], strict=True)
+        ]
     people = {}
     for name, joints, seen in rows:
         if held_out(name) == kept:
@@ -85,7 +88,9 @@ def _around(points: np.ndarray) -> Annotated:
     low, high = seen.min(axis=0), seen.max(axis=0)
     margin = 0.1 * (high - low).max()
     width, height = high - low + 2 * margin
-    return Annotated(np.array([*(low - margin), width, height]), points, float(OUTLINE_SHARE * width * height), True)
+    return Annotated(
+        np.array([*(low - margin), width, height]), points, float(OUTLINE_SHARE * width * height), True
+    )
 
 
 def people_of_keypoints(keypoints: np.ndarray, skeleton: Skeleton) -> PoseFrame:
@@ -96,7 +101,13 @@ def people_of_keypoints(keypoints: np.ndarray, skeleton: Skeleton) -> PoseFrame:
         joints_px[:, skeleton.index(name)] = keypoints[:, index, :2]
     torso = keypoints[:, [5, 6, 11, 12], :2].mean(axis=1)
     zeros = np.zeros((count, joints, 3), np.float32)
-    return PoseFrame(keypoints[:, :, 2].mean(axis=1).astype(np.float32), torso.astype(np.float32), zeros, zeros[:, 0], joints_px)
+    return PoseFrame(
+        keypoints[:, :, 2].mean(axis=1).astype(np.float32),
+        torso.astype(np.float32),
+        zeros,
+        zeros[:, 0],
+        joints_px,
+    )
 
 
 def teachers_people(path: Path, photos: Photos, skeleton: Skeleton) -> dict[str, PoseFrame]:
@@ -119,7 +130,10 @@ def photo_table(checkpoints: Sequence[str], data: Path) -> str:
         for who, people in found.items():
             for row in evaluate_photos(people, photos, skeleton)[: 3 if labels == "tiny_coco" else 1]:
                 if labels == "lspet":
-                    row |= {"predictions": None, "off_person": None}  # only one person of each photograph is annotated
+                    row |= {
+                        "predictions": None,
+                        "off_person": None,
+                    }  # only one person of each photograph is annotated
                 rows.append({"photos": title, "by": who, "people of": row["subset"], **row})
     return table(rows, {"photos": "photos", "by": "by", "people of": "box height, px", **PHOTO_COLUMNS})
 
@@ -161,15 +175,21 @@ def tiny_coco(data: Path) -> Photos:
     return read_photos(data / "eval/tiny_coco/person_keypoints.json", data / "eval/tiny_coco/images.tar")
 
 
-def teacher_table(checkpoints: Sequence[str], scenes: Sequence[Path], teacher: Path, embedding: Path, lifter: Path) -> str:
+def teacher_table(
+    checkpoints: Sequence[str], scenes: Sequence[Path], teacher: Path, embedding: Path, lifter: Path
+) -> str:
     """Return the table of networks beside what taught them on rendered scenes."""
     networks, how, skeleton = (load_embedding(embedding), load_lifter(lifter)), Refinement(), MUPOTS17
     estimators = open_networks(checkpoints)
-    estimators["2D teacher, lifted and fitted"] = lifted_estimator(teachers_keypoints(open_teacher(teacher), how), *networks, how)
+    estimators["2D teacher, lifted and fitted"] = lifted_estimator(
+        teachers_keypoints(open_teacher(teacher), how), *networks, how
+    )
     rows = []
     for path in scenes:
         truth = read_scenes(path, skeleton)
-        rows += compare_on_scenes({who: find_everybody(estimate, truth) for who, estimate in estimators.items()}, truth, skeleton)
+        rows += compare_on_scenes(
+            {who: find_everybody(estimate, truth) for who, estimate in estimators.items()}, truth, skeleton
+        )
     return table(rows, {"group": "of", "by": "by", **TEACHER_COLUMNS})
 
 
@@ -188,7 +208,14 @@ def time_table(bundle: Path, scenes: Sequence[Path], teacher: Path, embedding: P
         rows = [row for path in scenes for row in compare_time(estimators, read_scenes(path, MUPOTS17))]
     finally:
         torch.set_num_threads(threads)
-    return table(rows, {"group": "people in the picture", "pictures": "pictures", **{who: f"{who}, ms" for who in estimators}})
+    return table(
+        rows,
+        {
+            "group": "people in the picture",
+            "pictures": "pictures",
+            **{who: f"{who}, ms" for who in estimators},
+        },
+    )
 
 
 def embedding_table(embedding: Path, mocap: Path) -> str:
@@ -196,7 +223,8 @@ def embedding_table(embedding: Path, mocap: Path) -> str:
     poses = {split: torch.from_numpy(array) for split, array in load_mocap(mocap).items()}
     figures = evaluate(load_embedding(embedding), poses, EmbeddingTraining())
     return table(
-        [{"figure": title, "value": figures[name]} for title, name in EMBEDDING_ROWS.items()], {"figure": "figure", "value": "value"}
+        [{"figure": title, "value": figures[name]} for title, name in EMBEDDING_ROWS.items()],
+        {"figure": "figure", "value": "value"},
     )
 
 
@@ -207,10 +235,18 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
         if value is None:
             return "–"
         return (
-            f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else f"{value:.0f}" if isinstance(value, float) else str(value)
+            f"{value:.3g}"
+            if isinstance(value, float) and abs(value) < 100
+            else f"{value:.0f}"
+            if isinstance(value, float)
+            else str(value)
         )
 
-    lines = [list(columns.values()), ["---"] * len(columns), *([cell(row.get(name)) for name in columns] for row in rows)]
+    lines = [
+        list(columns.values()),
+        ["---"] * len(columns),
+        *([cell(row.get(name)) for name in columns] for row in rows),
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -219,7 +255,9 @@ def put_table(text: str, name: str, content: str) -> str:
     replaced, count = re.subn(rf"(<!-- figures: {name} -->\n).*?(\n?<!-- end -->)", lambda found: found[1] + content + "\n<!-- end -->", text,
                               flags=re.DOTALL)  # fmt: skip
     if count != 1:
-        raise PosecError(f"the page needs the marks '<!-- figures: {name} -->' and '<!-- end -->' once; found {count} of them")
+        raise PosecError(
+            f"the page needs the marks '<!-- figures: {name} -->' and '<!-- end -->' once; found {count} of them"
+        )
     return replaced
 
 
@@ -230,9 +268,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Measure a network and write the figures into its model card.",
         epilog="example: posec train card --data data/ --scenes toolkit/samples/scenes.json --out docs/network.md",
     )
-    parser.add_argument("--checkpoint", nargs="+", default=[REFERENCE], help="the networks (default: the one shipped)")
-    parser.add_argument("--scenes", type=Path, nargs="*", default=[], help="scenes.json files of rendered scenes")
-    parser.add_argument("--data", type=Path, help="folder with eval/tiny_coco, photos/lspet, photos/ccp and labels")
+    parser.add_argument(
+        "--checkpoint", nargs="+", default=[REFERENCE], help="the networks (default: the one shipped)"
+    )
+    parser.add_argument(
+        "--scenes", type=Path, nargs="*", default=[], help="scenes.json files of rendered scenes"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder with eval/tiny_coco, photos/lspet, photos/ccp and labels"
+    )
     parser.add_argument(
         "--sizes",
         nargs="*",
@@ -242,9 +286,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--embedding", type=Path, help="safetensors of the pose embedding, encoder included")
     parser.add_argument("--mocap", type=Path, help="folder of motion-capture .npz files, for the embedding")
-    parser.add_argument("--teacher", type=Path, help="folder of the 2D teacher's networks, to compare with on the scenes")
+    parser.add_argument(
+        "--teacher", type=Path, help="folder of the 2D teacher's networks, to compare with on the scenes"
+    )
     parser.add_argument("--lifter", type=Path, help="safetensors of the lifter, for the teacher")
-    parser.add_argument("--bundle", type=Path, help="bundle of the network, to compare its time with the teacher's")
+    parser.add_argument(
+        "--bundle", type=Path, help="bundle of the network, to compare its time with the teacher's"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the page, a Markdown file with marks")
     chosen = parser.parse_args(arguments)
     text = chosen.out.read_text()

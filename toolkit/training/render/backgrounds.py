@@ -65,7 +65,11 @@ def random_place(rng: np.random.Generator, kind: str | None = None) -> Place:
     sky = _sky(rng)
     clouds = fractal_noise(rng, 1.7)
     if kind in ("room", "hall"):
-        half, deep, high = (rng.uniform(2.6, 5), rng.uniform(6, 10.5), rng.uniform(2.9, 3.6)) if kind == "room" else (12.0, 28.0, 7.0)
+        half, deep, high = (
+            (rng.uniform(2.6, 5), rng.uniform(6, 10.5), rng.uniform(2.9, 3.6))
+            if kind == "room"
+            else (12.0, 28.0, 7.0)
+        )
         floor = random_material(rng, GROUNDS_INDOORS)
         wall = random_material(rng, WALLS, (90, 230))
         side = wall if rng.random() < 0.7 else random_material(rng, WALLS, (90, 230))
@@ -80,13 +84,32 @@ def random_place(rng: np.random.Generator, kind: str | None = None) -> Place:
         return Place(kind, planes, sky, clouds, (half - 0.5, deep - 0.6), indoors=True)
     if kind == "studio":
         material = random_material(rng, ("plain",), (60, 235))
-        ground = material if rng.random() < 0.6 else random_material(rng, ("plain", "mottled", "planks"), (60, 200))
-        return Place(kind, (Plane(1, 0.0, -1, ground), Plane(2, rng.uniform(10, 14), -1, material)), sky, clouds, (6.0, 9.5), indoors=True)
+        ground = (
+            material
+            if rng.random() < 0.6
+            else random_material(rng, ("plain", "mottled", "planks"), (60, 200))
+        )
+        return Place(
+            kind,
+            (Plane(1, 0.0, -1, ground), Plane(2, rng.uniform(10, 14), -1, material)),
+            sky,
+            clouds,
+            (6.0, 9.5),
+            indoors=True,
+        )
     if kind == "park":
         ground = grass(rng) if rng.random() < 0.7 else pavement(rng, (110, 200))
-        hedge = Plane(2, rng.uniform(14, 45), -1, grass(rng), top_m=rng.uniform(1.5, 7), ragged_m=rng.uniform(0.5, 3))
+        hedge = Plane(
+            2, rng.uniform(14, 45), -1, grass(rng), top_m=rng.uniform(1.5, 7), ragged_m=rng.uniform(0.5, 3)
+        )
         path = Patch((rng.uniform(-6, -1), -50.0), (rng.uniform(0.5, 5), 200.0), pavement(rng, (110, 200)))
-        return Place(kind, (Plane(1, 0.0, -1, ground, (path,) * int(rng.random() < 0.6)), hedge), sky, clouds, (8.0, 13.0))
+        return Place(
+            kind,
+            (Plane(1, 0.0, -1, ground, (path,) * int(rng.random() < 0.6)), hedge),
+            sky,
+            clouds,
+            (8.0, 13.0),
+        )
     return Place(kind, _street(rng), sky, clouds, (5.0, 14.0))
 
 
@@ -113,7 +136,9 @@ def _sky(rng: np.random.Generator) -> np.ndarray:
     """Return the colours at the horizon, above and of clouds, (3, 3)."""
     blue = np.array([[225, 215, 200], [215, 165, 110], [240, 238, 235]], np.float64)
     grey = np.array([[215, 212, 208], [190, 185, 180], [228, 226, 224]], np.float64)
-    return np.clip((blue if rng.random() < 0.6 else grey) * rng.uniform(0.75, 1.05) + rng.normal(0, 5, (3, 3)), 0, 250)
+    return np.clip(
+        (blue if rng.random() < 0.6 else grey) * rng.uniform(0.75, 1.05) + rng.normal(0, 5, (3, 3)), 0, 250
+    )
 
 
 def _wall_things(rng: np.random.Generator, start: float, end: float, high: float) -> tuple[Patch, ...]:
@@ -140,7 +165,10 @@ def _wall_things(rng: np.random.Generator, start: float, end: float, high: float
             "shelf": random_material(rng, ("stripes", "checks"), (50, 170)),
             "door": random_material(rng, ("plain", "planks"), (60, 200)),
         }.get(str(shape), random_material(rng, ("mottled", "checks", "plain", "stripes"), (40, 220)))
-        things += [Patch((u0, v0), (u1, v1), frame), Patch((u0 + 0.05, v0 + 0.05), (u1 - 0.05, v1 - (0.05 if v1 < 0 else 0)), inner)]
+        things += [
+            Patch((u0, v0), (u1, v1), frame),
+            Patch((u0 + 0.05, v0 + 0.05), (u1 - 0.05, v1 - (0.05 if v1 < 0 else 0)), inner),
+        ]
         if shape == "window":
             middle = (u0 + u1) / 2
             things.append(Patch((middle - 0.025, v0), (middle + 0.025, v1), frame))
@@ -203,14 +231,19 @@ def _corners(place: Place, plane: Plane, points: np.ndarray) -> np.ndarray:
 def _paint_sky(place: Place, ways: np.ndarray) -> np.ndarray:
     up = np.clip(-ways[:, 1], 0.02, 1)
     colours = place.sky[0] + (place.sky[1] - place.sky[0]) * np.sqrt(up)[:, None]
-    x, y = (ways[:, 0] / (up + 0.15) * 70).astype(np.int64) % 256, (ways[:, 2] / (up + 0.15) * 70).astype(np.int64) % 256
+    x, y = (
+        (ways[:, 0] / (up + 0.15) * 70).astype(np.int64) % 256,
+        (ways[:, 2] / (up + 0.15) * 70).astype(np.int64) % 256,
+    )
     cover = np.clip(place.clouds[y, x] * 1.2, 0, 1)[:, None] * np.clip(up * 4, 0, 1)[:, None]
     return colours * (1 - cover) + place.sky[2] * cover
 
 
 def random_background(rng: np.random.Generator, size: tuple[int, int], light: Light) -> np.ndarray:
     """Return a picture (H, W, 3) uint8 BGR of a random place with nobody and nothing in it."""
-    camera = place_camera(size, rng.uniform(40, 75), rng.uniform(0.8, 2.8), rng.uniform(-8, 25), rng.normal(0, 2)).enlarged(2)
+    camera = place_camera(
+        size, rng.uniform(40, 75), rng.uniform(0.8, 2.8), rng.uniform(-8, 25), rng.normal(0, 2)
+    ).enlarged(2)
     colours, _, _ = paint_place(random_place(rng), camera, light)
     return finish(colours.reshape(*camera.size, 3), size)
 

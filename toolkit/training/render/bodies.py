@@ -18,7 +18,15 @@ PARTS = ("torso", "head", "arm", "hand", "leg", "foot")
 TORSO, HEAD, ARM, HAND, LEG, FOOT = range(len(PARTS))
 _PART_OF_BONE = {"Hips": TORSO, "LHipJoint": TORSO, "RHipJoint": TORSO, "LowerBack": TORSO, "Spine": TORSO, "Spine1": TORSO, "Neck": TORSO,
                  "Neck1": TORSO, "Head": HEAD}  # fmt: skip
-_PART_OF_LIMB = {"Shoulder": TORSO, "Arm": ARM, "ForeArm": ARM, "UpLeg": LEG, "Leg": LEG, "Foot": FOOT, "ToeBase": FOOT}
+_PART_OF_LIMB = {
+    "Shoulder": TORSO,
+    "Arm": ARM,
+    "ForeArm": ARM,
+    "UpLeg": LEG,
+    "Leg": LEG,
+    "Foot": FOOT,
+    "ToeBase": FOOT,
+}
 _SKULL_TOP = 881
 _HEAD_ON_AXIS = 0.456
 # From the body's axes (left, back, up) to the viewer's (right, down, away) for somebody who faces the viewer.
@@ -60,7 +68,9 @@ class BodyModel:
             import anny
             import torch
         except ImportError as error:
-            raise PosecError("synthetic people need the body model: pip install 'posec[train]' (package anny)") from error
+            raise PosecError(
+                "synthetic people need the body model: pip install 'posec[train]' (package anny)"
+            ) from error
         self._torch = torch
         self._model = anny.Anny(rig="cmu_mb", topology="anny").float()
         self.bones: list[str] = list(self._model.bone_labels)
@@ -81,15 +91,29 @@ class BodyModel:
             parts[own] = part = _PART_OF_BONE.get(name, _PART_OF_LIMB.get(limb, HAND))
             side = "Left" if name.startswith("L") else "Right"
             if part in (ARM, HAND):
-                arm[own] = _along([at[side + joint] for joint in ("Arm", "ForeArm", "Hand")], rest[own], 0 if limb == "Arm" else 1)
+                arm[own] = _along(
+                    [at[side + joint] for joint in ("Arm", "ForeArm", "Hand")],
+                    rest[own],
+                    0 if limb == "Arm" else 1,
+                )
             if part in (LEG, FOOT):
-                trunk[own] = -_along([at[side + joint] for joint in ("UpLeg", "Leg", "Foot")], rest[own], 0 if limb == "UpLeg" else 1)
-        return Surface(self._model.faces.numpy().astype(np.int64), parts, np.maximum(arm, 0), trunk, rest @ TO_VIEW.T)
+                trunk[own] = -_along(
+                    [at[side + joint] for joint in ("UpLeg", "Leg", "Foot")],
+                    rest[own],
+                    0 if limb == "UpLeg" else 1,
+                )
+        return Surface(
+            self._model.faces.numpy().astype(np.int64), parts, np.maximum(arm, 0), trunk, rest @ TO_VIEW.T
+        )
 
     def _rest(self, shape: dict[str, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         with self._torch.no_grad():
-            rest = self._model(phenotype_kwargs={name: self._torch.tensor([value]) for name, value in shape.items()})
-        vertices, axes, heads = (rest[name][0].double().numpy() for name in ("rest_vertices", "rest_bone_poses", "rest_bone_heads"))
+            rest = self._model(
+                phenotype_kwargs={name: self._torch.tensor([value]) for name, value in shape.items()}
+            )
+        vertices, axes, heads = (
+            rest[name][0].double().numpy() for name in ("rest_vertices", "rest_bone_poses", "rest_bone_heads")
+        )
         return vertices, axes[:, :3, :3], heads
 
     def random_shape(self, rng: np.random.Generator) -> dict[str, float]:
@@ -108,7 +132,9 @@ class BodyModel:
         pose[:, :, :3, :3] = bone_orientations(motion, turns, self.bones, self.parents, rest_heads, rest_axes)
         shapes = {name: torch.full((len(turns),), value) for name, value in shape.items()}
         with torch.no_grad():
-            posed = self._model(torch.tensor(pose, dtype=torch.float32), shapes, pose_parameterization="world-orient")
+            posed = self._model(
+                torch.tensor(pose, dtype=torch.float32), shapes, pose_parameterization="world-orient"
+            )
         vertices = posed["vertices"].double().numpy() @ TO_VIEW.T
         heads = posed["bone_poses"][:, :, :3, 3].double().numpy() @ TO_VIEW.T
         return [Body(v, self._joints(v, h)) for v, h in zip(vertices, heads, strict=True)]

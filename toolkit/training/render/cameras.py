@@ -44,7 +44,14 @@ class Camera:
     def rays(self) -> np.ndarray:
         """Return the directions (H * W, 3) in the world in which the pixels look, with a z of 1 in the camera frame."""
         y, x = np.mgrid[: self.size[0], : self.size[1]].reshape(2, -1)
-        ways = np.stack([(x - self.principal_px[0]) / self.focal_px, (y - self.principal_px[1]) / self.focal_px, np.ones(x.shape)], -1)
+        ways = np.stack(
+            [
+                (x - self.principal_px[0]) / self.focal_px,
+                (y - self.principal_px[1]) / self.focal_px,
+                np.ones(x.shape),
+            ],
+            -1,
+        )
         return ways @ self.rotation
 
     def enlarged(self, factor: int) -> Camera:
@@ -58,8 +65,12 @@ class Camera:
         )
 
 
-def place_camera(size: tuple[int, int], field_of_view: float, height_m: float, pitch: float, roll: float = 0.0) -> Camera:
+def place_camera(
+    size: tuple[int, int], field_of_view: float, height_m: float, pitch: float, roll: float = 0.0
+) -> Camera:
     """Return a camera over the origin that looks along z, `pitch` degrees downwards; the field of view (degrees) is horizontal."""
     focal = size[1] / 2 / np.tan(np.radians(field_of_view) / 2)
     centre = ((size[1] - 1) / 2, (size[0] - 1) / 2)
-    return Camera(size, float(focal), centre, about("z", roll) @ about("x", pitch), np.array([0.0, -height_m, 0.0]))
+    return Camera(
+        size, float(focal), centre, about("z", roll) @ about("x", pitch), np.array([0.0, -height_m, 0.0])
+    )

@@ -28,18 +28,29 @@ def dress(vertices_m: np.ndarray, surface: Surface, outfit: Outfit) -> Figure:
     return Figure(dressed, vertex_normals(dressed, surface.faces), hair_at(outfit, surface), outfit)
 
 
-def colours(figure: Figure, surface: Surface, fragments: Fragments, light: Light, down: np.ndarray) -> np.ndarray:
+def colours(
+    figure: Figure, surface: Surface, fragments: Fragments, light: Light, down: np.ndarray
+) -> np.ndarray:
     """Return BGR (P, 3), 0..255, of a figure at its fragments; `down` is the world's down in the camera frame."""
-    values = np.concatenate([surface.rest, figure.normals, np.stack([surface.arm, surface.trunk, figure.hair], -1)], axis=1)
+    values = np.concatenate(
+        [surface.rest, figure.normals, np.stack([surface.arm, surface.trunk, figure.hair], -1)], axis=1
+    )
     here = interpolate(fragments, surface.faces, values)
     parts = surface.parts[nearest_vertex(fragments, surface.faces)]
-    return shade(albedo(figure.outfit, parts, here[:, 6], here[:, 7], here[:, :3], here[:, 8]), here[:, 3:6], light, down)
+    return shade(
+        albedo(figure.outfit, parts, here[:, 6], here[:, 7], here[:, :3], here[:, 8]),
+        here[:, 3:6],
+        light,
+        down,
+    )
 
 
 def random_light(rng: np.random.Generator, view: np.ndarray, indoors: bool = False) -> Light:
     """Return a lamp from above, to any side, and the sky; `view` (3, 3) takes the world (y down) to the camera frame."""
     azimuth, height = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(20, 75))
-    towards = np.array([np.cos(azimuth) * np.cos(height), -np.sin(height), np.sin(azimuth) * np.cos(height) - 0.35])
+    towards = np.array(
+        [np.cos(azimuth) * np.cos(height), -np.sin(height), np.sin(azimuth) * np.cos(height) - 0.35]
+    )
     ambient = rng.uniform(0.75, 1.05) if indoors else rng.uniform(0.55, 0.95)
     warm = rng.uniform(-0.06, 0.08)
     return Light(

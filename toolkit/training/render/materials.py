@@ -27,7 +27,9 @@ class Material:
         rough = self._noise(u / self.pitch_m * 0.21, v / self.pitch_m * 0.21)
         grain = self._noise(u / self.pitch_m * 2.3, v / self.pitch_m * 2.3)
         if self.kind in ("plain", "mottled"):
-            amount = np.clip(0.5 + self.contrast * (0.6 * rough + 0.4 * grain * _fade(self.pitch_m / 4, footprint_m)), 0, 1)[:, None]
+            amount = np.clip(
+                0.5 + self.contrast * (0.6 * rough + 0.4 * grain * _fade(self.pitch_m / 4, footprint_m)), 0, 1
+            )[:, None]
             return first + (second - first) * amount
         if self.kind == "stripes":
             fade = _fade(self.pitch_m, footprint_m)
@@ -37,16 +39,28 @@ class Material:
             return self._windows(u, v, rough)
         wide = {"tiles": 1.0, "checks": 1.0, "planks": 9.0, "bricks": 3.0}[self.kind]
         row = np.floor(v / self.pitch_m)
-        shift = {"planks": self._cell(row, 0 * row) * wide, "bricks": (row % 2) * 0.5 * wide}.get(self.kind, 0.0)
+        shift = {"planks": self._cell(row, 0 * row) * wide, "bricks": (row % 2) * 0.5 * wide}.get(
+            self.kind, 0.0
+        )
         across = u / self.pitch_m / wide + shift / wide
         column = np.floor(across)
-        seam = np.minimum(_edge(across) * wide, _edge(v / self.pitch_m)) < (0.09 if self.kind == "bricks" else 0.025)
+        seam = np.minimum(_edge(across) * wide, _edge(v / self.pitch_m)) < (
+            0.09 if self.kind == "bricks" else 0.025
+        )
         if self.kind == "checks":
             amount = 0.5 + ((row + column) % 2 - 0.5) * _fade(self.pitch_m, footprint_m)
         else:
-            amount = 0.5 + self.contrast * (self._cell(column, row) - 0.5) * _fade(self.pitch_m, footprint_m) + 0.12 * rough
+            amount = (
+                0.5
+                + self.contrast * (self._cell(column, row) - 0.5) * _fade(self.pitch_m, footprint_m)
+                + 0.12 * rough
+            )
             if self.kind == "planks":
-                amount += 0.15 * self._noise(u / self.pitch_m * 0.15, v / self.pitch_m * 4) * _fade(self.pitch_m / 3, footprint_m)
+                amount += (
+                    0.15
+                    * self._noise(u / self.pitch_m * 0.15, v / self.pitch_m * 4)
+                    * _fade(self.pitch_m / 3, footprint_m)
+                )
         seam_amount = (seam * _fade(self.pitch_m / 2, footprint_m))[:, None]
         colours = first + (second - first) * np.clip(amount, 0, 1)[:, None]
         return colours * (1 - seam_amount) + third * seam_amount
@@ -57,7 +71,11 @@ class Material:
         inside = (np.abs(across - column - 0.5) < 0.27) & (np.abs(up - row - 0.5) < 0.32)
         frame = ~inside & (np.abs(across - column - 0.5) < 0.31) & (np.abs(up - row - 0.5) < 0.36)
         wall = self.colours[0] * (1 + 0.06 * rough)[:, None]
-        glass = self.colours[1] * (0.35 + 0.9 * self._cell(column, row))[:, None] * (1.15 - 0.3 * (up - row))[:, None]
+        glass = (
+            self.colours[1]
+            * (0.35 + 0.9 * self._cell(column, row))[:, None]
+            * (1.15 - 0.3 * (up - row))[:, None]
+        )
         return np.where(inside[:, None], glass, np.where(frame[:, None], self.colours[2], wall))
 
     def _noise(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -92,12 +110,18 @@ def fractal_noise(rng: np.random.Generator, power: float) -> np.ndarray:
     return (noise / (2 * noise.std())).astype(np.float32)
 
 
-def random_material(rng: np.random.Generator, kinds: tuple[str, ...], brightness: tuple[float, float] = (70, 215)) -> Material:
+def random_material(
+    rng: np.random.Generator, kinds: tuple[str, ...], brightness: tuple[float, float] = (70, 215)
+) -> Material:
     """Return a material of one of `kinds` in related colours of a brightness range."""
     kind = str(rng.choice(kinds))
     level = rng.uniform(*brightness)
     # Most surfaces are near grey, from cool to warm; a few are painted.
-    tint = 1 + rng.normal(0, 0.025 if rng.random() < 0.8 else 0.1, 3) + rng.uniform(-0.07, 0.16) * np.array([-1, 0, 1])
+    tint = (
+        1
+        + rng.normal(0, 0.025 if rng.random() < 0.8 else 0.1, 3)
+        + rng.uniform(-0.07, 0.16) * np.array([-1, 0, 1])
+    )
     if kind in ("planks", "bricks") and rng.random() < 0.7:
         tint = np.array([0.55, 0.8, 1.1]) + rng.normal(0, 0.05, 3)
     first = np.clip(level * tint, 10, 245)
@@ -106,13 +130,21 @@ def random_material(rng: np.random.Generator, kinds: tuple[str, ...], brightness
     pitch = {"tiles": (0.2, 0.7), "checks": (0.3, 1.0), "planks": (0.09, 0.2), "bricks": (0.06, 0.1), "stripes": (0.08, 0.5),
              "windows": (1.8, 3.5), "plain": (0.5, 3), "mottled": (0.1, 0.8)}[kind]  # fmt: skip
     contrast = rng.uniform(0.1, 0.3) if kind == "plain" else rng.uniform(0.3, 0.9)
-    return Material(kind, np.stack([first, second, third]), rng.uniform(*pitch), fractal_noise(rng, rng.uniform(0.8, 1.6)), contrast)
+    return Material(
+        kind,
+        np.stack([first, second, third]),
+        rng.uniform(*pitch),
+        fractal_noise(rng, rng.uniform(0.8, 1.6)),
+        contrast,
+    )
 
 
 def grass(rng: np.random.Generator) -> Material:
     """Return something that grows, green to dry."""
     green = np.array([rng.uniform(30, 70), rng.uniform(90, 150), rng.uniform(60, 130)])
-    return Material("mottled", np.stack([green, 0.6 * green, green]), rng.uniform(0.15, 0.8), fractal_noise(rng, 0.9), 0.6)
+    return Material(
+        "mottled", np.stack([green, 0.6 * green, green]), rng.uniform(0.15, 0.8), fractal_noise(rng, 0.9), 0.6
+    )
 
 
 def pavement(rng: np.random.Generator, brightness: tuple[float, float] = (60, 170)) -> Material:

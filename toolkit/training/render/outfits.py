@@ -15,10 +15,32 @@ MOUTH_M = np.array([0.0, -0.634, -0.136])
 SHOE_TOP = -1.93
 # BGR, light to dark.
 SKINS = np.array(
-    [[165, 185, 222], [150, 175, 215], [130, 160, 208], [105, 145, 200], [80, 115, 170], [60, 85, 135], [42, 60, 100]], np.float64
+    [
+        [165, 185, 222],
+        [150, 175, 215],
+        [130, 160, 208],
+        [105, 145, 200],
+        [80, 115, 170],
+        [60, 85, 135],
+        [42, 60, 100],
+    ],
+    np.float64,
 )
-HAIRS = np.array([[25, 28, 35], [30, 45, 70], [45, 75, 115], [95, 150, 190], [170, 180, 185], [35, 52, 100]], np.float64)
-MUTED = np.array([[35, 32, 30], [70, 65, 60], [140, 138, 135], [225, 225, 222], [95, 60, 35], [60, 75, 95], [130, 155, 175]], np.float64)
+HAIRS = np.array(
+    [[25, 28, 35], [30, 45, 70], [45, 75, 115], [95, 150, 190], [170, 180, 185], [35, 52, 100]], np.float64
+)
+MUTED = np.array(
+    [
+        [35, 32, 30],
+        [70, 65, 60],
+        [140, 138, 135],
+        [225, 225, 222],
+        [95, 60, 35],
+        [60, 75, 95],
+        [130, 155, 175],
+    ],
+    np.float64,
+)
 
 
 @dataclass(frozen=True)
@@ -35,10 +57,17 @@ class Cloth:
         """Return BGR (P, 3) at rest positions (P, 3) in metres."""
         if self.kind == "plain":
             # Some mottling, or large plain areas look like plastic.
-            return self.colours[0] * (1 + 0.05 * np.sin(rest @ self.waves.T * 3 + self.phases).mean(1, keepdims=True))
+            return self.colours[0] * (
+                1 + 0.05 * np.sin(rest @ self.waves.T * 3 + self.phases).mean(1, keepdims=True)
+            )
         wave = np.sin(rest @ self.waves.T + self.phases)
         if self.kind == "print":
-            on = (np.abs(rest[:, 0]) < 0.11) & (rest[:, 2] < 0) & (np.abs(rest[:, 1] + 0.42) < 0.1) & (wave.mean(1) > self.threshold - 0.3)
+            on = (
+                (np.abs(rest[:, 0]) < 0.11)
+                & (rest[:, 2] < 0)
+                & (np.abs(rest[:, 1] + 0.42) < 0.1)
+                & (wave.mean(1) > self.threshold - 0.3)
+            )
         elif self.kind == "checks":
             on = (wave[:, 0] > self.threshold) ^ (wave[:, 1] > self.threshold)
         elif self.kind == "stripes":
@@ -89,7 +118,13 @@ def random_cloth(rng: np.random.Generator, allow_print: bool = True) -> Cloth:
         waves = pitch * (np.eye(3)[[1 - first, first, 2]] + rng.normal(0, 0.03, (3, 3)))
     else:
         waves = rng.normal(0, 1, (5, 3)) * rng.uniform(15, 60)
-    return Cloth(np.stack([random_colour(rng), random_colour(rng)]), kind, waves, rng.uniform(0, 6.3, len(waves)), rng.uniform(-0.4, 0.5))
+    return Cloth(
+        np.stack([random_colour(rng), random_colour(rng)]),
+        kind,
+        waves,
+        rng.uniform(0, 6.3, len(waves)),
+        rng.uniform(-0.4, 0.5),
+    )
 
 
 def random_outfit(rng: np.random.Generator) -> Outfit:
@@ -117,10 +152,14 @@ def random_outfit(rng: np.random.Generator) -> Outfit:
     )
 
 
-def worn(outfit: Outfit, parts: np.ndarray, arm: np.ndarray, trunk: np.ndarray, hair: np.ndarray) -> dict[str, np.ndarray]:
+def worn(
+    outfit: Outfit, parts: np.ndarray, arm: np.ndarray, trunk: np.ndarray, hair: np.ndarray
+) -> dict[str, np.ndarray]:
     """Return masks (P,) of top, bottom, shoes and hair at points of the surface; what is in none of them is skin."""
     sleeves = (parts == ARM) | (parts == HAND) | (arm > 0.05)
-    top = np.where(sleeves, arm < outfit.sleeve, (trunk > outfit.top_hem) & (trunk < outfit.neckline)) & (parts != HEAD)
+    top = np.where(sleeves, arm < outfit.sleeve, (trunk > outfit.top_hem) & (trunk < outfit.neckline)) & (
+        parts != HEAD
+    )
     bottom = ~top & ~sleeves & (trunk < outfit.bottom_waist) & (trunk > outfit.bottom_hem)
     shoes = ~top & ~bottom & ~sleeves & (trunk < SHOE_TOP)
     return {"top": top, "bottom": bottom, "shoes": shoes, "hair": (parts == HEAD) & (hair > 0)}
@@ -153,14 +192,18 @@ def thickness(outfit: Outfit, surface: Surface) -> np.ndarray:
     )
 
 
-def albedo(outfit: Outfit, parts: np.ndarray, arm: np.ndarray, trunk: np.ndarray, rest: np.ndarray, hair: np.ndarray) -> np.ndarray:
+def albedo(
+    outfit: Outfit, parts: np.ndarray, arm: np.ndarray, trunk: np.ndarray, rest: np.ndarray, hair: np.ndarray
+) -> np.ndarray:
     """Return BGR (P, 3) at points of the surface; see Surface for the measures (P,) and rest positions (P, 3)."""
     masks = worn(outfit, parts, arm, trunk, hair)
     colours = np.tile(outfit.skin, (len(parts), 1))
     for name, cloth in (("top", outfit.top), ("bottom", outfit.bottom)):
         colours[masks[name]] = cloth.colour_at(rest[masks[name]])
     floor = rest[masks["shoes"], 1].max(initial=0)
-    colours[masks["shoes"]] = np.where((rest[masks["shoes"], 1] > floor - 0.022)[:, None], outfit.sole, outfit.shoes)
+    colours[masks["shoes"]] = np.where(
+        (rest[masks["shoes"], 1] > floor - 0.022)[:, None], outfit.sole, outfit.shoes
+    )
     face = (parts == HEAD) & (rest[:, 2] < EYE_M[2] + 0.03)
     colours[face] = paint_face(colours[face], rest[face], outfit)
     strands = 1 + 0.08 * np.sin(rest[masks["hair"]] @ [210.0, 25.0, 160.0])
@@ -175,7 +218,9 @@ def paint_face(skin: np.ndarray, rest: np.ndarray, outfit: Outfit) -> np.ndarray
     lid = 0.0065 * np.sqrt(np.clip(1 - (aside / 0.016) ** 2, 0, 1))
     painted[np.abs(below) < lid] = (205, 212, 218)
     painted[(np.abs(below) < lid) & (np.hypot(aside, below) < 0.0062)] = (35, 40, 50)
-    painted[(np.abs(aside) < 0.02) & (np.abs(below + 0.0215 - 6 * aside**2) < 0.0035)] = 0.7 * np.minimum(outfit.hair, 110)
+    painted[(np.abs(aside) < 0.02) & (np.abs(below + 0.0215 - 6 * aside**2) < 0.0035)] = 0.7 * np.minimum(
+        outfit.hair, 110
+    )
     lips = (rest[:, 0] / 0.025) ** 2 + ((rest[:, 1] - MOUTH_M[1]) / 0.0095) ** 2 < 1
     painted[lips] *= (0.8, 0.72, 0.95)
     return painted

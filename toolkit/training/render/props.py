@@ -65,10 +65,14 @@ def box(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     return np.array(vertices), np.array(normals), np.array(faces)
 
 
-def ellipsoid(centre: np.ndarray, radii: np.ndarray, rough: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def ellipsoid(
+    centre: np.ndarray, radii: np.ndarray, rough: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return vertices, normals and faces of an ellipsoid; `rough` (rings, ROUND_SIDES) scales its radius from place to place."""
     rings = ROUND_SIDES // 2 + 1
-    height, turn = np.meshgrid(np.linspace(0, np.pi, rings), np.arange(ROUND_SIDES) * 2 * np.pi / ROUND_SIDES, indexing="ij")
+    height, turn = np.meshgrid(
+        np.linspace(0, np.pi, rings), np.arange(ROUND_SIDES) * 2 * np.pi / ROUND_SIDES, indexing="ij"
+    )
     ways = np.stack([np.sin(height) * np.cos(turn), -np.cos(height), np.sin(height) * np.sin(turn)], -1)
     scale = np.ones(height.shape) if rough is None else rough
     vertices = centre + ways.reshape(-1, 3) * radii * scale.reshape(-1, 1)
@@ -133,10 +137,16 @@ def make_prop(rng: np.random.Generator, kind: str, spot_m: np.ndarray, height_m:
     elif kind == "bench":
         x, z, slabs = (x := draw(0.6, 0.9)), 0.2, _table(x, 0.2, 0.45, 0.04, 0.06)
     elif kind == "stool":
-        x, z, slabs = 0.19, 0.19, _table(0.19, 0.19, height_m if height_m is not None else draw(0.42, 0.6), 0.025, 0.05)
+        x, z, slabs = (
+            0.19,
+            0.19,
+            _table(0.19, 0.19, height_m if height_m is not None else draw(0.42, 0.6), 0.025, 0.05),
+        )
     else:
         x, z, height = (
-            (draw(0.2, 0.4), draw(0.2, 0.4), draw(0.3, 0.9)) if kind == "box" else (draw(0.3, 0.7), draw(0.2, 0.3), draw(0.9, 1.9))
+            (draw(0.2, 0.4), draw(0.2, 0.4), draw(0.3, 0.9))
+            if kind == "box"
+            else (draw(0.3, 0.7), draw(0.2, 0.3), draw(0.9, 1.9))
         )
         slabs = [_slab(x, z, 0.0, height)]
     meshes = [box(low, high) for low, high in slabs]

@@ -56,7 +56,13 @@ def project(points: np.ndarray, focal_px: float, principal_px: tuple[float, floa
     return focal_px * points[..., :2] / points[..., 2:] + np.asarray(principal_px)
 
 
-def rasterise(points_px: np.ndarray, depth: np.ndarray, faces: np.ndarray, size: tuple[int, int], two_sided: bool = False) -> Fragments:
+def rasterise(
+    points_px: np.ndarray,
+    depth: np.ndarray,
+    faces: np.ndarray,
+    size: tuple[int, int],
+    two_sided: bool = False,
+) -> Fragments:
     """Find the nearest triangle at every pixel.
 
     Args:
@@ -118,7 +124,13 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Return outward unit normals (V, 3), area weighted, of front faces as `rasterise` knows them."""
     corners = vertices[faces]
     of_face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.stack([sum(np.bincount(faces[:, k], of_face[:, axis], len(vertices)) for k in range(3)) for axis in range(3)], -1)
+    normals = np.stack(
+        [
+            sum(np.bincount(faces[:, k], of_face[:, axis], len(vertices)) for k in range(3))
+            for axis in range(3)
+        ],
+        -1,
+    )
     return normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12)
 
 
@@ -126,5 +138,9 @@ def shade(albedo: np.ndarray, normals: np.ndarray, light: Light, down: np.ndarra
     """Return colours (P, 3) 0..255 under a lamp and light from all around, brighter from above; `down` is the world's down, camera frame."""
     normals = normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12)
     lamp = np.clip(normals @ light.direction, 0, None)[:, None] * light.lamp * light.lamp_colour
-    sky = (0.5 * (1 + light.bounce) - 0.5 * (1 - light.bounce) * (normals @ down))[:, None] * light.ambient * light.sky_colour
+    sky = (
+        (0.5 * (1 + light.bounce) - 0.5 * (1 - light.bounce) * (normals @ down))[:, None]
+        * light.ambient
+        * light.sky_colour
+    )
     return np.clip(albedo * (lamp + sky), 0, 255)

@@ -29,7 +29,9 @@ PER_SHARD = 400
 DEEPMIMIC_SHARE = 0.35
 # The 12 body joints of COCO, numbers 5 to 16, among those of MUPOTS17.
 COCO_BODY = tuple(
-    MUPOTS17.index(f"{side}_{joint}") for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")
+    MUPOTS17.index(f"{side}_{joint}")
+    for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
 )
 
 
@@ -88,12 +90,19 @@ def cut_out(model: BodyModel, body: Body, rng: np.random.Generator, size_px: int
 def soft_edge(picture: np.ndarray) -> np.ndarray:
     """Return BGRA uint8 with colours continued a little beyond the outline, so that shrinking it brings in no black."""
     alpha = picture[..., 3:]
-    blurred = cv2.blur(picture[..., :3] * alpha, (5, 5)) / np.maximum(cv2.blur(alpha[..., 0], (5, 5)), 1e-6)[..., None]
+    blurred = (
+        cv2.blur(picture[..., :3] * alpha, (5, 5))
+        / np.maximum(cv2.blur(alpha[..., 0], (5, 5)), 1e-6)[..., None]
+    )
     colour = np.where(alpha > 0, picture[..., :3], blurred)
-    return np.clip(np.dstack([colour, 255 * cv2.GaussianBlur(alpha[..., 0], (3, 3), 0.5)]) + 0.5, 0, 255).astype(np.uint8)
+    return np.clip(
+        np.dstack([colour, 255 * cv2.GaussianBlur(alpha[..., 0], (3, 3), 0.5)]) + 0.5, 0, 255
+    ).astype(np.uint8)
 
 
-def random_bodies(model: BodyModel, clips: Clips, rows: np.ndarray, count: int, rng: np.random.Generator) -> list[Body]:
+def random_bodies(
+    model: BodyModel, clips: Clips, rows: np.ndarray, count: int, rng: np.random.Generator
+) -> list[Body]:
     """Return `count` poses of one random person, from frames `rows` of the clips, varied."""
     captured = turns_of(clips, rng.choice(rows, count))
     turns = captured.copy()
@@ -102,7 +111,9 @@ def random_bodies(model: BodyModel, clips: Clips, rows: np.ndarray, count: int, 
     return model.pose(model.random_shape(rng), clips, turns)
 
 
-def render_shard(model: BodyModel, sources: Sequence[Clips], split: str, folder: Path, shard: int, count: int, seed: int) -> None:
+def render_shard(
+    model: BodyModel, sources: Sequence[Clips], split: str, folder: Path, shard: int, count: int, seed: int
+) -> None:
     """Render one shard of `count` cut-outs into a folder: pictures first, then their labels, which mark the shard as done."""
     rng = np.random.default_rng([seed, shard])
     found: list[CutOut] = []
@@ -119,7 +130,10 @@ def render_shard(model: BodyModel, sources: Sequence[Clips], split: str, folder:
 def labels_of(names: Sequence[str], found: Sequence[CutOut]) -> dict[str, np.ndarray]:
     """Return the labels of cut-outs as arrays, one row per picture."""
     fields = ("joints_m", "pelvis_px", "px_per_m", "keypoints_px")
-    return {"names": np.array(names), **{name: np.array([getattr(one, name) for one in found], np.float32) for name in fields}}
+    return {
+        "names": np.array(names),
+        **{name: np.array([getattr(one, name) for one in found], np.float32) for name in fields},
+    }
 
 
 def write_labels(path: Path, labels: dict[str, np.ndarray]) -> None:
@@ -164,7 +178,16 @@ def render_bodies(mocap: str, split: str, out: str, count: int, seed: int, proce
     sizes = [min(PER_SHARD, count - start) for start in range(0, count, PER_SHARD)]
     left = [shard for shard in range(len(sizes)) if not (Path(out) / f"shard_{shard:03d}.npz").is_file()]
     jobs = [
-        (mocap, split, out, seed, count, process, left[process::processes], [sizes[shard] for shard in left[process::processes]])
+        (
+            mocap,
+            split,
+            out,
+            seed,
+            count,
+            process,
+            left[process::processes],
+            [sizes[shard] for shard in left[process::processes]],
+        )
         for process in range(processes)
     ]
     if processes == 1:

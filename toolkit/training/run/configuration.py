@@ -20,7 +20,9 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))[section]
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
-        raise PosecError(f"'{path}' has no usable [{section}] section: {error}; '{REFERENCE}' has them all") from error
+        raise PosecError(
+            f"'{path}' has no usable [{section}] section: {error}; '{REFERENCE}' has them all"
+        ) from error
     if not isinstance(found, dict):
         raise PosecError(f"'{path}': {section} = {found!r} should be a section, [{section}]")
     return found
@@ -28,7 +30,12 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the configuration file."""
-    parser.add_argument("--config", type=Path, default=REFERENCE, help="TOML file with a section per stage (default: the reference's)")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=REFERENCE,
+        help="TOML file with a section per stage (default: the reference's)",
+    )
 
 
 def add_settings(parser: argparse.ArgumentParser, settings: type[Settings], section: str) -> None:
@@ -53,6 +60,8 @@ def chosen_settings(arguments: argparse.Namespace, settings: type[Chosen]) -> Ch
         if name not in known:
             raise PosecError(f"'{path}': no setting '{name}' in [{section}]; known: {', '.join(known)}")
         if isinstance(value, bool) or not isinstance(value, (int, known[name])):
-            raise PosecError(f"'{path}': {section}.{name} = {value!r} should be of type {known[name].__name__}")
+            raise PosecError(
+                f"'{path}': {section}.{name} = {value!r} should be of type {known[name].__name__}"
+            )
     said = {name: getattr(arguments, name) for name in known if getattr(arguments, name) is not None}
     return settings(**{name: known[name](value) for name, value in {**stored, **said}.items()})

@@ -27,11 +27,16 @@ def average_gradients(parameters: Sequence[Tensor]) -> None:
     """Replace gradients by their mean over the processes."""
     if not distributed.is_initialized():
         return
-    grads = [parameter.grad if parameter.grad is not None else torch.zeros_like(parameter) for parameter in parameters]
+    grads = [
+        parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
+        for parameter in parameters
+    ]
     together = torch.cat([grad.flatten() for grad in grads])
     distributed.all_reduce(together)
     together /= distributed.get_world_size()
-    for parameter, mean in zip(parameters, together.split([parameter.numel() for parameter in parameters]), strict=True):
+    for parameter, mean in zip(
+        parameters, together.split([parameter.numel() for parameter in parameters]), strict=True
+    ):
         parameter.grad = mean.view_as(parameter)
 
 

@@ -67,7 +67,9 @@ class Run:
     Raises PosecError where the state on disk cannot be read or belongs to a run with other settings.
     """
 
-    def __init__(self, out: str | Path, config: Settings, parts: Mapping[str, Stateful], generator: torch.Generator) -> None:
+    def __init__(
+        self, out: str | Path, config: Settings, parts: Mapping[str, Stateful], generator: torch.Generator
+    ) -> None:
         self.out = Path(out)
         self.parts, self.generator = parts, generator
         self.settings = json.dumps(asdict(config))
@@ -80,7 +82,12 @@ class Run:
     def report(self, step: int, figures: Mapping[str, float]) -> None:
         """Append a line of figures to the log and print it; `seconds` counts from the start or resumption."""
         record = {"step": step, **figures, "seconds": time.monotonic() - self.started}
-        line = json.dumps({name: float(f"{value:.5g}") if isinstance(value, float) else value for name, value in record.items()})
+        line = json.dumps(
+            {
+                name: float(f"{value:.5g}") if isinstance(value, float) else value
+                for name, value in record.items()
+            }
+        )
         with self.log_path.open("a") as log:
             log.write(line + "\n")
         print(line, flush=True)
@@ -90,7 +97,10 @@ class Run:
         save_weights(self.out, model)
         state = {name: part.state_dict() for name, part in self.parts.items()}
         beside = self.state_path.with_name(self.state_path.name + ".part")
-        torch.save({"settings": self.settings, "step": step, "generator": self.generator.get_state(), **state}, beside)
+        torch.save(
+            {"settings": self.settings, "step": step, "generator": self.generator.get_state(), **state},
+            beside,
+        )
         os.replace(beside, self.state_path)
 
     def finish(self, model: nn.Module) -> None:
@@ -105,7 +115,9 @@ class Run:
                 raise RuntimeError("not a state that a run has written")
             state = torch.load(self.state_path, map_location="cpu", weights_only=True)
         except (RuntimeError, pickle.UnpicklingError) as error:
-            raise PosecError(f"cannot resume from '{self.state_path}': {error}; delete it to start anew") from error
+            raise PosecError(
+                f"cannot resume from '{self.state_path}': {error}; delete it to start anew"
+            ) from error
         if state["settings"] != self.settings:
             raise PosecError(
                 f"'{self.state_path}' belongs to a run with {state['settings']}, asked: {self.settings}; delete it or give another output"
@@ -118,13 +130,17 @@ class Run:
     def _trim_log(self) -> None:
         # What a killed run reported after its last state is about to be done again.
         lines = self.log_path.read_text().splitlines() if self.first and self.log_path.exists() else []
-        self.log_path.write_text("".join(line + "\n" for line in lines if json.loads(line)["step"] <= self.first))
+        self.log_path.write_text(
+            "".join(line + "\n" for line in lines if json.loads(line)["step"] <= self.first)
+        )
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
     """Write a network's tensors as safetensors, whole or not at all."""
     beside = path.with_name(path.name + ".part")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, beside)
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, beside
+    )
     os.replace(beside, path)
 
 
@@ -159,11 +175,18 @@ def mixed_precision(device: torch.device) -> torch.autocast:
 
     A CPU without it emulates it, 17 times slower than float32.
     """
-    able = {"cpu": torch.cpu._is_avx512_bf16_supported, "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False)}
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type in able and able[device.type]())
+    able = {
+        "cpu": torch.cpu._is_avx512_bf16_supported,
+        "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False),
+    }
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=device.type in able and able[device.type]()
+    )
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where to compute: by default on a CUDA GPU, where there is one."""
     default = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", default=default, help=f"torch device (default: cuda where there is one, here {default})")
+    parser.add_argument(
+        "--device", default=default, help=f"torch device (default: cuda where there is one, here {default})"
+    )

@@ -38,19 +38,29 @@ class Walk:
 
 def ground_path(clips: Clips, rows: np.ndarray, yaw: float, scale: float = 1.0) -> np.ndarray:
     """Return where a clip's hips go, (T, 2), x and z in metres from where they start, turned by `yaw` degrees."""
-    moved = (clips.root_m[rows] - clips.root_m[rows[0]]).astype(np.float64) @ TO_BODY_AXES[clips.kind].T @ TO_VIEW.T
+    moved = (
+        (clips.root_m[rows] - clips.root_m[rows[0]]).astype(np.float64)
+        @ TO_BODY_AXES[clips.kind].T
+        @ TO_VIEW.T
+    )
     return scale * (moved @ about("y", yaw).T)[:, [0, 2]]
 
 
 def leg_length(clips: Clips) -> float:
     """Return hip to ankle of the clips' skeleton, metres."""
     names = list(clips.joint_names)
-    joints = ("LeftUpLeg", "LeftLeg", "LeftFoot") if clips.kind == "cmu" else ("left_hip", "left_knee", "left_ankle")
+    joints = (
+        ("LeftUpLeg", "LeftLeg", "LeftFoot")
+        if clips.kind == "cmu"
+        else ("left_hip", "left_knee", "left_ankle")
+    )
     places = neutral_places(clips)[[names.index(joint) for joint in joints]]
     return float(np.linalg.norm(np.diff(places, axis=0), axis=1).sum())
 
 
-def long_stretches(sources: Sequence[Clips], split: str, frames: int, fps: float) -> list[tuple[Clips, int, int, int]]:
+def long_stretches(
+    sources: Sequence[Clips], split: str, frames: int, fps: float
+) -> list[tuple[Clips, int, int, int]]:
     """Return clips of a split that last `frames` frames at `fps`: (clips, first start, last start, step in rows).
 
     Raises PosecError where there is none.
@@ -63,7 +73,9 @@ def long_stretches(sources: Sequence[Clips], split: str, frames: int, fps: float
             if name == split and end - start >= step * frames:
                 found.append((clips, start, end - step * frames, step))
     if not found:
-        raise PosecError(f"no clip of split '{split}' lasts {frames} frames at {fps} per second; ask for a shorter one")
+        raise PosecError(
+            f"no clip of split '{split}' lasts {frames} frames at {fps} per second; ask for a shorter one"
+        )
     return found
 
 
@@ -90,7 +102,11 @@ def random_walks(
         spots = random_spot(rng, camera) + ground_path(clips, rows, yaw)
         inside = (np.abs(spots[:, 0]) < clear_m[0]) & (spots[:, 1] < min(clear_m[1], FARTHEST_M))
         apart = all(np.linalg.norm(spots - other.spots_m, axis=1).min() >= 1.5 * APART_M for other in walks)
-        if inside.all() and apart and np.mean([in_view(camera, spot, whole=True) for spot in spots[::5]]) >= SEEN_SHARE:
+        if (
+            inside.all()
+            and apart
+            and np.mean([in_view(camera, spot, whole=True) for spot in spots[::5]]) >= SEEN_SHARE
+        ):
             walks.append(Walk(clips, rows, spots, yaw))
     return None
 
@@ -126,13 +142,20 @@ def random_walk_scene(
         place, camera = random_place(rng), random_camera(rng, size)
         walks = random_walks(rng, stretches, camera, place.clear_m, count, frames)
     light = random_light(rng, camera.rotation, place.indoors)
-    props = random_props(rng, camera, np.concatenate([walk.spots_m for walk in walks]), place.indoors, place.clear_m)
+    props = random_props(
+        rng, camera, np.concatenate([walk.spots_m for walk in walks]), place.indoors, place.clear_m
+    )
     backdrop = paint_place(place, camera.enlarged(SUPERSAMPLING), light)
-    people = [(embody(model, walk, rng), random_outfit(rng), walk.clips.clip_of(int(walk.rows[0]))) for walk in walks]
+    people = [
+        (embody(model, walk, rng), random_outfit(rng), walk.clips.clip_of(int(walk.rows[0])))
+        for walk in walks
+    ]
     pictures, truths = [], []
     for instant in range(frames):
         actors = [Actor(bodies[instant], outfit, clip) for bodies, outfit, clip in people]
-        picture, truth = render_people(backdrop, props, actors, model.surface, camera, light, soft=place.indoors)
+        picture, truth = render_people(
+            backdrop, props, actors, model.surface, camera, light, soft=place.indoors
+        )
         pictures.append(picture)
         truths.append(truth)
     return pictures, truths, camera

@@ -39,7 +39,10 @@ def random_spot(rng: np.random.Generator, camera: Camera) -> np.ndarray:
     margin = 0.02 if rng.random() < 0.1 else -0.04
     away = np.exp(rng.uniform(np.log(NEAREST_M), np.log(FARTHEST_M)))
     column = rng.uniform(-margin, 1 + margin) * camera.size[1]
-    return np.array([away * (column - camera.principal_px[0]) / camera.focal_px, away]) + camera.position_m[[0, 2]]
+    return (
+        np.array([away * (column - camera.principal_px[0]) / camera.focal_px, away])
+        + camera.position_m[[0, 2]]
+    )
 
 
 def in_view(camera: Camera, spot_m: np.ndarray, whole: bool) -> bool:
@@ -81,7 +84,11 @@ def random_layout(
                 yaws = rng.uniform(0, 360, count)
                 return Layout(camera, np.array([spot for spot, _ in placed]).reshape(-1, 2), yaws)
             spot = random_spot(rng, camera)
-            if abs(spot[0]) > clear_m[0] or spot[1] > clear_m[1] or not in_view(camera, spot, whole=len(placed) < whole):
+            if (
+                abs(spot[0]) > clear_m[0]
+                or spot[1] > clear_m[1]
+                or not in_view(camera, spot, whole=len(placed) < whole)
+            ):
                 continue
             if far_enough(spot, placed):
                 placed.append((spot, 0.0))

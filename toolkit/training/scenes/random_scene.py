@@ -28,7 +28,12 @@ PROP_CLEARANCE_M = 0.45
 
 
 def random_actor(
-    model: BodyModel, sources: Sequence[Clips], split: str, rng: np.random.Generator, spot_m: np.ndarray, yaw: float
+    model: BodyModel,
+    sources: Sequence[Clips],
+    split: str,
+    rng: np.random.Generator,
+    spot_m: np.ndarray,
+    yaw: float,
 ) -> tuple[Actor, Prop | None]:
     """Return somebody in a pose of a split, on a spot, and the stool where the pose sits.
 
@@ -41,7 +46,11 @@ def random_actor(
     stance = vary(clips, turns, rng, captured, CHANGED_SHARE)
     body = stand(model.pose(model.random_shape(rng), clips, turns[None])[0], spot_m, yaw)
     seat = -body.joints_m[MUPOTS17.root, 1] - SEAT_BELOW_PELVIS_M
-    stool = make_prop(rng, "stool", spot_m + 0.06 * backwards(yaw), seat) if stance == "sit" and seat > LOWEST_SEAT_M else None
+    stool = (
+        make_prop(rng, "stool", spot_m + 0.06 * backwards(yaw), seat)
+        if stance == "sit" and seat > LOWEST_SEAT_M
+        else None
+    )
     return Actor(body, random_outfit(rng), clips.clip_of(int(rows[0]))), stool
 
 
@@ -50,7 +59,9 @@ def backwards(yaw: float) -> np.ndarray:
     return np.array([np.sin(np.radians(yaw)), np.cos(np.radians(yaw))])
 
 
-def random_props(rng: np.random.Generator, camera: Camera, spots_m: np.ndarray, indoors: bool, clear_m: tuple[float, float]) -> list[Prop]:
+def random_props(
+    rng: np.random.Generator, camera: Camera, spots_m: np.ndarray, indoors: bool, clear_m: tuple[float, float]
+) -> list[Prop]:
     """Return up to five things in view that stand in nobody's way."""
     kinds = KINDS_INDOORS if indoors else KINDS_OUTDOORS
     found: list[Prop] = []
@@ -59,7 +70,9 @@ def random_props(rng: np.random.Generator, camera: Camera, spots_m: np.ndarray, 
         aside = away * rng.uniform(-0.55, 0.55) * camera.size[1] / camera.focal_px
         spot = np.array([aside, away])
         prop = make_prop(rng, str(rng.choice(kinds)), spot)
-        others = [(other, prop.radius_m) for other in spots_m] + [(other.spot_m, other.radius_m) for other in found]
+        others = [(other, prop.radius_m) for other in spots_m] + [
+            (other.spot_m, other.radius_m) for other in found
+        ]
         inside = abs(aside) + prop.radius_m < clear_m[0] + 0.4 and away + prop.radius_m < clear_m[1] + 0.4
         if inside and far_enough(spot, others, PROP_CLEARANCE_M):
             found.append(prop)
@@ -67,7 +80,12 @@ def random_props(rng: np.random.Generator, camera: Camera, spots_m: np.ndarray, 
 
 
 def random_scene(
-    model: BodyModel, sources: Sequence[Clips], split: str, size: tuple[int, int], rng: np.random.Generator, count: int | None = None
+    model: BodyModel,
+    sources: Sequence[Clips],
+    split: str,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    count: int | None = None,
 ) -> tuple[np.ndarray, list[Truth], Camera]:
     """Draw and photograph a scene.
 

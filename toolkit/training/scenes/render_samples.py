@@ -55,9 +55,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = Path(given.out)
     out.mkdir(parents=True, exist_ok=True)
     model, sources = BodyModel(), [read_clips(given.mocap, kind) for kind in KINDS]
-    sets = (("calibration", "train", given.calibration, CALIBRATION_SEED), ("scenes", "test", given.scenes, SCENES_SEED))
+    sets = (
+        ("calibration", "train", given.calibration, CALIBRATION_SEED),
+        ("scenes", "test", given.scenes, SCENES_SEED),
+    )
     for name, split, count, seed in sets:
-        render_scenes(model, sources, split, out / name, out / f"{name}.json", count, seed, empty=5, quality=given.quality)
+        render_scenes(
+            model,
+            sources,
+            split,
+            out / name,
+            out / f"{name}.json",
+            count,
+            seed,
+            empty=5,
+            quality=given.quality,
+        )
     frames = round(given.seconds * given.fps)
     rng = np.random.default_rng(FILM_SEED)
     pictures, truths, camera = random_walk_scene(model, sources, "test", FILM_SIZE, rng, 4, frames, given.fps)

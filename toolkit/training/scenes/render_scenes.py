@@ -66,7 +66,10 @@ def render_scenes(
         if (index + 1) % SAVE_EVERY == 0 or index + 1 == count:
             write_json(truth, records)
             people = sum(len(record["people"]) for record in records)
-            print(f"{index + 1} of {count} scenes, {people} people, {time.perf_counter() - begun:.0f} s", flush=True)
+            print(
+                f"{index + 1} of {count} scenes, {people} people, {time.perf_counter() - begun:.0f} s",
+                flush=True,
+            )
     return records
 
 
@@ -87,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cv2.setNumThreads(1)
     out = Path(given.out)
     sources = [read_clips(given.mocap, kind) for kind in KINDS]
-    render_scenes(BodyModel(), sources, given.split, out, out / "scenes.json", given.count, given.seed, given.empty)
+    render_scenes(
+        BodyModel(), sources, given.split, out, out / "scenes.json", given.count, given.seed, given.empty
+    )
 
 
 if __name__ == "__main__":

@@ -82,7 +82,12 @@ def truth_of(actor: Actor, camera: Camera, visible: float) -> Truth:
 
 
 def render_scene(
-    place: Place, props: Sequence[Prop], actors: Sequence[Actor], surface: Surface, camera: Camera, light: Light
+    place: Place,
+    props: Sequence[Prop],
+    actors: Sequence[Actor],
+    surface: Surface,
+    camera: Camera,
+    light: Light,
 ) -> tuple[np.ndarray, list[Truth]]:
     """Draw a place with things and people in it.
 
@@ -108,7 +113,9 @@ def render_people(
     """
     large = camera.enlarged(SUPERSAMPLING)
     picture, depth, ground = backdrop[0].copy(), backdrop[1].copy(), backdrop[2]
-    outlines = [(actor.body.vertices_m, surface.faces) for actor in actors] + [(prop.vertices_m, prop.faces) for prop in props]
+    outlines = [(actor.body.vertices_m, surface.faces) for actor in actors] + [
+        (prop.vertices_m, prop.faces) for prop in props
+    ]
     picture[ground] *= ground_shadow(outlines, large, light, soft)[ground, None]
     owner = np.full(len(depth), -1)
     for prop in props:
@@ -121,7 +128,9 @@ def render_people(
     covered = []
     for index, actor in enumerate(actors):
         figure = dress(large.to_camera(actor.body.vertices_m), surface, actor.outfit)
-        fragments = rasterise(large.to_picture(figure.vertices_m), figure.vertices_m[:, 2], surface.faces, large.size)
+        fragments = rasterise(
+            large.to_picture(figure.vertices_m), figure.vertices_m[:, 2], surface.faces, large.size
+        )
         nearer = fragments.depth < depth[fragments.pixels]
         pixels = fragments.pixels[nearer]
         picture[pixels] = colours(figure, surface, fragments, light, large.down)[nearer]
@@ -141,15 +150,22 @@ def share_in_picture(figure: Figure, surface: Surface, camera: Camera) -> float:
     small = replace(
         camera,
         focal_px=camera.focal_px * SILHOUETTE_SCALE,
-        principal_px=(camera.principal_px[0] * SILHOUETTE_SCALE + width, camera.principal_px[1] * SILHOUETTE_SCALE + height),
+        principal_px=(
+            camera.principal_px[0] * SILHOUETTE_SCALE + width,
+            camera.principal_px[1] * SILHOUETTE_SCALE + height,
+        ),
     )
-    fragments = rasterise(small.to_picture(figure.vertices_m), figure.vertices_m[:, 2], surface.faces, (3 * height, 3 * width))
+    fragments = rasterise(
+        small.to_picture(figure.vertices_m), figure.vertices_m[:, 2], surface.faces, (3 * height, 3 * width)
+    )
     row, column = np.divmod(fragments.pixels, 3 * width)
     inside = (row >= height) & (row < 2 * height) & (column >= width) & (column < 2 * width)
     return float(inside.sum()) / max(len(fragments), 1)
 
 
-def ground_shadow(outlines: Sequence[tuple[np.ndarray, np.ndarray]], camera: Camera, light: Light, soft: bool) -> np.ndarray:
+def ground_shadow(
+    outlines: Sequence[tuple[np.ndarray, np.ndarray]], camera: Camera, light: Light, soft: bool
+) -> np.ndarray:
     """Return how bright the ground is (H * W,), 1 where no shadow falls: cast by the lamp, and dark where things touch it.
 
     Args:
@@ -168,7 +184,9 @@ def ground_shadow(outlines: Sequence[tuple[np.ndarray, np.ndarray]], camera: Cam
             flat = vertices - vertices[:, 1:2] * way
             flat[:, 1] = 0.0
             seen = camera.to_camera(flat)
-            mask[rasterise(camera.to_picture(seen), seen[:, 2], casting, camera.size, two_sided=True).pixels] = 1
+            mask[
+                rasterise(camera.to_picture(seen), seen[:, 2], casting, camera.size, two_sided=True).pixels
+            ] = 1
     lamp = light.lamp * max(-towards[1], 0.15)
     strength = lamp / (lamp + light.ambient) * (0.55 if soft else 0.95)
     unit = camera.size[0] / 720

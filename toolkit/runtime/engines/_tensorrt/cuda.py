@@ -11,7 +11,9 @@ import numpy as np
 from .. import EngineError
 
 # JetPack 4, 5, 6 and 7 have CUDA 10.2, 11.4, 12.x and 13.x; the plain name is there where the development package is.
-LIBRARIES = tuple(f"libcudart.so{suffix}" for suffix in ("", ".13", ".12", ".11.0", ".10.2")) + ("/usr/local/cuda/lib64/libcudart.so",)
+LIBRARIES = tuple(f"libcudart.so{suffix}" for suffix in ("", ".13", ".12", ".11.0", ".10.2")) + (
+    "/usr/local/cuda/lib64/libcudart.so",
+)
 
 # Values of enumerations in the CUDA runtime's driver_types.h; they have not changed since CUDA 5.
 _HOST_TO_DEVICE, _DEVICE_TO_HOST = 1, 2
@@ -51,7 +53,9 @@ def open_library() -> Any:
             return ctypes.CDLL(name)
         except OSError:
             continue
-    raise NoCudaError(f"no CUDA runtime library; tried {', '.join(LIBRARIES)}; on a Jetson: sudo apt install nvidia-jetpack")
+    raise NoCudaError(
+        f"no CUDA runtime library; tried {', '.join(LIBRARIES)}; on a Jetson: sudo apt install nvidia-jetpack"
+    )
 
 
 class Cuda:
@@ -62,7 +66,10 @@ class Cuda:
         for name, arguments in _SIGNATURES.items():
             function = getattr(self._library, name)
             function.argtypes, function.restype = arguments, c_int
-        self._library.cudaGetErrorString.argtypes, self._library.cudaGetErrorString.restype = [c_int], c_char_p
+        self._library.cudaGetErrorString.argtypes, self._library.cudaGetErrorString.restype = (
+            [c_int],
+            c_char_p,
+        )
         count = c_int()
         self.call("cudaGetDeviceCount", byref(count))
         if count.value < 1:

@@ -48,7 +48,9 @@ def version_of(trt: Any) -> Tuple[int, ...]:
     """Return TensorRT's version as numbers. Raises PlanError where this file does not know its interface."""
     version = tuple(int(part) for part in trt.__version__.split(".")[:3] if part.isdigit())
     if not _FIRST_MAJOR <= version[0] <= _LAST_MAJOR or version < (8, 2):
-        raise PlanError(f"TensorRT {trt.__version__}: this engine knows 8.2 to {_LAST_MAJOR}.x; install the one of the board's JetPack")
+        raise PlanError(
+            f"TensorRT {trt.__version__}: this engine knows 8.2 to {_LAST_MAJOR}.x; install the one of the board's JetPack"
+        )
     return version
 
 
@@ -67,7 +69,9 @@ def make_logger(trt: Any) -> Any:
     return Log()
 
 
-def build_plan(trt: Any, model: bytes, options: PlanOptions, logger: Any, timing_cache: bytes, tell: Tell) -> Tuple[bytes, bytes]:
+def build_plan(
+    trt: Any, model: bytes, options: PlanOptions, logger: Any, timing_cache: bytes, tell: Tell
+) -> Tuple[bytes, bytes]:
     """Build a plan; takes minutes.
 
     Args:
@@ -92,12 +96,16 @@ def build_plan(trt: Any, model: bytes, options: PlanOptions, logger: Any, timing
         if "outofmemory" not in words.lower().replace(" ", ""):
             raise PlanError(f"TensorRT {trt.__version__} built no plan: {words}")
         if options.workspace_bytes <= SMALLEST_WORKSPACE:
-            raise PlanError(f"TensorRT ran out of memory: {words}; close other programs (`sudo init 3` stops the desktop), or add swap")
+            raise PlanError(
+                f"TensorRT ran out of memory: {words}; close other programs (`sudo init 3` stops the desktop), or add swap"
+            )
         options = options.smaller(1)
         tell(f"out of memory; once more with a workspace of {options.workspace_bytes >> 20} MB")
 
 
-def _build(trt: Any, model: bytes, options: PlanOptions, logger: Any, timing_cache: bytes, tell: Tell) -> Tuple[bytes, bytes]:
+def _build(
+    trt: Any, model: bytes, options: PlanOptions, logger: Any, timing_cache: bytes, tell: Tell
+) -> Tuple[bytes, bytes]:
     version = version_of(trt)
     builder = _make(trt.Builder, logger)
     network = builder.create_network(_network_flags(trt))
@@ -131,7 +139,9 @@ def _make(kind: Any, logger: Any) -> Any:
     try:
         return kind(logger)
     except TypeError as error:  # what the bindings raise where the library returns no object
-        raise PlanError(f"TensorRT cannot start: {'; '.join(logger.errors) or error}; is the GPU's driver loaded?") from error
+        raise PlanError(
+            f"TensorRT cannot start: {'; '.join(logger.errors) or error}; is the GPU's driver loaded?"
+        ) from error
 
 
 def _network_flags(trt: Any) -> int:
@@ -152,7 +162,9 @@ def _set_precision(trt: Any, builder: Any, config: Any, options: PlanOptions) ->
         config.set_flag(trt.BuilderFlag.FP16)
     if options.dla_core is not None:
         if not 0 <= options.dla_core < builder.num_DLA_cores:
-            raise PlanError(f"no DLA core {options.dla_core}; this board has {builder.num_DLA_cores}; leave dla_core out for the GPU alone")
+            raise PlanError(
+                f"no DLA core {options.dla_core}; this board has {builder.num_DLA_cores}; leave dla_core out for the GPU alone"
+            )
         config.default_device_type = trt.DeviceType.DLA
         config.DLA_core = options.dla_core
         config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
@@ -160,7 +172,9 @@ def _set_precision(trt: Any, builder: Any, config: Any, options: PlanOptions) ->
 
 def _parser_errors(parser: Any) -> str:
     errors = [parser.get_error(i) for i in range(parser.num_errors)]
-    return "; ".join(f"node {error.node()}: {error.desc()}" for error in errors) or "its parser gave no reason"
+    return (
+        "; ".join(f"node {error.node()}: {error.desc()}" for error in errors) or "its parser gave no reason"
+    )
 
 
 class _Progress:
@@ -180,10 +194,14 @@ class _Progress:
         began = time.monotonic()
         while not self._done.wait(_TELL_EVERY_S):
             passed, at = time.monotonic() - began, f", {self._step}" if self._step else ""
-            self._tell(f"building the plan: {passed:.0f} s{at} (expected: {self._minutes[0]:g} to {self._minutes[1]:g} minutes)")
+            self._tell(
+                f"building the plan: {passed:.0f} s{at} (expected: {self._minutes[0]:g} to {self._minutes[1]:g} minutes)"
+            )
 
     def __enter__(self) -> None:
-        self._tell(f"building the plan, once for this board and TensorRT; expect {self._minutes[0]:g} to {self._minutes[1]:g} minutes")
+        self._tell(
+            f"building the plan, once for this board and TensorRT; expect {self._minutes[0]:g} to {self._minutes[1]:g} minutes"
+        )
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:

@@ -29,15 +29,25 @@ def cache_folder(environment: Optional[Mapping[str, str]] = None) -> Path:
     environment = os.environ if environment is None else environment
     given = environment.get(FOLDER_VARIABLE)
     home, caches = environment.get("HOME"), environment.get("XDG_CACHE_HOME")
-    where = Path(caches) if caches else Path(home) / ".cache" if home else Path(tempfile.gettempdir()) / f"posec-{os.getuid()}"
+    where = (
+        Path(caches)
+        if caches
+        else Path(home) / ".cache"
+        if home
+        else Path(tempfile.gettempdir()) / f"posec-{os.getuid()}"
+    )
     folder = Path(given) if given else where / "posec" / "plans"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = folder.stat().st_uid
     except OSError as error:
-        raise CacheError(f"no folder for plans at {folder} ({error}); set {FOLDER_VARIABLE} to one that can be written") from error
+        raise CacheError(
+            f"no folder for plans at {folder} ({error}); set {FOLDER_VARIABLE} to one that can be written"
+        ) from error
     if owner != os.getuid() or not os.access(folder, os.W_OK):
-        raise CacheError(f"{folder} belongs to another user or cannot be written; set {FOLDER_VARIABLE} to a folder of yours")
+        raise CacheError(
+            f"{folder} belongs to another user or cannot be written; set {FOLDER_VARIABLE} to a folder of yours"
+        )
     return folder
 
 

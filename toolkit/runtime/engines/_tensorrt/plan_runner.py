@@ -36,7 +36,11 @@ class PlanRunner:
         version_of(trt)
         self._trt, self._bundle = trt, bundle
         self._logger = make_logger(trt)
-        options, model, self._machine = plan_options(bundle, cuda), Path(path).read_bytes(), machine_facts(trt, cuda)
+        options, model, self._machine = (
+            plan_options(bundle, cuda),
+            Path(path).read_bytes(),
+            machine_facts(trt, cuda),
+        )
         self._cache = PlanCache(cache_folder(), fingerprint(model, bundle, self._machine), self._machine)
         # The runtime must outlive the engine, the engine its context.
         self._runtime = make_runtime(trt, self._logger)
@@ -49,14 +53,21 @@ class PlanRunner:
         self._input = inputs[0]
         offsets, size = aligned([tensor.size for tensor in outputs])
         self._stream = Stream(cuda)
-        self._input_pinned, self._input_device = PinnedMemory(cuda, self._input.size), DeviceMemory(cuda, self._input.size)
+        self._input_pinned, self._input_device = (
+            PinnedMemory(cuda, self._input.size),
+            DeviceMemory(cuda, self._input.size),
+        )
         # All heads lie in one block, so that one copy brings them.
         self._output_pinned, self._output_device = PinnedMemory(cuda, size), DeviceMemory(cuda, size)
         self._frame = self._input_pinned.array(0, self._input.shape, self._input.dtype)
         names = {head.tensor: name for name, head in bundle.spec.heads.items()}
         pinned = {t.name: self._output_pinned.array(at, t.shape, t.dtype) for t, at in zip(outputs, offsets)}
         self._heads = {names[tensor]: array[0] for tensor, array in pinned.items()}
-        self._copies = None if cuda.capability >= _CACHED_PINNED else {n: np.empty(h.shape, np.float32) for n, h in self._heads.items()}
+        self._copies = (
+            None
+            if cuda.capability >= _CACHED_PINNED
+            else {n: np.empty(h.shape, np.float32) for n, h in self._heads.items()}
+        )
         addresses = {t.name: self._output_device.address + at for t, at in zip(outputs, offsets)}
         addresses[self._input.name] = self._input_device.address
         self._execute = bind(self._engine, addresses, self._stream.handle)
@@ -73,7 +84,9 @@ class PlanRunner:
         plan = self._cache.load()
         engine = self._runtime.deserialize_cuda_engine(plan) if plan else None
         if plan and engine is None:
-            tell(f"TensorRT does not take the plan it built earlier ({'; '.join(self._logger.errors[-2:])}); building it again")
+            tell(
+                f"TensorRT does not take the plan it built earlier ({'; '.join(self._logger.errors[-2:])}); building it again"
+            )
             self._cache.forget()
         return engine
 
@@ -81,7 +94,9 @@ class PlanRunner:
         began, killed = time.monotonic(), self._cache.begin()
         if killed:
             options = options.smaller(killed)
-            tell(f"an earlier build was killed; this one gets a workspace of {options.workspace_bytes // _MB} MB")
+            tell(
+                f"an earlier build was killed; this one gets a workspace of {options.workspace_bytes // _MB} MB"
+            )
         try:
             plan, timings = build_plan(self._trt, model, options, self._logger, self._cache.timings(), tell)
             self._cache.store(plan, timings)
@@ -91,17 +106,23 @@ class PlanRunner:
         tell(f"plan built in {seconds:.0f} s: {self._cache.plan}")
         engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            raise EngineError(f"TensorRT does not take the plan it just built: {'; '.join(self._logger.errors[-2:])}; check free memory")
+            raise EngineError(
+                f"TensorRT does not take the plan it just built: {'; '.join(self._logger.errors[-2:])}; check free memory"
+            )
         return engine, f"built in {seconds:.0f} s"
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
         """Return the heads, name → (C, h, w) float32; the next call writes over them."""
         if batch.shape != self._input.shape or batch.dtype != self._input.dtype:
-            raise EngineError(f"the plan takes {self._input.dtype} {self._input.shape}, got {batch.dtype} {batch.shape}")
+            raise EngineError(
+                f"the plan takes {self._input.dtype} {self._input.shape}, got {batch.dtype} {batch.shape}"
+            )
         np.copyto(self._frame, batch)
         self._stream.to_device(self._input_device, self._input_pinned)
         if not self._execute():
-            raise EngineError(f"TensorRT could not run the plan: {'; '.join(self._logger.errors[-3:]) or 'no reason given'}")
+            raise EngineError(
+                f"TensorRT could not run the plan: {'; '.join(self._logger.errors[-3:]) or 'no reason given'}"
+            )
         self._stream.to_host(self._output_pinned, self._output_device)
         self._stream.wait()
         if self._copies is None:
@@ -112,7 +133,9 @@ class PlanRunner:
 
     def describe(self) -> Dict[str, str]:
         """Return engine, version, what the machine is, precision, interface, and where the plan came from."""
-        facts = {name.replace("_", " "): str(value) for name, value in self._machine.items() if name != "tensorrt"}
+        facts = {
+            name.replace("_", " "): str(value) for name, value in self._machine.items() if name != "tensorrt"
+        }
         interface = "named tensors" if hasattr(self._engine, "num_io_tensors") else "bindings"
         return {"engine": "tensorrt", "version": str(self._machine["tensorrt"]), **facts, "precision": self._bundle.precision,
                 "interface": interface, "plan": f"{self._cache.key}, {self._origin}"}  # fmt: skip
@@ -128,7 +151,9 @@ def plan_options(bundle: Bundle, cuda: Cuda) -> PlanOptions:
     low, high = bundle.options.get("build_minutes", (1, 10))
     dla = bundle.options.get("dla_core")
     workspace = min(workspace_bytes(bundle), cuda.memory[0] // 2)
-    return PlanOptions(bundle.precision, workspace, None if dla is None else int(dla), (float(low), float(high)))
+    return PlanOptions(
+        bundle.precision, workspace, None if dla is None else int(dla), (float(low), float(high))
+    )
 
 
 def machine_facts(trt: Any, cuda: Cuda) -> Dict[str, Any]:
@@ -142,7 +167,11 @@ def machine_facts(trt: Any, cuda: Cuda) -> Dict[str, Any]:
 
 def fingerprint(model: bytes, bundle: Bundle, machine: Mapping[str, Any]) -> Dict[str, Any]:
     """Return all that a plan depends on. The workspace is the one asked for: what is free changes from minute to minute."""
-    options = {"precision": bundle.precision, "dla_core": bundle.options.get("dla_core"), "workspace": workspace_bytes(bundle)}
+    options = {
+        "precision": bundle.precision,
+        "dla_core": bundle.options.get("dla_core"),
+        "workspace": workspace_bytes(bundle),
+    }
     return {**machine, **options, "model_sha256": hashlib.sha256(model).hexdigest()}
 
 
@@ -150,6 +179,8 @@ def _check_tensors(inputs: List[Tensor], outputs: List[Tensor], bundle: Bundle) 
     wanted = {head.tensor: (1, *bundle.spec.head_shape(name)) for name, head in bundle.spec.heads.items()}
     found = {tensor.name: tensor.shape for tensor in outputs}
     if len(inputs) != 1 or found != wanted:
-        raise EngineError(f"the plan has {len(inputs)} inputs and outputs {found}; the bundle promises 1 and {wanted}; export it again")
+        raise EngineError(
+            f"the plan has {len(inputs)} inputs and outputs {found}; the bundle promises 1 and {wanted}; export it again"
+        )
     if any(tensor.dtype != np.float32 for tensor in outputs):
         raise EngineError("the plan's outputs are not float32; export the bundle again")

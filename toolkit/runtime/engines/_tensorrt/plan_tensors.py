@@ -41,7 +41,9 @@ def tensors_of(trt: Any, engine: Any) -> List[Tensor]:
     for name, is_input, shape, dtype in raw:
         sizes = tuple(int(size) for size in shape)
         if min(sizes, default=0) < 1 or dtype.name not in _TYPES:
-            raise PlanError(f"tensor '{name}' of the plan is {dtype.name} {sizes}; this engine runs fixed sizes of {', '.join(_TYPES)}")
+            raise PlanError(
+                f"tensor '{name}' of the plan is {dtype.name} {sizes}; this engine runs fixed sizes of {', '.join(_TYPES)}"
+            )
         found.append(Tensor(name, bool(is_input), sizes, np.dtype(_TYPES[dtype.name])))
     return found
 
