@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from toolkit.ir.ranges import Ranges
 from toolkit.passes import prepare
 from toolkit.passes.edit.graph_index import weighted_layers
 from toolkit.runtime.engines.onnxruntime import library
+from toolkit.runtime.plain_files import write_whole
 from toolkit.runtime.preprocess import Batch
 
 from .frames import picture_sha256
@@ -56,15 +56,13 @@ class Sweep:
             for name, seen in self.tensors.items()
             for key in _FIELDS
         }
-        beside = Path(f"{path}.part")
-        with beside.open("wb") as file:
+        with write_whole(path) as file:
             np.savez(
                 file,
                 graph_sha256=self.graph_sha256,
                 frames_sha256=np.asarray(self.frames_sha256, "U64"),
                 **arrays,
             )
-        os.replace(beside, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Sweep:

@@ -77,10 +77,14 @@ def test_a_new_file_can_be_read_by_others(tmp_path):
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
+    def interrupted():
+        with write_whole(tmp_path / "result") as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
     write_plain(tmp_path / "result", "old")
-    with pytest.raises(KeyboardInterrupt), write_whole(tmp_path / "result") as file:
-        file.write(b"half")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert (tmp_path / "result").read_text() == "old"
     assert os.listdir(tmp_path) == ["result"]
 

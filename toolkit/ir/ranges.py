@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import PosecError
+from ..runtime.plain_files import write_plain
 
 FORMAT = 1
 LARGEST_BYTES = 64 * 2**20
@@ -61,10 +61,7 @@ class Ranges:
 
     def save(self, path: str | Path) -> None:
         """Write the file whole or not at all; its folder is made where it is missing."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(f"{path}.part")
-        beside.write_text(self._json())
-        os.replace(beside, path)
+        write_plain(path, self._json())
 
     @classmethod
     def load(cls, path: str | Path) -> Ranges:
