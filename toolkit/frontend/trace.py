@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import re
 import tomllib
 import warnings
@@ -25,7 +24,8 @@ from ..runtime.frame import FrameInput
 from ..runtime.pose import PoseSpec
 from .head_outputs import check_batch, name_heads
 from .onnx_file import read_onnx
-from .program_file import check_program, sample_inputs
+from .program_child import convert
+from .program_file import read_program
 
 # The name of what posec ships.
 REFERENCE = "reference"
@@ -171,44 +171,16 @@ def _from_weights(path: Path, spec: PoseSpec) -> onnx.ModelProto:
 
 def _from_program(path: Path, spec: PoseSpec) -> onnx.ModelProto:
     """Return a program that torch.export saved, as ONNX. Its outputs are a dictionary by head, or a tuple in the order of `spec.head_names`."""
-    check_program(path)
-    torch = _torch("onnxscript")
-    for content in sample_inputs(path):
-        try:
-            torch.load(io.BytesIO(content), weights_only=True)
-        except Exception as error:  # whatever it is that a pickle does to its reader
-            raise PosecError(
-                f"'{path}' holds a pickled object as its sample input; export with plain tensors"
-            ) from error
+    program = read_program(path)
+    names = program.keys or tuple(spec.heads[head].tensor for head in spec.head_names)
+    if len(names) != program.count:
+        raise PosecError(
+            f"'{path}' returns {program.count} tensors; return a dictionary by head, or {', '.join(spec.head_names)} in this order"
+        )
     try:
-        program = torch.export.load(path)
-    except (RuntimeError, ValueError, KeyError, TypeError, AssertionError) as error:
-        raise PosecError(
-            f"torch {torch.__version__} cannot read '{path}': {error}; save the program again"
-        ) from error
-    tensors = [spec.heads[head].tensor for head in spec.head_names]
-    returned = program.call_spec.out_spec
-    names = (
-        [str(key) for key in returned.context] if returned is not None and returned.type is dict else tensors
-    )
-    count = len(program.graph_signature.user_outputs)
-    if len(names) != count:
-        raise PosecError(
-            f"'{path}' returns {count} tensors; return a dictionary by head, or {', '.join(spec.head_names)} in this order"
-        )
-    # torch's exporter warns that torchvision is absent, which is of no concern here.
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about itself
-        exported = torch.onnx.export(
-            program,
-            dynamo=True,
-            opset_version=_PROGRAM_OPSET,
-            output_names=names,
-            external_data=False,
-            verbose=False,
-        )
-    return onnx.load_model_from_string(exported.model_proto.SerializeToString())
+        return onnx.load_model_from_string(convert(program.content, names))
+    except PosecError as error:
+        raise PosecError(f"'{path}': {error}") from error
 
 
 def _torch(*others: str) -> Any:
