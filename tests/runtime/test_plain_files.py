@@ -40,7 +40,7 @@ REFUSED = {
     "a folder": (lambda path: path.mkdir(), "a folder"),
     "a pipe": (fifo, "a pipe or a device"),
     "a device": (endless, "a pipe or a device"),
-    "too large": (long, "101 bytes, more than the 100 bytes allowed"),
+    "too large": (long, "101 bytes, more than the 100 allowed"),
     "a link to itself": (lambda path: path.symlink_to(path.name), "symbolic links"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -61,7 +62,7 @@ def read_plain(
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise error(
-            f"'{path}' grew beyond {_size(most_bytes)} while it was read{f'; {advice}' if advice else ''}"
+            f"'{path}' grew beyond {most_bytes} bytes while it was read{f'; {advice}' if advice else ''}"
         )
     return content
 
@@ -82,7 +83,7 @@ def write_whole(path: PathLike) -> Iterator[BinaryIO]:
             with open(path, "wb") as device:
                 yield device
             return
-    where.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(where.parent)
     _remove_abandoned(where)
     beside = where.with_name(f".{where.name[:200]}.{os.urandom(4).hex()}{_PART}")
     with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
@@ -117,7 +118,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, replaces: Optional
 
     Raises FileExistsError where the folder holds something else, and OSError where it cannot be written; both leave it as it was.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder.parent)
     part = folder.with_name(f".{folder.name[:200]}.{os.urandom(4).hex()}{_PART}")
     with _locked_folder(folder.parent) as alone:
         if not _is_free(folder) and not (replaces is not None and (folder / replaces).is_file()):
@@ -165,11 +166,16 @@ def _check_plain(
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
         raise error(f"cannot read '{path}': it is {kind}, not a plain file{end}")
     if found.st_size > most_bytes:
-        raise error(f"'{path}' has {_size(found.st_size)}, more than the {_size(most_bytes)} allowed{end}")
+        raise error(f"'{path}' has {found.st_size} bytes, more than the {most_bytes} allowed{end}")
 
 
-def _size(count: int) -> str:
-    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count} bytes"
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (
+        FileExistsError
+    ) as error:  # a file in the place of a folder, which write_folder would take for a folder that is taken
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
 
 
 def _parts(path: Path) -> List[Path]:

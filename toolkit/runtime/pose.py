@@ -9,115 +9,22 @@ Frames of reference used everywhere:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
-from .errors import PoseError
+from .skeleton import MOST_JOINTS, MUPOTS17, Skeleton, SpecError, check_type
 
 HEADS = ("centre", "offset", "embedding", "rotation", "depth")  # what every network has
 KEYPOINT_HEADS = (
     "keypoints",
     "keypoint_offset",
 )  # what a network may have beside them: 2D evidence to fit poses to
-LARGEST_NUMBER = (
-    1e9  # of anything that a specification states, in any unit: float32 then has room for what is computed
-)
-MOST_JOINTS = 256  # far above any body, hands and face included; bounds what a file can ask for
-
-
-class SpecError(PoseError):
-    """A pose specification that contradicts itself; the message names the field."""
-
-
-def _check_type(name: str, values: Any, kind: type) -> None:
-    """Raise SpecError unless `values` is a tuple of str, of whole numbers (Integral), or of finite numbers (Real)."""
-    if not isinstance(values, tuple) or not all(
-        isinstance(value, kind) and not isinstance(value, bool) for value in values
-    ):
-        raise SpecError(
-            f"{name} must be a list of {'names' if kind is str else 'whole numbers' if kind is Integral else 'numbers'}, got {values!r:.80}"
-        )
-    if kind is Real and not all(math.isfinite(value) and abs(value) < LARGEST_NUMBER for value in values):
-        raise SpecError(f"{name} must be finite numbers, got {values!r:.80}")
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """Joints as a tree, and how long its bones are.
-
-    Attributes:
-        names: J joint names.
-        parents: J parent indices, -1 for the root.
-        bones: J - 1 joint indices, parents before children; bone k ends at joint bones[k].
-        bone_lengths_mm: J - 1 lengths, in the order of `bones`.
-        mirror: J indices; mirror[j] is the joint that j becomes in a mirror.
-    """
-
-    names: Tuple[str, ...]
-    parents: Tuple[int, ...]
-    bones: Tuple[int, ...]
-    bone_lengths_mm: Tuple[float, ...]
-    mirror: Tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        for name, kind in (
-            ("names", str),
-            ("parents", Integral),
-            ("bones", Integral),
-            ("bone_lengths_mm", Real),
-            ("mirror", Integral),
-        ):
-            _check_type(f"skeleton.{name}", getattr(self, name), kind)
-        count = len(self.names)
-        if not 2 <= count <= MOST_JOINTS:
-            raise SpecError(f"skeleton.names must have 2 to {MOST_JOINTS} entries, got {count}")
-        for name, size in (
-            ("parents", count),
-            ("mirror", count),
-            ("bones", count - 1),
-            ("bone_lengths_mm", count - 1),
-        ):
-            if len(getattr(self, name)) != size:
-                raise SpecError(f"skeleton.{name} must have {size} entries, got {len(getattr(self, name))}")
-        if list(self.parents).count(-1) != 1:
-            raise SpecError("skeleton.parents must name exactly one root by -1")
-        placed = {self.root}
-        for joint in self.bones:
-            if not 0 <= joint < count or self.parents[joint] not in placed or joint in placed:
-                raise SpecError(
-                    f"skeleton.bones must list every joint but the root once, parents first; see joint {joint}"
-                )
-            placed.add(joint)
-        if sorted(self.mirror) != list(range(count)):
-            raise SpecError(f"skeleton.mirror must name every joint once, got {self.mirror}")
-
-    @property
-    def root(self) -> int:
-        """Index of the joint that has no parent."""
-        return self.parents.index(-1)
-
-    def index(self, name: str) -> int:
-        """Return the index of a joint by its name."""
-        if name not in self.names:
-            raise SpecError(f"no joint '{name}'; known: {', '.join(self.names)}")
-        return self.names.index(name)
-
-
-# The 17 joints of MuPoTS-3D in its order. Lengths: medians over the people that the 2D teacher labelled.
-MUPOTS17 = Skeleton(
-    names=(
-        "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
-        "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "pelvis", "spine", "head",
-    ),
-    parents=(16, 15, 1, 2, 3, 1, 5, 6, 14, 8, 9, 14, 11, 12, -1, 14, 1),
-    bones=(15, 1, 16, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13),
-    bone_lengths_mm=(235, 290, 205, 105, 185, 280, 225, 185, 280, 225, 92, 390, 360, 92, 390, 360),
-    mirror=(0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 14, 15, 16),
-)  # fmt: skip
+MOST_CHANNELS = 4096
+_SMALLEST = 1e-6  # of what is divided by
+LARGEST_DEPTH = 20.0  # of the depth head, a logarithm: float32 then has room for its exponential
 
 
 @dataclass(frozen=True)
@@ -130,9 +37,13 @@ class Head:
     high: float
 
     def __post_init__(self) -> None:
-        _check_type("a head's tensor", (self.tensor,), str)
-        _check_type("a head's channels", (self.channels,), Integral)
-        _check_type("a head's low and high", (self.low, self.high), Real)
+        check_type("a head's tensor", (self.tensor,), str)
+        check_type("a head's channels", (self.channels,), Integral)
+        check_type("a head's low and high", (self.low, self.high), Real)
+        if not 1 <= self.channels <= MOST_CHANNELS or not self.low < self.high:
+            raise SpecError(
+                f"head '{self.tensor}' must have 1 to {MOST_CHANNELS} channels and low below high, got {self}"
+            )
 
 
 @dataclass(frozen=True)
@@ -150,9 +61,9 @@ class KeypointGrid:
     joints: Tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _check_type("keypoints.stride", (self.stride,), Integral)
-        _check_type("keypoints.cell_origin_px", (self.cell_origin_px,), Real)
-        _check_type("keypoints.joints", self.joints, str)
+        check_type("keypoints.stride", (self.stride,), Integral)
+        check_type("keypoints.cell_origin_px", (self.cell_origin_px,), Real)
+        check_type("keypoints.joints", self.joints, str)
         named = [joint for joint in self.joints if joint]
         if self.stride < 1 or not named or len(set(named)) < len(named) or len(self.joints) > MOST_JOINTS:
             raise SpecError(
@@ -179,8 +90,8 @@ class PoseSpec:
             key point is near the cell, `keypoint_offset` (2 K: x of all, then y of all) how far off it is, in its cells.
         reference_px_per_m: see `depth`.
         centre_joints: the person's centre is the mean of these joints.
-        skeleton: joints that the decoder yields.
-        centre_threshold: a peak of the `centre` map must exceed this.
+        skeleton: joints that the decoder yields; see `Skeleton` for the joints that it must have.
+        centre_threshold: a peak of the `centre` map must exceed this, between 0 and 1.
         focal_default: focal length in picture widths where the camera's is unknown.
         keypoints: the grid of the key-point heads; None where there are none.
     """
@@ -202,20 +113,20 @@ class PoseSpec:
     keypoints: Optional[KeypointGrid] = None
 
     def __post_init__(self) -> None:
-        _check_type("name and centre_joints", (self.name, *self.centre_joints), str)
-        _check_type(
+        check_type("name and centre_joints", (self.name, *self.centre_joints), str)
+        check_type(
             "input_size, stride and pad_value", (*self.input_size, self.stride, self.pad_value), Integral
         )
-        _check_type("mean and std", (*self.mean, *self.std), Real)
+        check_type("mean and std", (*self.mean, *self.std), Real)
         scalars = ("cell_origin_px", "reference_px_per_m", "centre_threshold", "focal_default")
-        _check_type(", ".join(scalars), tuple(getattr(self, name) for name in scalars), Real)
+        check_type(", ".join(scalars), tuple(getattr(self, name) for name in scalars), Real)
         if len(self.input_size) != 2:
             raise SpecError(f"input_size must be (height, width), got {self.input_size}")
         height, width = self.input_size
         if self.colour_order not in ("RGB", "BGR"):
             raise SpecError(f"colour_order must be RGB or BGR, got '{self.colour_order}'")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise SpecError("mean and std must have 3 entries each, std above 0")
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise SpecError("mean and std must have 3 entries each")
         if (
             self.stride < 1
             or height % self.stride
@@ -248,9 +159,19 @@ class PoseSpec:
                 raise SpecError(
                     f"head '{name}' must have {channels} channels, got {self.heads[name].channels}"
                 )
-        if not (self.reference_px_per_m > 0 and self.focal_default > 0 and self.centre_joints):
+        if max(-self.heads["depth"].low, self.heads["depth"].high) > LARGEST_DEPTH:
             raise SpecError(
-                "reference_px_per_m and focal_default must be above 0, centre_joints must name a joint"
+                f"head 'depth' is a logarithm; its low and high must lie within {LARGEST_DEPTH:g} of 0, got {self.heads['depth']}"
+            )
+        if not (
+            self.reference_px_per_m >= _SMALLEST
+            and self.focal_default >= _SMALLEST
+            and min(self.std) >= _SMALLEST
+        ):
+            raise SpecError(f"reference_px_per_m, focal_default and std must be {_SMALLEST:g} or more")
+        if not (0 < self.centre_threshold < 1 and self.centre_joints):
+            raise SpecError(
+                f"centre_threshold must lie between 0 and 1, got {self.centre_threshold}; centre_joints must name a joint"
             )
         for joint in (*self.centre_joints, *(filter(None, self.keypoints.joints) if self.keypoints else ())):
             self.skeleton.index(joint)
@@ -301,7 +222,10 @@ class PoseSpec:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "PoseSpec":
-        """Read what `to_dict` wrote; `skeleton` may be absent (MUPOTS17), `keypoints` too. Raises SpecError naming the field."""
+        """Read what `to_dict` wrote; `skeleton` may be absent (MUPOTS17), `keypoints` too.
+
+        Raises SpecError naming the field, also where the skeleton lacks a joint that a network's must have.
+        """
         unknown = set(plain) - set(cls.__dataclass_fields__)
         if unknown:
             raise SpecError(f"unknown fields {sorted(unknown)}; known: {', '.join(cls.__dataclass_fields__)}")
@@ -318,7 +242,9 @@ class PoseSpec:
                 values["keypoints"] = KeypointGrid(
                     **{**plain["keypoints"], "joints": tuple(plain["keypoints"]["joints"])}
                 )
-            return cls(**values)
+            spec = cls(**values)
+            spec.skeleton.check_torso()
+            return spec
         except (TypeError, KeyError, AttributeError) as error:
             raise SpecError(f"incomplete pose specification: {error}") from error
 
@@ -377,13 +303,21 @@ class PoseFrame:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], joints: int = 17) -> "PoseFrame":
-        """Read what `to_dict` wrote; `joints` shapes the arrays of a picture with nobody in it."""
-        empty = {
-            "scores": (0,),
-            "centres_px": (0, 2),
-            "joints_mm": (0, joints, 3),
-            "roots_mm": (0, 3),
-            "joints_px": (0, joints, 2),
+        """Read what `to_dict` wrote, of people with `joints` joints. Raises ValueError where a value is not finite or a shape differs."""
+        trailing = {
+            "scores": (),
+            "centres_px": (2,),
+            "joints_mm": (joints, 3),
+            "roots_mm": (3,),
+            "joints_px": (joints, 2),
         }
-        arrays = {name: np.asarray(plain[name], np.float32) for name in empty}
-        return cls(**{name: a if len(a) else a.reshape(empty[name]) for name, a in arrays.items()})
+        arrays = {}
+        with np.errstate(over="ignore"):
+            for name, shape in trailing.items():
+                values = np.asarray(plain[name], np.float32)
+                arrays[name] = values if len(values) else values.reshape(0, *shape)
+                if arrays[name].shape[1:] != shape or not np.isfinite(values).all():
+                    raise ValueError(
+                        f"{name} must be finite numbers of shape (N, {', '.join(map(str, shape))}), got {values.shape}"
+                    )
+        return cls(**arrays)
