@@ -70,6 +70,10 @@ class Opens:
         return (exec, ("import marker",))
 
 
+def read(path):
+    return read_program(path, path.read_bytes())
+
+
 def pickled():
     file = io.BytesIO()
     torch.save(Opens(), file)
@@ -298,9 +302,9 @@ LEFT_OUT = {
 
 @pytest.mark.parametrize("change", LEFT_OUT.values(), ids=LEFT_OUT)
 def test_what_a_network_does_not_need_never_reaches_torch(change, folder):
-    plain = read_program(folder / "model.pt2").content
+    plain = read(folder / "model.pt2").content
     repack(folder / "model.pt2", change)
-    assert read_program(folder / "model.pt2").content == plain
+    assert read(folder / "model.pt2").content == plain
 
 
 def test_a_program_with_all_of_that_is_traced_by_the_command_and_runs_nothing(folder, tmp_path):
@@ -354,7 +358,7 @@ def test_a_damaged_program_is_refused_in_a_sentence_or_read(seed, checkpoint, tm
         content[: random.integers(len(content))] if seed % 3 == 0 else content
     )
     try:
-        read_program(tmp_path / "model.pt2")
+        read(tmp_path / "model.pt2")
     except PosecError as error:
         assert "\n" not in str(error)  # noqa: PT017
 

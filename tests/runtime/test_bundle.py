@@ -347,7 +347,7 @@ def test_a_description_holds_finite_numbers_of_ordinary_size_alone(folder, text)
     path = folder / "bundle.json"
     path.write_text(path.read_text().replace('"drift_mm": 8.0', f'"drift_mm": {text}'))
     assert text in path.read_text()
-    with pytest.raises(BundleError, match="bundle.json' is not JSON"):
+    with pytest.raises(BundleError, match=r"bundle\.json' is not JSON"):
         read_bundle(folder)
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import PosecError
-from ..runtime.plain_files import read_plain
 from .program_grammar import PAYLOADS, PROGRAM
 from .program_rules import GrammarError, Rule
 
@@ -23,6 +22,7 @@ LARGEST_BYTES = 512 * 2**20
 LARGEST_JSON_BYTES = 64 * 2**20
 MOST_FILES = 20_000
 MOST_NODES = 20_000
+_ENTRY_MARK = b"PK\x01\x02"  # begins each entry of a zip file's directory
 _ADVICE = "save the program again with torch.export.save of torch 2.8 or later"
 
 
@@ -40,14 +40,13 @@ class Program(NamedTuple):
     count: int
 
 
-def read_program(path: Path) -> Program:
-    """Return the program of a .pt2 file. Raises PosecError where it is more than a static network of ATen operators."""
-    content = read_plain(
-        path,
-        most_bytes=LARGEST_BYTES,
-        error=PosecError,
-        advice="correct `network` in the checkpoint's spec.toml",
-    )
+def read_program(path: Path, content: bytes) -> Program:
+    """Return the program in the bytes of a .pt2 file; `path` names it in errors.
+
+    Raises PosecError where it is more than a static network of ATen operators.
+    """
+    if content.count(_ENTRY_MARK) > MOST_FILES:
+        raise PosecError(f"'{path}' holds more than {MOST_FILES} files; {_ADVICE}")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _rebuilt(_entries(path, archive))
@@ -66,8 +65,10 @@ def read_program(path: Path) -> Program:
 def _entries(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
     """Return the files of the archive by their names without its one folder: the program, and all that it may refer to."""
     entries = archive.infolist()
-    if len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > LARGEST_BYTES:
-        raise PosecError(f"'{path}' unpacks to more than {LARGEST_BYTES >> 20} MB or {MOST_FILES} files")
+    if sum(entry.file_size for entry in entries) > LARGEST_BYTES:
+        raise PosecError(f"'{path}' unpacks to more than {LARGEST_BYTES >> 20} MB")
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+        raise PosecError(f"'{path}' is packed by a method that torch does not write; {_ADVICE}")
     names = [entry.filename for entry in entries]
     if len({name.split("/", 1)[0] for name in names}) != 1 or len(set(names)) < len(names):
         raise PosecError(f"'{path}' must hold one folder and every file once; {_ADVICE}")

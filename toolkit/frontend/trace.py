@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
-import tomllib
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
+from onnx import numpy_helper
 
 from ..errors import PosecError
 from ..ir.graph import Graph, check_heads
+from ..network.checkpoint_files import SPEC, CheckpointFiles, read_files
 from ..passes.prepare.opset import OPSET
-from ..runtime.decoding.kinematics import layers
 from ..runtime.frame import FrameInput
 from ..runtime.pose import PoseSpec
 from .head_outputs import check_batch, name_heads
@@ -29,51 +26,58 @@ from .program_file import read_program
 
 # The name of what posec ships.
 REFERENCE = "reference"
-LARGEST_SPEC_BYTES = 2**20
-LARGEST_POSE_BYTES = 64 * 2**20
 _SIZE = re.compile(r"(?P<name>.+)@(?P<height>\d{1,5})x(?P<width>\d{1,5})")
 _SIDE, _LARGEST_SIDE = 32, 4096
-# The first opset of torch's program exporter; the pass lower_opset brings it down.
-_PROGRAM_OPSET = 18
+_WEIGHTED = (
+    "Conv",
+    "ConvTranspose",
+    "Gemm",
+    "MatMul",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
+)
 
 
 def trace(checkpoint: str | Path) -> Graph:
     """Return the Graph of a checkpoint: "reference", or the path of a folder with spec.toml.
 
-    Either may end in "@HEIGHTxWIDTH", for the network to take pictures of that size instead of the one it was trained at: more
-    pixels find more and smaller people and cost as much more. Only weights of the reference architecture can do that.
+    Either may end in "@HEIGHTxWIDTH", which changes the size of the network's input: more pixels find more and smaller people
+    at a proportional cost. Only weights of the reference architecture can change it.
 
-    The folder's [checkpoint] table says where the network is: "network.safetensors" (weights of the reference
-    architecture), "….pt2" (a program that torch.export saved) or "….onnx". Nothing is unpickled; for what a .pt2 may still
-    do, see `program_file`.
+    The folder's [checkpoint] table names the network's file: "network.safetensors" (weights of the reference architecture),
+    "….pt2" (a program that torch.export saved) or "….onnx". Nothing is unpickled or imported; see `program_file`.
 
-    Raises PosecError where a file is missing, too large or of another form, or where the network is not what the spec says.
+    The contract, which is checked here (see `PoseSpec` for fields and units):
+        input       one float32 batch (1, 3, H, W), RGB or BGR as `colour_order` states, normalized by `mean` and `std`
+        outputs     one (1, C, H / stride, W / stride) float32 map for each head in [heads], by name or in that order
+        skeleton    a tree of joints; its root is "pelvis", and a joint is "neck": both ends of the torso. A network of COCO's key
+                    points states the middle of the hips as pelvis and the middle of the shoulders as neck.
+        decoder     pose.safetensors: weight_0, bias_0, … from the embedding to 3 numbers for each bone of the skeleton
+        values      finite in weights, decoder and specification
+
+    Raises PosecError where a file is missing, too large, no plain file, or of another form, or where the network breaks the
+    contract.
     """
     name, size = split_size(checkpoint)
     folder = checkpoint_folder(name)
-    spec, about = _read_spec(folder)
-    decoder = _read_decoder(folder, spec)
-    network = str(about.get("network", "network.safetensors"))
-    path = folder / network
-    if Path(network).name != network:
-        raise PosecError(f"the network of '{folder}' must lie beside its spec.toml, got '{network}'")
-    _check_hashes(folder, about.get("sha256", {}))
+    if not (folder / SPEC).exists():
+        raise PosecError(
+            f"no checkpoint '{folder}'; known: {REFERENCE}; or give the path of a folder with {SPEC}"
+        )
+    files = read_files(folder)
+    spec = files.spec if size is None else _resized(files.spec, size, files.path)
     readers = {
         ".safetensors": _from_weights,
         ".pt2": _from_program,
-        ".onnx": lambda path, _spec: read_onnx(path),
+        ".onnx": lambda files, _spec: read_onnx(files.path),
     }
-    if path.suffix not in readers:
-        raise PosecError(
-            f"'{network}' is no network that posec reads; known: {', '.join(f'*{suffix}' for suffix in readers)}"
-        )
-    if size is not None:
-        spec = _resized(spec, size, path)
-    model = readers[path.suffix](path, spec)
+    model = readers[files.path.suffix](files, spec)
     check_batch(model, spec)
+    _check_finite(model, files.path)
     spec = name_heads(model, spec)
     frame = FrameInput("float32", "NCHW", spec.colour_order, normalized=True)
-    graph = Graph(model, spec, frame, decoder, str(about.get("licence", "not stated")))
+    graph = Graph(model, spec, frame, files.decoder, str(files.about.get("licence", "not stated")))
     check_heads(graph)
     return graph
 
@@ -104,61 +108,31 @@ def _resized(spec: PoseSpec, size: tuple[int, int], network: Path) -> PoseSpec:
     return replace(spec, input_size=size)
 
 
-def _read_spec(folder: Path) -> tuple[PoseSpec, dict[str, Any]]:
-    path = folder / "spec.toml"
-    if not path.is_file():
-        raise PosecError(
-            f"no checkpoint '{folder}'; known: {REFERENCE}; or give the path of a folder with spec.toml"
-        )
-    if path.stat().st_size > LARGEST_SPEC_BYTES:
-        raise PosecError(f"'{path}' has more than {LARGEST_SPEC_BYTES >> 20} MB")
-    try:
-        plain = tomllib.loads(path.read_text())
-        about = plain.pop("checkpoint", {})
-        if not isinstance(about, dict) or not isinstance(about.get("sha256", {}), dict):
-            raise PosecError("[checkpoint] and [checkpoint.sha256] must be tables")
-        return PoseSpec.from_dict(plain), about
-    except (ValueError, RecursionError) as error:
-        raise PosecError(f"'{path}': {error}") from error
+def _check_finite(model: onnx.ModelProto, path: Path) -> None:
+    """Raise PosecError where a constant is NaN, or a layer's weight infinite; elsewhere infinity is a bound or a mask."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    constants |= {
+        node.output[0]: attribute.t
+        for node in model.graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.type == attribute.TENSOR
+    }
+    weights = {name for node in model.graph.node if node.op_type in _WEIGHTED for name in node.input[1:]}
+    for name, tensor in constants.items():
+        values = numpy_helper.to_array(tensor)
+        if values.dtype.kind == "f" and (
+            np.isnan(values).any() or (name in weights and np.isinf(values).any())
+        ):
+            raise PosecError(f"'{path}' holds NaN or infinity in '{name}'; train or export the network again")
 
 
-def _read_decoder(folder: Path, spec: PoseSpec) -> dict[str, np.ndarray]:
-    path = folder / "pose.safetensors"
-    if not path.is_file():
-        raise PosecError(
-            f"no pose.safetensors in '{folder}': the decoder from embeddings to poses belongs to the checkpoint"
-        )
-    if path.stat().st_size > LARGEST_POSE_BYTES:
-        raise PosecError(f"'{path}' has more than {LARGEST_POSE_BYTES >> 20} MB")
-    try:
-        decoder = load_arrays(path.read_bytes())
-        chain = layers(decoder)
-    except (SafetensorError, ValueError) as error:
-        raise PosecError(f"'{path}': {error}") from error
-    found = (chain[0][0].shape[1], chain[-1][0].shape[0])
-    wanted = (spec.embedding_size, 3 * len(spec.skeleton.bones))
-    if found != wanted:
-        raise PosecError(
-            f"'{path}' turns {found[0]} numbers into {found[1]}, the spec needs {wanted[0]} into {wanted[1]}"
-        )
-    return decoder
-
-
-def _check_hashes(folder: Path, hashes: dict[str, Any]) -> None:
-    for name, stated in hashes.items():
-        path = folder / Path(name).name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != stated:
-            raise PosecError(
-                f"'{path}' is not the file that spec.toml was written with; copy the checkpoint again"
-            )
-
-
-def _from_weights(path: Path, spec: PoseSpec) -> onnx.ModelProto:
+def _from_weights(files: CheckpointFiles, spec: PoseSpec) -> onnx.ModelProto:
     """Return the reference architecture with the folder's weights, as ONNX."""
     torch = _torch()
-    from ..network.checkpoint import load_checkpoint
+    from ..network.checkpoint import build_network
 
-    network = load_checkpoint(path.parent).network
+    network = build_network(files).network
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -169,9 +143,9 @@ def _from_weights(path: Path, spec: PoseSpec) -> onnx.ModelProto:
     return onnx.load_model_from_string(file.getvalue())
 
 
-def _from_program(path: Path, spec: PoseSpec) -> onnx.ModelProto:
+def _from_program(files: CheckpointFiles, spec: PoseSpec) -> onnx.ModelProto:
     """Return a program that torch.export saved, as ONNX. Its outputs are a dictionary by head, or a tuple in the order of `spec.head_names`."""
-    program = read_program(path)
+    path, program = files.path, read_program(files.path, files.network)
     names = program.keys or tuple(spec.heads[head].tensor for head in spec.head_names)
     if len(names) != program.count:
         raise PosecError(
@@ -183,12 +157,9 @@ def _from_program(path: Path, spec: PoseSpec) -> onnx.ModelProto:
         raise PosecError(f"'{path}': {error}") from error
 
 
-def _torch(*others: str) -> Any:
+def _torch() -> Any:
     try:
         import torch
-
-        for name in others:
-            __import__(name)
     except ImportError as error:
         raise PosecError(
             f"tracing this checkpoint needs {error.name}: pip install 'posec[host]'; an ONNX checkpoint needs neither"
