@@ -32,12 +32,12 @@ class Program(NamedTuple):
     Attributes:
         content: bytes of a .pt2 file.
         keys: of the dictionary of tensors that the network returns; None where it returns a tensor, a tuple or a list.
-        count: number of tensors that it returns.
+        outputs: number of tensors that it returns.
     """
 
     content: bytes
     keys: tuple[str, ...] | None
-    count: int
+    outputs: int
 
 
 def read_program(path: Path, content: bytes) -> Program:

@@ -147,9 +147,9 @@ def _from_program(files: CheckpointFiles, spec: PoseSpec) -> onnx.ModelProto:
     """Return a program that torch.export saved, as ONNX. Its outputs are a dictionary by head, or a tuple in the order of `spec.head_names`."""
     path, program = files.path, read_program(files.path, files.network)
     names = program.keys or tuple(spec.heads[head].tensor for head in spec.head_names)
-    if len(names) != program.count:
+    if len(names) != program.outputs:
         raise PosecError(
-            f"'{path}' returns {program.count} tensors; return a dictionary by head, or {', '.join(spec.head_names)} in this order"
+            f"'{path}' returns {program.outputs} tensors; return a dictionary by head, or {', '.join(spec.head_names)} in this order"
         )
     try:
         return onnx.load_model_from_string(convert(program.content, names))
