@@ -185,3 +185,20 @@ def test_what_a_killed_writer_of_a_folder_left_is_removed_by_the_next(tmp_path):
     assert len(os.listdir(tmp_path)) == 1
     write_folder(tmp_path / "out", {"mark": b""}, replaces="mark")
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_folder_whose_replacement_was_killed_halfway_comes_back(tmp_path):
+    write_folder(tmp_path / "out", {"mark": b"old"})
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom toolkit.runtime import plain_files\n"
+        "rename, left = os.rename, [1]\n"
+        f"def fatal(*names):\n    rename(*names) if left.pop() else None\n    os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
+        "os.rename = fatal\nplain_files.write_folder(Path(sys.argv[1]), {'mark': b'new'}, replaces='mark')"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")]).returncode == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(FileExistsError):
+        write_folder(tmp_path / "out", {"mark": b"new"})
+    assert (tmp_path / "out" / "mark").read_bytes() == b"old"
+    write_folder(tmp_path / "out", {"mark": b"new"}, replaces="mark")
+    assert os.listdir(tmp_path) == ["out"]

@@ -19,10 +19,22 @@ from .program_grammar import PAYLOADS, PROGRAM
 from .program_rules import GrammarError, Rule
 
 LARGEST_BYTES = 512 * 2**20
-LARGEST_JSON_BYTES = 64 * 2**20
+LARGEST_JSON_BYTES = 32 * 2**20
 MOST_FILES = 20_000
 MOST_NODES = 20_000
 _ENTRY_MARK = b"PK\x01\x02"  # begins each entry of a zip file's directory
+# Exceptions of zipfile, zlib and json on damaged bytes.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    RecursionError,
+    ValueError,
+)
 _ADVICE = "save the program again with torch.export.save of torch 2.8 or later"
 
 
@@ -52,14 +64,11 @@ def read_program(path: Path, content: bytes) -> Program:
             return _rebuilt(_entries(path, archive))
     except GrammarError as error:
         raise PosecError(f"'{path}': {error}") from error
-    except (
-        zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, OSError, RecursionError, ValueError,
-    ) as error:  # fmt: skip
+    except _DAMAGED as error:
         if isinstance(error, PosecError):
             raise
-        raise PosecError(
-            f"'{path}' is no file of torch.export.save: {str(error) or type(error).__name__:.200}; {_ADVICE}"
-        ) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PosecError(f"'{path}' is no file of torch.export.save: {reason:.200}; {_ADVICE}") from error
 
 
 def _entries(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Bundle: a compiled network with all that it needs to run and to be checked, as a folder."""
+"""Bundle: a folder with a compiled network and everything needed to run and to check it."""
 
 from __future__ import annotations
 
@@ -36,13 +36,29 @@ MOST_PICTURES = 64
 MOST_PIXELS = 256 * 10**6  # of all golden pictures together
 _LONGEST_NAME = 100
 _NAMES = ("target", "backend", "engine", "precision")  # fields that results and engines are named by
-# Field of bundle.json → the types it may have there. `format` and `spec` are looked at on their own.
+# Field of bundle.json → its possible types. `format` is checked on its own, the parts of `spec` and `frame` by their classes.
 FIELDS: Mapping[str, Tuple[type, ...]] = {
-    "posec": (str,), "name": (str,), "target": (str,), "backend": (str,), "engine": (str,), "precision": (str,), "model": (str,),
-    "frame": (dict,), "spec": (dict,), "scheme": (str, type(None)), "float_baseline": (str,), "ranges_sha256": (str, type(None)),
-    "graph_sha256": (str,), "passes": (list,), "tools": (dict,), "licence": (str,), "allowed": (dict,), "options": (dict,),
-    "float_layers": (list,), "files": (dict,),
-}  # fmt: skip
+    "posec": (str,),
+    "name": (str,),
+    "target": (str,),
+    "backend": (str,),
+    "engine": (str,),
+    "precision": (str,),
+    "model": (str,),
+    "frame": (dict,),
+    "spec": (dict,),
+    "scheme": (str, type(None)),
+    "float_baseline": (str,),
+    "ranges_sha256": (str, type(None)),
+    "graph_sha256": (str,),
+    "passes": (list,),
+    "tools": (dict,),
+    "licence": (str,),
+    "allowed": (dict,),
+    "options": (dict,),
+    "float_layers": (list,),
+    "files": (dict,),
+}
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,7 @@ class Bundle:
         return self.folder / self.model
 
     def decoder(self) -> Layers:
-        """Return the layers from embeddings to bone directions. Raises BundleError where they do not fit the spec."""
+        """Return the layers from embeddings to bone directions. Raises BundleError where they do not fit the spec or are not finite."""
         try:
             decoder = layers(read_arrays(self.folder / DECODER, LARGEST_DECODER))
         except ValueError as error:
@@ -141,9 +157,9 @@ class Bundle:
 
 
 def read_bundle(folder: Union[str, Path]) -> Bundle:
-    """Return the bundle in a folder, after checking its format, every field, and the hash of every file that it lists.
+    """Return the bundle in a folder, after checking its format, every field, and the hash of every listed file.
 
-    Raises BundleError where anything is missing, changed, of a newer format, too large, or outside the folder.
+    Raises BundleError where anything is missing, changed, of a newer format, too large, no plain file, or outside the folder.
     """
     folder = Path(folder)
     bundle = _parse(read_description(folder), folder)
@@ -152,17 +168,17 @@ def read_bundle(folder: Union[str, Path]) -> Bundle:
 
 
 def write_bundle(
-    folder: Union[str, Path], info: Mapping[str, Any], files: Mapping[str, bytes], overwrite: bool = False
+    folder: Union[str, Path], info: Mapping[str, Any], files: Mapping[str, bytes], *, overwrite: bool = False
 ) -> Bundle:
     """Write a bundle whole or not at all, and return it as `read_bundle` would.
 
     Args:
-        folder: where; its parents are made.
-        info: the fields of bundle.json but `format` and `files`, as JSON takes them.
+        folder: of the bundle; its parents are made.
+        info: the fields of bundle.json except `format` and `files`, as JSON values.
         files: relative path → bytes: the model, pose.npz, golden/…
-        overwrite: replace a bundle that is there; a folder that is none is never replaced.
+        overwrite: replace an existing bundle; no other folder is ever replaced.
 
-    Raises BundleError where a field or path is wrong, the folder is taken, or the disk does not take it.
+    Raises BundleError where a field or path is wrong, the folder is taken, or it cannot be written.
     """
     folder = Path(folder).absolute()
     plain = {

@@ -19,7 +19,7 @@ except ImportError:  # Windows has no advisory locks
     fcntl = None  # type: ignore[assignment]
 
 PathLike = Union[str, "os.PathLike[str]"]
-_PART = ".part"
+_PART, _OLD_PART = ".part", ".old.part"
 _ABANDONED_S = 60.0
 
 
@@ -121,10 +121,10 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, replaces: Optional
     _make_folder(folder.parent)
     part = folder.with_name(f".{folder.name[:200]}.{os.urandom(4).hex()}{_PART}")
     with _locked_folder(folder.parent) as alone:
+        if alone:
+            _restore_abandoned(folder)
         if not _is_free(folder) and not (replaces is not None and (folder / replaces).is_file()):
             raise FileExistsError(f"'{folder}' is there already")
-        for left in _parts(folder) if alone else ():
-            shutil.rmtree(left, ignore_errors=True)
         try:
             os.mkdir(part)
             for name, content in files.items():
@@ -145,7 +145,7 @@ def _exchange(part: Path, folder: Path) -> None:
     if _is_free(folder):
         os.rename(part, folder)
         return
-    aside = part.with_name(f"{part.name[: -len(_PART)]}.old{_PART}")
+    aside = part.with_name(f"{part.name[: -len(_PART)]}{_OLD_PART}")
     os.rename(folder, aside)
     try:
         os.rename(part, folder)
@@ -194,6 +194,15 @@ def _remove_abandoned(path: Path) -> None:
                 with open(left, "rb") as file:
                     if _lock(file.fileno()):
                         os.unlink(left)
+
+
+def _restore_abandoned(folder: Path) -> None:
+    """Undo what a process that died while it wrote a folder had done. The lock of the parent folder must be held."""
+    for left in _parts(folder):
+        if left.name.endswith(_OLD_PART) and not os.path.lexists(folder):
+            os.rename(left, folder)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _lock(descriptor: int, wait: bool = False) -> bool:

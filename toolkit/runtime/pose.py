@@ -1,8 +1,8 @@
-"""What a pose is: the skeleton, the contract of a network, and the people found in one picture.
+"""The contract of a network: its input, its heads, and the skeleton that they describe.
 
 Frames of reference used everywhere:
     picture   pixels, x right, y down, the centre of the top-left pixel is (0, 0)
-    input     the same, in the letterboxed picture that the network sees
+    input     the same, in the letterboxed picture that enters the network
     camera    millimetres, x right, y down, z away from the camera
     torso     x to the person's left, y from pelvis to neck, z to the front
 """
@@ -13,17 +13,14 @@ from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-import numpy as np
-
+from .pose_frame import Person as Person
+from .pose_frame import PoseFrame as PoseFrame
 from .skeleton import MOST_JOINTS, MUPOTS17, Skeleton, SpecError, check_type
 
-HEADS = ("centre", "offset", "embedding", "rotation", "depth")  # what every network has
-KEYPOINT_HEADS = (
-    "keypoints",
-    "keypoint_offset",
-)  # what a network may have beside them: 2D evidence to fit poses to
+HEADS = ("centre", "offset", "embedding", "rotation", "depth")  # every network has them
+KEYPOINT_HEADS = ("keypoints", "keypoint_offset")  # optional: 2D evidence that poses are fitted to
 MOST_CHANNELS = 4096
-_SMALLEST = 1e-6  # of what is divided by
+_SMALLEST = 1e-6  # of every divisor
 LARGEST_DEPTH = 20.0  # of the depth head, a logarithm: float32 then has room for its exponential
 
 
@@ -48,12 +45,12 @@ class Head:
 
 @dataclass(frozen=True)
 class KeypointGrid:
-    """What the key-point heads mean, in cells of their own.
+    """The grid of the key-point heads, whose cells are their own.
 
     Attributes:
         stride: input pixels per cell.
         cell_origin_px: input pixel at the centre of cell 0, on both axes.
-        joints: for each of the K key points the joint of the skeleton that it is, or "" where the skeleton has none (eyes).
+        joints: the joint of the skeleton for each of the K key points, or "" for a key point that is no joint, such as an eye.
     """
 
     stride: int
@@ -67,13 +64,13 @@ class KeypointGrid:
         named = [joint for joint in self.joints if joint]
         if self.stride < 1 or not named or len(set(named)) < len(named) or len(self.joints) > MOST_JOINTS:
             raise SpecError(
-                f"keypoints needs a stride of 1 or more and, each once, the joints that it is about; got {self}"
+                f"keypoints needs a stride of 1 or more and at least one joint, each once; got {self!r:.200}"
             )
 
 
 @dataclass(frozen=True)
 class PoseSpec:
-    """The contract between a network and everything that feeds or reads it.
+    """The contract between a network and the code that feeds and decodes it.
 
     Attributes:
         name: of the network.
@@ -86,11 +83,11 @@ class PoseSpec:
         heads: by name (see HEADS). `offset` (2: x, y) is in cells, from the cell to the person's centre;
             `rotation` (6) holds the torso's y then x axis in the frame of the viewing ray (Zhou et al., CVPR 2019);
             `depth` (1) is d in z_mm = 1000 * focal_px * exp(d) / reference_px_per_m, focal_px in input pixels.
-            Both or neither of KEYPOINT_HEADS, on the grid that `keypoints` says: `keypoints` (K) is how likely, 0..1, each
-            key point is near the cell, `keypoint_offset` (2 K: x of all, then y of all) how far off it is, in its cells.
+            Both or neither of KEYPOINT_HEADS, on the grid `keypoints`: `keypoints` (K) is the probability of each key point near
+            the cell, `keypoint_offset` (2 K: x of all, then y of all) the offset to it, in cells of that grid.
         reference_px_per_m: see `depth`.
         centre_joints: the person's centre is the mean of these joints.
-        skeleton: joints that the decoder yields; see `Skeleton` for the joints that it must have.
+        skeleton: the joints that the decoder gives; see `Skeleton` for the joints that it must have.
         centre_threshold: a peak of the `centre` map must exceed this, between 0 and 1.
         focal_default: focal length in picture widths where the camera's is unknown.
         keypoints: the grid of the key-point heads; None where there are none.
@@ -183,7 +180,7 @@ class PoseSpec:
 
     @property
     def map_size(self) -> Tuple[int, int]:
-        """(height, width) of the heads but those of key points, in cells."""
+        """(height, width) of the heads except KEYPOINT_HEADS, in cells."""
         return self.input_size[0] // self.stride, self.input_size[1] // self.stride
 
     def head_shape(self, name: str) -> Tuple[int, int, int]:
@@ -193,11 +190,11 @@ class PoseSpec:
 
     @property
     def embedding_size(self) -> int:
-        """Numbers per pose embedding."""
+        """Length of a pose embedding."""
         return self.heads["embedding"].channels
 
     def with_threshold(self, centre_threshold: Optional[float]) -> "PoseSpec":
-        """Return the contract with another threshold for centres, or as it is for None. Raises SpecError outside 0..1."""
+        """Return the contract with another centre threshold; None keeps its own. Raises SpecError outside 0..1."""
         if centre_threshold is None:
             return self
         if not 0 < centre_threshold < 1:
@@ -247,77 +244,3 @@ class PoseSpec:
             return spec
         except (TypeError, KeyError, AttributeError) as error:
             raise SpecError(f"incomplete pose specification: {error}") from error
-
-
-@dataclass(frozen=True)
-class Person:
-    """One person of a PoseFrame; shapes as there, without the leading N."""
-
-    score: float
-    centre_px: np.ndarray
-    joints_mm: np.ndarray
-    root_mm: np.ndarray
-    joints_px: np.ndarray
-
-
-@dataclass(frozen=True)
-class PoseFrame:
-    """The people of one picture, best first. N may be 0.
-
-    Attributes:
-        scores: (N,) float32 in 0..1.
-        centres_px: (N, 2) float32, x and y in the original picture.
-        joints_mm: (N, J, 3) float32, relative to the pelvis, camera frame.
-        roots_mm: (N, 3) float32, the pelvis in the camera frame; as good as the focal length it was computed with.
-        joints_px: (N, J, 2) float32, in the original picture, by scaled orthographic projection about the centre.
-    """
-
-    scores: np.ndarray
-    centres_px: np.ndarray
-    joints_mm: np.ndarray
-    roots_mm: np.ndarray
-    joints_px: np.ndarray
-
-    def __post_init__(self) -> None:
-        count = len(self.scores)
-        joints = self.joints_mm.shape[1] if self.joints_mm.ndim == 3 else 0
-        shapes = {"scores": (count,), "centres_px": (count, 2), "joints_mm": (count, joints, 3),
-                  "roots_mm": (count, 3), "joints_px": (count, joints, 2)}  # fmt: skip
-        for name, shape in shapes.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {getattr(self, name).shape}")
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def __getitem__(self, index: int) -> Person:
-        return Person(float(self.scores[index]), self.centres_px[index], self.joints_mm[index],
-                      self.roots_mm[index], self.joints_px[index])  # fmt: skip
-
-    def to_dict(self) -> Dict[str, Any]:
-        """Return lists, for one line of JSON."""
-        return {
-            name: np.round(getattr(self, name).astype(float), 4).tolist()
-            for name in self.__dataclass_fields__
-        }
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any], joints: int = 17) -> "PoseFrame":
-        """Read what `to_dict` wrote, of people with `joints` joints. Raises ValueError where a value is not finite or a shape differs."""
-        trailing = {
-            "scores": (),
-            "centres_px": (2,),
-            "joints_mm": (joints, 3),
-            "roots_mm": (3,),
-            "joints_px": (joints, 2),
-        }
-        arrays = {}
-        with np.errstate(over="ignore"):
-            for name, shape in trailing.items():
-                values = np.asarray(plain[name], np.float32)
-                arrays[name] = values if len(values) else values.reshape(0, *shape)
-                if arrays[name].shape[1:] != shape or not np.isfinite(values).all():
-                    raise ValueError(
-                        f"{name} must be finite numbers of shape (N, {', '.join(map(str, shape))}), got {values.shape}"
-                    )
-        return cls(**arrays)
