@@ -1,4 +1,4 @@
-"""A checkpoint's files: plain, bounded, finite, and a skeleton that can be decoded; refused by the command when it is traced."""
+"""A checkpoint's files are plain, bounded and finite, and its skeleton can be decoded, or it is refused."""
 
 from __future__ import annotations
 

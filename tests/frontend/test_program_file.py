@@ -1,4 +1,7 @@
-"""What a .pt2 file may hold: a static network of listed operators and plain weights. The rest never reaches torch."""
+"""What a .pt2 file may hold: a static network of listed operators and plain weights.
+
+The rest never reaches torch.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture
 def folder(checkpoint, tmp_path, monkeypatch):
-    """A checkpoint to spoil, in the folder that is worked in; a module `marker` there leaves a file where it is imported."""
+    """A checkpoint to spoil in the working folder, with a module `marker` that leaves a file when imported."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "marker.py").write_text(

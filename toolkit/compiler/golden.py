@@ -1,4 +1,4 @@
-"""Golden pictures: a bundle carries them so that a board can check that it finds the people that the float network finds."""
+"""Golden pictures: with them a board checks that it finds the people that the float network finds."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MARGIN = 0.1
 
 
 def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> dict[str, bytes]:
-    """Return golden/000.png, … and golden/people.json: the people that the float graph finds, picture by picture.
+    """Return golden/000.png, … and golden/people.json, the people that the float graph finds on each.
 
     Args:
         graph: the prepared float graph.
-        pictures: BGR (H, W, 3) uint8; an empty sequence gives no files. None takes a few of the shipped scenes, spread over
-            them. It prefers scenes on which no score is near the threshold, so that a board is judged by people and not by
-            rounding at the threshold.
+        pictures: BGR (H, W, 3) uint8; an empty sequence gives no files. None takes a few of the shipped
+            scenes, spread over them. It prefers scenes on which no score is near the threshold, so that a
+            board is judged by people and not by rounding at the threshold.
 
     Raises PosecError where there are too many pictures or people, or where one is no picture.
     """
@@ -78,9 +78,8 @@ def _shipped(estimator: FloatEstimator) -> list[np.ndarray]:
     paths = sorted(path for suffix in ("*.jpg", "*.png") for path in SCENES.glob(suffix))
     sure: list[np.ndarray] = []
     unsure: list[np.ndarray] = []
-    for index in sorted(
-        range(len(paths)), key=lambda index: index * 0.618034 % 1
-    ):  # spread over the scenes at any count
+    # Multiples of the golden ratio are spread over the scenes at any count.
+    for index in sorted(range(len(paths)), key=lambda index: index * 0.618034 % 1):
         if len(sure) == _SHIPPED:
             break
         try:

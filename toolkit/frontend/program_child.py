@@ -1,6 +1,7 @@
-"""Turn a rebuilt .pt2 file into ONNX in a process of its own, which can write no file, start no program and reach no network.
+"""Convert a rebuilt .pt2 file to ONNX in a child process without rights; see `sandbox`.
 
-The program arrives on standard input, the model leaves on standard output; a refusal is one line on standard error.
+The child reads the program from standard input and writes the model to standard output, or a refusal to
+standard error.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def convert(content: bytes, names: Sequence[str]) -> bytes:
 
 
 def main(names: Sequence[str]) -> None:
-    """Read a program from standard input and write the ONNX model to standard output; runs in the child alone."""
+    """Convert the program on standard input to ONNX on standard output; runs in the child alone."""
     content = sys.stdin.buffer.read()
     result = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no part of the model

@@ -1,8 +1,8 @@
-"""Read a .pt2 file without torch: its program and its plain weights are rebuilt as a file of what `program_grammar` lists.
+"""Read a .pt2 file without torch, and rebuild it from the parts that `program_grammar` lists.
 
-torch.export.load unpickles, imports and evaluates what a file names. It therefore never sees the file of the user, but the
-one that is rebuilt here, and sees it in a process without rights (`program_child`). Compiled code, pickles, sample inputs and
-everything else in the archive are left out or refused.
+torch.export.load unpickles, imports and evaluates what a file names. It therefore never sees the file of the
+user, but the one that is rebuilt here, and sees it in a process without rights (`program_child`). Compiled
+code, pickles, sample inputs and everything else in the archive are left out or refused.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Program(NamedTuple):
 
     Attributes:
         content: bytes of a .pt2 file.
-        keys: of the dictionary of tensors that the network returns; None where it returns a tensor, a tuple or a list.
+        keys: of the dictionary of tensors that the network returns; None where it returns a tensor, a tuple
+            or a list.
         outputs: number of tensors that it returns.
     """
 
@@ -72,7 +73,7 @@ def read_program(path: Path, content: bytes) -> Program:
 
 
 def _entries(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
-    """Return the files of the archive by their names without its one folder: the program, and all that it may refer to."""
+    """Return the archive's program, its lists of tensors and their data, by name without the root folder."""
     entries = archive.infolist()
     if sum(entry.file_size for entry in entries) > LARGEST_BYTES:
         raise PosecError(f"'{path}' unpacks to more than {LARGEST_BYTES >> 20} MB")

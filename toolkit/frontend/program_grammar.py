@@ -1,8 +1,9 @@
-"""What may stand in the JSON of a .pt2 file. Everything is rebuilt from this list: what is not on it never reaches torch.
+"""The allow-list of a .pt2 file's JSON: the file is rebuilt from it, so that nothing else reaches torch.
 
-torch resolves strings of such a file to modules, attributes, types, symbols and Python source. So each string here is an
-identifier of the graph, an operator of `program_operators`, or one of a few fixed words; what a static network does not need
-(metadata, guards, symbols, graphs within graphs, custom objects) is left out or refused.
+torch resolves strings of such a file to modules, attributes, types, symbols and Python source. So each string
+here is an identifier of the graph, an operator of `program_operators`, or one of a few fixed words. The parts
+that a static network does not need (metadata, guards, symbols, graphs within graphs, custom objects) are left
+out or refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rules of the grammar of .pt2 files: each takes a value from JSON and returns it rebuilt, or raises GrammarError."""
+"""Rules for the JSON of .pt2 files: each returns a value rebuilt, or raises GrammarError."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class GrammarError(ValueError):
 
 
 def table(**rules: Rule) -> Rule:
-    """Return the rule of a table: every named field by its own rule, None where it is absent; other fields are left out."""
+    """Return the rule of a table: each named field by its rule, None if absent; other fields are dropped."""
 
     def read(value: Any) -> Any:
         if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Give up the rights of this process for good, as far as its operating system can: on Linux by Landlock and a namespace."""
+"""Give up the rights of this process for good; on Linux by Landlock and a network namespace."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ class _BeneathPath(ctypes.Structure):
 
 
 def give_up_rights(scratch: str) -> bool:
-    """Bound this process's memory and time, and let it start no program, reach no network, and write nowhere but in `scratch`.
+    """Bound memory and time, and allow no program, no network, and no writing outside `scratch`.
 
-    To be called before any other thread starts: such a thread would keep its rights. Returns whether the system took the right
+    To be called before any other thread starts: such a thread would keep its rights. Returns whether the
+        system took the right
     to write away; the bounds hold everywhere but on Windows.
     """
     with contextlib.suppress(ImportError, ValueError, OSError):
@@ -48,7 +49,8 @@ def give_up_rights(scratch: str) -> bool:
     if sys.platform != "linux":
         return False
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.unshare(_NEW_USER | _NEW_NETWORK)  # refused where the system lets no user make namespaces
+    # Root leaves the network directly; in a user namespace it could no longer read the files of others.
+    libc.unshare(_NEW_NETWORK if os.geteuid() == 0 else _NEW_USER | _NEW_NETWORK)
     return _restrict(libc, scratch)
 
 

@@ -1,4 +1,4 @@
-"""trace(): a checkpoint on disk becomes a Graph. The only file outside toolkit/network and training that knows torch."""
+"""trace(): read a checkpoint folder and return it as a Graph."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .onnx_file import read_onnx
 from .program_child import convert
 from .program_file import read_program
 
-# The name of what posec ships.
+# The checkpoint that posec ships.
 REFERENCE = "reference"
 _SIZE = re.compile(r"(?P<name>.+)@(?P<height>\d{1,5})x(?P<width>\d{1,5})")
 _SIDE, _LARGEST_SIDE = 32, 4096
@@ -42,22 +42,25 @@ _WEIGHTED = (
 def trace(checkpoint: str | Path) -> Graph:
     """Return the Graph of a checkpoint: "reference", or the path of a folder with spec.toml.
 
-    Either may end in "@HEIGHTxWIDTH", which changes the size of the network's input: more pixels find more and smaller people
-    at a proportional cost. Only weights of the reference architecture can change it.
+    Either may end in "@HEIGHTxWIDTH", which changes the size of the network's input: more pixels find more
+    and smaller people at a proportional cost. Only weights of the reference architecture can change it.
 
-    The folder's [checkpoint] table names the network's file: "network.safetensors" (weights of the reference architecture),
-    "….pt2" (a program that torch.export saved) or "….onnx". Nothing is unpickled or imported; see `program_file`.
+    The folder's [checkpoint] table names the network's file: "network.safetensors" (weights of the reference
+    architecture), "….pt2" (a program that torch.export saved) or "….onnx". Nothing is unpickled or imported;
+    see `program_file`.
 
-    The contract, which is checked here (see `PoseSpec` for fields and units):
-        input       one float32 batch (1, 3, H, W), RGB or BGR as `colour_order` states, normalized by `mean` and `std`
-        outputs     one (1, C, H / stride, W / stride) float32 map for each head in [heads], by name or in that order
-        skeleton    a tree of joints; its root is "pelvis", and a joint is "neck": both ends of the torso. A network of COCO's key
-                    points states the middle of the hips as pelvis and the middle of the shoulders as neck.
-        decoder     pose.safetensors: weight_0, bias_0, … from the embedding to 3 numbers for each bone of the skeleton
-        values      finite in weights, decoder and specification
+    The contract, which is checked here (`PoseSpec` states fields and units):
 
-    Raises PosecError where a file is missing, too large, no plain file, or of another form, or where the network breaks the
-    contract.
+        input     one float32 batch (1, 3, H, W), RGB or BGR as `colour_order` states, normalized by `mean`
+                  and `std`
+        outputs   a float32 map (1, C, H / stride, W / stride) for each head in [heads], by name or in order
+        skeleton  a tree of joints with "pelvis" as its root and a joint "neck": the ends of the torso. A
+                  network of COCO key points defines them as the middle of the hips and of the shoulders
+        decoder   pose.safetensors: weight_0, bias_0, … from the embedding to 3 numbers for each bone
+        values    finite in weights, decoder and specification
+
+    Raises PosecError where a file is missing, too large, no plain file, or of another form, or where the
+    network breaks the contract.
     """
     name, size = split_size(checkpoint)
     folder = checkpoint_folder(name)
@@ -88,7 +91,7 @@ def checkpoint_folder(name: str) -> Path:
 
 
 def split_size(checkpoint: str | Path) -> tuple[str, tuple[int, int] | None]:
-    """Return the name or path before "@HEIGHTxWIDTH", and that size; None where a checkpoint's name says no size."""
+    """Return the name or path before "@HEIGHTxWIDTH", and that size, or None where the name has none."""
     found = _SIZE.fullmatch(str(checkpoint))
     if found is None or Path(checkpoint).exists():
         return str(checkpoint), None
@@ -99,7 +102,8 @@ def _resized(spec: PoseSpec, size: tuple[int, int], network: Path) -> PoseSpec:
     if network.suffix != ".safetensors":
         own = "x".join(map(str, spec.input_size))
         raise PosecError(
-            f"'{network}' is a graph for pictures of {own}; save one of the other size, and leave @{size[0]}x{size[1]} out"
+            f"'{network}' is a graph for pictures of {own}; save one of the other size, "
+            f"and leave @{size[0]}x{size[1]} out"
         )
     if any(side % _SIDE or not _SIDE <= side <= _LARGEST_SIDE for side in size):
         raise PosecError(
@@ -109,7 +113,7 @@ def _resized(spec: PoseSpec, size: tuple[int, int], network: Path) -> PoseSpec:
 
 
 def _check_finite(model: onnx.ModelProto, path: Path) -> None:
-    """Raise PosecError where a constant is NaN, or a layer's weight infinite; elsewhere infinity is a bound or a mask."""
+    """Raise PosecError where a constant is NaN or a weight is infinite; other infinities are bounds or masks."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     constants |= {
         node.output[0]: attribute.t
@@ -135,21 +139,31 @@ def _from_weights(files: CheckpointFiles, spec: PoseSpec) -> onnx.ModelProto:
     network = build_network(files).network
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # the older exporter is deprecated, and the only one that writes opset 13
-        torch.onnx.export(network, (torch.zeros(1, 3, *spec.input_size),), file, dynamo=False, opset_version=OPSET,
-                          input_names=["frame"], output_names=[spec.heads[head].tensor for head in spec.head_names])  # fmt: skip
+        # The older exporter is deprecated, and the only one that writes opset 13.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.zeros(1, 3, *spec.input_size),),
+            file,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["frame"],
+            output_names=[spec.heads[head].tensor for head in spec.head_names],
+        )
     return onnx.load_model_from_string(file.getvalue())
 
 
 def _from_program(files: CheckpointFiles, spec: PoseSpec) -> onnx.ModelProto:
-    """Return a program that torch.export saved, as ONNX. Its outputs are a dictionary by head, or a tuple in the order of `spec.head_names`."""
+    """Return a program that torch.export saved, as ONNX.
+
+    It returns a dictionary by head, or a tuple in the order of `spec.head_names`.
+    """
     path, program = files.path, read_program(files.path, files.network)
     names = program.keys or tuple(spec.heads[head].tensor for head in spec.head_names)
     if len(names) != program.outputs:
         raise PosecError(
-            f"'{path}' returns {program.outputs} tensors; return a dictionary by head, or {', '.join(spec.head_names)} in this order"
+            f"'{path}' returns {program.outputs} tensors; return a dictionary by head, "
+            f"or {', '.join(spec.head_names)} in this order"
         )
     try:
         return onnx.load_model_from_string(convert(program.content, names))

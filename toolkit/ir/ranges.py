@@ -29,7 +29,8 @@ class Ranges:
         graph_sha256: of the prepared float graph.
         frames_sha256: one hash per calibration frame.
         versions: of the libraries that ran the float graph.
-        means: tensor name → mean of each channel, for the inputs of layers with weights; see `passes.quantize.bias_correction`.
+        means: tensor name → mean of each channel, for the inputs of layers with weights; see
+            `passes.quantize.bias_correction`.
     """
 
     tensors: Mapping[str, tuple[float, float]]
@@ -55,8 +56,14 @@ class Ranges:
         return hashlib.sha256(self._json().encode()).hexdigest()
 
     def _json(self) -> str:
-        plain = {"format": FORMAT, "observer": self.observer, "graph_sha256": self.graph_sha256, "versions": dict(sorted(self.versions.items())),
-                 "frames_sha256": list(self.frames_sha256), "tensors": {name: list(pair) for name, pair in sorted(self.tensors.items())}}  # fmt: skip
+        plain = {
+            "format": FORMAT,
+            "observer": self.observer,
+            "graph_sha256": self.graph_sha256,
+            "versions": dict(sorted(self.versions.items())),
+            "frames_sha256": list(self.frames_sha256),
+            "tensors": {name: list(pair) for name, pair in sorted(self.tensors.items())},
+        }
         means = ",\n".join(
             f"  {json.dumps(name)}: {json.dumps(list(values))}" for name, values in sorted(self.means.items())
         )
@@ -68,7 +75,10 @@ class Ranges:
 
     @classmethod
     def load(cls, path: str | Path) -> Ranges:
-        """Read what `save` wrote. Raises PosecError where the file is missing, too large, or of another form."""
+        """Read what `save` wrote.
+
+        Raises PosecError where the file is missing, too large, or of another form.
+        """
         if not Path(path).exists():
             raise PosecError(f"no calibration file '{path}'; {_ADVICE}")
         plain = read_json(path, most_bytes=LARGEST_BYTES, error=PosecError, advice=_ADVICE)

@@ -17,7 +17,10 @@ _TOKEN = re.compile(r"""(?P<part>[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')|(?P<dot>\.)
 
 
 def read_toml(path: Path, *, most_bytes: int = LARGEST_BYTES, advice: str = "") -> dict[str, Any]:
-    """Return the tables of a TOML file. Raises PosecError, ending in `advice`, where it is missing, too large, or not TOML."""
+    """Return the tables of a TOML file.
+
+    Raises PosecError, ending in `advice`, where it is missing, too large, or not TOML.
+    """
     content = read_plain(path, most_bytes=most_bytes, error=PosecError, advice=advice)
     try:
         text = content.decode("utf-8")
@@ -31,7 +34,7 @@ def read_toml(path: Path, *, most_bytes: int = LARGEST_BYTES, advice: str = "") 
 
 
 def _check_keys(text: str) -> None:
-    """Raise ValueError where a key has many parts: tomllib takes time and memory with the square of their number."""
+    """Raise ValueError where a key has many parts: tomllib's time and memory grow with their square."""
     parts, after_dot = 0, False
     for token in _TOKEN.finditer(text):
         kind = token.lastgroup

@@ -1,6 +1,6 @@
 """The files of a checkpoint folder, read, hashed and checked once. Needs no torch.
 
-spec.toml           PoseSpec; under [checkpoint] the network's file, its architecture and licence, and the SHA-256 of the files
+spec.toml           PoseSpec; under [checkpoint] the network's file, architecture and licence, and the hashes
 pose.safetensors    weight_0, bias_0, … of the decoder from embeddings to bone directions
 the network         network.safetensors (weights of the reference architecture), ….pt2 or ….onnx
 """
@@ -49,8 +49,8 @@ class CheckpointFiles(NamedTuple):
 def read_files(folder: Path) -> CheckpointFiles:
     """Read a checkpoint folder.
 
-    Raises PosecError where a file is missing, too large, no plain file, or not the one that spec.toml was written with, and
-    where the specification or the decoder contradicts itself or the other.
+    Raises PosecError where a file is missing, too large, no plain file, or not the one that spec.toml was
+    written with, and where the specification or the decoder contradicts itself or the other.
     """
     spec, about = _read_spec(folder / SPEC)
     name = about.get("network", NETWORK)
@@ -69,7 +69,7 @@ def read_files(folder: Path) -> CheckpointFiles:
 
 
 def check_decoder(decoder: Mapping[str, np.ndarray], spec: PoseSpec, where: str) -> None:
-    """Raise PosecError, which begins with `where`, unless the decoder is finite and takes and gives what the spec needs."""
+    """Raise PosecError, beginning with `where`, unless the decoder is finite and fits the spec."""
     try:
         chain = layers(decoder)
     except ValueError as error:
@@ -83,7 +83,10 @@ def check_decoder(decoder: Mapping[str, np.ndarray], spec: PoseSpec, where: str)
 
 
 def read_tensors(content: bytes) -> dict[str, np.ndarray]:
-    """Return floating-point tensors of a safetensors file as float32; bfloat16, which numpy lacks, too. Raises ValueError for others."""
+    """Return floating-point tensors of a safetensors file as float32; bfloat16, which numpy lacks, too.
+
+    Raises ValueError for others.
+    """
     try:
         tensors = deserialize(content)
     except SafetensorError as error:

@@ -36,7 +36,7 @@ MOST_PICTURES = 64
 MOST_PIXELS = 256 * 10**6  # of all golden pictures together
 _LONGEST_NAME = 100
 _NAMES = ("target", "backend", "engine", "precision")  # fields that results and engines are named by
-# Field of bundle.json → its possible types. `format` is checked on its own, the parts of `spec` and `frame` by their classes.
+# Field of bundle.json → its possible types. `format` is checked on its own.
 FIELDS: Mapping[str, Tuple[type, ...]] = {
     "posec": (str,),
     "name": (str,),
@@ -115,7 +115,10 @@ class Bundle:
         return self.folder / self.model
 
     def decoder(self) -> Layers:
-        """Return the layers from embeddings to bone directions. Raises BundleError where they do not fit the spec or are not finite."""
+        """Return the layers from embeddings to bone directions.
+
+        Raises BundleError where they do not fit the spec or are not finite.
+        """
         try:
             decoder = layers(read_arrays(self.folder / DECODER, LARGEST_DECODER))
         except ValueError as error:
@@ -129,7 +132,7 @@ class Bundle:
         return decoder
 
     def golden(self) -> List[Tuple[np.ndarray, PoseFrame]]:
-        """Return the golden pictures (H, W, 3) BGR uint8, each with the people that the float network finds in it.
+        """Return the golden pictures (H, W, 3) BGR uint8, each with the people of the float network.
 
         A bundle may have none. Raises BundleError where they cannot be read.
         """
@@ -157,9 +160,10 @@ class Bundle:
 
 
 def read_bundle(folder: Union[str, Path]) -> Bundle:
-    """Return the bundle in a folder, after checking its format, every field, and the hash of every listed file.
+    """Return the bundle in a folder, after checking its format, every field, and the hash of every file.
 
-    Raises BundleError where anything is missing, changed, of a newer format, too large, no plain file, or outside the folder.
+    Raises BundleError where anything is missing, changed, of a newer format, too large, no plain file, or
+    outside the folder.
     """
     folder = Path(folder)
     bundle = _parse(read_description(folder), folder)

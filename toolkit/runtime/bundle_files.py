@@ -25,7 +25,10 @@ class BundleError(PoseError):
 
 
 def sha256_of(content: Union[bytes, Path]) -> str:
-    """Return the SHA-256 of bytes, or of a plain file's bytes. Raises BundleError where the file is none, or larger than a bundle's may be."""
+    """Return the SHA-256 of bytes, or of a plain file's bytes.
+
+    Raises BundleError where the file is none, or larger than a bundle's may be.
+    """
     digest = hashlib.sha256()
     if isinstance(content, bytes):
         digest.update(content)
@@ -50,7 +53,10 @@ def check_name(name: Any, digest: Any) -> None:
 
 
 def read_description(folder: Path) -> Dict[str, Any]:
-    """Return the parsed bundle.json of a folder. Raises BundleError where there is none, or it is no JSON object of finite numbers."""
+    """Return the parsed bundle.json of a folder.
+
+    Raises BundleError where there is none, or it is no JSON object of finite numbers.
+    """
     path = folder / DESCRIPTION
     if not path.exists() or path.is_symlink():
         raise BundleError(f"no {DESCRIPTION} in '{folder}'; give the directory that `posec export` wrote")
@@ -63,7 +69,10 @@ def read_description(folder: Path) -> Dict[str, Any]:
 
 
 def check_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Raise BundleError unless every file is there as a plain file with its hash. Check the names first, by `check_name`."""
+    """Raise BundleError unless every file is there as a plain file with its hash.
+
+    Check the names first, by `check_name`.
+    """
     if len(files) > MOST_FILES:
         raise BundleError(f"bundle '{folder}' lists {len(files)} files, at most {MOST_FILES} are read")
     for name, digest in files.items():

@@ -1,4 +1,4 @@
-"""Plain files within bounds: how every file from outside is opened, and how every result is written whole or not at all."""
+"""Plain files within bounds: open files from outside, and write results whole or not at all."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FileError(PoseError):
 def open_plain(
     path: PathLike, *, most_bytes: int, error: Type[ValueError] = FileError, advice: str = ""
 ) -> Iterator[BinaryIO]:
-    """Open a plain file for reading; pipes, devices and folders are refused before anything is read from them.
+    """Open a plain file for reading; pipes, devices and folders are refused before they are read.
 
     Args:
         path: of the file; links are followed.
@@ -44,7 +44,7 @@ def open_plain(
         raise error(f"cannot read {str(path)!r}: a path has no null character{end}")
     try:
         _check_plain(os.stat(path), path, most_bytes, error, end)
-        # The file may be replaced between the two checks: a pipe opened without O_NONBLOCK would wait for a writer.
+        # The file may be replaced between the two checks; opening a pipe without O_NONBLOCK would wait.
         with open(
             os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)), "rb"
         ) as file:
@@ -59,20 +59,18 @@ def read_plain(
 ) -> bytes:
     """Return the bytes of a plain file of at most `most_bytes`; arguments and errors as `open_plain`."""
     with open_plain(path, most_bytes=most_bytes, error=error, advice=advice) as file:
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
-        raise error(
-            f"'{path}' grew beyond {most_bytes} bytes while it was read{f'; {advice}' if advice else ''}"
-        )
-    return content
+        return file.read(os.fstat(file.fileno()).st_size)
 
 
 @contextlib.contextmanager
 def write_whole(path: PathLike) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its name only when the block ends without an error; its folder is made where missing.
+    """Open a file for writing that takes its name when the block ends without an error.
 
-    The bytes reach the disk before the name does, so a power cut leaves the old file or the new one. A block that raises
-    leaves the old file and nothing else. Pipes and devices, such as /dev/stdout, are written to directly.
+    A missing parent folder is made.
+
+    The bytes reach the disk before the name does, so a power cut leaves the old file or the new one. A block
+    that raises leaves the old file and nothing else. Pipes and devices, such as /dev/stdout, are written to
+    directly.
 
     Raises OSError where the file cannot be written.
     """
@@ -112,11 +110,13 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, replaces: Optional
     """Write a folder of files whole or not at all.
 
     Args:
-        folder: where; its parents are made. A folder that is there must be empty, or hold the file `replaces`.
+        folder: where; its parents are made. A folder that is there must be empty, or hold the file
+            `replaces`.
         files: relative path → bytes.
         replaces: name of the file by which a folder that may be replaced is recognized; None replaces none.
 
-    Raises FileExistsError where the folder holds something else, and OSError where it cannot be written; both leave it as it was.
+    Raises FileExistsError where the folder holds something else, and OSError where it cannot be written; both
+    leave it as it was.
     """
     _make_folder(folder.parent)
     part = folder.with_name(f".{folder.name[:200]}.{os.urandom(4).hex()}{_PART}")
@@ -185,7 +185,10 @@ def _parts(path: Path) -> List[Path]:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove what processes that died while they wrote `path` left beside it. A living writer holds the lock of its file."""
+    """Remove what processes that died while they wrote `path` left beside it.
+
+    A living writer holds the lock of its file.
+    """
     for left in _parts(path):
         with contextlib.suppress(OSError):
             found = os.stat(left)
@@ -197,7 +200,10 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def _restore_abandoned(folder: Path) -> None:
-    """Undo what a process that died while it wrote a folder had done. The lock of the parent folder must be held."""
+    """Undo what a process that died while it wrote a folder had done.
+
+    The lock of the parent folder must be held.
+    """
     for left in _parts(folder):
         if left.name.endswith(_OLD_PART) and not os.path.lexists(folder):
             os.rename(left, folder)
@@ -206,7 +212,10 @@ def _restore_abandoned(folder: Path) -> None:
 
 
 def _lock(descriptor: int, wait: bool = False) -> bool:
-    """Take the advisory lock of an open file or folder. Returns False where another process holds it, or there are no locks."""
+    """Take the advisory lock of an open file or folder.
+
+    Returns False where another process holds it, or there are no locks.
+    """
     if fcntl is None:
         return False
     try:
@@ -218,7 +227,7 @@ def _lock(descriptor: int, wait: bool = False) -> bool:
 
 @contextlib.contextmanager
 def _locked_folder(folder: Path) -> Iterator[bool]:
-    """Hold the lock of a folder, so that two processes never replace one of its folders at once; yields whether it is held."""
+    """Hold the lock of a folder while one of its folders is replaced; yields whether there are locks."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         yield _lock(descriptor, wait=True)

@@ -14,7 +14,10 @@ _MOST_DIGITS = 19  # a whole number of 64 bits
 def read_json(
     path: PathLike, *, most_bytes: int, error: Type[ValueError] = FileError, advice: str = ""
 ) -> Any:
-    """Return the value in a JSON file in UTF-8. Raises `error`, ending in `advice`, where `parse_json` or `read_plain` would."""
+    """Return the value in a JSON file in UTF-8.
+
+    Raises `error`, ending in `advice`, where `parse_json` or `read_plain` would.
+    """
     content = read_plain(path, most_bytes=most_bytes, error=error, advice=advice)
     try:
         return parse_json(content)
@@ -23,7 +26,10 @@ def read_json(
 
 
 def parse_json(content: bytes) -> Any:
-    """Return the value of JSON in UTF-8. Raises ValueError where it is none, nested too deep, or holds NaN, infinity or huge numbers."""
+    """Return the value of JSON in UTF-8.
+
+    Raises ValueError where it is none, nested too deep, or holds NaN, infinity or huge numbers.
+    """
     try:
         return json.loads(
             content.decode("utf-8"), parse_constant=_number, parse_float=_number, parse_int=_whole

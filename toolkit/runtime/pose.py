@@ -50,7 +50,8 @@ class KeypointGrid:
     Attributes:
         stride: input pixels per cell.
         cell_origin_px: input pixel at the centre of cell 0, on both axes.
-        joints: the joint of the skeleton for each of the K key points, or "" for a key point that is no joint, such as an eye.
+        joints: the joint of the skeleton for each of the K key points, or "" for a key point that is no
+            joint, such as an eye.
     """
 
     stride: int
@@ -81,10 +82,11 @@ class PoseSpec:
         stride: input pixels per cell of the heads.
         cell_origin_px: input pixel at the centre of cell 0, on both axes.
         heads: by name (see HEADS). `offset` (2: x, y) is in cells, from the cell to the person's centre;
-            `rotation` (6) holds the torso's y then x axis in the frame of the viewing ray (Zhou et al., CVPR 2019);
-            `depth` (1) is d in z_mm = 1000 * focal_px * exp(d) / reference_px_per_m, focal_px in input pixels.
-            Both or neither of KEYPOINT_HEADS, on the grid `keypoints`: `keypoints` (K) is the probability of each key point near
-            the cell, `keypoint_offset` (2 K: x of all, then y of all) the offset to it, in cells of that grid.
+            `rotation` (6) holds the torso's y then x axis in the frame of the viewing ray (Zhou et al., CVPR
+            2019); `depth` (1) is d in z_mm = 1000 * focal_px * exp(d) / reference_px_per_m, focal_px in input
+            pixels. Both or neither of KEYPOINT_HEADS, on the grid `keypoints`: `keypoints` (K) is the
+            probability of each key point near the cell, `keypoint_offset` (2 K: x of all, then y of all) the
+            offset to it, in cells of that grid.
         reference_px_per_m: see `depth`.
         centre_joints: the person's centre is the mean of these joints.
         skeleton: the joints that the decoder gives; see `Skeleton` for the joints that it must have.
@@ -194,7 +196,10 @@ class PoseSpec:
         return self.heads["embedding"].channels
 
     def with_threshold(self, centre_threshold: Optional[float]) -> "PoseSpec":
-        """Return the contract with another centre threshold; None keeps its own. Raises SpecError outside 0..1."""
+        """Return the contract with another centre threshold; None keeps its own.
+
+        Raises SpecError outside 0..1.
+        """
         if centre_threshold is None:
             return self
         if not 0 < centre_threshold < 1:

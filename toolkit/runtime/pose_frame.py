@@ -27,8 +27,10 @@ class PoseFrame:
         scores: (N,) float32 in 0..1.
         centres_px: (N, 2) float32, x and y in the original picture.
         joints_mm: (N, J, 3) float32, relative to the pelvis, camera frame.
-        roots_mm: (N, 3) float32, the pelvis in the camera frame; its distance is proportional to the focal length that was assumed.
-        joints_px: (N, J, 2) float32, in the original picture, by scaled orthographic projection about the centre.
+        roots_mm: (N, 3) float32, the pelvis in the camera frame; its distance is proportional to the focal
+            length that was assumed.
+        joints_px: (N, J, 2) float32, in the original picture, by scaled orthographic projection about the
+            centre.
     """
 
     scores: np.ndarray
@@ -67,7 +69,10 @@ class PoseFrame:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], joints: int = 17) -> "PoseFrame":
-        """Read what `to_dict` wrote, of people with `joints` joints. Raises ValueError where a value is not finite or a shape differs."""
+        """Read what `to_dict` wrote, of people with `joints` joints.
+
+        Raises ValueError where a value is not finite or a shape differs.
+        """
         trailing = {
             "scores": (),
             "centres_px": (2,),

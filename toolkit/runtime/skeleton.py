@@ -22,7 +22,7 @@ class SpecError(PoseError):
 
 
 def check_type(name: str, values: Any, kind: type) -> None:
-    """Raise SpecError unless `values` is a tuple of printable str, of whole numbers (Integral), or of numbers (Real), all of ordinary size."""
+    """Raise SpecError unless `values` is a tuple of bounded printable str, Integral or Real."""
     if not isinstance(values, tuple) or not all(
         isinstance(value, kind) and not isinstance(value, bool) for value in values
     ):
@@ -41,7 +41,8 @@ class Skeleton:
     """Joints as a tree, and how long its bones are.
 
     Attributes:
-        names: J joint names, all different. In a network's skeleton "pelvis" is the root and "neck" another; see `check_torso`.
+        names: J joint names, all different. In a network's skeleton "pelvis" is the root and "neck" another;
+            see `check_torso`.
         parents: J parent indices, -1 for the root.
         bones: J - 1 joint indices, parents before children; bone k ends at joint bones[k].
         bone_lengths_mm: J - 1 lengths above 0, in the order of `bones`.
@@ -96,7 +97,7 @@ class Skeleton:
         return self.parents.index(-1)
 
     def check_torso(self) -> None:
-        """Raise SpecError unless the skeleton has the two joints that poses, sizes and distances are measured by."""
+        """Raise SpecError unless the skeleton has both ends of the torso, which decoding measures people by."""
         if self.names[self.root] != ROOT or NECK not in self.names:
             raise SpecError(
                 f"skeleton.names must have '{ROOT}' as the root and a '{NECK}', which span the torso; got {', '.join(self.names):.200} with "
