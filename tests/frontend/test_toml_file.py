@@ -96,3 +96,19 @@ def test_a_number_of_400_digits_in_any_field_is_refused_by_the_command(field, tm
     write(tmp_path / "spec.toml", toml(plain))
     assert main(["plan", str(tmp_path), "--target", "generic-cpu"]) == 2
     assert "spec.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["a pipe", "a device"]
+)
+def test_the_commands_refuse_a_target_or_a_calibration_that_is_no_plain_file(
+    make, tiny_checkpoint, tmp_path, capsys
+):
+    make(tmp_path / "board.toml")
+    make(tmp_path / "c.json")
+    assert main(["plan", str(tiny_checkpoint), "--target", str(tmp_path / "board.toml")]) == 2
+    asked = ["export", str(tiny_checkpoint), "--target", "generic-cpu", "--precision", "int8"]
+    assert main([*asked, "--calibration", str(tmp_path / "c.json"), "-o", str(tmp_path / "out")]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert [name in line for name, line in zip(("board.toml", "c.json"), lines, strict=True)] == [True, True]
+    assert all("a pipe or a device" in line for line in lines)

@@ -12,6 +12,7 @@ import numpy as np
 from .arrays import read_arrays
 from .bundle_files import (
     DESCRIPTION,
+    LARGEST_FILE,
     SAFE_NAME,
     BundleError,
     check_files,
@@ -22,9 +23,11 @@ from .bundle_files import (
 )
 from .decoding.kinematics import Layers, layers
 from .frame import FrameInput
+from .plain_files import read_plain
 from .plain_json import read_json
 from .pose import PoseFrame, PoseSpec
 from .skeleton import LARGEST_NUMBER
+from .video.image_header import picture_size
 from .video.sources import read_picture
 
 FORMAT = 1
@@ -38,26 +41,11 @@ _LONGEST_NAME = 100
 _NAMES = ("target", "backend", "engine", "precision")  # fields that results and engines are named by
 # Field of bundle.json → its possible types. `format` is checked on its own.
 FIELDS: Mapping[str, Tuple[type, ...]] = {
-    "posec": (str,),
-    "name": (str,),
-    "target": (str,),
-    "backend": (str,),
-    "engine": (str,),
-    "precision": (str,),
-    "model": (str,),
-    "frame": (dict,),
-    "spec": (dict,),
-    "scheme": (str, type(None)),
-    "float_baseline": (str,),
-    "ranges_sha256": (str, type(None)),
-    "graph_sha256": (str,),
-    "passes": (list,),
-    "tools": (dict,),
-    "licence": (str,),
-    "allowed": (dict,),
-    "options": (dict,),
-    "float_layers": (list,),
-    "files": (dict,),
+    **dict.fromkeys(("posec", "name", "target", "backend", "engine", "precision", "model"), (str,)),
+    **dict.fromkeys(("float_baseline", "graph_sha256", "licence"), (str,)),
+    **dict.fromkeys(("scheme", "ranges_sha256"), (str, type(None))),
+    **dict.fromkeys(("frame", "spec", "tools", "allowed", "options", "files"), (dict,)),
+    **dict.fromkeys(("passes", "float_layers"), (list,)),
 }
 
 
@@ -146,17 +134,18 @@ class Bundle:
                     f"it needs one entry for each of {len(names)} pictures, at most {MOST_PICTURES}"
                 )
             frames = [PoseFrame.from_dict(plain, len(self.spec.skeleton.names)) for plain in people]
-            pictures, pixels = [], 0
-            for name in names:
-                pictures.append(read_picture(self.folder / name))
-                pixels += pictures[-1].shape[0] * pictures[-1].shape[1]
-                if pixels > MOST_PIXELS:
-                    raise ValueError(f"the pictures have more than {MOST_PIXELS // 10**6} million pixels")
+            if sum(self._pixels(name) for name in names) > MOST_PIXELS:
+                raise ValueError(f"the pictures have more than {MOST_PIXELS // 10**6} million pixels")
+            pictures = [read_picture(self.folder / name) for name in names]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(
                 f"bundle '{self.folder}': {GOLDEN} does not hold people: {error}; export again"
             ) from error
         return list(zip(pictures, frames))
+
+    def _pixels(self, name: str) -> int:
+        size = picture_size(read_plain(self.folder / name, most_bytes=LARGEST_FILE))
+        return size[0] * size[1] if size else 0
 
 
 def read_bundle(folder: Union[str, Path]) -> Bundle:

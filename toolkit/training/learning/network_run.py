@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...errors import PosecError
 from ...network.network import KeypointNetwork
-from ...runtime.plain_files import write_whole
+from ...runtime.plain_files import write_plain, write_whole
 from ...runtime.pose import PoseSpec
 from ..run.parallel import average_gradients, processes
 from .keypoint_distillation import KeypointAnchor
@@ -142,7 +142,7 @@ class Log:
         self.path = path
         self.waiting: list[dict[str, float]] = []
         lines = path.read_text().splitlines() if step and path.exists() else []
-        path.write_text("".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
+        write_plain(path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
 
     def add(self, run: NetworkRun, figures: dict[str, float]) -> None:
         """Take the figures of one step, and write and print a line when `report_every` have come together."""

@@ -129,8 +129,8 @@ class Run:
     def _trim_log(self) -> None:
         # What a killed run reported after its last state is about to be done again.
         lines = self.log_path.read_text().splitlines() if self.first and self.log_path.exists() else []
-        self.log_path.write_text(
-            "".join(line + "\n" for line in lines if json.loads(line)["step"] <= self.first)
+        write_plain(
+            self.log_path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= self.first)
         )
 
 
