@@ -97,6 +97,7 @@ WRONG = {
     "a threshold of 2": ({"centre_threshold": 2.0}, "between 0 and 1"),
     "a depth that overflows": (head("depth", high=1000.0), "logarithm"),
     "low above high": (head("depth", low=3.0, high=-3.0), "low below high"),
+    "a negative size": ({"input_size": [-64, -96]}, "a positive multiple"),
     "no channels": (head("embedding", channels=0), "1 to 4096 channels"),
     "many channels": (head("embedding", channels=10**8), "1 to 4096 channels"),
     "a division by nearly 0": ({"std": [1e-30, 1.0, 1.0]}, "std must be"),

@@ -43,12 +43,12 @@ def open_plain(
     if "\0" in str(path):
         raise error(f"cannot read {str(path)!r}: a path has no null character{end}")
     try:
-        _check_plain(os.stat(path), path, most_bytes, error, end)
+        _check_plain(os.stat(path), path, most_bytes=most_bytes, error=error, end=end)
         # The file may be replaced between the two checks; opening a pipe without O_NONBLOCK would wait.
         with open(
             os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)), "rb"
         ) as file:
-            _check_plain(os.fstat(file.fileno()), path, most_bytes, error, end)
+            _check_plain(os.fstat(file.fileno()), path, most_bytes=most_bytes, error=error, end=end)
             yield file
     except OSError as cause:
         raise error(f"cannot read '{path}': {(cause.strerror or str(cause)).lower()}{end}") from cause
@@ -160,7 +160,7 @@ def _is_free(folder: Path) -> bool:
 
 
 def _check_plain(
-    found: os.stat_result, path: PathLike, most_bytes: int, error: Type[ValueError], end: str
+    found: os.stat_result, path: PathLike, *, most_bytes: int, error: Type[ValueError], end: str
 ) -> None:
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"

@@ -20,6 +20,7 @@ from .skeleton import MOST_JOINTS, MUPOTS17, Skeleton, SpecError, check_type
 HEADS = ("centre", "offset", "embedding", "rotation", "depth")  # every network has them
 KEYPOINT_HEADS = ("keypoints", "keypoint_offset")  # optional: 2D evidence that poses are fitted to
 MOST_CHANNELS = 4096
+_MOST_PIXELS = 4096 * 4096
 _SMALLEST = 1e-6  # of every divisor
 LARGEST_DEPTH = 20.0  # of the depth head, a logarithm: float32 then has room for its exponential
 
@@ -112,68 +113,62 @@ class PoseSpec:
     keypoints: Optional[KeypointGrid] = None
 
     def __post_init__(self) -> None:
+        self._check_input()
+        self._check_heads()
+        if min(self.reference_px_per_m, self.focal_default, *self.std) < _SMALLEST:
+            raise SpecError(f"reference_px_per_m, focal_default and std must be {_SMALLEST:g} or more")
+        if not 0 < self.centre_threshold < 1:
+            raise SpecError(f"centre_threshold must lie between 0 and 1, got {self.centre_threshold}")
+        if not self.centre_joints:
+            raise SpecError("centre_joints must name a joint")
+        for joint in (*self.centre_joints, *(filter(None, self.keypoints.joints) if self.keypoints else ())):
+            self.skeleton.index(joint)
+
+    def _check_input(self) -> None:
         check_type("name and centre_joints", (self.name, *self.centre_joints), str)
-        check_type(
-            "input_size, stride and pad_value", (*self.input_size, self.stride, self.pad_value), Integral
-        )
+        sizes = (*self.input_size, self.stride, self.pad_value)
+        check_type("input_size, stride and pad_value", sizes, Integral)
         check_type("mean and std", (*self.mean, *self.std), Real)
         scalars = ("cell_origin_px", "reference_px_per_m", "centre_threshold", "focal_default")
         check_type(", ".join(scalars), tuple(getattr(self, name) for name in scalars), Real)
         if len(self.input_size) != 2:
-            raise SpecError(f"input_size must be (height, width), got {self.input_size}")
-        height, width = self.input_size
+            raise SpecError(f"input_size must be (height, width), got {self.input_size!r:.80}")
         if self.colour_order not in ("RGB", "BGR"):
-            raise SpecError(f"colour_order must be RGB or BGR, got '{self.colour_order}'")
+            raise SpecError(f"colour_order must be RGB or BGR, got {self.colour_order!r:.80}")
         if len(self.mean) != 3 or len(self.std) != 3:
             raise SpecError("mean and std must have 3 entries each")
-        if (
-            self.stride < 1
-            or height % self.stride
-            or width % self.stride
-            or not 0 < height * width <= 4096 * 4096
-        ):
+        height, width = self.input_size
+        divides = self.stride >= 1 and height % self.stride == 0 and width % self.stride == 0
+        if not divides or min(height, width) < 1 or height * width > _MOST_PIXELS:
             raise SpecError(
-                f"input_size {self.input_size} must be a positive multiple of stride {self.stride}, at most 4096 x 4096"
+                f"input_size {self.input_size} must be a positive multiple of stride {self.stride}, "
+                "at most 4096 x 4096"
             )
         if not 0 <= self.pad_value <= 255:
             raise SpecError(f"pad_value must lie in 0..255, got {self.pad_value}")
+
+    def _check_heads(self) -> None:
         missing, extra = set(HEADS) - set(self.heads), set(self.heads) - {*HEADS, *KEYPOINT_HEADS}
         if missing or extra:
             raise SpecError(
-                f"heads must be {', '.join(HEADS)}; missing: {sorted(missing) or 'none'}, unknown: {sorted(extra) or 'none'}"
+                f"heads must be {', '.join(HEADS)}; missing: {sorted(missing) or 'none'}, "
+                f"unknown: {str(sorted(extra) or 'none')[:200]}"
             )
         wanted = {"centre": 1, "offset": 2, "rotation": 6, "depth": 1}
         if self.keypoints is not None:
-            wanted.update(zip(KEYPOINT_HEADS, (len(self.keypoints.joints), 2 * len(self.keypoints.joints))))
-            if height % self.keypoints.stride or width % self.keypoints.stride:
-                raise SpecError(
-                    f"input_size {self.input_size} must be a multiple of keypoints.stride {self.keypoints.stride}"
-                )
+            count, stride = len(self.keypoints.joints), self.keypoints.stride
+            wanted.update(zip(KEYPOINT_HEADS, (count, 2 * count)))
+            if any(side % stride for side in self.input_size):
+                raise SpecError(f"input_size {self.input_size} is no multiple of keypoints.stride {stride}")
         if len(self.heads) != len(self.head_names) or not set(self.head_names) <= set(self.heads):
-            raise SpecError(
-                f"heads {' and '.join(KEYPOINT_HEADS)} and the table keypoints come together or not at all"
-            )
+            raise SpecError("key-point heads and the table keypoints come together or not at all")
         for name, channels in wanted.items():
-            if self.heads[name].channels != channels:
-                raise SpecError(
-                    f"head '{name}' must have {channels} channels, got {self.heads[name].channels}"
-                )
-        if max(-self.heads["depth"].low, self.heads["depth"].high) > LARGEST_DEPTH:
-            raise SpecError(
-                f"head 'depth' is a logarithm; its low and high must lie within {LARGEST_DEPTH:g} of 0, got {self.heads['depth']}"
-            )
-        if not (
-            self.reference_px_per_m >= _SMALLEST
-            and self.focal_default >= _SMALLEST
-            and min(self.std) >= _SMALLEST
-        ):
-            raise SpecError(f"reference_px_per_m, focal_default and std must be {_SMALLEST:g} or more")
-        if not (0 < self.centre_threshold < 1 and self.centre_joints):
-            raise SpecError(
-                f"centre_threshold must lie between 0 and 1, got {self.centre_threshold}; centre_joints must name a joint"
-            )
-        for joint in (*self.centre_joints, *(filter(None, self.keypoints.joints) if self.keypoints else ())):
-            self.skeleton.index(joint)
+            found = self.heads[name].channels
+            if found != channels:
+                raise SpecError(f"head '{name}' must have {channels} channels, got {found}")
+        depth = self.heads["depth"]
+        if max(-depth.low, depth.high) > LARGEST_DEPTH:
+            raise SpecError(f"head 'depth' is a logarithm within {LARGEST_DEPTH:g} of 0, got {depth}")
 
     @property
     def head_names(self) -> Tuple[str, ...]:
@@ -204,7 +199,8 @@ class PoseSpec:
             return self
         if not 0 < centre_threshold < 1:
             raise SpecError(
-                f"centre_threshold must lie between 0 and 1, got {centre_threshold}; this network's own is {self.centre_threshold:g}"
+                f"centre_threshold must lie between 0 and 1, got {centre_threshold}; "
+                f"this network's own is {self.centre_threshold:g}"
             )
         return replace(self, centre_threshold=centre_threshold)
 
@@ -230,7 +226,9 @@ class PoseSpec:
         """
         unknown = set(plain) - set(cls.__dataclass_fields__)
         if unknown:
-            raise SpecError(f"unknown fields {sorted(unknown)}; known: {', '.join(cls.__dataclass_fields__)}")
+            raise SpecError(
+                f"unknown fields {sorted(unknown)!s:.200}; known: {', '.join(cls.__dataclass_fields__)}"
+            )
         try:
             values: Dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
