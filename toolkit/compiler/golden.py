@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,7 +44,8 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
         and sum(picture.shape[0] * picture.shape[1] for picture in pictures) > MOST_PIXELS
     ):
         raise PosecError(
-            f"golden pictures may have {MOST_PIXELS // 10**6} million pixels together; give fewer or smaller ones"
+            f"golden pictures may have {MOST_PIXELS // 10**6} million pixels together; "
+            "give fewer or smaller ones"
         )
     estimator = FloatEstimator(graph)
     pictures = _shipped(estimator) if pictures is None else pictures
@@ -57,7 +59,8 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
     people = ("[\n" + ",\n".join(lines) + "\n]\n").encode()
     if len(people) > LARGEST_PEOPLE:
         raise PosecError(
-            f"the golden pictures show too many people: {len(people)} bytes of {LARGEST_PEOPLE}; give fewer pictures"
+            f"the golden pictures show too many people: {len(people)} bytes of {LARGEST_PEOPLE}; "
+            "give fewer pictures"
         )
     files = {
         f"golden/{number:03d}.png": cv2.imencode(".png", picture)[1].tobytes()
@@ -93,5 +96,6 @@ def _shipped(estimator: FloatEstimator) -> list[np.ndarray]:
 def pack_arrays(arrays: dict[str, np.ndarray]) -> bytes:
     """Return arrays as the bytes of an .npz file; equal arrays give equal bytes."""
     file = io.BytesIO()
-    np.savez(file, **{name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)})  # type: ignore[arg-type]
+    floats: dict[str, Any] = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)}
+    np.savez(file, **floats)
     return file.getvalue()

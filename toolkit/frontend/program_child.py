@@ -58,7 +58,8 @@ def convert(content: bytes, names: Sequence[str]) -> bytes:
             )
         except subprocess.TimeoutExpired as error:
             raise PosecError(
-                f"torch did not convert the program in {_TIMEOUT_S // 60} minutes; export the network to ONNX instead"
+                f"torch did not convert the program in {_TIMEOUT_S // 60} minutes; "
+                "export the network to ONNX instead"
             ) from error
     if done.returncode == 0:
         return done.stdout
@@ -66,7 +67,8 @@ def convert(content: bytes, names: Sequence[str]) -> bytes:
     if done.returncode == _REFUSED:
         raise PosecError(json.loads(lines[-1]))
     raise PosecError(
-        f"torch ended with status {done.returncode} on the program ({lines[-1]:.200}); export the network to ONNX instead"
+        f"torch ended with status {done.returncode} on the program ({lines[-1]:.200}); "
+        "export the network to ONNX instead"
     )
 
 
@@ -83,7 +85,8 @@ def main(names: Sequence[str]) -> None:
         model = _converted(torch, content, names)
     except ImportError as error:
         _refuse(
-            f"tracing this checkpoint needs {error.name}: pip install 'posec[host]'; an ONNX checkpoint needs neither"
+            f"tracing this checkpoint needs {error.name}: pip install 'posec[host]'; "
+            "an ONNX checkpoint needs neither"
         )
     except Exception as error:
         cause: BaseException = error
@@ -91,7 +94,8 @@ def main(names: Sequence[str]) -> None:
             cause = cause.__cause__
         text = " ".join(str(cause).split())
         _refuse(
-            f"torch cannot convert the program: {type(cause).__name__} {text:.300}; save it again, or export the network to ONNX"
+            f"torch cannot convert the program: {type(cause).__name__} {text:.300}; "
+            "save it again, or export the network to ONNX"
         )
     with open(result, "wb") as file:
         file.write(model)

@@ -37,7 +37,8 @@ def choice(**rules: Rule) -> Rule:
         ((name, inner),) = value.items()
         if name not in rules:
             raise GrammarError(
-                f"'{name}' is not allowed ({short(inner)}); a network must have static shapes and no code of its own"
+                f"'{name}' is not allowed ({short(inner)}); "
+                "a network must have static shapes and no code of its own"
             )
         return {name: _at(name, rules[name], inner)}
 

@@ -107,13 +107,14 @@ def _resized(spec: PoseSpec, size: tuple[int, int], network: Path) -> PoseSpec:
         )
     if any(side % _SIDE or not _SIDE <= side <= _LARGEST_SIDE for side in size):
         raise PosecError(
-            f"asked: {size[0]}x{size[1]}; height and width must be multiples of {_SIDE}, up to {_LARGEST_SIDE}"
+            f"asked: {size[0]}x{size[1]}; "
+            f"height and width must be multiples of {_SIDE}, up to {_LARGEST_SIDE}"
         )
     return replace(spec, input_size=size)
 
 
 def _check_finite(model: onnx.ModelProto, path: Path) -> None:
-    """Raise PosecError where a constant is NaN or a weight is infinite; other infinities are bounds or masks."""
+    """Raise PosecError where a constant is NaN or a weight infinite; other infinities are bounds or masks."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     constants |= {
         node.output[0]: attribute.t
@@ -176,6 +177,7 @@ def _torch() -> Any:
         import torch
     except ImportError as error:
         raise PosecError(
-            f"tracing this checkpoint needs {error.name}: pip install 'posec[host]'; an ONNX checkpoint needs neither"
+            f"tracing this checkpoint needs {error.name}: pip install 'posec[host]'; "
+            "an ONNX checkpoint needs neither"
         ) from error
     return torch

@@ -44,7 +44,8 @@ class Ranges:
         for name, (low, high) in self.tensors.items():
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
                 raise PosecError(
-                    f"range of tensor '{name}' must be finite and ordered, got ({low}, {high}); calibrate again"
+                    f"range of tensor '{name}' must be finite and ordered, got ({low}, {high}); "
+                    "calibrate again"
                 )
         for name, means in self.means.items():
             if not all(map(math.isfinite, means)):
@@ -85,7 +86,8 @@ class Ranges:
         try:
             if plain["format"] != FORMAT:
                 raise PosecError(
-                    f"'{path}' has calibration format {plain['format']!r:.40}, this posec reads {FORMAT}; calibrate again"
+                    f"'{path}' has calibration format {plain['format']!r:.40}, this posec reads {FORMAT}; "
+                    "calibrate again"
                 )
             tensors = {str(name): (float(low), float(high)) for name, (low, high) in plain["tensors"].items()}
             means = {str(name): tuple(map(float, values)) for name, values in plain.get("means", {}).items()}

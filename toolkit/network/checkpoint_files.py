@@ -78,7 +78,8 @@ def check_decoder(decoder: Mapping[str, np.ndarray], spec: PoseSpec, where: str)
     wanted = (spec.embedding_size, 3 * len(spec.skeleton.bones))
     if found != wanted:
         raise PosecError(
-            f"{where}: the decoder turns {found[0]} numbers into {found[1]}, the spec needs {wanted[0]} into {wanted[1]}"
+            f"{where}: the decoder turns {found[0]} numbers into {found[1]}, "
+            f"the spec needs {wanted[0]} into {wanted[1]}"
         )
 
 

@@ -115,7 +115,8 @@ class Bundle:
         wanted = (self.spec.embedding_size, 3 * len(self.spec.skeleton.bones))
         if sizes != wanted:
             raise BundleError(
-                f"bundle '{self.folder}': {DECODER} takes and gives {sizes} numbers, its spec needs {wanted}; export again"
+                f"bundle '{self.folder}': {DECODER} takes and gives {sizes} numbers, "
+                f"its spec needs {wanted}; export again"
             )
         return decoder
 
@@ -198,21 +199,25 @@ def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
     found = plain.get("format")
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise BundleError(
-            f"'{folder}/{DESCRIPTION}' has no bundle format number; give the directory that `posec export` wrote"
+            f"'{folder}/{DESCRIPTION}' has no bundle format number; "
+            "give the directory that `posec export` wrote"
         )
     if found > FORMAT:
         raise BundleError(
-            f"bundle '{folder}' has format {found}, this runtime reads up to {FORMAT}; update posec on this machine"
+            f"bundle '{folder}' has format {found}, this runtime reads up to {FORMAT}; "
+            "update posec on this machine"
         )
     missing, unknown = sorted(set(FIELDS) - set(plain)), sorted(set(plain) - set(FIELDS) - {"format"})
     if missing or unknown:
         raise BundleError(
-            f"bundle '{folder}': missing fields: {missing or 'none'}, unknown fields: {unknown or 'none'}; export again"
+            f"bundle '{folder}': missing fields: {missing or 'none'}, unknown fields: {unknown or 'none'}; "
+            "export again"
         )
     for name, types in FIELDS.items():
         if not isinstance(plain[name], types):
             raise BundleError(
-                f"bundle '{folder}': field '{name}' must be {types[0].__name__}, got {type(plain[name]).__name__}"
+                f"bundle '{folder}': field '{name}' must be {types[0].__name__}, "
+                f"got {type(plain[name]).__name__}"
             )
     values = {name: plain[name] for name in FIELDS}
     try:
@@ -227,7 +232,8 @@ def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
     for name in _NAMES:
         if len(values[name]) > _LONGEST_NAME or not SAFE_NAME.fullmatch(values[name]):
             raise BundleError(
-                f"bundle '{folder}': field '{name}' must be a plain name, got {values[name]!r:.80}; export again"
+                f"bundle '{folder}': field '{name}' must be a plain name, got {values[name]!r:.80}; "
+                "export again"
             )
     for name, digest in plain["files"].items():
         check_name(name, digest)

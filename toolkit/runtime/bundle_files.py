@@ -81,13 +81,15 @@ def check_files(folder: Path, files: Mapping[str, str]) -> None:
             path = path / part
             if path.is_symlink():
                 raise BundleError(
-                    f"bundle '{folder}': '{name}' is reached through a link; a bundle holds plain files: copy it again"
+                    f"bundle '{folder}': '{name}' is reached through a link; "
+                    "a bundle holds plain files: copy it again"
                 )
         if not path.exists():
             raise BundleError(f"bundle '{folder}': file '{name}' is missing; copy the whole bundle again")
         if sha256_of(path) != digest:
             raise BundleError(
-                f"bundle '{folder}': file '{name}' is not the one that was exported (its hash differs); copy it again"
+                f"bundle '{folder}': file '{name}' is not the one that was exported (its hash differs); "
+                "copy it again"
             )
 
 

@@ -205,7 +205,7 @@ class PoseSpec:
         return replace(self, centre_threshold=centre_threshold)
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return plain lists, numbers and strings, for JSON or TOML; `keypoints` is absent where it is None."""
+        """Return plain lists, numbers and strings, for JSON or TOML; without `keypoints` where it is None."""
         plain = {
             name: getattr(self, name)
             for name in self.__dataclass_fields__

@@ -87,6 +87,7 @@ class PoseFrame:
                 arrays[name] = values if len(values) else values.reshape(0, *shape)
                 if arrays[name].shape[1:] != shape or not np.isfinite(values).all():
                     raise ValueError(
-                        f"{name} must be finite numbers of shape (N, {', '.join(map(str, shape))}), got {values.shape}"
+                        f"{name} must be finite numbers of shape (N, {', '.join(map(str, shape))}), "
+                        f"got {values.shape}"
                     )
         return cls(**arrays)

@@ -81,7 +81,8 @@ class Skeleton:
         for joint in self.bones:
             if not 0 <= joint < count or self.parents[joint] not in placed or joint in placed:
                 raise SpecError(
-                    f"skeleton.bones must list every joint but the root once, parents first; see joint {joint}"
+                    "skeleton.bones must list every joint but the root once, parents first; "
+                    f"see joint {joint}"
                 )
             placed.add(joint)
         if min(self.bone_lengths_mm) <= 0:
@@ -97,11 +98,13 @@ class Skeleton:
         return self.parents.index(-1)
 
     def check_torso(self) -> None:
-        """Raise SpecError unless the skeleton has both ends of the torso, which decoding measures people by."""
+        """Raise SpecError unless the skeleton has both ends of the torso, by which people are measured."""
         if self.names[self.root] != ROOT or NECK not in self.names:
             raise SpecError(
-                f"skeleton.names must have '{ROOT}' as the root and a '{NECK}', which span the torso; got {', '.join(self.names):.200} with "
-                f"the root '{self.names[self.root]}'; add the middle of the hips and of the shoulders where the network has neither"
+                f"skeleton.names must have '{ROOT}' as the root and a '{NECK}', which span the torso; "
+                f"got {', '.join(self.names):.200} with "
+                f"the root '{self.names[self.root]}'; "
+                "add the middle of the hips and of the shoulders where the network has neither"
             )
 
     def index(self, name: str) -> int:
@@ -114,8 +117,9 @@ class Skeleton:
 # The 17 joints of MuPoTS-3D in its order. Lengths: medians over the people that the 2D teacher labelled.
 MUPOTS17 = Skeleton(
     names=(
-        "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
-        "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "pelvis", "spine", "head",
+        "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow",
+        "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
+        "pelvis", "spine", "head",
     ),
     parents=(16, 15, 1, 2, 3, 1, 5, 6, 14, 8, 9, 14, 11, 12, -1, 14, 1),
     bones=(15, 1, 16, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13),
