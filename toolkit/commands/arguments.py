@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..runtime.arguments import ARGUMENTS, FOCAL, NO_REFINE, SOURCES, THREADS, THRESHOLD
+
 # Stage of the training: the module that has its main().
 STAGES = {"embedding": ".training.embedding.train_embedding", "lifter": ".training.labels.train_lifter", "bodies": ".training.render.render_bodies",
           "teacher": ".training.labels.label_pictures", "annotations": ".training.labels.annotations", "labels": ".training.labels.label_people", "network": ".training.learning.train_network",
@@ -30,21 +32,6 @@ TARGET = (["--target"], {"required": True, "help": "a board of `posec targets`, 
 PRECISION = (["--precision"], {"help": "float32, float16 or int8 (default: the first that the target lists)"})
 OUT = (["-o", "--out"], {"required": True, "help": "what to write"})
 COUNT = (["--count"], {"type": int, "help": "take so many frames (default: all)"})
-THREADS = (["--threads"], {"type": int, "help": "of the engine (default: the bundle's)"})
-NO_REFINE = (
-    ["--no-refine"],
-    {
-        "action": "store_true",
-        "help": "leave poses as the heads say, without the fit to key points: faster, less accurate",
-    },
-)
-THRESHOLD = (
-    ["--threshold"],
-    {
-        "type": float,
-        "help": "score that a person must exceed, 0..1: higher finds fewer and invents fewer (default: stated in the spec)",
-    },
-)
 JSON = (["--json"], {"action": "store_true", "help": "print JSON"})
 SEED = (["--seed"], {"type": int, "default": 0, "help": "of the choice of frames (default: 0)"})
 KEEP_FLOAT = (
@@ -105,16 +92,10 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
          (["-o", "--out"], {"help": "write the table as a picture, .svg"}), JSON],
     ),
     "run": ("Find people in pictures, a video or a camera.", "posec run intel/ --source street.mp4 -o found/",
-        [BUNDLE, (["--source"], {"required": True, "help": "picture, folder, video, camera number, GStreamer pipeline, rtsp://, http://, 'picamera2' or 'samples'"}),
-         (["-o", "--out"], {"help": "folder for people.jsonl and overlays (default: none)"}),
-         (["--focal-px"], {"type": float, "help": "focal length of the camera in pixels of its pictures (default: stated in the spec)"}),
-         (["--most"], {"type": int, "help": "stop after so many pictures"}),
-         (["--no-overlay"], {"action": "store_true", "help": "write no pictures"}), THRESHOLD, NO_REFINE,
-         (["--no-inset"], {"action": "store_true", "help": "draw no view from above and from the side"}), THREADS, OVERWRITE,
-         (["--json"], {"action": "store_true", "help": "print one JSON line per picture"})],
+        [BUNDLE, (["--source"], {"required": True, "help": f"{SOURCES}, or 'samples'; a file or folder of that name comes first"}), *ARGUMENTS],
     ),
-    "explain": ("Say what the network saw in the first picture of the source.", "posec explain intel/ --source picture.jpg",
-        [BUNDLE, (["--source"], {"required": True, "help": "a picture, or what `run` takes"}), (["--focal-px"], {"type": float, "help": "see `run`"}), THRESHOLD, THREADS],
+    "explain": ("Show the network's scores on the first picture of the source.", "posec explain intel/ --source picture.jpg",
+        [BUNDLE, (["--source"], {"required": True, "help": "a picture, or any source of `run`"}), FOCAL, THRESHOLD, THREADS],
     ),
     "deploy": ("Bring a bundle to a board over SSH: copy, check there, switch, measure there, fetch the result; exit status 1 where it is not accepted.",
         "posec deploy pi5/ pi@raspberrypi.local --python posec-env/bin/python",
@@ -152,6 +133,6 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
         [(["stage"], {"choices": list(STAGES), "help": "see docs/training.md"}),
          (["rest"], {"nargs": argparse.REMAINDER, "help": "options of the stage; --help lists them"})],
     ),
-    "demo": ("Go the whole way with what posec ships, by the commands that you would give.", "posec demo --out out",
-        [(["--out"], {"default": "out", "help": "folder to write, replaced (default: out)"})]),
+    "demo": ("Run the whole pipeline on the shipped network and pictures, by the commands that a user types.", "posec demo --out out",
+        [(["--out"], {"default": "out", "help": "folder to write; an earlier demo in it is replaced, nothing else (default: out)"})]),
 }  # fmt: skip
