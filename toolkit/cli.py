@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import sys
 import time
@@ -12,6 +13,7 @@ from importlib import import_module
 from . import __version__
 from .commands import EXIT_OK, EXIT_REFUSED
 from .commands.arguments import COMMANDS, STAGES
+from .commands.outputs import Out, check_outputs
 from .commands.terminal import put, say
 from .errors import PosecError
 from .runtime.arguments import Parser
@@ -38,12 +40,24 @@ HOMES = {
 
 def train(args: argparse.Namespace) -> int:
     """Run one stage of the reference network's training."""
+    check_outputs(outputs_of(args.rest))
     try:
         stage = import_module(STAGES[args.stage], __package__)
     except ModuleNotFoundError as error:
         raise PosecError(f"stage '{args.stage}' needs {error.name}: pip install 'posec[train]'") from error
     stage.main(args.rest)
     return EXIT_OK
+
+
+def outputs_of(words: Sequence[str]) -> list[Out]:
+    """Return the outputs that a stage's options name: each stage has a parser of its own, and all write to --out."""
+    named = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    named.add_argument("-o", "--out", type=Out)
+    try:
+        found = named.parse_known_args(list(words))[0].out
+    except (argparse.ArgumentError, SystemExit):
+        return []  # the stage's own parser refuses it
+    return [] if found is None else [found]
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -84,8 +98,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 limits exceeded, 2 request refused, 3 a camera of `run` went away."""
     open_standard_streams()
-    args = parser().parse_args(arguments)
+    args = _parsed(arguments)
     try:
+        check_outputs(vars(args).values())
         status = _run(args)
         flush_output()
         return status
@@ -100,6 +115,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say(f"posec {args.command}: interrupted")
     return EXIT_REFUSED
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return parser().parse_args(arguments)
+    except SystemExit:
+        with contextlib.suppress(OSError):
+            flush_output()  # the help
+        raise
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -387,8 +387,8 @@ def test_auto_takes_the_lowest_rung_that_is_good_enough_and_the_report_shows_all
     capsys.readouterr()
     page = (tmp_path / "r.html").read_text()
     assert "taken: int8" in page
-    assert "none keeps the allowance" in page
-    assert page.count('<td data-label="rung">') == len(found["rungs"]) + 1
+    assert "no candidate keeps the limits" in page
+    assert page.count('<td data-label="candidate">') == len(found["rungs"]) + 1
     (tmp_path / "bad.json").write_text('{"format": 1, "rungs": 3}')
     assert "is not a ladder" in refusal(
         capsys, "report", results, "--ladder", tmp_path / "bad.json", "-o", tmp_path / "r.html"
@@ -473,7 +473,7 @@ def test_deploy_brings_a_bundle_to_a_board_and_its_result_home(bundle, tmp_path,
     assert "pi@board: rejected" in capsys.readouterr().out
     assert main([str(word) for word in ("deploy", loose, "pi@board", *rest, "--clean-up")]) == 0
     assert "removed again" in capsys.readouterr().out
-    assert not (home / "posec").exists()
+    assert (home / "posec/pi5/bundle/bundle.json").is_file()
     assert "no connection to 'pi@elsewhere'" in refusal(capsys, "deploy", loose, "pi@elsewhere", *rest)
     assert "nothing" in refusal(capsys, "deploy", tmp_path / "nothing", "pi@board", *rest)
 

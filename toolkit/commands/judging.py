@@ -1,4 +1,4 @@
-"""verify, evaluate, bench, report: how true, how fast, and on one page."""
+"""verify, evaluate, bench, report: drift, accuracy, latency, and all of them on one page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..device.bench import BenchSettings
 from ..device.result import read_result
 from ..errors import PosecError
 from ..evaluation.photos import read_photos
@@ -14,7 +15,7 @@ from ..evaluation.run import evaluate as measure_accuracy
 from ..evaluation.scenes import read_scenes
 from ..report.consistency import measure_again
 from ..report.html import write_report
-from ..report.measure import measure_bundles
+from ..report.measure import FloatReference, measure_bundles
 from ..runtime import load
 from ..runtime.bundle import read_bundle
 from ..runtime.decoding.refine import REFINEMENT
@@ -72,22 +73,42 @@ def bench(args: argparse.Namespace) -> int:
         return _again(args)
     spec = read_bundle(args.bundle[0]).spec
     protocols = [] if args.no_accuracy else [read_scenes(inputs.SAMPLES / "scenes.json", spec.skeleton)]
-    graph = inputs.checkpoint(args.checkpoint) if args.checkpoint else None
-    frames = inputs.frames("samples", spec, samples="scenes") if graph else None
+    reference = None
+    if args.checkpoint:
+        reference = FloatReference(
+            inputs.checkpoint(args.checkpoint), inputs.frames("samples", spec, samples="scenes")
+        )
     pictures = inputs.sample(args.source, "scenes") if args.source else ()
-    results = measure_bundles(args.bundle, args.out, protocols, graph, frames, say=say, progress=progress("measuring, seconds"), pictures=pictures,
-                              size=args.size, seconds=args.seconds, threads=args.threads, sustained_seconds=args.sustained)  # fmt: skip
+    settings = BenchSettings(
+        pictures, args.size, args.seconds, threads=args.threads, sustained_seconds=args.sustained
+    )
+    results = measure_bundles(
+        args.bundle,
+        out=args.out,
+        protocols=protocols,
+        reference=reference,
+        settings=settings,
+        say=say,
+        progress=progress("measuring, seconds"),
+    )
     rows = [["bundle", "status", "verdict", "p50 ms", "p90 ms", "p99 ms", "inference ms"]]
     for folder, result in zip(args.bundle, results, strict=True):
         times = result.bench["latency"] if result.bench and result.status == "ran" else {}
         total, inference = times.get("total", {}), times.get("inference", {})
-        rows.append([folder, result.status, result.verdict, *(f"{total[key]:.2f}" if total else "-" for key in ("p50_ms", "p90_ms", "p99_ms")),
-                     f"{inference['p50_ms']:.2f}" if inference else "-"])  # fmt: skip
-    said = [
+        rows.append(
+            [
+                folder,
+                result.status,
+                result.verdict,
+                *(f"{total[key]:.2f}" if total else "-" for key in ("p50_ms", "p90_ms", "p99_ms")),
+                f"{inference['p50_ms']:.2f}" if inference else "-",
+            ]
+        )
+    engines = [
         (folder, ((result.bench or {}).get("engine") or {}).get("integers"))
         for folder, result in zip(args.bundle, results, strict=True)
     ]
-    notes = "".join(f"\n{folder}: integers are {how}" for folder, how in said if how)
+    notes = "".join(f"\n{folder}: integers are {kind}" for folder, kind in engines if kind)
     answer(
         args,
         [result.to_dict() for result in results],
@@ -97,10 +118,10 @@ def bench(args: argparse.Namespace) -> int:
 
 
 def _again(args: argparse.Namespace) -> int:
-    """Measure one bundle as an earlier result says, and compare."""
+    """Repeat the measurement of an earlier result, and compare."""
     if len(args.bundle) != 1:
         raise PosecError(f"--again compares one bundle with one result; got {len(args.bundle)} bundles")
-    found = measure_again(read_result(args.again), args.bundle[0], args.source, args.threads)
+    found = measure_again(read_result(args.again), args.bundle[0], pictures=args.source, threads=args.threads)
     answer(
         args,
         {"consistent": bool(found), "contradictions": found.contradictions, "differences": found.differences},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..deploy.deploy import deploy as send
+from ..deploy.slot import BoardSettings
 from ..runtime import load
 from ..runtime.run import run as run_source
 from ..runtime.video.sources import open_source
@@ -27,20 +28,18 @@ def explain(args: argparse.Namespace) -> int:
 
 
 def deploy(args: argparse.Namespace) -> int:
-    """Copy a bundle to a board over SSH, check it there, switch to it, measure it, and fetch the result; exit status 1 if not accepted."""
+    """Bring a bundle to a board over SSH: copy it, check and measure it there, fetch the result, switch to it; exit status 1 where not accepted."""
+    settings = BoardSettings(
+        args.port, args.ssh, args.folder, args.python, args.wheels, args.wait, keep=not args.clean_up
+    )
     done = send(
         args.bundle,
         args.host,
-        args.port,
-        args.out,
-        args.folder,
-        args.python,
-        args.wheels,
-        args.seconds,
-        args.threads,
-        args.clean_up,
-        args.ssh,
-        step,
+        settings=settings,
+        out=args.out,
+        seconds=args.seconds,
+        threads=args.threads,
+        progress=step,
     )
     result = done.result
     plain = {
@@ -55,12 +54,13 @@ def deploy(args: argparse.Namespace) -> int:
     }
     latency = (result.bench or {}).get("latency") or {}
     timed = f", p50 {latency['total']['p50_ms']:.1f} ms from picture to people" if latency else ""
+    measured_only = args.clean_up and done and result.status == "ran"
     where = (
         f"runs in {done.folder}"
         if done.folder
         else "removed again"
-        if done
-        else "not switched to; what ran there still does"
+        if measured_only
+        else "removed again; what ran there still does"
     )
     answer(
         args,

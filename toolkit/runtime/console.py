@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import sys
@@ -10,24 +11,34 @@ from typing import IO, Callable, Optional
 
 Report = Callable[[str], None]
 
-# scheme://user:password@host; a password may contain '@' and '/' although it should not.
-_LOGIN = re.compile(r"([a-z][a-z0-9+.\-]*:/+)[^\s'\"]*@", re.IGNORECASE)
+# scheme://user:password@host; a password may contain '@' and '/' although it should not, and spaces where the address is quoted.
+_QUOTED_LOGIN = re.compile(r"(?<=['\"])([a-z][a-z0-9+.\-]{1,19}:/+)[^'\"\n]*@", re.IGNORECASE)
+_LOGIN = re.compile(r"\b([a-z][a-z0-9+.\-]{1,19}:/+)[^\s'\"]*@", re.IGNORECASE)
 # key=value in an address or in the properties of a GStreamer pipeline.
 _SECRET = re.compile(
-    r"((?:passw(?:or)?d|passphrase|pass|pwd|user-pw|user-id|user(?:name)?|usr|login|token|auth\w*|secret|signature|sig|(?:api|access)_?key)\w*\s*=\s*)"
-    r"(\"[^\"]*\"|'[^']*'|[^&\s;!'\"]+)",
+    r"\b(passw(?:or)?d|passphrase|pass|pwd|psw|pw|user-pw|user-id|user(?:name)?|usr|login|token|auth\w{0,20}|secret\w{0,20}|signature|sig"
+    r"|(?:api|access)[_-]?(?:key|token))(=)(\"[^\"]*\"|'[^']*'|[^&\s;,!'\"]+)",
     re.IGNORECASE,
 )
 HIDDEN = "***"
 
 
 def redact(text: str) -> str:
-    """Return `text` with the logins of addresses, and the values of keys such as `password=`, replaced by `***`."""
-    return _SECRET.sub(rf"\g<1>{HIDDEN}", _LOGIN.sub(rf"\g<1>{HIDDEN}@", text))
+    """Return `text` with the logins of addresses, and the values of keys such as `password=`, replaced by `***`.
+
+    >>> redact("cannot open 'rtsp://admin:hunter2@10.0.0.7/live?token=abc'")
+    "cannot open 'rtsp://***@10.0.0.7/live?token=***'"
+    """
+    if "@" in text:
+        for login in (_QUOTED_LOGIN, _LOGIN):
+            text = login.sub(rf"\g<1>{HIDDEN}@", text)
+    return _SECRET.sub(rf"\1\2{HIDDEN}", text)
 
 
 def printable(text: str, keep: str = "\n\t") -> str:
-    """Return `text` with control characters, and bytes of names that are not UTF-8, as escapes such as `\\x1b`."""
+    """Return `text` with control characters, marks of direction, and bytes of names that are not UTF-8, as escapes such as `\\x1b`."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter in keep or letter.isprintable() else _escaped(letter) for letter in text)
 
 
@@ -58,11 +69,11 @@ def _print(text: str, keep: str = "\n\t") -> None:
         pass  # closed, or the terminal is gone
 
 
-def put(text: Optional[str]) -> None:
+def put(text: str) -> None:
     """Print a command's result on standard output, as text for a person. A reader that has gone, such as `head`, is no error."""
     try:
         if sys.stdout is not None:
-            write_out(sys.stdout, "" if text is None else printable(text) + "\n")
+            write_out(sys.stdout, printable(redact(text)) + "\n")
     except BrokenPipeError:
         pass
 
@@ -91,6 +102,8 @@ def open_standard_streams() -> None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", errors="backslashreplace", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may lack letters of a name
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def write_out(stream: IO[str], text: str = "") -> None:
@@ -109,5 +122,9 @@ def write_out(stream: IO[str], text: str = "") -> None:
 
 
 def flush_output() -> None:
-    """Write what standard output buffers; see `write_out`. A reader that has gone is no error."""
-    put(None)
+    """Write what standard output still buffers, see `write_out`; a reader that has gone is no error."""
+    try:
+        if sys.stdout is not None:
+            write_out(sys.stdout)
+    except BrokenPipeError:
+        pass
