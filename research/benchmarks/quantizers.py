@@ -202,7 +202,7 @@ def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[
                               progress=progress("measuring, seconds"), say=say)  # fmt: skip
     photographs = [picture for _, picture, _ in contest.photos] if contest.photos else []
     on_photos = [
-        verify(folder, contest.graph, photographs, contest.threads).to_dict()
+        verify(folder, contest.graph, photographs, threads=contest.threads).to_dict()
         if photographs and result.status == "ran"
         else {}
         for folder, result in zip(folders, results, strict=True)
@@ -248,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     graph = inputs.checkpoint(options.checkpoint)
     frames = list(inputs.frames(options.frames, graph.spec, options.count))
-    scenes = read_scenes(inputs.sample(options.scenes, "scenes.json"), graph.spec.skeleton)
+    scenes = read_scenes(inputs.sample(options.scenes, "scenes.json"))
     photos = read_photos(*options.photos) if options.photos else None
     swept = calibration.sweep(prepare(graph), frames, progress("calibrating"))
     contest = Contest(graph, swept, frames, scenes, photos, options.out, options.threads, options.seconds)

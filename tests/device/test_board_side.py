@@ -90,6 +90,6 @@ for name in ("onnx", "onnxruntime", "onnxsim", "openvino", "torch", "safetensors
     sys.modules[name] = None
 for name in {modules!r}:
     importlib.import_module(name)
-assert "toolkit.ir.graph" not in sys.modules and "toolkit.verification.float_estimator" not in sys.modules
+assert "toolkit.ir.graph" not in sys.modules and "toolkit.ir.float_engine" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

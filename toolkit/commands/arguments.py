@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..runtime.arguments import ARGUMENTS, FOCAL, NO_REFINE, SOURCES, THREADS, THRESHOLD
+from ..runtime.arguments import ARGUMENTS, CAMERA, NO_REFINE, SOURCES, THREADS, THRESHOLD
 from .outputs import FileOut, FolderOut, OwnFolderOut
 
 # Stage of the training: the module that has its main().
@@ -97,7 +97,7 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
         [BUNDLE, (["--source"], {"required": True, "help": f"{SOURCES}, or 'samples'; a file or folder of that name comes first"}), *ARGUMENTS],
     ),
     "explain": ("Show the network's scores on the first picture of the source.", "posec explain intel/ --source picture.jpg",
-        [BUNDLE, (["--source"], {"required": True, "help": "a picture, or any source of `run`"}), FOCAL, THRESHOLD, THREADS],
+        [BUNDLE, (["--source"], {"required": True, "help": "a picture, or any source of `run`"}), *CAMERA, THRESHOLD, THREADS],
     ),
     "deploy": ("Bring a bundle to a board over SSH: copy it, check and measure it there, fetch the result, switch to it; exit status 1 where it is not accepted.",
         "posec deploy pi5/ pi@raspberrypi.local --python posec-env/bin/python",

@@ -9,6 +9,7 @@ from pathlib import Path
 import calibration
 from calibration import Frames
 
+from ..errors import PosecError
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..runtime.pose import PoseSpec
@@ -37,7 +38,9 @@ def checkpoint(name: str) -> Graph:
 def frames(
     path: str, spec: PoseSpec, count: int | None = None, seed: int = 0, samples: str = "calibration"
 ) -> Frames:
-    """Return the pictures of a folder, a listing (.txt) or a video; `samples` is the shipped folder that the word stands for."""
+    """Return pictures of a folder, a listing (.txt) or a video; `samples` names the shipped folder that the word stands for."""
+    if not path:
+        raise PosecError("the name of the frames is empty; give a folder of pictures, a video, or a listing")
     where = sample(path, samples)
     take = (
         calibration.folder

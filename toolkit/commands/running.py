@@ -7,6 +7,7 @@ import argparse
 from ..deploy.deploy import deploy as send
 from ..deploy.slot import BoardSettings
 from ..runtime import load
+from ..runtime.decoding.camera_file import choose_camera
 from ..runtime.run import run as run_source
 from ..runtime.video.sources import open_source
 from . import EXIT_FAILED, EXIT_OK, inputs
@@ -20,7 +21,8 @@ def run(args: argparse.Namespace) -> int:
 
 def explain(args: argparse.Namespace) -> int:
     """Show the network's scores on the first picture of the source."""
-    estimator = load(args.bundle, args.threads, args.focal_px, centre_threshold=args.threshold)
+    camera = choose_camera(args.focal_px, args.fov, args.intrinsics)
+    estimator = load(args.bundle, args.threads, centre_threshold=args.threshold, camera=camera)
     shots = open_source(inputs.source(args.source), say)
     put(estimator.explain(next(shots).picture))
     shots.close()

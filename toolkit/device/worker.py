@@ -86,7 +86,7 @@ class Worker:
 
     def decode_cost(self) -> list[dict[str, Any]]:
         """Return the decoding time by number of people, see `decode_cost`."""
-        return decode_cost(self.estimator.bundle.spec, self.estimator.bundle.decoder())
+        return decode_cost(self.estimator.spec, self.estimator.decoder)
 
     def finish(self) -> dict[str, Any]:
         """Return the resources of the process: peak_memory_mb and cpu_s (processor seconds of all threads)."""

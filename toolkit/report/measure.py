@@ -72,14 +72,17 @@ def measure_bundles(
         say(f"comparing {folder} with the float network" + (", measuring its accuracy" if protocols else ""))
         drift, unjudged = _judge(folder, compared, threads) if ran else (None, "the bundle did not run")
         estimator = load(folder, threads) if ran else None
+        spec = estimator.spec if estimator else None
         rows = [
             row
             for protocol in protocols
-            if estimator
-            for row in evaluate(estimator, protocol, estimator.bundle.spec.skeleton)
+            if estimator and spec
+            for row in evaluate(estimator, protocol, spec.skeleton, centre_joints=spec.centre_joints)
         ]
         pictures = (
-            annotated(estimator, [picture for picture, _ in estimator.bundle.golden()]) if estimator else []
+            annotated(estimator, [picture for picture, _ in read_bundle(folder).golden()])
+            if estimator
+            else []
         )
         results.append(Result(described[index], measured, drift, rows, pictures, unjudged))
     if out is not None:
@@ -98,7 +101,7 @@ def annotated(
     return [
         {
             "caption": f"{len(people)} {'person' if len(people) == 1 else 'people'}",
-            "jpeg": _jpeg(draw_people(picture, people, estimator.bundle.spec.skeleton)),
+            "jpeg": _jpeg(draw_people(picture, people, estimator.spec.skeleton)),
         }
         for picture, people in found
     ]
@@ -119,7 +122,7 @@ def _judge(
 ) -> tuple[dict[str, Any] | None, str]:
     """Return the drift, or None and why it cannot be judged."""
     try:
-        drift = verify(folder, *reference, threads) if reference else verify_golden(folder, threads)
+        drift = verify(folder, *reference, threads=threads) if reference else verify_golden(folder, threads)
     except PosecError as error:
         return None, str(error)
     return drift.to_dict(), ""

@@ -10,6 +10,7 @@ from typing import Any
 from . import load
 from .arguments import EXIT_CAMERA_GONE
 from .console import printable, say, show_progress
+from .decoding.camera_file import choose_camera
 from .errors import PoseError
 from .video.settings import StreamSettings, Summary
 from .video.stream import watch
@@ -23,7 +24,13 @@ def run(args: argparse.Namespace, source: str) -> int:
     settings = StreamSettings(
         args.most, not args.no_overlay, not args.no_inset, args.overwrite, not args.no_overlap, args.retry
     )
-    estimator = load(args.bundle, args.threads, args.focal_px, not args.no_refine, args.threshold)
+    estimator = load(
+        args.bundle,
+        args.threads,
+        refine=not args.no_refine,
+        centre_threshold=args.threshold,
+        camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
+    )
     summary = watch(
         estimator,
         source,

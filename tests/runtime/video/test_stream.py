@@ -84,7 +84,7 @@ def test_who_stops_reading_ends_it_and_what_was_recorded_is_kept(looking):
 
 
 def test_being_stopped_while_the_model_loads_is_one_sentence(monkeypatch, capsys):
-    monkeypatch.setattr(toolkit.runtime.run, "load", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(toolkit.runtime.run, "load", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         assert board.main(["bundle", "--source", "0"]) == 2

@@ -180,7 +180,7 @@ class _Session:
                 drawn = draw_people(
                     shot.picture,
                     people,
-                    self._estimator.bundle.spec.skeleton,
+                    self._estimator.spec.skeleton,
                     numbers=numbers,
                     inset=self._settings.inset,
                 )
