@@ -1,4 +1,4 @@
-"""What each observer would cost in pose units, from one sweep."""
+"""Compare observers: the drift that each one would cause, from one sweep."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from toolkit.device.drift import LIMITS, Drift
 from toolkit.ir.graph import Graph
 from toolkit.ir.ranges import Ranges
-from toolkit.ir.target import Scheme
+from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
-from toolkit.verification.simulation import Judge, quantized
+from toolkit.passes.quantize.pipeline import lower_graph
+from toolkit.verification.simulation import FloatReference
 
 from .collect import Progress, sweep
 from .observers import OBSERVERS
@@ -24,8 +25,8 @@ class Comparison:
 
     Attributes:
         ranges: observer → its ranges.
-        drifts: observer → how the int8 network made of them differs from the float one.
-        allowed: how far it may, by name of the limit.
+        drifts: observer → drift of the int8 network that its ranges give.
+        allowed: limits of the drift, by name.
     """
 
     ranges: dict[str, Ranges]
@@ -34,10 +35,7 @@ class Comparison:
 
     @property
     def best(self) -> str:
-        """Name of the observer whose worst of millimetres, people lost and people invented is smallest, each as a share of `allowed`.
-
-        One person at the threshold more or less is chance; an observer that is worse by millimetres is worse everywhere.
-        """
+        """Name of the observer whose largest share of a limit is smallest: of millimetres, people lost, people invented."""
 
         def worst(name: str) -> float:
             drift = self.drifts[name]
@@ -54,29 +52,38 @@ class Comparison:
         return rows
 
 
-def compare(graph: Graph, frames: Iterable[np.ndarray], judged: Iterable[np.ndarray], scheme: Scheme, allowed: Mapping[str, float],
-            observers: Sequence[str] = tuple(OBSERVERS), progress: Callable[[str], Progress] | None = None) -> Comparison:  # fmt: skip
-    """Return what each observer costs: calibrate on `frames`, quantize by `scheme`, judge on `judged`, in ONNX Runtime.
+def compare(
+    graph: Graph,
+    frames: Iterable[np.ndarray],
+    judged: Iterable[np.ndarray],
+    *,
+    target: Target,
+    observers: Sequence[str] = tuple(OBSERVERS),
+    progress: Callable[[str], Progress] | None = None,
+) -> Comparison:
+    """Return the drift that each observer causes: calibrate on `frames`, quantize for `target`, measure on `judged`.
+
+    The int8 graphs are those that an export lowers, see `passes.quantize.pipeline`; they run in ONNX Runtime.
 
     Args:
         graph: as traced or prepared.
         frames: to calibrate on, BGR (H, W, 3) uint8.
         judged: other pictures, with people in them.
-        scheme: of a back end.
-        allowed: a board's allowance for int8, by the names of LIMITS.
+        target: of `targets.load`; must have int8.
         observers: names of OBSERVERS.
         progress: makes a callback for a stage, "calibrating" or "judging".
 
-    Raises PosecError where an observer is unknown, there are no frames, or nobody is on the judged ones.
+    Raises PosecError where an observer is unknown, there are no frames, or no people on the judged ones.
     """
-    prepared = prepare(graph)
-    judge = Judge(prepared, judged)
+    target.check_precision("int8")
+    prepared, job = prepare(graph), Job(target, "int8")
+    reference = FloatReference(prepared, judged)
     swept = sweep(prepared, frames, progress("calibrating") if progress else None)
     report = progress("judging") if progress else None
     ranges = {name: swept.ranges(name) for name in observers}
     drifts = {}
     for done, name in enumerate(observers, 1):
-        drifts[name] = judge.drift(judge.heads(quantized(prepared, ranges[name], scheme)))
+        drifts[name] = reference.drift(reference.heads(lower_graph(prepared, job, ranges[name])))
         if report:
             report(done, len(observers))
-    return Comparison(ranges, drifts, allowed)
+    return Comparison(ranges, drifts, vars(target.allowed["int8"]))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 from toolkit.ir.graph import Graph, Pass
-from toolkit.ir.target import Job, Scheme
+from toolkit.ir.scheme import Activations, Exceptions, Scheme
+from toolkit.ir.target import Job
 from toolkit.passes.lower.fold_preprocessing import fold_frame
-from toolkit.passes.lower.fuse_head_convs import join_heads
-from toolkit.passes.lower.swap_transpose_dequantize import dequantize_first
+from toolkit.passes.lower.fuse_head_convs import fuse_head_convs
+from toolkit.passes.lower.swap_transpose_dequantize import swap_transpose_dequantize
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import KEYPOINT_HEADS
 
@@ -17,24 +19,19 @@ ENGINE = "onnxruntime"
 REQUIRES = "pip install 'posec[host]'"
 TOOLS = ("onnxruntime",)
 
-# Signed activations would take the slow road: 1.75 times the time on x86.
 SCHEME = Scheme(
     name="u8s8-per-channel",
-    activations="uint8",
-    symmetric=False,
-    per_channel=True,
-    quantize_bias=True,
-    weights_as_integers=True,
-    # Resize and AveragePool in float take the same time and round once less.
+    # Resize and AveragePool gain nothing in integers, and would round once more.
     operators=("Conv", "Add", "MaxPool", "Concat"),
-    same_scale=("MaxPool",),
-    # Half a pixel of a key point, and less: 2 % of the time for no drift that could be measured.
-    integer_heads=KEYPOINT_HEADS,
-    joined_sums=True,
+    # x86 kernels for signed activations are slower.
+    activations=Activations("uint8", same_scale=("MaxPool",)),
+    # Key points tolerate integers, and save time.
+    exceptions=Exceptions(integer_heads=KEYPOINT_HEADS),
+    fuse_conv_sums=True,
 )
 
 
-def passes(job: Job) -> Sequence[Pass]:
+def pre_quantize(job: Job) -> Sequence[Pass]:
     """Take the picture as cv2 delivers it."""
     return (fold_frame(FrameInput("uint8", "NHWC", "BGR", normalized=False)),)
 
@@ -44,9 +41,9 @@ def scheme(job: Job) -> Scheme:
     return SCHEME
 
 
-def finish(job: Job) -> Sequence[Pass]:
+def post_quantize(job: Job) -> Sequence[Pass]:
     """Let pixels become numbers first, where they are integers of the network, and float heads be computed at once."""
-    return (dequantize_first, join_heads) if job.precision == "int8" else (join_heads,)
+    return (swap_transpose_dequantize, fuse_head_convs) if job.precision == "int8" else (fuse_head_convs,)
 
 
 def missing() -> str:
@@ -57,3 +54,8 @@ def missing() -> str:
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:
     """Return model.onnx: the graph itself, with Q/DQ where the job is int8."""
     return {"model.onnx": graph.model.SerializeToString(deterministic=True)}
+
+
+def plan_details(graph: Graph, job: Job) -> dict[str, Any]:
+    """Return nothing: the plan holds all that is known."""
+    return {}

@@ -50,7 +50,7 @@ def qdq_graph(graph, operators=None):
     """Return a float graph with the integers of the TFLite scheme, before it is lowered, and its job."""
     job, prepared = Job(PI5, "int8"), prepare(graph)
     ranges = calibration.collect(prepared, PICTURES).tensors
-    for rewrite in PI5.backend.passes(job):
+    for rewrite in PI5.backend.pre_quantize(job):
         rewrite(prepared)
     insert_qdq(prepared, ranges, PI5.backend.scheme(job))
     return prepared, job
@@ -59,7 +59,7 @@ def qdq_graph(graph, operators=None):
 def prepare_float(graph):
     """Return a float graph with the frame of the back end, before it is lowered, and its job."""
     job, prepared = Job(PI5, "float32"), prepare(graph)
-    for rewrite in PI5.backend.passes(job):
+    for rewrite in PI5.backend.pre_quantize(job):
         rewrite(prepared)
     return prepared, job
 
@@ -174,7 +174,7 @@ def test_int8_is_integer_from_the_pixels_to_the_heads(bundles):
 
     bundle = bundles["int8"]
     assert (bundle.frame.dtype, bundle.frame.layout, bundle.frame.colour_order) == ("int8", "NHWC", "BGR")
-    assert dict(bundle.passes)["refuse_islands"] == 1
+    assert dict(bundle.passes)["check_float_islands"] == 1
     operators = file_operators(bundle.model_path.read_bytes())
     floating = [name for name, _, result in operators if result == TensorType.FLOAT32]
     assert sorted(floating) == sorted(
@@ -218,7 +218,7 @@ def test_a_layer_that_alone_stays_float_stays_so_in_the_file(place, tmp_path):
     ranges = calibration.collect(tiny_graph_of(), PICTURES)
     bundle = build(tiny_graph_of(), PI5, "int8", ranges, tmp_path / "one", PICTURES, [layer])
     assert layer in bundle.float_layers
-    assert dict(bundle.passes)["refuse_islands"] == 2
+    assert dict(bundle.passes)["check_float_islands"] == 2
     assert count_float_islands(bundle.model_path.read_bytes()) == 2
     assert drift.verify_golden(bundle)
 

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import PosecError
-from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Target
 from ..runtime.bundle_files import DESCRIPTION
@@ -41,12 +40,4 @@ def check_request(
     if why := target.backend.missing():
         raise PosecError(
             f"target '{target.name}' cannot be compiled for here: {why}; {target.backend.REQUIRES}"
-        )
-
-
-def check_ranges(ranges: Ranges, prepared: Graph) -> None:
-    """Raise PosecError where ranges were collected on another graph than this prepared one."""
-    if ranges.graph_sha256 != prepared.sha256:
-        raise PosecError(
-            f"these ranges belong to another network (graph {ranges.graph_sha256[:12]}, this is {prepared.sha256[:12]}); calibrate again"
         )

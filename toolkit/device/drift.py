@@ -29,7 +29,7 @@ class Stray:
 
 
 @dataclass(frozen=True)
-class Repair:
+class DriftSummary:
     """What remains when one head of the compiled network is replaced by the float one: the head is to blame for the rest."""
 
     drift_mm: float
@@ -49,7 +49,7 @@ class Drift:
         drift_p50_mm, drift_p95_mm, drift_max_mm: the same, of the median, the 95th percentile and the worst person.
         centre_shift_px: mean shift of the centres in picture pixels.
         root_drift_mm: mean distance of the pelvis in space; at 5 m, 1 % of depth is 50 mm.
-        blame: head → Repair; empty where the float heads are not at hand.
+        blame: head → DriftSummary; empty where the float heads are not at hand.
         allowed: limits by name (LIMITS); fractions for people.
     """
 
@@ -64,7 +64,7 @@ class Drift:
     centre_shift_px: float
     root_drift_mm: float
     allowed: Mapping[str, float]
-    blame: Mapping[str, Repair] = field(default_factory=dict)
+    blame: Mapping[str, DriftSummary] = field(default_factory=dict)
 
     @property
     def people_lost(self) -> float:
@@ -126,7 +126,7 @@ def measure_drift(
     floating: Iterable[PoseFrame],
     skeleton: Skeleton,
     allowed: Mapping[str, float],
-    blame: Mapping[str, Repair] | None = None,
+    blame: Mapping[str, DriftSummary] | None = None,
 ) -> Drift:
     """Return the drift between the people that two networks found on the same pictures.
 
@@ -192,7 +192,7 @@ def _strays(frame: int, people: PoseFrame, matched: set[int]) -> list[Stray]:
     ]
 
 
-def _severity(repair: Repair) -> float:
+def _severity(repair: DriftSummary) -> float:
     """Return millimetres, with a lost or invented person of a hundred as bad as a millimetre; infinite where not measured."""
     return (
         repair.drift_mm + 100 * (repair.people_lost + repair.people_invented)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..device.drift import LIMITS, Drift, Repair, measure_drift
+from ..device.drift import LIMITS, Drift, DriftSummary, measure_drift
 from ..errors import PosecError
 from ..runtime import load
 from ..runtime.bundle import Bundle, read_bundle
@@ -75,7 +75,7 @@ def verify(
     skeleton = graph.spec.skeleton
     remains = {name: measure_drift(people, truth, skeleton, ALL_MAY_GO) for name, people in mended.items()}
     blame = {
-        name: Repair(drift.drift_mm, drift.people_lost, drift.people_invented)
+        name: DriftSummary(drift.drift_mm, drift.people_lost, drift.people_invented)
         for name, drift in remains.items()
     }
     return measure_drift(found, truth, skeleton, _limits(bundle, allowed), blame)

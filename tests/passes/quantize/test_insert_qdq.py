@@ -6,30 +6,30 @@ import onnxruntime
 import pytest
 from networks import tiny_graph_of, tiny_spec
 from onnx import TensorProto, helper, numpy_helper
+from schemes import (
+    SYMMETRIC,
+    UINT8,
+    int8_heads,
+    with_activations,
+    with_exceptions,
+    with_weights,
+)
 
 from toolkit.errors import PosecError
-from toolkit.ir.graph import Graph
-from toolkit.ir.target import Scheme
+from toolkit.ir.graph import Graph, Stage
 from toolkit.passes import prepare
-from toolkit.passes.edit.graph_index import head_layers, layer_name, links, weighted_layers
-from toolkit.passes.quantize.insert_qdq import float_layers, insert_qdq, stays_float
+from toolkit.passes.edit.graph_index import head_layers, index_graph, layer_name, weighted_layers
+from toolkit.passes.quantize.float_layers import float_layers, stays_float
+from toolkit.passes.quantize.insert_qdq import insert_qdq
 from toolkit.passes.quantize.qparams import to_int8, weight_scales
 from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.preprocess import to_batch
 
-AFFINE = Scheme(
-    "u8s8",
-    "uint8",
-    False,
-    True,
-    True,
-    True,
-    ("Conv", "Add", "AveragePool", "Resize", "Concat"),
-    ("Resize", "Concat"),
-)
-SYMMETRIC = Scheme(
-    "s8", "int8", True, True, False, False, ("Conv", "Add"), outputs=False, fused_residual=True
+AFFINE = replace(
+    UINT8,
+    operators=("Conv", "Add", "AveragePool", "Resize", "Concat"),
+    activations=replace(UINT8.activations, same_scale=("Resize", "Concat")),
 )
 
 
@@ -73,20 +73,23 @@ def convolution(
     ], arrays
 
 
-def small_graph(nodes: list, arrays: list, output: str, shape: list[int], opset: int = 17, dtype: int = TensorProto.FLOAT,
-                input_shape: tuple[int, ...] = (1, 3, 8, 8)) -> Graph:  # fmt: skip
-    """Return nodes as a Graph without the heads that a pose network has."""
+def small_graph(
+    nodes: list,
+    arrays: list,
+    output: str,
+    shape: list[int],
+    *,
+    dtype: int = TensorProto.FLOAT,
+    input_shape: tuple[int, ...] = (1, 3, 8, 8),
+) -> Graph:
+    """Return nodes as a prepared Graph without the heads that a pose network has."""
     spec = tiny_spec()
     frame = helper.make_tensor_value_info("frame", dtype, list(input_shape))
     graph = helper.make_graph(
         nodes, "small", [frame], [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)], arrays
     )
-    return Graph(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8),
-        spec,
-        FrameInput(),
-        {},
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return Graph(model, spec, FrameInput(), {}, stage=Stage.PREPARED)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,12 @@ def kinds(model: onnx.ModelProto) -> list[str]:
 
 @pytest.mark.parametrize(
     "scheme",
-    [AFFINE, SYMMETRIC, replace(AFFINE, per_channel=False), replace(AFFINE, outputs=False)],
+    [
+        AFFINE,
+        SYMMETRIC,
+        with_weights(AFFINE, per_channel=False),
+        with_activations(AFFINE, quantize_results=False),
+    ],
     ids=lambda s: s.name,
 )
 def test_the_integers_stay_close_to_the_floats(tiny, scheme):
@@ -129,7 +137,7 @@ def test_nothing_stands_between_a_convolution_and_its_rectifier(tiny):
     graph, ranges, _ = tiny
     integer = graph.copy()
     insert_qdq(integer, ranges, AFFINE)
-    found = links(integer.model)
+    found = index_graph(integer.model)
     rectifiers = [node for node in integer.model.graph.node if node.op_type in ("Relu", "Clip")]
     assert rectifiers
     assert {found.producers[node.input[0]].op_type for node in rectifiers} <= {"Conv", "Add"}
@@ -178,7 +186,9 @@ def test_onnx_runtime_leaves_a_layer_float_that_was_left_float():
 
 
 @pytest.mark.openvino
-@pytest.mark.parametrize("scheme", [AFFINE, replace(AFFINE, outputs=False)], ids=["outputs", "inputs"])
+@pytest.mark.parametrize(
+    "scheme", [AFFINE, with_activations(AFFINE, quantize_results=False)], ids=["outputs", "inputs"]
+)
 def test_openvino_computes_the_integers_as_integers(tiny, scheme):
     openvino = pytest.importorskip("openvino")
     graph, ranges, _ = tiny
@@ -204,7 +214,7 @@ def test_symmetric_integers_have_no_zero_point_no_integer_bias_and_float_weights
     graph, ranges, _ = tiny
     integer = graph.copy()
     insert_qdq(integer, ranges, SYMMETRIC)
-    found = links(integer.model)
+    found = index_graph(integer.model)
     for node in integer.model.graph.node:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             assert not found.array(node.input[2]).any()
@@ -222,7 +232,7 @@ def test_a_fused_residual_quantizes_the_shortcut_alone(tiny):
     graph, ranges, _ = tiny
     integer = graph.copy()
     insert_qdq(integer, ranges, SYMMETRIC)
-    found = links(integer.model)
+    found = index_graph(integer.model)
     makers = [
         sorted(found.producers[name].op_type for name in node.input)
         for node in integer.model.graph.node
@@ -233,9 +243,9 @@ def test_a_fused_residual_quantizes_the_shortcut_alone(tiny):
 
 def test_depthwise_convolutions_stay_float_where_the_scheme_says_so(tiny):
     graph, ranges, _ = tiny
-    integer, scheme = graph.copy(), replace(SYMMETRIC, float_depthwise=True)
+    integer, scheme = graph.copy(), with_exceptions(SYMMETRIC, float_depthwise=True)
     insert_qdq(integer, ranges, scheme)
-    found = links(graph.model)
+    found = index_graph(graph.model)
     depthwise = {
         layer_name(node)
         for node in weighted_layers(graph.model)
@@ -253,7 +263,7 @@ def test_weights_are_integers_on_axis_0(tiny):
     graph, ranges, _ = tiny
     integer = graph.copy()
     insert_qdq(integer, ranges, AFFINE)
-    found = links(integer.model)
+    found = index_graph(integer.model)
     layers = [node for node in weighted_layers(graph.model) if layer_name(node) not in float_layers(integer)]
     for node in [
         node
@@ -285,23 +295,21 @@ def test_what_stays_float_is_named_with_its_reason(tiny):
 def test_heads_keep_their_names_where_they_are_integers(tiny):
     graph, ranges, frames = tiny
     integer = graph.copy()
-    insert_qdq(
-        integer, ranges, replace(AFFINE, float_heads=False, operators=(*AFFINE.operators, "Sigmoid", "Tanh"))
-    )
+    insert_qdq(integer, ranges, int8_heads(AFFINE, operators=(*AFFINE.operators, "Sigmoid", "Tanh")))
     assert integer.heads == graph.heads
     assert not float_layers(integer)
     levels = np.unique(run(integer.model, frames[0])["embedding"])
     assert len(levels) <= 256
-    assert links(integer.model).producers["embedding"].op_type == "DequantizeLinear"
+    assert index_graph(integer.model).producers["embedding"].op_type == "DequantizeLinear"
 
 
 def test_heads_whose_steps_cost_nothing_may_be_integers_among_float_ones(tiny):
     graph, ranges, frames = tiny
     integer = graph.copy()
-    insert_qdq(integer, ranges, replace(AFFINE, integer_heads=("offset", "depth")))
+    insert_qdq(integer, ranges, with_exceptions(AFFINE, integer_heads=("offset", "depth")))
     last = {head: names[0] for head, names in head_layers(graph).items()}
     assert set(float_layers(integer)) == {last[head] for head in ("centre", "embedding", "rotation")}
-    found = links(integer.model)
+    found = index_graph(integer.model)
     results = {node.name: node.output[0] for node in integer.model.graph.node}
     for head, reader in (("offset", "QuantizeLinear"), ("embedding", "Tanh")):
         assert [node.op_type for node in found.readers[results[last[head]]]] == [reader]
@@ -315,19 +323,14 @@ def test_same_scale_operators_share_it_and_runtimes_may_fix_outputs():
               helper.make_node("Concat", ["r", "r"], ["c"], axis=1), helper.make_node("Neg", ["c"], ["out"])]  # fmt: skip
     graph = small_graph(nodes, [*arrays, scales], "out", [1, 4, 16, 16])
     frame = np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype(np.float32)
-    scheme = replace(
-        AFFINE,
-        activations="int8",
-        operators=(*AFFINE.operators, "Sigmoid"),
-        fixed_outputs={"Sigmoid": (1 / 256, -128)},
-        float_heads=False,
-    )
+    scheme = int8_heads(AFFINE, operators=(*AFFINE.operators, "Sigmoid"))
+    scheme = with_activations(scheme, dtype="int8", fixed={"Sigmoid": (1 / 256, -128)})
     insert_qdq(graph, observed(graph.model, [frame]), scheme)
-    found = links(graph.model)
+    found = index_graph(graph.model)
     for name in ("s", "r", "c"):
         assert found.array(f"{name}/scale") == np.float32(1 / 256)
         assert found.array(f"{name}/zero_point") == -128
-    scheme = replace(scheme, fixed_outputs={"Sigmoid": (1 / 256, -128), "Resize": (1 / 128, 0)})
+    scheme = with_activations(scheme, fixed={"Sigmoid": (1 / 256, -128), "Resize": (1 / 128, 0)})
     with pytest.raises(PosecError, match="one scale for c, r, s"):
         insert_qdq(
             small_graph(nodes[:1] + nodes[1:], [*arrays, scales], "out", [1, 4, 16, 16]),
@@ -365,11 +368,13 @@ def test_a_folded_frame_needs_no_range_and_no_second_quantization(offsets, frame
     graph = folded_frame(offsets)
     frame = np.random.default_rng(1).integers(0, 256, (1, 8, 8, 3)).astype(np.uint8)
     wanted = run(graph.model, frame)["out"]
-    insert_qdq(graph, {"out": (0.0, float(wanted.max()))}, replace(AFFINE, float_heads=False))
+    insert_qdq(graph, {"out": (0.0, float(wanted.max()))}, int8_heads(AFFINE))
     folded = len(set(offsets)) == 1
     assert kinds(graph.model).count("QuantizeLinear") == (1 if folded else 2)
-    bias = links(graph.model).producers["a.y/bias"]
-    scale = np.squeeze(links(graph.model).array(bias.input[1]) / links(graph.model).array("a.y/weight_scale"))
+    bias = index_graph(graph.model).producers["a.y/bias"]
+    scale = np.squeeze(
+        index_graph(graph.model).array(bias.input[1]) / index_graph(graph.model).array("a.y/weight_scale")
+    )
     np.testing.assert_allclose(scale, frame_scale, rtol=1e-5)
     assert np.abs(run(graph.model, frame)["out"] - wanted).max() < 0.03 * wanted.max()
 
@@ -380,7 +385,7 @@ def test_a_channel_of_tiny_weights_keeps_its_bias():
     nodes, arrays = convolution("a", "frame", weight, np.asarray([0.5, 3.0, -2.0]))
     graph = small_graph(nodes, arrays, "a.y", [1, 3, 8, 8])
     frame = np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype(np.float32)
-    insert_qdq(graph, observed(graph.model, [frame]), replace(AFFINE, float_heads=False))
+    insert_qdq(graph, observed(graph.model, [frame]), int8_heads(AFFINE))
     out = run(graph.model, frame)["a.y"]
     np.testing.assert_allclose(out[0, 1], 3.0, atol=0.05)
     np.testing.assert_allclose(out[0, 2], -2.0, atol=0.05)
@@ -398,10 +403,8 @@ def test_a_float_layer_reads_floats_and_an_integer_neighbour_reads_integers():
         [1, 3, 8, 8],
     )
     frame = random.normal(size=(1, 3, 8, 8)).astype(np.float32)
-    assert (
-        insert_qdq(graph, observed(graph.model, [frame]), replace(AFFINE, float_heads=False), ["a", "b"]) == 1
-    )
-    found = links(graph.model)
+    assert insert_qdq(graph, observed(graph.model, [frame]), int8_heads(AFFINE), ["a", "b"]) == 1
+    found = index_graph(graph.model)
     assert [node.input[0] for node in graph.model.graph.node if node.op_type == "Conv"] == [
         "frame",
         "a.y",
@@ -415,17 +418,22 @@ def test_a_float_layer_reads_floats_and_an_integer_neighbour_reads_integers():
     [
         ({"keep": ["nobody"]}, "no layer 'nobody' to keep float; the layers with weights are a"),
         ({"ranges": {}}, "no range for tensor 'a.y'; calibrate again, on this graph"),
-        ({"opset": 11}, "int8 needs ONNX opset 13 or later, the graph has 11"),
+        (
+            {"stage": Stage.TRACED},
+            r"pass 'insert_qdq' requires a graph that is prepared \(opset 13, batch norms folded.*is traced; start",
+        ),
+        ({"stage": Stage.QUANTIZED}, "'insert_qdq' requires .* prepared .* this one is quantized"),
     ],
 )
 def test_what_cannot_be_quantized_is_refused(change, message):
     nodes, arrays = convolution("a", "frame", np.ones((3, 3, 1, 1)))
-    graph = small_graph(nodes, arrays, "a.y", [1, 3, 8, 8], change.get("opset", 17))
+    graph = small_graph(nodes, arrays, "a.y", [1, 3, 8, 8])
+    graph.stage = change.get("stage", Stage.PREPARED)
     with pytest.raises(PosecError, match=message):
         insert_qdq(
             graph,
             change.get("ranges", {"frame": (0, 1), "a.y": (0, 1)}),
-            replace(AFFINE, float_heads=False),
+            int8_heads(AFFINE),
             change.get("keep", ()),
         )
 
@@ -457,10 +465,8 @@ def test_what_only_a_saturating_operator_reads_spends_no_steps_where_it_is_flat(
     nodes += [helper.make_node(kind, ["a.y"], [f"r{i}"], f"r{i}") for i, kind in enumerate(readers)]
     nodes += [helper.make_node("Concat", [f"r{i}" for i in range(len(readers))], ["out"], "out", axis=1)]
     graph = small_graph(nodes, arrays, "out", [1, 2 * len(readers), 8, 8])
-    insert_qdq(
-        graph, {"frame": (-3, 3), "a.y": (-40, 20)}, replace(AFFINE, float_heads=False, operators=("Conv",))
-    )
-    found = links(graph.model)
+    insert_qdq(graph, {"frame": (-3, 3), "a.y": (-40, 20)}, int8_heads(AFFINE, operators=("Conv",)))
+    found = index_graph(graph.model)
     (quantize,) = [
         node for node in graph.model.graph.node if node.op_type == "QuantizeLinear" and node.input[0] == "a.y"
     ]
@@ -487,10 +493,10 @@ def test_few_weights_that_were_integers_once_are_found_though_no_two_are_neighbo
 def test_the_last_layers_of_heads_may_multiply_integers_and_write_floats(tiny):
     graph, ranges, frames = tiny
     errors = []
-    for scheme in (replace(AFFINE, float_heads=False), replace(AFFINE, head_weights=True), AFFINE):
+    for scheme in (int8_heads(AFFINE), with_exceptions(AFFINE, head_weights=True), AFFINE):
         integer = graph.copy()
         insert_qdq(integer, ranges, scheme)
-        found = links(integer.model)
+        found = index_graph(integer.model)
         last = [
             node
             for node in integer.model.graph.node
@@ -500,7 +506,7 @@ def test_the_last_layers_of_heads_may_multiply_integers_and_write_floats(tiny):
         assert {found.producers[node.input[1]].op_type if node.input[1] in found.producers else "" for node in last} == (
             {""} if scheme is AFFINE else {"DequantizeLinear"})  # fmt: skip
         assert {reader.op_type for node in last for reader in found.readers[node.output[0]]} == (
-            {"Sigmoid", "Tanh"} if scheme.float_heads else {"QuantizeLinear"})  # fmt: skip
+            {"Sigmoid", "Tanh"} if scheme.exceptions.float_heads else {"QuantizeLinear"})  # fmt: skip
         pairs = [(run(graph.model, frame), run(integer.model, frame)) for frame in frames]
         errors.append(
             np.mean([np.abs(wanted[name] - got[name]).mean() for wanted, got in pairs for name in wanted])

@@ -9,9 +9,9 @@ from onnx import numpy_helper, parser
 
 from toolkit.ir.graph import run_passes
 from toolkit.passes import prepare
-from toolkit.passes.lower.drop_one_sided_qdq import release_float_layers
+from toolkit.passes.lower.drop_one_sided_qdq import drop_one_sided_qdq
 from toolkit.passes.lower.fold_preprocessing import fold_frame
-from toolkit.passes.lower.quantize_input import quantize_pixels
+from toolkit.passes.lower.quantize_input import quantize_input
 from toolkit.passes.tensorrt.dla_rules import dla_obstacles
 from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.frame import FrameInput
@@ -47,7 +47,7 @@ def test_pixels_become_integers_without_loss(tiny_graph, people_pictures):
     graph = prepare(tiny_graph)
     run_passes(graph, [fold_frame(PIXELS, cast=True)])
     before = heads(graph, people_pictures[4])
-    assert quantize_pixels(graph) == 1
+    assert quantize_input(graph) == 1
     onnx.checker.check_model(graph.model, full_check=True)
     for a, b in zip(before, heads(graph, people_pictures[4]), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -66,7 +66,7 @@ def test_pixels_that_are_no_symmetric_integers_stay(spec, frame):
     graph = prepare(tiny_graph_of(spec))
     run_passes(graph, [fold_frame(frame, cast=True)])
     before = graph.sha256
-    assert quantize_pixels(graph) == 0
+    assert quantize_input(graph) == 0
     assert graph.sha256 == before
 
 
@@ -83,10 +83,10 @@ WEIGHT = "wq = QuantizeLinear<axis=0>(w, ws, wz) wd = DequantizeLinear<axis=0>(w
 def test_integers_that_another_layer_reads_stay():
     constants = {**INTEGERS, "w": np.ones((4, 4, 1, 1), np.float32)}
     graph = of_text(QUANTIZED + WEIGHT + "a = Conv(xd, w) b = Conv(xd, wd) y = Add(a, b)", constants)
-    assert release_float_layers(graph) == 1
+    assert drop_one_sided_qdq(graph) == 1
     reads = {node.output[0]: list(node.input) for node in graph.model.graph.node}
     assert (reads["a"], reads["b"]) == (["x", "w"], ["xd", "wd"])
-    assert release_float_layers(graph) == 0
+    assert drop_one_sided_qdq(graph) == 0
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_integers_that_another_layer_reads_stay():
 )
 def test_a_layer_is_int8_or_float_as_a_whole(body, count):
     graph = of_text(body, {**INTEGERS, "w": np.ones((4, 4, 1, 1), np.float32)})
-    assert release_float_layers(graph) == count
+    assert drop_one_sided_qdq(graph) == count
     quantizers = [node for node in graph.model.graph.node if node.op_type == "QuantizeLinear"]
     assert len(quantizers) == (0 if count or "Quantize" not in body else 2)
 

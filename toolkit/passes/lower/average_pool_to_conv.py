@@ -10,7 +10,7 @@ from ...ir.graph import Graph
 from ..edit.edits import add_array, attribute
 
 
-def convolve_average_pools(graph: Graph) -> int:
+def convert_average_pools(graph: Graph) -> int:
     """Write each AveragePool as the depthwise convolution that it is.
 
         x -> AveragePool(2 x 2) -> y        becomes        x -> Conv(1/4 everywhere, one group per channel) -> y

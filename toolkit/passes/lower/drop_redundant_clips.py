@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ...ir.graph import Graph
-from ..edit.edits import redirect, sweep
-from ..edit.graph_index import links
+from ..edit.edits import remove_dead_nodes, replace_uses
+from ..edit.graph_index import index_graph
 
 _ENDS = np.iinfo(np.int8)
 
 
-def drop_saturated_clips(graph: Graph) -> int:
+def drop_redundant_clips(graph: Graph) -> int:
     """Drop each Clip before a QuantizeLinear that saturates where the Clip does.
 
         Conv -> Clip(0, 1) -> Q(1/255, -128)        becomes        Conv -> Q(1/255, -128)
@@ -23,32 +23,32 @@ def drop_saturated_clips(graph: Graph) -> int:
     The converter makes int8 of Clip(0, 6) and of Clip(-1, 1); a convolution before Clip(0, 1) it computes in float.
     Returns the number of Clips dropped.
     """
-    found = links(graph.model)
+    graph_index = index_graph(graph.model)
     count = 0
     for node in graph.model.graph.node:
-        readers = found.readers.get(node.output[0], [])
+        readers = graph_index.readers.get(node.output[0], [])
         if (
             node.op_type != "Clip"
             or [reader.op_type for reader in readers] != ["QuantizeLinear"]
-            or node.output[0] in found.outputs
+            or node.output[0] in graph_index.outputs
         ):
             continue
         limits, numbers = node.input[1:], readers[0].input[1:]
         if (
             len(limits) != 2
             or len(numbers) != 2
-            or not all(name in found.constants for name in (*limits, *numbers))
+            or not all(name in graph_index.constants for name in (*limits, *numbers))
         ):
             continue
-        scale, zero_point = (found.array(name) for name in numbers)
+        scale, zero_point = (graph_index.array(name) for name in numbers)
         if scale.size != 1 or zero_point.dtype != np.int8:
             continue
         low, high = (
-            float(np.rint(found.array(name).reshape(()) / scale.reshape(()))) + int(zero_point)
+            float(np.rint(graph_index.array(name).reshape(()) / scale.reshape(()))) + int(zero_point)
             for name in limits
         )
         if low <= _ENDS.min and high >= _ENDS.max:
-            redirect(graph.model, node.output[0], node.input[0])
+            replace_uses(graph.model, node.output[0], node.input[0])
             count += 1
-    sweep(graph.model)
+    remove_dead_nodes(graph.model)
     return count

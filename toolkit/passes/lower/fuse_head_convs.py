@@ -10,7 +10,7 @@ from onnx import helper
 
 from ...ir.graph import Graph
 from ..edit.edits import add_array, fresh_name, replace
-from ..edit.graph_index import JOINED, Links, layer_name, links
+from ..edit.graph_index import JOINED, GraphIndex, index_graph, layer_name
 
 # What turns the last layer of a head into the head, element by element.
 _ACTIVATIONS = ("Sigmoid", "Tanh", "Clip", "Relu", "HardSigmoid", "Mul")
@@ -18,7 +18,7 @@ _ACTIVATIONS = ("Sigmoid", "Tanh", "Clip", "Relu", "HardSigmoid", "Mul")
 _OPSET = 13
 
 
-def join_heads(graph: Graph) -> int:
+def fuse_head_convs(graph: Graph) -> int:
     """Compute the last layers of heads that are made alike as one, and split its channels.
 
         x -> Conv(v) -> Tanh -> a                x -> Conv([v, w]) -> Split -> Tanh -> a
@@ -32,62 +32,62 @@ def join_heads(graph: Graph) -> int:
     Returns the number of heads that share a layer with others.
     """
     opset = next((entry.version for entry in graph.model.opset_import if entry.domain in ("", "ai.onnx")), 0)
-    found = links(graph.model)
+    graph_index = index_graph(graph.model)
     alike: dict[tuple[object, ...], list[str]] = {}
     for tensor, _ in graph.heads.values():
-        last = _before_activations(tensor, found)
-        form = _form(last, found)
+        last = _before_activations(tensor, graph_index)
+        form = _form(last, graph_index)
         if form is not None and last not in alike.setdefault(form, []):
             alike[form].append(last)
     groups = [tensors for tensors in alike.values() if len(tensors) > 1] if opset >= _OPSET else []
     for tensors in groups:
-        _join(graph.model, tensors, links(graph.model))
+        _join(graph.model, tensors, index_graph(graph.model))
     return sum(map(len, groups))
 
 
-def _before_activations(tensor: str, found: Links) -> str:
-    node = found.producers.get(tensor)
-    while node is not None and node.op_type in _ACTIVATIONS and found.data_inputs(node) == [0]:
+def _before_activations(tensor: str, graph_index: GraphIndex) -> str:
+    node = graph_index.producers.get(tensor)
+    while node is not None and node.op_type in _ACTIVATIONS and graph_index.data_inputs(node) == [0]:
         tensor = node.input[0]
-        node = found.producers.get(tensor)
+        node = graph_index.producers.get(tensor)
     return tensor
 
 
-def _form(tensor: str, found: Links) -> tuple[object, ...] | None:
+def _form(tensor: str, graph_index: GraphIndex) -> tuple[object, ...] | None:
     """Return what tensors that can be joined have in common, or None where one cannot be joined with any."""
-    node = found.producers.get(tensor)
-    if node is None or tensor in found.outputs or len(found.readers.get(tensor, [])) != 1:
+    node = graph_index.producers.get(tensor)
+    if node is None or tensor in graph_index.outputs or len(graph_index.readers.get(tensor, [])) != 1:
         return None
     attributes = tuple(sorted(entry.SerializeToString() for entry in node.attribute))
     if node.op_type == "Conv":
         group = next((entry.i for entry in node.attribute if entry.name == "group"), 1)
-        if group != 1 or not all(name in found.constants for name in node.input[1:]):
+        if group != 1 or not all(name in graph_index.constants for name in node.input[1:]):
             return None
         return (
             "Conv",
             node.input[0],
             attributes,
-            tuple(found.constants[node.input[1]].dims[1:]),
+            tuple(graph_index.constants[node.input[1]].dims[1:]),
             len(node.input),
         )
     if (
-        node.op_type == "Resize" and found.data_inputs(node) == [0] and len(node.input) == 3
+        node.op_type == "Resize" and graph_index.data_inputs(node) == [0] and len(node.input) == 3
     ):  # a fourth input would count channels
-        inner = _form(node.input[0], found)
-        constants = tuple(found.array(name).tobytes() if name else b"" for name in node.input[1:])
+        inner = _form(node.input[0], graph_index)
+        constants = tuple(graph_index.array(name).tobytes() if name else b"" for name in node.input[1:])
         return None if inner is None else ("Resize", attributes, constants, inner)
-    if node.op_type == "Add" and found.data_inputs(node) == [0, 1]:
-        operands = [_form(name, found) for name in node.input]
+    if node.op_type == "Add" and graph_index.data_inputs(node) == [0, 1]:
+        operands = [_form(name, graph_index) for name in node.input]
         return None if None in operands else ("Add", *operands)
     return None
 
 
-def _join(model: onnx.ModelProto, tensors: Sequence[str], found: Links) -> None:
+def _join(model: onnx.ModelProto, tensors: Sequence[str], graph_index: GraphIndex) -> None:
     """Put one layer in the place of those that make the tensors, and a Split that makes them."""
     gone: set[str] = set()
     joined: dict[str, onnx.NodeProto] = {}
-    sizes = np.asarray([_channels(tensor, found) for tensor in tensors], np.int64)
-    whole = _one_of(model, list(tensors), found, gone, joined)
+    sizes = np.asarray([_channels(tensor, graph_index) for tensor in tensors], np.int64)
+    whole = _one_of(model, list(tensors), graph_index, gone, joined)
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
         nodes += (
@@ -112,23 +112,23 @@ def _join(model: onnx.ModelProto, tensors: Sequence[str], found: Links) -> None:
 def _one_of(
     model: onnx.ModelProto,
     tensors: list[str],
-    found: Links,
+    graph_index: GraphIndex,
     gone: set[str],
     joined: dict[str, onnx.NodeProto],
 ) -> str:
     """Note the node that makes all tensors at once, at the place of the first of their makers; return its result."""
-    makers = [found.producers[tensor] for tensor in tensors]
+    makers = [graph_index.producers[tensor] for tensor in tensors]
     places = {node.output[0]: place for place, node in enumerate(model.graph.node)}
     first, result = makers[0], fresh_name(model, JOINED.join(tensors))
     if first.op_type == "Conv":
         inputs = [first.input[0]]
         for position in range(1, len(first.input)):
-            values = np.concatenate([found.array(maker.input[position]) for maker in makers])
+            values = np.concatenate([graph_index.array(maker.input[position]) for maker in makers])
             inputs.append(add_array(model, f"{result}/{('weight', 'bias')[position - 1]}", values))
     else:
         inputs = [
-            _one_of(model, [maker.input[i] for maker in makers], found, gone, joined)
-            for i in found.data_inputs(first)
+            _one_of(model, [maker.input[i] for maker in makers], graph_index, gone, joined)
+            for i in graph_index.data_inputs(first)
         ]
         inputs += first.input[len(inputs) :]
     node = helper.make_node(first.op_type, inputs, [result], JOINED.join(map(layer_name, makers)))
@@ -138,8 +138,8 @@ def _one_of(
     return result
 
 
-def _channels(tensor: str, found: Links) -> int:
-    node = found.producers[tensor]
+def _channels(tensor: str, graph_index: GraphIndex) -> int:
+    node = graph_index.producers[tensor]
     while node.op_type != "Conv":
-        node = found.producers[node.input[0]]
-    return int(found.constants[node.input[1]].dims[0])
+        node = graph_index.producers[node.input[0]]
+    return int(graph_index.constants[node.input[1]].dims[0])

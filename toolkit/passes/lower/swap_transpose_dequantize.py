@@ -5,10 +5,10 @@ from __future__ import annotations
 import onnx
 
 from ...ir.graph import Graph
-from ..edit.graph_index import links
+from ..edit.graph_index import index_graph
 
 
-def dequantize_first(graph: Graph) -> int:
+def swap_transpose_dequantize(graph: Graph) -> int:
     """Change places of the Transpose and the DequantizeLinear that a folded frame begins with.
 
         frame -> Transpose -> DequantizeLinear -> x        becomes        frame -> DequantizeLinear -> Transpose -> x
@@ -21,15 +21,19 @@ def dequantize_first(graph: Graph) -> int:
 
     Returns 1, or 0 where the frame does not begin so.
     """
-    found = links(graph.model)
-    readers = found.readers.get(graph.input_name, [])
+    graph_index = index_graph(graph.model)
+    readers = graph_index.readers.get(graph.input_name, [])
     move = readers[0] if len(readers) == 1 else None
-    after = found.readers.get(move.output[0], []) if move is not None and move.op_type == "Transpose" else []
+    after = (
+        graph_index.readers.get(move.output[0], [])
+        if move is not None and move.op_type == "Transpose"
+        else []
+    )
     if (
         move is None
         or len(after) != 1
         or after[0].op_type != "DequantizeLinear"
-        or found.array(after[0].input[1]).size != 1
+        or graph_index.array(after[0].input[1]).size != 1
     ):
         return 0
     dequantize, between = after[0], f"{graph.input_name}.dequantized"

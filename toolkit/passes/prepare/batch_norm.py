@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...ir.graph import Graph
-from ..edit.edits import add_array, attribute, sweep
-from ..edit.graph_index import links
+from ..edit.edits import add_array, attribute, remove_dead_nodes
+from ..edit.graph_index import index_graph
 
 
 def fold_batch_norm(graph: Graph) -> int:
@@ -21,9 +21,9 @@ def fold_batch_norm(graph: Graph) -> int:
     Returns the number folded.
     """
     model, count = graph.model, 0
-    found = links(model)
+    graph_index = index_graph(model)
     for norm in [node for node in model.graph.node if node.op_type == "BatchNormalization"]:
-        conv = found.producers.get(norm.input[0])
+        conv = graph_index.producers.get(norm.input[0])
         if (
             conv is None
             or conv.op_type not in ("Conv", "ConvTranspose")
@@ -32,14 +32,14 @@ def fold_batch_norm(graph: Graph) -> int:
             continue
         if conv.op_type == "ConvTranspose" and attribute(conv, "group", 1) != 1:
             continue
-        if len(found.readers[norm.input[0]]) > 1 or norm.input[0] in found.outputs:
+        if len(graph_index.readers[norm.input[0]]) > 1 or norm.input[0] in graph_index.outputs:
             continue
-        if not all(name in found.constants for name in (*conv.input[1:], *norm.input[1:])):
+        if not all(name in graph_index.constants for name in (*conv.input[1:], *norm.input[1:])):
             continue
-        scale, shift, mean, variance = (found.array(name).astype(np.float64) for name in norm.input[1:])
+        scale, shift, mean, variance = (graph_index.array(name).astype(np.float64) for name in norm.input[1:])
         factor = scale / np.sqrt(variance + attribute(norm, "epsilon", 1e-5))
-        weight = found.array(conv.input[1])
-        bias = found.array(conv.input[2]) if len(conv.input) > 2 else np.zeros_like(mean)
+        weight = graph_index.array(conv.input[1])
+        bias = graph_index.array(conv.input[2]) if len(conv.input) > 2 else np.zeros_like(mean)
         channels = [-1, 1, 1, 1] if conv.op_type == "Conv" else [1, -1, 1, 1]
         folded = weight * factor.reshape(channels[: weight.ndim])
         names = [add_array(model, f"{conv.output[0]}.weight", folded.astype(weight.dtype)),
@@ -50,5 +50,5 @@ def fold_batch_norm(graph: Graph) -> int:
         conv.output[0] = norm.output[0]
         model.graph.node.remove(norm)
         count += 1
-    sweep(model)
+    remove_dead_nodes(model)
     return count

@@ -7,14 +7,14 @@ import onnx
 from onnx import helper
 
 from ...ir.graph import Graph
-from ..edit.edits import add_array, attribute, sweep
-from ..edit.graph_index import FUSED_ACTIVATIONS, Links, links
+from ..edit.edits import add_array, attribute, remove_dead_nodes
+from ..edit.graph_index import FUSED_ACTIVATIONS, GraphIndex, index_graph
 
 # Float kernels of ONNX Runtime take channels sixteen at a time, and fall back to a slow way where some remain.
 _BLOCK = 16
 
 
-def spread_channels(graph: Graph) -> int:
+def expand_depthwise(graph: Graph) -> int:
     """Make what a depthwise convolution with a multiplier reads as many times as it is read.
 
         x -> Conv(w) -> Relu -> Conv(k, group g, m g outputs)        becomes
@@ -34,70 +34,72 @@ def spread_channels(graph: Graph) -> int:
     for maker in [
         node for node in model.graph.node if node.op_type == "Conv" and attribute(node, "group", 1) == 1
     ]:
-        found = links(model)
-        spread = found.readers.get(found.result(maker), [])
+        graph_index = index_graph(model)
+        spread = graph_index.readers.get(graph_index.result(maker), [])
         weights = [name for node in (maker, *spread) for name in node.input[1:]]
         if (
             not spread
-            or found.result(maker) in found.outputs
-            or not all(name in found.constants for name in weights)
+            or graph_index.result(maker) in graph_index.outputs
+            or not all(name in graph_index.constants for name in weights)
         ):
             continue
-        channels = int(found.constants[maker.input[1]].dims[0])
-        multipliers = {_multiplier(node, channels, found) for node in spread}
-        if len(multipliers) != 1 or min(multipliers) < 2 or not only_through_activation(maker, found):
+        channels = int(graph_index.constants[maker.input[1]].dims[0])
+        multipliers = {_multiplier(node, channels, graph_index) for node in spread}
+        if len(multipliers) != 1 or min(multipliers) < 2 or not only_through_activation(maker, graph_index):
             continue
         outputs = channels * multipliers.pop()
-        sums = [only_reader(found.result(node), found) for node in spread]
+        sums = [only_reader(graph_index.result(node), graph_index) for node in spread]
         padded = -(-outputs // _BLOCK) * _BLOCK if all(reader is not None for reader in sums) else outputs
         rows = np.arange(padded) % outputs
-        take(model, maker, rows // (outputs // channels), found)
+        select_rows(model, maker, rows // (outputs // channels), graph_index)
         for node, reader in zip(spread, sums, strict=True):
-            take(model, node, rows, found)
+            select_rows(model, node, rows, graph_index)
             set_groups(node, padded)
             if reader is not None and padded > outputs:
-                weight = found.array(reader.input[1])
+                weight = graph_index.array(reader.input[1])
                 reader.input[1] = add_array(
                     model, reader.input[1], np.pad(weight, ((0, 0), (0, padded - outputs), (0, 0), (0, 0)))
                 )
             count += 1
-    sweep(model)
+    remove_dead_nodes(model)
     return count
 
 
-def _multiplier(node: onnx.NodeProto, channels: int, found: Links) -> int:
+def _multiplier(node: onnx.NodeProto, channels: int, graph_index: GraphIndex) -> int:
     """Return how many channels a depthwise convolution makes of each, 0 where it is none."""
-    weight = found.constants.get(node.input[1]) if node.op_type == "Conv" else None
+    weight = graph_index.constants.get(node.input[1]) if node.op_type == "Conv" else None
     if weight is None or attribute(node, "group", 1) != channels or channels == 1:
         return 0
     return int(weight.dims[0]) // channels
 
 
-def only_through_activation(maker: onnx.NodeProto, found: Links) -> bool:
+def only_through_activation(maker: onnx.NodeProto, graph_index: GraphIndex) -> bool:
     """Return whether what a node makes is read by others only once its Relu or Clip is through with it, if it has one."""
-    readers, result = found.readers[maker.output[0]], found.result(maker)
-    return maker.output[0] not in found.outputs and (
+    readers, result = graph_index.readers[maker.output[0]], graph_index.result(maker)
+    return maker.output[0] not in graph_index.outputs and (
         result == maker.output[0] or [node.op_type in FUSED_ACTIVATIONS for node in readers] == [True]
     )
 
 
-def only_reader(tensor: str, found: Links) -> onnx.NodeProto | None:
+def only_reader(tensor: str, graph_index: GraphIndex) -> onnx.NodeProto | None:
     """Return the Conv of one group, its weight constant, that alone reads a tensor; else None."""
-    readers = found.readers.get(tensor, [])
+    readers = graph_index.readers.get(tensor, [])
     if (
         len(readers) != 1
-        or tensor in found.outputs
+        or tensor in graph_index.outputs
         or readers[0].op_type != "Conv"
         or attribute(readers[0], "group", 1) != 1
     ):
         return None
-    return readers[0] if readers[0].input[1] in found.constants else None
+    return readers[0] if readers[0].input[1] in graph_index.constants else None
 
 
-def take(model: onnx.ModelProto, node: onnx.NodeProto, rows: np.ndarray, found: Links) -> None:
+def select_rows(
+    model: onnx.ModelProto, node: onnx.NodeProto, rows: np.ndarray, graph_index: GraphIndex
+) -> None:
     """Give a convolution these rows of its weight and bias."""
     for position, name in enumerate(node.input[1:], 1):
-        node.input[position] = add_array(model, name, found.array(name)[rows])
+        node.input[position] = add_array(model, name, graph_index.array(name)[rows])
 
 
 def set_groups(node: onnx.NodeProto, groups: int) -> None:

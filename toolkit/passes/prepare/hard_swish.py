@@ -8,7 +8,7 @@ from ...ir.graph import Graph
 from ..edit.edits import fresh_name
 
 
-def express_hard_swish(graph: Graph) -> int:
+def decompose_hard_swish(graph: Graph) -> int:
     """Write each HardSwish, the activation of MobileNetV3, as what it is defined by.
 
         x -> HardSwish -> y        becomes        x -> HardSigmoid(1/6, 1/2) -> s;  Mul(x, s) -> y
