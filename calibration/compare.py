@@ -35,7 +35,7 @@ class Comparison:
 
     @property
     def best(self) -> str:
-        """Name of the observer whose largest share of a limit is smallest: of millimetres, people lost, people invented."""
+        """Name of the observer whose worst figure is smallest; each figure is taken as a share of its limit."""
 
         def worst(name: str) -> float:
             drift = self.drifts[name]

@@ -151,7 +151,14 @@ def _integer_heads(target: Target) -> Target:
 def _worst_layers(contest: Contest, target: Target, ranges: Ranges) -> list[str]:
     pictures = [picture for _, picture, _ in contest.scenes][:BLAME_FRAMES]
     settings = SensitivitySettings(float_only=False)
-    found = measure_sensitivity(contest.graph, target, ranges, pictures, settings, progress("ranking layers"))
+    found = measure_sensitivity(
+        contest.graph,
+        target,
+        ranges,
+        frames=pictures,
+        settings=settings,
+        progress=progress("ranking layers"),
+    )
     return [each.layer for each in found.layers]
 
 

@@ -26,7 +26,8 @@ def ranges(tiny_graph, people_pictures):
 def search(graph, ranges, pictures, out, allowed=None, *, progress=lambda line: None, **settings):
     """Search the precision for generic-cpu."""
     settings = SearchSettings(out=out, allowed=allowed, **settings)
-    return search_precision(graph, targets.load("generic-cpu"), ranges, pictures, settings, progress)
+    target = targets.load("generic-cpu")
+    return search_precision(graph, target, ranges, frames=pictures, settings=settings, progress=progress)
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -39,7 +39,7 @@ def test_a_layer_whose_range_was_spoilt_is_named(tiny_graph, ranges):
         tiny_graph,
         TARGET,
         replace(ranges, tensors={**ranges.tensors, **spoilt}),
-        PICTURES,
+        frames=PICTURES,
         progress=lambda *step: steps.append(step),
     )
     assert len(result.layers) == len(layers)
@@ -64,7 +64,9 @@ def test_a_head_of_integers_is_named(tiny_graph, ranges):
     }
     spoilt = replace(ranges, tensors={**ranges.tensors, **head_tensors})
     target = with_scheme(TARGET, int8_heads(UINT8))
-    result = measure_sensitivity(tiny_graph, target, spoilt, PICTURES, SensitivitySettings(layers=False))
+    result = measure_sensitivity(
+        tiny_graph, target, spoilt, frames=PICTURES, settings=SensitivitySettings(layers=False)
+    )
     assert not result.layers
     assert min(result.heads, key=lambda name: result.heads[name].drift_mm) == "rotation"
     assert result.heads["rotation"].drift_mm < 0.5 * result.whole.drift_mm
@@ -87,6 +89,6 @@ def test_the_float_network_has_no_drift_from_itself(tiny_graph, ranges):
 
 def test_ranges_of_another_network_and_no_pictures_are_refused(tiny_graph, ranges):
     with pytest.raises(PosecError, match="belong to another network"):
-        measure_sensitivity(tiny_graph, TARGET, replace(ranges, graph_sha256="0" * 64), PICTURES)
+        measure_sensitivity(tiny_graph, TARGET, replace(ranges, graph_sha256="0" * 64), frames=PICTURES)
     with pytest.raises(PosecError, match="no frames to judge on"):
-        measure_sensitivity(tiny_graph, TARGET, ranges, [])
+        measure_sensitivity(tiny_graph, TARGET, ranges, frames=[])

@@ -24,7 +24,7 @@ from .terminal import answer, progress, say, step, table, write_text
 
 
 def export(args: argparse.Namespace) -> int:
-    """Compile a checkpoint into a bundle; `--precision auto` takes the lowest precision within the target's drift limits."""
+    """Compile a checkpoint into a bundle; `auto` takes the lowest precision within the target's limits."""
     if args.precision == "auto":
         return _search(args)
     target = boards.load(args.target)
@@ -85,9 +85,8 @@ def _search(args: argparse.Namespace) -> int:
         )
     frames = inputs.frames(args.frames, graph.spec, args.count, samples="scenes")
     settings = SearchSettings(out=args.out, overwrite=args.overwrite, threads=args.threads)
-    found = search_precision(
-        graph, target, ranges or Ranges({}, "none", graph.sha256, ()), frames, settings, progress=step
-    )
+    ranges = ranges or Ranges({}, "none", graph.sha256, ())
+    found = search_precision(graph, target, ranges, frames=frames, settings=settings, progress=step)
     record = Path(args.ladder or f"{str(args.out).rstrip('/')}.ladder.json")
     plain = {
         "format": FORMAT,
@@ -116,7 +115,9 @@ def blame(args: argparse.Namespace) -> int:
         keep_float=args.keep_float, layers=not args.heads_only, float_only=args.spare
     )
     ranges = Ranges.load(args.calibration)
-    found = measure_sensitivity(graph, target, ranges, frames, settings, progress("networks"))
+    found = measure_sensitivity(
+        graph, target, ranges, frames=frames, settings=settings, progress=progress("networks")
+    )
     if args.out:
         write_text(args.out, blame_picture(found, args.most))
         say(f"wrote {args.out}")

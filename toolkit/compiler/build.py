@@ -34,7 +34,7 @@ class ExportRequest:
         out: folder to write.
         precision: "float32", "float16" or "int8", if the target has it.
         ranges: of `calibration.collect`; required for int8.
-        golden: BGR pictures (H, W, 3) uint8 to ship with the people found on them; None takes some of the shipped scenes.
+        golden: BGR pictures (H, W, 3) uint8 to ship with the people found on them; None takes shipped scenes.
         keep_float: names or patterns of layers that int8 leaves float, beside those of the scheme.
         skip_passes: names of passes to leave out, for debugging; the bundle's history records them.
         overwrite: replace an existing bundle.
@@ -60,7 +60,7 @@ def build(
     overwrite: bool = False,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Bundle:
-    """Compile a traced graph for a board and write the bundle, completely or not at all; equal inputs give equal bytes.
+    """Compile a traced graph for a board and write its bundle, or nothing; equal inputs give equal bytes.
 
     Args:
         graph: of `trace`; not changed.

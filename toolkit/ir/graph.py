@@ -125,11 +125,13 @@ def check_heads(graph: Graph) -> None:
         expected = (1, *graph.spec.head_shape(name))
         if tensor not in outputs:
             raise PosecError(
-                f"head '{name}' should be output '{tensor}'; the model has {', '.join(outputs)}; correct the spec's heads"
+                f"head '{name}' should be output '{tensor}'; the model has {', '.join(outputs)}; "
+                "correct the spec's heads"
             )
         if shape != expected:
             raise PosecError(
-                f"head '{name}' must have shape {expected}, the model's output '{tensor}' has {shape}; correct the spec"
+                f"head '{name}' must have shape {expected}, the model's output '{tensor}' has {shape}; "
+                "correct the spec"
             )
 
 

@@ -46,7 +46,7 @@ class Exceptions:
     Attributes:
         float_heads: the last weighted layer of every head and all behind it.
         integer_heads: names of heads that `float_heads` does not apply to.
-        head_weights: with `float_heads`, the last weighted layer of a head multiplies integers all the same and writes floats.
+        head_weights: with `float_heads`, the last weighted layer of a head has int8 operands and a float result.
         float_depthwise: depthwise convolutions, where the runtime computes them no faster in integers.
         fused_residual: the operand of an Add that a convolution writes, where the runtime fuses the two.
     """

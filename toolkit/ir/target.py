@@ -52,7 +52,8 @@ class Target:
         if precision not in self.precisions:
             reason = f" ({self.refusals[precision]})" if precision in self.refusals else ""
             raise PosecError(
-                f"target '{self.name}' offers {', '.join(self.precisions)}; got '{precision}'{reason}; take {self._nearest(precision)}"
+                f"target '{self.name}' offers {', '.join(self.precisions)}; got '{precision}'{reason}; "
+                f"take {self._nearest(precision)}"
             )
 
     def _nearest(self, precision: str) -> str:

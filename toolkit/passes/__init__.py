@@ -51,7 +51,8 @@ def prepare(graph: Graph) -> Graph:
     for head in after:
         if not (difference := float(np.abs(before[head] - after[head]).max())) <= _TOLERANCE:
             raise PosecError(
-                f"preparing this graph changed head '{head}' by {difference:.3g}; export the network again with opset 13"
+                f"preparing this graph changed head '{head}' by {difference:.3g}; "
+                "export the network again with opset 13"
             )
     prepared.stage = Stage.PREPARED
     return prepared

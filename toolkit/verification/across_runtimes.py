@@ -29,7 +29,7 @@ class RuntimeComparison:
 
     Attributes:
         engines: target → engine and version that ran its bundle here.
-        drifts: (target, target or "float32") → drift of the first one's people from the second one's, by the first one's limits.
+        drifts: (target, other target or "float32") → drift of its people from the other's, by its limits.
         missing: target → why its bundle could not be built or run.
     """
 

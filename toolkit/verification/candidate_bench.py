@@ -154,11 +154,13 @@ class CandidateBench:
         estimator = FloatEstimator(self.prepared, self.settings.threads)
         crowded = sorted(self.pictures, key=lambda picture: -len(estimator(picture)))[:_RANKING_FRAMES]
         settings = SensitivitySettings(float_only=False)
-        found = measure_sensitivity(self.prepared, self.target, self.ranges, crowded, settings)
+        found = measure_sensitivity(
+            self.prepared, self.target, self.ranges, frames=crowded, settings=settings
+        )
         return [each.layer for each in found.layers]
 
     def _latency(self, folder: Path) -> _Latency:
-        """Return medians of whole calls of a bundle and of the float32 one, alternating because a machine's clock drifts."""
+        """Return medians of whole calls of a bundle and of the float32 one, alternating: clock rates drift."""
         estimators = [load(str(folder), self.settings.threads), self._float32]
         times: list[list[float]] = [[], []]
         for call in range(_LATENCY_CALLS + 2):

@@ -60,14 +60,15 @@ def search_precision(
     graph: Graph,
     target: Target,
     ranges: Ranges,
+    *,
     frames: Iterable[np.ndarray],
     settings: SearchSettings,
     progress: Callable[[str], None] = lambda line: None,
 ) -> PrecisionSearch:
     """Find the lowest precision whose bundle is within the target's drift limits, and write it to `settings.out`.
 
-    The order: int8; int8 with the most sensitive layers in float, doubling their number, then bisecting it; float16;
-    float32. Every candidate is built and measured in the target's engine on this machine, on the frames and on its golden
+    The order: int8; int8 with the most sensitive layers in float, doubling their number, then bisecting it;
+    float16; float32. Every candidate is built and measured in the target's engine on this machine, on the frames and on its golden
     pictures. Latency is reported and does not decide, so equal inputs give equal bytes.
 
     Args:
@@ -102,7 +103,7 @@ def search_precision(
 
 
 def _int8_candidates(bench: CandidateBench) -> Iterator[Candidate]:
-    """Yield int8 with an increasing number of sensitive layers in float, until the smallest sufficient number is known."""
+    """Yield int8 with more and more sensitive layers in float, until the smallest sufficient number is known."""
     first = bench.measure("int8")
     yield first
     if first:

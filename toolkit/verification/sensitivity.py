@@ -89,14 +89,15 @@ def measure_sensitivity(
     graph: Graph,
     target: Target,
     ranges: Ranges,
+    *,
     frames: Iterable[np.ndarray],
     settings: SensitivitySettings = SensitivitySettings(),
     progress: Progress | None = None,
 ) -> Sensitivity:
     """Measure how much each head and each layer contributes to the drift of an int8 network.
 
-    The graph is the one that an export lowers, see `passes.quantize.pipeline`; it runs in ONNX Runtime. A layer's drift
-    is measured at the float network's centers, so that a center that moves to the next cell does not hide the pose drift.
+    The graph is the one that an export lowers, see `passes.quantize.pipeline`. It runs in ONNX Runtime. A layer's drift
+    is measured at the float network's centers: a center that moves to the next cell would hide the pose drift.
 
     Args:
         graph: of `trace`.

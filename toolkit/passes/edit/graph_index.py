@@ -83,7 +83,8 @@ def named_layers(model: onnx.ModelProto, names: Collection[str]) -> tuple[str, .
             matched += matching
         else:
             raise PosecError(
-                f"no layer is called like '{name}'; layers are called {', '.join(layers[:3])} and so on: `posec blame` lists them"
+                f"no layer is called like '{name}'; layers are called {', '.join(layers[:3])} and so on: "
+                "`posec blame` lists them"
             )
     return tuple(dict.fromkeys(matched))
 

@@ -1,4 +1,4 @@
-"""Let layers that stay float read floats."""
+"""Remove Q/DQ in front of layers that stay float."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from ..edit.graph_index import WEIGHT_AXIS, GraphIndex, index_graph
 
 
 def drop_one_sided_qdq(graph: Graph) -> int:
-    """Let layers whose weight or input stayed float have both so: integers on one side alone are Q and DQ for nothing.
+    """Remove Q/DQ pairs on one operand of a layer whose other operand is float; they cost time and save none.
 
         pixels -> Q -> DQ -> Conv(w) -> y        becomes        pixels -> Conv(w) -> y
 
-    1. This comes about where a layer is kept float whose input was integer before `insert_qdq`, such as folded pixels.
-    2. Q and DQ that nobody reads any more go.
+    1. They arise where a layer is kept float whose input was an integer before `insert_qdq`, such as folded pixels.
+    2. Q and DQ without readers are removed.
 
-    Returns the number of layers released.
+    Returns the number of layers changed.
     """
     model, graph_index, count = graph.model, index_graph(graph.model), 0
     for node in model.graph.node:
         if node.op_type not in WEIGHT_AXIS:
             continue
-        sources = [_before_integers(name, graph_index) for name in node.input[:2]]
+        sources = [_before_qdq(name, graph_index) for name in node.input[:2]]
         integers = [source != name for source, name in zip(sources, node.input[:2], strict=True)]
         if any(integers) and not all(integers):
             node.input[0], node.input[1] = sources
@@ -30,8 +30,8 @@ def drop_one_sided_qdq(graph: Graph) -> int:
     return count
 
 
-def _before_integers(name: str, graph_index: GraphIndex) -> str:
-    """Return the float tensor that went through Q and DQ to become `name`, or `name` where none did."""
+def _before_qdq(name: str, graph_index: GraphIndex) -> str:
+    """Return the float tensor in front of the Q and DQ that make `name`, or `name` where there are none."""
     dequantize = graph_index.producers.get(name)
     quantize = (
         graph_index.producers.get(dequantize.input[0])

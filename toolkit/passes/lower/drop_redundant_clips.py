@@ -1,4 +1,4 @@
-"""Clips that integers do for nothing; TFLite's converter fuses some of them, and leaves others in float."""
+"""Remove clips that saturation implies; TFLite's converter fuses some of them, and leaves others in float."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _ENDS = np.iinfo(np.int8)
 
 
 def drop_redundant_clips(graph: Graph) -> int:
-    """Drop each Clip before a QuantizeLinear that saturates where the Clip does.
+    """Remove each Clip in front of a QuantizeLinear that saturates within its limits.
 
         Conv -> Clip(0, 1) -> Q(1/255, -128)        becomes        Conv -> Q(1/255, -128)
 
-    1. Both limits of the Clip are constants, and quantized they are the ends of int8, or beyond. Quantizing is monotonic,
-       so the integers are the same to the last one.
-    2. QuantizeLinear alone reads the Clip, with one scale for all.
+    1. Both limits of the Clip are constants, and quantized they are the limits of int8, or beyond. Quantizing is
+       monotonic, so all integers stay the same.
+    2. The QuantizeLinear is the only reader of the Clip, and has one scale.
 
-    The converter makes int8 of Clip(0, 6) and of Clip(-1, 1); a convolution before Clip(0, 1) it computes in float.
-    Returns the number of Clips dropped.
+    The converter computes Clip(0, 6) and Clip(-1, 1) in int8, but a convolution before Clip(0, 1) in float.
+    Returns the number of Clips removed.
     """
     graph_index = index_graph(graph.model)
     count = 0
@@ -33,14 +33,14 @@ def drop_redundant_clips(graph: Graph) -> int:
             or node.output[0] in graph_index.outputs
         ):
             continue
-        limits, numbers = node.input[1:], readers[0].input[1:]
+        limits, qparams = node.input[1:], readers[0].input[1:]
         if (
             len(limits) != 2
-            or len(numbers) != 2
-            or not all(name in graph_index.constants for name in (*limits, *numbers))
+            or len(qparams) != 2
+            or not all(name in graph_index.constants for name in (*limits, *qparams))
         ):
             continue
-        scale, zero_point = (graph_index.array(name) for name in numbers)
+        scale, zero_point = (graph_index.array(name) for name in qparams)
         if scale.size != 1 or zero_point.dtype != np.int8:
             continue
         low, high = (

@@ -1,4 +1,4 @@
-"""Let layers of several heads that read the same map be computed at once: few channels each, they fill no vector alone."""
+"""Fuse the last convolutions of heads that read the same map: with few channels each, they leave vector units idle."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from ...ir.graph import Graph
 from ..edit.edits import add_array, fresh_name, replace
 from ..edit.graph_index import JOINED, GraphIndex, index_graph, layer_name
 
-# What turns the last layer of a head into the head, element by element.
+# Elementwise operators between the last layer of a head and the head.
 _ACTIVATIONS = ("Sigmoid", "Tanh", "Clip", "Relu", "HardSigmoid", "Mul")
-# First opset that has the sizes of a Split as an input.
+# First opset whose Split takes its sizes as an input.
 _OPSET = 13
 
 
 def fuse_head_convs(graph: Graph) -> int:
-    """Compute the last layers of heads that are made alike as one, and split its channels.
+    """Fuse the last layers of heads that agree in input, attributes and kernel, and split the channels of the result.
 
         x -> Conv(v) -> Tanh -> a                x -> Conv([v, w]) -> Split -> Tanh -> a
         x -> Conv(w) -> Sigmoid -> b                                        -> Sigmoid -> b
 
-    The numbers are the same. What is joined may also be a Resize or a sum of such layers, if all of it is alike.
+    The results are the same. The layers may also be a Resize or a sum of such convolutions, if all parts agree.
 
-    1. A Conv has one group, and constant weights in float: integers keep what they have.
-    2. Nothing else reads what a joined layer makes, and it is no head itself.
+    1. A Conv has one group, and constant float weights; layers with Q/DQ stay as they are.
+    2. A fused layer has no other reader, and is no head itself.
 
-    Returns the number of heads that share a layer with others.
+    Returns the number of heads that share a fused layer.
     """
     opset = next((entry.version for entry in graph.model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     graph_index = index_graph(graph.model)
-    alike: dict[tuple[object, ...], list[str]] = {}
+    groups_by_key: dict[tuple[object, ...], list[str]] = {}
     for tensor, _ in graph.heads.values():
         last = _before_activations(tensor, graph_index)
         form = _form(last, graph_index)
-        if form is not None and last not in alike.setdefault(form, []):
-            alike[form].append(last)
-    groups = [tensors for tensors in alike.values() if len(tensors) > 1] if opset >= _OPSET else []
+        if form is not None and last not in groups_by_key.setdefault(form, []):
+            groups_by_key[form].append(last)
+    groups = [tensors for tensors in groups_by_key.values() if len(tensors) > 1] if opset >= _OPSET else []
     for tensors in groups:
-        _join(graph.model, tensors, index_graph(graph.model))
+        _fuse(graph.model, tensors, index_graph(graph.model))
     return sum(map(len, groups))
 
 
@@ -54,7 +54,7 @@ def _before_activations(tensor: str, graph_index: GraphIndex) -> str:
 
 
 def _form(tensor: str, graph_index: GraphIndex) -> tuple[object, ...] | None:
-    """Return what tensors that can be joined have in common, or None where one cannot be joined with any."""
+    """Return the key that tensors must share to be fused, or None where a tensor cannot be fused."""
     node = graph_index.producers.get(tensor)
     if node is None or tensor in graph_index.outputs or len(graph_index.readers.get(tensor, [])) != 1:
         return None
@@ -82,16 +82,20 @@ def _form(tensor: str, graph_index: GraphIndex) -> tuple[object, ...] | None:
     return None
 
 
-def _join(model: onnx.ModelProto, tensors: Sequence[str], graph_index: GraphIndex) -> None:
-    """Put one layer in the place of those that make the tensors, and a Split that makes them."""
-    gone: set[str] = set()
-    joined: dict[str, onnx.NodeProto] = {}
+def _fuse(model: onnx.ModelProto, tensors: Sequence[str], graph_index: GraphIndex) -> None:
+    """Replace the layers that make the tensors by one layer and a Split."""
+    replaced: set[str] = set()
+    fused: dict[str, onnx.NodeProto] = {}
     sizes = np.asarray([_channels(tensor, graph_index) for tensor in tensors], np.int64)
-    whole = _one_of(model, list(tensors), graph_index, gone, joined)
+    whole = _fused_node(model, list(tensors), graph_index, replaced, fused)
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
         nodes += (
-            [joined[node.output[0]]] if node.output[0] in joined else [] if node.output[0] in gone else [node]
+            [fused[node.output[0]]]
+            if node.output[0] in fused
+            else []
+            if node.output[0] in replaced
+            else [node]
         )
         if nodes and nodes[-1].output[0] == whole:
             nodes.append(
@@ -109,14 +113,14 @@ def _join(model: onnx.ModelProto, tensors: Sequence[str], graph_index: GraphInde
     replace(model.graph.initializer, [tensor for tensor in model.graph.initializer if tensor.name in read])
 
 
-def _one_of(
+def _fused_node(
     model: onnx.ModelProto,
     tensors: list[str],
     graph_index: GraphIndex,
-    gone: set[str],
-    joined: dict[str, onnx.NodeProto],
+    replaced: set[str],
+    fused: dict[str, onnx.NodeProto],
 ) -> str:
-    """Note the node that makes all tensors at once, at the place of the first of their makers; return its result."""
+    """Add to `fused` the node that makes all tensors, under the result of their first maker; return its result."""
     makers = [graph_index.producers[tensor] for tensor in tensors]
     places = {node.output[0]: place for place, node in enumerate(model.graph.node)}
     first, result = makers[0], fresh_name(model, JOINED.join(tensors))
@@ -127,14 +131,14 @@ def _one_of(
             inputs.append(add_array(model, f"{result}/{('weight', 'bias')[position - 1]}", values))
     else:
         inputs = [
-            _one_of(model, [maker.input[i] for maker in makers], graph_index, gone, joined)
+            _fused_node(model, [maker.input[i] for maker in makers], graph_index, replaced, fused)
             for i in graph_index.data_inputs(first)
         ]
         inputs += first.input[len(inputs) :]
     node = helper.make_node(first.op_type, inputs, [result], JOINED.join(map(layer_name, makers)))
     node.attribute.extend(first.attribute)
-    gone.update(tensors)
-    joined[min(tensors, key=places.__getitem__)] = node
+    replaced.update(tensors)
+    fused[min(tensors, key=places.__getitem__)] = node
     return result
 
 

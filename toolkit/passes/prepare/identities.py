@@ -1,4 +1,4 @@
-"""Drop nodes that pass their input on."""
+"""Remove nodes that return their input."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _PASSING = ("Identity", "Dropout")
 
 
 def drop_identities(graph: Graph) -> int:
-    """Drop each Identity, and Dropout, which does nothing outside training.
+    """Remove each Identity and each Dropout, which does nothing outside training.
 
         x -> Identity -> y -> Conv        becomes        x -> Conv
 
     1. Readers of y read x.
-    2. Where y is a head, the maker of x writes y instead, unless x is the batch, a constant or a head itself.
-    3. A Dropout whose mask is read stays.
+    2. Where y is a head, the node that makes x writes y instead, unless x is the batch, a constant or a head itself.
+    3. A Dropout whose mask is used stays.
 
     Returns the number of nodes removed.
     """

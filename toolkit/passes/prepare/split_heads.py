@@ -1,4 +1,4 @@
-"""Give every slice of a convolution a convolution of its own."""
+"""Split a convolution whose output is sliced into one convolution per slice."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _END = 2**31 - 1
 
 
 def split_heads(graph: Graph) -> int:
-    """Split each convolution whose output is only cut into channels, so that each part has a range and a scale of its own.
+    """Split each convolution whose output is only sliced by channel, so that each part gets its own range and scale.
 
         x -> Conv(w, b) -> Slice[0:1] -> a        becomes        x -> Conv(w[0:1], b[0:1]) -> a
                        \\-> Slice[1:3] -> b                       x -> Conv(w[1:3], b[1:3]) -> b
 
-    1. The Conv has one group and constant weights; every reader cuts it along the channels alone, by constant bounds, in steps of 1.
-    2. A Conv whose output is a head, or is read whole, stays.
+    1. The Conv has one group and constant weights; every reader slices channels only, by constant bounds, with step 1.
+    2. A Conv whose output is a head, or has a reader that is no Slice, stays.
 
     Returns the number of convolutions split.
     """
@@ -60,7 +60,7 @@ def split_heads(graph: Graph) -> int:
 
 
 def _channels(node: onnx.NodeProto, graph_index: GraphIndex, channels: int) -> tuple[int, int] | None:
-    """Return the channels (start, stop) that a Slice keeps, or None where it is not a plain cut along axis 1."""
+    """Return the channels (start, stop) of a Slice, or None where it is not a plain slice along axis 1."""
     if (
         node.op_type != "Slice"
         or len(node.input) < 4

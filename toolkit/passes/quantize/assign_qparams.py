@@ -1,4 +1,4 @@
-"""Assign a scale and a zero point to every tensor: from ranges, from the runtime's prescriptions, from existing Q/DQ."""
+"""Assign a scale and a zero point to every tensor, from ranges, the runtime's prescriptions and existing Q/DQ."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _saturation(group: frozenset[str], graph_index: GraphIndex) -> float:
 
 
 def _pixel_range(graph: Graph, tensor: str, graph_index: GraphIndex) -> Pair | None:
-    """Return the range of a tensor that preprocessing computes from integer pixels, else None; calibration has no range of it."""
+    """Return the range of a tensor that preprocessing computes from integer pixels, else None."""
     nodes: list[onnx.NodeProto] = []
     name, frame = tensor, graph.model.graph.input[0]
     while name != frame.name:

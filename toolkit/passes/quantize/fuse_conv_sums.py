@@ -23,7 +23,8 @@ _MAX_RANGE_RATIO = 4.0
 def fuse_conv_sums(graph: Graph, ranges: dict[str, Pair], keep_float: Collection[str] = ()) -> int:
     """Compute a sum of 1x1 convolutions as one convolution of their concatenated inputs.
 
-        Conv(x, v, a) + Conv(y, w, b) + ... -> z        becomes        Concat(g x, h y, ...) -> Conv([v / g, w / h, ...], a + b) -> z
+        Conv(x, v, a) + Conv(y, w, b) + ... -> z
+        Concat(g x, h y, ...) -> Conv([v / g, w / h, ...], a + b) -> z
 
     The inputs get one range, and so one scale. Each is first scaled up to the largest by a power of two, exactly,
     in the convolution that makes it.
@@ -47,7 +48,7 @@ def fuse_conv_sums(graph: Graph, ranges: dict[str, Pair], keep_float: Collection
             and not _is_part(node, graph_index)
             and (parts := _parts(node, graph_index, keep_float))
         ):
-            count += _fuse(model, node, parts, ranges, graph_index)
+            count += _fuse(model, node, parts, ranges=ranges, graph_index=graph_index)
     if count:
         remove_dead_nodes(model)
     return count
@@ -106,6 +107,7 @@ def _fuse(
     model: onnx.ModelProto,
     total: onnx.NodeProto,
     parts: Sequence[onnx.NodeProto],
+    *,
     ranges: dict[str, Pair],
     graph_index: GraphIndex,
 ) -> bool:
@@ -125,7 +127,7 @@ def _fuse(
         return False
     for path, factor in zip(paths, factors, strict=True):
         if factor != 1:
-            _scale(model, path, factor, ranges, graph_index)
+            _scale(model, path, factor, ranges=ranges, graph_index=graph_index)
     shared = min(ranges[name][0] for name in inputs), max(ranges[name][1] for name in inputs)
     concatenated = fresh_name(model, JOINED.join(inputs))
     ranges.update(dict.fromkeys((*inputs, concatenated), shared))
@@ -138,17 +140,17 @@ def _fuse(
     if biases:
         constants.append(add_array(model, f"{total.output[0]}/joined_bias", np.stack(biases).sum(0)))
     name = JOINED.join(map(layer_name, parts))
-    made = [helper.make_node("Concat", inputs, [concatenated], concatenated, axis=1),
-            helper.make_node("Conv", [concatenated, *constants], [total.output[0]], name, kernel_shape=[1, 1])]  # fmt: skip
-    replace(
-        model.graph.node,
-        [new for node in model.graph.node for new in (made if node.output[0] == total.output[0] else [node])],
-    )
+    concat = helper.make_node("Concat", inputs, [concatenated], concatenated, axis=1)
+    conv = helper.make_node("Conv", [concatenated, *constants], [total.output[0]], name, kernel_shape=[1, 1])
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        nodes += [concat, conv] if node.output[0] == total.output[0] else [node]
+    replace(model.graph.node, nodes)
     return True
 
 
 def _path(tensor: str, graph_index: GraphIndex) -> list[onnx.NodeProto]:
-    """Return the nodes from the convolution that makes a tensor to the tensor, each the only reader of the one before; or none."""
+    """Return the nodes from a convolution to the tensor, each the only reader of the one before; or none."""
     path: list[onnx.NodeProto] = []
     while (node := graph_index.producers.get(tensor)) is not None:
         if len(graph_index.readers[tensor]) != 1 or tensor in graph_index.outputs:
@@ -166,6 +168,7 @@ def _scale(
     model: onnx.ModelProto,
     path: Sequence[onnx.NodeProto],
     factor: float,
+    *,
     ranges: dict[str, Pair],
     graph_index: GraphIndex,
 ) -> None:

@@ -64,7 +64,8 @@ def check_ranges(ranges: Ranges, prepared: Graph) -> None:
     """Raise PosecError where ranges were collected on another graph than this prepared one."""
     if ranges.graph_sha256 != prepared.sha256:
         raise PosecError(
-            f"these ranges belong to another network (graph {ranges.graph_sha256[:12]}, this is {prepared.sha256[:12]}); calibrate again"
+            f"these ranges belong to another network (graph {ranges.graph_sha256[:12]}, "
+            f"this is {prepared.sha256[:12]}); calibrate again"
         )
 
 

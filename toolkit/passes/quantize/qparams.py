@@ -97,7 +97,7 @@ def _step(weights: np.ndarray) -> float:
 
 
 def _scales_by_trial(rows: np.ndarray, largest: np.ndarray) -> np.ndarray:
-    """Return the scales (N,) that turn non-negative rows (N, K) into whole numbers up to 127; else the largest becomes 127.
+    """Return scales (N,) that make whole numbers up to 127 of non-negative rows (N, K); else the largest is 127.
 
     The nine weights of a depthwise kernel may lie so far apart that no two differ by one step; hence the trial.
     """

@@ -1,6 +1,6 @@
-"""Which layers the deep learning accelerator of Xavier and Orin takes, and why it leaves the others to the GPU.
+"""Layers that the deep learning accelerator of Xavier and Orin cannot run, and why; they fall back to the GPU.
 
-From NVIDIA's tables of DLA layers and from the comments of NvInfer.h 10.3. A forecast: on the board the builder decides.
+Source: NVIDIA's tables of DLA layers and the comments of NvInfer.h 10.3. A forecast: the builder on the board decides.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST_CHANNELS = 8192
 
 
 def dla_obstacles(graph: Graph) -> dict[str, str]:
-    """Return the layers that fall back to the GPU, name → why, of a graph after its back end's passes."""
+    """Return the layers that fall back to the GPU, name → why, of a lowered graph."""
     graph_index = index_graph(graph.model)
     shapes = _shapes(graph.model)
     reasons = {
@@ -49,18 +49,20 @@ def _obstacle(node: onnx.NodeProto, graph_index: GraphIndex, shapes: dict[str, l
     if kind == "Resize":
         return _resize(node, graph_index)
     if kind in ("MaxPool", "AveragePool"):
-        window, strides, pads = (
+        kernel, strides, pads = (
             list(attribute(node, name, [1])) for name in ("kernel_shape", "strides", "pads")
         )
         pads = list(attribute(node, "pads", [0]))
         return (
-            _outside("window", window, 1, 8)
+            _outside("kernel", kernel, 1, 8)
             or _outside("stride", strides, 1, 16)
             or _outside("padding", pads, 0, 7)
         )
     if kind == "Concat":
         return (
-            "" if attribute(node, "axis", 1) in (1, -3) else "it joins along another axis than the channels"
+            ""
+            if attribute(node, "axis", 1) in (1, -3)
+            else "it concatenates along another axis than the channels"
         )
     if kind in _ELEMENTWISE:
         return (
@@ -115,7 +117,7 @@ def _resize(node: onnx.NodeProto, graph_index: GraphIndex) -> str:
         or node.input[2] not in graph_index.constants
         or graph_index.array(node.input[2]).size != 4
     ):
-        return "it is given by sizes, the DLA resizes by four constant scales"
+        return "its size is an input; the DLA resizes by four constant scales"
     scales, mode = np.asarray(graph_index.array(node.input[2]), float), attribute(node, "mode", "nearest")
     most = 32 if mode == "nearest" else 4
     if any(scales[:2] != 1) or any(scale != round(scale) or not 1 <= scale <= most for scale in scales[2:]):

@@ -1,4 +1,4 @@
-"""The rules of TensorRT for QuantizeLinear and DequantizeLinear: symmetric int8, placed so that layers fuse."""
+"""TensorRT's rules for QuantizeLinear and DequantizeLinear: symmetric int8, placed so that layers fuse."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 def integer_findings(model: onnx.ModelProto, rules: Rules, graph_index: GraphIndex) -> Iterator[Finding]:
-    """Yield the rules of explicit quantization that a model breaks."""
+    """Yield a finding for each broken rule of explicit quantization."""
     for node in model.graph.node:
         if node.op_type in QUANTIZERS:
             yield from _numbers(node, graph_index)
@@ -33,17 +33,17 @@ def _finding(rule: str, node: onnx.NodeProto, why: str) -> Finding:
 
 
 def _numbers(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding]:
-    """Scale and zero point: constants, positive and zero, as many of one as of the other."""
+    """Scales are positive constants, zero points are 0, and there are as many of each."""
     if len(node.input) < 3 or not node.input[2]:
         yield _finding(
-            "zero point", node, "TensorRT 8 wants the zero point written out; without it ONNX means uint8"
+            "zero point", node, "TensorRT 8 needs an explicit zero point; without it ONNX means uint8"
         )
         return
     if node.input[1] not in graph_index.constants or node.input[2] not in graph_index.constants:
         yield _finding("scale", node, "scale and zero point must be constants")
         return
     scale, zero = graph_index.array(node.input[1]), graph_index.array(node.input[2])
-    if zero.dtype != np.int8 and zero.dtype != np.int32:  # of int32, a bias, more is said elsewhere
+    if zero.dtype != np.int8 and zero.dtype != np.int32:  # int32 is a bias, see _sources
         yield _finding("zero point", node, f"the integers must be int8, they are {zero.dtype}")
     if np.any(zero):
         yield _finding(
@@ -58,7 +58,7 @@ def _numbers(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding]
 
 
 def _channels(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding]:
-    """Per channel: weights alone, along the axis of the layer that reads them, one scale for each."""
+    """Only weights have scales per channel, one for each, along the axis of the layer that reads them."""
     if node.input[1] not in graph_index.constants or graph_index.array(node.input[1]).size <= 1:
         return
     weight, layer = _root(node, graph_index), _layer(node, graph_index)
@@ -70,8 +70,8 @@ def _channels(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding
     axis = attribute(node, "axis", None)
     wanted = WEIGHT_AXIS[layer.op_type] if layer is not None and layer.op_type in WEIGHT_AXIS else 0
     if axis != wanted:
-        said = "left out, which ONNX reads as 1 and TensorRT as 0" if axis is None else axis
-        yield _finding("per channel", node, f"the axis of a weight's channels is {wanted}, here {said}")
+        stated = "left out, which ONNX reads as 1 and TensorRT as 0" if axis is None else axis
+        yield _finding("per channel", node, f"the axis of a weight's channels is {wanted}, here {stated}")
     elif graph_index.array(node.input[1]).size != weight.dims[wanted]:
         yield _finding(
             "per channel",
@@ -81,7 +81,7 @@ def _channels(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding
 
 
 def _sources(node: onnx.NodeProto, rules: Rules, graph_index: GraphIndex) -> Iterator[Finding]:
-    """QParams are made by a QuantizeLinear and read by a DequantizeLinear, with nothing between."""
+    """A QuantizeLinear makes integers and a DequantizeLinear reads them, with nothing between."""
     if node.op_type == "QuantizeLinear":
         strange = [
             reader.op_type
@@ -114,7 +114,7 @@ def _sources(node: onnx.NodeProto, rules: Rules, graph_index: GraphIndex) -> Ite
         yield _finding(
             "weights",
             node,
-            f"TensorRT {rules.version} has no int8 constants: let the weight be float in front of a QuantizeLinear",
+            f"TensorRT {rules.version} has no int8 constants; store the weight in float in front of a QuantizeLinear",
         )
     if constant is not None and constant.data_type == TensorProto.INT32:
         yield _finding("bias", node, "TensorRT dequantizes int8 alone; a bias must stay float")
@@ -125,21 +125,21 @@ def _sources(node: onnx.NodeProto, rules: Rules, graph_index: GraphIndex) -> Ite
 
 
 def _weights(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding]:
-    """A layer is int8 or float, whole."""
+    """Input and weight of a layer are both int8 or both float."""
     sides = [_dequantized(name, graph_index) for name in node.input[:2]]
     if sides[0] != sides[1]:
         which = ("input", "weight") if sides[0] else ("weight", "input")
         yield _finding(
             "pair",
             node,
-            f"its {which[0]} is int8 and its {which[1]} is not: the layer computes in float, with Q/DQ for nothing",
+            f"its {which[0]} is int8 and its {which[1]} is not: the layer computes in float, and its Q/DQ only cost time",
         )
 
 
 def _residual(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding]:
-    """An Add fuses with the convolution before it where that operand is float and the other, the shortcut, is int8.
+    """An Add fuses with the convolution before it where that operand is float and the other one, the shortcut, is int8.
 
-    Of two convolutions one fuses, and the other's result is the shortcut.
+    Of two convolutions one fuses; the result of the other is the shortcut.
     """
     if any(_summed_alone(graph_index.producers.get(name), graph_index) for name in node.input):
         return
@@ -150,7 +150,7 @@ def _residual(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding
             yield _finding(
                 "fusion",
                 node,
-                f"Q/DQ between {layer_name(maker)} and the Add that sums it up; only the shortcut wants them",
+                f"Q/DQ between {layer_name(maker)} and the Add that sums it up; only the shortcut needs them",
             )
 
 
@@ -166,7 +166,7 @@ def _dequantized(name: str, graph_index: GraphIndex) -> bool:
 
 
 def _quantizer_of(name: str, graph_index: GraphIndex) -> onnx.NodeProto | None:
-    """Return the QuantizeLinear behind a dequantized tensor."""
+    """Return the QuantizeLinear that a dequantized tensor comes from."""
     if not _dequantized(name, graph_index):
         return None
     maker = graph_index.producers.get(graph_index.producers[name].input[0])
