@@ -312,9 +312,11 @@ def test_blame_names_heads_and_layers(tiny_checkpoint, ranges, pictures, tmp_pat
     ]
     found = asked(capsys, *line, "-o", tmp_path / "blame.svg")
     assert set(found["heads"]) == {"centre", "offset", "embedding", "rotation", "depth"}
-    costs = [layer["alone"]["drift_mm"] for layer in found["layers"]]
-    assert "spared" not in found["layers"][0]
-    assert asked(capsys, *line, "--spare")["layers"][0]["spared"]["drift_mm"] != found["whole"]["drift_mm"]
+    costs = [layer["int8_only"]["drift_mm"] for layer in found["layers"]]
+    assert "float_only" not in found["layers"][0]
+    assert (
+        asked(capsys, *line, "--spare")["layers"][0]["float_only"]["drift_mm"] != found["whole"]["drift_mm"]
+    )
     assert costs == sorted(costs, reverse=True)
     drawing = (tmp_path / "blame.svg").read_text()
     names = {

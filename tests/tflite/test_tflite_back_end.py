@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
 import pytest
 from networks import spot_picture, tiny_graph_of
 from onnx import helper
+from schemes import int8_heads, with_scheme
 from small_networks import WIDTH, network_about, node
 
 import calibration
@@ -188,8 +187,7 @@ def test_int8_is_integer_from_the_pixels_to_the_heads(bundles):
 
 
 def test_heads_in_integers_come_as_real_numbers(bundles, tmp_path):
-    scheme = replace(PI5.backend.SCHEME, float_heads=False)
-    board = replace(PI5, backend=SimpleNamespace(**{**vars(PI5.backend), "scheme": lambda job: scheme}))
+    board = with_scheme(PI5, int8_heads(PI5.backend.SCHEME))
     bundle = build(
         tiny_graph_of(),
         board,

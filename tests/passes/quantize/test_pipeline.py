@@ -22,6 +22,7 @@ from toolkit.verification.candidate_bench import SearchSettings
 from toolkit.verification.precision_search import search_precision
 from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
 from toolkit.verification.simulation import FloatReference
+from toolkit.verification.verify import verify
 
 BOARDS = ("generic-cpu", "intel-cpu", "raspberry-pi-5", "jetson-orin-nano")
 PICTURES = [spot_picture(people, 40 + people) for people in range(1, 4)]
@@ -207,3 +208,13 @@ def test_the_table_of_operators_follows_from_the_schemes():
     assert table["Sigmoid"] == {**dict.fromkeys(header[1:], "float"), "tflite": "int8, fixed scale"}
     assert table["MaxPool"] == dict.fromkeys(header[1:], "int8, one scale")
     assert list(table) == sorted(table)
+
+
+def test_the_drift_of_blame_is_that_of_the_exported_bundle(prepared, ranges, tmp_path):
+    board = targets.load("generic-cpu")
+    bundle = build(prepared, board, "int8", ranges, tmp_path / "bundle", golden=[])
+    settings = SensitivitySettings(layers=False)
+    found = measure_sensitivity(prepared, board, ranges, frames=PICTURES, settings=settings)
+    drift = verify(bundle, prepared, PICTURES, threads=1)
+    assert found.whole.people == drift.people
+    assert found.whole.drift_mm == pytest.approx(drift.drift_mm, rel=0.1)

@@ -132,9 +132,9 @@ ON_GPU = {
     ),
     "negation": ("y = Neg(x)", "the DLA has no Neg"),
     "rows joined": ("y = Concat<axis=2>(x, x)", "along another axis"),
-    "large window": (
+    "large pooling kernel": (
         "y = AveragePool<kernel_shape=[9,9], pads=[4,4,4,4]>(x)",
-        "window 9, the DLA takes 1 to 8",
+        "kernel 9, the DLA takes 1 to 8",
     ),
     "transposed with padding": (
         "y = ConvTranspose<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w)",

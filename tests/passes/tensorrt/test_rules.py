@@ -188,7 +188,7 @@ def test_a_finding_says_where_and_why():
     [finding] = check(quantized(f"{INPUT} c = Conv(xd, w, b) y = Relu(c)"), "8.6")
     assert (
         str(finding)
-        == "c: its input is int8 and its weight is not: the layer computes in float, with Q/DQ for nothing (pair)"
+        == "c: its input is int8 and its weight is not: the layer computes in float, and its Q/DQ only cost time (pair)"
     )
 
 
