@@ -186,7 +186,7 @@ def test_int8_is_integer_from_the_pixels_to_the_heads(bundles):
     assert interpreter.get_input_details()[0]["quantization"] == (1.0, 0)
 
 
-def test_heads_in_integers_come_as_real_numbers(bundles, tmp_path):
+def test_integer_heads_are_returned_as_floats(bundles, tmp_path):
     board = with_scheme(PI5, int8_heads(PI5.backend.SCHEME))
     bundle = build(
         tiny_graph_of(),
@@ -205,7 +205,7 @@ def test_heads_in_integers_come_as_real_numbers(bundles, tmp_path):
 
 
 @pytest.mark.parametrize("place", [0, 3, 6])
-def test_a_layer_that_alone_stays_float_stays_so_in_the_file(place, tmp_path):
+def test_a_single_layer_kept_float_is_float_in_the_file(place, tmp_path):
     """The converter would give such a layer integers of its own."""
     from targets._litert.flatbuffer import count_float_islands
 
@@ -247,7 +247,7 @@ def test_scales_that_tflite_fixes_or_shares_are_kept():
         assert np.abs(found[name].transpose(0, 3, 1, 2) - values).mean() < 0.01, name
 
 
-def test_moves_that_follow_each_other_become_one():
+def test_consecutive_transposes_are_merged():
     """A map that is read as it lies, turned, and turned by way of another order: what the converter makes of maps that are read in two orders."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
@@ -329,7 +329,7 @@ def test_equal_networks_give_equal_bytes(bundles, tmp_path):
     assert again.files == bundles["float32"].files
 
 
-def test_the_engine_says_what_runs_and_refuses_other_batches(bundles):
+def test_the_engine_describes_itself_and_refuses_other_batches(bundles):
     engine = load(bundles["int8"].folder, threads=2).engine
     told = engine.describe()
     assert (told["library"], told["threads"], told["kernels"]) == ("ai_edge_litert", "2", "XNNPACK")
@@ -377,9 +377,7 @@ def test_the_command_prints_json_and_its_steps_and_nothing_else(tiny_checkpoint,
     assert done.stderr.split() == ["prepare", "rewrite", "lower", "golden"]
 
 
-def test_an_export_says_how_many_float_islands_there_are_and_why(
-    tiny_checkpoint, people_pictures, tmp_path, capsys
-):
+def test_an_export_reports_float_islands_and_their_cause(tiny_checkpoint, people_pictures, tmp_path, capsys):
     calibration.collect(inputs.checkpoint(tiny_checkpoint), people_pictures).save(tmp_path / "ranges.json")
     asked = [
         "export",

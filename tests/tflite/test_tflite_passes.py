@@ -29,7 +29,7 @@ def test_heads_that_read_one_map_are_one_island():
     assert passes["convert_average_pools"] == 1
 
 
-def test_layers_that_are_kept_float_are_islands_that_were_asked_for():
+def test_layers_kept_float_are_expected_islands():
     graph = network_about(
         [node("Conv", "before w", "x"), node("Conv", "x w", "after")],
         {"w": np.ones((WIDTH, WIDTH, 1, 1), np.float32)},
@@ -46,7 +46,7 @@ LONE = {
 
 
 @pytest.mark.parametrize("nodes", LONE.values(), ids=LONE)
-def test_a_float_island_that_nobody_asked_for_is_refused(nodes):
+def test_an_unexpected_float_island_is_refused(nodes):
     graph = network_about(
         nodes, {"w": np.ones((WIDTH, WIDTH, 1, 1), np.float32), "one": np.float32(1).reshape(1)}
     )
@@ -72,7 +72,7 @@ HALF, TWICE = (
 WIDE = node("Resize", "half - scales", "after", mode="nearest")
 
 
-def test_an_average_pool_is_a_convolution():
+def test_an_average_pool_becomes_a_convolution():
     graph = network_about([HALF, WIDE], TWICE)
     wanted = outputs_of(graph.model)
     assert convert_average_pools(graph) == 1
@@ -81,7 +81,7 @@ def test_an_average_pool_is_a_convolution():
         np.testing.assert_allclose(values, wanted[name], atol=1e-6)
 
 
-def test_a_pool_that_pads_is_left_alone():
+def test_a_pool_with_padding_stays():
     graph = network_about(
         [node("AveragePool", "before", "after", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}
     )
@@ -93,7 +93,7 @@ CLIPS = {"where the integers end": ((0.0, 1.0), 1 / 255, -128, 1), "beyond their
 
 
 @pytest.mark.parametrize(("limits", "scale", "zero_point", "dropped"), CLIPS.values(), ids=CLIPS)
-def test_a_clip_is_dropped_where_integers_saturate_alike(limits, scale, zero_point, dropped):
+def test_a_clip_is_removed_where_integers_saturate_at_its_limits(limits, scale, zero_point, dropped):
     nodes = [node("Clip", "before low high", "clipped"), node("QuantizeLinear", "clipped scale zero", "integers"),
              node("DequantizeLinear", "integers scale zero", "after")]  # fmt: skip
     arrays = {

@@ -98,7 +98,7 @@ def test_the_table_has_a_row_for_each_and_a_column_for_each_that_ran(agreed):
     assert len(json.loads(json.dumps(agreed.to_dict()))["pairs"]) == len(agreed.engines) ** 2
 
 
-def test_what_is_not_installed_is_named_and_the_rest_is_compared(tiny_graph, tmp_path):
+def test_a_missing_runtime_is_named_and_the_others_are_compared(tiny_graph, tmp_path):
     there = targets.load("generic-cpu")
     absent = replace(
         there, name="far-board", backend=SimpleNamespace(missing=lambda: "its converter is not installed")

@@ -48,7 +48,7 @@ def test_int8_is_taken_where_it_is_within_the_limits(tiny_graph, ranges, tmp_pat
     assert found.candidates[0].drift.drift_mm > 0
 
 
-def test_as_few_layers_as_suffice_are_left_float(tiny_graph, ranges, tmp_path):
+def test_the_smallest_sufficient_number_of_layers_is_left_float(tiny_graph, ranges, tmp_path):
     whole = (
         search(tiny_graph, ranges, PICTURES, tmp_path / "whole", LOOSE, golden=[])
         .candidates[0]

@@ -24,7 +24,7 @@ def ranges(tiny_graph, people_pictures):
     return collect(tiny_graph, people_pictures)
 
 
-def test_a_layer_whose_range_was_spoilt_is_named(tiny_graph, ranges):
+def test_a_layer_with_a_wrong_range_is_ranked_first(tiny_graph, ranges):
     graph = prepare(tiny_graph)
     layers = [
         node for node in weighted_layers(graph.model) if node.name not in sum(head_layers(graph).values(), ())
@@ -56,7 +56,7 @@ def test_a_layer_whose_range_was_spoilt_is_named(tiny_graph, ranges):
     ]
 
 
-def test_a_head_of_integers_is_named(tiny_graph, ranges):
+def test_a_head_with_wrong_ranges_is_ranked_first(tiny_graph, ranges):
     head_tensors = {
         node.output[0]: (-900.0, 900.0)
         for node in prepare(tiny_graph).model.graph.node

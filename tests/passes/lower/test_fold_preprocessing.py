@@ -89,7 +89,7 @@ def test_a_frame_is_folded_once():
     assert set(outputs_of(graph.model)) == set(graph.spec.heads)
 
 
-def test_pixels_can_become_numbers_before_they_move():
+def test_pixels_can_be_dequantized_before_they_are_transposed():
     graph = prepare(tiny_graph_of())
     fold_frame(CAMERA)(graph)
     before = outputs_of(graph.model)

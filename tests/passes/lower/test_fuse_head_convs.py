@@ -79,7 +79,7 @@ def convolutions(graph: Graph) -> list[onnx.NodeProto]:
 
 
 @pytest.mark.parametrize("coarse", [False, True])
-def test_heads_that_are_made_alike_are_made_at_once(coarse):
+def test_heads_of_equal_layers_are_fused(coarse):
     graph = network(**{head: {"coarse": coarse} for head in HEADS})
     before, layers = outputs_of(graph.model), float_layers(graph)
     assert fuse_head_convs(graph) == 3
@@ -92,7 +92,7 @@ def test_heads_that_are_made_alike_are_made_at_once(coarse):
 
 
 @pytest.mark.parametrize("odd", [{"coarse": False}, {"coarse": True, "group": 3}], ids=["no sum", "groups"])
-def test_a_head_that_is_made_otherwise_stays(odd):
+def test_a_head_of_another_layer_stays(odd):
     graph = network(centre={"coarse": True}, offset={"coarse": True}, rotation=odd)
     before = outputs_of(graph.model)
     assert fuse_head_convs(graph) == 2
@@ -101,7 +101,7 @@ def test_a_head_that_is_made_otherwise_stays(odd):
         np.testing.assert_allclose(values, before[name], atol=1e-5)
 
 
-def test_what_another_layer_reads_stays():
+def test_a_layer_with_another_reader_stays():
     graph = network(centre={"coarse": False}, offset={"coarse": False})
     graph.model.graph.output.append(
         helper.make_tensor_value_info("offset.fine", TensorProto.FLOAT, [1, 2, 16, 16])

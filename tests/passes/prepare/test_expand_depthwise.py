@@ -50,7 +50,7 @@ def groups(graph: Graph) -> list[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("reader", "channels"), [("Conv", 16), ("ReduceMean", 15)], ids=["rounded up", "as they are"]
 )
-def test_windows_make_one_channel_of_one(reader, channels):
+def test_depthwise_convolutions_are_expanded_to_multiplier_1(reader, channels):
     graph = windows(reader=reader)
     before = outputs_of(graph.model)["y"]
     assert expand_depthwise(graph) == 2
@@ -59,7 +59,7 @@ def test_windows_make_one_channel_of_one(reader, channels):
     assert expand_depthwise(graph) == 0
 
 
-def test_windows_that_disagree_stay():
+def test_depthwise_convolutions_of_different_multipliers_stay():
     assert expand_depthwise(windows(multipliers=(3, 2))) == 0
 
 
@@ -67,7 +67,7 @@ def test_plain_depthwise_convolutions_stay():
     assert expand_depthwise(windows(multipliers=(1, 1))) == 0
 
 
-def test_a_map_that_others_read_stays():
+def test_a_map_with_another_reader_stays():
     graph = windows()
     graph.model.graph.node.append(helper.make_node("ReduceMean", ["heat"], ["mean"], axes=[1], keepdims=1))
     graph.model.graph.node.append(helper.make_node("Add", ["y", "mean"], ["z"]))

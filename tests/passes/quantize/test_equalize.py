@@ -53,7 +53,7 @@ def weights(graph: Graph) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("second", ["dense", "depthwise"])
 @pytest.mark.parametrize(("activation", "attributes"), [("Relu", {}), ("LeakyRelu", {"alpha": 0.1})])
-def test_channels_are_evened_out_and_the_bits_stay(activation, attributes, second):
+def test_channels_are_equalized_and_the_results_are_bit_identical(activation, attributes, second):
     graph = chain(activation, second, **attributes)
     before = outputs_of(graph.model)["y"]
     assert equalize_convs(graph) == 1
@@ -78,7 +78,7 @@ def test_weights_that_are_integers_stay():
     assert equalize_convs(graph) == 0
 
 
-def test_a_chain_is_evened_out_as_a_whole_and_only_once():
+def test_a_chain_is_equalized_as_a_whole_and_only_once():
     nodes = [
         helper.make_node("Conv", [source, f"w{i}"], [result])
         for i, (source, result) in enumerate([("frame", "a"), ("a", "b"), ("b", "y")])
@@ -96,7 +96,7 @@ def test_a_chain_is_evened_out_as_a_whole_and_only_once():
     assert equalize_convs(graph) == 0
 
 
-def test_a_dead_channel_is_left_alone():
+def test_a_dead_channel_stays_as_it_is():
     imbalance = LARGE.copy()
     graph = chain(imbalance=imbalance)
     for tensor in graph.model.graph.initializer:
@@ -109,7 +109,7 @@ def test_a_dead_channel_is_left_alone():
 
 
 @pytest.mark.parametrize("case", ["ReLU6", "another reader", "a head in between", "already even"])
-def test_a_pair_stays_where_scaling_would_change_more(case):
+def test_a_pair_stays_where_scaling_would_change_other_results(case):
     if case == "ReLU6":
         graph = chain()
         graph.model.graph.node[1].CopyFrom(helper.make_node("Clip", ["a", "low", "high"], ["r"]))
@@ -148,7 +148,7 @@ def error_of_integers(graph: Graph) -> float:
     return float(np.abs(outputs_of(integer.model)["y"] - wanted).mean() / np.abs(wanted).mean())
 
 
-def test_integers_of_uneven_channels_are_saved_by_it():
+def test_equalization_reduces_the_error_of_uneven_channels():
     graph = chain()
     before = error_of_integers(graph)
     equalize_convs(graph)

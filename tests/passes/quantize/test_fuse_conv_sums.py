@@ -112,7 +112,7 @@ def test_a_sum_of_convolutions_becomes_one_with_the_same_results_and_true_ranges
     assert max(sizes) < 2.01 * min(sizes)
 
 
-def test_integers_are_rounded_once_where_they_were_at_every_sum():
+def test_a_fused_sum_is_rounded_once_and_has_a_smaller_error():
     wanted, errors = outputs(network()), []
     for joined in (False, True):
         graph, ranges = network(), ranges_of(network())
@@ -147,7 +147,7 @@ def fixed_in_size(graph: Graph) -> None:
 @pytest.mark.parametrize(
     "change", [wider, not_a_convolution, fixed_in_size], ids=lambda change: change.__name__
 )
-def test_what_is_no_such_sum_stays(change: Callable[[Graph], None]):
+def test_other_sums_stay(change: Callable[[Graph], None]):
     graph = network()
     ranges = ranges_of(graph)
     change(graph)
@@ -163,7 +163,7 @@ def test_layers_kept_float_and_tensors_without_a_range_keep_their_sums():
         assert "Concat" not in {node.op_type for node in graph.model.graph.node}
 
 
-def test_a_sum_that_is_read_elsewhere_is_joined_by_itself():
+def test_a_sum_with_another_reader_is_fused_by_itself():
     graph = network()
     ranges = ranges_of(graph)
     graph.model.graph.output.append(helper.make_tensor_value_info("partial", TensorProto.FLOAT, [1, 5, 8, 8]))

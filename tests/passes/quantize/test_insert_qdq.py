@@ -133,7 +133,7 @@ def test_the_integers_stay_close_to_the_floats(tiny, scheme):
             assert np.abs(wanted[name] - got[name]).mean() < 0.02 * (head.high - head.low)
 
 
-def test_nothing_stands_between_a_convolution_and_its_rectifier(tiny):
+def test_nothing_stands_between_a_convolution_and_its_relu(tiny):
     graph, ranges, _ = tiny
     integer = graph.copy()
     insert_qdq(integer, ranges, AFFINE)
@@ -303,7 +303,7 @@ def test_heads_keep_their_names_where_they_are_integers(tiny):
     assert index_graph(integer.model).producers["embedding"].op_type == "DequantizeLinear"
 
 
-def test_heads_whose_steps_cost_nothing_may_be_integers_among_float_ones(tiny):
+def test_named_heads_may_be_integers_among_float_ones(tiny):
     graph, ranges, frames = tiny
     integer = graph.copy()
     insert_qdq(integer, ranges, with_exceptions(AFFINE, integer_heads=("offset", "depth")))
@@ -439,7 +439,7 @@ def test_what_cannot_be_quantized_is_refused(change, message):
 
 
 @pytest.mark.parametrize("factors", [np.ones(6), np.geomspace(0.1, 10, 6)], ids=["tensor", "channels"])
-def test_weights_that_were_integers_once_are_not_rounded_again(factors):
+def test_quantized_weights_are_not_rounded_again(factors):
     random = np.random.default_rng(0)
     integers = random.integers(-60, 61, (6, 12, 3, 3))
     integers[0] = 0
@@ -460,7 +460,7 @@ def test_weights_that_were_integers_once_are_not_rounded_again(factors):
 @pytest.mark.parametrize(
     ("readers", "step"), [(["Sigmoid"], 12.48 / 255), (["Tanh"], 6.24 / 255), (["Sigmoid", "Neg"], 60 / 255)]
 )
-def test_what_only_a_saturating_operator_reads_spends_no_steps_where_it_is_flat(readers, step):
+def test_the_range_of_a_saturating_operators_input_ends_where_it_saturates(readers, step):
     nodes, arrays = convolution("a", "frame", np.random.default_rng(0).normal(size=(2, 3, 1, 1)))
     nodes += [helper.make_node(kind, ["a.y"], [f"r{i}"], f"r{i}") for i, kind in enumerate(readers)]
     nodes += [helper.make_node("Concat", [f"r{i}" for i in range(len(readers))], ["out"], "out", axis=1)]
@@ -473,7 +473,7 @@ def test_what_only_a_saturating_operator_reads_spends_no_steps_where_it_is_flat(
     assert float(found.array(quantize.input[1])) == pytest.approx(step, rel=1e-6)
 
 
-def test_few_weights_that_were_integers_once_are_found_though_no_two_are_neighbours():
+def test_few_quantized_weights_are_recognized_without_neighbouring_values():
     """The nine weights of a depthwise window: no two of a row differ by one step."""
     integers = np.array(
         [

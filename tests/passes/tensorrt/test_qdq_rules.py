@@ -62,7 +62,7 @@ def test_pixels_become_integers_without_loss(tiny_graph, people_pictures):
     ],
     ids=["three means", "mean 127", "float pictures"],
 )
-def test_pixels_that_are_no_symmetric_integers_stay(spec, frame):
+def test_pixels_of_another_mean_stay(spec, frame):
     graph = prepare(tiny_graph_of(spec))
     run_passes(graph, [fold_frame(frame, cast=True)])
     before = graph.sha256
@@ -80,7 +80,7 @@ QUANTIZED = "xq = QuantizeLinear(x, s, z) xd = DequantizeLinear(xq, s, z) "
 WEIGHT = "wq = QuantizeLinear<axis=0>(w, ws, wz) wd = DequantizeLinear<axis=0>(wq, ws, wz) "
 
 
-def test_integers_that_another_layer_reads_stay():
+def test_integers_with_another_reader_stay():
     constants = {**INTEGERS, "w": np.ones((4, 4, 1, 1), np.float32)}
     graph = of_text(QUANTIZED + WEIGHT + "a = Conv(xd, w) b = Conv(xd, wd) y = Add(a, b)", constants)
     assert drop_one_sided_qdq(graph) == 1
@@ -153,7 +153,7 @@ def test_layers_that_the_dla_takes(name):
 
 
 @pytest.mark.parametrize("name", ON_GPU)
-def test_layers_that_fall_back_say_why(name):
+def test_layers_that_fall_back_to_the_gpu_have_a_reason(name):
     body, why = ON_GPU[name]
     reasons = dla_obstacles(of_text(body, {**K, **INTEGERS}))
     assert any(why in reason for reason in reasons.values())

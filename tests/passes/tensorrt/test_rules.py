@@ -150,7 +150,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_network_that_breaks_a_rule_is_found_out(name):
+def test_a_network_that_breaks_a_rule_gives_a_finding(name):
     rule, broken = BROKEN[name]
     assert rules(check(broken, "10")) == {rule}
 
@@ -174,7 +174,7 @@ def test_what_depends_on_the_version(rule, broken, refuse):
     assert tuple(version for version in VERSIONS if rule in rules(check(broken, version))) == refuse
 
 
-def test_weights_in_another_file_are_found_out():
+def test_external_weights_give_a_finding():
     made = model("y = Conv(x, w)", {"w": WEIGHT})
     made.graph.initializer[0].data_location = TensorProto.EXTERNAL
     made.graph.initializer[0].external_data.add(key="location", value="weights.bin")
@@ -220,7 +220,7 @@ def test_versions_without_rules_are_refused(version):
         rules_for(version)
 
 
-def test_every_operator_of_the_rules_is_onnxs():
+def test_every_operator_of_the_rules_exists_in_onnx():
     known = {schema.name for schema in onnx.defs.get_all_schemas_with_history() if schema.domain == ""}
     assert rules_for("10").operators <= known
     assert (
