@@ -6,12 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-import onnxruntime
 from networks import tiny_spec
 from onnx import TensorProto, helper, numpy_helper
-from schemes import (
-    UINT8,
-)
+from schemes import UINT8
 
 from toolkit.ir.graph import Graph, Stage
 from toolkit.runtime.engines.onnxruntime import cpu_options
@@ -25,6 +22,9 @@ AFFINE = replace(
 
 
 def run(model: onnx.ModelProto, frame: np.ndarray) -> dict[str, np.ndarray]:
+    """Return a model's outputs by name, computed by ONNX Runtime."""
+    import onnxruntime  # here, so that a test without an engine can import this module
+
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), cpu_options(onnxruntime), providers=["CPUExecutionProvider"]
     )
