@@ -134,4 +134,5 @@ def _limits(target: Target) -> dict[str, float]:
 def _cell(drift: Drift | None) -> str:
     if drift is None:
         return "-"
-    return f"{drift.drift_mm:.2f} / {drift.drift_p95_mm:.2f} mm, -{len(drift.lost)} +{len(drift.invented)} of {drift.people}"
+    people = f"-{len(drift.lost)} +{len(drift.invented)} of {drift.people}"
+    return f"{drift.drift_mm:.2f} / {drift.drift_p95_mm:.2f} mm, {people}"

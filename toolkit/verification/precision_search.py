@@ -68,8 +68,8 @@ def search_precision(
     """Find the lowest precision whose bundle is within the target's drift limits, and write it to `settings.out`.
 
     The order: int8; int8 with the most sensitive layers in float, doubling their number, then bisecting it;
-    float16; float32. Every candidate is built and measured in the target's engine on this machine, on the frames and on its golden
-    pictures. Latency is reported and does not decide, so equal inputs give equal bytes.
+    float16; float32. Every candidate is built and measured in the target's engine on this machine, on the frames and
+    on its golden pictures. Latency is reported and does not decide, so equal inputs give equal bytes.
 
     Args:
         graph: of `trace`.

@@ -24,7 +24,7 @@ class FloatReference:
     def __init__(
         self, graph: Graph, frames: Iterable[np.ndarray], allowed: Mapping[str, float] = NO_LIMITS
     ) -> None:
-        """Run a prepared graph over BGR pictures (H, W, 3) uint8, which are kept. Raises PosecError where there are none."""
+        """Run a graph over BGR pictures (H, W, 3) uint8, which are kept. Raises PosecError without pictures."""
         self._pictures = list(frames)
         if not self._pictures:
             raise PosecError("no frames to judge on; give frames with people in them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
@@ -84,62 +85,59 @@ def _form(tensor: str, graph_index: GraphIndex) -> tuple[object, ...] | None:
 
 def _fuse(model: onnx.ModelProto, tensors: Sequence[str], graph_index: GraphIndex) -> None:
     """Replace the layers that make the tensors by one layer and a Split."""
-    replaced: set[str] = set()
-    fused: dict[str, onnx.NodeProto] = {}
+    fusion = _Fusion(model, graph_index)
     sizes = np.asarray([_channels(tensor, graph_index) for tensor in tensors], np.int64)
-    whole = _fused_node(model, list(tensors), graph_index, replaced, fused)
+    whole = fusion.fuse(list(tensors))
+    channels = add_array(model, f"{whole}/channels", sizes)
+    split = helper.make_node("Split", [whole, channels], list(tensors), f"{whole}/split", axis=1)
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
-        nodes += (
-            [fused[node.output[0]]]
-            if node.output[0] in fused
-            else []
-            if node.output[0] in replaced
-            else [node]
-        )
-        if nodes and nodes[-1].output[0] == whole:
-            nodes.append(
-                helper.make_node(
-                    "Split",
-                    [whole, add_array(model, f"{whole}/channels", sizes)],
-                    list(tensors),
-                    f"{whole}/split",
-                    axis=1,
-                )
-            )
-            whole = ""
+        result = node.output[0]
+        if result in fusion.fused:
+            nodes.append(fusion.fused[result])
+            nodes += [split] if nodes[-1].output[0] == whole else []
+        elif result not in fusion.replaced:
+            nodes.append(node)
     replace(model.graph.node, nodes)
     read = {name for node in nodes for name in node.input}
     replace(model.graph.initializer, [tensor for tensor in model.graph.initializer if tensor.name in read])
 
 
-def _fused_node(
-    model: onnx.ModelProto,
-    tensors: list[str],
-    graph_index: GraphIndex,
-    replaced: set[str],
-    fused: dict[str, onnx.NodeProto],
-) -> str:
-    """Add to `fused` the node that makes all tensors, under the result of their first maker; return its result."""
-    makers = [graph_index.producers[tensor] for tensor in tensors]
-    places = {node.output[0]: place for place, node in enumerate(model.graph.node)}
-    first, result = makers[0], fresh_name(model, JOINED.join(tensors))
-    if first.op_type == "Conv":
-        inputs = [first.input[0]]
-        for position in range(1, len(first.input)):
-            values = np.concatenate([graph_index.array(maker.input[position]) for maker in makers])
-            inputs.append(add_array(model, f"{result}/{('weight', 'bias')[position - 1]}", values))
-    else:
-        inputs = [
-            _fused_node(model, [maker.input[i] for maker in makers], graph_index, replaced, fused)
-            for i in graph_index.data_inputs(first)
-        ]
-        inputs += first.input[len(inputs) :]
-    node = helper.make_node(first.op_type, inputs, [result], JOINED.join(map(layer_name, makers)))
-    node.attribute.extend(first.attribute)
-    replaced.update(tensors)
-    fused[min(tensors, key=places.__getitem__)] = node
-    return result
+@dataclass
+class _Fusion:
+    """Makes the fused nodes.
+
+    Attributes:
+        model, graph_index: get new constants; the nodes stay as they are.
+        replaced: results of the nodes that fused ones replace.
+        fused: the first of these results, in the order of the model → fused node.
+    """
+
+    model: onnx.ModelProto
+    graph_index: GraphIndex
+    replaced: set[str] = field(default_factory=set)
+    fused: dict[str, onnx.NodeProto] = field(default_factory=dict)
+
+    def fuse(self, tensors: list[str]) -> str:
+        """Make the node that computes all tensors at once, and those that it reads; return its result."""
+        makers = [self.graph_index.producers[tensor] for tensor in tensors]
+        places = {node.output[0]: place for place, node in enumerate(self.model.graph.node)}
+        first, result = makers[0], fresh_name(self.model, JOINED.join(tensors))
+        if first.op_type == "Conv":
+            inputs = [first.input[0]]
+            for position in range(1, len(first.input)):
+                values = np.concatenate([self.graph_index.array(maker.input[position]) for maker in makers])
+                part = ("weight", "bias")[position - 1]
+                inputs.append(add_array(self.model, f"{result}/{part}", values))
+        else:
+            data_inputs = self.graph_index.data_inputs(first)
+            inputs = [self.fuse([maker.input[i] for maker in makers]) for i in data_inputs]
+            inputs += first.input[len(inputs) :]
+        node = helper.make_node(first.op_type, inputs, [result], JOINED.join(map(layer_name, makers)))
+        node.attribute.extend(first.attribute)
+        self.replaced.update(tensors)
+        self.fused[min(tensors, key=places.__getitem__)] = node
+        return result
 
 
 def _channels(tensor: str, graph_index: GraphIndex) -> int:

@@ -132,7 +132,8 @@ def _weights(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding]
         yield _finding(
             "pair",
             node,
-            f"its {which[0]} is int8 and its {which[1]} is not: the layer computes in float, and its Q/DQ only cost time",
+            f"its {which[0]} is int8 and its {which[1]} is not: "
+            "the layer computes in float, and its Q/DQ only cost time",
         )
 
 
