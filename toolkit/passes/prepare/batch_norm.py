@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import add_array, attribute, remove_dead_nodes
 from ..edit.graph_index import GraphIndex, index_graph
 
 
+@requires(Stage.TRACED)
 def fold_batch_norm(graph: Graph) -> int:
     """Fold each BatchNormalization into the convolution that feeds it.
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import add_array, attribute, remove_dead_nodes
 from ..edit.graph_index import FUSED_ACTIVATIONS, GraphIndex, index_graph
 
@@ -14,6 +14,7 @@ from ..edit.graph_index import FUSED_ACTIVATIONS, GraphIndex, index_graph
 _BLOCK = 16
 
 
+@requires(Stage.TRACED)
 def expand_depthwise(graph: Graph) -> int:
     """Repeat the input channels of a depthwise convolution with multiplier m, so that its multiplier becomes 1.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from onnx import helper
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import fresh_name
 
 
+@requires(Stage.TRACED)
 def decompose_hard_swish(graph: Graph) -> int:
     """Decompose each HardSwish, the activation of MobileNetV3, by its definition.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import remove_dead_nodes, replace_uses
 from ..edit.graph_index import index_graph
 
 _PASSING = ("Identity", "Dropout")
 
 
+@requires(Stage.TRACED)
 def drop_identities(graph: Graph) -> int:
     """Remove each Identity and each Dropout, which does nothing outside training.
 

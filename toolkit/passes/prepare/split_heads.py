@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import onnx
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import add_array, attribute, remove_dead_nodes
 from ..edit.graph_index import GraphIndex, index_graph
 
 _END = 2**31 - 1
 
 
+@requires(Stage.TRACED)
 def split_heads(graph: Graph) -> int:
     """Split each convolution whose output is only sliced by channel, so that each part gets its own range and scale.
 

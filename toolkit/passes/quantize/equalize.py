@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import add_array, attribute, remove_dead_nodes
 from ..edit.graph_index import GraphIndex, index_graph
 from .qparams import are_integers
@@ -18,6 +18,7 @@ _DEAD = 1e-9
 _SMALLEST_SPREAD = 2.5
 
 
+@requires(Stage.TRACED)
 def equalize_convs(graph: Graph) -> int:
     """Scale each channel between two convolutions so that the weights before and behind it have equal magnitude.
 
