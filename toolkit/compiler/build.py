@@ -101,7 +101,7 @@ def export_bundle(
     golden = golden_files(prepared, request.golden)
     info = {**_describe(prepared, lowered, job, ranges), "model": next(iter(model))}
     files = {**model, DECODER: pack_arrays(dict(graph.decoder)), **golden}
-    return write_bundle(request.out, info, files, request.overwrite)
+    return write_bundle(request.out, info, files, overwrite=request.overwrite)
 
 
 def plan(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from ...evaluation.photos import Photos, read_photos
 from ...evaluation.scenes import Scenes, read_scenes
 from ...frontend.trace import trace
+from ...runtime.plain_files import write_plain
 from ...runtime.pose import PoseFrame, Skeleton
 from ...runtime.video.draw import draw_people
 from ...verification.float_estimator import FloatEstimator
@@ -69,9 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     skeleton = graph.spec.skeleton
     pictures = read_scenes(chosen.scenes, skeleton) if chosen.scenes else read_photos(*chosen.photos)
     sheet = contact_sheet(FloatEstimator(graph), pictures, skeleton, chosen.count, chosen.columns)
-    beside = chosen.out.with_name(f".{os.getpid()}.{chosen.out.name}")
-    cv2.imwrite(str(beside), sheet, [cv2.IMWRITE_JPEG_QUALITY, 82])
-    os.replace(beside, chosen.out)
+    write_plain(chosen.out, cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes())
     print(f"wrote {chosen.out}")
 
 

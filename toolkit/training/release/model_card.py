@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from ...network.checkpoint import load_checkpoint
 from ...network.embedding import load_embedding
 from ...network.heads import cost
 from ...runtime import load
+from ...runtime.plain_files import write_plain
 from ...runtime.pose import MUPOTS17, PoseFrame, Skeleton
 from ...verification.float_estimator import FloatEstimator
 from ..embedding.train_embedding import EmbeddingTraining, evaluate
@@ -311,9 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"left out: {name}, which needs {' and '.join(missing)}")
         else:
             text = put_table(text, name, measure())
-    beside = chosen.out.with_name(f".{chosen.out.name}.{os.getpid()}")
-    beside.write_text(text)
-    os.replace(beside, chosen.out)
+    write_plain(chosen.out, text)
     print(f"wrote {chosen.out}")
 
 
