@@ -1,4 +1,4 @@
-"""Compare observers: the drift that each one would cause, from one sweep."""
+"""Compare observers by the drift of the int8 networks that they lead to, from one sweep."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Comparison:
     """Observers side by side.
 
     Attributes:
-        ranges: observer → its ranges.
-        drifts: observer → drift of the int8 network that its ranges give.
-        allowed: limits of the drift, by name.
+        ranges: observer → ranges.
+        drifts: observer → drift of its int8 network from the float one.
+        allowed: limit name → largest value.
     """
 
     ranges: dict[str, Ranges]
@@ -35,7 +35,7 @@ class Comparison:
 
     @property
     def best(self) -> str:
-        """Name of the observer whose worst figure is smallest; each figure is taken as a share of its limit."""
+        """Observer with the smallest worst ratio of drift to limit, over all limits."""
 
         def worst(name: str) -> float:
             drift = self.drifts[name]
@@ -44,7 +44,7 @@ class Comparison:
         return min(self.drifts, key=worst)
 
     def rows(self) -> list[list[str]]:
-        """Return the table, its header first."""
+        """Return the table, header first."""
         rows = [["observer", "drift mm", "p95 mm", "max mm", "lost", "invented", "people"]]
         for name, drift in self.drifts.items():
             lengths = [f"{value:.2f}" for value in (drift.drift_mm, drift.drift_p95_mm, drift.drift_max_mm)]
@@ -67,13 +67,13 @@ def compare(
 
     Args:
         graph: as traced or prepared.
-        frames: to calibrate on, BGR (H, W, 3) uint8.
+        frames: calibration frames, BGR (H, W, 3) uint8.
         judged: other pictures, with people in them.
         target: of `targets.load`; must have int8.
         observers: names of OBSERVERS.
-        progress: makes a callback for a stage, "calibrating" or "judging".
+        progress: returns a callback for a stage, "calibrating" or "judging".
 
-    Raises PosecError where an observer is unknown, there are no frames, or no people on the judged ones.
+    Raises PosecError for an unknown observer, without frames, and without people on the judged pictures.
     """
     target.check_precision("int8")
     prepared, job = prepare(graph), Job(target, "int8")

@@ -9,6 +9,7 @@ from typing import Any
 from toolkit.ir.graph import Graph, Pass
 from toolkit.ir.scheme import Activations, Exceptions, Scheme
 from toolkit.ir.target import Job
+from toolkit.passes.lower.drop_redundant_clips import drop_redundant_clips
 from toolkit.passes.lower.fold_preprocessing import fold_frame
 from toolkit.passes.lower.fuse_head_convs import fuse_head_convs
 from toolkit.passes.lower.swap_transpose_dequantize import swap_transpose_dequantize
@@ -16,7 +17,7 @@ from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import KEYPOINT_HEADS
 
 ENGINE = "onnxruntime"
-REQUIRES = "pip install 'posec[host]'"
+REQUIRES = "pip install 'posec[compile]'"
 TOOLS = ("onnxruntime",)
 
 SCHEME = Scheme(
@@ -42,13 +43,19 @@ def scheme(job: Job) -> Scheme:
 
 
 def post_quantize(job: Job) -> Sequence[Pass]:
-    """Let pixels become numbers first, where they are integers of the network, and float heads be computed at once."""
-    return (swap_transpose_dequantize, fuse_head_convs) if job.precision == "int8" else (fuse_head_convs,)
+    """Dequantize folded pixels first and drop redundant clips, both for int8; fuse the last convolutions of float heads."""
+    if job.precision != "int8":
+        return (fuse_head_convs,)
+    return (swap_transpose_dequantize, drop_redundant_clips, fuse_head_convs)
 
 
 def missing() -> str:
     """Return why ONNX Runtime cannot be used here, or an empty string."""
     return "" if find_spec("onnxruntime") else "onnxruntime is not installed"
+
+
+def check(graph: Graph, job: Job) -> None:
+    """Accept every graph: the passes refuse what the engine does not run."""
 
 
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:

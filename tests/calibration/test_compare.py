@@ -56,7 +56,7 @@ def test_nothing_to_judge_on_is_refused(tiny_graph, people_pictures):
     empty = [np.zeros((60, 90, 3), np.uint8)]
     with pytest.raises(PosecError, match="no frames to judge on"):
         compare(tiny_graph, people_pictures, [], target=TARGET)
-    with pytest.raises(PosecError, match="found nobody"):
+    with pytest.raises(PosecError, match="found no people"):
         compare(tiny_graph, people_pictures, empty, target=TARGET, observers=["min-max"])
     with pytest.raises(PosecError, match="no observer 'median'"):
         compare(tiny_graph, people_pictures, people_pictures, target=TARGET, observers=["median"])

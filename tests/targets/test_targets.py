@@ -14,12 +14,12 @@ import calibration
 import targets
 from toolkit.compiler.build import build, plan
 from toolkit.errors import PosecError
+from toolkit.ir.float_engine import float_estimator
 from toolkit.ir.target import PRECISIONS, Backend
 from toolkit.runtime import load
 from toolkit.runtime.bundle import read_bundle
 from toolkit.runtime.engines import ENGINES
 from toolkit.verification import verify as drift
-from toolkit.verification.float_estimator import FloatEstimator
 
 BOARDS = [(name, precision) for name in targets.names() for precision in targets.load(name).precisions]
 
@@ -104,7 +104,7 @@ def test_every_back_end_keeps_the_key_point_heads(name, precision, people_pictur
         pytest.skip("TensorRT runs on a GPU")
     heads, wanted = (
         load(str(tmp_path / "bundle")).heads(people_pictures[4]),
-        FloatEstimator(graph).heads(people_pictures[4])[0],
+        float_estimator(graph).heads(people_pictures[4]),
     )
     for name_of_head in ("keypoints", "keypoint_offset"):
         np.testing.assert_allclose(
@@ -121,10 +121,7 @@ def test_openvino_runs_the_stated_precision(tiny_graph, people_pictures, tmp_pat
     build(tiny_graph, targets.load("intel-cpu"), out=tmp_path / "bundle", golden=[])
     estimator = load(tmp_path / "bundle")
     assert estimator.engine.describe()["float precision"] == "f32"
-    heads, wanted = (
-        estimator.heads(people_pictures[4]),
-        FloatEstimator(tiny_graph).heads(people_pictures[4])[0],
-    )
+    heads, wanted = estimator.heads(people_pictures[4]), float_estimator(tiny_graph).heads(people_pictures[4])
     for name, values in wanted.items():  # bf16 would differ by 1e-2
         np.testing.assert_allclose(heads[name], values, atol=1e-4)
 

@@ -117,7 +117,7 @@ def test_a_missing_runtime_is_named_and_the_others_are_compared(tiny_graph, tmp_
 
 def test_what_cannot_be_compared_is_refused(tiny_graph, tmp_path):
     ranges = calibration.collect(tiny_graph, PICTURES)
-    with pytest.raises(PosecError, match="found nobody"):
+    with pytest.raises(PosecError, match="found no people"):
         across_runtimes(
             tiny_graph,
             [targets.load("generic-cpu")],

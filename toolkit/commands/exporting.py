@@ -8,10 +8,13 @@ from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 import targets as boards
 
 from ..compiler.build import ExportRequest, export_bundle
 from ..errors import PosecError
+from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..report.candidates import FORMAT
 from ..report.sensitivity_plot import blame_picture
@@ -22,20 +25,24 @@ from ..verification.sensitivity import SensitivitySettings, measure_sensitivity
 from . import EXIT_FAILED, EXIT_OK, inputs
 from .terminal import answer, progress, say, step, table, write_text
 
+_MOST_GOLDEN = 8
+
 
 def export(args: argparse.Namespace) -> int:
     """Compile a checkpoint into a bundle; `auto` takes the lowest precision within the target's limits."""
     if args.precision == "auto":
         return _search(args)
-    target = boards.load(args.target)
+    target, graph = boards.load(args.target), inputs.checkpoint(args.checkpoint)
     request = ExportRequest(
         out=args.out,
         precision=args.precision or target.precisions[0],
         ranges=inputs.ranges(args.calibration),
+        golden=_golden(args, graph),
         keep_float=tuple(args.keep_float),
         overwrite=args.overwrite,
     )
-    bundle = export_bundle(inputs.checkpoint(args.checkpoint), target, request, progress=step)
+    bundle = export_bundle(graph, target, request, progress=step)
+    _warn_of_no_people(bundle)
     size = _bytes(args.out)
     plain = {
         "written": str(args.out),
@@ -48,6 +55,22 @@ def export(args: argparse.Namespace) -> int:
     written = f"{args.out}: {bundle.target}, {bundle.precision}, {size / 1e6:.1f} MB"
     answer(args, plain, "\n".join([written, *_island_lines(bundle, args.keep_float)]))
     return EXIT_OK
+
+
+def _golden(args: argparse.Namespace, graph: Graph) -> list[np.ndarray] | None:
+    """Return the user's golden pictures, BGR (H, W, 3) uint8; None for the shipped scenes."""
+    return (
+        list(inputs.frames(args.golden, graph.spec, _MOST_GOLDEN, samples="scenes")) if args.golden else None
+    )
+
+
+def _warn_of_no_people(bundle: Bundle) -> None:
+    """Print how to get a verdict where the float network finds no people on the golden pictures."""
+    if not any(len(people) for _, people in bundle.golden()):
+        say(
+            "no people on the golden pictures, so no board can be judged by them: "
+            "export again with --golden and pictures of your camera"
+        )
 
 
 def _float_islands(bundle: Bundle) -> int | None:
@@ -84,7 +107,9 @@ def _search(args: argparse.Namespace) -> int:
             "`posec calibrate … -o calibration.json` and pass --calibration calibration.json"
         )
     frames = inputs.frames(args.frames, graph.spec, args.count, samples="scenes")
-    settings = SearchSettings(out=args.out, overwrite=args.overwrite, threads=args.threads)
+    settings = SearchSettings(
+        out=args.out, golden=_golden(args, graph), overwrite=args.overwrite, threads=args.threads
+    )
     ranges = ranges or Ranges({}, "none", graph.sha256, ())
     found = search_precision(graph, target, ranges, frames=frames, settings=settings, progress=step)
     record = Path(args.ladder or f"{str(args.out).rstrip('/')}.ladder.json")

@@ -20,8 +20,9 @@ from ..passes.edit.graph_index import named_layers
 from ..passes.quantize.float_layers import float_layers, stays_float
 from ..passes.quantize.pipeline import lower_graph
 from ..runtime.bundle import DECODER, Bundle, write_bundle
-from .checks import check_request
-from .golden import golden_files, pack_arrays
+from .checks import check_request, nominal_ranges
+from .engine_check import check_engine
+from .golden import golden_files, golden_pictures, pack_arrays
 
 TOOLS = ("onnx", "onnxsim", "onnxruntime", "numpy", "cv2")
 
@@ -87,7 +88,7 @@ def export_bundle(
     request: ExportRequest,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Bundle:
-    """Do what `build` documents, by an ExportRequest: prepare, quantize, lower, find golden people, write."""
+    """Do what `build` documents, by an ExportRequest: prepare, quantize, lower, golden pictures, check, write."""
     job, ranges = Job(target, request.precision), request.ranges
     check_request(target, job.precision, ranges, request.keep_float, request.out, request.overwrite)
     progress("prepare")
@@ -101,6 +102,8 @@ def export_bundle(
     golden = golden_files(prepared, request.golden)
     info = {**_describe(prepared, lowered, job, ranges), "model": next(iter(model))}
     files = {**model, DECODER: pack_arrays(dict(graph.decoder)), **golden}
+    progress("check in the engine")
+    check_engine(prepared, lowered, job, info=info, files=files, pictures=golden_pictures(golden))
     return write_bundle(request.out, info, files, overwrite=request.overwrite)
 
 
@@ -122,6 +125,7 @@ def plan(
     lowered = lower_graph(prepared, job, ranges, keep_float=keep_float)
     scheme = backend.scheme(job) if precision == "int8" else None
     needs_ranges = scheme is not None and ranges is None
+    _check_backend(prepared, job, ranges, keep_float)
     missing = [backend.missing(), "int8 needs ranges: posec calibrate" if needs_ranges else ""]
     planned: dict[str, Any] = {"network": graph.spec.name, "target": target.name, "board": target.title}
     planned.update({"precision": precision, "engine": backend.ENGINE, "input": asdict(lowered.frame)})
@@ -134,6 +138,15 @@ def plan(
     # Without Q/DQ, a forecast of int8 would be one of float.
     planned["forecast"] = {} if needs_ranges else backend.plan_details(lowered, job)
     return planned
+
+
+def _check_backend(prepared: Graph, job: Job, ranges: Ranges | None, keep_float: Collection[str]) -> None:
+    """Raise PosecError where `lower` would refuse the graph; nominal ranges stand in for missing ones."""
+    if job.precision == "int8" and ranges is None:
+        ranges = nominal_ranges(prepared)
+    lowered = lower_graph(prepared, job, ranges, keep_float=keep_float)
+    if not job.target.backend.missing():
+        job.target.backend.check(lowered, job)
 
 
 def _describe(prepared: Graph, lowered: Graph, job: Job, ranges: Ranges | None) -> dict[str, Any]:

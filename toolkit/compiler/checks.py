@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import PosecError
+from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Target
 from ..runtime.bundle_files import DESCRIPTION
@@ -36,8 +37,17 @@ def check_request(
         if not (path / DESCRIPTION).is_file():
             raise PosecError(f"'{out}' is there and is no bundle; give another folder")
         if not overwrite:
-            raise PosecError(f"'{out}' is there already; give another folder, or say --overwrite")
+            raise PosecError(f"'{out}' is there already; give another folder, or pass --overwrite")
     if why := target.backend.missing():
         raise PosecError(
             f"target '{target.name}' cannot be compiled for here: {why}; {target.backend.REQUIRES}"
         )
+
+
+def nominal_ranges(prepared: Graph) -> Ranges:
+    """Return ranges from -1 to 1 for every tensor: a plan checks int8 with them before any calibration."""
+    names = [
+        prepared.input_name,
+        *(name for node in prepared.model.graph.node for name in node.output if name),
+    ]
+    return Ranges(dict.fromkeys(names, (-1.0, 1.0)), "nominal", prepared.sha256, ())

@@ -102,6 +102,9 @@ class Backend(Protocol):
     def missing(self) -> str:
         """Return why this back end cannot compile here, or an empty string; imports no heavy library."""
 
+    def check(self, graph: Graph, job: Job) -> None:
+        """Raise PosecError where `lower` would refuse the graph; converts nothing."""
+
     def lower(self, graph: Graph, job: Job) -> dict[str, bytes]:
         """Return the model's files by name, the one that the engine opens first; `graph` is not changed."""
 

@@ -9,6 +9,7 @@ from ..ir.graph import Graph, Pass, Stage, check_heads, check_stage, run_passes
 from ..runtime.engines.onnxruntime import cpu_options, library
 from .prepare.batch_norm import fold_batch_norm
 from .prepare.constants import inline_constants
+from .prepare.conv_rows import convolve_rows_as_maps
 from .prepare.expand_depthwise import expand_depthwise
 from .prepare.hard_swish import decompose_hard_swish
 from .prepare.identities import drop_identities
@@ -22,13 +23,14 @@ from .quantize.equalize import equalize_convs
 PREPARE: tuple[Pass, ...] = (
     inline_constants,
     drop_identities,
+    decompose_hard_swish,
+    lower_opset,
+    convolve_rows_as_maps,
     fold_batch_norm,
     simplify,
     split_heads,
-    decompose_hard_swish,
     expand_depthwise,
     equalize_convs,
-    lower_opset,
     name_tensors,
 )
 # Rewrites reorder float32 sums; heads seldom exceed 4 in their units.
@@ -52,7 +54,7 @@ def prepare(graph: Graph) -> Graph:
         if not (difference := float(np.abs(before[head] - after[head]).max())) <= _TOLERANCE:
             raise PosecError(
                 f"preparing this graph changed head '{head}' by {difference:.3g}; "
-                "export the network again with opset 13"
+                "export the network with another exporter or opset"
             )
     prepared.stage = Stage.PREPARED
     return prepared

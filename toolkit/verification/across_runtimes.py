@@ -12,13 +12,13 @@ import numpy as np
 from ..compiler.build import build
 from ..device.drift import Drift, measure_drift
 from ..errors import PosecError
+from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Target
 from ..passes import prepare
 from ..runtime import load
 from ..runtime.pose import PoseFrame
-from .float_estimator import FloatEstimator
 
 FLOAT = "float32"
 
@@ -87,7 +87,7 @@ def across_runtimes(
     """
     graph = prepare(graph)
     pictures, skeleton = list(frames), graph.spec.skeleton
-    people = {FLOAT: [FloatEstimator(graph, threads)(picture) for picture in pictures]}
+    people = {FLOAT: [float_estimator(graph, threads)(picture) for picture in pictures]}
     engines: dict[str, str] = {}
     missing: dict[str, str] = {}
     for target in targets:
@@ -109,7 +109,7 @@ def across_runtimes(
         engines[target.name] = f"{described['engine']} {described['version']}"
     limits = {target.name: _limits(target) for target in targets}
     drifts = {
-        (name, other): measure_drift(people[name], people[other], skeleton, limits[name])
+        (name, other): measure_drift(people[name], people[other], skeleton, allowed=limits[name])
         for name in engines
         for other in people
         if _compared(name, other, people)

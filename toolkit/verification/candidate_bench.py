@@ -13,11 +13,11 @@ import numpy as np
 from ..compiler.build import ExportRequest, build, export_bundle
 from ..device.drift import Drift
 from ..errors import PosecError
+from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Target
 from ..runtime import load
-from .float_estimator import FloatEstimator
 from .sensitivity import SensitivitySettings, measure_sensitivity
 from .verify import verify, verify_golden
 
@@ -139,7 +139,9 @@ class CandidateBench:
         folder, settings = self.folder / f"{precision}-{len(float_layers)}", self.settings
         request = self.request(precision, float_layers, folder)
         bundle = export_bundle(self.prepared, self.target, request)
-        drift = verify(bundle, self.prepared, self.pictures, settings.threads, allowed=settings.allowed)
+        drift = verify(
+            bundle, self.prepared, self.pictures, threads=settings.threads, allowed=settings.allowed
+        )
         has_golden = drift and any(len(people) for _, people in bundle.golden())
         golden = verify_golden(bundle, settings.threads, settings.allowed) if has_golden else None
         candidate = Candidate(precision, tuple(float_layers), drift, *self._latency(folder), golden)
@@ -151,7 +153,7 @@ class CandidateBench:
     def rank_layers(self) -> list[str]:
         """Return the names of all layers that int8 quantizes, most sensitive first."""
         self.progress("ranking the layers")
-        estimator = FloatEstimator(self.prepared, self.settings.threads)
+        estimator = float_estimator(self.prepared, self.settings.threads)
         crowded = sorted(self.pictures, key=lambda picture: -len(estimator(picture)))[:_RANKING_FRAMES]
         settings = SensitivitySettings(float_only=False)
         found = measure_sensitivity(

@@ -8,7 +8,7 @@ from ...ir.graph import Graph
 from ..edit.edits import remove_dead_nodes, replace_uses
 from ..edit.graph_index import index_graph
 
-_ENDS = np.iinfo(np.int8)
+_INTEGERS = (np.int8, np.uint8)
 
 
 def drop_redundant_clips(graph: Graph) -> int:
@@ -16,11 +16,12 @@ def drop_redundant_clips(graph: Graph) -> int:
 
         Conv -> Clip(0, 1) -> Q(1/255, -128)        becomes        Conv -> Q(1/255, -128)
 
-    1. Both limits of the Clip are constants, and quantized they are the limits of int8, or beyond. Quantizing is
-       monotonic, so all integers stay the same.
+    1. Both limits of the Clip are constants, and quantized they are the limits of the integer type, or beyond. Quantizing
+       is monotonic, so all integers stay the same.
     2. The QuantizeLinear is the only reader of the Clip, and has one scale.
 
-    The converter computes Clip(0, 6) and Clip(-1, 1) in int8, but a convolution before Clip(0, 1) in float.
+    TFLite's converter computes Clip(0, 6) and Clip(-1, 1) in int8, but a convolution before Clip(0, 1) in float.
+    ONNX Runtime 1.21 to 1.30 fuses other Clips into two nodes of one name, and refuses its own result.
     Returns the number of Clips removed.
     """
     graph_index = index_graph(graph.model)
@@ -41,13 +42,14 @@ def drop_redundant_clips(graph: Graph) -> int:
         ):
             continue
         scale, zero_point = (graph_index.array(name) for name in qparams)
-        if scale.size != 1 or zero_point.dtype != np.int8:
+        if scale.size != 1 or zero_point.dtype not in _INTEGERS:
             continue
         low, high = (
             float(np.rint(graph_index.array(name).reshape(()) / scale.reshape(()))) + int(zero_point)
             for name in limits
         )
-        if low <= _ENDS.min and high >= _ENDS.max:
+        ends = np.iinfo(zero_point.dtype)
+        if low <= ends.min and high >= ends.max:
             replace_uses(graph.model, node.output[0], node.input[0])
             count += 1
     remove_dead_nodes(graph.model)
