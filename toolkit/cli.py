@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0 done, 1 a limit exceeded, 2 a request refused, 3 a camera of `posec run` disconnected.
+        The exit status: 0 done, 1 a limit exceeded, 2 a request refused, 3 a camera of `run` disconnected.
     """
     open_standard_streams()
     args = _parsed(arguments)

@@ -212,7 +212,7 @@ def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[
     protocols: list[Photos | Scenes] = [contest.scenes, *([contest.photos] if contest.photos else [])]
     settings = BenchSettings(shown, seconds=contest.seconds, threads=contest.threads)
     results = measure_bundles(folders, protocols=protocols, reference=FloatReference(contest.graph, pictures), settings=settings,
-                              progress=progress("measuring, seconds"), say=say)  # fmt: skip
+                              progress=progress("measuring, seconds"), report=say)  # fmt: skip
     photographs = [picture for _, picture, _ in contest.photos] if contest.photos else []
     on_photos = [
         verify(folder, contest.graph, photographs, threads=contest.threads).to_dict()

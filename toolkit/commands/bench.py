@@ -48,7 +48,9 @@ VERB = Verb(
             help="then run each bundle continuously for this time (default: 0)",
         ),
         argument(
-            "--again", metavar="RESULT", help="repeat the measurement of a result file and check that it holds"
+            "--again",
+            metavar="RESULT",
+            help="repeat the measurement of a result file and check that it holds",
         ),
         argument(
             "--checkpoint",

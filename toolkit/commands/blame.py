@@ -21,7 +21,10 @@ VERB = Verb(
             "--frames", default="samples", help="pictures of people (default: samples, the shipped scenes)"
         ),
         argument(
-            "--count", type=int, default=16, help="number of frames; every layer runs on all of them (default: 16)"
+            "--count",
+            type=int,
+            default=16,
+            help="number of frames; every layer runs on all of them (default: 16)",
         ),
         SEED,
         KEEP_FLOAT,
@@ -35,7 +38,10 @@ VERB = Verb(
             help="also run with each layer alone in float; takes twice as long",
         ),
         argument(
-            "--most", type=int, default=20, help="number of layers to show, most sensitive first (default: 20)"
+            "--most",
+            type=int,
+            default=20,
+            help="number of layers to show, most sensitive first (default: 20)",
         ),
         argument("-o", "--out", type=FileOut, help="write the table as a picture, .svg"),
         JSON,

@@ -38,8 +38,8 @@ VERB = Verb(
             "--choose",
             choices=("random", "coverage"),
             default="random",
-            help="how --count frames are chosen: at random, or to cover numbers, sizes and positions of people "
-            "and lighting (default: random)",
+            help="how --count frames are chosen: at random, or to cover numbers, sizes and positions of "
+            "people, and lighting (default: random)",
         ),
         SEED,
         argument(
@@ -57,9 +57,7 @@ VERB = Verb(
         argument(
             "--compare", action="store_true", help="show the drift of each observer with the int8 of --target"
         ),
-        argument(
-            "--target", default="generic-cpu", help="for --compare: the board (default: generic-cpu)"
-        ),
+        argument("--target", default="generic-cpu", help="for --compare: the board (default: generic-cpu)"),
         argument(
             "--judge",
             default="samples",
@@ -130,7 +128,9 @@ def _check(args: argparse.Namespace) -> None:
         boards.load(args.target).check_precision("int8")
     generator(args.seed)
     if args.choose == "coverage" and args.count is None:
-        raise PosecError("choosing by coverage needs --count, the number of frames to keep; 64 to 256 are usual")
+        raise PosecError(
+            "choosing by coverage needs --count, the number of frames to keep; 64 to 256 are usual"
+        )
 
 
 def _check_writable(out: str) -> None:
@@ -215,9 +215,7 @@ def _compare(args: argparse.Namespace, graph: Graph, frames: Frames) -> _Collect
     found = calibration.compare(graph, frames, judged, target=board, progress=progress)
     drifts = {name: drift.to_dict() for name, drift in found.drifts.items()}
     text = f"{table(found.rows())}\nbest: {found.best}"
-    return _Collected(
-        found.ranges[args.observer or found.best], {"best": found.best, "drifts": drifts}, text
-    )
+    return _Collected(found.ranges[args.observer or found.best], {"best": found.best, "drifts": drifts}, text)
 
 
 def _print(findings: Sequence[Finding]) -> None:

@@ -30,7 +30,7 @@ SCENE, CLIP = SAMPLES / "scenes" / "035.jpg", SAMPLES / "clip.mp4"
 TARGETS = ("intel-cpu", "generic-cpu")
 PRECISIONS = ("float32", "int8")
 SHOWN = "intel-cpu-int8"
-# Float layers that keep int8 within the drift limits on the shipped scenes; docs/int8.md has those for photographs.
+# Float layers that keep int8 within the drift limits on the shipped scenes; for photographs see docs/int8.md.
 OBSERVER = "percentile"
 KEEP_FLOAT = ("trunk.levels.*", "reader.*")
 BUNDLES = tuple(f"{target}-{precision}" for target in TARGETS for precision in PRECISIONS)
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def demo_lines(out: str) -> list[list[str]]:
-    """Return the command lines. Their `--overwrite` replaces what an interrupted demo left, and only bundles and recordings."""
+    """Return the command lines; `--overwrite` replaces bundles and recordings of an interrupted demo."""
     ranges = f"{out}/calibration.json"
     calibrate = ["calibrate", "reference", "--frames", "samples", "--evaluation", "samples"]
     lines = [[*calibrate, "--observer", OBSERVER, "-o", ranges]]

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ..deploy.deploy import Deployed
 
 VERB = Verb(
-    "Deploy a bundle to a board over SSH: copy it, check and measure it there, fetch the result, switch to it; "
-    "exit status 1 if it is not accepted.",
+    "Deploy a bundle to a board over SSH: copy it, check and measure it there, fetch the result, switch to "
+    "it; exit status 1 if it is not accepted.",
     "posec deploy pi5/ pi@raspberrypi.local --python posec-env/bin/python",
     [
         BUNDLE,

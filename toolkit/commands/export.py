@@ -48,8 +48,8 @@ VERB = Verb(
         argument(
             "--golden",
             metavar="PICTURES",
-            help="a folder, a video or a .txt list of pictures of people from your camera; the bundle ships up to 8, "
-            "and a board is checked on the people in them (default: shipped scenes)",
+            help="a folder, a video or a .txt list of pictures of people from your camera; the bundle ships "
+            "up to 8, and a board is checked on the people in them (default: shipped scenes)",
         ),
         argument(
             "--frames",
@@ -110,7 +110,7 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _search(args: argparse.Namespace) -> int:
-    """Write the bundle of a precision search; a file records every candidate, whether one was taken or not."""
+    """Write the bundle of a precision search; a file records every candidate, even if none was taken."""
     import targets as boards
 
     from ..ir.ranges import Ranges

@@ -1,4 +1,4 @@
-"""Inputs of commands: checkpoint, frames, ranges, source. The word `samples` stands for the shipped pictures."""
+"""Inputs of commands: checkpoint, frames, ranges, source. `samples` stands for the shipped pictures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sample(path: str, default: str) -> Path:
 
 
 def source(text: str) -> str:
-    """Return a source for `open_source`; an existing file or folder called `samples` comes before the shipped clip."""
+    """Return a source for `open_source`; `samples` is the shipped clip, unless a file has that name."""
     return str(SAMPLES / "clip.mp4") if text == "samples" and not os.path.lexists(text) else text
 
 

@@ -56,14 +56,14 @@ class OwnFolderOut(FolderOut):
 
 
 def check_outputs(values: Iterable[object]) -> None:
-    """Check those values of a command's arguments that name outputs. Raises PosecError for the first bad one."""
+    """Check the arguments of a command that name outputs. Raises PosecError for the first bad one."""
     for value in values:
         if isinstance(value, Out):
             value.check()
 
 
 def _check_writable(name: str) -> None:
-    """Raise PosecError unless a file or folder of that name can be written. A temporary file beside it is the probe."""
+    """Raise PosecError unless a file or folder of that name can be written, probed with a temporary file."""
     if not name:
         raise PosecError("the name of the output is empty; give one")
     path = Path(name)

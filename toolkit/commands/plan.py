@@ -16,9 +16,7 @@ VERB = Verb(
     [
         CHECKPOINT,
         TARGET,
-        argument(
-            "--precision", help="float32, float16 or int8 (default: the first precision of the target)"
-        ),
+        argument("--precision", help="float32, float16 or int8 (default: the first precision of the target)"),
         CALIBRATION,
         KEEP_FLOAT,
         JSON,

@@ -14,7 +14,7 @@ VERB = Verb(
     [
         argument(
             "results",
-            help="folder or file written by `posec bench` or `posec deploy`; precision searches in it are shown too",
+            help="folder or file of `posec bench` or `posec deploy`; precision searches in it are shown",
         ),
         argument(
             "--candidates",
