@@ -157,7 +157,7 @@ def test_a_board_that_dies_while_switching_runs_one_of_the_two(bundle, running):
             holder = int(re.search(r"process (\d+)", (running / "posec/.lock").read_text()).group(1))
             os.kill(holder, signal.SIGKILL)
 
-    with pytest.raises(PosecError, match="on the board is this bundle or the one from before"):
+    with pytest.raises(PosecError, match="on the board is this bundle or the earlier one"):
         send(bundle, running, progress=kill)
     what_runs_on(running)
     assert send(bundle, running)
