@@ -1,43 +1,60 @@
-"""A trained network on disk: a folder of two safetensors files and the contract between them, readable by people.
+"""Checkpoints: a folder with the weights of a network, its embedding decoder, and its specification.
 
-spec.toml             PoseSpec, and under [checkpoint] the architecture and the names and SHA-256 of the other files
-network.safetensors   weights of the network, without what only training needs
+spec.toml             PoseSpec; [checkpoint] holds the architecture, and names and SHA-256 of the other files
+network.safetensors   weights of the network, without those that only training uses
 pose.safetensors      weight_0, bias_0, … of the decoder from embeddings to bone directions
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from ..errors import PosecError
 from ..ir.graph import Graph
 from ..runtime.decoding.kinematics import layers
 from ..runtime.pose import PoseSpec
 from .network import KeypointNetwork
+from .toml_writer import to_toml
 
 SPEC, NETWORK, GRAPH, POSE = "spec.toml", "network.safetensors", "model.onnx", "pose.safetensors"
 TRAINING_ONLY = "auxiliary."
 MAX_BYTES = 1 << 30
-# Networks that this version has no code for; checkpoints that state no architecture are the first of them.
-FORMER = ("picture", "picture and maps")
+# Architectures that this version does not implement; checkpoints without an architecture have the first of them.
+FORMER_ARCHITECTURES = ("picture", "picture and maps")
+# Prefixes of weights in checkpoints written before the modules had their present names, and the present prefixes.
+FORMER_PREFIXES = {
+    "trunk.": "backbone.",
+    "reader.branches.person.": "keypoint_head.branches.center.",
+    "reader.branches.ways.": "keypoint_head.branches.regression.",
+    "reader.branches.heat.": "keypoint_head.branches.heatmap.",
+    "reader.branches.offset.": "keypoint_head.branches.offset.",
+    "reader.ways.": "keypoint_head.regression.",
+    "reader.heat.": "keypoint_head.heatmap.",
+    "reader.offset.": "keypoint_head.offset.",
+    "near.": "fine_projection.",
+    "far.": "deep_projection.",
+    "lift.enter.": "lifting_head.from_keypoints.",
+    "lift.see.": "lifting_head.from_features.",
+    "lift.think.": "lifting_head.mlp.",
+}
 
 
 class Checkpoint(NamedTuple):
-    """A network ready to run, the arrays of its embedding decoder, and its contract."""
+    """A network in evaluation mode, the arrays of its embedding decoder, and its specification."""
 
     network: KeypointNetwork
     decoder: dict[str, np.ndarray]
@@ -47,20 +64,31 @@ class Checkpoint(NamedTuple):
 def save_checkpoint(
     folder: str | Path,
     network: KeypointNetwork,
-    embedding_decoder_arrays: Mapping[str, np.ndarray],
+    decoder: Mapping[str, np.ndarray],
     spec: PoseSpec,
+    *,
     licence: str = "",
-    whole: tuple[str, ...] = ("",),
+    float32_prefixes: tuple[str, ...] = ("",),
 ) -> None:
-    """Write a checkpoint folder, replacing one that is there, whole or not at all.
+    """Write a checkpoint folder atomically; an existing checkpoint is replaced.
 
-    Weights whose names begin with none of `whole` are rounded to float16, for a smaller file; what runs computes in float32 all the
-    same. Raises PosecError where the decoder or the spec does not fit the network, or where `folder` holds something else.
+    Args:
+        folder: new, empty, or a checkpoint.
+        network: its weights are stored.
+        decoder: arrays of the embedding decoder, see `decoder_arrays`.
+        spec: specification of the network.
+        licence: SPDX name, stored in the specification.
+        float32_prefixes: weights whose names start with none of these are stored as float16, for a smaller file; the
+            loaded network computes in float32.
+
+    Raises PosecError where the decoder or the specification does not fit the network, or `folder` holds other files.
     """
-    _check(spec, embedding_decoder_arrays, network, "the checkpoint to be written")
+    _check(spec, decoder, network, "the checkpoint to be written")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     tensors = {
-        name: tensor.half() if tensor.is_floating_point() and not name.startswith(whole) else tensor
+        name: tensor.half()
+        if tensor.is_floating_point() and not name.startswith(float32_prefixes)
+        else tensor
         for name, tensor in tensors.items()
     }
     weights = save_tensors(
@@ -71,13 +99,13 @@ def save_checkpoint(
         "architecture": network.architecture,
         **({"licence": licence} if licence else {}),
     }
-    _write(Path(folder), weights, embedding_decoder_arrays, spec, about)
+    _write(Path(folder), weights, decoder, spec, about)
 
 
 def save_graph(folder: str | Path, graph: Graph) -> None:
-    """Write a graph as a checkpoint folder of the ONNX kind, which `trace` reads, replacing one that is there, whole or not at all.
+    """Write a graph atomically as a checkpoint folder with an ONNX model, which `trace` reads.
 
-    Raises PosecError where `folder` holds something else.
+    An existing checkpoint is replaced. Raises PosecError where `folder` holds other files.
     """
     about = {"network": GRAPH, "licence": graph.licence}
     _write(Path(folder), graph.model.SerializeToString(deterministic=True), graph.decoder, graph.spec, about)
@@ -87,7 +115,7 @@ def _write(
     folder: Path, network: bytes, decoder: Mapping[str, np.ndarray], spec: PoseSpec, about: Mapping[str, str]
 ) -> None:
     if folder.exists() and not (folder / SPEC).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise PosecError(f"'{folder}' exists and is no checkpoint; give a new or an empty folder")
+        raise PosecError(f"'{folder}' exists and is not a checkpoint; give a new or an empty folder")
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in decoder.items()}
     blobs = {about["network"]: network, POSE: save(arrays)}
     hashes = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
@@ -110,7 +138,8 @@ def _write(
 def load_checkpoint(folder: str | Path) -> Checkpoint:
     """Read a checkpoint folder.
 
-    Raises PosecError where a file is missing, is not the one that was written, or does not fit the network.
+    Weights under former module names are renamed. Raises PosecError where a file is missing, differs from its SHA-256,
+    or does not fit the network.
     """
     folder = Path(folder)
     if not (folder / SPEC).is_file():
@@ -120,20 +149,20 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         about = plain.pop("checkpoint", {})
         spec = PoseSpec.from_dict(plain)
     except ValueError as error:
-        raise PosecError(f"'{folder / SPEC}' is no pose specification: {error}") from error
+        raise PosecError(f"'{folder / SPEC}' is not a pose specification: {error}") from error
     if about.get("network", NETWORK) != NETWORK:
         raise PosecError(f"'{folder}' holds the network as {about['network']}, needed for this: {NETWORK}")
     blobs = {name: _read(folder / name) for name in (NETWORK, POSE)}
     for name, digest in about.get("sha256", {}).items():
         if name in blobs and hashlib.sha256(blobs[name]).hexdigest() != digest:
             raise PosecError(
-                f"'{folder / name}' is not the file that {SPEC} was written with; copy the checkpoint again"
+                f"'{folder / name}' differs from the SHA-256 in {SPEC}; copy the checkpoint again"
             )
-    _check_architecture(about.get("architecture", FORMER[0]), folder)
+    _check_architecture(about.get("architecture", FORMER_ARCHITECTURES[0]), folder)
     network = KeypointNetwork()
     try:
         decoder = load(blobs[POSE])
-        missing, unknown = network.load_state_dict(load_tensors(blobs[NETWORK]), strict=False)
+        missing, unknown = network.load_state_dict(current_names(load_tensors(blobs[NETWORK])), strict=False)
     except (SafetensorError, RuntimeError) as error:
         raise PosecError(f"'{folder}' does not hold the weights of this network: {error}") from error
     missing = [name for name in missing if not name.startswith(TRAINING_ONLY)]
@@ -145,6 +174,16 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     return Checkpoint(network.eval(), decoder, spec)
 
 
+def current_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors with former module names replaced by the present ones."""
+    return {_current_name(name): tensor for name, tensor in tensors.items()}
+
+
+def _current_name(name: str) -> str:
+    prefix = next((former for former in FORMER_PREFIXES if name.startswith(former)), "")
+    return FORMER_PREFIXES.get(prefix, "") + name.removeprefix(prefix)
+
+
 def _read(path: Path) -> bytes:
     if not path.is_file():
         raise PosecError(f"no {path.name} in '{path.parent}'; copy the checkpoint again")
@@ -154,14 +193,14 @@ def _read(path: Path) -> bytes:
 
 
 def _check_architecture(architecture: object, folder: Path) -> None:
-    if architecture in FORMER:
+    if architecture in FORMER_ARCHITECTURES:
         raise PosecError(
-            f"'{folder}' holds a network of the architecture '{architecture}', which posec no longer has: use the shipped network, "
-            "'reference', train another (docs/training.md), or export this one to ONNX with the version of posec that wrote it"
+            f"'{folder}' has the architecture '{architecture}', which posec no longer supports; use the shipped 'reference', "
+            "train another network (docs/training.md), or export this one to ONNX with the posec version that wrote it"
         )
     if architecture != KeypointNetwork.architecture:
         raise PosecError(
-            f"'{folder}' holds a network of architecture '{architecture}'; known: {KeypointNetwork.architecture}"
+            f"'{folder}' has the architecture '{architecture}'; known: {KeypointNetwork.architecture}"
         )
 
 
@@ -174,10 +213,10 @@ def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: KeypointN
     if inputs != spec.embedding_size or outputs != 3 * len(spec.skeleton.bones):
         wanted = f"{spec.embedding_size} to {3 * len(spec.skeleton.bones)}"
         raise PosecError(
-            f"{where}: the decoder turns {inputs} numbers into {outputs}, the spec needs {wanted}"
+            f"{where}: the decoder maps {inputs} numbers to {outputs}, the specification needs {wanted}"
         )
     own = network.spec()
-    # A spec may leave out heads of key points that the network has: people are then as the other heads say.
+    # A specification may omit the key-point heads; poses are then decoded from the others alone.
     channels = {name: head.channels for name, head in own.heads.items()}
     differing = [name for name, head in spec.heads.items() if channels.get(name) != head.channels]
     if differing or spec.stride != own.stride or (spec.keypoints and spec.keypoints != own.keypoints):
@@ -185,34 +224,5 @@ def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: KeypointN
             "keypoints" if spec.stride == own.stride else f"stride {spec.stride}"
         )
         raise PosecError(
-            f"{where}: this network has stride {own.stride} and heads {channels}, the spec differs: {differs}"
+            f"{where}: the network has stride {own.stride} and heads {channels}, the specification differs in: {differs}"
         )
-
-
-def to_toml(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
-    """Return nested tables of strings, booleans, numbers and lists of them as TOML."""
-    lines = [
-        f"{_key(name)} = {_value(value)}" for name, value in table.items() if not isinstance(value, Mapping)
-    ]
-    blocks: list[str] = ["\n".join(lines)] if lines else []
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            inner = (*path, _key(name))
-            blocks.append(f"[{'.'.join(inner)}]\n" + to_toml(value, inner))
-    return "\n\n".join(block.rstrip("\n") for block in blocks) + "\n"
-
-
-def _key(name: str) -> str:
-    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else _value(name)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    raise PosecError(f"TOML has no {type(value).__name__}; got {value!r}")

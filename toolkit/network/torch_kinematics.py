@@ -1,4 +1,4 @@
-"""Joints, bone directions and rotations in torch: the differentiable counterpart of `toolkit.runtime.decoding.kinematics`.
+"""Joints, bone directions and rotations in torch, differentiable; `toolkit.runtime.decoding.kinematics` has them in numpy.
 
 Frames of reference as in `toolkit.runtime.pose`; a rotation matrix holds the torso's x, y and z axes as its columns.
 """
@@ -19,7 +19,7 @@ Array = TypeVar("Array", np.ndarray, Tensor)
 
 
 def bone(name: str, skeleton: Skeleton = MUPOTS17) -> int:
-    """Return the index of the bone that ends at a joint."""
+    """Return the index of the bone that ends at the named joint."""
     return skeleton.bones.index(skeleton.index(name))
 
 
@@ -68,8 +68,8 @@ def rotation_about(axes: Tensor, angles: Tensor) -> Tensor:
 def torso_frames(joints: Tensor, skeleton: Skeleton = MUPOTS17) -> Tensor:
     """Return the torso's axes as rotation matrices (..., 3, 3) from joints (..., J, 3).
 
-    y points from pelvis to neck; x is the mean direction of the hip and shoulder lines, to the person's left, made
-    perpendicular to y; z = x × y points to the front. The frame is undefined where those joints coincide.
+    y points from pelvis to neck. x is the mean direction of the hip and shoulder lines, to the person's left, made
+    perpendicular to y. z = x × y points to the front. The frame is undefined where these joints coincide.
     """
 
     def line(start: str, end: str) -> Tensor:
@@ -82,7 +82,7 @@ def torso_frames(joints: Tensor, skeleton: Skeleton = MUPOTS17) -> Tensor:
 
 
 def torso_frame(joints: np.ndarray) -> np.ndarray:
-    """Return `torso_frames` of joints (..., 17, 3) for numpy, as (..., 3, 3) of the same floating type."""
+    """Return `torso_frames` of a numpy array of joints (..., 17, 3), as (..., 3, 3) of the same floating type."""
     return torso_frames(torch.from_numpy(np.ascontiguousarray(joints))).numpy()
 
 
@@ -100,7 +100,7 @@ def bone_directions(joints: np.ndarray, frame: np.ndarray, skeleton: Skeleton = 
 
 
 def mirror_directions(directions: Array) -> Array:
-    """Return the bone directions (..., 16, 3) of the person in a mirror: left and right exchanged, x negated."""
+    """Return the bone directions (..., 16, 3) of the mirrored pose: left and right swapped, x negated."""
     mirrored = directions[..., MIRROR_BONES, :]
     mirrored[..., 0] *= -1
     return mirrored
