@@ -49,7 +49,7 @@ from toolkit.runtime.preprocess import Batch
 from toolkit.training.labels.lifter import Lifter, normalize_points, pose
 from toolkit.training.labels.projections import view
 from toolkit.training.labels.train_lifter import LifterTraining, evaluate, lifting_losses
-from toolkit.training.learning.network_run import NetworkRun
+from toolkit.training.learning.network_step import NetworkLearner
 from toolkit.training.learning.network_settings import NetworkTraining, read_settings
 from toolkit.training.learning.train_network import read_network, train_network
 from toolkit.training.motion.anatomy import plausible_share
@@ -128,9 +128,9 @@ def first_network(variant: Variant, lift: Path) -> KeypointNetwork:
             {name: value for name, value in untrained.items() if name.startswith(OF_SKELETONS)}, strict=False
         )
     if not variant.reads_ways:
-        network.reader.ways = NoWays(BRANCH, 2 * JOINTS, 1)
+        network.keypoint_head.regression = NoWays(BRANCH, 2 * JOINTS, 1)
         # The picture's share starts at zero, and so would all gradients.
-        nn.init.normal_(network.lift.see.weight, std=network.lift.see.in_channels**-0.5)
+        nn.init.normal_(network.lifting_head.from_features.weight, std=network.lifting_head.from_features.in_channels**-0.5)
     return network
 
 
@@ -266,7 +266,7 @@ def learn_codes(
     spec = replace(
         plain, heads={**plain.heads, "embedding": replace(plain.heads["embedding"], channels=size)}
     )
-    run = NetworkRun(config, network, None, "cpu")
+    run = NetworkLearner(config, network, None, "cpu")
     batches = iter(
         DataLoader(
             ComposedPictures(material, config.mixture, spec, config.seed),
@@ -391,7 +391,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cv2.setNumThreads(1)  # training forks, which threads would not survive
     written = read_settings(REFERENCE.with_name("keypoint_network.toml"))
     settings = replace(
-        written, minutes=0.0, pictures=options.pictures, integers=0.0, warm_up=20, report_every=10
+        written, minutes=0.0, pictures=options.pictures, int8_share=0.0, warm_up=20, report_every=10
     )
     material = load_photos(
         options.data, options.labels, "ship", options.bodies, [*options.scenes, *options.more]

@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     config = replace(
-        read_settings(REFERENCE), minutes=0.0, pictures=options.pictures, trunk_rate=0.0, mixture=MIXTURE
+        read_settings(REFERENCE), minutes=0.0, pictures=options.pictures, backbone_rate=0.0, mixture=MIXTURE
     )
     empty = [
         Photo(encoded, nobody()) for encoded in read_tar(options.data / "backgrounds/images.tar").values()

@@ -17,7 +17,7 @@ TRUNK = "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
 
 def movenet_names(network: KeypointNetwork) -> list[tuple[str, nn.Module, str]]:
     """Name of every array of MoveNet.MultiPose that is read, the layer that it is for, and which of its parameters."""
-    trunk, reader, names = network.trunk, network.reader, []
+    trunk, reader, names = network.backbone, network.keypoint_head, []
 
     def folded(name: str, layer: nn.Module, kind: str = "Conv2D") -> None:
         names.extend(

@@ -35,6 +35,8 @@ SIZE_MULTIPLE = 32
 CELL_ORIGIN_PX = keypoints.STRIDE / 2
 # Branches of the key-point head that are image features as well.
 FEATURE_BRANCHES = ("center", "regression", "heatmap")
+# Names of the weights that start from MoveNet; those of convolutions are on the int8 grid in the shipped network.
+PRETRAINED_PREFIXES = ("backbone.", "keypoint_head.")
 
 
 class KeypointNetwork(nn.Module):

@@ -42,11 +42,11 @@ def spread(maps: Tensor) -> float:
 @torch.no_grad()
 def test_nothing_changes_but_the_ranges() -> None:
     network = uneven_network()
-    before, (fine, deep) = network(PICTURES), network.trunk(PICTURES)
+    before, (fine, deep) = network(PICTURES), network.backbone(PICTURES)
     equalize(network, PICTURES.split(2))
     for name, values, wanted in zip(network.spec().head_names, network(PICTURES), before, strict=True):
         torch.testing.assert_close(values, wanted, atol=1e-3 * float(wanted.abs().max()), rtol=0, msg=name)
-    even_fine, even_deep = network.trunk(PICTURES)
+    even_fine, even_deep = network.backbone(PICTURES)
     for maps, wanted in ((even_fine, fine), (even_deep[0], deep[0])):
         assert spread(maps) < 0.75 * spread(wanted)
         assert spread(maps) < 1.3
@@ -56,7 +56,7 @@ def test_nothing_changes_but_the_ranges() -> None:
 def test_rectified_channels_fill_their_range() -> None:
     network = uneven_network()
     equalize(network, [PICTURES])
-    stem = network.trunk.stem(PICTURES).clamp(min=0).amax((0, 2, 3))
+    stem = network.backbone.stem(PICTURES).clamp(min=0).amax((0, 2, 3))
     assert float(stem.min()) > 5  # 6, less what keeps off the limit
 
 
@@ -88,6 +88,6 @@ def test_a_checkpoint_is_equalized_from_pictures(tmp_path: Path) -> None:
         ]
     )
     assert not torch.equal(
-        load_checkpoint(tmp_path / "even").network.get_parameter("trunk.last.weight"),
-        network.trunk.last.weight,
+        load_checkpoint(tmp_path / "even").network.get_parameter("backbone.last.weight"),
+        network.backbone.last.weight,
     )

@@ -22,8 +22,8 @@ from toolkit.passes import prepare
 from toolkit.passes.edit.graph_index import layer_name, links, weighted_layers
 from toolkit.passes.quantize.insert_qdq import insert_qdq, stays_float
 from toolkit.passes.quantize.qparams import to_int8, weight_scales
-from toolkit.training.int8.finetune import Finishing, finish
-from toolkit.training.int8.torch_graph import Replay
+from toolkit.training.int8.finetune import QATSettings, finish
+from toolkit.training.int8.torch_graph import TorchGraph
 from toolkit.verification.simulation import Judge, quantized
 
 pytestmark = pytest.mark.torch
@@ -33,7 +33,7 @@ PLAIN = targets.load("generic-cpu")
 SCHEME = replace(PLAIN.backend.scheme(Job(PLAIN, "int8")), per_channel=False)
 TARGET = replace(PLAIN, backend=SimpleNamespace(**{**vars(PLAIN.backend), "scheme": lambda job: SCHEME}))
 PICTURES = [spot_picture(seed % 5, seed=seed) for seed in range(40)]
-SETTINGS = Finishing(steps=100, learning_rate=1e-4, threads=1)
+SETTINGS = QATSettings(steps=100, learning_rate=1e-4, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_the_replay_computes_what_the_graph_computes(integers):
         insert_qdq(graph, ranges.tensors, replace(SCHEME, weights_as_integers=False, quantize_bias=False))
     noise = np.random.default_rng(0).normal(0, 0.6, (1, 3, *graph.spec.input_size)).astype(np.float32)
     with torch.no_grad():
-        replayed = Replay(graph)(torch.from_numpy(noise))
+        replayed = TorchGraph(graph)(torch.from_numpy(noise))
     for name, (tensor, _) in graph.heads.items():
         # The middle of an integer may be rounded either way, and what follows differs by a step or two.
         np.testing.assert_allclose(
@@ -70,7 +70,7 @@ def test_convolutions_that_pad_unevenly_are_replayed(pads):
     heads = {name: replace(head, tensor="y") for name, head in graph.spec.heads.items()}
     graph = replace(graph, spec=replace(graph.spec, heads=heads))
     with torch.no_grad():
-        replayed = Replay(graph)(torch.from_numpy(noise))["centre"].numpy()
+        replayed = TorchGraph(graph)(torch.from_numpy(noise))["centre"].numpy()
     wanted = onnxruntime.InferenceSession(graph.model.SerializeToString()).run(None, {"frame": noise})[0]
     np.testing.assert_allclose(replayed, wanted, atol=1e-4)
 
@@ -98,7 +98,7 @@ def test_weights_that_were_integers_once_start_on_their_own_grid():
         if node.op_type == "QuantizeLinear" and node.input[0] in found.constants
     ]
     assert len(names) > 5
-    learned = Replay(integer, names).on_grid()
+    learned = TorchGraph(integer, names).quantized_constants()
     for name in names:
         np.testing.assert_allclose(learned[name].numpy(), found.array(name), rtol=1e-4, atol=1e-6)
 
@@ -165,4 +165,4 @@ def test_what_cannot_be_learned_is_refused(tiny_graph):
     node.CopyFrom(helper.make_node("Softsign", list(node.input), list(node.output), node.name))
     onnx.checker.check_model(graph.model)
     with pytest.raises(PosecError, match="Softsign cannot be trained"):
-        Replay(graph)
+        TorchGraph(graph)

@@ -8,7 +8,7 @@ from toolkit.network.checkpoint import TRAINING_ONLY, load_checkpoint, save_chec
 from toolkit.network.network import KeypointNetwork
 from toolkit.passes.quantize.qparams import to_int8, weight_scales
 from toolkit.training.int8 import snap_weights as grid
-from toolkit.training.int8.snap_weights import put_on_grid, to_grid
+from toolkit.training.int8.snap_weights import snap_network, snap_to_grid
 
 
 @pytest.mark.parametrize("shape", [(48, 1, 3, 3), (32, 64, 1, 1), (17, 24, 3, 3)])
@@ -17,7 +17,7 @@ def test_the_compiler_rounds_a_gridded_weight_to_itself(shape):
         torch.randn(shape, generator=torch.Generator().manual_seed(1))
         * torch.logspace(-3, 1, shape[0])[:, None, None, None]
     )
-    gridded = to_grid(weight)
+    gridded = snap_to_grid(weight)
     largest = weight.abs().flatten(1).amax(1)[:, None, None, None]
     assert ((gridded - weight).abs() <= 0.501 * largest / 127).all(), "half a step"
     assert not torch.allclose(gridded, weight, rtol=1e-4)
@@ -30,7 +30,7 @@ def test_the_compiler_rounds_a_gridded_weight_to_itself(shape):
 def test_channels_without_weights_stay_without():
     weight = torch.zeros(3, 8, 1, 1)
     weight[1] = torch.linspace(-1, 1, 8)[:, None, None]
-    gridded = to_grid(weight)
+    gridded = snap_to_grid(weight)
     assert torch.equal(gridded[0], weight[0])
     assert torch.equal(gridded[2], weight[2])
 
@@ -41,7 +41,7 @@ def test_of_a_network_the_trunk_and_its_reader_are_rounded_and_nothing_else(tmp_
     decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
     save_checkpoint(tmp_path / "moved", network, decoder, network.spec())
     grid.main(["--checkpoint", str(tmp_path / "moved"), "--out", str(tmp_path / "gridded")])
-    assert "trunk.stem" in capsys.readouterr().out
+    assert "backbone.stem" in capsys.readouterr().out
     gridded = load_checkpoint(tmp_path / "gridded").network
     before, after = (
         network.state_dict(),
@@ -55,8 +55,8 @@ def test_of_a_network_the_trunk_and_its_reader_are_rounded_and_nothing_else(tmp_
     layers = {
         f"{name}.weight" for name, layer in network.named_modules() if isinstance(layer, torch.nn.Conv2d)
     }
-    assert changed == {name for name in layers if name.startswith(("trunk.", "reader."))}
-    assert put_on_grid(gridded)[0] == "trunk.stem"
+    assert changed == {name for name in layers if name.startswith(("backbone.", "keypoint_head."))}
+    assert snap_network(gridded)[0] == "backbone.stem"
     for name, again in gridded.state_dict().items():
         torch.testing.assert_close(
             again, after[name], rtol=0, atol=1e-6, msg=f"{name}: a second time changes nothing"

@@ -75,7 +75,7 @@ def test_a_blend_lies_between_its_ends():
     start, trained = KeypointNetwork(), KeypointNetwork()
     first, last = start.state_dict(), {name: value.clone() for name, value in trained.state_dict().items()}
     mixed = blend(start, trained, 0.75).state_dict()
-    for name in ("lift.enter.weight", "blocks.0.depthwise.weight", "heads.centre.weight"):
+    for name in ("lifting_head.from_keypoints.weight", "blocks.0.depthwise.weight", "heads.centre.weight"):
         torch.testing.assert_close(mixed[name], 0.25 * first[name] + 0.75 * last[name])
     assert (
         mixed["blocks.0.depthwise_norm.num_batches_tracked"]

@@ -12,9 +12,8 @@ from pathlib import Path
 from torch import Tensor, from_numpy, nn, no_grad
 
 from ...network.checkpoint import load_checkpoint, save_checkpoint
-from ...network.network import KeypointNetwork
+from ...network.network import PRETRAINED_PREFIXES, KeypointNetwork
 from ...passes.quantize.qparams import to_int8, weight_scales
-from ..release.export_checkpoint import FLOAT32_PREFIXES
 
 
 def snap_to_grid(weight: Tensor) -> Tensor:
@@ -29,7 +28,7 @@ def snap_network(network: KeypointNetwork) -> list[str]:
     layers = {
         name: layer
         for name, layer in network.named_modules()
-        if isinstance(layer, nn.Conv2d) and name.startswith(FLOAT32_PREFIXES)
+        if isinstance(layer, nn.Conv2d) and name.startswith(PRETRAINED_PREFIXES)
     }
     with no_grad():
         for layer in layers.values():

@@ -48,7 +48,8 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
         ) from error
     if not isinstance(values, dict):
         raise PosecError(f"'{path}': {section} = {values!r} should be a section, [{section}]")
-    return {FORMER_SETTINGS.get(name, name): value for name, value in values.items()}
+    entries: dict[str, Any] = values
+    return {FORMER_SETTINGS.get(name, name): value for name, value in entries.items()}
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
