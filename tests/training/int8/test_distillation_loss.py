@@ -1,4 +1,4 @@
-"""What a quantization-aware finish calls near: people, not cells where nobody is."""
+"""The self-distillation loss of quantization-aware training: weighted by people, and in metres of their joints."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from toolkit.runtime.decoding.kinematics import (
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 from toolkit.training.int8 import distillation_loss as module  # noqa: E402
-from toolkit.training.int8.distillation_loss import JOINTS, distillation_loss  # noqa: E402
+from toolkit.training.int8.distillation_loss import JOINT_WEIGHT, distillation_loss  # noqa: E402
 
 GRAPH = tiny_graph_of()
 
 
 def heads(spec, people: bool = True) -> dict:
-    """Return heads of one person in cell (3, 5), or of nobody."""
+    """Return heads of one person in cell (3, 5), or of no people."""
     made = {
         name: torch.zeros(1, head.channels, *spec.head_shape(name)[1:]) for name, head in spec.heads.items()
     }
@@ -41,7 +41,7 @@ def changed(name: str, cell: tuple[int, int], by: float, spec=GRAPH.spec, people
     return made
 
 
-def test_equal_heads_are_not_apart_and_have_a_slope_of_zero():
+def test_equal_heads_have_no_loss_and_no_gradient():
     mine = {name: values.requires_grad_() for name, values in heads(GRAPH.spec).items()}
     loss = distillation_loss(mine, heads(GRAPH.spec), GRAPH)
     loss.backward()
@@ -50,13 +50,13 @@ def test_equal_heads_are_not_apart_and_have_a_slope_of_zero():
 
 
 @pytest.mark.parametrize("name", ["offset", "embedding", "rotation", "depth"])
-def test_a_head_counts_where_a_person_is(name):
-    there = distillation_loss(changed(name, (3, 5), 0.1), heads(GRAPH.spec), GRAPH)
+def test_heads_are_weighted_by_people(name):
+    at_person = distillation_loss(changed(name, (3, 5), 0.1), heads(GRAPH.spec), GRAPH)
     elsewhere = distillation_loss(changed(name, (6, 1), 0.1), heads(GRAPH.spec), GRAPH)
-    assert float(there) > 100 * float(elsewhere) > 0
+    assert float(at_person) > 100 * float(elsewhere) > 0
 
 
-def test_an_invented_centre_counts_anywhere():
+def test_a_false_positive_counts_in_every_cell():
     assert float(distillation_loss(changed("centre", (6, 1), 0.5), heads(GRAPH.spec), GRAPH)) > 1e-3
     assert (
         float(
@@ -68,7 +68,7 @@ def test_an_invented_centre_counts_anywhere():
     )
 
 
-def test_poses_count_in_metres_as_the_runtime_has_them(monkeypatch):
+def test_poses_are_compared_in_metres_of_the_decoded_joints(monkeypatch):
     wanted, mine = heads(GRAPH.spec), changed("embedding", (3, 5), 0.2)
     mine["rotation"][0, :, 3, 5] += torch.tensor([0.3, 0, -0.2, 0, 0.1, 0.4])
     joints_mm = []
@@ -81,14 +81,14 @@ def test_poses_count_in_metres_as_the_runtime_has_them(monkeypatch):
     apart_m = np.sqrt(np.square(joints_mm[0] - joints_mm[1]).sum(-1).mean()) / 1000
     assert apart_m > 0.05
     whole = float(distillation_loss(mine, wanted, GRAPH))
-    monkeypatch.setattr(module, "JOINTS", 0.0)
+    monkeypatch.setattr(module, "JOINT_WEIGHT", 0.0)
     numbers = float(distillation_loss(mine, wanted, GRAPH))
     assert whole - numbers == pytest.approx(
-        JOINTS * (np.hypot(apart_m, module.CLOSE_M) - module.CLOSE_M), rel=1e-3
+        JOINT_WEIGHT * (np.hypot(apart_m, module.LINEAR_FROM_M) - module.LINEAR_FROM_M), rel=1e-3
     )
 
 
-def test_a_key_point_counts_where_its_own_heat_is():
+def test_key_point_offsets_are_weighted_by_their_own_heat():
     graph = replace(GRAPH, spec=with_keypoints(GRAPH.spec))
     wanted = heads(graph.spec)
     wanted["keypoints"][0, 4, 2, 2] = 0.8

@@ -85,7 +85,7 @@ def test_a_report_has_the_means_since_the_last_one(tmp_path: Path) -> None:
 
 def test_a_state_of_other_settings_is_refused(tmp_path: Path) -> None:
     Started(tmp_path / "a.safetensors").run.keep()
-    with pytest.raises(PosecError, match="belongs to a run with .*steps"):
+    with pytest.raises(PosecError, match=r"belongs to a run with .*steps"):
         Started(tmp_path / "a.safetensors", Settings(steps=20))
 
 

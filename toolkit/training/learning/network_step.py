@@ -110,7 +110,8 @@ class NetworkLearner:
         )
         # Early on the average forgets faster, or it would keep the random initialization.
         update_average(self.average, self.network, min(settings.average_decay, (step + 1) / (21 + step)))
-        return {**losses, "norm": norm, "backbone_norm": backbone_norm}
+        figures = {name: loss.detach() for name, loss in losses.items()}
+        return {**figures, "norm": norm, "backbone_norm": backbone_norm}
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Return every loss with a positive weight by name, unweighted; one forward pass computes them all."""
