@@ -12,7 +12,7 @@ PRECISIONS = ("float32", "int8")
 SHOWN = "intel-cpu-int8"
 # What keeps the allowance on the shipped scenes: the pyramid, and what is read from it; on photographs see docs/quantization.md.
 OBSERVER = "percentile"
-KEEP_FLOAT = ("trunk.levels.*", "reader.*")
+KEEP_FLOAT = ("backbone.levels.*", "keypoint_head.*")
 BUNDLES = tuple(f"{target}-{precision}" for target in TARGETS for precision in PRECISIONS)
 # Where `posec run` writes it: what it is called straight in the demo's folder.
 GATHERED = {

@@ -70,7 +70,7 @@ def layer_name(node: onnx.NodeProto) -> str:
 
 
 def named_layers(model: onnx.ModelProto, names: Collection[str]) -> tuple[str, ...]:
-    """Return the layers that names stand for, each once; "trunk.levels.*" stands for all that begin so.
+    """Return the layers that names stand for, each once; "backbone.levels.*" stands for all that begin so.
 
     Raises PosecError where a name with a wildcard stands for nothing; other names are returned as they are.
     """
