@@ -1,4 +1,4 @@
-"""posec train quantized: quantization-aware training of a checkpoint, for networks that calibration alone leaves inaccurate."""
+"""Quantization-aware training of a checkpoint, for networks that calibration alone leaves inaccurate."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="posec train quantized",
         description=__doc__,
-        epilog="example: posec train quantized reference --calibration calibration.json --frames photos/ --target intel-cpu "
-        "--out finetuned/",
+        epilog="example: posec train quantized reference --calibration calibration.json --frames photos/ "
+        "--target intel-cpu --out finetuned/",
     )
     parser.add_argument("checkpoint", help="'reference' or the folder of a checkpoint")
     parser.add_argument(
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--out",
         type=Path,
         required=True,
-        help="folder of the new checkpoint, to calibrate and export; an interrupted run resumes from its .state beside it",
+        help="folder of the new checkpoint; an interrupted run resumes from the .state beside it",
     )
     add_settings(parser, QATSettings, "finetune")
     options = parser.parse_args(arguments)
@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     save_graph(options.out, result.graph)
     say(
-        f"{options.out}: loss of int8 on held-out frames {result.loss_before:.3g} before, {result.loss_after:.3g} after; "
-        f"next: posec calibrate {options.out}"
+        f"{options.out}: loss of int8 on held-out frames {result.loss_before:.3g} before, "
+        f"{result.loss_after:.3g} after; next: posec calibrate {options.out}"
     )
 
 

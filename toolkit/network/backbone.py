@@ -1,4 +1,4 @@
-"""The backbone of MoveNet.MultiPose (Google, 2021): MobileNetV2 at width 1.5 with a feature pyramid down to stride 4.
+"""The backbone of MoveNet.MultiPose (Google, 2021): MobileNetV2 at width 1.5 with a feature pyramid.
 
 MobileNetV2: Sandler et al., CVPR 2018. Feature pyramid: Lin et al., CVPR 2017.
 """
@@ -13,8 +13,15 @@ from .blocks import InvertedResidual, StridedConv2d, upsample
 STEM_CHANNELS = 48
 EXPANSION = 6
 # Output channels and stride of the inverted residual blocks.
-BLOCKS = ((24, 1), (40, 2), (40, 1), (48, 2), (48, 1), (48, 1), (96, 2), (96, 1), (96, 1), (96, 1), (144, 1), (144, 1), (144, 1),
-          (240, 2), (240, 1), (240, 1), (480, 1))  # fmt: skip
+BLOCKS = (
+    (24, 1),
+    *((40, 2), (40, 1)),
+    *((48, 2), (48, 1), (48, 1)),
+    *((96, 2), (96, 1), (96, 1), (96, 1)),
+    *((144, 1), (144, 1), (144, 1)),
+    *((240, 2), (240, 1), (240, 1)),
+    (480, 1),
+)
 LAST_CHANNELS = 1280
 # Blocks whose output the pyramid merges at stride 16, 8 and 4.
 SIDE_BLOCKS = (9, 5, 2)
@@ -28,7 +35,7 @@ DEEP_CHANNELS = BLOCKS[DEEP_BLOCK][0] + PYRAMID[0]
 
 
 class PyramidLevel(nn.Module):
-    """One level of the pyramid: the coarser level, upsampled, plus a lateral 1x1 convolution, then a separable 3x3."""
+    """A pyramid level: the upsampled coarser level plus a lateral 1x1 convolution, then a separable 3x3."""
 
     def __init__(self, coarse: int, lateral: int, outputs: int) -> None:
         super().__init__()
@@ -37,12 +44,15 @@ class PyramidLevel(nn.Module):
         self.pointwise = nn.Conv2d(coarse, outputs, 1)
 
     def forward(self, coarse: Tensor, lateral: Tensor) -> Tensor:
-        """Return (B, outputs, 2 h, 2 w) from the coarser level (B, coarse, h, w) and a block's maps (B, lateral, 2 h, 2 w)."""
+        """Map (B, coarse, h, w) and lateral maps (B, lateral, 2 h, 2 w) to (B, outputs, 2 h, 2 w)."""
         return functional.relu(self.pointwise(self.depthwise(upsample(coarse) + self.side(lateral))))
 
 
 class Backbone(nn.Module):
-    """Image to features of stride 4 and 16. Cell i of stride 4 is centred on input pixel 4 i, as in MoveNet."""
+    """Image to features of stride 4 and 16.
+
+    Cell i of stride 4 is centred on input pixel 4 i, as in MoveNet.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,8 +73,8 @@ class Backbone(nn.Module):
         """Return features of images (B, 3, H, W), whose sides are multiples of 32.
 
         Returns:
-            Fine features (B, 24, H / 4, W / 4), and two deep maps of stride 16: block 12 (B, 144, H / 16, W / 16)
-            and the pyramid's first level (B, 32, H / 16, W / 16).
+            Fine features (B, 24, H / 4, W / 4), and two deep maps of stride 16: block 12 (B, 144, H / 16, W /
+            16) and the pyramid's first level (B, 32, H / 16, W / 16).
         """
         maps = functional.relu6(self.stem(images))
         block_maps = []
@@ -79,6 +89,9 @@ class Backbone(nn.Module):
         return levels[-1], (block_maps[DEEP_BLOCK], levels[0])
 
     def freeze(self) -> None:
-        """Freeze MobileNetV2; the pyramid stays trainable, because it is cheap to train and int8 blurs it most."""
+        """Freeze MobileNetV2.
+
+        The pyramid stays trainable, because it is cheap to train and int8 blurs it most.
+        """
         for part in (self.stem, self.blocks, self.last):
             part.requires_grad_(False)

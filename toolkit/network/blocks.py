@@ -10,7 +10,10 @@ from torch.nn import functional
 
 
 class _StridedConv(torch.autograd.Function):
-    """`StridedConv2d` as a single ONNX Conv; torch would export a Pad whose amounts are computed at run time."""
+    """`StridedConv2d` as a single ONNX Conv.
+
+    Torch would export a Pad whose amounts are computed at run time.
+    """
 
     @staticmethod
     def forward(_context: Any, maps: Tensor, weight: Tensor, bias: Tensor, groups: int) -> Tensor:
@@ -46,7 +49,7 @@ class StridedConv2d(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
-    """MobileNetV2's block: 1x1 expansion, depthwise 3x3, 1x1 projection; batch norms are folded (Sandler et al., CVPR 2018)."""
+    """MobileNetV2's block: 1x1 expansion, depthwise 3x3, 1x1 projection, with folded batch norms."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()

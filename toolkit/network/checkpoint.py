@@ -33,9 +33,9 @@ from .toml_writer import to_toml
 SPEC, NETWORK, GRAPH, POSE = "spec.toml", "network.safetensors", "model.onnx", "pose.safetensors"
 TRAINING_ONLY = "auxiliary."
 MAX_BYTES = 1 << 30
-# Architectures that this version does not implement; checkpoints without an architecture have the first of them.
+# Architectures that are no longer implemented; checkpoints that state none have the first.
 FORMER_ARCHITECTURES = ("picture", "picture and maps")
-# Prefixes of weights in checkpoints written before the modules had their present names, and the present prefixes.
+# Former prefixes of weights, in checkpoints of earlier versions, and the present ones.
 FORMER_PREFIXES = {
     "trunk.": "backbone.",
     "reader.branches.person.": "keypoint_head.branches.center.",
@@ -78,10 +78,11 @@ def save_checkpoint(
         decoder: arrays of the embedding decoder, see `decoder_arrays`.
         spec: specification of the network.
         licence: SPDX name, stored in the specification.
-        float32_prefixes: weights whose names start with none of these are stored as float16, for a smaller file; the
-            loaded network computes in float32.
+        float32_prefixes: weights whose names start with none of these are stored as float16, for a smaller
+            file; the loaded network computes in float32.
 
-    Raises PosecError where the decoder or the specification does not fit the network, or `folder` holds other files.
+    Raises PosecError where the decoder or the specification does not fit the network, or `folder` holds other
+    files.
     """
     _check(spec, decoder, network, "the checkpoint to be written")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
@@ -138,8 +139,8 @@ def _write(
 def load_checkpoint(folder: str | Path) -> Checkpoint:
     """Read a checkpoint folder.
 
-    Weights under former module names are renamed. Raises PosecError where a file is missing, differs from its SHA-256,
-    or does not fit the network.
+    Weights under former module names are renamed. Raises PosecError where a file is missing, differs from its
+    SHA-256, or does not fit the network.
     """
     folder = Path(folder)
     if not (folder / SPEC).is_file():
@@ -168,7 +169,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     missing = [name for name in missing if not name.startswith(TRAINING_ONLY)]
     if missing or unknown:
         raise PosecError(
-            f"'{folder / NETWORK}' does not fit this network; missing: {missing[:3] or 'none'}, unknown: {unknown[:3] or 'none'}"
+            f"'{folder / NETWORK}' does not fit this network; missing: {missing[:3] or 'none'}, "
+            f"unknown: {unknown[:3] or 'none'}"
         )
     _check(spec, decoder, network, f"'{folder}'")
     return Checkpoint(network.eval(), decoder, spec)
@@ -195,8 +197,8 @@ def _read(path: Path) -> bytes:
 def _check_architecture(architecture: object, folder: Path) -> None:
     if architecture in FORMER_ARCHITECTURES:
         raise PosecError(
-            f"'{folder}' has the architecture '{architecture}', which posec no longer supports; use the shipped 'reference', "
-            "train another network (docs/training.md), or export this one to ONNX with the posec version that wrote it"
+            f"'{folder}' has the architecture '{architecture}', which posec no longer supports; use the shipped "
+            "'reference', train another network, or export this one to ONNX with the posec version that wrote it"
         )
     if architecture != KeypointNetwork.architecture:
         raise PosecError(
@@ -224,5 +226,6 @@ def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: KeypointN
             "keypoints" if spec.stride == own.stride else f"stride {spec.stride}"
         )
         raise PosecError(
-            f"{where}: the network has stride {own.stride} and heads {channels}, the specification differs in: {differs}"
+            f"{where}: the network has stride {own.stride} and heads {channels}, "
+            f"the specification differs in: {differs}"
         )

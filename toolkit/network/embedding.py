@@ -1,6 +1,7 @@
 """The pose embedding: an auto-encoder between bone directions and 32 numbers in [-1, 1].
 
-Size and prior follow Kundu et al. (WACV 2019), whose adversarial auto-encoder makes every point of the cube a plausible pose.
+Size and prior follow Kundu et al. (WACV 2019), whose adversarial auto-encoder makes every point of the cube a
+plausible pose.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _layers(*sizes: int) -> list[nn.Module]:
 
 
 def decoder_arrays(model: PoseEmbedding) -> dict[str, np.ndarray]:
-    """Return the decoder as `weight_0`, `bias_0`, …, the format of `toolkit.runtime.decoding.kinematics.layers`."""
+    """Return the decoder as `weight_0`, `bias_0`, …, as `runtime.decoding.kinematics.layers` reads it."""
     linear = [layer for layer in model.decoder if isinstance(layer, nn.Linear)]
     arrays: dict[str, np.ndarray] = {}
     for index, layer in enumerate(linear):
@@ -60,7 +61,10 @@ def decoder_arrays(model: PoseEmbedding) -> dict[str, np.ndarray]:
 
 
 def take_decoder(model: PoseEmbedding, path: str | Path) -> None:
-    """Load the decoder that `decoder_arrays` stored into a model and freeze it. Raises PosecError where it does not fit."""
+    """Load the decoder that `decoder_arrays` stored into a model and freeze it.
+
+    Raises PosecError where it does not fit.
+    """
     linear = [layer for layer in model.decoder if isinstance(layer, nn.Linear)]
     try:
         arrays = load_file(path)
@@ -80,7 +84,10 @@ def take_decoder(model: PoseEmbedding, path: str | Path) -> None:
 
 
 def load_embedding(path: str | Path, device: torch.device | str = "cpu") -> PoseEmbedding:
-    """Return the frozen embedding of a safetensors file. Raises PosecError where the file does not fit the network."""
+    """Return the frozen embedding of a safetensors file.
+
+    Raises PosecError where the file does not fit the network.
+    """
     model = PoseEmbedding()
     try:
         model.load_state_dict(load_file(path))

@@ -1,4 +1,4 @@
-"""The heads of the pose network: lifting from key points and features to poses, the output maps, their units and contract."""
+"""Heads of the pose network: lifting from key points and features, output maps, and their units."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEAD_CHANNELS = {"centre": 1, "offset": 2, "embedding": EMBEDDING, "rotation": 6
 
 
 class PoseMaps(NamedTuple):
-    """The heads in the order of `runtime.pose.HEADS`, in the units of PoseSpec; each (B, channels, H / 8, W / 8)."""
+    """Heads in the order of `runtime.pose.HEADS` and the units of PoseSpec, (B, channels, H / 8, W / 8)."""
 
     centre: Tensor
     offset: Tensor
@@ -31,7 +31,7 @@ class PoseMaps(NamedTuple):
 
 
 class NetworkOutputs(NamedTuple):
-    """PoseMaps, then key-point heat (B, 17, H / 4, W / 4) in 0..1 and offsets (B, 34, H / 4, W / 4) in cells."""
+    """PoseMaps, key-point heat (B, 17, H / 4, W / 4) in 0..1, and offsets (B, 34, H / 4, W / 4) in cells."""
 
     centre: Tensor
     offset: Tensor
@@ -43,7 +43,7 @@ class NetworkOutputs(NamedTuple):
 
 
 class LiftingHead(nn.Module):
-    """Lifts encoded key-point offsets and image features to the latent that the pose heads read, in every cell.
+    """Lifts encoded key-point offsets and image features to the input of the pose heads, in every cell.
 
     Features start with zero weights, so an untrained network is as accurate as its lifting from key points.
     """
@@ -61,7 +61,7 @@ class LiftingHead(nn.Module):
         nn.init.zeros_(self.from_features.weight)
 
     def latent(self, offsets: Tensor, features: Tensor | None = None) -> Tensor:
-        """Return the shared latent (B, 256, h, w) of encoded offsets (B, 102, h, w) and features (B, 128, h, w).
+        """Return the latent (B, 256, h, w) of encoded offsets (B, 102, h, w) and features (B, 128, h, w).
 
         Skeletons without an image have no features.
         """
@@ -77,8 +77,8 @@ class LiftingHead(nn.Module):
 def new_heads(pose_channels: int, centre_channels: int) -> tuple[nn.ModuleDict, nn.Conv2d]:
     """Return a 1x1 convolution for each head by name, and the auxiliary one.
 
-    The centre head reads `centre_channels`, all others `pose_channels`. Untrained heads yield no people, and poses
-    that are upright and face the camera.
+    The centre head reads `centre_channels`, all others `pose_channels`. Untrained heads yield no people, and
+    poses that are upright and face the camera.
     """
     inputs = {name: centre_channels if name == "centre" else pose_channels for name in HEAD_CHANNELS}
     heads = nn.ModuleDict({name: nn.Conv2d(inputs[name], count, 1) for name, count in HEAD_CHANNELS.items()})

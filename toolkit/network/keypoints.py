@@ -1,4 +1,4 @@
-"""COCO's 17 key points as outputs of the network: heat maps, offsets, and a regression from each cell to all key points.
+"""COCO's 17 key points as outputs of the network: heat maps, offsets, and regression from each cell.
 
 Architecture of MoveNet.MultiPose's key-point heads (Google, 2021).
 """
@@ -26,7 +26,8 @@ STRIDE = 4
 GRID = KeypointGrid(STRIDE, 0.0, KEYPOINTS)
 BRANCH_CHANNELS = 96
 BRANCHES = ("center", "regression", "heatmap", "offset")
-# Offsets are encoded at three scales, in pixels per unit and clipped to -1..1, to be precise near the cell and bounded far off.
+# Offsets are encoded at three scales, in pixels per unit and clipped to -1..1, to be precise near the cell
+# and bounded far off.
 OFFSET_SCALES_PX = (16.0, 48.0, 144.0)
 OFFSET_CHANNELS = 2 * JOINTS * len(OFFSET_SCALES_PX)
 
@@ -55,7 +56,7 @@ class KeypointRegression(nn.Conv2d):
     """A 1x1 convolution to key-point offsets in cells of stride 4, encoded as `encode_offsets` does."""
 
     def forward(self, branch: Tensor) -> Tensor:
-        """Map a branch (B, 96, h, w) to encoded offsets (B, 102, h, w) in -1..1: per scale x of all joints, then y."""
+        """Map a branch (B, 96, h, w) to encoded offsets (B, 102, h, w): per scale x of all joints, then y."""
         assert self.bias is not None
         factors = [STRIDE / scale for scale in OFFSET_SCALES_PX]
         weight = torch.cat([self.weight * factor for factor in factors])
@@ -64,7 +65,7 @@ class KeypointRegression(nn.Conv2d):
 
 
 class KeypointHead(nn.Module):
-    """Key points from fine features: heat maps, offsets within cells, and a regression from a person's centre."""
+    """Key points from fine features: heat maps, offsets within cells, and regression from each cell."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
 """The pose network: centres from image features, poses lifted from key points and image features.
 
-Key points and image share one latent space (Kundu et al., ECCV 2020): encoded offsets from a cell to 17 key points, which
-skeletons provide in any number, and the features of the image are added, and the pose heads read the sum.
+Key points and image share one latent space (Kundu et al., ECCV 2020): encoded offsets from a cell to 17 key
+points, which skeletons provide in any number, and the features of the image are added, and the pose heads
+read the sum.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SIZE_MULTIPLE = 32
 CELL_ORIGIN_PX = keypoints.STRIDE / 2
 # Branches of the key-point head that are image features as well.
 FEATURE_BRANCHES = ("center", "regression", "heatmap")
-# Names of the weights that start from MoveNet; those of convolutions are on the int8 grid in the shipped network.
+# Prefixes of weights that start from MoveNet; the shipped ones are on the int8 grid.
 PRETRAINED_PREFIXES = ("backbone.", "keypoint_head.")
 
 
@@ -47,8 +48,10 @@ class KeypointNetwork(nn.Module):
         backbone: image to fine and deep features; `freeze()` excludes MobileNetV2 from training.
         keypoint_head: fine features to key points.
         lifting_head: encoded key-point offsets and image features to the input of the pose heads.
-        heads: one 1x1 convolution per head, by name; separate, because one int8 scale cannot serve two ranges.
-        auxiliary: 12 joints in the image, (x, y) from the cell in units of px_per_m. It supervises the features in
+        heads: one 1x1 convolution per head, by name; separate, because one int8 scale cannot serve two
+            ranges.
+        auxiliary: 12 joints in the image, (x, y) from the cell in units of px_per_m. It supervises the
+            features in
             training only: `forward` does not use it, so a traced graph does not contain it.
     """
 
@@ -70,7 +73,7 @@ class KeypointNetwork(nn.Module):
         return [*self.backbone.parameters(), *self.keypoint_head.parameters()]
 
     def encode(self, branches: dict[str, Tensor], deep: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return image features (B, 128, H / 8, W / 8) and the lifting head's latent (B, 256, H / 8, W / 8)."""
+        """Return image features (B, 128, h, w) and the lifting head's latent (B, 256, h, w), both of stride 8."""
         pooled = {name: functional.avg_pool2d(branches[name], 2) for name in FEATURE_BRANCHES}
         fine = self.fine_projection(torch.cat(list(pooled.values()), 1))
         features = fine + upsample(self.deep_projection(torch.cat(deep, 1)))
@@ -79,12 +82,12 @@ class KeypointNetwork(nn.Module):
         return features, self.lifting_head.latent(offsets, features)
 
     def poses(self, lifted: Tensor) -> dict[str, Tensor]:
-        """Return the raw pose heads and `auxiliary` of the lifting head's output, by name, before `to_units`."""
+        """Return raw pose heads and `auxiliary` of the lifting head's output, by name, before `to_units`."""
         heads = {name: head(lifted) for name, head in self.heads.items() if name != "centre"}
         return {**heads, "auxiliary": self.auxiliary(lifted)}
 
     def raw_maps(self, fine: Tensor, deep: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Return raw heads, `auxiliary` and `latent` of the backbone's features, by name, before `to_units`."""
+        """Return raw heads, `auxiliary` and `latent` of the backbone's features, by name."""
         features, latent = self.encode(self.keypoint_head(fine), deep)
         return {
             "centre": self.heads["centre"](features),
@@ -111,7 +114,7 @@ class KeypointNetwork(nn.Module):
 
 
 def cost(network: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
-    """Return the multiply-accumulates of one image of (height, width) `size`, and the parameters, both as deployed.
+    """Return the multiply-accumulates for one image of a (height, width), and the deployed parameters.
 
     Raises PosecError where a side is not a multiple of 32.
     """
@@ -121,7 +124,7 @@ def cost(network: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
         )
     training = network.training
     try:
-        # The counter counts a multiply-accumulate as two operations, and knows convolutions, the only ones here.
+        # A multiply-accumulate counts as two operations; the network has convolutions only.
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             network.eval()(torch.zeros(1, 3, *size, device=next(network.parameters()).device))
     finally:

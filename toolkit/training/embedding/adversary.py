@@ -1,6 +1,7 @@
-"""The adversary of the pose embedding: it distinguishes decoded poses from captured ones, whole and by body part.
+"""The adversary of the pose embedding, which distinguishes decoded from captured poses.
 
-After Kundu et al. (WACV 2019). It judges poses rather than embeddings, so that every embedding decodes to a pose.
+After Kundu et al. (WACV 2019). It judges poses rather than embeddings, so that every embedding decodes to a
+pose.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _judge(inputs: int, width: int) -> nn.Sequential:
 
 
 def discriminator_loss(captured_scores: Tensor, decoded_scores: Tensor) -> Tensor:
-    """Return the discriminator's least-squares loss: the squared distance of scores from +1 and -1 (Mao et al., ICCV 2017)."""
+    """Return the discriminator's least-squares loss, with targets +1 and -1 (Mao et al., ICCV 2017)."""
     return (captured_scores - 1).square().mean() + (decoded_scores + 1).square().mean()
 
 
@@ -70,7 +71,8 @@ def sliced_uniform_loss(
 ) -> Tensor:
     """Return the distance of embeddings (N, E) from a uniform sample (N, E) of [-1, 1]^E.
 
-    The sum of the squared 2-Wasserstein distances along random directions (sliced) and along every axis (marginals).
+    The sum of the squared 2-Wasserstein distances along random directions (sliced) and along every axis
+    (marginals).
 
     Args:
         embeddings: (N, E).

@@ -24,10 +24,10 @@ def evaluate(
 ) -> dict[str, float]:
     """Return the figures of an embedding.
 
-    Per split: mean and 95th percentile of the joint error of reconstruction, in mm at 1.70 m stature without the pelvis,
-    and the share of captured poses within the joint limits. For random embeddings: the same share, and the spread of
-    their poses (a collapsed adversary decodes a single pose). Further the standard deviation of embeddings (uniform:
-    0.577), and the mean gap of the cycle embedding → pose → embedding.
+    Per split: mean and 95th percentile of the joint error of reconstruction, in mm at 1.70 m stature without
+    the pelvis, and the share of captured poses within the joint limits. For random embeddings: the same
+    share, and the spread of their poses (a collapsed adversary decodes a single pose). Further the standard
+    deviation of embeddings (uniform: 0.577), and the mean gap of the cycle embedding → pose → embedding.
 
     Args:
         model: the embedding.

@@ -1,7 +1,8 @@
 """Train the pose embedding on motion capture (stage 0 of Kundu et al., ECCV 2020).
 
-Reconstruction makes embeddings of captured poses precise. A uniform prior spreads them over the cube [-1, 1]^32. An
-adversary and the cycle embedding → pose → embedding make the points in between plausible poses (Kundu et al., WACV 2019).
+Reconstruction makes embeddings of captured poses precise. A uniform prior spreads them over the cube [-1,
+1]^32. An adversary and the cycle embedding → pose → embedding make the points in between plausible poses
+(Kundu et al., WACV 2019).
 """
 
 from __future__ import annotations
@@ -117,8 +118,8 @@ def train_embedding(
         mocap_folder: see `load_mocap`.
         out: safetensors file to write; `.jsonl` (log) and `.state` (to resume from) are beside it.
         device: a torch device.
-        decoder: a checkpoint's `pose.safetensors`, to train only an encoder for it, because checkpoints have no encoder
-            and further training of a network needs embeddings of new poses. None to train both.
+        decoder: a checkpoint's `pose.safetensors`, to train only an encoder for it, because checkpoints have
+            no encoder and further training of a network needs embeddings of new poses. None to train both.
 
     An interrupted run resumes from its last report. Raises PosecError where the state has other settings.
     """

@@ -1,1 +1,1 @@
-"""Preparing a trained network for int8: equalization, weights on the int8 grid, and quantization-aware training."""
+"""Preparation of a trained network for int8: equalization, grid weights, quantization-aware training."""

@@ -1,4 +1,4 @@
-"""ChannelRanges of channels, and scaling of channels between layers without changing what the network computes."""
+"""Ranges of channels, and scaling of channels between layers without changing the outputs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-# Upper bound of ReLU6, and the range that equalized channels get, so that weights keep a size that can be trained.
+# Upper bound of ReLU6. Equalized channels get the same range, so that weights remain trainable.
 SIX = 6.0
-# Largest factor between the range of the largest channel and a channel's own: it may be silent on these pictures only.
+# Bound of a channel's factor relative to the largest channel's, as it may be silent on these pictures only.
 MAX_FACTOR = 50.0
 # Layers whose output passes a ReLU6.
 BEFORE_RELU6 = re.compile(r"backbone\.(stem|last|blocks\.\d+\.(expand|depthwise))")
@@ -58,7 +58,10 @@ def largest(ranges: ChannelRanges, *names: str) -> Tensor:
 
 
 def range_scale(ranges: Tensor) -> Tensor:
-    """Return the factor (C,) that brings each channel of the given ranges (C,) to the range 6, at most MAX_FACTOR more than the largest."""
+    """Return the factors (C,) that scale channels of the given ranges (C,) to the range 6.
+
+    The factor of a channel is at most MAX_FACTOR times that of the largest one.
+    """
     return SIX / ranges.clamp(min=float(ranges.max()) / MAX_FACTOR)
 
 
@@ -71,10 +74,10 @@ def scale_outputs(layer: nn.Module, scale: Tensor) -> None:
 
 
 def unscale_inputs(layer: nn.Module, scale: Tensor, first: int = 0) -> None:
-    """Compensate in a convolution that its input channels, from `first` on, have been multiplied by `scale` (C,)."""
+    """Compensate a `scale` (C,) of input channels, from `first` on, in the weights of a convolution."""
     layer.get_parameter("weight")[:, first : first + len(scale)].div_(scale[:, None, None])
 
 
 def rescale_depthwise(depthwise: nn.Module, input_scale: Tensor, output_scale: Tensor) -> None:
-    """Compensate an `input_scale` (C,) in a depthwise convolution without bias, and multiply its output by `output_scale`."""
+    """Compensate an `input_scale` (C,) in a depthwise convolution without bias, and scale its output."""
     depthwise.get_parameter("weight").mul_((output_scale / input_scale)[:, None, None, None])

@@ -1,4 +1,4 @@
-"""The loss of self-distillation: the distance between the heads of two graphs, weighted by what decodes to people."""
+"""The loss of self-distillation: the distance between the heads of two graphs, weighted by people."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ LINEAR_FROM_M = 0.002
 def distillation_loss(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], graph: Graph) -> Tensor:
     """Return the distance between two sets of heads (B, C, h, w) of one graph.
 
-    The squared error of each head, in units of its range: offsets of key points are weighted by the teacher's heat, heads
-    of poses by its centre map. In addition the joint error of the decoded poses, because the range of an embedding does
-    not tell the effect of an error in it. The joint error is linear for large distances, so that a torso rotation of
-    which the network is uncertain does not dominate.
+    The squared error of each head, in units of its range: offsets of key points are weighted by the teacher's
+    heat, heads of poses by its centre map. In addition the joint error of the decoded poses, because the
+    range of an embedding does not tell the effect of an error in it. The joint error is linear for large
+    distances, so that a torso rotation of which the network is uncertain does not dominate.
     """
     loss = torch.zeros(())
     for name, wanted in teacher.items():
@@ -56,7 +56,7 @@ def _cell_weights(name: str, teacher: Mapping[str, Tensor]) -> Tensor:
 
 
 def _joints_m(heads: Mapping[str, Tensor], cells: Tensor, graph: Graph) -> Tensor:
-    """Return joints (N, J, 3) in metres, root at 0, in the viewing ray's frame, of the N cells of a mask (B, h, w)."""
+    """Return joints (N, J, 3) in m, root at 0, in the viewing ray's frame, of a mask's cells (B, h, w)."""
     values, rotation = (heads[name].permute(0, 2, 3, 1)[cells] for name in ("embedding", "rotation"))
     *hidden, last = [
         (torch.from_numpy(weight), torch.from_numpy(bias)) for weight, bias in layers(graph.decoder)

@@ -1,9 +1,10 @@
 """Equalize the channel ranges of a KeypointNetwork, so that one int8 scale suits all channels of a tensor.
 
-Channels of MobileNetV2 differ widely in range; an int8 tensor has one scale, and small channels lose their bits to large
-ones. Where only ReLU and sums lie between two convolutions, a channel can be scaled in the first and scaled back in the
-second (Nagel et al., "Data-free quantization through weight equalization and bias correction", ICCV 2019). The outputs of
-the network do not change; behind a ReLU6 this holds up to the largest value seen.
+Channels of MobileNetV2 differ widely in range; an int8 tensor has one scale, and small channels lose their
+bits to large ones. Where only ReLU and sums lie between two convolutions, a channel can be scaled in the
+first and scaled back in the second (Nagel et al., "Data-free quantization through weight equalization and
+bias correction", ICCV 2019). The outputs of the network do not change; behind a ReLU6 this holds up to the
+largest value seen.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _stages(network: KeypointNetwork, ranges: ChannelRanges) -> None:
 
 
 def _pyramid(network: KeypointNetwork, ranges: ChannelRanges) -> None:
-    """Equalize the pyramid: the sum of each level and its lateral input, and the output of its depthwise convolution."""
+    """Equalize the sum of each pyramid level and its lateral input, and the output of its depthwise layer."""
     backbone = network.backbone
     for number in range(len(backbone.levels)):
         level = f"levels.{number}"
@@ -177,7 +178,7 @@ def _lifting_head(network: KeypointNetwork, ranges: ChannelRanges) -> None:
 
 
 def read_pictures(sources: Sequence[str], spec: PoseSpec, most: int) -> Iterator[Tensor]:
-    """Yield pictures of folders and plain tars as network input (1, 3, H, W), at most `most` of each, evenly spread."""
+    """Yield at most `most` pictures of each folder or plain tar as network input (1, 3, H, W)."""
     batch = Batch(spec, FrameInput("float32", "NCHW", spec.colour_order, normalized=True))
     for source in sources:
         names = picture_names(source)

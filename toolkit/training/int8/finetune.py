@@ -61,7 +61,7 @@ class Finetuned(NamedTuple):
 
 
 class _TrainingGraphs(NamedTuple):
-    """Graphs of one network: the float one, the one with Q/DQ, the one that receives the weights, and the constants to train."""
+    """Graphs of one network: float, with Q/DQ, and the one that receives the weights; constants to train."""
 
     floating: Graph
     quantized: Graph
@@ -81,9 +81,9 @@ def finetune(
 ) -> Finetuned:
     """Return the graph with weights trained for a target's int8 scheme.
 
-    The graph with Q/DQ learns the heads of the float graph (self-distillation with `distillation_loss`), so frames need no
-    labels. Scales are constant: every weight ends on its initial int8 grid, and export finds the same integers again.
-    Calibrate and export the result as any other checkpoint.
+    The graph with Q/DQ learns the heads of the float graph (self-distillation with `distillation_loss`), so
+    frames need no labels. Scales are constant: every weight ends on its initial int8 grid, and export finds
+    the same integers again. Calibrate and export the result as any other checkpoint.
 
     Args:
         graph: traced or prepared.
@@ -94,7 +94,8 @@ def finetune(
         files: state to resume from, and log; None for neither.
         progress: receives the loss at each report.
 
-    Raises PosecError where there are too few frames, the ranges belong to another graph, or an operator cannot be trained.
+    Raises PosecError where there are too few frames, the ranges belong to another graph, or an operator
+    cannot be trained.
     """
     torch.set_num_threads(settings.threads)
     graphs = _training_graphs(graph, target, ranges)
@@ -102,7 +103,7 @@ def finetune(
     least = settings.held_out + settings.batch
     if len(inputs) < least:
         raise PosecError(
-            f"{len(inputs)} frames, {settings.held_out} of them held out; give at least {least}, better hundreds"
+            f"{len(inputs)} frames, {settings.held_out} of them held out; give at least {least}, or hundreds"
         )
     teacher, student = TorchGraph(graphs.floating).eval(), TorchGraph(graphs.quantized, graphs.trained)
     held_out, training = inputs[: settings.held_out], inputs[settings.held_out :]
@@ -153,7 +154,7 @@ def _training_graphs(graph: Graph, target: Target, ranges: Ranges) -> _TrainingG
 
 
 def _inputs(graph: Graph, frames: Iterable[np.ndarray]) -> Tensor:
-    """Return the graph's input (N, …) for each frame, in its own type: uint8 pixels take a quarter of the memory of floats."""
+    """Return the graph's input (N, …) for each frame in its own type, because uint8 needs less memory."""
     batch, arrays = Batch(graph.spec, graph.frame), []
     for picture in frames:
         batch.fill(picture)
@@ -162,7 +163,7 @@ def _inputs(graph: Graph, frames: Iterable[np.ndarray]) -> Tensor:
 
 
 def _trained(learner: Graph, folded: Graph) -> Sequence[str]:
-    """Return the constants to train: weights and biases of layers that the back end's passes left unchanged."""
+    """Return the constants to train: weights and biases that the back end's passes left unchanged."""
     kept = links(folded.model).constants
     names = [name for node in weighted_layers(learner.model) for name in node.input[1:] if name in kept]
     same = links(learner.model).constants

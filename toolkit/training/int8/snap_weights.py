@@ -1,6 +1,7 @@
 """Snap the weights of a trained backbone to the int8 grid, so that int8 compilation does not change them.
 
-The remaining layers are trained afterwards on the outputs of the snapped backbone (`posec train network --backbone-rate 0`).
+The remaining layers are trained afterwards on the outputs of the snapped backbone (`posec train network
+--backbone-rate 0`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from ...passes.quantize.qparams import to_int8, weight_scales
 
 
 def snap_to_grid(weight: Tensor) -> Tensor:
-    """Round a weight (channels, ...) to int8 with one scale per output channel; idempotent but for float32 rounding."""
+    """Round a weight (channels, ...) to int8 with one scale per output channel.
+
+    Idempotent but for float32 rounding.
+    """
     values = weight.detach().numpy()
     scales = weight_scales(values, 0)
     return from_numpy(to_int8(values, scales, 0) * scales.reshape(-1, *(1,) * (values.ndim - 1)))

@@ -23,15 +23,18 @@ _LIMITS = {np.dtype(np.int8): (-128, 127), np.dtype(np.uint8): (0, 255)}
 class TorchGraph(nn.Module):
     """A graph as a torch module, for batches of any number of frames.
 
-    A QuantizeLinear and the DequantizeLinear behind it become a fake quantization of torch, whose gradient is 1 where
-    nothing was clipped.
+    A QuantizeLinear and the DequantizeLinear behind it become a fake quantization of torch, whose gradient is
+    1 where nothing was clipped.
 
     Attributes:
         trained: parameters by the name of their constant.
     """
 
     def __init__(self, graph: Graph, trained: Collection[str] = ()) -> None:
-        """Convert a graph; the constants named in `trained` become parameters. Raises PosecError for an unsupported operator."""
+        """Convert a graph; the constants named in `trained` become parameters.
+
+        Raises PosecError for an unsupported operator.
+        """
         super().__init__()
         self._found = links(graph.model)
         self._nodes = [node for node in graph.model.graph.node if node.op_type != "Constant"]
@@ -93,7 +96,7 @@ class TorchGraph(nn.Module):
 
 
 def snap_to_scales(weight: Tensor, scales: np.ndarray, axis: int | None) -> Tensor:
-    """Round a weight to int8 multiples of one scale per index of `axis`, or of a single scale where `axis` is None."""
+    """Round a weight to int8 multiples of one scale per index of `axis`; None is a single scale."""
     if axis is None:
         return torch.fake_quantize_per_tensor_affine(weight, float(scales), 0, -WEIGHT_LIMIT, WEIGHT_LIMIT)
     zeros = torch.zeros(len(scales), dtype=torch.int32)

@@ -1,8 +1,8 @@
 """Two modalities with one latent space: images, and the offsets from a cell to the key points of its person.
 
-After Kundu et al., ECCV 2020: an alignment loss between the latent of an image and the latent of its people's key
-points, and a cycle loss from latents to poses, to their projected key points, and back to latents. Latents are those of
-the lifting head of a `KeypointNetwork`.
+After Kundu et al., ECCV 2020: an alignment loss between the latent of an image and the latent of its people's
+key points, and a cycle loss from latents to poses, to their projected key points, and back to latents.
+Latents are those of the lifting head of a `KeypointNetwork`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ class EncodedKeypoints(NamedTuple):
 def people_of_heads(
     raw: Mapping[str, Tensor], cells_px: Tensor, spec: PoseSpec, decode: Callable[[Tensor], Tensor]
 ) -> PosedPeople:
-    """Return the people of raw heads (K, channels) in cells at `cells_px` (K, 2); `decode` as for `pose_losses`."""
+    """Return the people of raw heads (K, channels) in cells at `cells_px` (K, 2).
+
+    `decode` as for `pose_losses`.
+    """
     maps = to_units(dict(raw))
     rotation = rotation_from_6d(maps.rotation)
     return PosedPeople(
@@ -60,7 +63,7 @@ def people_of_heads(
 
 
 def project_people(people: PosedPeople, spec: PoseSpec) -> Tensor:
-    """Return COCO's 17 key points (..., 17, 2) of people in pixels of the input; faces look where torsos do."""
+    """Return COCO's 17 key points (..., 17, 2) in pixels of the input; faces look where torsos do."""
     joints, rotation = people.joints_m.flatten(0, -3), people.rotation.flatten(0, -3)
     face_m = face_points(joints, rotation).points_m.unflatten(0, people.px_per_m.shape)
     points_m = torch.cat([face_m, people.joints_m[..., KEYPOINT_JOINTS, :]], -2)
@@ -72,7 +75,8 @@ def project_people(people: PosedPeople, spec: PoseSpec) -> Tensor:
 def labelled_points(labels: Mapping[str, Tensor], spec: PoseSpec) -> Tensor:
     """Return COCO's 17 key points (B, P, 17, 2) of labelled people in pixels of the input.
 
-    Visible key points of the body are as labelled, the others and the face are projected. Rows without a person are 0.
+    Visible key points of the body are as labelled, the others and the face are projected. Rows without a
+    person are 0.
     """
     people = PosedPeople(labels["joints_m"], labels["rotation"], labels["px_per_m"], labels["centres_px"])
     face_px, body_px = project_people(people, spec).split((FACE_POINTS, len(KEYPOINT_JOINTS)), -2)
@@ -103,7 +107,7 @@ def labelled_offsets(
 
 
 def lifted_poses(network: KeypointNetwork, offsets: Tensor) -> dict[str, Tensor]:
-    """Return raw heads and `auxiliary`, each (K, channels), lifted from encoded offsets (K, 102) without an image.
+    """Return raw heads and `auxiliary` (K, channels), lifted from encoded offsets (K, 102) without an image.
 
     `centre` needs an image and is 0.
     """

@@ -1,6 +1,6 @@
-"""Consistency of poses between a picture and a second view of it: mirrored, rotated, zoomed. It needs no labels.
+"""Consistency of poses between a picture and a mirrored, rotated and zoomed view of it.
 
-A picture zoomed by a factor shows its people nearer by that factor, which supervises depth.
+It needs no labels. A picture zoomed by a factor shows its people nearer by that factor, which supervises depth.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ def draw_views(count: int, generator: torch.Generator) -> Views:
 
 
 def second_view(images: Tensor, views: Views) -> Tensor:
-    """Return the views of normalized images (B, 3, H, W); beyond the borders they are 0, the grey of the letterbox."""
+    """Return the views of normalized images (B, 3, H, W).
+
+    Beyond the borders they are 0, the grey of the letterbox.
+    """
     size = images.new_tensor([images.shape[3], images.shape[2]])
     # From the view to the picture, in half sides, with the pixel centres of `align_corners`.
     inverse = (
@@ -77,7 +80,7 @@ class _Cells(NamedTuple):
 
 
 class _Poses(NamedTuple):
-    """Outputs (K, …) in the units of the specification, joints (K, 17, 3) in m, and centres (K, 2) in pixels."""
+    """Outputs (K, …) in the units of PoseSpec, joints (K, 17, 3) in m, and centres (K, 2) in pixels."""
 
     maps: PoseMaps
     joints_m: Tensor
@@ -91,10 +94,10 @@ def consistency_loss(
     spec: PoseSpec,
     decode: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """Return the difference between the people of pictures and of their views, weighted by the score in the picture.
+    """Return the difference between the people of pictures and of their views, weighted by score.
 
-    The mean over people detected in the picture whose place is within the view, of the differences in joints (m), log
-    of depth, score, and place (torso lengths).
+    The mean over people detected in the picture whose place is within the view, of the differences in joints
+    (m), log of depth, score, and place (torso lengths).
 
     Args:
         raw: raw heads (B, C, h, w) of the pictures.

@@ -1,4 +1,4 @@
-"""Fake quantization of activations, so that a network learns weights that suit int8 (Jacob et al., CVPR 2018)."""
+"""Fake quantization of activations, which prepares weights for int8 (Jacob et al., CVPR 2018)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ def _quantize_output(_module: nn.Module, _inputs: tuple[Any, ...], output: Tenso
 
 @contextmanager
 def int8_activations(network: nn.Module, enabled: bool = True) -> Iterator[None]:
-    """Quantize the activations of a network within the context, except the inputs of its heads; weights stay float."""
+    """Quantize the activations of a network within the context, except the inputs of its heads.
+
+    Weights stay float.
+    """
     hooks = []
     for name, module in network.named_modules():
         if not enabled or name.startswith(FLOAT):

@@ -1,4 +1,4 @@
-"""Distillation of key points: while the key-point head is trained, its outputs stay close to those of the initial network."""
+"""Distillation of key points, which keeps a key-point head in training close to the initial one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def _raw_outputs(head: KeypointHead, fine: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def heat_divergence(logits: Tensor, wanted_logits: Tensor) -> Tensor:
-    """Return the Kullback-Leibler divergence of heat maps (B, J, h, w), given as logits: summed over joints, averaged over cells."""
+    """Return the Kullback-Leibler divergence of heat maps (B, J, h, w), given as logits.
+
+    It is summed over joints and averaged over cells.
+    """
     heat, entropy = torch.sigmoid(wanted_logits), functional.binary_cross_entropy_with_logits
     divergence = entropy(logits, heat, reduction="none") - entropy(wanted_logits, heat, reduction="none")
     return divergence.sum(1).mean()

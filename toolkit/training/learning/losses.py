@@ -32,7 +32,10 @@ class Readings(NamedTuple):
 
 
 def centre_loss(logits: Tensor, targets: Targets) -> Tensor:
-    """Return the penalty-reduced focal loss of centre logits (B, h, w), per centre (Zhou et al., Objects as Points, 2019)."""
+    """Return the penalty-reduced focal loss of centre logits (B, h, w), per centre.
+
+    Zhou et al., "Objects as Points", 2019.
+    """
     score = torch.sigmoid(logits).clamp(1e-4, 1 - 1e-4)
     centre = targets.heat >= 0.999
     positive = -((1 - score) ** 2) * functional.logsigmoid(logits) * centre
@@ -49,7 +52,7 @@ def pose_losses(
     decode: Callable[[Tensor], Tensor],
     fitted_pose_weight: float = 1.0,
 ) -> dict[str, Tensor]:
-    """Return the unweighted losses of a batch: `centre`, and those of `person_losses` where the batch has people.
+    """Return the unweighted losses of a batch: `centre`, and with people those of `person_losses`.
 
     Args:
         raw: maps of `KeypointNetwork.raw_maps`, float32.
@@ -90,9 +93,9 @@ def person_losses(
         fitted_pose_weight: as for `pose_losses`.
 
     Returns:
-        `offset` in standard deviations of the centre, `embedding` (mean absolute), `rotation` (Frobenius norm), `depth`
-        (log), `joints` in m (3D), `projection` and `auxiliary` in m in the picture, and `exact_joints`: `joints` over
-        people with exactly known poses, a figure to report and not to minimize.
+        `offset` in standard deviations of the centre, `embedding` (mean absolute), `rotation` (Frobenius
+        norm), `depth` (log), `joints` in m (3D), `projection` and `auxiliary` in m in the picture, and
+        `exact_joints`: `joints` over people with exactly known poses, a figure to report and not to minimize.
     """
     maps = to_units(dict(readings.raw))
     weights = readings.weights * label["trust"]

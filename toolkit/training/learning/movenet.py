@@ -1,7 +1,7 @@
 """Initial weights of the backbone and the key-point head from MoveNet.MultiPose.
 
-Google's MoveNet.MultiPose.Lightning (Apache-2.0) in the format of TensorFlow.js: a .json file that lists the weights,
-and a .bin file beside it that holds them.
+Google's MoveNet.MultiPose.Lightning (Apache-2.0) in the format of TensorFlow.js: a .json file that lists the
+weights, and a .bin file beside it that holds them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ _DTYPES = {"float16": np.float16, "float32": np.float32, "int32": np.int32}
 
 
 def load_movenet(network: KeypointNetwork, path: Path) -> None:
-    """Load the backbone and the key-point head of a network from MoveNet's .json file. Raises PosecError for another network."""
+    """Load the backbone and the key-point head of a network from MoveNet's .json file.
+
+    Raises PosecError for another network.
+    """
     weights = _Weights(path)
     prefix = next(
         (name[: name.index(BACKBONE) + len(BACKBONE)] for name in weights.arrays if BACKBONE in name), ""
@@ -115,7 +118,10 @@ def _load_keypoint_head(head: KeypointHead, weights: _Weights) -> None:
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """Return all weights of a TensorFlow.js graph model by name, as float32 or int32. Raises PosecError for other files."""
+    """Return all weights of a TensorFlow.js graph model by name, as float32 or int32.
+
+    Raises PosecError for other files.
+    """
     try:
         if path.stat().st_size > LARGEST_JSON_BYTES:
             raise PosecError(

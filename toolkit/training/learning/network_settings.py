@@ -37,18 +37,21 @@ class NetworkTraining:
         input_size: (height, width) of the pictures, stored in the checkpoint; multiples of 32.
         batch: pictures per step and process.
         learning_rate: peak rate of all parameters but the pretrained ones; cosine schedule.
-        backbone_rate: peak rate of the backbone and the key-point head, which start from MoveNet; 0 freezes them.
+        backbone_rate: peak rate of the backbone and the key-point head, which start from MoveNet; 0 freezes
+            them.
         warm_up: steps of linear rise.
         weight_decay: of AdamW.
         clip_norm: largest gradient norm, of pretrained and other parameters separately.
         int8_share: share of steps with activations rounded to 8 bits, see `fake_quantize`.
-        distillation_weight: weight of keeping the key points of the initial network, see `KeypointTeacher`; 0 for none.
+        distillation_weight: weight of keeping the key points of the initial network, see `KeypointTeacher`; 0
+            for none.
         distillation_pictures: pictures of each batch that are distilled.
         align_weight: weight of `alignment_loss`.
         cycle_weight: weight of `cycle_loss`.
         consistency_weight: weight of `consistency_loss`.
         consistency_pictures: pictures of each batch with a second view.
-        fitted_pose_weight: weight of 3D poses fitted to key points; 0 learns photographs from key points alone, as the paper does.
+        fitted_pose_weight: weight of 3D poses fitted to key points; 0 learns photographs from key points
+            alone, as the paper does.
         average_decay: decay per step of the weight average, which the checkpoint holds.
         seed: of weights, pictures and views.
         report_every: steps between lines of the log.
@@ -104,7 +107,10 @@ def add_size(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def read_size(text: str) -> tuple[int, int]:
-    """Return the (height, width) of "HEIGHTxWIDTH". Raises ArgumentTypeError for other texts and unsupported sizes."""
+    """Return the (height, width) of "HEIGHTxWIDTH".
+
+    Raises ArgumentTypeError for other texts and unsupported sizes.
+    """
     height, _, width = text.partition("x")
     if not (height.isdecimal() and width.isdecimal()):
         raise argparse.ArgumentTypeError(f"'{text}' is not a size; write HEIGHTxWIDTH, such as 384x640")
@@ -114,7 +120,10 @@ def read_size(text: str) -> tuple[int, int]:
 
 
 def read_settings(path: Path, section: str = STAGES[0]) -> NetworkTraining:
-    """Return the network's section of a configuration file. Raises PosecError naming an unknown or missing entry."""
+    """Return the network's section of a configuration file.
+
+    Raises PosecError naming an unknown or missing entry.
+    """
     stored = read_section(path, section)
     losses = {**LOSS_WEIGHTS, **stored.pop("loss_weights", {})}
     mixture, stored = _with_tuples(stored.pop("mixture", {})), _with_tuples(stored)

@@ -74,7 +74,8 @@ class NetworkLearner:
         self.teacher = KeypointTeacher(network).to(self.device) if distills else None
         network.backbone.freeze()
         self.network = network.to(self.device).train()
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from its type stubs
+        # The type stubs of `to` lack memory_format.
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.spec: PoseSpec = network.spec()
         pretrained = network.pretrained_parameters()
@@ -95,7 +96,8 @@ class NetworkLearner:
 
         Args:
             packed: see `dataset.ComposedPictures`.
-            step: steps taken; all random choices depend on it and the seed alone, so a resumed run repeats them.
+            step: steps taken; all random choices depend on it and the seed alone, so a resumed run repeats
+                them.
             done: completed share of the run, for the learning rate.
         """
         settings = self.settings
@@ -114,7 +116,10 @@ class NetworkLearner:
         return {**figures, "norm": norm, "backbone_norm": backbone_norm}
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Return every loss with a positive weight by name, unweighted; one forward pass computes them all."""
+        """Return every loss with a positive weight by name, unweighted.
+
+        One forward pass computes them all.
+        """
         settings, count = self.settings, batch.pictures
         # Evenly spread steps instead of random ones, so that a resumed run takes the same.
         in_int8 = int((step + 1) * settings.int8_share) > int(step * settings.int8_share)
@@ -177,7 +182,7 @@ def update_average(average: KeypointNetwork, network: KeypointNetwork, decay: fl
 
 
 def normalized(pictures: Tensor, spec: PoseSpec) -> Tensor:
-    """Return pictures (B, H, W, 3) uint8 in the specification's colour order as network input (B, 3, H, W)."""
+    """Return pictures (B, H, W, 3) uint8, in the network's colour order, as network input (B, 3, H, W)."""
     mean, std = (
         torch.tensor(values, device=pictures.device)[:, None, None] for values in (spec.mean, spec.std)
     )

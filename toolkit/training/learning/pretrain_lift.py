@@ -1,7 +1,7 @@
-"""Pretrain the lifting head and the pose heads on skeletons, which need no pictures (stage 1 of Kundu et al., ECCV 2020).
+"""Pretrain the lifting head and the pose heads on skeletons (stage 1 of Kundu et al., ECCV 2020).
 
-The input is the offsets from a cell near a person to the key points, with the errors of MoveNet. Features of pictures
-are learned later, by `train_network` with `--init`.
+The input is the offsets from a cell near a person to the key points, with the errors of MoveNet. Features of
+pictures are learned later, by `train_network` with `--init`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class KeypointErrors:
 
 @dataclass(frozen=True)
 class LiftTraining:
-    """Settings of the run: `minutes` with `scenes` per step, on a cosine schedule; `cycle_weight` of `cycle_loss`."""
+    """Settings of the run: its length in minutes, scenes per step, and the weight of `cycle_loss`."""
 
     minutes: float = 6.0
     scenes: int = 300
@@ -126,9 +126,10 @@ def lift_losses(
     *,
     cycle: bool = False,
 ) -> dict[str, Tensor]:
-    """Return the unweighted losses of poses lifted from key points without pictures: those of `person_losses`, and `cycle`.
+    """Return the unweighted losses of lifted poses: those of `person_losses`, and `cycle`.
 
-    The cycle loss trains the layers behind the latent only; the encoder of key points receives no gradient from it.
+    The cycle loss trains the layers behind the latent only; the encoder of key points receives no gradient
+    from it.
     """
     raw = lifted_poses(network, batch.keypoints.offsets)
     readings = Readings(
@@ -194,8 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="posec train lift",
         description="Pretrain the lifting from key points to poses on skeletons.",
-        epilog="example: posec train lift --movenet movenet-multipose.json --mocap mocap/ --embedding embedding.safetensors "
-        "--out lift.safetensors",
+        epilog="example: posec train lift --movenet movenet-multipose.json --mocap mocap/ "
+        "--embedding embedding.safetensors --out lift.safetensors",
     )
     parser.add_argument(
         "--movenet",

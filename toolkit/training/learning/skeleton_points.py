@@ -20,7 +20,7 @@ FACE_M = (
     (0.075, 0.0, 0.0),
     (-0.075, 0.0, 0.0),
 )
-# Normals of the skin at these points, and the least cosine towards the camera at which they are visible. Ears show from behind.
+# Normals of the skin at these points, and the least cosine towards the camera at which they are visible.
 FACE_NORMALS = ((0.0, 0.0, 1.0), (0.3, 0.0, 0.95), (-0.3, 0.0, 0.95), (1.0, 0.0, 0.0), (-1.0, 0.0, 0.0))
 FACE_COSINES = (-0.05, 0.05, 0.05, -0.3, -0.3)
 # Limbs that occlude, by their end joints, with radii in metres.

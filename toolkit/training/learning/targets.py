@@ -1,4 +1,4 @@
-"""Targets of the output maps: Gaussian peaks at centres, and the cells around each centre that learn its pose."""
+"""Targets of the output maps: Gaussian peaks at centres, and the cells that learn each pose."""
 
 from __future__ import annotations
 

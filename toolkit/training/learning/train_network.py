@@ -1,4 +1,4 @@
-"""Train the network on composed pictures, with fitted and exact poses as targets (stage 2 of Kundu et al., ECCV 2020)."""
+"""Train the network on composed pictures (stage 2 of Kundu et al., ECCV 2020)."""
 
 from __future__ import annotations
 
@@ -55,12 +55,14 @@ def train_network(
         network: where to start, instead of `settings.init`.
         hardware: device and workers.
 
-    An interrupted run resumes from its last checkpoint, and a finished one goes on where the settings make it longer.
-    Started by torchrun, several processes train together, see `parallel`. Raises PosecError for contradictory settings.
+    An interrupted run resumes from its last checkpoint, and a finished one goes on where the settings make it
+    longer. Started by torchrun, several processes train together, see `parallel`. Raises PosecError for
+    contradictory settings.
     """
     if bool(settings.pictures) == bool(settings.minutes):
         raise PosecError(
-            f"a run needs a length in pictures or in minutes, got {settings.pictures} and {settings.minutes}; one of them must be 0"
+            f"a run needs a length in pictures or in minutes, got {settings.pictures} and {settings.minutes}; "
+            "one of them must be 0"
         )
     keep_memory()
     rank = join_processes()
@@ -109,7 +111,7 @@ def read_network(path: str | Path) -> KeypointNetwork:
     """Return the network of a safetensors file; weights of `auxiliary` may be absent. Raises PosecError."""
     if not str(path):
         raise PosecError(
-            "a network starts from the output of `posec train lift`, or from another network's weights; give --init"
+            "a network starts from the output of `posec train lift` or another network's weights; give --init"
         )
     network = KeypointNetwork()
     try:
@@ -128,8 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="posec train network",
         description="Train the network on composed pictures.",
-        epilog="example: posec train network --data data/ --labels labels/ --bodies bodies/ --embedding embedding.safetensors "
-        "--init lift.safetensors --out network/",
+        epilog="example: posec train network --data data/ --labels labels/ --bodies bodies/ "
+        "--embedding embedding.safetensors --init lift.safetensors --out network/",
     )
     add_config(parser)
     parser.add_argument(
@@ -154,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--backbone-rate",
         "--trunk-rate",
         type=float,
-        help="peak rate of the backbone and the key-point head; 0 freezes them (default: the configuration's)",
+        help="peak rate of backbone and key-point head; 0 freezes them (default: the configuration's)",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")

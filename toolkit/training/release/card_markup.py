@@ -30,7 +30,10 @@ def _cell(value: Any) -> str:
 
 
 def put_table(text: str, name: str, content: str) -> str:
-    """Return a page with the text between `<!-- figures: name -->` and `<!-- end -->` replaced. Raises PosecError without them."""
+    """Return a page with the text between `<!-- figures: name -->` and `<!-- end -->` replaced.
+
+    Raises PosecError without them.
+    """
     pattern = rf"(<!-- figures: {name} -->\n).*?(\n?<!-- end -->)"
     replaced, count = re.subn(
         pattern, lambda match: match[1] + content + "\n<!-- end -->", text, flags=re.DOTALL

@@ -1,4 +1,4 @@
-"""Photographs with annotated people for the model card, and the people that the 2D teacher detects on them."""
+"""Photographs with annotated people for the model card, and the 2D teacher's detections on them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..pictures.photos import held_out
 
 # Joints of LSPET in COCO's order, left shoulder to right ankle.
 LSPET_AS_COCO = (9, 8, 10, 7, 11, 6, 3, 2, 4, 1, 5, 0)
-# Area of a person's outline, which COCO's protocol uses, as a share of the box around the joints with its margin.
+# Area of a person's outline, which COCO's protocol uses, as a share of the box with its margin.
 OUTLINE_SHARE = 0.45
 BOX_MARGIN = 0.1
 MIN_CONFIDENCE = 0.5
@@ -26,7 +26,7 @@ def tiny_coco(data: Path) -> Photos:
 
 
 def read_lspet(data: Path, kept: bool = True) -> Photos:
-    """Return Leeds Sports Pose Extended with one person per photograph: the held-out tenth, or the rest where `kept` is False."""
+    """Return the held-out tenth of Leeds Sports Pose Extended, or the rest where `kept` is False."""
     with np.load(data / "photos/lspet/joints.npz", allow_pickle=False) as stored:
         columns = (stored["names"], stored["joints"], stored["labelled"])
         rows = [(str(name), joints, labelled) for name, joints, labelled in zip(*columns, strict=True)]
@@ -40,7 +40,7 @@ def read_lspet(data: Path, kept: bool = True) -> Photos:
 
 
 def held_out_ccp(data: Path) -> Photos:
-    """Return the held-out tenth of Clothing Co-Parsing with the 2D teacher's confident people as annotations."""
+    """Return the held-out tenth of Clothing Co-Parsing, annotated by the 2D teacher."""
     teacher = read_teacher(data / "labels/ccp.npz")
     people = {}
     for index, name in enumerate(map(str, teacher["names"])):
@@ -63,7 +63,7 @@ def _annotated(points: np.ndarray) -> Annotated:
 
 
 def people_of_keypoints(keypoints: np.ndarray, skeleton: Skeleton) -> PoseFrame:
-    """Return people with COCO key points (N, 17, 3: x, y, confidence) as joints in the picture; all 3D values are zero."""
+    """Return people with COCO key points (N, 17, 3: x, y, confidence) as joints; 3D values are zero."""
     count, joints = len(keypoints), len(skeleton.names)
     joints_px = np.zeros((count, joints, 2), np.float32)
     for index, name in zip(BODY, BODY_NAMES, strict=True):

@@ -1,4 +1,4 @@
-"""Comparison of estimators on the same rendered scenes, by visibility and size of people; for a network and its teacher."""
+"""Comparison of estimators on rendered scenes, by visibility and size of people."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ People = Mapping[str, PoseFrame]
 def compare_on_scenes(
     people: Mapping[str, People], scenes: Scenes, skeleton: Skeleton
 ) -> list[dict[str, Any]]:
-    """Return a row per group of true people and estimator: that of `evaluate_scenes`, with `group`, `by` and `common`.
+    """Return a row of `evaluate_scenes` per group of people and estimator, with `group`, `by` and `common`.
 
-    Groups: all people, by visible share, by height in the picture, by people per picture. Errors in millimetres are over
-    the `common` people, whom every estimator detected, so that no estimator gains by missing difficult people; all other
-    figures are over all people of the group. Precision and AP are given where a group consists of whole pictures, because
-    a false positive belongs to no person.
+    Groups: all people, by visible share, by height in the picture, by people per picture. Errors in
+    millimetres are over the `common` people, whom every estimator detected, so that no estimator gains by
+    missing difficult people; all other figures are over all people of the group. Precision and AP are given
+    where a group consists of whole pictures, because a false positive belongs to no person.
 
     Args:
         people: detected people by estimator.
@@ -73,7 +73,7 @@ def _groups(scenes: Scenes) -> dict[str, Scenes]:
 
 
 def _restricted(scenes: Scenes, chosen: Mapping[str, np.ndarray]) -> Scenes:
-    """Return scenes in which only the chosen people are required; the protocol ignores people without visible share."""
+    """Return scenes in which only the chosen people are required; the others count as invisible."""
     restricted = {
         name: replace(scene, visible=np.where(chosen[name], scene.visible, 0))
         for name, scene in scenes.scenes.items()
@@ -90,10 +90,10 @@ def _detected_by_all(estimates: list[PoseFrame], scene: Scene, skeleton: Skeleto
 def compare_time(
     estimators: Mapping[str, Estimate], scenes: Scenes, repeats: int = 2
 ) -> list[dict[str, Any]]:
-    """Return median milliseconds per picture by number of visible people: rows with `group`, `pictures` and each estimator.
+    """Return rows with `group` (visible people), `pictures`, and the median ms of each estimator.
 
-    Estimators take turns on each picture, so that other load on the machine affects all of them. The first picture is
-    a warm-up as well.
+    Estimators take turns on each picture, so that other load on the machine affects all of them. The first
+    picture is a warm-up as well.
     """
     crowds = [("nobody", 0, 0), *CROWDS]
     times: dict[str, dict[str, list[float]]] = {

@@ -1,4 +1,4 @@
-"""A contact sheet of pictures with detected people, evenly spread over a set so that the choice is not biased."""
+"""A contact sheet of pictures with detected people, evenly spread over a set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the checkpoint that is shipped: float16 weights where they suffice, a licence, and the threshold of the centre map."""
+"""Write the checkpoint that is shipped, with float16 weights, a licence, and a chosen threshold."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ THRESHOLDS = tuple(float(value) for value in np.arange(0.1, 0.6, 0.05).round(2))
 
 
 def choose_threshold(checkpoint: Path, scenes: Scenes) -> tuple[float, float]:
-    """Return the threshold of the centre map with the best F1 over labelled scenes, the lowest of equals, and that F1.
+    """Return the centre threshold with the best F1 over labelled scenes, and that F1.
 
-    The scenes must belong to the training split. As in the protocol "rendered-scenes", people who are hardly visible are
-    neither required nor false positives.
+    The scenes must belong to the training split. As in the protocol "rendered-scenes", people who are hardly
+    visible are neither required nor false positives.
     """
     estimator = FloatEstimator(trace(checkpoint))
     spec = estimator.spec
@@ -50,9 +50,10 @@ def choose_threshold(checkpoint: Path, scenes: Scenes) -> tuple[float, float]:
 
 
 def blend(start: KeypointNetwork, trained: KeypointNetwork, share: float) -> KeypointNetwork:
-    """Interpolate weights between the start of a training (`share` 0) and its end (1); changes and returns `trained`.
+    """Interpolate weights between the start of a training (`share` 0) and its end (1), in `trained`.
 
-    The interpolation is more robust than either end (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+    The interpolation is more robust than either end (Wortsman et al., "Robust fine-tuning of zero-shot
+    models", CVPR 2022).
     """
     first, last = start.state_dict(), trained.state_dict()
     trained.load_state_dict(
@@ -65,9 +66,9 @@ def blend(start: KeypointNetwork, trained: KeypointNetwork, share: float) -> Key
 
 
 def ship(checkpoint: Path, out: Path, threshold: float, name: str = "") -> PoseSpec:
-    """Write a checkpoint folder as it is shipped and return its specification; an empty `name` keeps the checkpoint's.
+    """Write a checkpoint folder as it is shipped and return its specification.
 
-    Pretrained weights stay float32: they are on the int8 grid, and float16 would move them off it.
+    An empty `name` keeps the checkpoint's. Pretrained weights stay float32: they are on the int8 grid, and float16 would move them off it.
     """
     network, decoder, spec = load_checkpoint(checkpoint)
     spec = replace(spec.with_threshold(threshold), name=name or spec.name)
@@ -80,8 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="posec train ship",
         description="Write the checkpoint that is shipped.",
-        epilog="example: posec train ship --checkpoint network/checkpoint --scenes toolkit/samples/calibration.json "
-        "--out toolkit/reference",
+        epilog="example: posec train ship --checkpoint network/checkpoint "
+        "--scenes toolkit/samples/calibration.json --out toolkit/reference",
     )
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder of a trained checkpoint")
     source = parser.add_mutually_exclusive_group(required=True)

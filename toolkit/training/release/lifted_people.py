@@ -23,7 +23,7 @@ Keypoints = Callable[[np.ndarray], np.ndarray]
 
 
 def teachers_keypoints(teacher: Teacher, settings: Refinement) -> Keypoints:
-    """Return a function from a picture to the key points (N, 17, 3) of people that would be labelled as usable."""
+    """Return a function from a picture to the key points (N, 17, 3) of people with enough confident ones."""
 
     def detect(picture_bgr: np.ndarray) -> np.ndarray:
         keypoints = teacher(picture_bgr).keypoints

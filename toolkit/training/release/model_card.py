@@ -1,4 +1,4 @@
-"""Measure the figures of the model card and write them into the page, between its marks: `posec train card`."""
+"""Measure the figures of the model card and write them between the marks of its page."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def scene_table(checkpoints: Sequence[str], scenes: Sequence[Path]) -> str:
 
 
 def size_table(sizes: Sequence[str], scenes: Sequence[Path], data: Path) -> str:
-    """Return the table of checkpoints at input sizes, "NAME@HEIGHTxWIDTH", on rendered scenes and tiny_coco."""
+    """Return the table of networks at input sizes, "NAME@HEIGHTxWIDTH", on scenes and tiny_coco."""
     tiny, rows = tiny_coco(data), []
     for size in sizes:
         name, graph = split_size(size)[0], trace(size)
@@ -128,7 +128,7 @@ def teacher_table(checkpoints: Sequence[str], scenes: Sequence[Path], files: Tea
 
 
 def time_table(bundle: Path, scenes: Sequence[Path], files: TeacherFiles) -> str:
-    """Return the table of milliseconds per picture on one thread: a bundle of the network, and the teacher with and without fit."""
+    """Return the table of milliseconds per picture on one thread, of a bundle and the teacher."""
     estimators: dict[str, Estimate] = {
         "this network": load(str(bundle), threads=1),
         "teacher, lifted": files.estimator(threads=1, steps=0),
@@ -159,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="posec train card",
         description="Measure a network and write the figures into its model card.",
-        epilog="example: posec train card --data data/ --scenes toolkit/samples/scenes.json --out docs/network.md",
+        epilog="example: posec train card --scenes toolkit/samples/scenes.json --out docs/network.md",
     )
     add = parser.add_argument
     add("--checkpoint", nargs="+", default=[REFERENCE], help="the networks (default: the shipped one)")

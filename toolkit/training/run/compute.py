@@ -7,7 +7,7 @@ import ctypes
 
 import torch
 
-# From glibc's malloc.h: the number of blocks that are mapped singly, and the free memory kept before returning it (-1: all).
+# From glibc's malloc.h: most blocks mapped singly, and free memory to keep (-1: all).
 _M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1
 
 
@@ -24,7 +24,7 @@ def keep_memory() -> bool:
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
-    """Return the autocast context of a training: bfloat16 where the device computes it natively, else float32."""
+    """Return the autocast context of a training: bfloat16 where it is native, else float32."""
     native = {
         "cpu": torch.cpu._is_avx512_bf16_supported,
         "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False),

@@ -1,4 +1,7 @@
-"""The configuration file of the training: one section per stage. Options of the command line take precedence."""
+"""The configuration file of the training: one section per stage.
+
+Options of the command line take precedence.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,16 @@ FORMER_SETTINGS = {
     "losses": "loss_weights",
     "held": "held_out",
 }
-# Former files of the reference's configuration, which is one file now, and the sections that have their settings.
+# Former files of the reference's configuration, and the sections that have their settings.
 FORMER_FILES = {"keypoint_network.toml": "network", "keypoint_finish.toml": "int8_finish"}
 Chosen = TypeVar("Chosen", bound=Settings)
 
 
 def read_section(path: Path, section: str) -> dict[str, Any]:
-    """Return a section of a configuration file, former names replaced. Raises PosecError where there is none."""
+    """Return a section of a configuration file, former names replaced.
+
+    Raises PosecError where there is none.
+    """
     if path.name in FORMER_FILES and not path.exists():
         path, section = REFERENCE, FORMER_FILES[path.name]
     try:
@@ -63,7 +69,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def add_settings(parser: argparse.ArgumentParser, settings: type[Settings], section: str) -> None:
-    """Add `--config`, and one option per field of a settings dataclass, which takes precedence over the file's section."""
+    """Add `--config`, and an option per field of a settings dataclass, which takes precedence."""
     add_config(parser)
     parser.set_defaults(section=section)
     reference = read_section(REFERENCE, section)

@@ -1,7 +1,7 @@
-"""Data-parallel training: each process learns from pictures of its own, and gradients are averaged over processes.
+"""Data-parallel training: each process has its own pictures, and gradients are averaged.
 
-Start it with `torchrun --nproc-per-node 2 -m toolkit.training.learning.train_network …`. On a CPU, two processes of one
-thread are faster than one process of two threads, because the layers are small.
+Start it with `torchrun --nproc-per-node 2 -m toolkit.training.learning.train_network …`. On a CPU, two
+processes of one thread are faster than one process of two threads, because the layers are small.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def join_processes() -> int:
     """Join the processes that torchrun started and return this one's rank; 0 for a single process."""
     if "TORCHELASTIC_RUN_ID" in os.environ and not distributed.is_initialized():
         distributed.init_process_group("gloo")
-        # Destroyed later, by the interpreter, its threads may abort a finished process, and torchrun then stops the others.
+        # If the interpreter destroys the group, its threads may abort, and torchrun stops the others.
         atexit.register(distributed.destroy_process_group)
     return distributed.get_rank() if distributed.is_initialized() else 0
 
@@ -41,7 +41,7 @@ def average_gradients(parameters: Sequence[Tensor]) -> None:
 
 
 def agreed(number: float) -> float:
-    """Return the mean over the processes of a number on which all must agree, such as the duration of a step."""
+    """Return the mean over all processes of a number on which they must agree, such as a duration."""
     if not distributed.is_initialized():
         return number
     shared = torch.tensor([number], dtype=torch.float64)

@@ -1,4 +1,7 @@
-"""A resumable training run: its length, clock, state, log and progress. Every stage of the training uses it."""
+"""A resumable training run: its length, clock, state, log and progress.
+
+Every stage of the training uses it.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,8 @@ class RunPlan:
 class Run:
     """A training run that can be killed at any time and resumes from its last `keep`.
 
-    Constructing a run restores its parts and generator where a state exists, and cuts later lines off the log.
+    Constructing a run restores its parts and generator where a state exists, and cuts later lines off the
+    log.
 
     Attributes:
         step: steps taken.
@@ -133,7 +137,7 @@ class Run:
         )
 
     def report(self, further: Mapping[str, float] | None = None) -> None:
-        """Log and publish the means of the figures since the last report, with `further` figures and the minutes."""
+        """Report the means of the figures since the last report, `further` figures, and the minutes."""
         names = dict.fromkeys(name for figures in self._figures for name in figures)
         values = {
             name: [float(figures[name]) for figures in self._figures if name in figures] for name in names
@@ -165,7 +169,7 @@ class Run:
 
     def _resume(self, path: Path) -> None:
         try:
-            # torch also reads a legacy format that is not a zip file, and fails on truncated ones in many ways.
+            # torch also reads a legacy format, and fails on truncated files with many exceptions.
             if not zipfile.is_zipfile(path):
                 raise RuntimeError("not a state that a run has written")
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -173,7 +177,8 @@ class Run:
             raise PosecError(f"cannot resume from '{path}': {error}; delete it to start anew") from error
         if state["settings"] != self._settings():
             raise PosecError(
-                f"'{path}' belongs to a run with {state['settings']}, asked: {self._settings()}; delete it or give another output"
+                f"'{path}' belongs to a run with {state['settings']}, asked: {self._settings()}; "
+                "delete it or give another output"
             )
         for name, part in self.parts.items():
             part.load_state_dict(state[name])

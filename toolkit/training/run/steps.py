@@ -22,7 +22,8 @@ def take_step(
         clip_norm: largest gradient norm of a group; None leaves gradients as they are.
 
     Returns:
-        The gradient norm of each group before clipping, empty without `clip_norm`. A step with a norm that is not finite is skipped.
+        The gradient norm of each group before clipping, empty without `clip_norm`. A step with a norm that is
+        not finite is skipped.
     """
     groups = [group["params"] for group in optimizer.param_groups]
     optimizer.zero_grad()
@@ -44,7 +45,7 @@ def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> 
 
 
 def one_cycle(step: int, steps: int, peak: float, warm_up: float = 0.05) -> float:
-    """Return a step's learning rate: a linear rise over the share `warm_up` of all steps, then half a cosine to 0."""
+    """Return a step's learning rate: a linear rise over the share `warm_up`, then half a cosine to 0."""
     done = (step + 1) / max(steps, 1)
     if done < warm_up:
         return peak * done / warm_up
