@@ -173,6 +173,8 @@ def test_an_interrupted_training_resumes_with_equal_weights(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         weights(files, killed)
     assert files.state.exists()
+    with pytest.raises(PosecError, match="belongs to a run with"):
+        finetune(graph, TARGET, ranges, PICTURES[:12], replace(settings, seed=1), files=files)
     steps = []
     assert weights(files, lambda step, figures: steps.append(step)) == whole
     assert steps == [20]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -50,6 +50,15 @@ class QATSettings:
     report_every: int = 10
     seed: int = 0
     threads: int = 2
+
+
+@dataclass(frozen=True)
+class _RunIdentity:
+    """What a run that resumes must have in common with the one that was interrupted."""
+
+    settings: QATSettings
+    target: str
+    graph_sha256: str
 
 
 class Finetuned(NamedTuple):
@@ -119,21 +128,33 @@ def finetune(
 
     before, generator = held_out_loss(), seed_all(settings.seed)
     optimizer = torch.optim.Adam(student.parameters(), settings.learning_rate)
-    plan = RunPlan(settings, settings.report_every, steps=settings.steps, progress=progress)
+    identity = _RunIdentity(settings, target.name, ranges.graph_sha256)
+    plan = RunPlan(identity, settings.report_every, steps=settings.steps, progress=progress)
     run = Run(plan, {"student": student, "optimizer": optimizer}, generator, files=files)
+    _train(run, optimizer, training, loss_of, settings)
+    weights = {name: value.numpy() for name, value in student.quantized_constants().items()}
+    _replace_constants(graphs.learner.model, weights)
+    return Finetuned(graphs.learner, before, held_out_loss())
+
+
+def _train(
+    run: Run,
+    optimizer: torch.optim.Optimizer,
+    inputs: Tensor,
+    loss_of: Callable[[Tensor], Tensor],
+    settings: QATSettings,
+) -> None:
+    """Take the steps of a run on random batches of inputs (N, …)."""
     while run.done < 1:
-        chosen = torch.randint(len(training), (settings.batch,), generator=generator)
+        chosen = torch.randint(len(inputs), (settings.batch,), generator=run.generator)
         set_learning_rates(optimizer, one_cycle(run.step, settings.steps, settings.learning_rate))
-        loss = loss_of(training[chosen].float())
+        loss = loss_of(inputs[chosen].float())
         take_step(optimizer, loss)
         run.advance({"loss": loss})
         if run.report_due:
             run.report()
             run.keep()
     run.finish()
-    weights = {name: value.numpy() for name, value in student.quantized_constants().items()}
-    _replace_constants(graphs.learner.model, weights)
-    return Finetuned(graphs.learner, before, held_out_loss())
 
 
 def _training_graphs(graph: Graph, target: Target, ranges: Ranges) -> _TrainingGraphs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ LOWEST_RATE = 0.01
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """Pictures of a step as network input, their second views appended, and their labels.
 
     Attributes:
@@ -50,6 +50,7 @@ class NetworkLearner:
     Attributes:
         network: is trained.
         average: exponential average of its weights, in evaluation mode.
+        spec: specification of the network at the input size of the settings.
         teacher: key points of the initial network; None without distillation.
         optimizer: two parameter groups: pretrained parameters last.
     """
@@ -77,7 +78,7 @@ class NetworkLearner:
         # The type stubs of `to` lack memory_format.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.spec: PoseSpec = network.spec()
+        self.spec: PoseSpec = replace(network.spec(), input_size=settings.input_size)
         pretrained = network.pretrained_parameters()
         if not settings.backbone_rate:
             for parameter in pretrained:
@@ -115,7 +116,7 @@ class NetworkLearner:
         figures = {name: loss.detach() for name, loss in losses.items()}
         return {**figures, "norm": norm, "backbone_norm": backbone_norm}
 
-    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
+    def losses(self, batch: TrainingBatch, step: int) -> dict[str, Tensor]:
         """Return every loss with a positive weight by name, unweighted.
 
         One forward pass computes them all.
@@ -139,7 +140,7 @@ class NetworkLearner:
             losses["consistency"] = consistency_loss(first, second, batch.views, self.spec, self.decode)
         return losses | distillation
 
-    def _batch(self, packed: dict[str, Tensor], step: int) -> Batch:
+    def _batch(self, packed: dict[str, Tensor], step: int) -> TrainingBatch:
         settings = self.settings
         images = normalized(packed["image"], self.spec)
         views = None
@@ -147,7 +148,9 @@ class NetworkLearner:
             generator = torch.Generator(self.device).manual_seed(settings.seed * 1_000_003 + step)
             views = draw_views(min(settings.consistency_pictures, len(images)), generator)
             images = torch.cat([images, second_view(images[: len(views.zoom)], views)])
-        return Batch(images, {name: values for name, values in packed.items() if name != "image"}, views)
+        return TrainingBatch(
+            images, {name: values for name, values in packed.items() if name != "image"}, views
+        )
 
     def _distillation_loss(self, images: Tensor, fine: Tensor) -> dict[str, Tensor]:
         if self.teacher is None:
@@ -155,7 +158,7 @@ class NetworkLearner:
         count = self.settings.distillation_pictures
         return {"distillation": self.teacher.loss(images[:count], self.network.keypoint_head, fine[:count])}
 
-    def _cycle_loss(self, batch: Batch) -> dict[str, Tensor]:
+    def _cycle_loss(self, batch: TrainingBatch) -> dict[str, Tensor]:
         if not self.settings.cycle_weight:
             return {}
         size = (batch.images.shape[2] // self.spec.stride, batch.images.shape[3] // self.spec.stride)

@@ -69,7 +69,6 @@ def train_network(
     generator = seed_all(settings.seed, hardware.device)
     poses = load_embedding(embedding, hardware.device)
     learner = NetworkLearner(settings, network or read_network(settings.init), poses.decode, hardware.device)
-    spec = replace(learner.spec, input_size=settings.input_size)
     plan = RunPlan(
         replace(settings, pictures=0, minutes=0.0),
         settings.report_every,
@@ -81,11 +80,13 @@ def train_network(
         {"network": learner.network, "average": learner.average, "optimizer": learner.optimizer},
         generator,
         files=RunFiles(out / "train.state", out / "train.jsonl"),
-        save=lambda: save_checkpoint(out / "checkpoint", learner.average, decoder_arrays(poses), spec),
+        save=lambda: save_checkpoint(
+            out / "checkpoint", learner.average, decoder_arrays(poses), learner.spec
+        ),
         writes=rank == 0,
     )
     start = run.step * settings.batch
-    pictures = ComposedPictures(photos, settings.mixture, spec, settings.seed + rank, start=start)
+    pictures = ComposedPictures(photos, settings.mixture, learner.spec, settings.seed + rank, start=start)
     prefetch = 6 if hardware.workers else None
     loader = DataLoader(pictures, settings.batch, num_workers=hardware.workers, prefetch_factor=prefetch)
     _train(learner, run, iter(loader))
