@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,9 @@ from toolkit.ir.graph import Graph
 from toolkit.ir.ranges import Ranges
 from toolkit.passes import prepare
 from toolkit.passes.edit.graph_index import weighted_layers
+from toolkit.runtime.arrays import read_arrays
 from toolkit.runtime.engines.onnxruntime import library
+from toolkit.runtime.plain_files import write_whole
 from toolkit.runtime.preprocess import Batch
 
 from .frames import picture_sha256
@@ -56,28 +57,31 @@ class Sweep:
             for name, seen in self.tensors.items()
             for key in _FIELDS
         }
-        beside = Path(f"{path}.part")
-        with beside.open("wb") as file:
+        with write_whole(path) as file:
             np.savez(
                 file,
                 graph_sha256=self.graph_sha256,
                 frames_sha256=np.asarray(self.frames_sha256, "U64"),
                 **arrays,
             )
-        os.replace(beside, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Sweep:
         """Read what `save` wrote. Raises PosecError where the file is something else."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                sweep = cls(str(stored["graph_sha256"]), [str(digest) for digest in stored["frames_sha256"]])
-                for key in stored.files:
-                    name, _, attribute = key.rpartition("\n")
-                    if name:
-                        seen = sweep.tensors.setdefault(name, Observation())
-                        setattr(seen, attribute, _plain(stored[key]))
-        except (OSError, ValueError, KeyError) as error:
+            stored = read_arrays(path)
+            sweep = cls(
+                str(stored.pop("graph_sha256")),
+                [str(digest) for digest in stored.pop("frames_sha256").ravel()],
+            )
+            fields: dict[str, dict[str, np.ndarray]] = {}
+            for key, values in stored.items():
+                name, _, attribute = key.rpartition("\n")
+                fields.setdefault(name, {})[attribute] = values
+            sweep.tensors = {name: Observation.from_arrays(arrays) for name, arrays in fields.items()}
+            if any(seen.frames != len(sweep.frames_sha256) for seen in sweep.tensors.values()):
+                raise ValueError("its tensors were observed on different frames")
+        except (ValueError, KeyError) as error:
             raise PosecError(
                 f"'{path}' is not an unfinished calibration ({error}); delete it and calibrate again"
             ) from error
@@ -162,10 +166,6 @@ def _continued(begun: Sweep, graph: Graph) -> Sweep:
             "the unfinished calibration belongs to another network; delete it and calibrate again"
         )
     return begun
-
-
-def _plain(array: np.ndarray) -> object:
-    return array.item() if array.ndim == 0 else array
 
 
 def _session(graph: Graph) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ Pair = tuple[float, float]
 
 BINS = 4096
 _HALF = BINS // 2
+_LARGEST_EXPONENT = 128  # of float32
 # Weight of what went before in the moving average; some twenty frames are remembered.
 MOMENTUM = 0.95
 PERCENT = 99.999
@@ -48,6 +49,40 @@ class Observation:
     channel_high: np.ndarray = field(default_factory=lambda: np.zeros(0))
     channel_sum: np.ndarray = field(default_factory=lambda: np.zeros(0))
     channel_values: int = 0
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Observation:
+        """Return an observation of one frame or more from its fields as arrays. Raises ValueError where they contradict each other."""
+        made = cls()
+        if set(arrays) != set(vars(made)):
+            raise ValueError(f"an observation has fields {', '.join(sorted(arrays)):.200}")
+        channels = arrays["channel_low"].shape
+        for name, value in vars(made).items():
+            shape = (BINS,) if name == "counts" else channels if isinstance(value, np.ndarray) else ()
+            kinds = "iu" if name == "counts" or isinstance(value, int) else "f"
+            found = arrays[name]
+            if (
+                found.dtype.kind not in kinds
+                or found.shape != shape
+                or len(channels) != 1
+                or not np.isfinite(found).all()
+            ):
+                raise ValueError(f"{name} has type {found.dtype} and shape {found.shape}")
+            setattr(made, name, found if shape else found.item())
+        if not (
+            made.frames > 0
+            and made.low <= made.high
+            and made.channel_values > 0
+            and (made.counts >= 0).all()
+            and made.counts.sum() > 0
+        ):
+            raise ValueError("an observation of no frame")
+        if (
+            not cls.exponent <= made.exponent <= _LARGEST_EXPONENT
+            or max(-made.low, made.high) > 2.0**made.exponent
+        ):
+            raise ValueError(f"a histogram does not cover {made.low} to {made.high}")
+        return made
 
     def add(self, values: np.ndarray) -> None:
         """Take in one frame's values, (1, C, ...). Raises PosecError where one is not finite."""

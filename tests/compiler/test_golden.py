@@ -12,6 +12,7 @@ from networks import spot_picture, tiny_graph_of
 
 from toolkit.compiler import golden
 from toolkit.compiler.golden import golden_files, is_sure
+from toolkit.errors import PosecError
 from toolkit.runtime.decoding.centres import find_centres
 from toolkit.verification.float_estimator import FloatEstimator
 
@@ -75,3 +76,10 @@ def test_what_the_user_gives_is_taken_as_it_is():
         cv2.imdecode(np.frombuffer(files["golden/000.png"], np.uint8), cv2.IMREAD_COLOR), picture
     )
     assert people_of(files) == [2]
+
+
+def test_more_golden_pictures_or_pixels_than_a_bundle_carries_are_refused():
+    with pytest.raises(PosecError, match="up to 64 golden pictures, got 65"):
+        golden_files(tiny_graph_of(), [spot_picture(0, 0)] * 65)
+    with pytest.raises(PosecError, match="256 million pixels together"):
+        golden_files(tiny_graph_of(), [np.broadcast_to(np.uint8(0), (8000, 8000, 3))] * 5)

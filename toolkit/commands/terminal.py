@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from ..runtime.plain_files import write_plain
 
 
 def say(line: str = "") -> None:
@@ -68,7 +69,4 @@ def table(rows: Sequence[Sequence[object]]) -> str:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a file whole or not at all; its folder is made where it is missing."""
-    beside = Path(f"{path}.part")
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    write_plain(path, text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from ..errors import PosecError
 from ..runtime.bundle import Bundle
 from ..runtime.bundle_files import DESCRIPTION, sha256_of
+from ..runtime.plain_files import write_plain
 from .checked_files import Kind, read_checked
 from .drift import LIMITS
 
@@ -96,10 +96,7 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
 
 def save_result(result: Result, path: str | Path) -> None:
     """Write the file whole or not at all."""
-    beside = Path(f"{path}.part")
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    beside.write_text(json.dumps(result.to_dict(), indent=None, allow_nan=False), encoding="utf-8")
-    os.replace(beside, path)
+    write_plain(path, json.dumps(result.to_dict(), indent=None, allow_nan=False))
 
 
 def read_result(path: str | Path) -> Result:

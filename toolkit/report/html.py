@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -16,6 +15,7 @@ from .. import __version__
 from ..device.bench import COLUMNS
 from ..device.result import Result, read_results
 from ..errors import PosecError
+from ..runtime.plain_files import write_plain
 from . import tables
 from .candidates import ENDING, ladder_section, read_ladders
 from .charts import Line, Point, bars, lines, scatter, strips
@@ -54,12 +54,9 @@ def write_report(
     folders = [Path(results)] if isinstance(results, (str, Path)) else []
     climbed = read_ladders(dict.fromkeys([*_beside(folders, ENDING), *map(Path, ladders)]))
     page = report_page(found, title, climbed, read_instructions(_beside(folders, COUNTS_ENDING)))
-    beside = Path(f"{out}.part")
     try:
-        beside.write_text(page, encoding="utf-8")
-        os.replace(beside, out)
+        write_plain(out, page)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise PosecError(
             f"cannot write the report '{out}': {error.strerror}; name a file in a folder that exists"
         ) from error

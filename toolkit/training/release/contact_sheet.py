@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from ...evaluation.photos import Photos, read_photos
 from ...evaluation.scenes import Scenes, read_scenes
 from ...frontend.trace import trace
+from ...runtime.plain_files import write_plain
 from ...runtime.pose import PoseFrame, Skeleton
 from ...runtime.video.draw import draw_people
 from ...verification.float_estimator import FloatEstimator
@@ -82,9 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     skeleton = graph.spec.skeleton
     pictures = read_scenes(options.scenes, skeleton) if options.scenes else read_photos(*options.photos)
     sheet = contact_sheet(FloatEstimator(graph), pictures, skeleton, options.count, options.columns)
-    part = options.out.with_name(f".{os.getpid()}.{options.out.name}")
-    cv2.imwrite(str(part), sheet, [cv2.IMWRITE_JPEG_QUALITY, 82])
-    os.replace(part, options.out)
+    encoded = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 82])[1]
+    write_plain(options.out, encoded.tobytes())
     print(f"wrote {options.out}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from ...network.checkpoint import load_checkpoint
 from ...network.embedding import load_embedding
 from ...network.network import cost
 from ...runtime import load
+from ...runtime.plain_files import write_plain
 from ...runtime.pose import MUPOTS17
 from ...verification.float_estimator import FloatEstimator
 from ..embedding.embedding_figures import evaluate
@@ -201,9 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"left out: {name}, which needs {' and '.join(missing)}")
         else:
             text = put_table(text, name, measure())
-    part = options.out.with_name(f".{options.out.name}.{os.getpid()}")
-    part.write_text(text)
-    os.replace(part, options.out)
+    write_plain(options.out, text)
     print(f"wrote {options.out}")
 
 

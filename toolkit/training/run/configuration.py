@@ -6,13 +6,13 @@ Options of the command line take precedence.
 from __future__ import annotations
 
 import argparse
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ...errors import PosecError
+from ...ir.toml_file import read_toml
 from .runs import Settings
 
 REFERENCE = Path(__file__).parents[1] / "configs/reference.toml"
@@ -45,10 +45,10 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
     if path.name in FORMER_FILES and not path.exists():
         path, section = REFERENCE, FORMER_FILES[path.name]
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = read_toml(path)
         former = next((name for name in document if FORMER_SECTIONS.get(name) == section), section)
         values = document[section if section in document else former]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
+    except (PosecError, KeyError) as error:
         raise PosecError(
             f"'{path}' has no usable [{section}] section: {error}; '{REFERENCE}' has all sections"
         ) from error

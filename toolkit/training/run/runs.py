@@ -6,7 +6,6 @@ Every stage of the training uses it.
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import time
 import zipfile
@@ -16,10 +15,11 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ...errors import PosecError
+from ...runtime.plain_files import write_plain, write_whole
 from .parallel import agreed
 
 # Steps taken, and the figures of a report.
@@ -113,7 +113,6 @@ class Run:
         if files is not None and files.state.exists():
             self._resume(files.state)
         if files is not None and self.writes:
-            files.log.parent.mkdir(parents=True, exist_ok=True)
             _cut_log(files.log, self.step)
         self._last = time.monotonic()
 
@@ -157,9 +156,8 @@ class Run:
         self.save()
         state = {name: part.state_dict() for name, part in self.parts.items()}
         about = {"settings": self._settings(), "step": self.step, "spent_s": self.spent_s}
-        part = self.files.state.with_name(self.files.state.name + ".part")
-        torch.save({**about, "generator": self.generator.get_state(), **state}, part)
-        os.replace(part, self.files.state)
+        with write_whole(self.files.state) as file:
+            torch.save({**about, "generator": self.generator.get_state(), **state}, file)
 
     def finish(self) -> None:
         """Save the final weights and delete the state."""
@@ -197,10 +195,8 @@ def seed_all(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
 
 def save_weights(path: Path, model: nn.Module) -> None:
     """Write a module's tensors atomically as safetensors."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, part)
-    os.replace(part, path)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_plain(path, save(tensors))
 
 
 def log_line(step: int, figures: Mapping[str, float]) -> str:
@@ -211,4 +207,4 @@ def log_line(step: int, figures: Mapping[str, float]) -> str:
 def _cut_log(path: Path, step: int) -> None:
     """Drop the lines after a step: a killed run repeats what it reported after its last state."""
     lines = path.read_text().splitlines() if step and path.exists() else []
-    path.write_text("".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
+    write_plain(path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
