@@ -329,7 +329,7 @@ def test_without_fitted_poses_photographs_teach_by_their_key_points_alone(
 
     def losses(exact: bool) -> dict[str, float]:
         labels = batch_of(replace(people, exact=np.array([exact])))
-        found = pose_losses(raw, labels, reference_spec(), embedding[1].decode, fitted=0.0)
+        found = pose_losses(raw, labels, reference_spec(), embedding[1].decode, fitted_pose_weight=0.0)
         return {name: float(value.detach()) for name, value in found.items()}
 
     known, unknown = losses(True), losses(False)
