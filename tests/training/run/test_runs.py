@@ -98,6 +98,12 @@ def test_a_damaged_state_is_refused(tmp_path: Path, content: bytes) -> None:
         Started(tmp_path / "a.safetensors")
 
 
+def test_the_state_of_another_kind_of_run_is_refused(tmp_path: Path) -> None:
+    torch.save({"settings": "{}", "step": 3}, tmp_path / "a.state")
+    with pytest.raises(PosecError, match="cannot resume"):
+        Started(tmp_path / "a.safetensors")
+
+
 def test_a_run_without_files_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     plan = RunPlan(Settings(), 1, steps=1, progress=lambda step, figures: None)

@@ -22,6 +22,7 @@ from ...errors import PosecError
 from ...runtime.plain_files import write_plain, write_whole
 from .parallel import agreed
 
+_COUNTERS = ("step", "spent_s", "generator")
 # Steps taken, and the figures of a report.
 Progress = Callable[[int, Mapping[str, float]], None]
 
@@ -131,9 +132,12 @@ class Run:
         now = time.monotonic()
         self.spent_s, self._last = self.spent_s + agreed(now - self._last), now
         self.step += 1
-        self._figures.append(
-            {name: value.detach() if isinstance(value, Tensor) else value for name, value in figures.items()}
-        )
+        if self.writes or self.files is None:
+            detached = {
+                name: value.detach() if isinstance(value, Tensor) else value
+                for name, value in figures.items()
+            }
+            self._figures.append(detached)
 
     def report(self, further: Mapping[str, float] | None = None) -> None:
         """Report the means of the figures since the last report, `further` figures, and the minutes."""
@@ -171,6 +175,8 @@ class Run:
             if not zipfile.is_zipfile(path):
                 raise RuntimeError("not a state that a run has written")
             state = torch.load(path, map_location="cpu", weights_only=True)
+            if not isinstance(state, dict) or not {"settings", *_COUNTERS, *self.parts} <= set(state):
+                raise RuntimeError("not the state of such a run")
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise PosecError(f"cannot resume from '{path}': {error}; delete it to start anew") from error
         if state["settings"] != self._settings():
