@@ -43,8 +43,8 @@ def test_a_checkpoint_is_read_as_it_was_written(
     np.testing.assert_equal(loaded.decoder, decoder)
     images = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
-        expected, found = network(images), loaded.network(images)
-    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+        expected, actual = network(images), loaded.network(images)
+    assert all(torch.equal(a, b) for a, b in zip(expected, actual, strict=True))
     assert not any(
         name.startswith("auxiliary") for name in load_file(tmp_path / "net" / "network.safetensors")
     )

@@ -142,8 +142,23 @@ def test_the_command_writes_a_checkpoint_that_can_be_traced(tmp_path, capsys):
     for index, picture in enumerate(PICTURES[:6]):
         cv2.imwrite(str(tmp_path / "frames" / f"{index}.png"), picture)
     calibration.collect(trace(tmp_path / "tiny"), PICTURES[:6]).save(tmp_path / "ranges.json")
-    main([str(tmp_path / "tiny"), "--calibration", str(tmp_path / "ranges.json"), "--frames", str(tmp_path / "frames"), "--steps", "10",
-          "--held", "2", "--threads", "1", "--out", str(tmp_path / "finished")])  # fmt: skip
+    main(
+        [
+            str(tmp_path / "tiny"),
+            "--calibration",
+            str(tmp_path / "ranges.json"),
+            "--frames",
+            str(tmp_path / "frames"),
+            "--steps",
+            "10",
+            "--held",
+            "2",
+            "--threads",
+            "1",
+            "--out",
+            str(tmp_path / "finished"),
+        ]
+    )
     assert '"step": 10' in capsys.readouterr().out
     assert not (tmp_path / "finished.state").exists()
     graph = trace(tmp_path / "finished")

@@ -124,8 +124,20 @@ def test_a_network_learns_alignment_cycle_and_consistency(embedding: PoseEmbeddi
             0.0
         )  # people in every cell, so that views have some in common
     little = dict.fromkeys(NetworkTraining().loss_weights, 0.01)
-    config = NetworkTraining(pictures=100, batch=2, warm_up=1, learning_rate=2e-3, backbone_rate=0.0, distillation_weight=0.0, align_weight=1.0, cycle_weight=1.0, consistency_weight=1.0,
-                             consistency_pictures=1, average_decay=0.5, loss_weights=little)  # fmt: skip
+    config = NetworkTraining(
+        pictures=100,
+        batch=2,
+        warm_up=1,
+        learning_rate=2e-3,
+        backbone_rate=0.0,
+        distillation_weight=0.0,
+        align_weight=1.0,
+        cycle_weight=1.0,
+        consistency_weight=1.0,
+        consistency_pictures=1,
+        average_decay=0.5,
+        loss_weights=little,
+    )
     learner = NetworkLearner(config, network, embedding.decode)
     image = torch.randint(0, 255, (2, HEIGHT, WIDTH, 3), dtype=torch.uint8)
     people = batch_of(person(embedding))
@@ -180,9 +192,10 @@ def test_the_alignment_loss_compares_latents_with_those_of_the_key_points(embedd
 
 
 def test_the_alignment_loss_trains_the_features(embedding: PoseEmbedding) -> None:
-    batch = {"image": torch.zeros(2, HEIGHT, WIDTH, 3, dtype=torch.uint8), **{
-        name: torch.cat([values, values]) for name, values in batch_of(person(embedding)).items()
-    }}  # fmt: skip
+    batch = {
+        "image": torch.zeros(2, HEIGHT, WIDTH, 3, dtype=torch.uint8),
+        **{name: torch.cat([values, values]) for name, values in batch_of(person(embedding)).items()},
+    }
     learner = NetworkLearner(
         NetworkTraining(pictures=4, batch=2, backbone_rate=0.0, distillation_weight=0.0, align_weight=1.0),
         KeypointNetwork(),

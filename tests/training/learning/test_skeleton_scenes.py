@@ -54,8 +54,19 @@ def test_labels_agree_with_the_points() -> None:
 
 def test_noses_are_visible_when_they_face_the_camera() -> None:
     upright = replace(SceneSettings().viewing, facing=0.0, tumbled=0.0, pitch_rad=0.01, roll_rad=0.01)
-    made = scenes(80, settings=replace(SceneSettings(), people=(0.0, 1.0), framed=0.0, blocked=0.0, close_up=0.0, stature_px=(80.0, 81.0),
-                                  head_turn_rad=0.0, viewing=upright))  # fmt: skip
+    made = scenes(
+        80,
+        settings=replace(
+            SceneSettings(),
+            people=(0.0, 1.0),
+            framed=0.0,
+            blocked=0.0,
+            close_up=0.0,
+            stature_px=(80.0, 81.0),
+            head_turn_rad=0.0,
+            viewing=upright,
+        ),
+    )
     front = made.labels["rotation"][:, 0, 2, 2]  # away from the camera
     shown = (made.visible[:, 0, LEFT_SHOULDER] > 0) & (
         (made.points_px[:, 0, NOSE] > made.frame[:, :2]).all(-1)

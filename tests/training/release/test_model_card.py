@@ -81,8 +81,11 @@ def test_estimators_are_compared_by_groups_with_errors_over_common_people():
     everyone = people_at((-900, 0, 3000), (0, 0, 4000), (1500, 0, 4000))
     alone = people_at((0, 0, 9000))
     # Visible shares: hidden, partly hidden, seen; one alone and far away, and one not required.
-    truth = {"a": Scene(everyone, np.array([0.4, 0.8, 1.0]), FOCAL_PX), "b": Scene(alone, np.array([0.95]), FOCAL_PX),
-             "c": Scene(alone, np.array([0.1]), FOCAL_PX)}  # fmt: skip
+    truth = {
+        "a": Scene(everyone, np.array([0.4, 0.8, 1.0]), FOCAL_PX),
+        "b": Scene(alone, np.array([0.95]), FOCAL_PX),
+        "c": Scene(alone, np.array([0.1]), FOCAL_PX),
+    }
     deep = replace(everyone, roots_mm=everyone.roots_mm + np.float32([0, 0, 300]))
     found = {
         "exact": {"a": everyone, "b": alone, "c": alone},
@@ -110,9 +113,11 @@ def test_estimators_are_compared_by_groups_with_errors_over_common_people():
 
 
 def test_times_are_medians_by_number_of_visible_people(tmp_path):
-    scenes = {"a.png": Scene(people_at((0, 0, 4000), (900, 0, 4000)), np.array([1.0, 0.9]), FOCAL_PX),
-              "b.png": Scene(people_at((0, 0, 4000), (900, 0, 4000)), np.array([1.0, 0.1]), FOCAL_PX),
-              "c.png": Scene(people_at(), np.zeros(0), FOCAL_PX)}  # fmt: skip
+    scenes = {
+        "a.png": Scene(people_at((0, 0, 4000), (900, 0, 4000)), np.array([1.0, 0.9]), FOCAL_PX),
+        "b.png": Scene(people_at((0, 0, 4000), (900, 0, 4000)), np.array([1.0, 0.1]), FOCAL_PX),
+        "c.png": Scene(people_at(), np.zeros(0), FOCAL_PX),
+    }
     for name in scenes:
         cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
     calls = []
@@ -178,6 +183,9 @@ def test_the_tables_left_out_are_named_with_what_they_need(tmp_path, capsys):
     main(["--lifter", "lifter.safetensors", "--out", str(page)])
     output = capsys.readouterr().out
     assert "left out: teacher, which needs --scenes and --teacher and --embedding\n" in output
-    assert [name for name in ("embedding", "scenes", "photos", "sizes", "teacher", "time") if f"left out: {name}," in output] == [
-        "embedding", "scenes", "photos", "sizes", "teacher", "time"]  # fmt: skip
+    assert [
+        name
+        for name in ("embedding", "scenes", "photos", "sizes", "teacher", "time")
+        if f"left out: {name}," in output
+    ] == ["embedding", "scenes", "photos", "sizes", "teacher", "time"]
     assert page.read_text() == "nothing to measure\n"

@@ -50,7 +50,7 @@ def test_the_command_line_takes_precedence_over_the_file(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("[pretrain]\nminuets = 2\n", "no setting 'minuets' in .pretrain.; known: minutes, scenes"),
         ("[pretrain]\nscenes = 2.5\n", "pretrain.scenes = 2.5 should be of type int"),
@@ -61,9 +61,9 @@ def test_the_command_line_takes_precedence_over_the_file(tmp_path: Path) -> None
         ("[pretrain\n", "no usable .pretrain. section"),
     ],
 )
-def test_mistakes_are_named(tmp_path: Path, text: str, says: str) -> None:
+def test_mistakes_in_a_configuration_file_are_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "mine.toml").write_text(text)
-    with pytest.raises(PosecError, match=says):
+    with pytest.raises(PosecError, match=message):
         chosen(LiftTraining, "pretrain", "--config", str(tmp_path / "mine.toml"))
 
 
