@@ -66,7 +66,7 @@ def test_the_runtime_is_a_floor(path):
     allowed = {"numpy", "cv2", *STANDARD_LIBRARY}
     if path.parent.name == "engines":
         allowed |= ENGINE_LIBRARIES.get(path.stem, set())
-    if path.stem == "sources":
+    if path.stem == "cameras":
         allowed |= {"picamera2"}
     for name in names:
         inside = name.startswith("toolkit.runtime")

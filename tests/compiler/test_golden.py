@@ -13,8 +13,8 @@ from networks import spot_picture, tiny_graph_of
 from toolkit.compiler import golden
 from toolkit.compiler.golden import golden_files, is_sure
 from toolkit.errors import PosecError
+from toolkit.ir.float_engine import float_estimator
 from toolkit.runtime.decoding.centres import find_centres
-from toolkit.verification.float_estimator import FloatEstimator
 
 
 @pytest.fixture
@@ -41,16 +41,16 @@ def test_the_shipped_scenes_are_spread_over_empty_and_crowded_ones(scenes):
 
 def test_pictures_with_a_score_at_the_threshold_come_last(scenes):
     graph = tiny_graph_of()
-    estimator = FloatEstimator(graph)
+    estimator = float_estimator(graph)
     pictures = [cv2.imread(str(path)) for path in sorted(scenes.glob("*.png"))]
     peaks = np.concatenate(
-        [find_centres(estimator.heads(picture)[0]["centre"][0], 0.3)[1] for picture in pictures]
+        [find_centres(estimator.heads(picture)["centre"][0], 0.3)[1] for picture in pictures]
     )
     # A threshold amid the scores of some pictures and not of others.
     graph.spec = dataclasses.replace(
         graph.spec, centre_threshold=float(np.clip(np.median(peaks) - 0.12, 0.2, 0.95))
     )
-    estimator = FloatEstimator(graph)
+    estimator = float_estimator(graph)
     sure = [is_sure(estimator, picture) for picture in pictures]
     assert any(sure)
     files = golden_files(graph)

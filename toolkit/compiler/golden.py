@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 
 from ..errors import PosecError
+from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
 from ..runtime.bundle import LARGEST_PEOPLE, MOST_PICTURES, MOST_PIXELS
 from ..runtime.decoding.centres import find_centres
+from ..runtime.estimator import PoseEstimator
 from ..runtime.video.sources import SourceError, read_picture
-from ..verification.float_estimator import FloatEstimator
 
 SCENES = Path(__file__).parents[1] / "samples" / "scenes"
 _SHIPPED = 8
@@ -47,7 +48,7 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
             f"golden pictures may have {MOST_PIXELS // 10**6} million pixels together; "
             "give fewer or smaller ones"
         )
-    estimator = FloatEstimator(graph)
+    estimator = float_estimator(graph)
     pictures = _shipped(estimator) if pictures is None else pictures
     if not pictures:
         return {}
@@ -69,14 +70,22 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
     return {**files, "golden/people.json": people}
 
 
-def is_sure(estimator: FloatEstimator, picture: np.ndarray) -> bool:
+def golden_pictures(files: Mapping[str, bytes]) -> list[np.ndarray]:
+    """Return the pictures, BGR (H, W, 3) uint8, among the files of `golden_files`."""
+    names = sorted(name for name in files if name.endswith(".png"))
+    return [
+        np.asarray(cv2.imdecode(np.frombuffer(files[name], np.uint8), cv2.IMREAD_COLOR)) for name in names
+    ]
+
+
+def is_sure(estimator: PoseEstimator, picture: np.ndarray) -> bool:
     """Return whether no peak of the centre map of a picture lies near the threshold."""
     threshold = estimator.spec.centre_threshold
-    _, scores = find_centres(estimator.heads(picture)[0]["centre"][0], threshold - _MARGIN)
+    _, scores = find_centres(estimator.infer(picture).heads["centre"][0], threshold - _MARGIN)
     return bool(np.all(scores >= threshold + _MARGIN))
 
 
-def _shipped(estimator: FloatEstimator) -> list[np.ndarray]:
+def _shipped(estimator: PoseEstimator) -> list[np.ndarray]:
     """Return shipped scenes, BGR (H, W, 3) uint8; none where they are not installed."""
     paths = sorted(path for suffix in ("*.jpg", "*.png") for path in SCENES.glob(suffix))
     sure: list[np.ndarray] = []

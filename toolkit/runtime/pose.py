@@ -92,7 +92,7 @@ class PoseSpec:
         centre_joints: the person's centre is the mean of these joints.
         skeleton: the joints that the decoder gives; see `Skeleton` for the joints that it must have.
         centre_threshold: a peak of the `centre` map must exceed this, between 0 and 1.
-        focal_default: focal length in picture widths where the camera's is unknown.
+        focal_default: focal length where the camera's is unknown, in the longer side of the picture.
         keypoints: the grid of the key-point heads; None where there are none.
     """
 

@@ -12,10 +12,10 @@ import numpy as np
 from ...evaluation.photos import Photos, read_photos
 from ...evaluation.scenes import Scenes, read_scenes
 from ...frontend.trace import trace
+from ...ir.float_engine import float_estimator
 from ...runtime.plain_files import write_plain
 from ...runtime.pose import PoseFrame, Skeleton
 from ...runtime.video.draw import draw_people
-from ...verification.float_estimator import FloatEstimator
 
 # Height and width of a tile, with the views from above and from the side.
 TILE = (270, 615)
@@ -80,8 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     graph = trace(options.checkpoint)
     skeleton = graph.spec.skeleton
-    pictures = read_scenes(options.scenes, skeleton) if options.scenes else read_photos(*options.photos)
-    sheet = contact_sheet(FloatEstimator(graph), pictures, skeleton, options.count, options.columns)
+    pictures = read_scenes(options.scenes) if options.scenes else read_photos(*options.photos)
+    sheet = contact_sheet(float_estimator(graph), pictures, skeleton, options.count, options.columns)
     encoded = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 82])[1]
     write_plain(options.out, encoded.tobytes())
     print(f"wrote {options.out}")

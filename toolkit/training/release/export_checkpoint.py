@@ -13,10 +13,10 @@ import numpy as np
 from ...device.matching import match_people
 from ...evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
 from ...frontend.trace import trace
+from ...ir.float_engine import float_estimator
 from ...network.checkpoint import load_checkpoint, save_checkpoint
 from ...network.network import PRETRAINED_PREFIXES, KeypointNetwork
 from ...runtime.pose import PoseSpec
-from ...verification.float_estimator import FloatEstimator
 
 LICENCE = "Apache-2.0"
 THRESHOLDS = tuple(float(value) for value in np.arange(0.1, 0.6, 0.05).round(2))
@@ -28,10 +28,10 @@ def choose_threshold(checkpoint: Path, scenes: Scenes) -> tuple[float, float]:
     The scenes must belong to the training split. As in the protocol "rendered-scenes", people who are hardly
     visible are neither required nor false positives.
     """
-    estimator = FloatEstimator(trace(checkpoint))
+    estimator = float_estimator(trace(checkpoint))
     spec = estimator.spec
     results = [
-        (*estimator.heads(picture), focal_px, scenes.scenes[name]) for name, picture, focal_px in scenes
+        (*estimator.infer(picture), focal_px, scenes.scenes[name]) for name, picture, focal_px in scenes
     ]
     scores = {}
     for threshold in THRESHOLDS:
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             options.checkpoint = Path(folder) / "blend"
         threshold, reason = options.threshold, "as given"
         if options.scenes:
-            scenes = read_scenes(options.scenes, trained.spec.skeleton)
+            scenes = read_scenes(options.scenes)
             threshold, score = choose_threshold(options.checkpoint, scenes)
             reason = f"F1 {score:.3f} on {options.scenes}"
         ship(options.checkpoint, options.out, threshold, options.name)

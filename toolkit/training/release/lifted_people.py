@@ -48,7 +48,7 @@ def lifted_estimator(
             return nobody(spec)
         size = picture_bgr.shape[:2]
         lifted = refine(keypoints, embedding, lifter, settings)
-        default_px = spec.focal_default * size[1]
+        default_px = spec.focal_default * max(size)
         scores = keypoints[:, :, 2].mean(1)
         return people_of_lifted(lifted, scores, size, default_px if focal_px is None else focal_px)
 

@@ -13,13 +13,13 @@ from ...evaluation.photos import evaluate_photos
 from ...evaluation.run import Estimate, find_everybody
 from ...evaluation.scenes import evaluate_scenes, read_scenes
 from ...frontend.trace import REFERENCE, checkpoint_folder, split_size, trace
+from ...ir.float_engine import float_estimator
 from ...network.checkpoint import load_checkpoint
 from ...network.embedding import load_embedding
 from ...network.network import cost
 from ...runtime import load
 from ...runtime.plain_files import write_plain
 from ...runtime.pose import MUPOTS17
-from ...verification.float_estimator import FloatEstimator
 from ..embedding.embedding_figures import evaluate
 from ..embedding.train_embedding import EmbeddingTraining
 from ..labels.fit_keypoints import Refinement
@@ -65,7 +65,7 @@ class TeacherFiles:
 
 def open_networks(checkpoints: Sequence[str]) -> dict[str, Estimate]:
     """Return the float networks of checkpoints by name."""
-    return {name: FloatEstimator(trace(name)) for name in checkpoints}
+    return {name: float_estimator(trace(name)) for name in checkpoints}
 
 
 def photo_table(checkpoints: Sequence[str], data: Path) -> str:
@@ -92,7 +92,7 @@ def scene_table(checkpoints: Sequence[str], scenes: Sequence[Path]) -> str:
     """Return the table of rendered scenes."""
     rows = []
     for path in scenes:
-        truth = read_scenes(path, MUPOTS17)
+        truth = read_scenes(path)
         for name, estimate in open_networks(checkpoints).items():
             figures = evaluate_scenes(find_everybody(estimate, truth), truth, MUPOTS17)
             rows += [{"network": name, "scenes": len(truth), **row} for row in figures]
@@ -104,10 +104,10 @@ def size_table(sizes: Sequence[str], scenes: Sequence[Path], data: Path) -> str:
     tiny, rows = tiny_coco(data), []
     for size in sizes:
         name, graph = split_size(size)[0], trace(size)
-        estimator, skeleton = FloatEstimator(graph), graph.spec.skeleton
+        estimator, skeleton = float_estimator(graph), graph.spec.skeleton
         gmac = cost(load_checkpoint(checkpoint_folder(name)).network, graph.spec.input_size)[0] / 1e9
         for path in scenes:
-            truth = read_scenes(path, skeleton)
+            truth = read_scenes(path)
             scene = evaluate_scenes(find_everybody(estimator, truth), truth, skeleton)[0]
             photo = evaluate_photos(find_everybody(estimator, tiny), tiny, skeleton)[0]
             about = {"network": name, "size": "x".join(map(str, graph.spec.input_size)), "gmac": gmac}
@@ -121,7 +121,7 @@ def teacher_table(checkpoints: Sequence[str], scenes: Sequence[Path], files: Tea
     estimators["2D teacher, lifted and fitted"] = files.estimator()
     rows = []
     for path in scenes:
-        truth = read_scenes(path, MUPOTS17)
+        truth = read_scenes(path)
         people = {name: find_everybody(estimate, truth) for name, estimate in estimators.items()}
         rows += compare_on_scenes(people, truth, MUPOTS17)
     return table(rows, {"group": "of", "by": "by", **TEACHER_COLUMNS})
@@ -137,7 +137,7 @@ def time_table(bundle: Path, scenes: Sequence[Path], files: TeacherFiles) -> str
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        rows = [row for path in scenes for row in compare_time(estimators, read_scenes(path, MUPOTS17))]
+        rows = [row for path in scenes for row in compare_time(estimators, read_scenes(path))]
     finally:
         torch.set_num_threads(threads)
     times = {name: f"{name}, ms" for name in estimators}
