@@ -15,7 +15,7 @@ import cv2  # noqa: E402
 import ml_dtypes  # noqa: E402
 import onnxruntime  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from support.own_networks import FORMATS, INPUT_SIZE, Net, normalization, parts, write  # noqa: E402
+from own_networks import FORMATS, INPUT_SIZE, Net, normalization, parts, write  # noqa: E402
 
 from toolkit.cli import main  # noqa: E402
 from toolkit.frontend.trace import trace  # noqa: E402
