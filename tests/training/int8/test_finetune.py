@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -11,6 +10,7 @@ import onnxruntime
 import pytest
 from networks import one_head_graph, outputs_of, spot_picture, tiny_graph_of, write_checkpoint
 from onnx import helper, numpy_helper
+from schemes import with_scheme, with_weights
 
 import calibration
 import targets
@@ -19,20 +19,22 @@ from toolkit.errors import PosecError
 from toolkit.frontend.trace import trace
 from toolkit.ir.target import Job
 from toolkit.passes import prepare
-from toolkit.passes.edit.graph_index import layer_name, links, weighted_layers
-from toolkit.passes.quantize.insert_qdq import insert_qdq, stays_float
+from toolkit.passes.edit.graph_index import index_graph, layer_name, weighted_layers
+from toolkit.passes.quantize.float_layers import stays_float
+from toolkit.passes.quantize.insert_qdq import insert_qdq
+from toolkit.passes.quantize.pipeline import lower_graph
 from toolkit.passes.quantize.qparams import to_int8, weight_scales
 from toolkit.training.int8.finetune import QATSettings, finetune
 from toolkit.training.int8.torch_graph import TorchGraph
 from toolkit.training.run.runs import RunFiles
-from toolkit.verification.simulation import Judge, quantized
+from toolkit.verification.simulation import FloatReference
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 PLAIN = targets.load("generic-cpu")
 # One scale for all channels of a weight: that is where a tiny network suffers enough for training to show.
-SCHEME = replace(PLAIN.backend.scheme(Job(PLAIN, "int8")), per_channel=False)
-TARGET = replace(PLAIN, backend=SimpleNamespace(**{**vars(PLAIN.backend), "scheme": lambda job: SCHEME}))
+SCHEME = with_weights(PLAIN.backend.scheme(Job(PLAIN, "int8")), per_channel=False)
+TARGET = with_scheme(PLAIN, SCHEME)
 PICTURES = [spot_picture(seed % 5, seed=seed) for seed in range(40)]
 SETTINGS = QATSettings(steps=100, learning_rate=1e-4, threads=1)
 
@@ -48,7 +50,7 @@ def test_the_torch_graph_has_the_outputs_of_the_graph(integers):
     graph = prepare(tiny_graph_of())
     ranges = calibration.collect(graph, PICTURES[:5])
     if integers:
-        insert_qdq(graph, ranges.tensors, replace(SCHEME, weights_as_integers=False, quantize_bias=False))
+        insert_qdq(graph, ranges.tensors, SCHEME.for_training())
     noise = np.random.default_rng(0).normal(0, 0.6, (1, 3, *graph.spec.input_size)).astype(np.float32)
     with torch.no_grad():
         replayed = TorchGraph(graph)(torch.from_numpy(noise))
@@ -80,7 +82,7 @@ def test_weights_on_an_int8_grid_keep_their_grid():
     """Their largest value is not 127 steps, so a newly chosen grid would round them a second time."""
     graph = prepare(tiny_graph_of())
     for node in weighted_layers(graph.model):
-        weight = links(graph.model).array(node.input[1])
+        weight = index_graph(graph.model).array(node.input[1])
         step = np.abs(weight).max() / 100
         constant = next(tensor for tensor in graph.model.graph.initializer if tensor.name == node.input[1])
         constant.CopyFrom(
@@ -90,9 +92,9 @@ def test_weights_on_an_int8_grid_keep_their_grid():
     insert_qdq(
         integer,
         calibration.collect(graph, PICTURES[:5]).tensors,
-        replace(SCHEME, weights_as_integers=False, quantize_bias=False),
+        SCHEME.for_training(),
     )
-    found = links(integer.model)
+    found = index_graph(integer.model)
     names = [
         node.input[0]
         for node in integer.model.graph.node
@@ -109,14 +111,14 @@ def test_the_loss_of_int8_falls(finetuned):
 
 
 def test_the_trained_weights_are_on_the_int8_grid(finetuned):
-    found, left = links(finetuned.graph.model), stays_float(finetuned.graph, SCHEME)
+    found, left = index_graph(finetuned.graph.model), stays_float(finetuned.graph, SCHEME)
     layers = [node for node in weighted_layers(finetuned.graph.model) if layer_name(node) not in left]
     assert len(layers) > 5
     changed = 0
     for node in layers[1:]:  # the frame is folded into the first
         weight, before = (
             found.array(node.input[1]),
-            links(prepare(tiny_graph_of()).model).array(node.input[1]),
+            index_graph(prepare(tiny_graph_of()).model).array(node.input[1]),
         )
         scale = weight_scales(weight, None)
         np.testing.assert_allclose(to_int8(weight, scale, None) * scale, weight, rtol=1e-4, atol=1e-6)
@@ -126,10 +128,11 @@ def test_the_trained_weights_are_on_the_int8_grid(finetuned):
 
 def test_the_drift_of_people_falls(finetuned):
     graph, judged = prepare(tiny_graph_of()), [spot_picture(seed % 5, seed=300 + seed) for seed in range(10)]
-    judge = Judge(graph, judged)
-    ranges = calibration.collect(finetuned.graph, PICTURES)
-    drift = judge.drift(judge.heads(quantized(prepare(finetuned.graph), ranges, SCHEME)))
-    plain = judge.drift(judge.heads(quantized(graph, calibration.collect(graph, PICTURES), SCHEME)))
+    reference, job = FloatReference(graph, judged), Job(TARGET, "int8")
+    trained = prepare(finetuned.graph)
+    ranges = calibration.collect(trained, PICTURES)
+    drift = reference.drift(reference.heads(lower_graph(trained, job, ranges)))
+    plain = reference.drift(reference.heads(lower_graph(graph, job, calibration.collect(graph, PICTURES))))
     assert (drift.lost, drift.invented) == ((), ())
     assert drift.drift_mm < 0.75 * plain.drift_mm
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -12,21 +12,22 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from ...compiler.checks import check_ranges
 from ...errors import PosecError
-from ...ir.graph import Graph, run_passes
+from ...ir.graph import Graph, Stage
 from ...ir.ranges import Ranges
 from ...ir.target import Job, Target
 from ...passes import prepare
-from ...passes.edit.graph_index import links, weighted_layers
+from ...passes.edit.graph_index import index_graph, weighted_layers
 from ...passes.quantize.bias_correction import correct_biases
-from ...passes.quantize.fuse_conv_sums import join_sums
-from ...passes.quantize.insert_qdq import insert_qdq
+from ...passes.quantize.pipeline import lower_graph
 from ...runtime.preprocess import Batch
 from ..run.runs import Progress, Run, RunFiles, RunPlan, seed_all
 from ..run.steps import one_cycle, set_learning_rates, take_step
 from .distillation_loss import distillation_loss
 from .torch_graph import TorchGraph
+
+# This pass merges weights, which could then not be trained one by one.
+_SKIPPED = ("fuse_head_convs",)
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def finetune(
     _train(run, optimizer, training, loss_of, settings)
     weights = {name: value.numpy() for name, value in student.quantized_constants().items()}
     _replace_constants(graphs.learner.model, weights)
+    graphs.learner.stage = Stage.TRACED  # new weights must be prepared again
     return Finetuned(graphs.learner, before, held_out_loss())
 
 
@@ -158,19 +160,13 @@ def _train(
 
 
 def _training_graphs(graph: Graph, target: Target, ranges: Ranges) -> _TrainingGraphs:
+    """Return the graphs of an export, with weights that gradients reach."""
     prepared, job = prepare(graph), Job(target, "int8")
-    check_ranges(ranges, prepared)
-    scheme, passes = target.backend.scheme(job), list(target.backend.passes(job))
-    floating, learner = prepared.copy(), prepared.copy()
-    correct_biases(learner, ranges.means, scheme)
-    quantized = learner.copy()
-    run_passes(floating, passes)
-    run_passes(quantized, passes)
-    tensors = dict(ranges.tensors)
-    if scheme.joined_sums:
-        join_sums(quantized, tensors)
+    floating = lower_graph(prepared, job, skip_passes=_SKIPPED)
+    quantized = lower_graph(prepared, job, ranges, skip_passes=_SKIPPED, for_training=True)
+    learner = prepared.copy()
+    correct_biases(learner, ranges.means, target.backend.scheme(job))
     trained = _trained(learner, quantized)
-    insert_qdq(quantized, tensors, replace(scheme, weights_as_integers=False, quantize_bias=False))
     return _TrainingGraphs(floating, quantized, learner, trained)
 
 
@@ -185,9 +181,9 @@ def _inputs(graph: Graph, frames: Iterable[np.ndarray]) -> Tensor:
 
 def _trained(learner: Graph, folded: Graph) -> Sequence[str]:
     """Return the constants to train: weights and biases that the back end's passes left unchanged."""
-    kept = links(folded.model).constants
+    kept = index_graph(folded.model).constants
     names = [name for node in weighted_layers(learner.model) for name in node.input[1:] if name in kept]
-    same = links(learner.model).constants
+    same = index_graph(learner.model).constants
     return [
         name
         for name in dict.fromkeys(names)
