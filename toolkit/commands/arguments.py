@@ -58,5 +58,5 @@ KEEP_FLOAT = argument(
     nargs="+",
     default=[],
     metavar="LAYER",
-    help="layers that int8 leaves in float, as named by `posec blame`; 'trunk.levels.*' matches a prefix",
+    help="layers that int8 leaves in float, as named by `posec blame`; 'backbone.levels.*' matches a prefix",
 )

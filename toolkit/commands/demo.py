@@ -32,7 +32,7 @@ PRECISIONS = ("float32", "int8")
 SHOWN = "intel-cpu-int8"
 # Float layers that keep int8 within the drift limits on the shipped scenes; for photographs see docs/int8.md.
 OBSERVER = "percentile"
-KEEP_FLOAT = ("trunk.levels.*", "reader.*")
+KEEP_FLOAT = ("backbone.levels.*", "keypoint_head.*")
 BUNDLES = tuple(f"{target}-{precision}" for target in TARGETS for precision in PRECISIONS)
 # File of `posec run` → its name in the demo's folder.
 GATHERED = {
