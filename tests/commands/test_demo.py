@@ -19,7 +19,7 @@ def clear(out: str) -> None:
 
 
 def test_the_folder_of_a_demo_needs_a_name(capsys):
-    assert "the folder of the demo is empty" in refusal(capsys, "demo", "--out", "")
+    assert "the name of the output is empty" in refusal(capsys, "demo", "--out", "")
 
 
 def test_one_demo_runs_in_a_folder_at_a_time(tmp_path):

@@ -49,7 +49,9 @@ def test_the_readme_and_the_demo_quote_commands_that_exist(tmp_path):
 def test_help_and_run_import_no_compiler(words, tmp_path):
     """Also true on a board, which has none of these."""
     listed = f"import sys; print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
-    code = f"import atexit, sys; atexit.register(lambda: exec({listed!r})); from toolkit.cli import main; main()"
+    code = (
+        f"import atexit, sys; atexit.register(lambda: exec({listed!r})); from toolkit.cli import main; main()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, *words],
         cwd=tmp_path,

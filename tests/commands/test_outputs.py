@@ -110,7 +110,7 @@ def test_every_option_that_names_an_output_is_checked():
     for verb in VERBS:
         module = import_module(f"toolkit.commands.{verb.replace('-', '_')}")
         for flags, options in module.VERB.arguments:
-            if "--out" in flags and verb != "run":  # `run` is also a command of the board's runtime
+            if "--out" in flags:
                 assert issubclass(options["type"], Out), verb
 
 

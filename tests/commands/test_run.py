@@ -67,7 +67,7 @@ def test_sources_and_outputs_that_do_not_fit_are_refused(bundle, pictures, tmp_p
     assert "empty" in refusal(capsys, *line, tmp_path / "empty")
     assert "the source is empty" in refusal(capsys, *line, "")
     assert "did not write" in refusal(capsys, *line, pictures, "-o", pictures)
-    assert "output folder is empty" in refusal(capsys, *line, pictures, "-o", "")
+    assert "the name of the output is empty" in refusal(capsys, *line, pictures, "-o", "")
     assert "--retry" in refusal(capsys, *line, pictures, "--retry", "-1")
 
 

@@ -26,7 +26,8 @@ def test_a_full_disk_is_reported_in_one_sentence(bundle, pictures, words, unbuff
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     with open("/dev/full", "w") as full:
         done = posec(
-            *filled(words, bundle, pictures), stdout=full,
+            *filled(words, bundle, pictures),
+            stdout=full,
         )
     assert done.returncode == 2
     assert "No space left" in done.stderr
@@ -72,7 +73,8 @@ def test_a_closed_pipe_is_not_an_error(bundle, pictures, words):
     os.close(read)
     with open(write, "w") as gone:
         done = posec(
-            *filled(words, bundle, pictures), stdout=gone,
+            *filled(words, bundle, pictures),
+            stdout=gone,
         )
     assert done.returncode == 0
     assert done.stderr == ""

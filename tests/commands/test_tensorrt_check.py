@@ -26,4 +26,4 @@ def test_unknown_versions_and_broken_files_are_refused(tiny_checkpoint, tmp_path
     assert "known: 8.2" in refusal(capsys, "tensorrt-check", model, "--tensorrt", "7.1")
     (tmp_path / "no.onnx").write_bytes(b"no model")
     line = ["tensorrt-check", tmp_path / "no.onnx", "--tensorrt", "8.6"]
-    assert "is not a readable ONNX model" in refusal(capsys, *line)
+    assert "is not an ONNX model" in refusal(capsys, *line)

@@ -16,8 +16,9 @@ from toolkit.device.bench import BenchSettings
 from toolkit.device.result import Result, read_result, read_results, save_result
 from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
-from toolkit.report.html import best, headline, report_page, write_report
+from toolkit.report.html import report_page, write_report
 from toolkit.report.measure import FloatReference, file_names, measure_bundles
+from toolkit.report.summary import best, headline
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ def test_the_page_is_one_sound_file_that_asks_nobody_for_anything(results, tmp_p
         "embedding",
         "Accuracy against latency",
         "Decoding by number of people",
-        "Sustained",
+        "Sustained load",
     ):
         assert word in page.text or word in text
     assert all(
@@ -159,8 +160,8 @@ def test_instructions_counted_beside_the_results_are_shown(results, tmp_path):
 def test_the_headline_is_about_the_fastest_that_is_accepted(results):
     assert best(results) is results[0]
     assert headline(results).startswith("float32 on generic-cpu takes ")
-    assert headline(results[1:]).endswith(": over the allowance.")
-    assert headline(results[2:]) == "Nothing ran."
+    assert headline(results[1:]).endswith(": over the drift limits.")
+    assert headline(results[2:]) == "No bundle ran."
     assert best([]) is None
 
 
@@ -205,7 +206,7 @@ def test_hostile_names_stay_text(results, tmp_path):
 def test_a_report_of_nothing_but_failures_is_still_a_page(results):
     page = Page(report_page([results[2]]))
     assert page.open == page.crossed == []
-    assert "Nothing ran." in page.text
+    assert "No bundle ran." in page.text
 
 
 def test_drift_stands_in_where_no_accuracy_was_measured(results):

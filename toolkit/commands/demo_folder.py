@@ -26,14 +26,10 @@ _LARGEST_MANIFEST = 2**20
 def claimed(out: str) -> Iterator[None]:
     """Make the folder, or remove the files of an earlier demo from it, and lock it; other files stay.
 
-    Raises PosecError where a folder with files was not written by a demo, where files of the demo were changed,
+    Raises PosecError where a demo did not write the files of the folder, where files of the demo were changed,
     or where another demo is running in it.
     """
-    if not out:
-        raise PosecError("the folder of the demo is empty; name a folder, '.' for this one")
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise PosecError(f"'{out}' is a file; name a folder")
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
     try:

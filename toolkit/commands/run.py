@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..runtime.arguments import ARGUMENTS, SOURCES
 from . import inputs
 from .arguments import BUNDLE, Argument, Verb, argument
+from .outputs import OwnFolderOut
+
+
+def _checked(flags: Sequence[str], options: Mapping[str, Any]) -> Argument:
+    """Return an argument of the runtime; its output is checked before the work, as that of every verb."""
+    return Argument(flags, {**options, "type": OwnFolderOut} if "--out" in flags else options)
+
 
 VERB = Verb(
     "Find people in pictures, a video or a camera.",
@@ -18,7 +27,7 @@ VERB = Verb(
             required=True,
             help=f"{SOURCES}, or 'samples'; an existing file or folder of that name comes first",
         ),
-        *(Argument(*each) for each in ARGUMENTS),
+        *(_checked(*each) for each in ARGUMENTS),
     ],
 )
 
