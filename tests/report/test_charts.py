@@ -1,4 +1,4 @@
-"""Axes with round numbers, labels apart, and what charts do at their edges."""
+"""Charts: round ticks, labels that do not overlap, and edge cases."""
 
 import re
 
@@ -72,5 +72,6 @@ def test_text_is_escaped_and_numbers_are_formatted():
         "123",
         "–",
     )
+    assert safe(percent(0.5, 0)) == "50\u202f%"
     assert (number(None), number(1.25, 1), percent(0.5, 0), percent(None)) == ("–", "1.2", "50\u202f%", "–")
     assert (megabytes(2_100_000), megabytes(63_000_000), megabytes("x")) == ("2.10", "63.0", "–")

@@ -14,7 +14,7 @@ THIN = "\u202f"  # a narrow space that no line breaks at
 
 def safe(value: Any) -> str:
     """Return text that is safe in HTML and in attributes."""
-    return html.escape(printable(redact(str(value))), quote=True)
+    return html.escape(printable(redact(str(value)), keep=f"\n\t{THIN}"), quote=True)
 
 
 def number(value: Any, digits: int = 1, unit: str = "") -> str:

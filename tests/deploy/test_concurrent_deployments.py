@@ -1,4 +1,4 @@
-"""Deployments that meet each other, full boards and killed hosts: something runs afterwards, and nothing is left over."""
+"""Concurrent deployments, full boards and killed hosts: a bundle runs afterwards, and no files are left over."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def wait_for(is_so, seconds=60):
 @pytest.mark.parametrize(
     "is_running", [True, False], ids=["to a board that runs a bundle", "to an empty board"]
 )
-def test_of_deployments_at_once_each_is_accepted_and_the_last_one_runs(is_running, request, tmp_path):
+def test_concurrent_deployments_are_all_accepted_and_the_last_one_runs(is_running, request, tmp_path):
     home = request.getfixturevalue("running" if is_running else "board")
     bundles = [write_tiny_bundle(tmp_path / maker / "pi5", name=maker).folder for maker in ("a", "b", "c")]
     processes = [
@@ -60,16 +60,16 @@ def test_of_deployments_at_once_each_is_accepted_and_the_last_one_runs(is_runnin
         for bundle in bundles
     ]
     for process in processes:
-        said, noted = process.communicate(timeout=300)
-        assert process.returncode == 0, noted
-        assert json.loads(said)["folder"] == "posec/pi5"
+        printed, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        assert json.loads(printed)["folder"] == "posec/pi5"
     runs = what_runs_on(home)
     assert what_is_deployed(home) == [runs]
     assert json.loads((runs / "bundle/bundle.json").read_text())["name"] in "abc"
     assert len(list((tmp_path / "results").glob("*.result.json"))) == 3
 
 
-def test_a_deployment_that_does_not_end_is_named_and_left_alone(bundle, running, capsys):
+def test_a_deployment_that_does_not_end_is_reported_and_left_alone(bundle, running, capsys):
     before = what_runs_on(running)
     with open(running / "posec/.lock", "a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -78,11 +78,11 @@ def test_a_deployment_that_does_not_end_is_named_and_left_alone(bundle, running,
         lock.flush()
         line = command(bundle.folder, running, "--wait", "0.3")
         assert main(line[3:]) == 2
-    said = capsys.readouterr().err
-    assert "wait for another deployment since 2001-02-03 04:05:06 (process 42 on the board)" in said
+    message = capsys.readouterr().err
+    assert "wait for another deployment since 2001-02-03 04:05:06 (process 42 on the board)" in message
     assert (
         "another deployment is under way since 2001-02-03 04:05:06 (process 42 on the board); try again when it has ended"
-        in said
+        in message
     )
     assert what_runs_on(running) == before
     assert what_is_deployed(running) == [before]
@@ -90,7 +90,7 @@ def test_a_deployment_that_does_not_end_is_named_and_left_alone(bundle, running,
 
 
 @pytest.mark.parametrize("step", ["copy", "check", "bench"])
-def test_a_host_that_is_killed_leaves_the_old_bundle_and_nothing_else(bundle, running, step):
+def test_a_killed_host_leaves_only_the_old_bundle(bundle, running, step):
     before = what_runs_on(running)
     process = subprocess.Popen(
         command(bundle.folder, running, "--seconds", "30"), stderr=subprocess.PIPE, text=True
@@ -105,19 +105,17 @@ def test_a_host_that_is_killed_leaves_the_old_bundle_and_nothing_else(bundle, ru
     assert send(bundle, running)
 
 
-def test_a_board_that_fills_up_while_copying_says_so_and_keeps_nothing_of_it(bundle, board, capsys):
+def test_a_board_that_fills_up_reports_it_and_keeps_no_files(bundle, board, capsys):
     (board.parent / "login").write_text("trap '' XFSZ\nulimit -f 8\n")
     assert main(command(bundle.folder, board)[3:]) == 2
-    said = capsys.readouterr().err
-    assert "File too large" in said or "(is the disk full?)" in said
-    assert "'posec/pi5' on the board is unchanged" in said
+    message = capsys.readouterr().err
+    assert "File too large" in message or "(is the disk full?)" in message
+    assert "'posec/pi5' on the board is unchanged" in message
     assert list(board.iterdir()) == []
 
 
 @pytest.mark.parametrize("is_running", [True, False], ids=["that runs a bundle", "that is empty"])
-def test_a_board_without_room_is_refused_before_anything_is_copied(
-    bundle, deployed, board, capsys, is_running
-):
+def test_a_board_without_space_is_refused_before_the_copy(bundle, deployed, board, capsys, is_running):
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(board)], capture_output=True, check=False
     ).returncode:
@@ -132,15 +130,15 @@ def test_a_board_without_room_is_refused_before_anything_is_copied(
             )
         before = sorted(path for path in board.rglob("*") if path.name != ".lock")
         assert main(command(bundle.folder, board)[3:]) == 2
-        said = capsys.readouterr().err
-        assert "'pi@board' has " in said
-        assert " MB free, this deployment takes " in said
+        message = capsys.readouterr().err
+        assert "'pi@board' has " in message
+        assert " MB free, this deployment takes " in message
         assert [path for path in sorted(board.rglob("*")) if path.name != ".lock"] == before
     finally:
         subprocess.run(["umount", "-l", str(board)], check=True)
 
 
-def test_a_board_that_greets_is_understood(bundle, board):
+def test_a_greeting_of_the_login_shell_is_skipped(bundle, board):
     (board.parent / "login").write_text(
         "echo 'Welcome to board!'\nprintf 'no line feed: {\"free_bytes\": 1}'\n"
     )
@@ -174,7 +172,7 @@ def test_results_of_two_boards_for_one_bundle_are_both_kept(bundle, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a b; touch pwned"])
-def test_a_hostile_target_writes_its_result_into_the_folder_that_was_named(name, board, tmp_path):
+def test_a_hostile_target_name_cannot_move_the_result(name, board, tmp_path):
     hostile = write_tiny_bundle(tmp_path / "made/pi5", target=name, precision=name)
     assert main(command(hostile.folder, board, "-o", str(tmp_path / "deep/deeper/results"))[3:]) == 0
     written = list(tmp_path.rglob("*.result.json"))

@@ -1,4 +1,4 @@
-"""Result files, and the page made of them: sound ones, failed ones, and ones that somebody has tampered with."""
+"""Result files and their page: bundles that ran and failed, and files that were tampered with."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(folder):
-    """float32, a spoiled int8 with blame, and one that does not run, as `measure_bundles` saw them."""
+    """Results of float32, of a spoiled int8 with drift by head, and of a bundle that does not run."""
     graph, broken = tiny_graph_of(), tiny_graph_of()
     broken.model.graph.node[0].op_type = "NoSuchOperator"
     bundles = [
@@ -53,7 +53,7 @@ def results(folder):
     )
 
 
-def test_status_and_verdict_are_two_things(results):
+def test_status_and_verdict_are_independent(results):
     sound, wrong, broken = results
     assert (sound.status, sound.verdict, sound.reason) == ("ran", "accepted", "all limits kept")
     assert (wrong.status, wrong.verdict) == ("ran", "rejected")
@@ -63,7 +63,7 @@ def test_status_and_verdict_are_two_things(results):
     assert "cannot open" in broken.reason
 
 
-def test_a_result_says_what_was_measured(results, folder):
+def test_a_result_holds_the_bundle_the_accuracy_and_pictures(results, folder):
     sound = results[0]
     assert sound.bundle["target"] == "generic-cpu"
     assert sound.bundle["model_bytes"] == sum(
@@ -110,12 +110,13 @@ def test_without_a_graph_the_golden_pictures_are_judged(folder, results):
     assert "carries no golden pictures" in unjudged.reason
 
 
-def test_the_page_is_one_sound_file_that_asks_nobody_for_anything(results, tmp_path):
+def test_the_page_is_one_valid_file_that_loads_nothing(results, tmp_path):
     write_report(results, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     page = Page(text)
     assert page.open == []
     assert page.crossed == []
+    assert "\\u" not in text
     assert "script" not in page.tags
     assert not [
         entry
@@ -165,7 +166,7 @@ def test_the_headline_is_about_the_fastest_that_is_accepted(results):
     assert best([]) is None
 
 
-def test_hostile_names_stay_text(results, tmp_path):
+def test_hostile_names_are_escaped(results, tmp_path):
     evil = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
     bundle = {
         **results[1].bundle,
@@ -203,13 +204,13 @@ def test_hostile_names_stay_text(results, tmp_path):
     assert "<script>alert(1)</script>" in page.text
 
 
-def test_a_report_of_nothing_but_failures_is_still_a_page(results):
+def test_a_report_of_failures_alone_is_a_page(results):
     page = Page(report_page([results[2]]))
     assert page.open == page.crossed == []
     assert "No bundle ran." in page.text
 
 
-def test_drift_stands_in_where_no_accuracy_was_measured(results):
+def test_drift_is_plotted_where_no_accuracy_was_measured(results):
     text = report_page([replace(result, accuracy=[]) for result in results])
     assert "drift from float32, mm" in text
     assert "Accuracy on labelled pictures" not in text
@@ -243,7 +244,7 @@ def test_other_files_are_refused(tmp_path, text):
         read_result(tmp_path / "a.result.json")
 
 
-def test_missing_results_and_places_that_cannot_be_written_are_refused(results, tmp_path):
+def test_missing_results_and_unwritable_files_are_refused(results, tmp_path):
     with pytest.raises(PosecError, match="no results"):
         read_results(tmp_path)
     with pytest.raises(PosecError, match="no result '"):
@@ -256,7 +257,7 @@ def test_missing_results_and_places_that_cannot_be_written_are_refused(results, 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_result_that_was_never_measured_has_a_row(results):
+def test_a_result_without_a_bench_has_a_row(results):
     unmeasured = Result(results[0].bundle)
     assert (unmeasured.status, unmeasured.verdict) == ("not measured", "not judged")
     assert "not measured" in Page(report_page([unmeasured])).text
