@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+from command_line import changed
 from deployments import command, make_board, send, what_is_deployed, what_runs_on
 from tiny_bundles import write_tiny_bundle
 
@@ -172,9 +173,10 @@ def test_results_of_two_boards_for_one_bundle_are_both_kept(bundle, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a b; touch pwned"])
-def test_a_hostile_target_name_cannot_move_the_result(name, board, tmp_path):
-    hostile = write_tiny_bundle(tmp_path / "made/pi5", target=name, precision=name)
-    assert main(command(hostile.folder, board, "-o", str(tmp_path / "deep/deeper/results"))[3:]) == 0
-    written = list(tmp_path.rglob("*.result.json"))
-    assert [path.parent for path in written] == [tmp_path / "deep/deeper/results"]
+def test_a_hostile_target_name_is_refused_before_the_copy(name, bundle, board, tmp_path, capsys):
+    hostile = changed(bundle.folder, tmp_path / "made/pi5", target=name, precision=name)
+    assert main(command(hostile, board)[3:]) == 2
+    assert "must be a plain name" in capsys.readouterr().err
+    assert list(board.iterdir()) == []
+    assert not list(tmp_path.rglob("*.result.json"))
     assert not list(tmp_path.rglob("pwned*"))

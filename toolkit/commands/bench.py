@@ -1,4 +1,4 @@
-"""bench: latency, drift and accuracy of bundles, measured side by side."""
+"""bench: latency, drift and accuracy of bundles, side by side. Valid Python 3.8: a board runs it too."""
 
 from __future__ import annotations
 
@@ -103,24 +103,24 @@ def run(args: argparse.Namespace) -> int:
 def _rows(folders: Sequence[str], results: Sequence[Result]) -> list[list[str]]:
     """Return the table of latencies, its header first."""
     rows = [["bundle", "status", "verdict", "p50 ms", "p90 ms", "p99 ms", "inference ms"]]
-    for folder, result in zip(folders, results, strict=True):
+    for index, result in enumerate(results):
         latency = result.bench["latency"] if result.bench and result.status == "ran" else None
         times = ["-"] * 4
         if latency:
             total, inference = latency["total"], latency["inference"]
             times = [f"{total[name]:.2f}" for name in ("p50_ms", "p90_ms", "p99_ms")]
             times.append(f"{inference['p50_ms']:.2f}")
-        rows.append([folder, result.status, result.verdict, *times])
+        rows.append([folders[index], result.status, result.verdict, *times])
     return rows
 
 
 def _notes(folders: Sequence[str], results: Sequence[Result]) -> list[str]:
     """Return a line for each engine that states how it computes int8."""
     notes = []
-    for folder, result in zip(folders, results, strict=True):
+    for index, result in enumerate(results):
         kind = ((result.bench or {}).get("engine") or {}).get("integers")
         if kind:
-            notes.append(f"{folder}: integers are {kind}")
+            notes.append(f"{folders[index]}: integers are {kind}")
     return notes
 
 

@@ -55,7 +55,7 @@ def table(rows: Sequence[Sequence[object]]) -> str:
     """Return rows as aligned columns."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
+    padded = [[cell.ljust(widths[column]) for column, cell in enumerate(row)] for row in cells]
     return "\n".join("  ".join(row).rstrip() for row in padded)
 
 
