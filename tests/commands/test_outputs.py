@@ -1,4 +1,4 @@
-"""What commands write: refused before the work, by every command; and standard streams that are closed, full or not for all letters."""
+"""Outputs that every command refuses before the work, and standard streams that are closed or full."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tiny_bundles import write_tiny_bundle
 from toolkit.cli import VERBS, main
 from toolkit.commands.outputs import Out
 
-# Every command that writes: its words but for the output. None of the inputs is there, so that a check of the output comes first or never.
+QUANTIZED = ["train", "quantized", "nothing", "--calibration", "nothing"]
+# Every command that writes, without the name of the output. The inputs are missing, so the output must be checked first.
 WRITERS = {
     "calibrate": ["calibrate", "nothing", "--frames", "nothing", "-o"],
     "export": ["export", "nothing", "--target", "generic-cpu", "-o"],
@@ -26,16 +27,7 @@ WRITERS = {
     "report": ["report", "nothing", "-o"],
     "demo": ["demo", "--out"],
     "train embedding": ["train", "embedding", "--mocap", "nothing", "--out"],
-    "train quantized": [
-        "train",
-        "quantized",
-        "nothing",
-        "--calibration",
-        "nothing",
-        "--frames",
-        "nothing",
-        "--out",
-    ],
+    "train quantized": [*QUANTIZED, "--frames", "nothing", "--out"],
 }
 UNWRITABLE = {
     "no name": ("", "the name of the output is empty; give one"),
@@ -59,10 +51,10 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize("line", WRITERS.values(), ids=WRITERS)
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(line, name, words, here, capsys):
     assert main([*line, name]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"posec {line[0]}: ")
-    assert len(said.splitlines()) == 1
-    assert any(part in said for part in words.split("|")), said
+    message = capsys.readouterr().err
+    assert message.startswith(f"posec {line[0]}: ")
+    assert len(message.splitlines()) == 1
+    assert any(part in message for part in words.split("|")), message
     assert sorted(path.name for path in here.iterdir()) == ["fifo", "file"]
     assert (here / "file").read_text() == "kept"
     assert Path("/dev/null").is_char_device()
