@@ -37,6 +37,10 @@ VERBS = (
     "demo",
 )
 _PACKAGES = ("toolkit", "targets", "calibration")
+_NEW_IN_PYTHON_311 = (
+    "tomllib",
+    "typing",
+)  # modules of which the host needs a newer one than a board may have
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,8 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         forget(sys.stdout)  # the reader of the result has gone, as `head` does
         return EXIT_OK
-    except (PosecError, PoseError, ModuleNotFoundError, OSError, KeyboardInterrupt) as error:
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _PACKAGES:
+    except (PosecError, PoseError, ImportError, OSError, KeyboardInterrupt) as error:
+        if isinstance(error, ImportError) and not _is_missing(error):
             raise
         say(f"posec {args.command}: {_sentence(error)}")
     return EXIT_REFUSED
@@ -94,12 +98,19 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         raise
 
 
+def _is_missing(error: ImportError) -> bool:
+    """Return whether an import failed for lack of a library or of a newer Python, not through a defect here."""
+    if error.name in _NEW_IN_PYTHON_311:
+        return sys.version_info < (3, 11)
+    return isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] not in _PACKAGES
+
+
 def _sentence(error: BaseException) -> str:
     """Return an error as one sentence for the user."""
     if isinstance(error, (PosecError, PoseError)):
         return str(error)
-    if isinstance(error, ModuleNotFoundError):
-        if error.name == "tomllib":
+    if isinstance(error, ImportError):
+        if error.name in _NEW_IN_PYTHON_311:
             return "this command needs Python 3.11 or later"
         return f"this command needs {error.name}: pip install 'posec[host]'"
     if isinstance(error, OSError):
