@@ -1,4 +1,4 @@
-"""What each observer would cost in pose units, from one sweep."""
+"""Compare observers by the drift of the int8 networks that they lead to, from one sweep."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Comparison:
     """Observers side by side.
 
     Attributes:
-        ranges: observer → its ranges.
-        drifts: observer → how the int8 network made of them differs from the float one.
-        allowed: how far it may, by name of the limit.
+        ranges: observer → ranges.
+        drifts: observer → drift of its int8 network from the float one.
+        allowed: limit name → largest value.
     """
 
     ranges: dict[str, Ranges]
@@ -34,10 +34,7 @@ class Comparison:
 
     @property
     def best(self) -> str:
-        """Name of the observer whose worst of millimetres, people lost and people invented is smallest, each as a share of `allowed`.
-
-        One person at the threshold more or less is chance; an observer that is worse by millimetres is worse everywhere.
-        """
+        """Observer with the smallest worst ratio of drift to limit, over all limits."""
 
         def worst(name: str) -> float:
             drift = self.drifts[name]
@@ -46,7 +43,7 @@ class Comparison:
         return min(self.drifts, key=worst)
 
     def rows(self) -> list[list[str]]:
-        """Return the table, its header first."""
+        """Return the table, header first."""
         rows = [["observer", "drift mm", "p95 mm", "max mm", "lost", "invented", "people"]]
         for name, drift in self.drifts.items():
             lengths = [f"{value:.2f}" for value in (drift.drift_mm, drift.drift_p95_mm, drift.drift_max_mm)]
@@ -54,20 +51,28 @@ class Comparison:
         return rows
 
 
-def compare(graph: Graph, frames: Iterable[np.ndarray], judged: Iterable[np.ndarray], scheme: Scheme, allowed: Mapping[str, float],
-            observers: Sequence[str] = tuple(OBSERVERS), progress: Callable[[str], Progress] | None = None) -> Comparison:  # fmt: skip
-    """Return what each observer costs: calibrate on `frames`, quantize by `scheme`, judge on `judged`, in ONNX Runtime.
+def compare(
+    graph: Graph,
+    frames: Iterable[np.ndarray],
+    judged: Iterable[np.ndarray],
+    *,
+    scheme: Scheme,
+    allowed: Mapping[str, float],
+    observers: Sequence[str] = tuple(OBSERVERS),
+    progress: Callable[[str], Progress] | None = None,
+) -> Comparison:
+    """Calibrate on `frames` and measure the drift on `judged`, once per observer, in ONNX Runtime.
 
     Args:
         graph: as traced or prepared.
-        frames: to calibrate on, BGR (H, W, 3) uint8.
+        frames: calibration frames, BGR (H, W, 3) uint8.
         judged: other pictures, with people in them.
-        scheme: of a back end.
-        allowed: a board's allowance for int8, by the names of LIMITS.
+        scheme: int8 scheme of a back end.
+        allowed: a board's limits for int8, by the names of LIMITS.
         observers: names of OBSERVERS.
-        progress: makes a callback for a stage, "calibrating" or "judging".
+        progress: returns a callback for a stage, "calibrating" or "judging".
 
-    Raises PosecError where an observer is unknown, there are no frames, or nobody is on the judged ones.
+    Raises PosecError for an unknown observer, without frames, and without people on the judged pictures.
     """
     prepared = prepare(graph)
     judge = Judge(prepared, judged)

@@ -10,6 +10,7 @@ import pytest
 
 from toolkit.ir.graph import Graph
 
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # so that tests can `from networks import …`
 import check_run
 

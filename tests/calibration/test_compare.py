@@ -26,10 +26,10 @@ def test_every_observer_is_judged_by_the_people_it_leaves(tiny_graph, people_pic
         tiny_graph,
         people_pictures,
         judged,
-        SCHEME,
-        ALLOWED,
-        ["min-max", "percentile", "mean-squared-error"],
-        progress,
+        scheme=SCHEME,
+        allowed=ALLOWED,
+        observers=["min-max", "percentile", "mean-squared-error"],
+        progress=progress,
     )
     assert list(found.drifts) == ["min-max", "percentile", "mean-squared-error"]
     assert {drift.people for drift in found.drifts.values()} == {10}
@@ -55,8 +55,17 @@ def test_every_observer_is_judged_by_the_people_it_leaves(tiny_graph, people_pic
 
 def test_nothing_to_judge_on_is_refused(tiny_graph, people_pictures):
     with pytest.raises(PosecError, match="no frames to judge on"):
-        compare(tiny_graph, people_pictures, [], SCHEME, ALLOWED)
-    with pytest.raises(PosecError, match="found nobody"):
-        compare(tiny_graph, people_pictures, [np.zeros((60, 90, 3), np.uint8)], SCHEME, ALLOWED, ["min-max"])
+        compare(tiny_graph, people_pictures, [], scheme=SCHEME, allowed=ALLOWED)
+    with pytest.raises(PosecError, match="found no people"):
+        compare(
+            tiny_graph,
+            people_pictures,
+            [np.zeros((60, 90, 3), np.uint8)],
+            scheme=SCHEME,
+            allowed=ALLOWED,
+            observers=["min-max"],
+        )
     with pytest.raises(PosecError, match="no observer 'median'"):
-        compare(tiny_graph, people_pictures, people_pictures, SCHEME, ALLOWED, ["median"])
+        compare(
+            tiny_graph, people_pictures, people_pictures, scheme=SCHEME, allowed=ALLOWED, observers=["median"]
+        )

@@ -15,11 +15,11 @@ import calibration
 import targets
 from toolkit.compiler.build import build, plan
 from toolkit.errors import PosecError
+from toolkit.ir.float_engine import float_estimator
 from toolkit.passes import prepare
 from toolkit.passes.edit.graph_index import layer_name
 from toolkit.runtime import load
 from toolkit.runtime.bundle import read_bundle
-from toolkit.verification.float_estimator import FloatEstimator
 
 GENERIC = targets.load("generic-cpu")
 
@@ -32,7 +32,7 @@ def ranges(people_pictures):
 def test_a_float_bundle_finds_whom_the_float_network_finds(tiny_graph, people_pictures, tmp_path):
     bundle = build(tiny_graph, GENERIC, out=tmp_path / "float", golden=people_pictures)
     estimator = load(tmp_path / "float")
-    wanted = FloatEstimator(tiny_graph)
+    wanted = float_estimator(tiny_graph)
     for count, picture in enumerate(people_pictures):
         found, people = estimator(picture), wanted(picture)
         assert len(found) == len(people) == count
@@ -48,7 +48,7 @@ def test_a_float_bundle_finds_whom_the_float_network_finds(tiny_graph, people_pi
 
 def test_golden_people_are_those_of_the_float_network(tiny_graph, people_pictures, ranges, tmp_path):
     bundle = build(tiny_graph, GENERIC, "int8", ranges, tmp_path / "int8", people_pictures)
-    wanted = FloatEstimator(tiny_graph)
+    wanted = float_estimator(tiny_graph)
     assert [len(people) for _, people in bundle.golden()] == [0, 1, 2, 3, 4]
     for (picture, people), original in zip(bundle.golden(), people_pictures, strict=True):
         np.testing.assert_array_equal(picture, original)

@@ -128,7 +128,7 @@ def huge_tensor(model):
 
 CASES = {
     "no spec": (without("spec.toml"), "no checkpoint .*known: reference"),
-    "no network": (without("model.onnx"), "no network file"),
+    "no network": (without("model.onnx"), "no model.onnx in .*correct `network`"),
     "no decoder": (without("pose.safetensors"), "no pose.safetensors"),
     "no TOML": (lambda folder: (folder / "spec.toml").write_text("name = ["), "spec.toml"),
     "unknown kind": (

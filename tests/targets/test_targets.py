@@ -13,12 +13,12 @@ import calibration
 import targets
 from toolkit.compiler.build import build, plan
 from toolkit.errors import PosecError
+from toolkit.ir.float_engine import float_estimator
 from toolkit.ir.target import PRECISIONS
 from toolkit.runtime import load
 from toolkit.runtime.bundle import read_bundle
 from toolkit.runtime.engines import ENGINES
 from toolkit.verification import verify as drift
-from toolkit.verification.float_estimator import FloatEstimator
 
 BOARDS = [(name, precision) for name in targets.names() for precision in targets.load(name).precisions]
 
@@ -95,7 +95,7 @@ def test_every_back_end_lets_key_points_through(name, precision, people_pictures
         pytest.skip("TensorRT runs on a GPU")
     heads, wanted = (
         load(str(tmp_path / "bundle")).heads(people_pictures[4]),
-        FloatEstimator(graph).heads(people_pictures[4])[0],
+        float_estimator(graph).heads(people_pictures[4]),
     )
     for name_of_head in ("keypoints", "keypoint_offset"):
         np.testing.assert_allclose(
@@ -112,10 +112,7 @@ def test_the_precisions_of_openvino_are_what_they_say(tiny_graph, people_picture
     build(tiny_graph, targets.load("intel-cpu"), out=tmp_path / "bundle", golden=[])
     estimator = load(tmp_path / "bundle")
     assert estimator.engine.describe()["float precision"] == "f32"
-    heads, wanted = (
-        estimator.heads(people_pictures[4]),
-        FloatEstimator(tiny_graph).heads(people_pictures[4])[0],
-    )
+    heads, wanted = estimator.heads(people_pictures[4]), float_estimator(tiny_graph).heads(people_pictures[4])
     for name, values in wanted.items():  # bf16 would differ by 1e-2
         np.testing.assert_allclose(heads[name], values, atol=1e-4)
 

@@ -94,14 +94,14 @@ def constant_bytes(content):
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("float16", 5e-3)])
 def test_floats_are_those_of_onnx_runtime(bundles, precision, tolerance):
-    from toolkit.verification.float_estimator import FloatEstimator
+    from toolkit.ir.float_engine import float_estimator
 
     estimator, floating = (
         load(bundles[precision].folder, threads=1),
-        FloatEstimator(tiny_graph_of(), threads=1),
+        float_estimator(tiny_graph_of(), threads=1),
     )
     for picture in PICTURES:
-        heads, wanted = estimator.heads(picture), floating.heads(picture)[0]
+        heads, wanted = estimator.heads(picture), floating.heads(picture)
         for name, values in wanted.items():
             np.testing.assert_allclose(heads[name], values, atol=tolerance, err_msg=name)
 

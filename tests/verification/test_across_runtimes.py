@@ -107,7 +107,7 @@ def test_what_is_not_installed_is_named_and_the_rest_is_compared(tiny_graph, tmp
 
 def test_what_cannot_be_compared_is_refused(tiny_graph, tmp_path):
     ranges = calibration.collect(tiny_graph, PICTURES)
-    with pytest.raises(PosecError, match="found nobody"):
+    with pytest.raises(PosecError, match="found no people"):
         agreement(
             tiny_graph, [targets.load("generic-cpu")], ranges, [np.zeros((60, 90, 3), np.uint8)], tmp_path
         )

@@ -129,7 +129,7 @@ def test_what_cannot_be_judged_is_refused(tiny_graph, ranges, tmp_path):
     (tmp_path / "taken" / "file").write_text("mine")
     with pytest.raises(PosecError, match="is no bundle"):
         climb(tiny_graph, target, ranges, PICTURES, tmp_path / "taken")
-    with pytest.raises(PosecError, match="found nobody"):
+    with pytest.raises(PosecError, match="found no people"):
         climb(tiny_graph, target, ranges, [np.zeros((60, 90, 3), np.uint8)], tmp_path / "out")
 
 

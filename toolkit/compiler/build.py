@@ -59,7 +59,7 @@ def build(graph: Graph, target: Target, precision: str = "float32", ranges: Rang
         out,
         {**info, "model": next(iter(model))},
         {**model, DECODER: pack_arrays(dict(graph.decoder)), **carried},
-        overwrite,
+        overwrite=overwrite,
     )
 
 

@@ -12,12 +12,12 @@ import numpy as np
 from ..compiler.build import build
 from ..device.drift import Drift, measure_drift
 from ..errors import PosecError
+from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Target
 from ..runtime import load
 from ..runtime.pose import PoseFrame
-from .float_estimator import FloatEstimator
 
 FLOAT = "float32"
 
@@ -77,7 +77,7 @@ def agreement(graph: Graph, targets: Sequence[Target], ranges: Ranges, frames: I
     Raises PosecError where the float network finds nobody, or a target cannot have int8.
     """
     pictures, skeleton = list(frames), graph.spec.skeleton
-    people = {FLOAT: [FloatEstimator(graph, threads)(picture) for picture in pictures]}
+    people = {FLOAT: [float_estimator(graph, threads)(picture) for picture in pictures]}
     engines: dict[str, str] = {}
     missing: dict[str, str] = {}
     for target in targets:
@@ -98,7 +98,7 @@ def agreement(graph: Graph, targets: Sequence[Target], ranges: Ranges, frames: I
         described = estimator.engine.describe()
         engines[target.name] = f"{described['engine']} {described['version']}"
     limits = {target.name: _limits(target) for target in targets}
-    drifts = {(name, other): measure_drift(people[name], people[other], skeleton, limits[name])
+    drifts = {(name, other): measure_drift(people[name], people[other], skeleton, allowed=limits[name])
               for name in engines for other in people if _compared(name, other, people)}  # fmt: skip
     return Agreement(engines, drifts, missing)
 

@@ -15,12 +15,12 @@ from ..compiler.build import build
 from ..compiler.checks import check_request
 from ..device.drift import Drift
 from ..errors import PosecError
+from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import PRECISIONS, Job, Target
 from ..runtime import load
 from ..runtime.bundle import Bundle
-from .float_estimator import FloatEstimator
 from .sensitivity import blame
 from .verify import verify, verify_golden
 
@@ -202,7 +202,7 @@ class _Attempt:
         folder = self.folder / f"{precision}-{len(float_layers)}"
         integers = self.ranges if precision == "int8" else None
         bundle = build(self.graph, self.target, precision, integers, folder, self.golden, tuple(float_layers))
-        drift = verify(bundle, self.graph, self.pictures, self.threads, allowed=self.allowed)
+        drift = verify(bundle, self.graph, self.pictures, threads=self.threads, allowed=self.allowed)
         asked = drift and any(len(people) for _, people in bundle.golden())
         golden = verify_golden(bundle, self.threads, self.allowed) if asked else None
         rung = Rung(precision, tuple(float_layers), drift, *self._latency_ms(folder), golden)
@@ -216,7 +216,7 @@ class _Attempt:
         """Return the names of all layers that int8 quantizes, worst first."""
         self.say("ranking the layers")
         scheme = self.target.backend.scheme(Job(self.target, "int8"))
-        estimator = FloatEstimator(self.graph, self.threads)
+        estimator = float_estimator(self.graph, self.threads)
         crowded = sorted(self.pictures, key=lambda picture: -len(estimator(picture)))[:_BLAME_FRAMES]
         found = blame(self.graph, self.ranges, scheme, crowded, spare=False)
         return [each.layer for each in found.layers]

@@ -10,14 +10,15 @@ import numpy as np
 from ..compiler.checks import check_ranges
 from ..device.drift import Drift, measure_drift
 from ..errors import PosecError
+from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Scheme
 from ..passes.quantize.bias_correction import correct_biases
 from ..passes.quantize.insert_qdq import insert_qdq
+from ..runtime.estimator import PoseEstimator
 from ..runtime.pose import PoseFrame
 from ..runtime.preprocess import Letterbox
-from .float_estimator import FloatEstimator
 
 Heads = Mapping[str, np.ndarray]
 NO_LIMITS = {"drift_mm": math.inf, "people_lost": math.inf, "people_invented": math.inf}
@@ -45,13 +46,13 @@ class Judge:
         self._pictures = list(frames)
         if not self._pictures:
             raise PosecError("no frames to judge on; give frames with people in them")
-        self._float, self._allowed = FloatEstimator(graph), allowed
+        self._float, self._allowed = float_estimator(graph), allowed
         self._heads = [self._of(self._float, picture) for picture in self._pictures]
         self._people = [self._decode(heads, box) for heads, box in self._heads]
 
     def heads(self, graph: Graph) -> list[Heads]:
         """Return a network's heads on every picture."""
-        estimator = FloatEstimator(graph)
+        estimator = float_estimator(graph)
         return [self._of(estimator, picture)[0] for picture in self._pictures]
 
     def drift(self, heads: list[Heads], mended: str = "") -> Drift:
@@ -61,12 +62,12 @@ class Judge:
         """
         people = [self._decode({**mine, mended: float_heads[mended]} if mended else mine, box)
                   for mine, (float_heads, box) in zip(heads, self._heads, strict=True)]  # fmt: skip
-        return measure_drift(people, self._people, self._float.spec.skeleton, self._allowed)
+        return measure_drift(people, self._people, self._float.spec.skeleton, allowed=self._allowed)
 
     def _decode(self, heads: Heads, box: Letterbox) -> PoseFrame:
-        return self._float.decode(dict(heads), box)
+        return self._float.decode(heads, box)
 
     @staticmethod
-    def _of(estimator: FloatEstimator, picture: np.ndarray) -> tuple[Heads, Letterbox]:
-        heads, box = estimator.heads(picture)
+    def _of(estimator: PoseEstimator, picture: np.ndarray) -> tuple[Heads, Letterbox]:
+        heads, box = estimator.infer(picture)
         return {name: array.copy() for name, array in heads.items()}, box

@@ -12,6 +12,7 @@ from ..errors import HeadError
 from ..pose import HEADS, PoseFrame, PoseSpec, Skeleton
 from ..preprocess import Letterbox
 from .centres import find_centres
+from .intrinsics import Intrinsics, pinhole
 from .keypoints import find_keypoints
 from .kinematics import Layers, decode_embeddings, forward_kinematics, ray_rotation, rotation_from_6d
 from .refine import REFINEMENT, Bodies, Refinement, refine
@@ -45,6 +46,7 @@ def decode_heads(
     most: int = MOST_PEOPLE,
     duplicates: Duplicates = Duplicates(),
     refinement: Optional[Refinement] = REFINEMENT,
+    camera: Optional[Intrinsics] = None,
 ) -> PoseFrame:
     """Return the people that a network's heads describe, best first.
 
@@ -53,12 +55,13 @@ def decode_heads(
         spec: what the heads mean.
         decoder: from embeddings to bone directions, see `kinematics.layers`.
         letterbox: where the picture lies in the network's input.
-        focal_px: focal length in picture pixels; None takes `spec.focal_default` picture widths.
+        focal_px: focal length in picture pixels; None takes `spec.focal_default` of the picture's longer side.
         most: look at no more peaks than this.
         duplicates: when two detections are one person.
         refinement: how poses are fitted to key points, where the network tells of them; None leaves them as the other heads say.
+        camera: of pictures of this size, in place of `focal_px`, whose principal point is the middle of the picture.
 
-    The principal point is the middle of the picture. `joints_px` are by scaled orthographic projection about the
+    `joints_px` are by scaled orthographic projection about the
     person's centre; the root lies on the ray through the projected pelvis.
 
     Raises HeadError where a head has another shape than promised, or is not a number where a person is.
@@ -86,12 +89,12 @@ def decode_heads(
     scores, bodies, joints, poses_mm = scores[kept], bodies.take(kept), joints[kept], poses_mm[kept]
     centres_px, joints_px = letterbox.to_picture(bodies.centres), letterbox.to_picture(joints)
 
-    height, width = letterbox.picture_size
-    focal_px = spec.focal_default * width if focal_px is None else focal_px
-    principal_px = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
-    joints_mm = poses_mm @ ray_rotation(_rays(centres_px, principal_px, focal_px)).transpose(0, 2, 1)
-    z_mm = 1000 * focal_px * letterbox.scale / bodies.px_per_m[:, None]
-    roots_mm = z_mm * _rays(joints_px[:, spec.skeleton.root], principal_px, focal_px)
+    if camera is None:
+        size = letterbox.picture_size
+        camera = pinhole(spec.focal_default * max(size) if focal_px is None else focal_px, size)
+    joints_mm = poses_mm @ ray_rotation(camera.rays(centres_px)).transpose(0, 2, 1)
+    z_mm = 1000 * camera.mean_focal_px * letterbox.scale / bodies.px_per_m[:, None]
+    roots_mm = z_mm * camera.rays(joints_px[:, spec.skeleton.root])
     frame = (scores, centres_px, joints_mm, roots_mm, joints_px)
     return PoseFrame(*(np.asarray(values, np.float32) for values in frame))
 
@@ -116,7 +119,7 @@ def nobody(spec: PoseSpec) -> PoseFrame:
 
 
 def check_heads(heads: Mapping[str, np.ndarray], spec: PoseSpec) -> None:
-    """Raise HeadError unless every head is there in the shape that the spec promises, and the centre map holds numbers."""
+    """Raise HeadError unless every head is there in the shape that the spec promises, and the centre map is finite."""
     for name in spec.head_names:
         shape = spec.head_shape(name)
         if name not in heads or heads[name].shape != shape:
@@ -124,9 +127,9 @@ def check_heads(heads: Mapping[str, np.ndarray], spec: PoseSpec) -> None:
             raise HeadError(
                 f"head '{name}' must have shape {shape} and {found}; the model does not fit its specification"
             )
-    if np.isnan(heads["centre"].sum()):
+    if not np.isfinite(heads["centre"].sum()):
         raise HeadError(
-            "head 'centre' is not a number somewhere; the arithmetic overflowed: build with float32"
+            "head 'centre' is not finite somewhere; the arithmetic overflowed: build with float32"
         )
 
 
@@ -193,10 +196,3 @@ def _apart(points: np.ndarray) -> np.ndarray:
     """Return the distances (N, N) between points (N, 2)."""
     difference = points[:, None] - points
     return np.sqrt((difference * difference).sum(-1))
-
-
-def _rays(points_px: np.ndarray, principal_px: np.ndarray, focal_px: float) -> np.ndarray:
-    """Return viewing rays (N, 3) with z = 1 through picture points (N, 2)."""
-    rays = np.ones((len(points_px), 3), np.float32)
-    rays[:, :2] = (points_px - principal_px) / focal_px
-    return rays

@@ -12,17 +12,20 @@ from ..pose import Skeleton
 Layers = List[Tuple[np.ndarray, np.ndarray]]
 LEAKY_SLOPE = 0.2
 EPSILON = 1e-8
+LARGEST_OUTPUT = 1e15  # of a decoder: float32 then has room for squares of it
 
 
 def layers(weights: Mapping[str, np.ndarray]) -> Layers:
     """Return the decoder's fully connected layers from `weight_0`, `bias_0`, `weight_1`, … in order.
 
-    Weights are (outputs, inputs), biases (outputs,). Raises ValueError where the sizes do not chain.
+    Weights are (outputs, inputs), biases (outputs,), of any floating-point type; returned as float32.
+
+    Raises ValueError where the sizes do not chain, or a value is not finite.
     """
     found: Layers = []
     while f"weight_{len(found)}" in weights and f"bias_{len(found)}" in weights:
         weight, bias = (
-            np.ascontiguousarray(weights[f"{name}_{len(found)}"], np.float32) for name in ("weight", "bias")
+            _finite(f"{name}_{len(found)}", weights[f"{name}_{len(found)}"]) for name in ("weight", "bias")
         )
         if (
             weight.ndim != 2
@@ -35,9 +38,26 @@ def layers(weights: Mapping[str, np.ndarray]) -> Layers:
         found.append((weight, bias))
     if not found or len(weights) != 2 * len(found):
         raise ValueError(
-            f"pose decoder needs weight_0, bias_0, weight_1, …; found {', '.join(sorted(weights)) or 'nothing'}"
+            f"pose decoder needs weight_0, bias_0, weight_1, …; found {', '.join(sorted(weights))[:200] or 'nothing'}"
+        )
+    largest = np.ones(found[0][0].shape[1])
+    for weight, bias in found:
+        largest = np.abs(weight).astype(np.float64) @ largest + np.abs(bias)
+    if not np.all(largest < LARGEST_OUTPUT):
+        raise ValueError(
+            "pose decoder: its arithmetic overflows on embeddings in [-1, 1]; train or export the decoder again"
         )
     return found
+
+
+def _finite(name: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind != "f":
+        raise ValueError(f"pose decoder: {name} must hold floating-point numbers, got {values.dtype}")
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(values, np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError(f"pose decoder: {name} holds NaN or infinity; train or export the decoder again")
+    return values
 
 
 def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
@@ -45,7 +65,7 @@ def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
 
     Args:
         embeddings: (N, E) float32 in [-1, 1].
-        decoder: see `layers`; leaky rectifiers between them.
+        decoder: see `layers`; leaky ReLU between them.
 
     Returns:
         (N, B, 3) float32 in the torso frame, B bones in the skeleton's order.

@@ -6,7 +6,6 @@ Both write the arrays that `toolkit.training.pictures.people` reads. Frames as t
 from __future__ import annotations
 
 import csv
-import os
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
@@ -19,6 +18,7 @@ from ...evaluation.scenes import LEAST_VISIBLE, Scenes
 from ...network.embedding import PoseEmbedding
 from ...network.torch_kinematics import bone_lengths_m, forward_kinematics, mirror_directions, torso_frame
 from ...runtime.decoding.kinematics import ray_rotation
+from ...runtime.plain_files import write_whole
 from ...runtime.pose import MUPOTS17
 from ..motion.mocap import poses_from_joints
 from ..pictures.people import BODY_KEYPOINTS, KEYPOINT_JOINTS, STATURE_M
@@ -229,11 +229,8 @@ def pictures_with_people(index_path: str | Path) -> set[str]:
 
 def write_labels(path: str | Path, labels: Labels) -> None:
     """Write labels as a compressed .npz, whole or not at all."""
-    path = Path(path)
-    beside = path.with_name(path.name + ".part")
-    with beside.open("wb") as target:
-        np.savez_compressed(target, allow_pickle=False, **labels)
-    os.replace(beside, path)
+    with write_whole(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **labels)
 
 
 def _chunks(rows: np.ndarray, size: int) -> list[np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...runtime.plain_files import write_whole
 from ...runtime.pose import MUPOTS17
 from ..motion.clips import KINDS, Clips, read_clips
 from ..motion.poses import about, vary
@@ -138,9 +138,8 @@ def labels_of(names: Sequence[str], found: Sequence[CutOut]) -> dict[str, np.nda
 
 def write_labels(path: Path, labels: dict[str, np.ndarray]) -> None:
     """Write an .npz whole or not at all."""
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez_compressed(beside, allow_pickle=False, **labels)
-    os.replace(beside, path)
+    with write_whole(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **labels)
 
 
 def merge(folder: Path) -> int:

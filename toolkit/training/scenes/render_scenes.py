@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ...runtime.plain_files import write_plain
 from ..motion.clips import KINDS, Clips, read_clips
 from ..render.bodies import BodyModel
 from .random_scene import random_scene, scene_record
@@ -25,10 +25,8 @@ SAVE_EVERY = 10
 
 def write_json(path: Path, records: Sequence[dict[str, Any]]) -> None:
     """Write a list, one record per line, whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     lines = ",\n".join(json.dumps(record, separators=(",", ":")) for record in records)
-    beside.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-    os.replace(beside, path)
+    write_plain(path, f"[\n{lines}\n]\n")
 
 
 def render_scenes(
