@@ -133,7 +133,7 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
          (["--ladder"], {"nargs": "+", "default": [], "metavar": "FILE", "help": "also show the rungs that `posec export --precision auto` tried"}), FILE_OUT, JSON],
     ),
     "train": ("Run one stage of the reference network's training.", "posec train embedding --mocap mocap/ --out embedding.safetensors",
-        [(["stage"], {"choices": list(STAGES), "help": "see docs/training.md"}),
+        [(["stage"], {"choices": list(STAGES), "help": "see docs/train.md"}),
          (["rest"], {"nargs": argparse.REMAINDER, "help": "options of the stage; --help lists them"})],
     ),
     "demo": ("Run the whole pipeline on the shipped network and pictures, by the commands that a user types.", "posec demo --out out",

@@ -19,7 +19,7 @@ SCENE, CLIP = SAMPLES / "scenes" / "035.jpg", SAMPLES / "clip.mp4"
 TARGETS = ("intel-cpu", "generic-cpu")
 PRECISIONS = ("float32", "int8")
 SHOWN = "intel-cpu-int8"
-# Float layers that keep int8 within the drift limits on the shipped scenes; docs/quantization.md has those for photographs.
+# Float layers that keep int8 within the drift limits on the shipped scenes; docs/int8.md has those for photographs.
 OBSERVER = "percentile"
 KEEP_FLOAT = ("trunk.levels.*", "reader.*")
 BUNDLES = tuple(f"{target}-{precision}" for target in TARGETS for precision in PRECISIONS)

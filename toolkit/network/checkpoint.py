@@ -125,7 +125,7 @@ def _check_architecture(architecture: object, folder: Path) -> None:
     if architecture in FORMER:
         raise PosecError(
             f"'{folder}' holds a network of the architecture '{architecture}', which posec no longer has: use the shipped network, "
-            "'reference', train another (docs/training.md), or export this one to ONNX with the version of posec that wrote it"
+            "'reference', train another (docs/train.md), or export this one to ONNX with the version of posec that wrote it"
         )
     if architecture != KeypointNetwork.architecture:
         raise PosecError(

@@ -295,7 +295,7 @@ DATA = os.environ.get("POSEC_DATA")
 @pytest.mark.openvino
 @pytest.mark.skipif(
     not DATA,
-    reason="set POSEC_DATA to the data folder of docs/training.md, which has teacher/, labels/ and eval/tiny_coco/",
+    reason="set POSEC_DATA to the data folder of docs/train.md, which has teacher/, labels/ and eval/tiny_coco/",
 )
 def test_the_teacher_says_what_it_said_when_its_labels_were_kept(tmp_path: Path) -> None:
     pytest.importorskip("openvino")

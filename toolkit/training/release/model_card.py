@@ -1,4 +1,4 @@
-"""The figures of docs/network.md, measured anew: `python -m toolkit.training.release.model_card`. Tables between marks are replaced in place."""
+"""The figures of docs/model-card.md, measured anew: `python -m toolkit.training.release.model_card`. Tables between marks are replaced in place."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="posec train card",
         description="Measure a network and write the figures into its model card.",
-        epilog="example: posec train card --data data/ --scenes toolkit/samples/scenes.json --out docs/network.md",
+        epilog="example: posec train card --data data/ --scenes toolkit/samples/scenes.json --out docs/model-card.md",
     )
     parser.add_argument(
         "--checkpoint", nargs="+", default=[REFERENCE], help="the networks (default: the one shipped)"
