@@ -58,8 +58,8 @@ def _values(action: argparse.Action) -> str:
 def _help(command: argparse.ArgumentParser, action: argparse.Action) -> str:
     text = (action.help or "") % {**vars(action), "prog": command.prog} if action.help else ""
     stages = f" One of {_listed(action.choices)}." if action.choices and not action.option_strings else ""
-    required = "Required. " if action.option_strings and action.required else ""
-    return f"{required}{text}{stages}".replace("|", "\\|")
+    required = " (required)" if action.option_strings and action.required else ""
+    return f"{text}{stages}{required}".replace("|", "\\|")
 
 
 def _listed(names: Iterable[object]) -> str:
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> None:
     from ..cli import parser
 
     (path,) = arguments
-    write_plain(Path(path), reference_page(parser()).encode())
+    write_plain(Path(path), reference_page(parser()))
 
 
 if __name__ == "__main__":
