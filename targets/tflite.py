@@ -32,7 +32,7 @@ SCHEME = Scheme(
     operators=("Conv", "Add", "Mul", "GlobalAveragePool", "Sigmoid", "Tanh", *_SAME_SCALE),
     same_scale=_SAME_SCALE,
     fixed_outputs={"Sigmoid": (1 / 256, -128), "Tanh": (1 / 128, 0)},
-    # Places of key points in steps of half a pixel, and how sure they are in 256: 2 % of the time for 0.3 mm of drift.
+    # A step of these heads is half a pixel of a key point, or 1/256 of a score.
     integer_heads=KEYPOINT_HEADS,
     joined_sums=True,
 )
@@ -44,7 +44,7 @@ _converted: dict[tuple[str, bool], bytes] = {}
 def frame(precision: str) -> FrameInput:
     """Return signed pixels for int8, which are the network's first integers; normalized numbers else.
 
-    A float model could take pixels, too, but a cast of every pixel costs 2 ms where a table of 256 numbers costs 0.2.
+    A float model could take pixels, too, but casting every pixel is slower than a table of 256 numbers.
     """
     if precision == "int8":
         return FrameInput("int8", "NHWC", "BGR", normalized=False)
@@ -59,7 +59,8 @@ def passes(job: Job) -> Sequence[Pass]:
         exact = len(means) == 1 and float(min(means)).is_integer()
         if job.precision == "int8" and not exact:
             raise PosecError(
-                f"TFLite int8 needs one whole number as the mean of all channels, so that pixels are integers of the network; the spec has {graph.spec.mean}"
+                "TFLite int8 needs one whole number as the mean of all channels, so that pixels are integers of the network; the spec has "
+                f"{graph.spec.mean}; take float32 or float16 here, train with such a mean, or take a board of another engine"
             )
         return fold_frame(frame(job.precision))(graph)
 
@@ -83,8 +84,30 @@ def missing() -> str:
     )
 
 
+def check(graph: Graph, job: Job) -> None:
+    """Raise PosecError where an operator cannot be expressed in TFLite: the graph is replayed, and nothing is converted."""
+    import torch
+
+    from ._litert.replay import Replay
+
+    try:
+        with torch.no_grad():
+            Replay(graph).eval()(torch.zeros(1, *graph.spec.input_size, 3))
+    except PosecError:
+        raise
+    except (
+        RuntimeError,
+        ValueError,
+        IndexError,
+        TypeError,
+    ) as error:  # of torch, for arguments that it does not take
+        raise PosecError(
+            f"TFLite: this graph cannot be replayed: {str(error).splitlines()[0]}; export another network"
+        ) from error
+
+
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:
-    """Return model.tflite. Raises PosecError where an operator cannot be said in TFLite, or the converter left float what should be integer."""
+    """Return model.tflite. Raises PosecError where TFLite cannot express an operator, or the converter left float what should be integer."""
     from ._litert.flatbuffer import count_float_islands, halve_weights
 
     content = _convert(graph, job.precision == "int8")

@@ -36,6 +36,7 @@ HOMES = {
     "explain": "running",
     "deploy": "running",
 }
+OURS = ("toolkit", "targets", "calibration")
 
 
 def train(args: argparse.Namespace) -> int:
@@ -109,6 +110,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         forget(sys.stdout)  # the reader of the result has gone, as `head` does
         return EXIT_OK
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in OURS:
+            raise
+        needed = (
+            "Python 3.11 or later" if error.name == "tomllib" else f"{error.name}: pip install 'posec[host]'"
+        )
+        say(f"posec {args.command}: this command needs {needed}")
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         say(f"posec {args.command}: {error.strerror or error}{where}")

@@ -53,7 +53,7 @@ class Step:
         return self.found.array(name)
 
     def refusal(self, why: str) -> PosecError:
-        """Return the error that says what of this node cannot be said in TFLite."""
+        """Return the error for a part of this node that TFLite cannot express."""
         return PosecError(
             f"TFLite: layer '{layer_name(self.node)}' ({self.node.op_type}) {why}; export the network without it"
         )

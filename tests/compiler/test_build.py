@@ -91,7 +91,7 @@ def test_the_graph_that_was_given_is_not_changed(tiny_graph, tmp_path):
     steps = []
     build(tiny_graph, GENERIC, out=tmp_path / "bundle", golden=[], progress=steps.append)
     assert (tiny_graph.sha256, tiny_graph.frame, tiny_graph.history) == before
-    assert steps == ["prepare", "rewrite", "lower", "golden"]
+    assert steps == ["prepare", "rewrite", "lower", "golden", "check in the engine"]
     assert read_bundle(tmp_path / "bundle").golden() == []
     decoder = np.load(tmp_path / "bundle" / "pose.npz", allow_pickle=False)
     for name, values in tiny_decoder().items():

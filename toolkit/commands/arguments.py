@@ -71,7 +71,9 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
     "export": ("Compile a checkpoint into a bundle for one board.",
         "posec export reference --target intel-cpu --precision int8 --calibration calibration.json -o intel/",
         [CHECKPOINT, TARGET, (["--precision"], {"help": "float32, float16, int8, or auto: the lowest whose people survive (default: the first that the target lists)"}),
-         CALIBRATION, KEEP_FLOAT, (["--frames"], {"default": "samples", "help": "for auto: pictures with people to judge on (default: samples, the shipped scenes)"}),
+         CALIBRATION, KEEP_FLOAT, (["--golden"], {"metavar": "PICTURES", "help": "a folder, a video or a .txt list with people as your camera shows them; the bundle carries up to 8 of them, "
+                                                                                "and a board is judged by the people on them (default: shipped scenes)"}),
+         (["--frames"], {"default": "samples", "help": "for auto: pictures with people to judge on (default: samples, the shipped scenes)"}),
          COUNT, THREADS, (["--ladder"], {"type": FileOut, "metavar": "FILE", "help": "for auto: where every rung is kept for the report (default: OUT.ladder.json)"}), FOLDER_OUT, OVERWRITE, JSON],
     ),
     "tensorrt-check": ("Check an ONNX file against the rules of TensorRT versions, without TensorRT; exit status 1 where one would not take it.",

@@ -8,10 +8,13 @@ from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 import targets as boards
 
 from ..compiler.build import build
 from ..errors import PosecError
+from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Job
 from ..report.candidates import FORMAT
@@ -22,20 +25,38 @@ from ..verification.sensitivity import blame as lay_blame
 from . import EXIT_FAILED, EXIT_OK, inputs
 from .terminal import answer, progress, say, step, table, write_text
 
+_MOST_GOLDEN = 8
+
 
 def export(args: argparse.Namespace) -> int:
     """Compile a checkpoint into a bundle for one board; `--precision auto` takes the lowest precision whose people survive."""
     if args.precision == "auto":
         return _climb(args)
-    target = boards.load(args.target)
-    bundle = build(inputs.checkpoint(args.checkpoint), target, args.precision or target.precisions[0], inputs.ranges(args.calibration),
-                   args.out, keep_float=tuple(args.keep_float), overwrite=args.overwrite, progress=step)  # fmt: skip
+    target, graph = boards.load(args.target), inputs.checkpoint(args.checkpoint)
+    bundle = build(graph, target, args.precision or target.precisions[0], inputs.ranges(args.calibration), args.out, _golden(args, graph),
+                   keep_float=tuple(args.keep_float), overwrite=args.overwrite, progress=step)  # fmt: skip
+    _warn_of_nobody(bundle)
     size, islands = _bytes(args.out), _float_islands(bundle)
     plain = {"written": str(args.out), "target": bundle.target, "precision": bundle.precision, "bytes": size, "float_islands": islands,
              "float_layers": bundle.float_layers}  # fmt: skip
     written = f"{args.out}: {bundle.target}, {bundle.precision}, {size / 1e6:.1f} MB"
     answer(args, plain, "\n".join([written, *_island_lines(bundle, args.keep_float)]))
     return EXIT_OK
+
+
+def _golden(args: argparse.Namespace, graph: Graph) -> list[np.ndarray] | None:
+    """Return the user's golden pictures, BGR (H, W, 3) uint8; None for the shipped scenes."""
+    return (
+        list(inputs.frames(args.golden, graph.spec, _MOST_GOLDEN, samples="scenes")) if args.golden else None
+    )
+
+
+def _warn_of_nobody(bundle: Bundle) -> None:
+    """Print how to get a verdict where the float network finds no people on the golden pictures."""
+    if not any(len(people) for _, people in bundle.golden()):
+        say(
+            "no people on the golden pictures, so no board can be judged by them: export again with --golden and pictures of your camera"
+        )
 
 
 def _float_islands(bundle: Bundle) -> int | None:
@@ -77,7 +98,7 @@ def _climb(args: argparse.Namespace) -> int:
         raise PosecError("--precision auto tries int8 first, which needs ranges: make them with `posec calibrate … -o calibration.json` "
                          "and pass --calibration calibration.json")  # fmt: skip
     frames = inputs.frames(args.frames, graph.spec, args.count, samples="scenes")
-    found = climb(graph, target, ranges or Ranges({}, "none", graph.sha256, ()), frames, args.out, overwrite=args.overwrite,
+    found = climb(graph, target, ranges or Ranges({}, "none", graph.sha256, ()), frames, args.out, golden=_golden(args, graph), overwrite=args.overwrite,
                   threads=args.threads, say=step)  # fmt: skip
     record = Path(args.ladder or f"{str(args.out).rstrip('/')}.ladder.json")
     plain = {"format": FORMAT, "network": graph.spec.name, "target": target.name, "judged_on": {"source": args.frames, "frames": len(frames)},

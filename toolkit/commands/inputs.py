@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import os
 from pathlib import Path
-
-import calibration
-from calibration import Frames
+from typing import TYPE_CHECKING
 
 from ..errors import PosecError
-from ..ir.graph import Graph
-from ..ir.ranges import Ranges
 from ..runtime.pose import PoseSpec
+
+if TYPE_CHECKING:  # a board that runs bundles has neither onnx nor these
+    from calibration import Frames
+
+    from ..ir.graph import Graph
+    from ..ir.ranges import Ranges
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -41,6 +43,8 @@ def frames(
     """Return pictures of a folder, a listing (.txt) or a video; `samples` names the shipped folder that the word stands for."""
     if not path:
         raise PosecError("the name of the frames is empty; give a folder of pictures, a video, or a listing")
+    import calibration
+
     where = sample(path, samples)
     take = (
         calibration.folder
@@ -54,4 +58,6 @@ def frames(
 
 def ranges(path: str | None) -> Ranges | None:
     """Return the ranges in a file of `posec calibrate`, or None without a file."""
+    from ..ir.ranges import Ranges
+
     return Ranges.load(path) if path else None

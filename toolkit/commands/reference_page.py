@@ -32,7 +32,9 @@ def _summaries(commands: argparse._SubParsersAction) -> Iterator[tuple[str, str]
 
 def _section(command: argparse.ArgumentParser) -> str:
     actions = [action for action in command._actions if not isinstance(action, argparse._HelpAction)]
-    rows = [(_usage(action), _help(command, action)) for action in actions if action.help != argparse.SUPPRESS]
+    rows = [
+        (_usage(action), _help(command, action)) for action in actions if action.help != argparse.SUPPRESS
+    ]
     table = ["| argument | meaning |", "| --- | --- |", *(f"| {name} | {text} |" for name, text in rows)]
     example = (command.epilog or "").removeprefix("example: ")
     lines = [f"## {command.prog}", "", command.description or "", "", *(table if rows else ["No arguments."])]
@@ -47,7 +49,11 @@ def _usage(action: argparse.Action) -> str:
 
 
 def _values(action: argparse.Action) -> str:
-    one = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.metavar or action.dest.upper()
+    one = (
+        "{" + ",".join(map(str, action.choices)) + "}"
+        if action.choices
+        else action.metavar or action.dest.upper()
+    )
     if isinstance(one, tuple):
         return " ".join(one)
     if isinstance(action.nargs, int):

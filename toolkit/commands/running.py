@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from ..deploy.deploy import deploy as send
-from ..deploy.slot import BoardSettings
 from ..runtime import load
 from ..runtime.decoding.camera_file import choose_camera
 from ..runtime.run import run as run_source
@@ -31,6 +29,9 @@ def explain(args: argparse.Namespace) -> int:
 
 def deploy(args: argparse.Namespace) -> int:
     """Bring a bundle to a board over SSH: copy it, check and measure it there, fetch the result, switch to it; exit status 1 where not accepted."""
+    from ..deploy.deploy import deploy as send
+    from ..deploy.slot import BoardSettings
+
     settings = BoardSettings(
         args.port, args.ssh, args.folder, args.python, args.wheels, args.wait, keep=not args.clean_up
     )

@@ -45,7 +45,7 @@ def _finite(plain: Any) -> Any:
     """Return the same with null in place of NaN and infinity, which JSON does not have."""
     if isinstance(plain, Mapping):
         return {name: _finite(inner) for name, inner in plain.items()}
-    if isinstance(plain, list | tuple):
+    if isinstance(plain, (list, tuple)):
         return [_finite(inner) for inner in plain]
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 

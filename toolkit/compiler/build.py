@@ -21,8 +21,9 @@ from ..passes.quantize.bias_correction import correct_biases
 from ..passes.quantize.fuse_conv_sums import join_sums as join_parts
 from ..passes.quantize.insert_qdq import float_layers, insert_qdq, stays_float
 from ..runtime.bundle import DECODER, Bundle, write_bundle
-from .checks import check_ranges, check_request
-from .golden import golden_files, pack_arrays
+from .checks import check_ranges, check_request, nominal_ranges
+from .engine_check import check_engine
+from .golden import golden_files, golden_pictures, pack_arrays
 
 TOOLS = ("onnx", "onnxsim", "onnxruntime", "numpy", "cv2")
 
@@ -54,13 +55,11 @@ def build(graph: Graph, target: Target, precision: str = "float32", ranges: Rang
     model = target.backend.lower(compiled, job)
     progress("golden")
     carried = golden_files(prepared, golden)
-    info = _describe(prepared, compiled, job, ranges)
-    return write_bundle(
-        out,
-        {**info, "model": next(iter(model))},
-        {**model, DECODER: pack_arrays(dict(graph.decoder)), **carried},
-        overwrite=overwrite,
-    )
+    info = {**_describe(prepared, compiled, job, ranges), "model": next(iter(model))}
+    files = {**model, DECODER: pack_arrays(dict(graph.decoder)), **carried}
+    progress("check in the engine")
+    check_engine(prepared, compiled, job, info=info, files=files, pictures=golden_pictures(carried))
+    return write_bundle(out, info, files, overwrite=overwrite)
 
 
 def plan(
@@ -80,6 +79,7 @@ def plan(
     keep_float = named_layers(prepared.model, keep_float)
     job, compiled = _rewrite(prepared, target, precision, ranges, keep_float)
     scheme = target.backend.scheme(job) if precision == "int8" else None
+    _refuse_early(prepared, target, precision, ranges, keep_float)
     missing = [
         why
         for why in (
@@ -98,6 +98,18 @@ def plan(
         "allowed": asdict(target.allowed[precision]), "options": dict(target.options), "facts": dict(target.facts),
         "advice": target.advice.get(precision, ""), "needed first": missing, "forecast": forecast,
     }  # fmt: skip
+
+
+def _refuse_early(
+    prepared: Graph, target: Target, precision: str, ranges: Ranges | None, keep_float: Collection[str]
+) -> None:
+    """Raise PosecError where `build` would: nominal ranges stand in for missing ones, and the back end checks the result."""
+    if precision == "int8" and ranges is None:
+        ranges = nominal_ranges(prepared)
+    job, compiled = _rewrite(prepared, target, precision, ranges, keep_float)
+    check = getattr(target.backend, "check", None)
+    if check is not None and not target.backend.missing():
+        check(compiled, job)
 
 
 def _rewrite(

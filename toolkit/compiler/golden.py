@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,14 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
         for number, picture in enumerate(pictures)
     }
     return {**files, "golden/people.json": people}
+
+
+def golden_pictures(files: Mapping[str, bytes]) -> list[np.ndarray]:
+    """Return the pictures, BGR (H, W, 3) uint8, among the files of `golden_files`."""
+    names = sorted(name for name in files if name.endswith(".png"))
+    return [
+        np.asarray(cv2.imdecode(np.frombuffer(files[name], np.uint8), cv2.IMREAD_COLOR)) for name in names
+    ]
 
 
 def is_sure(estimator: PoseEstimator, picture: np.ndarray) -> bool:

@@ -111,7 +111,7 @@ def _converted(torch: Any, content: bytes, names: Sequence[str]) -> bytes:
         exported = torch.onnx.export(
             program,
             dynamo=True,
-            opset_version=OPSET,
+            opset_version=OPSET,  # the lowest that torch's exporter writes without a converter
             output_names=list(names),
             external_data=False,
             verbose=False,

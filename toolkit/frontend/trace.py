@@ -20,7 +20,7 @@ from ..passes.prepare.opset import OPSET
 from ..runtime.frame import FrameInput
 from ..runtime.pose import PoseSpec
 from .head_outputs import check_batch, name_heads
-from .onnx_file import read_onnx
+from .onnx_file import read_onnx, settle
 from .program_child import convert
 from .program_file import read_program
 
@@ -167,7 +167,7 @@ def _from_program(files: CheckpointFiles, spec: PoseSpec) -> onnx.ModelProto:
             f"or {', '.join(spec.head_names)} in this order"
         )
     try:
-        return onnx.load_model_from_string(convert(program.content, names))
+        return settle(onnx.load_model_from_string(convert(program.content, names)))
     except PosecError as error:
         raise PosecError(f"'{path}': {error}") from error
 

@@ -9,6 +9,7 @@ from ..ir.graph import Graph, Pass, check_heads, run_passes
 from ..runtime.engines.onnxruntime import cpu_options, library
 from .prepare.batch_norm import fold_batch_norm
 from .prepare.constants import inline_constants
+from .prepare.conv_rows import convolve_rows_as_maps
 from .prepare.expand_depthwise import spread_channels
 from .prepare.hard_swish import express_hard_swish
 from .prepare.identities import drop_identities
@@ -22,13 +23,14 @@ from .quantize.equalize import equalize
 PREPARE: tuple[Pass, ...] = (
     inline_constants,
     drop_identities,
+    express_hard_swish,
+    lower_opset,
+    convolve_rows_as_maps,
     fold_batch_norm,
     simplify,
     split_heads,
-    express_hard_swish,
     spread_channels,
     equalize,
-    lower_opset,
     name_tensors,
 )
 # Rewrites reorder float32 sums; heads hardly ever exceed 4 in their units.
@@ -47,7 +49,7 @@ def prepare(graph: Graph) -> Graph:
     for head in after:
         if not (difference := float(np.abs(before[head] - after[head]).max())) <= _TOLERANCE:
             raise PosecError(
-                f"preparing this graph changed head '{head}' by {difference:.3g}; export the network again with opset 13"
+                f"preparing this graph changed head '{head}' by {difference:.3g}; export the network with another exporter or opset"
             )
     return prepared
 

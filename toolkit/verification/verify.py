@@ -110,6 +110,11 @@ def verify_golden(
             f"bundle '{bundle.folder}' carries no golden pictures; export it with some, "
             "or verify it on frames of your own"
         )
+    if not any(len(people) for _, people in golden):
+        raise PosecError(
+            f"no people to judge by: the float network found none on the {len(golden)} golden pictures of '{bundle.folder}'; "
+            "export again with --golden and pictures of your camera"
+        )
     compiled = load(str(bundle.folder), threads)
     found = [compiled(picture) for picture, _ in golden]
     return measure_drift(

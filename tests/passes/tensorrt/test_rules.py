@@ -208,9 +208,9 @@ def test_a_file_is_checked_by_its_path(tmp_path):
     onnx.save(GOOD["int8 residual"], str(tmp_path / "a.onnx"))
     assert check_file(tmp_path / "a.onnx", "8.5.2") == []
     (tmp_path / "b.onnx").write_bytes(b"no model")
-    with pytest.raises(PosecError, match="is not a readable ONNX model"):
+    with pytest.raises(PosecError, match="is not an ONNX model"):
         check_file(tmp_path / "b.onnx", "8.5.2")
-    with pytest.raises(PosecError, match="is not a readable ONNX model"):
+    with pytest.raises(PosecError, match="no network file"):
         check_file(tmp_path / "none.onnx", "8.5.2")
 
 

@@ -8,7 +8,7 @@ from ...ir.graph import Graph
 from ..edit.edits import redirect, sweep
 from ..edit.graph_index import links
 
-_ENDS = np.iinfo(np.int8)
+_INTEGERS = (np.int8, np.uint8)
 
 
 def drop_saturated_clips(graph: Graph) -> int:
@@ -16,11 +16,12 @@ def drop_saturated_clips(graph: Graph) -> int:
 
         Conv -> Clip(0, 1) -> Q(1/255, -128)        becomes        Conv -> Q(1/255, -128)
 
-    1. Both limits of the Clip are constants, and quantized they are the ends of int8, or beyond. Quantizing is monotonic,
+    1. Both limits of the Clip are constants, and quantized they are the ends of the integer type, or beyond. Quantizing is monotonic,
        so the integers are the same to the last one.
     2. QuantizeLinear alone reads the Clip, with one scale for all.
 
-    The converter makes int8 of Clip(0, 6) and of Clip(-1, 1); a convolution before Clip(0, 1) it computes in float.
+    TFLite's converter makes int8 of Clip(0, 6) and of Clip(-1, 1); a convolution before Clip(0, 1) it computes in float.
+    ONNX Runtime 1.21 to 1.30 fuses other Clips into two nodes of one name, and refuses its own result.
     Returns the number of Clips dropped.
     """
     found = links(graph.model)
@@ -41,13 +42,14 @@ def drop_saturated_clips(graph: Graph) -> int:
         ):
             continue
         scale, zero_point = (found.array(name) for name in numbers)
-        if scale.size != 1 or zero_point.dtype != np.int8:
+        if scale.size != 1 or zero_point.dtype not in _INTEGERS:
             continue
         low, high = (
             float(np.rint(found.array(name).reshape(()) / scale.reshape(()))) + int(zero_point)
             for name in limits
         )
-        if low <= _ENDS.min and high >= _ENDS.max:
+        ends = np.iinfo(zero_point.dtype)
+        if low <= ends.min and high >= ends.max:
             redirect(graph.model, node.output[0], node.input[0])
             count += 1
     sweep(graph.model)

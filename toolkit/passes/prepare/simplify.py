@@ -31,7 +31,7 @@ def simplify(graph: Graph) -> int:
         import onnxsim
     except ImportError as error:
         raise PosecError(
-            "preparing this graph needs onnxsim on the host: pip install 'posec[host]'"
+            "preparing this graph needs onnxsim on the host: pip install 'posec[compile]'"
         ) from error
     before = len(graph.model.graph.node)
     simplified, same = onnxsim.simplify(graph.model, check_n=0)

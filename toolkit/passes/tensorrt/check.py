@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
 from ...errors import PosecError
+from ...frontend.onnx_file import check_constant, constants_of, load_onnx
 from ...ir.graph import Graph, Pass
 from ..edit.edits import attribute
 from ..edit.graph_index import Links, layer_name, links
@@ -36,7 +36,7 @@ _CONSTANT_INPUTS = {
 def check(model: onnx.ModelProto, version: str) -> list[Finding]:
     """Return which rules of a TensorRT version a model breaks, in the order of its nodes; an empty list where none."""
     rules, found = rules_for(version), links(model)
-    findings = [*_file(model, rules), *_types(model, rules)]
+    findings = [*_file(model, rules), *_external(model), *_types(model, rules)]
     for node in model.graph.node:
         findings += _operator(node, rules)
         findings += _arguments(node, rules, found)
@@ -44,12 +44,23 @@ def check(model: onnx.ModelProto, version: str) -> list[Finding]:
 
 
 def check_file(path: str | Path, version: str) -> list[Finding]:
-    """Return what `check` finds in an ONNX file; weights beside the file are not read. Raises PosecError where it is none."""
+    """Return what `check` finds in an ONNX file; weights beside the file are a finding, and are not read.
+
+    Raises PosecError where the file is missing, too large, or no valid ONNX model.
+    """
+    rules, model = rules_for(version), load_onnx(Path(path))
+    if outside := list(_external(model)):
+        return [*_file(model, rules), *outside]
     try:
-        model = onnx.load_model_from_string(Path(path).read_bytes())
-    except (OSError, DecodeError) as error:
-        raise PosecError(f"'{path}' is not a readable ONNX model: {error}") from error
-    return check(model, version)
+        for name, tensor in constants_of(model):
+            check_constant(tensor, name)
+        onnx.checker.check_model(model)
+        return check(model, version)
+    except PosecError as error:
+        raise PosecError(f"'{path}': {error}") from error
+    except Exception as error:  # the checker raises several classes; what it lets pass may lack inputs or have attributes of another type
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise PosecError(f"'{path}' is not a valid ONNX model: {why}; export the network again") from error
 
 
 def tensorrt_check(*versions: str) -> Pass:
@@ -85,12 +96,13 @@ def _file(model: onnx.ModelProto, rules: Rules) -> Iterator[Finding]:
             yield Finding(
                 "dynamic shape", value.name, "an input without fixed sizes needs an optimization profile"
             )
-    for tensor in model.graph.initializer:
-        if tensor.data_location == TensorProto.EXTERNAL:
+
+
+def _external(model: onnx.ModelProto) -> Iterator[Finding]:
+    for name, tensor in constants_of(model):
+        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             yield Finding(
-                "external data",
-                tensor.name,
-                "weights outside the file are lost when the file is parsed from memory",
+                "external data", name, "weights outside the file are lost when the file is parsed from memory"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, Optional
 
 import numpy as np
@@ -12,10 +13,11 @@ from .cpu import sums_overflow
 
 
 def library() -> Any:
-    """Return the module `onnxruntime`, told to report nothing to anybody. Raises ImportError where it is not installed."""
+    """Return the module `onnxruntime`, its usage events switched off. Raises ImportError where it is not installed."""
+    # The call below comes too late for events of the import itself.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    # Some builds send usage events to their maker unless told otherwise.
     if hasattr(onnxruntime, "disable_telemetry_events"):
         onnxruntime.disable_telemetry_events()
     return onnxruntime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Dict, Optional
 
 import numpy as np
@@ -22,6 +23,8 @@ class Engine:
         The bundle's option `inference_precision` says what float layers compute in. Without it that is what the
         bundle's precision says: left alone, OpenVINO computes in bf16 on some x86 CPUs and in f16 on Arm.
         """
+        # Without this module OpenVINO takes its own stub, which sends no usage events.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         try:
             import openvino
         except ImportError as error:
