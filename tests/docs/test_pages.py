@@ -28,6 +28,8 @@ MOST_LINES = {
 }
 # Options of other programs.
 FOREIGN_OPTIONS = {"--loadEngine", "--now", "--runtime", "--system-site-packages", "--python-version"}
+# Of stages of training, which have parsers of their own: see test_training_commands.py.
+TRAINING_OPTIONS = {"--config", "--device", "--more", "--stage"}
 FOLDERS = ("toolkit", "targets", "calibration", "tests", "docs", "research")
 
 
@@ -82,11 +84,10 @@ def test_options_in_the_prose_exist(page):
     for code in re.findall(r"`([^`]+)`", prose(page)):
         named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", code))
         verb = re.match(r"posec ([a-z-]+)", code)
-        # Stages of training have parsers of their own, see test_training_commands.py.
         if verb and verb[1] == "train":
             continue
         of_verb = options_of(commands[verb[1]]) if verb else known
-        assert named <= of_verb | {"--config", "--device", "--more", "--stage"}, f"{page}: `{code}`"
+        assert named <= of_verb | TRAINING_OPTIONS, f"{page}: `{code}`"
 
 
 def test_every_command_is_known_to_the_parser():

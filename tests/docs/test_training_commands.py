@@ -9,9 +9,10 @@ import sys
 from functools import cache
 
 import pytest
-from doc_pages import PAGES, ROOT, command_lines
+from doc_pages import PAGES, ROOT, command_lines, prose
 
 LINES = [line for page in PAGES for line in command_lines(page) if re.match(r"posec train |torchrun ", line)]
+LINES += [code for page in PAGES for code in re.findall(r"`(posec train [a-z]+ [^`]*)`", prose(page))]
 
 
 @cache
