@@ -123,3 +123,23 @@ def test_every_block_has_a_language():
         assert set(fences[::2]) <= {"sh", "python", "toml", "ini", "text"}, page
         assert set(fences[1::2]) <= {""}, page
         assert len(blocks(page, "(?:sh|python|toml|ini|text)")) == len(fences) // 2
+
+
+def test_the_reference_page_has_every_option_with_its_help():
+    page = text("docs/cli.md")
+    commands = next(
+        action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)
+    ).choices
+    for name, command in commands.items():
+        section = page.partition(f"\n## posec {name}\n")[2].partition("\n## ")[0]
+        for action in command._actions:
+            assert isinstance(action, argparse._HelpAction) or (action.help or "").split("%")[0] in section
+            assert {"-h", "--help"} & set(action.option_strings) or all(
+                f"`{flag}" in section for flag in action.option_strings
+            )
+
+
+def test_the_architecture_page_names_every_folder():
+    named = set(re.findall(r"`([\w/]+)/`", text("docs/architecture.md")))
+    folders = {f"toolkit/{path.parent.name}" for path in (ROOT / "toolkit").glob("*/__init__.py")}
+    assert folders | {"calibration", "targets"} <= named
