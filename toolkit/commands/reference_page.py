@@ -13,7 +13,7 @@ HEADING = """# Command line
 
 For all users: every command of `posec` and its options. Generated from the parser; do not edit.
 
-Exit status 0 is success, 1 a missed limit, 2 a refused request.
+Exit status 0 is success, 1 a missed limit, 2 a refused request, 3 a camera of `run` that went away.
 """
 
 
