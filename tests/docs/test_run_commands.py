@@ -18,6 +18,8 @@ SAMPLES = ROOT / "toolkit" / "samples"
 LINES = list(dict.fromkeys(line for page in PAGES for line in command_lines(page) if skip_of(line) is None))
 PYTHON = [(page, block) for page in PAGES for block in blocks(page, "python")]
 # Commands that may report a missed limit; each says so in its output.
+# What the Python block of a page prints.
+PRINTED = {"README.md": r"^0\.\d+ \[\[", "docs/own-network.md": r"drift|people"}
 VERDICTS = re.compile(r"posec (verify|bench) ")
 pytestmark = [pytest.mark.slow, pytest.mark.torch, pytest.mark.openvino]
 
@@ -61,4 +63,4 @@ def test_a_command_line_runs(folder, line):
 def test_a_python_block_runs(folder, page, block):
     done = run(["-c", block], folder)
     assert done.returncode == 0, f"{page}\n{done.stderr}"
-    assert re.search(r"^0\.\d+ \[\[", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(PRINTED[page], done.stdout, re.MULTILINE), done.stdout
