@@ -37,7 +37,7 @@ from toolkit.training.labels.lifter import load_lifter
 from toolkit.training.learning.network_settings import read_settings
 from toolkit.training.learning.train_network import read_network, train_network
 from toolkit.training.pictures.compose import Mixture
-from toolkit.training.pictures.people import KEYPOINT_JOINTS, nobody, read_people
+from toolkit.training.pictures.people import KEYPOINT_JOINTS, no_people, read_people
 from toolkit.training.pictures.photos import Photo, Photos, read_tar
 from toolkit.training.release.model_card import read_lspet
 from toolkit.training.run.configuration import REFERENCE
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         read_settings(REFERENCE), minutes=0.0, pictures=options.pictures, trunk_rate=0.0, mixture=MIXTURE
     )
     empty = [
-        Photo(encoded, nobody()) for encoded in read_tar(options.data / "backgrounds/images.tar").values()
+        Photo(encoded, no_people()) for encoded in read_tar(options.data / "backgrounds/images.tar").values()
     ]
     compared, rows = kinds(options), []
     for number, kind in enumerate(compared):

@@ -15,7 +15,7 @@ from toolkit.network.torch_kinematics import (
     mirror_directions,
     rotation_from_6d,
 )
-from toolkit.training.labels.fit_keypoints import Refinement
+from toolkit.training.labels.fit_keypoints import FitSettings
 from toolkit.training.labels.label_people import write_body_labels, write_photo_labels
 from toolkit.training.labels.labels import label_bodies, label_photos, pictures_with_people, write_labels
 from toolkit.training.labels.lifter import Lifter
@@ -24,7 +24,7 @@ from toolkit.training.run.runs import save_weights
 
 pytestmark = pytest.mark.torch
 PX_PER_M = 90.0
-QUICK = Refinement(steps=40, batch=4)
+QUICK = FitSettings(steps=40, batch=4)
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +84,14 @@ def test_people_who_are_hardly_seen_or_not_counted_cannot_be_used(
 ) -> None:
     teacher, lenient = (
         write_teacher(tmp_path / "teacher.npz"),
-        Refinement(steps=1, most_residual=1e9, torso_points=2),
+        FitSettings(steps=1, max_residual=1e9, min_torso_points=2),
     )
     assert label_photos(teacher, *networks, lenient)["usable"].tolist() == [True] * 5 + [False]
     assert (
         label_photos(teacher, *networks, lenient, trusted={"a.jpg"})["usable"].tolist()
         == [True] * 2 + [False] * 4
     )
-    assert not label_photos(teacher, *networks, Refinement(steps=1, most_residual=0))["usable"].any()
+    assert not label_photos(teacher, *networks, FitSettings(steps=1, max_residual=0))["usable"].any()
 
 
 def test_photographs_without_people_pass(tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]) -> None:
@@ -177,7 +177,7 @@ def test_label_files_are_written_from_stored_networks(
         *stored,
         tmp_path / "photos.npz",
         tmp_path / "index.csv",
-        Refinement(steps=40, most_residual=9),
+        FitSettings(steps=40, max_residual=9),
     )
     assert (figures["people"], figures["usable"]) == (6, 2)
     assert figures["residual"] < figures["lifted_residual"]

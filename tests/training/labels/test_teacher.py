@@ -18,11 +18,11 @@ from toolkit.training.labels.labels import read_teacher
 from toolkit.training.labels.teacher import (
     DETECTOR,
     POSER,
-    Found,
+    Detections,
     distinct_boxes,
     find_peaks,
     open_teacher,
-    window_of_box,
+    crop_of_box,
 )
 
 pytestmark = pytest.mark.torch
@@ -52,7 +52,7 @@ def test_boxes_that_are_none_are_nobody() -> None:
 def test_a_box_is_enlarged_by_15_percent_on_each_side_and_keeps_its_middle(
     box: tuple[float, ...], fills: int
 ) -> None:
-    window = window_of_box(np.array(box))
+    window = crop_of_box(np.array(box))
     corners = np.array([box[:2], box[2:]]) @ window[:, :2].T + window[:, 2]
     np.testing.assert_allclose(corners.mean(0), (96, 128))
     assert window[0, 0] == window[1, 1]
@@ -164,9 +164,9 @@ def write_pictures(folder: Path) -> Path:
     return folder
 
 
-def by_brightness(picture_bgr: np.ndarray) -> Found:
+def by_brightness(picture_bgr: np.ndarray) -> Detections:
     count = int(picture_bgr.mean() / 90)
-    return Found(np.tile([1.0, 2, 30, 40, 0.9], (count, 1)), np.arange(count * 51.0).reshape(count, 17, 3))
+    return Detections(np.tile([1.0, 2, 30, 40, 0.9], (count, 1)), np.arange(count * 51.0).reshape(count, 17, 3))
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "tar"])
@@ -179,7 +179,7 @@ def test_any_function_from_a_picture_to_people_is_a_teacher(tmp_path: Path, pack
         source = tmp_path / "pictures.tar"
     told: list[tuple[int, int]] = []
     skipped: list[str] = []
-    labels = label_pictures(by_brightness, source, lambda *done: told.append(done), skipped.append)
+    labels = label_pictures(by_brightness, source, lambda *done: told.append(done), report=skipped.append)
     assert labels["names"].tolist() == ["a.jpg", "b.png", "c.png"]
     assert labels["ptr"].tolist() == [0, 0, 2, 3]
     assert labels["size_wh"].tolist() == [[30, 50], [60, 40], [60, 40]]
@@ -229,7 +229,7 @@ def test_a_teacher_that_answers_something_else_is_named(
     tmp_path: Path, boxes: np.ndarray, keypoints: np.ndarray
 ) -> None:
     with pytest.raises(PosecError, match=r"the teacher's .* of 'a.jpg' must be finite"):
-        label_pictures(lambda _: Found(boxes, keypoints), write_pictures(tmp_path / "pictures"))
+        label_pictures(lambda _: Detections(boxes, keypoints), write_pictures(tmp_path / "pictures"))
 
 
 def test_sources_without_pictures_are_refused(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_without_changes_augmentation_draws_captured_poses_and_their_mirror_imag
     def is_among(pose: torch.Tensor, poses: torch.Tensor) -> bool:
         return bool((poses - pose).abs().flatten(1).amax(1).min() < 1e-5)
 
-    for made in (draw(captured(), 40, seeded()), augment(captured(), 40, seeded(), nothing)):
+    for made in (draw(captured(), 40, seeded()), augment(captured(), 40, seeded(), settings=nothing)):
         straight = [is_among(pose, captured()) for pose in made]
         assert 5 < sum(straight) < 35
         assert all(
@@ -64,7 +64,7 @@ def test_without_changes_augmentation_draws_captured_poses_and_their_mirror_imag
 
 def test_other_legs_keep_the_arms() -> None:
     legs_only = Augmentation(swap_legs=1, swap_arm=0, sit=0, crouch=0, turn=0)
-    made = augment(captured(), 100, seeded(), legs_only)
+    made = augment(captured(), 100, seeded(), settings=legs_only)
     arm_swing, leg_swing = made[:, bone("left_elbow"), 2], made[:, bone("left_knee"), 2]
     assert abs(torch.corrcoef(torch.stack([arm_swing, leg_swing]))[0, 1]) < 0.4
     drawn = draw(captured(), 100, seeded())

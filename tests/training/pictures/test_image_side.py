@@ -27,7 +27,7 @@ from toolkit.training.learning.network_settings import NetworkTraining, read_set
 from toolkit.training.learning.targets import make_targets
 from toolkit.training.learning.train_network import main, train_network
 from toolkit.training.pictures.compose import Mixture, compose
-from toolkit.training.pictures.dataset import IGNORED, NOBODY, PERSON, ComposedPictures, pack
+from toolkit.training.pictures.dataset import IGNORED, NO_PERSON, PERSON, ComposedPictures, pack
 from toolkit.training.pictures.layers import Canvas
 from toolkit.training.pictures.people import KEYPOINT_JOINTS, People, read_people
 from toolkit.training.pictures.photos import load_photos
@@ -64,7 +64,7 @@ def test_labels_stay_on_the_person_under_any_similarity(
     embedding: tuple[Path, PoseEmbedding], scale: float, angle: float
 ) -> None:
     person = people_in_a_portrait(embedding[1])
-    matrix = similarity((60, 80), (160, 150), scale, angle)
+    matrix = similarity((60, 80), (160, 150), scale, angle=angle)
     moved = person.moved(matrix)
     np.testing.assert_allclose(
         spot_px(warp(marked(person), matrix, (300, 320))), moved.keypoints_px[0, 4], atol=0.12
@@ -111,7 +111,7 @@ def test_a_pasted_person_is_where_the_label_says(embedding: tuple[Path, PoseEmbe
     person = people_in_a_portrait(embedding[1])
     layer = np.dstack([marked(person), np.full((HEIGHT, WIDTH), 255, np.uint8)])
     canvas = Canvas(np.zeros((256, 448, 3), np.uint8))
-    canvas.paste_person(layer, person, similarity((60, 80), (300.3, 120.7), 0.8, 0.5), np.ones(3))
+    canvas.paste_person(layer, person, similarity((60, 80), (300.3, 120.7), 0.8, angle=0.5), light=np.ones(3))
     pasted = canvas.visible_people()
     np.testing.assert_allclose(spot_px(canvas.picture), pasted.keypoints_px[0, 4], atol=0.12)
     assert pasted.usable.all()
@@ -122,10 +122,10 @@ def test_people_who_are_covered_do_not_teach_poses(embedding: tuple[Path, PoseEm
     layer = np.full((HEIGHT, WIDTH, 4), 255, np.uint8)
     canvas = Canvas(np.zeros((256, 448, 3), np.uint8))
     behind, in_front, aside = (
-        similarity((60, 80), goal, 1, 0) for goal in ((100, 120), (110, 120), (330, 120))
+        similarity((60, 80), goal, 1, angle=0) for goal in ((100, 120), (110, 120), (330, 120))
     )
     for matrix in (behind, in_front, aside):
-        canvas.paste_person(layer, person, matrix, np.ones(3))
+        canvas.paste_person(layer, person, matrix, light=np.ones(3))
     assert canvas.visible_people().usable.tolist() == [False, True, True]
 
 
@@ -135,7 +135,7 @@ def test_clipping_drops_centres_outside_and_hides_joints(embedding: tuple[Path, 
     assert len(person.clipped((0, 0, int(x) - 2, HEIGHT))) == 0
     half = person.clipped((0, 0, WIDTH, int(y) + 2))
     assert len(half) == 1
-    np.testing.assert_array_equal(half.seen[0] > 0, person.keypoints_px[0, :, 1] < y + 1.5)
+    np.testing.assert_array_equal(half.visible[0] > 0, person.keypoints_px[0, :, 1] < y + 1.5)
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def write_labels(path: Path, by_name: dict[str, People]) -> None:
 
 def test_photos_leave_out_what_may_not_teach(material: tuple[Path, Path, Path]) -> None:
     data, labels, bodies = material
-    photos = load_photos(data, labels, "ship", bodies)
+    photos = load_photos(data, labels, "ship", bodies=bodies)
     # Of four scenes one has a person, one is empty, one is uncounted and one serves evaluation; of two masks one is empty.
     # Portrait 10 is held out.
     assert photos.counts() == {"portraits": 3, "cutouts": 1, "bodies": 1, "scenes": 1, "empty": 2}
@@ -252,13 +252,13 @@ def test_labels_that_contradict_themselves_are_refused(
 
 @pytest.mark.parametrize("kind", ["mosaic", "scene", "pasted", "empty"])
 def test_every_kind_of_picture_is_composed(material: tuple[Path, Path, Path], kind: str) -> None:
-    photos = load_photos(material[0], material[1], "ship", material[2])
+    photos = load_photos(material[0], material[1], "ship", bodies=material[2])
     mixture = replace(
         Mixture(), **{name: float(name == kind) for name in ("mosaic", "scene", "pasted", "empty")}
     )
     found = 0
     for seed in range(8):
-        picture, people = compose(photos, mixture, (128, 224), 128, np.random.default_rng(seed))
+        picture, people = compose(photos, mixture, (128, 224), pad_value=128, rng=np.random.default_rng(seed))
         assert picture.shape == (128, 224, 3)
         assert picture.dtype == np.uint8
         assert ((people.centres_px > -0.5) & (people.centres_px < (223.5, 127.5))).all()
@@ -267,7 +267,7 @@ def test_every_kind_of_picture_is_composed(material: tuple[Path, Path, Path], ki
 
 
 def test_pictures_depend_on_seed_and_number_alone(material: tuple[Path, Path, Path]) -> None:
-    photos = load_photos(material[0], material[1], "ship", material[2])
+    photos = load_photos(material[0], material[1], "ship", bodies=material[2])
     stream = iter(ComposedPictures(photos, Mixture(), reference_spec(), seed=3, start=5))
     first, second = next(stream), next(stream)
     again = ComposedPictures(photos, Mixture(), reference_spec(), seed=3).picture(6)
@@ -281,7 +281,7 @@ def test_packing_keeps_the_nearest_and_marks_the_unusable(embedding: tuple[Path,
     packed = pack(people, 32)
     assert packed["px_per_m"].tolist() == list(range(24, 8, -1))
     assert packed["status"].tolist() == [IGNORED, PERSON] * 8
-    assert pack(people.select(slice(0, 0)), 32)["status"].tolist() == [NOBODY] * 16
+    assert pack(people.select(slice(0, 0)), 32)["status"].tolist() == [NO_PERSON] * 16
 
 
 def test_targets_peak_at_centres_and_share_cells_by_the_nearest(
@@ -378,7 +378,7 @@ def test_a_run_learns_is_kept_and_goes_on(
 ) -> None:
     torch.manual_seed(0)
     save_weights(tmp_path / "start.safetensors", KeypointNetwork())
-    photos = load_photos(material[0], material[1], "ship", material[2])
+    photos = load_photos(material[0], material[1], "ship", bodies=material[2])
     config = NetworkTraining(
         init=str(tmp_path / "start.safetensors"),
         pictures=4,
@@ -413,7 +413,7 @@ def test_a_network_that_reads_key_points_learns_pictures(
     torch.manual_seed(0)
     start = KeypointNetwork()
     save_weights(tmp_path / "start.safetensors", start)
-    photos = load_photos(material[0], material[1], "ship", material[2])
+    photos = load_photos(material[0], material[1], "ship", bodies=material[2])
     config = NetworkTraining(init=str(tmp_path / "start.safetensors"), pictures=4, batch=2, warm_up=1, report_every=1, save_every_s=0,
                              trunk_rate=trunk_rate, integers=0.5)  # fmt: skip
     train_network(config, photos, embedding[0], tmp_path / "out", workers=0)

@@ -61,7 +61,7 @@ def model():
 
 def test_limbs_point_along_the_clips_and_joints_lie_in_the_body(model, standing_clips):
     turns = turns_of(standing_clips, np.array([0]))
-    turn_to(standing_clips, turns[0], joint_index(standing_clips, "UpLeg", "Left"), about("x", -50))
+    turn_to(standing_clips, turns[0], joint_index(standing_clips, "UpLeg", "Left"), target=about("x", -50))
     (body,) = model.pose(model.random_shape(np.random.default_rng(0)), standing_clips, turns)
     at = {name: body.joints_m[index] for index, name in enumerate(MUPOTS17.names)}
     for start, end, way in (

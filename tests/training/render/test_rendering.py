@@ -29,7 +29,7 @@ FRONT = np.array([[0, 1, 2]])
 
 
 def seen(points):
-    return rasterise(project(points, FOCAL, PRINCIPAL), points[:, 2], FRONT, SIZE)
+    return rasterise(project(points, FOCAL, PRINCIPAL), points[:, 2], FRONT, size=SIZE)
 
 
 def test_a_slanted_triangle_has_the_depth_of_its_plane():
@@ -57,7 +57,7 @@ def test_a_triangle_seen_from_behind_or_behind_the_camera_is_left_out():
     assert len(seen(corners * [1, 1, -1])) == 0
     assert (
         len(
-            rasterise(project(corners, FOCAL, PRINCIPAL), corners[:, 2], FRONT[:, ::-1], SIZE, two_sided=True)
+            rasterise(project(corners, FOCAL, PRINCIPAL), corners[:, 2], FRONT[:, ::-1], size=SIZE, two_sided=True)
         )
         > 1000
     )
@@ -67,7 +67,7 @@ def test_the_nearer_of_two_crossing_triangles_is_seen_at_every_pixel():
     left = np.array([[-1.0, 1.0, 3.0], [1.0, 1.0, 5.0], [0.0, -1.0, 4.0]])
     right = left * [1, 1, -1] + [0, 0, 8]
     both = np.concatenate([left, right])
-    fragments = rasterise(project(both, FOCAL, PRINCIPAL), both[:, 2], np.array([[0, 1, 2], [3, 4, 5]]), SIZE)
+    fragments = rasterise(project(both, FOCAL, PRINCIPAL), both[:, 2], np.array([[0, 1, 2], [3, 4, 5]]), size=SIZE)
     column = fragments.pixels % SIZE[1]
     assert (fragments.face[column < 45] == 0).all()
     assert (fragments.face[column > 54] == 1).all()
@@ -75,7 +75,7 @@ def test_the_nearer_of_two_crossing_triangles_is_seen_at_every_pixel():
 
 
 def test_an_enlarged_camera_reduces_to_the_same_picture():
-    camera = place_camera((36, 64), 60, 1.5, 10, 3)
+    camera = place_camera((36, 64), 60, 1.5, pitch=10, roll=3)
     points = np.random.default_rng(0).uniform([-2, -2, 3], [2, 0, 9], (20, 3))
     small, large = (c.to_picture(c.to_camera(points)) for c in (camera, camera.enlarged(2)))
     # Pixel x of the small picture is the mean of pixels 2x and 2x + 1 of the large one.
@@ -83,7 +83,7 @@ def test_an_enlarged_camera_reduces_to_the_same_picture():
 
 
 def test_rays_look_through_their_pixels():
-    camera = place_camera((6, 8), 50, 1.5, 20, -4)
+    camera = place_camera((6, 8), 50, 1.5, pitch=20, roll=-4)
     points = camera.position_m + 3.7 * camera.rays()
     y, x = np.mgrid[:6, :8].reshape(2, -1)
     np.testing.assert_allclose(camera.to_picture(camera.to_camera(points)), np.stack([x, y], -1), atol=1e-9)
@@ -93,7 +93,7 @@ def test_rays_look_through_their_pixels():
 @pytest.mark.parametrize("kind", KINDS)
 def test_places_have_a_floor_at_height_zero(kind):
     rng = np.random.default_rng(5)
-    camera = place_camera((36, 64), 60, 1.6, 15)
+    camera = place_camera((36, 64), 60, 1.6, pitch=15)
     colours, depth, ground = paint_place(random_place(rng, kind), camera, random_light(rng, camera.rotation))
     points = camera.position_m + camera.rays() * depth[:, None]
     assert ground.any()
@@ -131,7 +131,7 @@ def test_layouts_keep_people_apart_in_view_and_within_the_place():
 
 
 def test_somebody_behind_the_camera_is_not_in_view():
-    assert not in_view(place_camera((360, 640), 60, 1.5, 5), np.array([0.0, -4.0]), whole=False)
+    assert not in_view(place_camera((360, 640), 60, 1.5, pitch=5), np.array([0.0, -4.0]), whole=False)
 
 
 def places_of(clips, turns):
@@ -159,9 +159,9 @@ def test_limbs_of_a_body_that_rests_otherwise_point_along_the_clips(standing_cli
         standing_clips,
         turns_of(standing_clips, np.array([0])),
         bones,
-        parents,
-        heads,
-        np.tile(np.eye(3), (4, 1, 1)),
+        parents=parents,
+        rest_heads=heads,
+        rest_axes=np.tile(np.eye(3), (4, 1, 1)),
     )[0]
     for bone, end in ((1, 2), (2, 3)):
         way = orientations[bone] @ (heads[end] - heads[bone])
@@ -172,7 +172,7 @@ def test_sitting_brings_the_thighs_up_and_the_feet_stay_below(standing_clips):
     hip, knee, ankle = (joint_index(standing_clips, part, "Left") for part in ("UpLeg", "Leg", "Foot"))
     for seed in range(20):
         turns = turns_of(standing_clips, np.array([0]))[0]
-        assert change_stance(standing_clips, turns, np.random.default_rng(seed), "sit")
+        assert change_stance(standing_clips, turns, np.random.default_rng(seed), stance="sit")
         places = places_of(standing_clips, turns)
         thigh, shank = places[knee] - places[hip], places[ankle] - places[knee]
         assert -0.42 < thigh[2] < 0.42 * np.sin(np.radians(20))
@@ -183,11 +183,11 @@ def test_sitting_brings_the_thighs_up_and_the_feet_stay_below(standing_clips):
 @pytest.mark.parametrize("stance", STANCES)
 def test_stances_keep_rotations_and_refuse_somebody_who_lies(standing_clips, stance):
     turns = turns_of(standing_clips, np.array([0]))[0]
-    assert change_stance(standing_clips, turns, np.random.default_rng(1), stance)
+    assert change_stance(standing_clips, turns, np.random.default_rng(1), stance=stance)
     np.testing.assert_allclose(turns @ np.swapaxes(turns, -1, -2), np.tile(np.eye(3), (15, 1, 1)), atol=1e-9)
     lying = about("x", 80) @ turns_of(standing_clips, np.array([0]))[0]
     before = lying.copy()
-    assert not change_stance(standing_clips, lying, np.random.default_rng(1), stance)
+    assert not change_stance(standing_clips, lying, np.random.default_rng(1), stance=stance)
     np.testing.assert_array_equal(lying, before)
 
 
@@ -196,7 +196,7 @@ def test_random_arms_always_find_a_pose(standing_clips):
     arm, elbow, wrist = (joint_index(standing_clips, part, "Right") for part in ("Arm", "ForeArm", "Hand"))
     for _ in range(500):
         turns = turns_of(standing_clips, np.array([0]))[0]
-        random_arm(standing_clips, turns, rng, "Right")
+        random_arm(standing_clips, turns, rng, side="Right")
         places = places_of(standing_clips, turns)
         assert np.linalg.det(turns[arm]) == pytest.approx(1)
         # Neither the upper arm nor the forearm ends far behind the back.
@@ -232,8 +232,8 @@ def test_a_turned_joint_takes_along_what_hangs_on_it(standing_clips):
         joint_index(standing_clips, "Arm", "Left"),
         joint_index(standing_clips, "ForeArm", "Left"),
     )
-    turn_to(standing_clips, turns, shoulder, about("x", 40))
-    turn_to(standing_clips, turns, joint_index(standing_clips, "hips"), about("z", 90))
+    turn_to(standing_clips, turns, shoulder, target=about("x", 40))
+    turn_to(standing_clips, turns, joint_index(standing_clips, "hips"), target=about("z", 90))
     np.testing.assert_allclose(turns[elbow], about("z", 90) @ about("x", 40), atol=1e-12)
 
 
@@ -244,7 +244,7 @@ def test_variation_is_reproducible(standing_clips):
             standing_clips,
             turns,
             np.random.default_rng(3),
-            turns_of(standing_clips, np.array([0, 1])),
+            others=turns_of(standing_clips, np.array([0, 1])),
             changed=1.0,
         )
     np.testing.assert_array_equal(one, two)
@@ -266,7 +266,7 @@ def test_bodies_stand_on_the_ground_at_their_spot():
 
 def test_a_box_shades_the_ground_beside_it_and_nothing_else():
     rng = np.random.default_rng(0)
-    camera = place_camera((90, 160), 60, 2.0, 15)
+    camera = place_camera((90, 160), 60, 2.0, pitch=15)
     prop = make_prop(rng, "box", np.array([0.0, 5.0]))
     light = random_light(rng, camera.rotation)
     bright = ground_shadow([(prop.vertices_m, prop.faces)], camera, light, soft=False).reshape(camera.size)

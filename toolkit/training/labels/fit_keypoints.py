@@ -11,43 +11,43 @@ from torch import Tensor
 from ...network.embedding import PoseEmbedding
 from ...network.torch_kinematics import mirror_directions, rotation_to_6d
 from ..pictures.people import BODY_KEYPOINTS
-from .lifter import SEEN_JOINTS, Lifted, Lifter, Posed, normalize_points, pose
+from .lifter import LIFTER_JOINTS, Lifted, Lifter, Posed, normalize_points, pose
 
 COCO_FACE = slice(0, 5)
 COCO_BODY = slice(5, 17)
 
 
 @dataclass(frozen=True)
-class Refinement:
+class FitSettings:
     """How lifted poses are fitted to the teacher's points; errors in lifter units (half the longer side of the person's box).
 
     Attributes:
         steps: of Adam, for `batch` people at once.
-        seen_confidence: a point of at least this confidence counts.
+        visible_confidence: a point of at least this confidence counts.
         huber: errors beyond this pull with constant strength.
         face_weight: of the middle of the face; body points weigh as much as the teacher is confident.
         stay_*: squared change from what the lifter said: embedding, depth of joints (m), rotation, log scale.
-        sure_confidence, sure_points, torso_points, most_residual: a person is usable with so many points of that confidence,
+        usable_confidence, min_points, min_torso_points, max_residual: a person is usable with so many points of that confidence,
             so many of the torso's seen, and at most this mean error after the fit.
     """
 
     steps: int = 150
     batch: int = 4096
-    seen_confidence: float = 0.4
+    visible_confidence: float = 0.4
     huber: float = 0.1
     face_weight: float = 0.4
-    stay_embedding: float = 0.06
-    stay_depth: float = 0.15
-    stay_rotation: float = 0.3
-    stay_scale: float = 0.3
-    sure_confidence: float = 0.5
-    sure_points: int = 6
-    torso_points: int = 2
-    most_residual: float = 0.15
+    embedding_prior: float = 0.06
+    depth_prior: float = 0.15
+    rotation_prior: float = 0.3
+    scale_prior: float = 0.3
+    usable_confidence: float = 0.5
+    min_points: int = 6
+    min_torso_points: int = 2
+    max_residual: float = 0.15
 
 
-def refine(
-    keypoints: np.ndarray, embedding: PoseEmbedding, lifter: Lifter, how: Refinement
+def fit_keypoints(
+    keypoints: np.ndarray, embedding: PoseEmbedding, lifter: Lifter, *, settings: FitSettings
 ) -> dict[str, np.ndarray]:
     """Return poses of people (M, 17, 3) from COCO key points and confidences: lifted, then fitted by gradient descent.
 
@@ -62,7 +62,7 @@ def refine(
         start = lifter(unit.inputs)
         first = pose(embedding, start)
     start = start._replace(rotation_6d=rotation_to_6d(first.rotation))
-    found = _fit(start, first, targets, weight, embedding, how)
+    found = _fit(start, first, targets, weight=weight, embedding=embedding, settings=settings)
     with torch.no_grad():
         posed = pose(embedding, found)
         labels = {
@@ -81,7 +81,7 @@ def refine(
 
 
 def _fit(
-    start: Lifted, first: Posed, targets: Tensor, weight: Tensor, embedding: PoseEmbedding, how: Refinement
+    start: Lifted, first: Posed, targets: Tensor, *, weight: Tensor, embedding: PoseEmbedding, settings: FitSettings
 ) -> Lifted:
     # The embedding is searched before its tanh, so that it cannot leave the cube.
     free = Lifted(torch.atanh(start.embedding.clamp(-0.97, 0.97)), *start[1:])
@@ -90,19 +90,19 @@ def _fit(
     optimizer = torch.optim.Adam(
         [{"params": [value], "lr": rate} for value, rate in zip(free, rates, strict=True)]
     )
-    for _ in range(how.steps):
+    for _ in range(settings.steps):
         lifted = free._replace(embedding=free.embedding.tanh())
         posed = pose(embedding, lifted)
-        distance = (posed.points[:, SEEN_JOINTS] - targets).norm(dim=-1)
+        distance = (posed.points[:, LIFTER_JOINTS] - targets).norm(dim=-1)
         huber = torch.where(
-            distance < how.huber, distance.square() / (2 * how.huber), distance - how.huber / 2
+            distance < settings.huber, distance.square() / (2 * settings.huber), distance - settings.huber / 2
         )
         loss = (
             (huber * weight).sum()
-            + how.stay_embedding * (lifted.embedding - start.embedding).square().sum()
-            + how.stay_depth * (posed.joints_m - first.joints_m)[..., 2].square().sum()
-            + how.stay_rotation * (posed.rotation - first.rotation).square().sum()
-            + how.stay_scale * (lifted.log_scale - start.log_scale).square().sum()
+            + settings.embedding_prior * (lifted.embedding - start.embedding).square().sum()
+            + settings.depth_prior * (posed.joints_m - first.joints_m)[..., 2].square().sum()
+            + settings.rotation_prior * (posed.rotation - first.rotation).square().sum()
+            + settings.scale_prior * (lifted.log_scale - start.log_scale).square().sum()
         )
         optimizer.zero_grad()
         loss.backward()
@@ -110,15 +110,15 @@ def _fit(
     return Lifted(free.embedding.tanh().detach(), *(value.detach() for value in free[1:]))
 
 
-def _teacher_points(keypoints: np.ndarray, how: Refinement) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _teacher_points(keypoints: np.ndarray, settings: FitSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the lifter's points (M, 13, 2), which are seen (M, 13), and their weights (M, 13)."""
     xy, confidence = keypoints[..., :2], np.clip(keypoints[..., 2], 0, 1)
-    seen = (keypoints[..., 2] >= how.seen_confidence).astype(np.float32)
+    seen = (keypoints[..., 2] >= settings.visible_confidence).astype(np.float32)
     face = seen[:, COCO_FACE, None]
     middle = (xy[:, COCO_FACE] * face).sum(1, keepdims=True) / np.maximum(face.sum(1, keepdims=True), 1)
     face_seen = (face.sum(1) >= 2).astype(np.float32)
     points = np.concatenate([xy[:, COCO_BODY], middle], 1)
-    weight = np.concatenate([confidence[:, COCO_BODY] * seen[:, COCO_BODY], how.face_weight * face_seen], 1)
+    weight = np.concatenate([confidence[:, COCO_BODY] * seen[:, COCO_BODY], settings.face_weight * face_seen], 1)
     return (
         points.astype(np.float32),
         np.concatenate([seen[:, COCO_BODY], face_seen], 1),
@@ -127,4 +127,4 @@ def _teacher_points(keypoints: np.ndarray, how: Refinement) -> tuple[np.ndarray,
 
 
 def _residual(posed: Posed, targets: Tensor, seen: Tensor) -> Tensor:
-    return ((posed.points[:, SEEN_JOINTS] - targets).norm(dim=-1) * seen).sum(1) / seen.sum(1).clamp(min=1)
+    return ((posed.points[:, LIFTER_JOINTS] - targets).norm(dim=-1) * seen).sum(1) / seen.sum(1).clamp(min=1)

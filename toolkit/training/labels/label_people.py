@@ -12,7 +12,7 @@ from ...errors import PosecError
 from ...evaluation.scenes import read_scenes
 from ...network.embedding import load_embedding
 from ...runtime.pose import MUPOTS17
-from .fit_keypoints import Refinement
+from .fit_keypoints import FitSettings
 from .labels import Labels, label_bodies, label_photos, label_scenes, pictures_with_people, write_labels
 from .lifter import load_lifter
 
@@ -21,9 +21,9 @@ def write_photo_labels(
     teacher_path: str | Path,
     embedding_path: str | Path,
     lifter_path: str | Path,
-    out: str | Path,
+    *, out: str | Path,
     index_path: str | Path | None = None,
-    how: Refinement | None = None,
+    settings: FitSettings | None = None,
     device: str = "cpu",
 ) -> dict[str, float]:
     """Label the people that a 2D teacher found in photographs, write the file, and return figures.
@@ -33,19 +33,19 @@ def write_photo_labels(
         embedding_path, lifter_path: safetensors files of the frozen networks.
         out: the .npz file to write.
         index_path: CSV with the columns `file` and `annotated_persons`; only pictures that it counts people in are trusted.
-        how: settings of the fit.
+        settings: settings of the fit.
         device: a torch device.
     """
     trusted = None if index_path is None else pictures_with_people(index_path)
     labels = label_photos(
-        teacher_path, load_embedding(embedding_path, device), load_lifter(lifter_path, device), how, trusted
+        teacher_path, load_embedding(embedding_path, device), load_lifter(lifter_path, device), settings=settings, trusted=trusted
     )
     write_labels(out, labels)
     return _figures(labels)
 
 
 def write_body_labels(
-    bodies_path: str | Path, embedding_path: str | Path, out: str | Path, device: str = "cpu"
+    bodies_path: str | Path, embedding_path: str | Path, out: str | Path, *, device: str = "cpu"
 ) -> dict[str, float]:
     """Label rendered bodies (see `label_bodies`), write the file, and return figures."""
     labels = label_bodies(bodies_path, load_embedding(embedding_path, device))
@@ -54,7 +54,7 @@ def write_body_labels(
 
 
 def write_scene_labels(
-    scenes_path: str | Path, embedding_path: str | Path, out: str | Path, device: str = "cpu"
+    scenes_path: str | Path, embedding_path: str | Path, out: str | Path, *, device: str = "cpu"
 ) -> dict[str, float]:
     """Label people whose 3D joints are known (see `label_scenes`), write the file, and return figures."""
     labels = label_scenes(read_scenes(scenes_path, MUPOTS17), load_embedding(embedding_path, device))
@@ -92,9 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args(arguments)
     if chosen.bodies:
-        figures = write_body_labels(chosen.bodies, chosen.embedding, chosen.out, chosen.device)
+        figures = write_body_labels(chosen.bodies, chosen.embedding, chosen.out, device=chosen.device)
     elif chosen.scenes:
-        figures = write_scene_labels(chosen.scenes, chosen.embedding, chosen.out, chosen.device)
+        figures = write_scene_labels(chosen.scenes, chosen.embedding, chosen.out, device=chosen.device)
     elif chosen.lifter:
         paths = (chosen.teacher, chosen.embedding, chosen.lifter, chosen.out, chosen.index)
         figures = write_photo_labels(*paths, device=chosen.device)

@@ -1,6 +1,6 @@
 """Run a 2D teacher once over pictures and keep what it says: the key points that 3D labels are made of.
 
-A teacher is a function from a picture (H, W, 3) uint8 BGR to `Found`: boxes (N, 5) x0, y0, x1, y1, score and key points (N, 17, 3)
+A teacher is a function from a picture (H, W, 3) uint8 BGR to `Detections`: boxes (N, 5) x0, y0, x1, y1, score and key points (N, 17, 3)
 x, y, confidence in COCO's order, both in pixels of the picture; N may be 0. `label_pictures` takes any.
 """
 
@@ -18,14 +18,14 @@ from ...errors import PosecError
 from ...evaluation.pictures import read_picture
 from ...runtime.video.sources import PICTURES
 from .labels import Labels, write_labels
-from .teacher import KEYPOINTS, Found, Teacher, open_teacher
+from .teacher import KEYPOINTS, Detections, Teacher, open_teacher
 
 Progress = Callable[[int, int], None]
 Report = Callable[[str], None]
 
 
 def label_pictures(
-    teacher: Teacher, source: str | Path, progress: Progress | None = None, report: Report = print
+    teacher: Teacher, source: str | Path, progress: Progress | None = None, *, report: Report = print
 ) -> Labels:
     """Return what a teacher says of the pictures of a folder or plain tar, in the order of their names.
 
@@ -84,16 +84,16 @@ def picture_names(source: str | Path) -> list[str]:
     return pictures
 
 
-def _checked(found: Found, name: str) -> Found:
+def _checked(found: Detections, name: str) -> Detections:
     arrays = []
-    for what, array, shape in zip(Found._fields, found, ((5,), (KEYPOINTS, 3)), strict=True):
+    for what, array, shape in zip(Detections._fields, found, ((5,), (KEYPOINTS, 3)), strict=True):
         array, wanted = np.asarray(array, np.float32), (len(found[0]), *shape)
         if array.shape != wanted or not np.isfinite(array).all():
             raise PosecError(
                 f"the teacher's {what} of '{name}' must be finite {wanted}, got {array.shape}; correct the teacher"
             )
         arrays.append(array)
-    return Found(*arrays)
+    return Detections(*arrays)
 
 
 def _show(done: int, count: int) -> None:

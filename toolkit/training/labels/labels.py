@@ -22,7 +22,7 @@ from ...runtime.decoding.kinematics import ray_rotation
 from ...runtime.pose import MUPOTS17
 from ..motion.mocap import poses_from_joints
 from ..pictures.people import BODY_KEYPOINTS, KEYPOINT_JOINTS, STATURE_M
-from .fit_keypoints import COCO_BODY, Refinement, refine
+from .fit_keypoints import COCO_BODY, FitSettings, fit_keypoints
 from .lifter import Lifter
 
 Labels = dict[str, np.ndarray]
@@ -34,7 +34,7 @@ def label_photos(
     teacher_path: str | Path,
     embedding: PoseEmbedding,
     lifter: Lifter,
-    how: Refinement | None = None,
+    *, settings: FitSettings | None = None,
     trusted: Collection[str] | None = None,
 ) -> Labels:
     """Return 3D labels of all people that a 2D teacher found in a set of photographs.
@@ -43,14 +43,14 @@ def label_photos(
         teacher_path: an .npz with `names` (P,), `ptr` (P + 1,), `boxes` (M, 4 or 5) and `kpts` (M, 17, 3): x, y in pixels and
             confidence, in COCO's order.
         embedding, lifter: frozen networks on one device.
-        how: settings of the fit.
+        settings: settings of the fit.
         trusted: photographs known to show people; in all others the teacher's people are not usable. None trusts all.
 
     Raises PosecError where the file contradicts itself.
     """
-    how = how or Refinement()
+    settings = settings or FitSettings()
     teacher = read_teacher(teacher_path)
-    parts = [refine(part, embedding, lifter, how) for part in _chunks(teacher["kpts"], how.batch)]
+    parts = [fit_keypoints(part, embedding, lifter, settings=settings) for part in _chunks(teacher["kpts"], settings.batch)]
     labels = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     # Of whom no key point is known the box says where they are.
     unseen, boxes = labels["seen"].sum(1) == 0, teacher["boxes"]
@@ -58,9 +58,9 @@ def label_photos(
     labels["pelvis_px"][unseen] = (boxes[:, :2] + boxes[:, 2:])[unseen] / 2
     confidence = teacher["kpts"][:, COCO_BODY, 2]
     labels["usable"] = (
-        ((teacher["kpts"][..., 2] > how.sure_confidence).sum(1) >= how.sure_points)
-        & ((confidence[:, TORSO_KEYPOINTS] >= how.seen_confidence).sum(1) >= how.torso_points)
-        & (labels["residual"] < how.most_residual)
+        ((teacher["kpts"][..., 2] > settings.usable_confidence).sum(1) >= settings.min_points)
+        & ((confidence[:, TORSO_KEYPOINTS] >= settings.visible_confidence).sum(1) >= settings.min_torso_points)
+        & (labels["residual"] < settings.max_residual)
         & (labels["px_per_m"] > 1)
     )
     if trusted is not None:
@@ -87,7 +87,7 @@ def label_bodies(bodies_path: str | Path, embedding: PoseEmbedding) -> Labels:
             )
     seen = np.ones((count, BODY_KEYPOINTS))
     labels = exact_labels(
-        bodies["joints_m"], bodies["pelvis_px"], bodies["px_per_m"], bodies["keypoints_px"], seen, embedding
+        bodies["joints_m"], bodies["pelvis_px"], bodies["px_per_m"], keypoints_px=bodies["keypoints_px"], seen=seen, embedding=embedding
     )
     return {"names": bodies["names"], "ptr": np.arange(count + 1), **labels, "usable": np.ones(count, bool)}
 
@@ -143,7 +143,7 @@ def exact_labels(
     true_m: np.ndarray,
     pelvis_px: np.ndarray,
     px_per_m: np.ndarray,
-    keypoints_px: np.ndarray,
+    *, keypoints_px: np.ndarray,
     seen: np.ndarray,
     embedding: PoseEmbedding,
 ) -> Labels:

@@ -21,8 +21,8 @@ from ...runtime.pose import MUPOTS17
 from ..pictures.people import KEYPOINT_JOINTS
 
 # What the lifter sees: COCO's 12 body key points in its order, and the middle of the face.
-SEEN_JOINTS = [*KEYPOINT_JOINTS, MUPOTS17.index("head")]
-POINTS = len(SEEN_JOINTS)
+LIFTER_JOINTS = [*KEYPOINT_JOINTS, MUPOTS17.index("head")]
+POINTS = len(LIFTER_JOINTS)
 
 
 class Lifted(NamedTuple):

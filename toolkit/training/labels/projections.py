@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...network.torch_kinematics import bone, bone_lengths_m, forward_kinematics, rotation_about
 from ...runtime.pose import MUPOTS17
-from .lifter import POINTS, SEEN_JOINTS
+from .lifter import POINTS, LIFTER_JOINTS
 
 # Bones that grow and shrink together from person to person, and the standard deviation of their length.
 BODY_SHAPES = (
@@ -25,11 +25,11 @@ BODY_SHAPES = (
     (("right_ankle", "left_ankle"), 0.06),
 )
 FACE = POINTS - 1
-KEYPOINT = {MUPOTS17.names[joint]: point for point, joint in enumerate(SEEN_JOINTS)}
+KEYPOINT = {MUPOTS17.names[joint]: point for point, joint in enumerate(LIFTER_JOINTS)}
 
 
 @dataclass(frozen=True)
-class Viewing:
+class ViewSettings:
     """How people are seen; shares are probabilities per person, angles in radians, distances in metres.
 
     Attributes:
@@ -70,34 +70,34 @@ class Views(NamedTuple):
     seen: Tensor  # (N, 13) 0 or 1
 
 
-def view(directions: Tensor, generator: torch.Generator, how: Viewing | None = None) -> Views:
+def random_views(directions: Tensor, generator: torch.Generator, settings: ViewSettings | None = None) -> Views:
     """Look at poses (N, 16, 3) in the torso frame with random bodies and cameras."""
-    how = how or Viewing()
+    settings = settings or ViewSettings()
     count, device = len(directions), directions.device
     rotation = random_rotations(count, generator, how)
     joints = forward_kinematics(directions, random_bone_lengths_m(count, generator)) @ rotation.transpose(
         1, 2
     )
-    distance = how.near_m * torch.exp(
-        torch.rand(count, 1, generator=generator, device=device) * math.log(how.far_m / how.near_m)
+    distance = settings.near_m * torch.exp(
+        torch.rand(count, 1, generator=generator, device=device) * math.log(settings.far_m / settings.near_m)
     )
     depth = (distance + joints[..., 2]).clamp(min=0.4)
     true_points = joints[..., :2] * (distance / depth)[..., None]
-    points = _faulty(true_points[:, SEEN_JOINTS], generator, how)
+    points = _faulty(true_points[:, LIFTER_JOINTS], generator, how)
     return Views(rotation, true_points, points, _visibility(count, generator, how))
 
 
-def random_rotations(count: int, generator: torch.Generator, how: Viewing) -> Tensor:
+def random_rotations(count: int, generator: torch.Generator, settings: ViewSettings) -> Tensor:
     """Return torso rotations (N, 3, 3) in the frame of the viewing ray; the identity yaw faces the camera."""
     device = generator.device
     uniform, normal = (
         (lambda: torch.rand(count, generator=generator, device=device)),
         (lambda: torch.randn(count, generator=generator, device=device)),
     )
-    yaw = torch.where(uniform() < how.facing, normal() * how.facing_rad, uniform() * 2 * math.pi)
-    tumbled = uniform() < how.tumbled
-    pitch = normal() * torch.where(tumbled, how.tumbled_pitch_rad, how.pitch_rad)
-    roll = normal() * torch.where(tumbled, how.tumbled_roll_rad, how.roll_rad)
+    yaw = torch.where(uniform() < settings.facing, normal() * settings.facing_rad, uniform() * 2 * math.pi)
+    tumbled = uniform() < settings.tumbled
+    pitch = normal() * torch.where(tumbled, settings.tumbled_pitch_rad, settings.pitch_rad)
+    roll = normal() * torch.where(tumbled, settings.tumbled_roll_rad, settings.roll_rad)
     axes = torch.eye(3, device=device)
     towards_camera = torch.diag(torch.tensor([1.0, -1.0, -1.0], device=device))
     about = [
@@ -116,7 +116,7 @@ def random_bone_lengths_m(count: int, generator: torch.Generator) -> Tensor:
     return lengths
 
 
-def _faulty(points: Tensor, generator: torch.Generator, how: Viewing) -> Tensor:
+def _faulty(points: Tensor, generator: torch.Generator, settings: ViewSettings) -> Tensor:
     """Jitter the points (N, 13, 2), displace a few, and exchange left and right of one pair now and then."""
     count, device = len(points), points.device
     size = (points.amax(1) - points.amin(1)).amax(1)[:, None, None]
@@ -125,32 +125,32 @@ def _faulty(points: Tensor, generator: torch.Generator, how: Viewing) -> Tensor:
         return torch.randn(points.shape, generator=generator, device=device) * size
 
     quality = torch.rand(count, 1, 1, generator=generator, device=device) * 2
-    outliers = torch.rand(count, POINTS, 1, generator=generator, device=device) < how.outlier
-    points = points + normal() * how.jitter * quality + normal() * how.outlier_jitter * outliers
+    outliers = torch.rand(count, POINTS, 1, generator=generator, device=device) < settings.outlier
+    points = points + normal() * settings.jitter * quality + normal() * settings.outlier_jitter * outliers
     pair = torch.randint(FACE // 2, (count, 1), generator=generator, device=device)
     order = torch.arange(POINTS, device=device).expand(count, POINTS)
     exchange = (
         (order // 2 == pair)
         & (order < FACE)
-        & (torch.rand(count, 1, generator=generator, device=device) < how.exchanged)
+        & (torch.rand(count, 1, generator=generator, device=device) < settings.exchanged)
     )
     return points.gather(1, torch.where(exchange, order ^ 1, order)[..., None].expand_as(points))
 
 
-def _visibility(count: int, generator: torch.Generator, how: Viewing) -> Tensor:
+def _visibility(count: int, generator: torch.Generator, settings: ViewSettings) -> Tensor:
     """Return which points (N, 13) the teacher reports; nobody keeps fewer than 4."""
     device = generator.device
     uniform = torch.rand(count, 8, generator=generator, device=device)
-    seen = torch.rand(count, POINTS, generator=generator, device=device) > uniform[:, :1] * how.dropped
+    seen = torch.rand(count, POINTS, generator=generator, device=device) > uniform[:, :1] * settings.dropped
     ankles, legs = KEYPOINT["left_ankle"], KEYPOINT["left_knee"]
     for column, share, start in (
-        (1, how.cut[0], legs),
-        (2, how.cut[1], ankles),
-        (3, how.cut[2], KEYPOINT["left_hip"]),
+        (1, settings.cut[0], legs),
+        (2, settings.cut[1], ankles),
+        (3, settings.cut[2], KEYPOINT["left_hip"]),
     ):
         seen[:, start:FACE] &= (uniform[:, column] >= share)[:, None]
     for column, side in ((4, "left"), (5, "right")):
         arm = [KEYPOINT[f"{side}_elbow"], KEYPOINT[f"{side}_wrist"]]
-        seen[:, arm] &= (uniform[:, column] >= how.hidden_arm)[:, None]
-    seen[:, FACE] &= uniform[:, 6] >= how.hidden_face
+        seen[:, arm] &= (uniform[:, column] >= settings.hidden_arm)[:, None]
+    seen[:, FACE] &= uniform[:, 6] >= settings.hidden_face
     return (seen | (seen.sum(1, keepdim=True) < 4)).float()

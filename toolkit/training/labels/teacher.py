@@ -1,6 +1,6 @@
 """The 2D teacher: a pedestrian detector, then key points person by person (PicoDet-S and PP-TinyPose, OpenVINO files).
 
-Any function from a picture to `Found` is a teacher: see `label_pictures`.
+Any function from a picture to `Detections` is a teacher: see `label_pictures`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ BLUR_CELLS = 3
 LEAST_HEAT = 1e-10
 
 
-class Found(NamedTuple):
+class Detections(NamedTuple):
     """The N people of a picture, in its pixels."""
 
     boxes: np.ndarray  # (N, 5) float32: x0, y0, x1, y1, score
     keypoints: np.ndarray  # (N, 17, 3) float32: x, y, confidence, in COCO's order
 
 
-Teacher = Callable[[np.ndarray], Found]
+Teacher = Callable[[np.ndarray], Detections]
 Network = Callable[[np.ndarray], list[np.ndarray]]
 
 
@@ -43,15 +43,15 @@ def open_teacher(folder: str | Path, threads: int | None = None) -> Teacher:
 
     `threads` None lets OpenVINO take all cores. Raises PosecError where a file is missing or is another network.
     """
-    detector = _network(Path(folder) / DETECTOR, DETECTOR_SIZE, [(1, 2125, 4), (1, 1, 2125)], threads)
+    detector = _network(Path(folder) / DETECTOR, DETECTOR_SIZE, [(1, 2125, 4), (1, 1, 2125)], threads=threads)
     poser = _network(
         Path(folder) / POSER,
         POSER_SIZE,
         [(1, KEYPOINTS, POSER_SIZE[0] // CELL_PX, POSER_SIZE[1] // CELL_PX)],
-        threads,
+        threads=threads,
     )
 
-    def find(picture_bgr: np.ndarray) -> Found:
+    def find(picture_bgr: np.ndarray) -> Detections:
         height, width = picture_bgr.shape[:2]
         # Cubic, as for the labels that the reference network learned from; it decides about people near the threshold.
         boxes, scores = detector(
@@ -60,7 +60,7 @@ def open_teacher(folder: str | Path, threads: int | None = None) -> Teacher:
         to_picture = np.array([width, height, width, height], np.float32) / DETECTOR_SIZE[0]
         found = distinct_boxes(boxes[0] * to_picture, scores[0, 0])
         people = [_keypoints(picture_bgr, box, poser) for box in found]
-        return Found(found, np.array(people, np.float32).reshape(-1, KEYPOINTS, 3))
+        return Detections(found, np.array(people, np.float32).reshape(-1, KEYPOINTS, 3))
 
     return find
 
@@ -76,7 +76,7 @@ def distinct_boxes(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.concatenate([boxes[kept], scores[kept, None]], 1).astype(np.float32)
 
 
-def window_of_box(box: np.ndarray) -> np.ndarray:
+def crop_of_box(box: np.ndarray) -> np.ndarray:
     """Return the (2, 3) affine map from the picture to the input of the key-point network.
 
     The box (x0, y0, x1, y1) is enlarged, then made 3 wide to 4 high by adding to its shorter side; its corner goes to pixel (0, 0).
@@ -121,7 +121,7 @@ def _newton_step(near: np.ndarray) -> np.ndarray:
 
 
 def _keypoints(picture_bgr: np.ndarray, box: np.ndarray, poser: Network) -> np.ndarray:
-    window = window_of_box(box)
+    window = crop_of_box(box)
     cut = cv2.warpAffine(picture_bgr, window, POSER_SIZE[::-1], flags=cv2.INTER_LINEAR)
     peaks = find_peaks(poser(_batch(cut))[0][0])
     peaks[:, :2] = (peaks[:, :2] * CELL_PX - window[:, 2]) / window[0, 0]
@@ -134,7 +134,7 @@ def _batch(picture_bgr: np.ndarray) -> np.ndarray:
 
 
 def _network(
-    path: Path, size: tuple[int, int], shapes: list[tuple[int, ...]], threads: int | None
+    path: Path, size: tuple[int, int], shapes: list[tuple[int, ...]], *, threads: int | None
 ) -> Network:
     """Return a network as a function from its batch to its first outputs, which must have these shapes."""
     try:

@@ -18,8 +18,8 @@ from ..motion.mocap import load_mocap
 from ..pictures.people import BODY_KEYPOINTS
 from ..run.configuration import add_settings, chosen_settings
 from ..run.runs import Run, add_device, one_cycle, set_learning_rate
-from .lifter import SEEN_JOINTS, Lifter, normalize_points, pose
-from .projections import view
+from .lifter import LIFTER_JOINTS, Lifter, normalize_points, pose
+from .projections import random_views
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def train_lifter(
     config: LifterTraining,
     mocap_folder: str | Path,
     embedding_path: str | Path,
-    out: str | Path,
+    *, out: str | Path,
     device: str = "cpu",
 ) -> dict[str, float]:
     """Train the lifter, write its weights, and return the last line of figures.
@@ -77,7 +77,7 @@ def train_lifter(
     )
     for step in range(run.first, config.steps):
         set_learning_rate(optimizer, one_cycle(step, config.steps, config.learning_rate, warm_up=0.1))
-        losses = lifting_losses(model, embedding, augment(poses["train"], config.batch, generator), generator)
+        losses = lifting_losses(model, embedding, augment(poses["train"], config.batch, generator), generator=generator)
         loss = weights @ torch.stack(list(losses.values()))
         optimizer.zero_grad()
         loss.backward()
@@ -86,33 +86,33 @@ def train_lifter(
         if (step + 1) % config.report_every == 0 and step + 1 < config.steps:
             run.keep(step + 1, model)
             figures = {name: value.item() for name, value in losses.items()}
-            run.report(step + 1, figures | evaluate(model, embedding, poses["val"], "val", config))
+            run.report(step + 1, figures | evaluate(model, embedding, poses["val"], split="val", config=config))
     run.finish(model)
-    figures = evaluate(model, embedding, poses["val"], "val", config) | evaluate(
-        model, embedding, poses["test"], "test", config
+    figures = evaluate(model, embedding, poses["val"], split="val", config=config) | evaluate(
+        model, embedding, poses["test"], split="test", config=config
     )
     run.report(config.steps, figures)
     return figures
 
 
 def lifting_losses(
-    model: Lifter, embedding: PoseEmbedding, directions: Tensor, generator: torch.Generator
+    model: Lifter, embedding: PoseEmbedding, directions: Tensor, *, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Return the errors of lifting poses (N, 16, 3) from random views.
 
     Joints (m, at the skeleton's bone lengths, frame of the viewing ray), points (lifter units), embedding, rotation (Frobenius
     norm) and joints in the torso frame (m).
     """
-    views = view(directions, generator)
-    inputs, centre, half = normalize_points(views.points, views.seen)
+    views = random_views(directions, generator)
+    inputs, centre, half = normalize_points(views.points, views.visible)
     lifted = model(inputs)
     found = pose(embedding, lifted)
     lengths = bone_lengths_m(device=directions.device)
     torso_joints = forward_kinematics(directions, lengths)
-    true_points = (views.true_points[:, SEEN_JOINTS] - centre[:, None]) / half[:, None, None]
+    true_points = (views.true_points[:, LIFTER_JOINTS] - centre[:, None]) / half[:, None, None]
     return {
         "joints": (found.joints_m - torso_joints @ views.rotation.transpose(1, 2)).norm(dim=-1).mean(),
-        "points": (found.points[:, SEEN_JOINTS] - true_points).norm(dim=-1).mean(),
+        "points": (found.points[:, LIFTER_JOINTS] - true_points).norm(dim=-1).mean(),
         "embedding": (lifted.embedding - embedding.encode(directions)).abs().mean(),
         "rotation": ((found.rotation - views.rotation).square().sum((1, 2)) + 1e-6).sqrt().mean(),
         "torso_frame": (forward_kinematics(found.directions, lengths) - torso_joints).norm(dim=-1).mean(),
@@ -121,7 +121,7 @@ def lifting_losses(
 
 @torch.no_grad()
 def evaluate(
-    model: Lifter, embedding: PoseEmbedding, poses: Tensor, split: str, config: LifterTraining
+    model: Lifter, embedding: PoseEmbedding, poses: Tensor, *, split: str, config: LifterTraining
 ) -> dict[str, float]:
     """Return errors in mm over held-out poses seen by random cameras with a teacher's faults.
 
@@ -133,15 +133,15 @@ def evaluate(
     figures: dict[str, float] = {}
     for name, source in ((split, draw), (f"{split}_augmented", augment)):
         directions = source(poses, config.test_people, generator)
-        views = view(directions, generator)
+        views = random_views(directions, generator)
         found_mm = (
             1000
-            * pose(embedding, model(normalize_points(views.points, views.seen).inputs)).joints_m.cpu().numpy()
+            * pose(embedding, model(normalize_points(views.points, views.visible).inputs)).joints_m.cpu().numpy()
         )
         truth_mm = (
             1000 * (forward_kinematics(directions, lengths) @ views.rotation.transpose(1, 2)).cpu().numpy()
         )
-        all_seen = (views.seen[:, :BODY_KEYPOINTS].amin(1) > 0).cpu().numpy()
+        all_seen = (views.visible[:, :BODY_KEYPOINTS].amin(1) > 0).cpu().numpy()
         figures[f"{name}_mpjpe_mm"] = mpjpe(found_mm, truth_mm)
         figures[f"{name}_pa_mpjpe_mm"] = pa_mpjpe(found_mm, truth_mm)
         figures[f"{name}_all_seen_mpjpe_mm"] = mpjpe(found_mm[all_seen], truth_mm[all_seen])
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_settings(parser, LifterTraining, "lifter")
     chosen = parser.parse_args(arguments)
     train_lifter(
-        chosen_settings(chosen, LifterTraining), chosen.mocap, chosen.embedding, chosen.out, chosen.device
+        chosen_settings(chosen, LifterTraining), chosen.mocap, chosen.embedding, out=chosen.out, device=chosen.device
     )
 
 

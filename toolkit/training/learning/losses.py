@@ -98,12 +98,12 @@ def person_losses(
         centre_px[:, None] + found_px_per_m[:, None] * (joints_m - centre_m)[:, KEYPOINT_JOINTS, :2]
     )
     projection = _seen_mean(
-        (projected_px - label["keypoints_px"]).norm(dim=-1) / px_per_m[:, None], label["seen"], FARTHEST_M
+        (projected_px - label["keypoints_px"]).norm(dim=-1) / px_per_m[:, None], label["visible"], FARTHEST_M
     )
 
     direct = read["auxiliary"].unflatten(1, (BODY_KEYPOINTS, 2))
     wanted = (label["keypoints_px"] - cells_px[:, None]) / px_per_m[:, None, None]
-    auxiliary = _seen_mean((direct - wanted).norm(dim=-1), label["seen"], FARTHEST_AUXILIARY_M)
+    auxiliary = _seen_mean((direct - wanted).norm(dim=-1), label["visible"], FARTHEST_AUXILIARY_M)
 
     errors = {"offset": offset_error, "embedding": (maps.embedding - label["embedding"]).abs().mean(1), "rotation": rotation_error,
               "depth": depth_error, "joints": joint_error, "projection": projection, "auxiliary": auxiliary}  # fmt: skip

@@ -17,8 +17,8 @@ from ...network.torch_kinematics import bone_lengths_m, forward_kinematics
 from ...runtime.pose import MUPOTS17
 from ..labels.projections import Viewing, random_bone_lengths_m, random_rotations
 from ..motion.augment import Augmentation, augment
-from ..pictures.dataset import NOBODY, PERSON
-from ..pictures.people import KEYPOINT_JOINTS, MIN_SEEN, MIN_STATURE_PX, STATURE_M
+from ..pictures.dataset import NO_PERSON, PERSON
+from ..pictures.people import KEYPOINT_JOINTS, MIN_VISIBLE, MIN_STATURE_PX, STATURE_M
 
 NECK, PELVIS, HEAD, HEAD_TOP = (MUPOTS17.index(joint) for joint in ("neck", "pelvis", "head", "head_top"))
 FACE_POINTS = 5
@@ -116,7 +116,7 @@ def draw_scenes(
     there = torch.arange(most, device=device) < number[:, None]
     total = count * most
 
-    directions = augment(poses, total, generator, how.poses)
+    directions = augment(poses, total, generator, settings=how.poses)
     rotation = random_rotations(total, generator, how.viewing)
     joints = forward_kinematics(directions, random_bone_lengths_m(total, generator)) @ rotation.transpose(
         1, 2
@@ -160,15 +160,15 @@ def draw_scenes(
 
     seen = (visible[..., FACE_POINTS:] > 0.3).float()
     px_per_m = (px_per_m * factor).unflatten(0, (count, most))
-    status = there & (seen.sum(-1) >= MIN_SEEN) & (STATURE_M * px_per_m > MIN_STATURE_PX)
+    status = there & (seen.sum(-1) >= MIN_VISIBLE) & (STATURE_M * px_per_m > MIN_STATURE_PX)
     present = there & _inside(centres, frame)
     with torch.no_grad():
         embedding = encode(directions).unflatten(0, (count, most))
     labels = {
         "centres_px": centres, "px_per_m": px_per_m, "embedding": embedding, "rotation": rotation.unflatten(0, (count, most)),
         "joints_m": reference.unflatten(0, (count, most)), "keypoints_px": points[:, :, FACE_POINTS:],
-        "seen": _inside(points[:, :, FACE_POINTS:], frame).float(), "exact": torch.ones(count, most, device=device),
-        "trust": torch.ones(count, most, device=device), "status": torch.where(present & status, PERSON, NOBODY),
+        "visible": _inside(points[:, :, FACE_POINTS:], frame).float(), "exact": torch.ones(count, most, device=device),
+        "trust": torch.ones(count, most, device=device), "status": torch.where(present & status, PERSON, NO_PERSON),
     }  # fmt: skip
     ignored = present & ~status & (visible.sum(-1) > 0)
     labels["status"] = torch.where(ignored, 2, labels["status"])

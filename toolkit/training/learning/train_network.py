@@ -61,7 +61,7 @@ def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out:
     if state.exists():
         run.resume(state)
     pictures = ComposedPictures(
-        photos, config.mixture, spec, config.seed + rank, start=run.step * config.batch
+        photos, config.mixture, spec, seed=config.seed + rank, start=run.step * config.batch
     )
     batches = iter(
         DataLoader(pictures, config.batch, num_workers=workers, prefetch_factor=6 if workers else None)
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = replace(config, **said)
     if options.init:
         config = replace(config, init=options.init)
-    photos = load_photos(options.data, options.labels, options.tier, options.bodies, options.more)
+    photos = load_photos(options.data, options.labels, options.tier, bodies=options.bodies, more=options.more)
     train_network(config, photos, options.embedding, options.out, options.device, options.workers)
 
 

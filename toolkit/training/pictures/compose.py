@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from .layers import Canvas
-from .people import People, Region, concatenate, nobody
+from .people import People, Region, concatenate, no_people
 from .photos import Photo, Photos
 from .pictures import decode, similarity, vary, warp
 
@@ -44,7 +44,7 @@ class Mixture:
 
 
 def compose(
-    photos: Photos, mixture: Mixture, size: Size, pad_value: int, rng: np.random.Generator
+    photos: Photos, mixture: Mixture, size: Size, *, pad_value: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, People]:
     """Return one training picture and the people in it.
 
@@ -68,17 +68,17 @@ def compose(
     kind = list(kinds)[rng.choice(len(kinds), p=shares / shares.sum())]
     frame = _letterbox(size, rng) if rng.random() < mixture.framed else (0, 0, size[1], size[0])
     if kind == "mosaic":
-        picture, people = _mosaic(photos, mixture.scene_tile, size, frame, rng)
+        picture, people = _mosaic(photos, mixture.scene_tile, size, frame=frame, rng=rng)
     elif kind == "scene":
         canvas = np.zeros((*size, 3), np.uint8)
         picture, people = (
             canvas,
-            _tile(canvas, frame, _pick(photos.scenes, rng), (0.2 * size[0], 1.4 * size[0]), rng),
+            _tile(canvas, frame, _pick(photos.scenes, rng), statures_px=(0.2 * size[0], 1.4 * size[0]), rng=rng),
         )
     elif kind == "pasted":
-        picture, people = _pasted(photos, mixture, size, frame, rng)
+        picture, people = _pasted(photos, mixture, size, frame=frame, rng=rng)
     else:
-        picture, people = _empty(photos, size, frame, rng), nobody()
+        picture, people = _empty(photos, size, frame, rng=rng), no_people()
     picture = vary(picture, rng)
     x0, y0, x1, y1 = frame
     framed = np.full_like(picture, pad_value)
@@ -115,7 +115,7 @@ def _tile(
     canvas: np.ndarray,
     region: Region,
     photo: Photo,
-    statures_px: tuple[float, float],
+    *, statures_px: tuple[float, float],
     rng: np.random.Generator,
 ) -> People:
     """Draw a photo into a region of the canvas, about one of its people, and return the people in the region."""
@@ -135,11 +135,11 @@ def _tile(
     else:
         source, scale, goal = np.array([width / 2, height / 2]), cover * rng.uniform(0.8, 1.4), middle
     angle = rng.normal(0, 0.06) if rng.random() < 0.95 else rng.uniform(-0.6, 0.6)
-    matrix = similarity(source, goal, scale, angle)
+    matrix = similarity(source, goal, scale, angle=angle)
     _cover(matrix, (width, height), region)
     local = matrix.copy()
     local[:, 2] -= (x0, y0)
-    canvas[y0:y1, x0:x1] = warp(picture, local, (y1 - y0, x1 - x0), tuple(rng.uniform(0, 255, 3)))
+    canvas[y0:y1, x0:x1] = warp(picture, local, (y1 - y0, x1 - x0), border=tuple(rng.uniform(0, 255, 3)))
     return people.moved(matrix).clipped(region)
 
 
@@ -161,7 +161,7 @@ def _columns(frame: Region, count: int, rng: np.random.Generator) -> list[tuple[
 
 
 def _mosaic(
-    photos: Photos, scene_tile: float, size: Size, frame: Region, rng: np.random.Generator
+    photos: Photos, scene_tile: float, size: Size, *, frame: Region, rng: np.random.Generator
 ) -> tuple[np.ndarray, People]:
     canvas = np.zeros((*size, 3), np.uint8)
     columns = _columns(frame, int(rng.choice([1, 2, 3, 4, 5], p=[0.08, 0.27, 0.3, 0.25, 0.1])), rng)
@@ -177,7 +177,7 @@ def _mosaic(
             photo = _pick(
                 photos.scenes if photos.scenes and rng.random() < scene_tile else photos.portraits, rng
             )
-            groups.append(_tile(canvas, (x0, y0, x1, y1), photo, (0.45 * (y1 - y0), 1.5 * (y1 - y0)), rng))
+            groups.append(_tile(canvas, (x0, y0, x1, y1), photo, statures_px=(0.45 * (y1 - y0), 1.5 * (y1 - y0)), rng=rng))
     return canvas, concatenate(groups)
 
 
@@ -194,9 +194,9 @@ def _place(photos: Photos, size: Size, rng: np.random.Generator) -> np.ndarray:
     ]
     return warp(
         np.ascontiguousarray(picture),
-        similarity((0, 0), (shift[0], shift[1]), scale, 0.0),
+        similarity((0, 0), (shift[0], shift[1]), scale, angle=0.0),
         size,
-        (128, 128, 128),
+        border=(128, 128, 128),
     )
 
 
@@ -207,7 +207,7 @@ def free_columns(photo: Photo, width: int, margin: int = 12) -> list[tuple[int, 
     return [(0, left), (right, width)]
 
 
-def _empty(photos: Photos, size: Size, frame: Region, rng: np.random.Generator) -> np.ndarray:
+def _empty(photos: Photos, size: Size, frame: Region, *, rng: np.random.Generator) -> np.ndarray:
     """Return places without people: one, or columns of them beside the streets behind the people of portraits."""
     if not photos.portraits or rng.random() < 0.5:
         return _place(photos, size, rng)
@@ -220,13 +220,13 @@ def _empty(photos: Photos, size: Size, frame: Region, rng: np.random.Generator) 
         if b - a < 48:
             canvas[region] = _place(photos, (frame[3] - frame[1], x1 - x0), rng)
             continue
-        street = Photo(cv2.imencode(".bmp", picture[:, a:b])[1].tobytes(), nobody())
+        street = Photo(cv2.imencode(".bmp", picture[:, a:b])[1].tobytes(), no_people())
         canvas[region] = _place(Photos(empty=[street]), (frame[3] - frame[1], x1 - x0), rng)
     return canvas
 
 
 def _pasted(
-    photos: Photos, mixture: Mixture, size: Size, frame: Region, rng: np.random.Generator
+    photos: Photos, mixture: Mixture, size: Size, *, frame: Region, rng: np.random.Generator
 ) -> tuple[np.ndarray, People]:
     canvas = Canvas(_place(photos, size, rng) if photos.empty else np.full((*size, 3), 128, np.uint8))
     low, high = (stature * size[0] / 256 for stature in mixture.stature_px)
@@ -239,21 +239,21 @@ def _pasted(
     for index, stature_px in enumerate(statures_px):
         for _ in range(int((thing_before == index).sum())):
             canvas.paste_thing(
-                _place(photos, size, rng), _log_uniform(0.4, 1.2, rng) * float(stature_px), frame, rng
+                _place(photos, size, rng), _log_uniform(0.4, 1.2, rng) * float(stature_px), frame, rng=rng
             )
         body = photos.bodies and (not photos.cutouts or rng.random() < mixture.body)
         _paste_person(
-            canvas, _pick(photos.bodies if body else photos.cutouts, rng), float(stature_px), frame, rng
+            canvas, _pick(photos.bodies if body else photos.cutouts, rng), float(stature_px), frame=frame, rng=rng
         )
     for _ in range(int((thing_before == count).sum())):
         canvas.paste_thing(
-            _place(photos, size, rng), _log_uniform(0.3, 0.8, rng) * float(statures_px[-1]), frame, rng
+            _place(photos, size, rng), _log_uniform(0.3, 0.8, rng) * float(statures_px[-1]), frame, rng=rng
         )
     return canvas.picture, canvas.visible_people()
 
 
 def _paste_person(
-    canvas: Canvas, photo: Photo, stature_px: float, frame: Region, rng: np.random.Generator
+    canvas: Canvas, photo: Photo, stature_px: float, *, frame: Region, rng: np.random.Generator
 ) -> None:
     if photo.mask is None:
         layer = decode(photo.encoded, cv2.IMREAD_UNCHANGED)
@@ -271,4 +271,4 @@ def _paste_person(
     scale = stature_px / max(float(person.statures_px[0]), 10.0)
     pelvis = (float(person.pelvis_px[0, 0]), float(person.pelvis_px[0, 1]))
     light = rng.uniform(0.8, 1.2) * rng.uniform(0.88, 1.12, 3)
-    canvas.paste_person(layer, person, similarity(pelvis, (goal_x, goal_y), scale, angle), light)
+    canvas.paste_person(layer, person, similarity(pelvis, (goal_x, goal_y), scale, angle=angle), light=light)

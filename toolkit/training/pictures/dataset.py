@@ -15,7 +15,7 @@ from .people import BODY_KEYPOINTS, People
 from .photos import Photos
 
 MAX_PEOPLE = 16
-NOBODY, PERSON, IGNORED = 0, 1, 2
+NO_PERSON, PERSON, IGNORED = 0, 1, 2
 # Misfit, in half box sizes, at which a fitted pose counts 1 / e of an exact one.
 RESIDUAL_SCALE = 0.05
 
@@ -27,7 +27,7 @@ class ComposedPictures(IterableDataset):
     """
 
     def __init__(
-        self, photos: Photos, mixture: Mixture, spec: PoseSpec, seed: int = 0, start: int = 0
+        self, photos: Photos, mixture: Mixture, spec: PoseSpec, *, seed: int = 0, start: int = 0
     ) -> None:
         self.photos, self.mixture, self.spec, self.seed, self.start = photos, mixture, spec, seed, start
 
@@ -44,7 +44,7 @@ class ComposedPictures(IterableDataset):
     def picture(self, number: int) -> dict[str, np.ndarray]:
         """Return the picture of this number."""
         rng = np.random.default_rng([self.seed, number])
-        picture, people = compose(self.photos, self.mixture, self.spec.input_size, self.spec.pad_value, rng)
+        picture, people = compose(self.photos, self.mixture, self.spec.input_size, pad_value=self.spec.pad_value, rng=rng)
         if self.spec.colour_order == "RGB":
             picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         return {"image": np.ascontiguousarray(picture), **pack(people, self.spec.embedding_size)}
@@ -53,7 +53,7 @@ class ComposedPictures(IterableDataset):
 def pack(people: People, embedding_size: int) -> dict[str, np.ndarray]:
     """Return the largest MAX_PEOPLE people as arrays of fixed size.
 
-    `status` (16,) says which rows are a PERSON, IGNORED (somebody is there, the pose is unknown) or NOBODY; `trust` (16,)
+    `status` (16,) says which rows are a PERSON, IGNORED (somebody is there, the pose is unknown) or NO_PERSON; `trust` (16,)
     weights a pose; the others are named as the attributes of People.
     """
     people = people.select(np.argsort(-people.px_per_m, kind="stable")[:MAX_PEOPLE])
@@ -65,7 +65,7 @@ def pack(people: People, embedding_size: int) -> dict[str, np.ndarray]:
     packed |= {"rotation": rotation, "px_per_m": np.ones(MAX_PEOPLE, np.float32)}
     for name, array in packed.items() if count else ():  # nobody may have embeddings of another size
         array[:count] = getattr(people, name)
-    status, trust = np.full(MAX_PEOPLE, NOBODY, np.int64), np.zeros(MAX_PEOPLE, np.float32)
+    status, trust = np.full(MAX_PEOPLE, NO_PERSON, np.int64), np.zeros(MAX_PEOPLE, np.float32)
     status[:count] = np.where(people.usable, PERSON, IGNORED)
     # The misfit of an exact pose is that of the reference skeleton's proportions, no reason for doubt.
     trust[:count] = np.where(people.exact, 1.0, np.exp(-people.residual / RESIDUAL_SCALE))

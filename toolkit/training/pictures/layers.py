@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from .people import People, Region, concatenate, nobody, within
+from .people import People, Region, concatenate, no_people, within
 from .pictures import warp
 
 # A person with more of the keypoints covered than this (or than half of them and the centre) is somebody's guess.
@@ -28,7 +28,7 @@ class Canvas:
         self._layers = 0
         self._people: list[tuple[int, People]] = []
 
-    def paste_person(self, layer: np.ndarray, person: People, matrix: np.ndarray, light: np.ndarray) -> None:
+    def paste_person(self, layer: np.ndarray, person: People, matrix: np.ndarray, *, light: np.ndarray) -> None:
         """Paste a cut-out (h, w, 4) uint8 under a similarity (2, 3), its colours times `light` (3,)."""
         height, width = self.picture.shape[:2]
         corners = (
@@ -59,7 +59,7 @@ class Canvas:
         self._blend(colours, alpha, (int(x0), int(y0), int(x1), int(y1)))
 
     def paste_thing(
-        self, texture: np.ndarray, size_px: float, frame: Region, rng: np.random.Generator
+        self, texture: np.ndarray, size_px: float, frame: Region, *, rng: np.random.Generator
     ) -> None:
         """Cover an ellipse or a tilted rectangle of about `size_px` somewhere in the frame with part of a texture (H, W, 3)."""
         shape = np.zeros(self.top_layer.shape, np.uint8)
@@ -90,13 +90,13 @@ class Canvas:
         return (
             concatenate([self._judged(layer, person) for layer, person in self._people])
             if self._people
-            else nobody()
+            else no_people()
         )
 
     def _judged(self, layer: int, person: People) -> People:
         height, width = self.top_layer.shape
         region = (0, 0, width, height)
-        points = person.keypoints_px[0][(person.seen[0] > 0) & within(person.keypoints_px[0], region)]
+        points = person.keypoints_px[0][(person.visible[0] > 0) & within(person.keypoints_px[0], region)]
         covered = float((self._layer_at(points) > layer).mean()) if len(points) else 0.0
         hidden = bool((self._layer_at(person.centres_px[within(person.centres_px, region)]) > layer).any())
         lost = covered > COVERED_SHARE or (covered > 0.5 and hidden)

@@ -26,7 +26,7 @@ KEYPOINT_JOINTS = [
 ]
 STATURE_M = 1.7
 # Fewer visible joints, or a person this small, cannot teach a pose; the place is then ignored rather than called empty.
-MIN_SEEN = 4
+MIN_VISIBLE = 4
 MIN_STATURE_PX = 24.0
 
 Region = tuple[int, int, int, int]
@@ -58,7 +58,7 @@ class People:
     pelvis_px: np.ndarray
     joints_m: np.ndarray
     keypoints_px: np.ndarray
-    seen: np.ndarray
+    visible: np.ndarray
     residual: np.ndarray
     usable: np.ndarray
     exact: np.ndarray
@@ -96,7 +96,7 @@ class People:
             pelvis_px=across + self.pelvis_px * flip[:2],
             joints_m=(self.joints_m * flip)[:, list(MUPOTS17.mirror)],
             keypoints_px=(across + self.keypoints_px * flip[:2])[:, KEYPOINT_MIRROR],
-            seen=self.seen[:, KEYPOINT_MIRROR],
+            visible=self.visible[:, KEYPOINT_MIRROR],
         )
 
     def moved(self, similarity: np.ndarray) -> People:
@@ -119,8 +119,8 @@ class People:
     def clipped(self, region: Region) -> People:
         """Return those whose centre lies in the region (x0, y0, x1, y1), with the keypoints outside it unseen."""
         inside = within(self.keypoints_px, region)
-        seen = (self.seen * inside).astype(np.float32)
-        usable = self.usable & (seen.sum(1) >= MIN_SEEN) & (self.statures_px > MIN_STATURE_PX)
+        seen = (self.visible * inside).astype(np.float32)
+        usable = self.usable & (seen.sum(1) >= MIN_VISIBLE) & (self.statures_px > MIN_STATURE_PX)
         return replace(self, seen=seen, usable=usable).select(within(self.centres_px, region))
 
 
@@ -138,7 +138,7 @@ def concatenate(groups: Sequence[People]) -> People:
     )
 
 
-def nobody(embedding_size: int = 32) -> People:
+def no_people(embedding_size: int = 32) -> People:
     """Return no people."""
     shapes: dict[str, tuple[int, ...]] = {"boxes": (4,), "embedding": (embedding_size,), "embedding_mirrored": (embedding_size,),
               "rotation": (3, 3), "px_per_m": (), "pelvis_px": (2,), "joints_m": (17, 3), "keypoints_px": (BODY_KEYPOINTS, 2),

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from ...errors import PosecError
-from .people import People, nobody, read_people, within
+from .people import People, no_people, read_people, within
 from .pictures import Encoded, decode
 
 TIERS = ("ship", "research")
@@ -65,7 +65,7 @@ class Photos:
 
 
 def load_photos(
-    data: Path, labels: Path, tier: str = "ship", bodies: Path | None = None, more: Sequence[Path] = ()
+    data: Path, labels: Path, tier: str = "ship", *, bodies: Path | None = None, more: Sequence[Path] = ()
 ) -> Photos:
     """Read the photographs of a tier.
 
@@ -86,7 +86,7 @@ def load_photos(
     _add_portraits(photos, data / "photos/ccp", read_people(labels / "labels_ccp.npz"))
     _add_scenes(photos, data / "photos/coco_reusable", read_people(labels / "labels_coco_reusable.npz"))
     photos.empty += [
-        Photo(encoded, nobody()) for encoded in read_tar(data / "backgrounds/images.tar").values()
+        Photo(encoded, no_people()) for encoded in read_tar(data / "backgrounds/images.tar").values()
     ]
     if tier == "research":
         stored = read_tar(data / "photos/lspet/photos.tar")
@@ -143,7 +143,7 @@ def _add_portraits(photos: Photos, folder: Path, labelled: dict[str, People]) ->
 
 def _person_of_mask(mask: np.ndarray, people: People) -> int:
     height, width = mask.shape
-    inside = within(people.keypoints_px, (0, 0, width, height)) & (people.seen > 0)
+    inside = within(people.keypoints_px, (0, 0, width, height)) & (people.visible > 0)
     x, y = np.clip(np.round(people.keypoints_px), 0, (width - 1, height - 1)).astype(int).transpose(2, 0, 1)
     return int(((mask[y, x] > 0) & inside).sum(1).argmax())
 
@@ -155,10 +155,10 @@ def _add_scenes(photos: Photos, folder: Path, labelled: dict[str, People]) -> No
             if row["in_eval_tiny_coco"] == "1" or not row["annotated_persons"]:
                 continue
             count, encoded = int(row["annotated_persons"]), stored[row["file"]]
-            people = labelled.get(row["file"], nobody())
+            people = labelled.get(row["file"], no_people())
             if count == 0:
                 # What a detector reports here is not a person: the hardest negatives there are.
-                photos.empty.append(Photo(encoded, nobody()))
+                photos.empty.append(Photo(encoded, no_people()))
             elif len(people) >= LABELLED_SHARE * count:
                 photos.scenes.append(Photo(encoded, people))
 
@@ -177,7 +177,7 @@ def add_folder(photos: Photos, folder: Path) -> None:
         if name not in stored:
             raise PosecError(f"'{folder / 'photos.csv'}' names '{name}', which is not in photos.tar")
         if kind == "empty":
-            photos.empty.append(Photo(stored[name], nobody()))
+            photos.empty.append(Photo(stored[name], no_people()))
         elif kind == "scene" and name in labelled:
             photos.scenes.append(Photo(stored[name], labelled[name]))
         else:

@@ -27,7 +27,7 @@ def decode(encoded: Encoded, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
 
 
 def similarity(
-    source: Sequence[float] | np.ndarray, goal: Sequence[float] | np.ndarray, scale: float, angle: float
+    source: Sequence[float] | np.ndarray, goal: Sequence[float] | np.ndarray, scale: float, *, angle: float
 ) -> np.ndarray:
     """Return (2, 3) float64: turn by `angle` radians (clockwise as seen) and scale about `source`, then move it to `goal`."""
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
@@ -36,7 +36,7 @@ def similarity(
 
 
 def warp(
-    picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int], border: tuple[float, ...] = (0, 0, 0, 0)
+    picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int], *, border: tuple[float, ...] = (0, 0, 0, 0)
 ) -> np.ndarray:
     """Return the picture under a similarity (2, 3) on a canvas of (height, width) `size`, filled with `border`.
 

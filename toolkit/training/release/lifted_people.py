@@ -15,31 +15,31 @@ from ...network.heads import reference_spec
 from ...runtime.decoding.decode import nobody
 from ...runtime.decoding.kinematics import ray_rotation
 from ...runtime.pose import MUPOTS17, PoseFrame
-from ..labels.fit_keypoints import Refinement, refine
+from ..labels.fit_keypoints import FitSettings, fit_keypoints
 from ..labels.lifter import Lifter
 from ..labels.teacher import Teacher
 
 Keypoints = Callable[[np.ndarray], np.ndarray]
 
 
-def teachers_keypoints(teacher: Teacher, how: Refinement) -> Keypoints:
+def teachers_keypoints(teacher: Teacher, how: FitSettings) -> Keypoints:
     """Return a function from a picture to the key points (N, 17, 3) of the people that a teacher is sure enough of to teach them."""
 
     def find(picture_bgr: np.ndarray) -> np.ndarray:
         keypoints = teacher(picture_bgr).keypoints
-        return keypoints[(keypoints[..., 2] > how.sure_confidence).sum(1) >= how.sure_points]
+        return keypoints[(keypoints[..., 2] > how.usable_confidence).sum(1) >= how.min_points]
 
     return find
 
 
 def lifted_estimator(
-    keypoints_of: Keypoints, embedding: PoseEmbedding, lifter: Lifter, how: Refinement | None = None
+    keypoints_of: Keypoints, embedding: PoseEmbedding, lifter: Lifter, how: FitSettings | None = None
 ) -> Estimate:
     """Return an estimator of the people whose key points a function finds, each lifted and then fitted.
 
     The skeleton is MUPOTS17 at its own bone lengths, the focal length by default that of the reference network.
     """
-    how = how or Refinement()
+    how = how or FitSettings()
     spec = reference_spec()
 
     def estimate(picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
@@ -47,7 +47,7 @@ def lifted_estimator(
         if not len(keypoints):
             return nobody(spec)
         size = picture_bgr.shape[:2]
-        lifted = refine(keypoints, embedding, lifter, how)
+        lifted = fit_keypoints(keypoints, embedding, lifter, settings=how)
         return people_of_lifted(
             lifted,
             keypoints[:, :, 2].mean(1),

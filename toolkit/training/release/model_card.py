@@ -25,7 +25,7 @@ from ...runtime import load
 from ...runtime.pose import MUPOTS17, PoseFrame, Skeleton
 from ...verification.float_estimator import FloatEstimator
 from ..embedding.train_embedding import EmbeddingTraining, evaluate
-from ..labels.fit_keypoints import Refinement
+from ..labels.fit_keypoints import FitSettings
 from ..labels.labels import read_teacher
 from ..labels.lifter import load_lifter
 from ..labels.teacher import open_teacher
@@ -179,7 +179,7 @@ def teacher_table(
     checkpoints: Sequence[str], scenes: Sequence[Path], teacher: Path, embedding: Path, lifter: Path
 ) -> str:
     """Return the table of networks beside what taught them on rendered scenes."""
-    networks, how, skeleton = (load_embedding(embedding), load_lifter(lifter)), Refinement(), MUPOTS17
+    networks, how, skeleton = (load_embedding(embedding), load_lifter(lifter)), FitSettings(), MUPOTS17
     estimators = open_networks(checkpoints)
     estimators["2D teacher, lifted and fitted"] = lifted_estimator(
         teachers_keypoints(open_teacher(teacher), how), *networks, how
@@ -195,7 +195,7 @@ def teacher_table(
 
 def time_table(bundle: Path, scenes: Sequence[Path], teacher: Path, embedding: Path, lifter: Path) -> str:
     """Return the table of milliseconds per picture, one thread each: a bundle of the network beside the steps of the teacher's way."""
-    networks, how = (load_embedding(embedding), load_lifter(lifter)), Refinement()
+    networks, how = (load_embedding(embedding), load_lifter(lifter)), FitSettings()
     find = teachers_keypoints(open_teacher(teacher, threads=1), how)
     estimators: dict[str, Estimate] = {
         "this network": load(str(bundle), threads=1),
