@@ -32,7 +32,8 @@ from toolkit.network.embedding import decoder_arrays, load_embedding
 from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.labels.annotations import human_keypoints
-from toolkit.training.labels.labels import Labels, label_photos, label_scenes, read_teacher, write_labels
+from toolkit.training.labels.label_files import Labels, read_teacher, write_labels
+from toolkit.training.labels.labels import label_photos, label_scenes
 from toolkit.training.labels.lifter import load_lifter
 from toolkit.training.learning.network_settings import read_settings
 from toolkit.training.learning.train_network import read_network, train_network

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.motion.clips import Clips
-from toolkit.training.motion.poses import joint_index
 from toolkit.training.motion.retarget import TO_BODY_AXES
+from toolkit.training.motion.turns import joint_index
 from toolkit.training.render.bodies import ARM, FOOT, HEAD, LEG, TO_VIEW, TORSO, Body, Surface
 from toolkit.training.render.props import box
 
@@ -69,8 +71,6 @@ class BlockPeople:
 
 def strolling_clips(standing: Clips, frames: int = 40) -> Clips:
     """The upright clip, `frames` long at 30 frames per second, moving ahead at walking pace and turning a little."""
-    from dataclasses import replace
-
     angle = np.linspace(0, 0.4, frames)
     quaternion = np.stack([np.cos(angle / 2), 0 * angle, np.sin(angle / 2), 0 * angle], -1)
     rotations = np.repeat(standing.rotations[:1], frames, 0)
@@ -78,6 +78,8 @@ def strolling_clips(standing: Clips, frames: int = 40) -> Clips:
     # The body's front is -y of its axes.
     ahead = np.array([0.0, -1.0, 0.0]) @ TO_BODY_AXES[standing.kind]
     return replace(
-        standing, starts=np.array([0, frames]), rotations=rotations,
+        standing,
+        starts=np.array([0, frames]),
+        rotations=rotations,
         root_m=np.arange(frames)[:, None] / 30 * ahead,
     )

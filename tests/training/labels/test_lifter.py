@@ -12,8 +12,8 @@ from toolkit.errors import PosecError
 from toolkit.network.embedding import PoseEmbedding
 from toolkit.network.torch_kinematics import bone_lengths_m, rotation_from_6d, rotation_to_6d
 from toolkit.training.labels.lifter import (
-    POINTS,
     LIFTER_JOINTS,
+    POINTS,
     Lifted,
     Lifter,
     load_lifter,
@@ -31,7 +31,9 @@ from toolkit.training.labels.train_lifter import LifterTraining, train_lifter
 from toolkit.training.run.runs import save_weights
 
 pytestmark = pytest.mark.torch
-PERFECT = ViewSettings(jitter=0, outlier=0, dropped=0, cut=(0, 0, 0), hidden_arm=0, hidden_face=0, exchanged=0)
+PERFECT = ViewSettings(
+    jitter=0, outlier=0, dropped=0, cut=(0, 0, 0), hidden_arm=0, hidden_face=0, exchanged=0
+)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -101,7 +103,9 @@ def test_faults_are_as_frequent_as_asked() -> None:
     cut = random_views(poses, seeded(), ViewSettings(dropped=0, cut=(1, 0, 0), hidden_arm=0, hidden_face=0))
     assert cut.visible[:, [KEYPOINT["left_knee"], KEYPOINT["right_ankle"]]].max() == 0
     assert cut.visible[:, [KEYPOINT["left_hip"], KEYPOINT["head"]]].min() == 1
-    hidden = random_views(poses, seeded(), ViewSettings(dropped=0, cut=(0, 0, 0), hidden_arm=0.5, hidden_face=0.25))
+    hidden = random_views(
+        poses, seeded(), ViewSettings(dropped=0, cut=(0, 0, 0), hidden_arm=0.5, hidden_face=0.25)
+    )
     assert abs(hidden.visible[:, KEYPOINT["left_wrist"]].mean() - 0.5) < 0.05
     assert abs(hidden.visible[:, KEYPOINT["head"]].mean() - 0.75) < 0.05
     exchanged = random_views(poses, seeded(), ViewSettings(jitter=0, outlier=0, exchanged=1))
@@ -125,7 +129,9 @@ def test_the_lifter_learns(tmp_path: Path) -> None:
     save_weights(tmp_path / "embedding.safetensors", PoseEmbedding())
     config = LifterTraining(steps=60, batch=64, report_every=30, test_people=100)
     mocap = write_mocap(tmp_path / "mocap")
-    figures = train_lifter(config, mocap, tmp_path / "embedding.safetensors", out=tmp_path / "lifter.safetensors")
+    figures = train_lifter(
+        config, mocap, tmp_path / "embedding.safetensors", out=tmp_path / "lifter.safetensors"
+    )
     lines = [json.loads(line) for line in (tmp_path / "lifter.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [30, 60]
     assert figures["val_mpjpe_mm"] < lines[0]["val_mpjpe_mm"]

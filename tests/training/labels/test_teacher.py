@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from toolkit.errors import PosecError
+from toolkit.training.labels.label_files import read_teacher
 from toolkit.training.labels.label_pictures import label_pictures, main
-from toolkit.training.labels.labels import read_teacher
 from toolkit.training.labels.teacher import (
     DETECTOR,
     POSER,
     Detections,
+    crop_of_box,
     distinct_boxes,
     find_peaks,
     open_teacher,
-    crop_of_box,
 )
 
 pytestmark = pytest.mark.torch
@@ -166,7 +166,9 @@ def write_pictures(folder: Path) -> Path:
 
 def by_brightness(picture_bgr: np.ndarray) -> Detections:
     count = int(picture_bgr.mean() / 90)
-    return Detections(np.tile([1.0, 2, 30, 40, 0.9], (count, 1)), np.arange(count * 51.0).reshape(count, 17, 3))
+    return Detections(
+        np.tile([1.0, 2, 30, 40, 0.9], (count, 1)), np.arange(count * 51.0).reshape(count, 17, 3)
+    )
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "tar"])

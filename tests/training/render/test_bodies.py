@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from toolkit.runtime.pose import MUPOTS17
-from toolkit.training.motion.poses import about, joint_index, turn_to
 from toolkit.training.motion.retarget import turns_of
+from toolkit.training.motion.turns import about, joint_index, turn_to
 from toolkit.training.render.render_bodies import (
     COCO_BODY,
     PER_SHAPE,

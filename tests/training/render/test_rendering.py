@@ -5,20 +5,15 @@ import pytest
 
 from toolkit.errors import PosecError
 from toolkit.training.motion.clips import read_clips
-from toolkit.training.motion.poses import (
-    STANCES,
-    about,
-    change_stance,
-    joint_index,
-    random_arm,
-    turn_to,
-    vary,
-)
+from toolkit.training.motion.poses import random_arm, vary
 from toolkit.training.motion.retarget import bone_orientations, neutral_places, shortest_rotation, turns_of
-from toolkit.training.render.backgrounds import FAR_M, KINDS, paint_place, random_place
+from toolkit.training.motion.stances import STANCES, change_stance
+from toolkit.training.motion.turns import about, joint_index, turn_to
+from toolkit.training.render.backgrounds import FAR_M, paint_place
 from toolkit.training.render.bodies import Body
 from toolkit.training.render.cameras import place_camera
 from toolkit.training.render.dressed_body import random_light
+from toolkit.training.render.places import KINDS, random_place
 from toolkit.training.render.props import KINDS_INDOORS, KINDS_OUTDOORS, make_prop
 from toolkit.training.render.rasterise import interpolate, project, rasterise, vertex_normals
 from toolkit.training.scenes.placing import APART_M, in_view, random_layout
@@ -57,7 +52,9 @@ def test_a_triangle_seen_from_behind_or_behind_the_camera_is_left_out():
     assert len(seen(corners * [1, 1, -1])) == 0
     assert (
         len(
-            rasterise(project(corners, FOCAL, PRINCIPAL), corners[:, 2], FRONT[:, ::-1], size=SIZE, two_sided=True)
+            rasterise(
+                project(corners, FOCAL, PRINCIPAL), corners[:, 2], FRONT[:, ::-1], size=SIZE, two_sided=True
+            )
         )
         > 1000
     )
@@ -67,7 +64,9 @@ def test_the_nearer_of_two_crossing_triangles_is_seen_at_every_pixel():
     left = np.array([[-1.0, 1.0, 3.0], [1.0, 1.0, 5.0], [0.0, -1.0, 4.0]])
     right = left * [1, 1, -1] + [0, 0, 8]
     both = np.concatenate([left, right])
-    fragments = rasterise(project(both, FOCAL, PRINCIPAL), both[:, 2], np.array([[0, 1, 2], [3, 4, 5]]), size=SIZE)
+    fragments = rasterise(
+        project(both, FOCAL, PRINCIPAL), both[:, 2], np.array([[0, 1, 2], [3, 4, 5]]), size=SIZE
+    )
     column = fragments.pixels % SIZE[1]
     assert (fragments.face[column < 45] == 0).all()
     assert (fragments.face[column > 54] == 1).all()

@@ -15,10 +15,10 @@ from torch import Tensor
 from ...network.keypoints import JOINTS
 from ...network.torch_kinematics import bone_lengths_m, forward_kinematics
 from ...runtime.pose import MUPOTS17
-from ..labels.projections import Viewing, random_bone_lengths_m, random_rotations
+from ..labels.projections import ViewSettings, random_bone_lengths_m, random_rotations
 from ..motion.augment import Augmentation, augment
 from ..pictures.dataset import NO_PERSON, PERSON
-from ..pictures.people import KEYPOINT_JOINTS, MIN_VISIBLE, MIN_STATURE_PX, STATURE_M
+from ..pictures.people import KEYPOINT_JOINTS, MIN_STATURE_PX, MIN_VISIBLE, STATURE_M
 
 NECK, PELVIS, HEAD, HEAD_TOP = (MUPOTS17.index(joint) for joint in ("neck", "pelvis", "head", "head_top"))
 FACE_POINTS = 5
@@ -65,7 +65,7 @@ class SceneSettings:
     grouped: float = 0.4
     blocked: float = 0.22
     head_turn_rad: float = 0.45
-    viewing: Viewing = field(default_factory=lambda: Viewing(facing=0.45, tumbled=0.06))
+    viewing: ViewSettings = field(default_factory=lambda: ViewSettings(facing=0.45, tumbled=0.06))
     poses: Augmentation = field(default_factory=lambda: Augmentation(sit=0.22, crouch=0.08))
 
 

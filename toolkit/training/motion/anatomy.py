@@ -1,8 +1,9 @@
 """Joint limits: which poses are anatomically plausible, judged from bone directions alone.
 
-The limits are the ranges of motion of healthy adults plus an allowance. Sources: American Academy of Orthopaedic
-Surgeons, Joint Motion, 1965; Norkin and White, Measurement of Joint Motion. The allowance covers errors of the
-estimated joint centres. Hips and shoulders are measured against the trunk, so a bent spine counts as hip motion.
+The limits are the ranges of motion of healthy adults plus an allowance. Sources: American Academy of
+Orthopaedic Surgeons, Joint Motion, 1965; Norkin and White, Measurement of Joint Motion. The allowance covers
+errors of the estimated joint centres. Hips and shoulders are measured against the trunk, so a bent spine
+counts as hip motion.
 """
 
 from __future__ import annotations
@@ -28,9 +29,7 @@ class Limit(NamedTuple):
 
 LIMITS = {
     "elbow_flexion": Limit(0, 165, "0 to 150, plus an allowance for the wrist's joint centre"),
-    "elbow_twist": Limit(
-        -135, 135, "the upper arm rotates 90 outwards and 70 inwards; swings shift both"
-    ),
+    "elbow_twist": Limit(-135, 135, "the upper arm rotates 90 outwards and 70 inwards; swings shift both"),
     "shoulder_backward": Limit(-180, 75, "extension 60 behind the trunk's side plane"),
     "shoulder_across": Limit(
         -180, 70, "horizontal adduction takes the elbow in front of the other shoulder, not beyond"
@@ -56,8 +55,9 @@ BENT_DEG = 30.0
 def joint_angles(directions: Tensor) -> dict[str, Tensor]:
     """Return the angles of LIMITS in degrees, each (N, sides).
 
-    `*_twist` is the rotation of a hinge axis about the bone above it. Its zero is the lateral axis, carried along by
-    the swing of that bone from hanging straight down. It is 0 where the hinge is bent by less than BENT_DEG.
+    `*_twist` is the rotation of a hinge axis about the bone above it. Its zero is the lateral axis, carried
+    along by the swing of that bone from hanging straight down. It is 0 where the hinge is bent by less than
+    BENT_DEG.
 
     Args:
         directions: (N, 16, 3) unit bone directions in the torso frame.

@@ -1,7 +1,7 @@
 """Pose augmentation: add poses that motion capture of walking and ball games lacks.
 
-All functions take and return unit bone directions (N, 16, 3) in the torso frame, on any device. The generator is the
-only source of randomness.
+All functions take and return unit bone directions (N, 16, 3) in the torso frame, on any device. The generator
+is the only source of randomness.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def draw(poses: Tensor, count: int, generator: torch.Generator) -> Tensor:
     return torch.where(_some(chosen, 0.5, generator), mirror_directions(chosen), chosen)
 
 
-def augment(poses: Tensor, count: int, generator: torch.Generator, *, settings: Augmentation | None = None) -> Tensor:
+def augment(
+    poses: Tensor, count: int, generator: torch.Generator, *, settings: Augmentation | None = None
+) -> Tensor:
     """Return `count` random poses after augmentation, each in its own torso frame."""
     settings = settings or Augmentation()
     augmented = draw(poses, count, generator)
@@ -78,8 +80,14 @@ def augment(poses: Tensor, count: int, generator: torch.Generator, *, settings: 
     ):
         augmented = _swap(augmented, draw(poses, count, generator), bones, share=share, generator=generator)
     augmented = torch.where(_some(augmented, settings.sit, generator), seat(augmented, generator), augmented)
-    augmented = torch.where(_some(augmented, settings.crouch, generator), crouch(augmented, generator), augmented)
-    augmented = torch.where(_some(augmented, settings.turn, generator), turn_limbs(augmented, settings.turn_rad, generator), augmented)
+    augmented = torch.where(
+        _some(augmented, settings.crouch, generator), crouch(augmented, generator), augmented
+    )
+    augmented = torch.where(
+        _some(augmented, settings.turn, generator),
+        turn_limbs(augmented, settings.turn_rad, generator),
+        augmented,
+    )
     return reframe(augmented)
 
 

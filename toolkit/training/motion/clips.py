@@ -1,4 +1,4 @@
-"""Motion capture as joint rotations, for posing a body; `mocap.py` reads the same files as joint positions."""
+"""Motion capture as joint rotations, for posing a body; `mocap.py` reads joint positions."""
 
 from __future__ import annotations
 

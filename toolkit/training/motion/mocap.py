@@ -1,7 +1,8 @@
 """Motion capture as joint positions: read the clips of a folder and convert them to bone directions.
 
-A file `<name>.npz` holds K concatenated clips: `joints17` (F, 17, 3) in metres, `starts` (K + 1,) and `split` (K,),
-which is `train`, `val` or `test`. The split is by clip, so no test pose has a neighbour in the training split.
+A file `<name>.npz` holds K concatenated clips: `joints17` (F, 17, 3) in metres, `starts` (K + 1,) and `split`
+(K,), which is `train`, `val` or `test`. The split is by clip, so no test pose has a neighbour in the training
+split.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def _clips(path: Path) -> list[tuple[str, np.ndarray]]:
         or starts[-1] != frames
         or (np.diff(starts) < 1).any()
     ):
-        raise PosecError(f"'{path}': starts must increase from 0 to {frames} and have one entry more than split")
+        raise PosecError(
+            f"'{path}': starts must increase from 0 to {frames} and have one entry more than split"
+        )
     unknown = set(splits.tolist()) - set(SPLITS)
     if unknown:
         raise PosecError(

@@ -1,7 +1,7 @@
 """Pose variation for rendering: sitting, crouching, bending and kneeling, other arms, a turned head.
 
-All functions edit the turns (see `retarget.py`) of one frame in place. Body axes: x to the person's left, y to the
-back, z up.
+All functions edit the turns (see `retarget.py`) of one frame in place. Body axes: x to the person's left, y
+to the back, z up.
 """
 
 from __future__ import annotations
@@ -12,138 +12,8 @@ import numpy as np
 
 from .clips import Clips
 from .retarget import SIDES, neutral_places
-
-STANCES = ("sit", "crouch", "bend", "kneel")
-# Joint names of each skeleton by body part; the side replaces the braces.
-_CMU_JOINTS = {
-    "hips": "Hips",
-    "chest": "Spine",
-    "neck": "Neck",
-    "UpLeg": "{}UpLeg",
-    "Leg": "{}Leg",
-    "Foot": "{}Foot",
-    "Collar": "{}Shoulder",
-    "Arm": "{}Arm",
-    "ForeArm": "{}ForeArm",
-    "Hand": "{}Hand",
-}
-_DEEPMIMIC_JOINTS = {
-    "hips": "root",
-    "chest": "chest",
-    "neck": "neck",
-    "UpLeg": "{}_hip",
-    "Leg": "{}_knee",
-    "Foot": "{}_ankle",
-    "Collar": "{}_shoulder",
-    "Arm": "{}_shoulder",
-    "ForeArm": "{}_elbow",
-    "Hand": "{}_wrist",
-}
-_JOINTS = {"cmu": _CMU_JOINTS, "deepmimic": _DEEPMIMIC_JOINTS}
-# Minimum vertical component of the hips' up axis for a new stance.
-UPRIGHT_COSINE = 0.85
-
-
-def about(axis: str, degrees: float) -> np.ndarray:
-    """Return the rotation (3, 3) by an angle about a coordinate axis, "x", "y" or "z"."""
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    rows = {
-        "x": [[1, 0, 0], [0, c, -s], [0, s, c]],
-        "y": [[c, 0, s], [0, 1, 0], [-s, 0, c]],
-        "z": [[c, -s, 0], [s, c, 0], [0, 0, 1]],
-    }
-    return np.array(rows[axis], np.float64)
-
-
-def joint_index(motion: Clips, part: str, side: str = "") -> int:
-    """Return the index of the joint where a body part begins.
-
-    Args:
-        motion: the clips, for their skeleton.
-        part: hips, chest or neck; with a side also UpLeg, Leg, Foot, Collar, Arm, ForeArm or Hand.
-        side: "Left" or "Right".
-    """
-    name = _JOINTS[motion.kind][part].format(side if motion.kind == "cmu" else side.lower())
-    return list(motion.joint_names).index(name)
-
-
-def descendants(parents: Sequence[int], joint: int) -> list[int]:
-    """Return a joint and all joints below it; parents come before their children."""
-    below = {joint}
-    for child in range(joint + 1, len(parents)):
-        if parents[child] in below:
-            below.add(child)
-    return sorted(below)
-
-
-def turn_to(motion: Clips, turns: np.ndarray, joint: int, *, target: np.ndarray) -> None:
-    """Set the turn of a joint to `target` (3, 3); all joints below it follow rigidly."""
-    below = descendants(motion.parents, joint)
-    turns[below] = (target @ turns[joint].T) @ turns[below]
-
-
-def heading(turn: np.ndarray) -> np.ndarray:
-    """Return the rotation about the vertical axis with the same heading as a turn (3, 3)."""
-    front = turn @ [0.0, -1.0, 0.0]
-    return about("z", np.degrees(np.arctan2(front[0], -front[1])))
-
-
-def _lean(motion: Clips, turns: np.ndarray, degrees: float) -> None:
-    hips, chest = joint_index(motion, "hips"), joint_index(motion, "chest")
-    facing = heading(turns[hips])
-    turn_to(motion, turns, hips, target=facing @ about("x", 0.6 * degrees))
-    turn_to(motion, turns, chest, target=facing @ about("x", degrees) @ facing.T @ turns[chest])
-
-
-def _leg(
-    motion: Clips, turns: np.ndarray, side: str, *, thigh: float, shank: float, spread: float, flat: bool = True
-) -> None:
-    """Set a leg by angles from the vertical, degrees: thigh forwards, shank backwards, spread outwards."""
-    facing = heading(turns[joint_index(motion, "hips")]) @ about("z", spread if side == "Left" else -spread)
-    upper = facing @ about("x", -thigh)
-    turn_to(motion, turns, joint_index(motion, "UpLeg", side), target=upper)
-    turn_to(motion, turns, joint_index(motion, "Leg", side), target=upper @ about("x", thigh + shank))
-    foot = facing if flat else facing @ about("x", min(shank, 70.0))
-    turn_to(motion, turns, joint_index(motion, "Foot", side), target=foot)
-
-
-def change_stance(motion: Clips, turns: np.ndarray, rng: np.random.Generator, *, stance: str) -> bool:
-    """Bend hips and knees into one of STANCES.
-
-    Returns False and changes nothing where the hips are far from upright.
-    """
-    hips = joint_index(motion, "hips")
-    if turns[hips, 2, 2] < UPRIGHT_COSINE:
-        return False
-    draw = rng.uniform
-    if stance == "sit":
-        _lean(motion, turns, draw(-15, 30))
-        thigh, shank, spread = draw(72, 100), draw(-25, 25), draw(0, 25)
-        for side in SIDES:
-            _leg(motion, turns, side, thigh=thigh + draw(-8, 8), shank=shank + draw(-20, 15), spread=spread + draw(-5, 10))
-    elif stance == "crouch":
-        thigh = draw(25, 115)
-        _lean(motion, turns, draw(0.15, 0.5) * thigh)
-        shank, spread = draw(0.2, 0.45) * thigh, draw(0, 35)
-        for side in SIDES:
-            _leg(motion, turns, side, thigh=thigh + draw(-12, 12), shank=shank + draw(-8, 8), spread=spread + draw(-5, 10))
-    elif stance == "bend":
-        _lean(motion, turns, draw(25, 95))
-        for side in SIDES:
-            thigh = draw(-8, 25)
-            _leg(motion, turns, side, thigh=thigh, shank=draw(0, 15) - min(thigh, 0.0), spread=draw(0, 15))
-    elif stance == "kneel":
-        _lean(motion, turns, draw(-8, 30))
-        down = SIDES[rng.integers(2)]
-        both = draw() < 0.35
-        for side in SIDES:
-            if side == down or both:
-                _leg(motion, turns, side, thigh=draw(-10, 15), shank=draw(80, 92), spread=draw(0, 15), flat=False)
-            else:
-                _leg(motion, turns, side, thigh=draw(75, 100), shank=draw(-10, 20), spread=draw(0, 20))
-    else:
-        raise ValueError(f"no stance '{stance}'; known: {', '.join(STANCES)}")
-    return True
+from .stances import STANCES, change_stance
+from .turns import about, descendants, joint_index, turn_to
 
 
 def borrow_arms(motion: Clips, turns: np.ndarray, other: np.ndarray, *, sides: Sequence[str] = SIDES) -> None:
@@ -155,7 +25,7 @@ def borrow_arms(motion: Clips, turns: np.ndarray, other: np.ndarray, *, sides: S
 
 
 def random_arm(motion: Clips, turns: np.ndarray, rng: np.random.Generator, *, side: str) -> None:
-    """Draw a direction of the upper arm within reach of the shoulder and an elbow bend in front of the back."""
+    """Set an arm to a random pose: the upper arm within reach, the forearm not behind the back."""
     chest = turns[joint_index(motion, "chest")]
     arm, elbow = joint_index(motion, "Arm", side), joint_index(motion, "ForeArm", side)
     places = neutral_places(motion)

@@ -1,8 +1,8 @@
 """Retargeting: from the joint rotations of motion capture to the bone orientations of a body.
 
-A turn is the world rotation of a joint relative to the neutral stance (upright, straight legs). Turns are expressed
-in the body's axes: x to the person's left, y to the back, z up. They are independent of the skeleton, so poses are
-edited and mixed as turns.
+A turn is the world rotation of a joint relative to the neutral stance (upright, straight legs). Turns are
+expressed in the body's axes: x to the person's left, y to the back, z up. They are independent of the
+skeleton, so poses are edited and mixed as turns.
 """
 
 from __future__ import annotations
@@ -132,14 +132,15 @@ def bone_orientations(
     motion: Clips,
     turns: np.ndarray,
     bones: Sequence[str],
-    *, parents: Sequence[int],
+    *,
+    parents: Sequence[int],
     rest_heads: np.ndarray,
     rest_axes: np.ndarray,
 ) -> np.ndarray:
     """Return the world orientations of the bones of a body in the given poses.
 
-    The rest pose of the body differs from the neutral stance of the clips. Limb bones therefore first swing from
-    their rest direction onto the neutral one. Posed limbs then point exactly along those of the clips.
+    The rest pose of the body differs from the neutral stance of the clips. Limb bones therefore first swing
+    from their rest direction onto the neutral one. Posed limbs then point exactly along those of the clips.
 
     Args:
         motion: the clips, for their skeleton.

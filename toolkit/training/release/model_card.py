@@ -26,7 +26,7 @@ from ...runtime.pose import MUPOTS17, PoseFrame, Skeleton
 from ...verification.float_estimator import FloatEstimator
 from ..embedding.train_embedding import EmbeddingTraining, evaluate
 from ..labels.fit_keypoints import FitSettings
-from ..labels.labels import read_teacher
+from ..labels.label_files import read_teacher
 from ..labels.lifter import load_lifter
 from ..labels.teacher import open_teacher
 from ..motion.mocap import load_mocap

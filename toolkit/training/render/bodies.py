@@ -1,7 +1,7 @@
 """Bodies with exact joints: the Anny body model (Apache-2.0 code, CC0 data), posed by motion capture.
 
-Bodies are in metres, x right, y down, z away from the viewer. Without rotation they face the viewer, with the hips
-at the origin.
+Bodies are in metres, x right, y down, z away from the viewer. Without rotation they face the viewer, with the
+hips at the origin.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _PART_OF_LIMB = {
     "Foot": FOOT,
     "ToeBase": FOOT,
 }
-# Vertex at the top of the skull, and the share of the way from the head bone to it at which joint `head` lies.
+# Vertex at the top of the skull, and the share of the way from the head bone to it at which joint `head`
+# lies.
 _SKULL_TOP = 881
 _HEAD_ON_AXIS = 0.456
 # From the body's axes (left, back, up) to the viewer's (right, down, away) for a person facing the viewer.
@@ -44,7 +45,8 @@ class Surface:
         faces: (T, 3) vertex indices; front faces wind anticlockwise in a picture with y down.
         parts: (V,) index into PARTS.
         arm: (V,) coordinate along the arms: 0 shoulder and trunk, 1 elbow, 2 wrist, above 2 on the hands.
-        trunk: (V,) coordinate along trunk and legs: 1 neck, 0 hips, -1 knees, -2 ankles, below -2 on the feet.
+        trunk: (V,) coordinate along trunk and legs: 1 neck, 0 hips, -1 knees, -2 ankles, below -2 on the
+            feet.
         rest: (V, 3) rest pose in metres, view axes; patterns of cloth are functions of it.
     """
 
@@ -149,7 +151,9 @@ class BodyModel:
         torch = self._torch
         _, rest_axes, rest_heads = self._rest(shape)
         pose = np.tile(np.eye(4), (len(turns), len(self.bones), 1, 1))
-        pose[:, :, :3, :3] = bone_orientations(motion, turns, self.bones, parents=self.parents, rest_heads=rest_heads, rest_axes=rest_axes)
+        pose[:, :, :3, :3] = bone_orientations(
+            motion, turns, self.bones, parents=self.parents, rest_heads=rest_heads, rest_axes=rest_axes
+        )
         shapes = {name: torch.full((len(turns),), value) for name, value in shape.items()}
         with torch.no_grad():
             posed = self._model(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..motion.poses import about
+from ..motion.turns import about
 from .rasterise import project
 
 
@@ -42,7 +42,7 @@ class Camera:
         return project(points_m, self.focal_px, self.principal_px)
 
     def rays(self) -> np.ndarray:
-        """Return the viewing rays (H * W, 3) of the pixels, world frame, scaled to z = 1 in the camera frame."""
+        """Return the viewing rays (H * W, 3) in the world frame, scaled to z = 1 in the camera frame."""
         y, x = np.mgrid[: self.size[0], : self.size[1]].reshape(2, -1)
         right = (x - self.principal_px[0]) / self.focal_px
         down = (y - self.principal_px[1]) / self.focal_px

@@ -1,4 +1,4 @@
-"""Procedural materials of floors, walls, grass and facades: colours as functions of the position in metres."""
+"""Procedural materials of floors, walls, grass and facades: colour by position in metres."""
 
 from __future__ import annotations
 

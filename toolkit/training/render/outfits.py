@@ -1,4 +1,4 @@
-"""Clothes, skin and hair of a rendered person: regions and patterns in body coordinates, and cloth thickness."""
+"""Clothes, skin and hair of a rendered person, in coordinates of the body surface."""
 
 from __future__ import annotations
 

@@ -141,10 +141,8 @@ def _sky(rng: np.random.Generator) -> np.ndarray:
     return np.clip(mean * rng.uniform(0.75, 1.05) + rng.normal(0, 5, (3, 3)), 0, 250)
 
 
-def _wall_patches(
-    rng: np.random.Generator, extent: tuple[float, float], high: float
-) -> tuple[Patch, ...]:
-    """Return a skirting board, doors, windows, shelves and pictures on a wall of a horizontal extent and height."""
+def _wall_patches(rng: np.random.Generator, extent: tuple[float, float], high: float) -> tuple[Patch, ...]:
+    """Return a skirting board, doors, windows, shelves and pictures on a wall."""
     skirting = random_material(rng, ("plain", "planks"), (40, 220))
     patches = [Patch((-99.0, -0.1), (99.0, 0.0), skirting)] if rng.random() < 0.7 else []
     for _ in range(rng.integers(0, 6)):
@@ -160,7 +158,10 @@ def _wall_patches(
             "picture": random_material(rng, ("mottled", "checks", "plain", "stripes"), (40, 220)),
         }[shape]
         bottom = v1 - (0.05 if v1 < 0 else 0)
-        patches += [Patch((u0, v0), (u1, v1), frame), Patch((u0 + 0.05, v0 + 0.05), (u1 - 0.05, bottom), inner)]
+        patches += [
+            Patch((u0, v0), (u1, v1), frame),
+            Patch((u0 + 0.05, v0 + 0.05), (u1 - 0.05, bottom), inner),
+        ]
         if shape == "window":
             middle = (u0 + u1) / 2
             patches.append(Patch((middle - 0.025, v0), (middle + 0.025, v1), frame))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..motion.poses import about
+from ..motion.turns import about
 from .cameras import Camera
 from .materials import Material, grass, random_material
 from .rasterise import Fragments, Light, interpolate, shade

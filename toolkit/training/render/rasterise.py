@@ -60,7 +60,8 @@ def rasterise(
     points_px: np.ndarray,
     depth: np.ndarray,
     faces: np.ndarray,
-    *, size: tuple[int, int],
+    *,
+    size: tuple[int, int],
     two_sided: bool = False,
 ) -> Fragments:
     """Return the nearest triangle at every pixel.

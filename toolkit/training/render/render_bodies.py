@@ -19,8 +19,9 @@ import numpy as np
 
 from ...runtime.pose import MUPOTS17
 from ..motion.clips import KINDS, Clips, read_clips
-from ..motion.poses import about, vary
+from ..motion.poses import vary
 from ..motion.retarget import turns_of
+from ..motion.turns import about
 from .bodies import Body, BodyModel
 from .dressed_body import colours, dress, random_light
 from .outfits import random_outfit
@@ -41,7 +42,7 @@ COCO_BODY = tuple(
 
 @dataclass(frozen=True)
 class CutOut:
-    """One person on a transparent background, centred on the optical axis.
+    """One person on a transparent background.
 
     Attributes:
         picture: (S, S, 4) uint8 BGRA.
@@ -166,11 +167,10 @@ def render_shard(model: BodyModel, sources: Sequence[Clips], bodies: BodySet, *,
 
 def labels_of(names: Sequence[str], cut_outs: Sequence[CutOut]) -> dict[str, np.ndarray]:
     """Return the labels of cut-outs as arrays, one row per picture."""
-    fields = ("joints_m", "pelvis_px", "px_per_m", "keypoints_px")
-    return {
-        "names": np.array(names),
-        **{name: np.array([getattr(one, name) for one in cut_outs], np.float32) for name in fields},
-    }
+    labels = {"names": np.array(names)}
+    for name in ("joints_m", "pelvis_px", "px_per_m", "keypoints_px"):
+        labels[name] = np.array([getattr(one, name) for one in cut_outs], np.float32)
+    return labels
 
 
 def write_labels(path: Path, labels: dict[str, np.ndarray]) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from ...errors import PosecError
 from ...runtime.pose import MUPOTS17
 from ..motion.clips import Clips
-from ..motion.poses import about
 from ..motion.retarget import TO_BODY_AXES, neutral_places, turns_of
+from ..motion.turns import about
 from ..render.backgrounds import paint_place
 from ..render.bodies import TO_VIEW, Body, BodyModel
 from ..render.cameras import Camera
@@ -80,7 +80,7 @@ class Stretch(NamedTuple):
 
 
 def ground_path(clips: Clips, rows: np.ndarray, yaw: float, *, scale: float = 1.0) -> np.ndarray:
-    """Return the path (T, 2) of the hips on the ground, x and z in metres from its start, turned by `yaw` degrees."""
+    """Return the path (T, 2) of the hips: x and z in metres from its start, turned by `yaw` degrees."""
     moved = (clips.root_m[rows] - clips.root_m[rows[0]]).astype(np.float64)
     moved = moved @ TO_BODY_AXES[clips.kind].T @ TO_VIEW.T
     return scale * (moved @ about("y", yaw).T)[:, [0, 2]]
@@ -97,7 +97,7 @@ def leg_length(clips: Clips) -> float:
 
 
 def long_stretches(source: PeopleSource, frames: int, fps: float) -> list[Stretch]:
-    """Return the clips of the split that last `frames` frames at `fps`. Raises PosecError where there is none."""
+    """Return the clips that last `frames` frames at `fps`. Raises PosecError where there is none."""
     stretches = []
     for clips in source.clips:
         step = round(clips.fps / fps)
@@ -107,7 +107,7 @@ def long_stretches(source: PeopleSource, frames: int, fps: float) -> list[Stretc
                 stretches.append(Stretch(clips, start, end - step * frames, step))
     if not stretches:
         raise PosecError(
-            f"no clip of split '{source.split}' lasts {frames} frames at {fps} per second; ask for fewer frames"
+            f"no clip of split '{source.split}' lasts {frames} frames at {fps} fps; ask for fewer frames"
         )
     return stretches
 

@@ -33,7 +33,7 @@ class Layout:
 
 
 def random_camera(rng: np.random.Generator, size: tuple[int, int]) -> Camera:
-    """Return a random camera: height 0.8 to 2.8 m, field of view 40 to 75 degrees, pitch -15 to 30 degrees."""
+    """Return a random camera at a height of 0.8 to 2.8 m."""
     pitch = float(np.clip(rng.normal(8, 9), -15, 30))
     return place_camera(size, rng.uniform(40, 75), rng.uniform(0.8, 2.8), pitch=pitch, roll=rng.normal(0, 3))
 
@@ -62,7 +62,7 @@ def in_view(camera: Camera, spot_m: np.ndarray, whole: bool) -> bool:
 
 
 def far_enough(spot_m: np.ndarray, others: list[tuple[np.ndarray, float]], apart_m: float = APART_M) -> bool:
-    """Return whether a spot is at least `apart_m` away from the edge of all others, given as (spot, radius)."""
+    """Return whether a spot is `apart_m` away from the edge of all others, given as (spot, radius)."""
     return all(np.linalg.norm(spot_m - other) >= apart_m + radius for other, radius in others)
 
 
@@ -70,7 +70,8 @@ def random_layout(
     rng: np.random.Generator,
     size: tuple[int, int],
     count: int,
-    *, clear_m: tuple[float, float] = (np.inf, np.inf),
+    *,
+    clear_m: tuple[float, float] = (np.inf, np.inf),
 ) -> Layout:
     """Return a random camera and spots for `count` people in view, at least APART_M apart.
 

@@ -1,7 +1,7 @@
 """Render the samples of the package: calibration frames, labelled scenes and a labelled video.
 
-Calibration frames use clips of the train split; the scenes and the video use clips of the test split. Each set has
-its own seed. Run it as `posec train samples` or `python -m toolkit.training.scenes.render_samples`.
+Calibration frames use clips of the train split; the scenes and the video use clips of the test split. Each
+set has its own seed. Run it as `posec train samples` or `python -m toolkit.training.scenes.render_samples`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ...runtime.pose import MUPOTS17
-from ..motion.poses import about
+from ..motion.turns import about
 from ..render.backgrounds import Backdrop, finish, paint_place
 from ..render.bodies import Body, Surface
 from ..render.cameras import Camera
@@ -172,9 +172,7 @@ def share_in_picture(dressed: DressedBody, surface: Surface, camera: Camera) -> 
     height, width = (int(np.ceil(side * SILHOUETTE_SCALE)) for side in camera.size)
     # The canvas is three pictures wide and high, with the picture in the middle.
     x, y = (coordinate * SILHOUETTE_SCALE for coordinate in camera.principal_px)
-    small = replace(
-        camera, focal_px=camera.focal_px * SILHOUETTE_SCALE, principal_px=(x + width, y + height)
-    )
+    small = replace(camera, focal_px=camera.focal_px * SILHOUETTE_SCALE, principal_px=(x + width, y + height))
     points, canvas = dressed.vertices_m, (3 * height, 3 * width)
     fragments = rasterise(small.to_picture(points), points[:, 2], surface.faces, size=canvas)
     row, column = np.divmod(fragments.pixels, 3 * width)
