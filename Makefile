@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 OUT    ?= out
 
-.PHONY: help demo test test-arm64 lint setup clean
+.PHONY: help demo check test test-slow test-arm64 lint setup clean
 
 help:      ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
@@ -11,8 +11,14 @@ help:      ## list the commands
 demo: $(VENV)/installed  ## the whole way: calibrate, export, verify, bench, run, report; look at out/report.html
 	@$(VENV)/bin/posec demo --out $(OUT)
 
-test: $(VENV)/installed  ## everything that this machine can run, but test-arm64
-	@$(VENV)/bin/python -m pytest --ignore=tests/arm64
+check: $(VENV)/installed  ## the minute before a commit: tests without torch, processes and engines
+	@$(VENV)/bin/python -m pytest --check --ignore=tests/arm64
+
+test: $(VENV)/installed  ## everything that this machine can run within minutes
+	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m "not slow" --numprocesses auto --dist loadscope
+
+test-slow: $(VENV)/installed  ## many small networks, many versions of Python and of the engines: tens of minutes
+	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m slow --numprocesses auto --dist loadscope
 
 test-arm64: $(VENV)/installed  ## what a Raspberry Pi would run, in an emulated arm64 Debian; needs Debian or Ubuntu, and root
 	@test "$$(id -u)" = 0 || { echo "posec: the arm64 Debian is unpacked and mounted as root; run make test-arm64 as root"; exit 2; }

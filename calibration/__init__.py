@@ -1,4 +1,4 @@
-"""Calibration: the frames that a float network is observed on, and the ranges that its tensors take there.
+"""Calibration: frames, and the value ranges of a float network's tensors on them.
 
 frames = calibration.folder("photos/", graph.spec, count=256)
 ranges = calibration.collect(graph, frames)
@@ -13,6 +13,18 @@ from .observers import OBSERVERS
 from .survey import survey
 
 __all__ = [
-    "OBSERVERS", "Comparison", "Finding", "Frames", "collect", "compare", "cover",
-    "folder", "lint_frames", "lint_halves", "listing", "survey", "sweep", "video",
-]  # fmt: skip
+    "OBSERVERS",
+    "Comparison",
+    "Finding",
+    "Frames",
+    "collect",
+    "compare",
+    "cover",
+    "folder",
+    "lint_frames",
+    "lint_halves",
+    "listing",
+    "survey",
+    "sweep",
+    "video",
+]

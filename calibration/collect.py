@@ -1,8 +1,10 @@
-"""One sweep of the frames through the float network, observing every tensor."""
+"""Collect statistics of every tensor of the float network in one sweep over the frames.
+
+An interrupted sweep resumes from a file. The file is validated before use, like any file from outside.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,23 +20,29 @@ from toolkit.ir.graph import Graph
 from toolkit.ir.ranges import Ranges
 from toolkit.passes import prepare
 from toolkit.passes.edit.graph_index import weighted_layers
+from toolkit.runtime.arrays import read_arrays
 from toolkit.runtime.engines.onnxruntime import library
+from toolkit.runtime.plain_files import write_whole
 from toolkit.runtime.preprocess import Batch
 
 from .frames import picture_sha256
 from .observers import OBSERVERS, Observation
 
 Progress = Callable[[int, int], None]
-# A sweep that stops loses at most this many frames.
+# An interrupted sweep loses at most this many frames.
 _SAVE_EVERY = 32
 _FIELDS = tuple(Observation.__dataclass_fields__)
 
 
 @dataclass
 class Sweep:
-    """What every tensor of a prepared float graph did over some frames; see `Observation`.
+    """Statistics of every tensor of a prepared float graph over some frames.
 
-    `weighted` names the tensors that layers with weights read: their channels' means go with the ranges.
+    Attributes:
+        graph_sha256: hash of the graph.
+        frames_sha256: hash of each frame, in order.
+        tensors: tensor name → statistics.
+        weighted: inputs of the layers with weights; their channel means are stored with the ranges.
     """
 
     graph_sha256: str
@@ -43,7 +51,7 @@ class Sweep:
     weighted: tuple[str, ...] = ()
 
     def ranges(self, observer: str = "min-max") -> Ranges:
-        """Return the ranges that an observer makes of it. Raises PosecError where there is no such observer."""
+        """Return the ranges by one observer. Raises PosecError for an unknown observer."""
         observe = OBSERVERS[_known(observer)]
         pairs = {name: observe(seen) for name, seen in self.tensors.items()}
         means = {name: self.tensors[name].means for name in self.weighted}
@@ -56,60 +64,80 @@ class Sweep:
             for name, seen in self.tensors.items()
             for key in _FIELDS
         }
-        beside = Path(f"{path}.part")
-        with beside.open("wb") as file:
+        with write_whole(path) as file:
             np.savez(
                 file,
                 graph_sha256=self.graph_sha256,
                 frames_sha256=np.asarray(self.frames_sha256, "U64"),
                 **arrays,
             )
-        os.replace(beside, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Sweep:
-        """Read what `save` wrote. Raises PosecError where the file is something else."""
+        """Read a file of `save`. Raises PosecError for any other file, and a damaged one."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                sweep = cls(str(stored["graph_sha256"]), [str(digest) for digest in stored["frames_sha256"]])
-                for key in stored.files:
-                    name, _, attribute = key.rpartition("\n")
-                    if name:
-                        seen = sweep.tensors.setdefault(name, Observation())
-                        setattr(seen, attribute, _plain(stored[key]))
-        except (OSError, ValueError, KeyError) as error:
+            stored = read_arrays(path)
+            sweep = cls(
+                str(stored.pop("graph_sha256")),
+                [str(digest) for digest in stored.pop("frames_sha256").ravel()],
+            )
+            fields: dict[str, dict[str, np.ndarray]] = {}
+            for key, values in stored.items():
+                name, _, attribute = key.rpartition("\n")
+                fields.setdefault(name, {})[attribute] = values
+            sweep.tensors = {name: Observation.from_arrays(arrays) for name, arrays in fields.items()}
+            if any(seen.frames != len(sweep.frames_sha256) for seen in sweep.tensors.values()):
+                raise ValueError("its tensors were observed on different frames")
+        except (ValueError, KeyError) as error:
             raise PosecError(
                 f"'{path}' is not an unfinished calibration ({error}); delete it and calibrate again"
             ) from error
         return sweep
 
 
-def collect(graph: Graph, frames: Iterable[np.ndarray], observer: str = "min-max", progress: Progress | None = None,
-            resume: str | Path | None = None) -> Ranges:  # fmt: skip
+def collect(
+    graph: Graph,
+    frames: Iterable[np.ndarray],
+    observer: str = "min-max",
+    *,
+    progress: Progress | None = None,
+    resume: str | Path | None = None,
+) -> Ranges:
     """Return the range of every tensor of the prepared float graph over the frames.
 
     Args:
         graph: as traced or prepared.
         frames: (height, width, 3) uint8 BGR pictures, see `calibration.folder`.
         observer: one of OBSERVERS.
-        progress: called with (frames done, of how many).
+        progress: called with (frames done, frames in all).
         resume: see `sweep`.
 
-    Raises PosecError where the observer is unknown, there is no frame, or the network overflows.
+    Raises PosecError for an unknown observer, without frames, and where the network overflows.
     """
     _known(observer)
-    return sweep(graph, frames, progress, resume).ranges(observer)
+    return sweep(graph, frames, progress, resume=resume).ranges(observer)
 
 
 def sweep(
     graph: Graph,
     frames: Iterable[np.ndarray],
     progress: Progress | None = None,
+    *,
     resume: str | Path | None = None,
 ) -> Sweep:
-    """Run the prepared float graph over the frames and observe every tensor; memory does not grow with their number.
+    """Run the prepared float graph over the frames and collect statistics of every tensor.
 
-    `resume` names a file that a sweep which was interrupted continues from: it is written now and then, and removed at the end.
+    Memory use does not depend on the number of frames.
+
+    Args:
+        graph: as traced or prepared.
+        frames: (height, width, 3) uint8 BGR pictures.
+        progress: called with (frames done, frames in all).
+        resume: file of the unfinished sweep: continued from if it exists, saved periodically, removed at the
+            end.
+
+    Raises PosecError without frames, where the network overflows, and for an unfinished sweep of other
+    frames.
     """
     prepared = prepare(graph)
     run = _session(prepared)
@@ -124,11 +152,17 @@ def sweep(
         if index < len(before):
             if before[index] != digest:
                 raise PosecError(
-                    f"'{resume}' was begun with other frames (the {index + 1}th differs); delete it or give the same frames"
+                    f"'{resume}' was begun with other frames (frame {index + 1} differs); "
+                    "delete it or give the same frames"
                 )
             continue
         batch.fill(picture)
-        for name, values in run(batch.array).items():
+        tensors = run(batch.array)
+        if before and set(tensors) != set(done.tensors):
+            raise PosecError(
+                f"the tensors in '{resume}' are not those of the network; delete it and calibrate again"
+            )
+        for name, values in tensors.items():
             try:
                 done.tensors.setdefault(name, Observation()).add(values)
             except PosecError as error:
@@ -146,7 +180,7 @@ def sweep(
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the libraries that the ranges depend on."""
+    """Return the versions of the libraries that influence ranges."""
     return {"onnxruntime": library().__version__, "numpy": np.__version__, "opencv": cv2.__version__}
 
 
@@ -164,12 +198,8 @@ def _continued(begun: Sweep, graph: Graph) -> Sweep:
     return begun
 
 
-def _plain(array: np.ndarray) -> object:
-    return array.item() if array.ndim == 0 else array
-
-
 def _session(graph: Graph) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:
-    """Return a function from a batch to the values of every float tensor that depends on it, the batch included."""
+    """Return a function: batch → name and values of every float tensor, the batch included."""
     onnxruntime = library()
     model = onnx.ModelProto.FromString(graph.model.SerializeToString())
     outputs = {value.name for value in model.graph.output}
@@ -185,7 +215,7 @@ def _session(graph: Graph) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:
     model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in inside)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    # Observing the values takes longer than the network does.
+    # The statistics take longer than the network; more threads would only compete with them.
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]

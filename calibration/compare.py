@@ -1,4 +1,4 @@
-"""What each observer would cost in pose units, from one sweep."""
+"""Compare observers by the drift of the int8 networks that they lead to, from one sweep."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from toolkit.device.drift import LIMITS, Drift
 from toolkit.ir.graph import Graph
 from toolkit.ir.ranges import Ranges
-from toolkit.ir.target import Scheme
+from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
-from toolkit.verification.simulation import Judge, quantized
+from toolkit.passes.quantize.pipeline import lower_graph
+from toolkit.verification.simulation import FloatReference
 
 from .collect import Progress, sweep
 from .observers import OBSERVERS
@@ -23,9 +24,9 @@ class Comparison:
     """Observers side by side.
 
     Attributes:
-        ranges: observer → its ranges.
-        drifts: observer → how the int8 network made of them differs from the float one.
-        allowed: how far it may, by name of the limit.
+        ranges: observer → ranges.
+        drifts: observer → drift of its int8 network from the float one.
+        allowed: limit name → largest value.
     """
 
     ranges: dict[str, Ranges]
@@ -34,10 +35,7 @@ class Comparison:
 
     @property
     def best(self) -> str:
-        """Name of the observer whose worst of millimetres, people lost and people invented is smallest, each as a share of `allowed`.
-
-        One person at the threshold more or less is chance; an observer that is worse by millimetres is worse everywhere.
-        """
+        """Observer with the smallest worst ratio of drift to limit, over all limits."""
 
         def worst(name: str) -> float:
             drift = self.drifts[name]
@@ -46,7 +44,7 @@ class Comparison:
         return min(self.drifts, key=worst)
 
     def rows(self) -> list[list[str]]:
-        """Return the table, its header first."""
+        """Return the table, header first."""
         rows = [["observer", "drift mm", "p95 mm", "max mm", "lost", "invented", "people"]]
         for name, drift in self.drifts.items():
             lengths = [f"{value:.2f}" for value in (drift.drift_mm, drift.drift_p95_mm, drift.drift_max_mm)]
@@ -54,29 +52,38 @@ class Comparison:
         return rows
 
 
-def compare(graph: Graph, frames: Iterable[np.ndarray], judged: Iterable[np.ndarray], scheme: Scheme, allowed: Mapping[str, float],
-            observers: Sequence[str] = tuple(OBSERVERS), progress: Callable[[str], Progress] | None = None) -> Comparison:  # fmt: skip
-    """Return what each observer costs: calibrate on `frames`, quantize by `scheme`, judge on `judged`, in ONNX Runtime.
+def compare(
+    graph: Graph,
+    frames: Iterable[np.ndarray],
+    judged: Iterable[np.ndarray],
+    *,
+    target: Target,
+    observers: Sequence[str] = tuple(OBSERVERS),
+    progress: Callable[[str], Progress] | None = None,
+) -> Comparison:
+    """Return the drift that each observer causes: calibrate on `frames`, quantize for `target`, measure on `judged`.
+
+    The int8 graphs are those that an export lowers, see `passes.quantize.pipeline`; they run in ONNX Runtime.
 
     Args:
         graph: as traced or prepared.
-        frames: to calibrate on, BGR (H, W, 3) uint8.
+        frames: calibration frames, BGR (H, W, 3) uint8.
         judged: other pictures, with people in them.
-        scheme: of a back end.
-        allowed: a board's allowance for int8, by the names of LIMITS.
+        target: of `targets.load`; must have int8.
         observers: names of OBSERVERS.
-        progress: makes a callback for a stage, "calibrating" or "judging".
+        progress: returns a callback for a stage, "calibrating" or "judging".
 
-    Raises PosecError where an observer is unknown, there are no frames, or nobody is on the judged ones.
+    Raises PosecError for an unknown observer, without frames, and without people on the judged pictures.
     """
-    prepared = prepare(graph)
-    judge = Judge(prepared, judged)
+    target.check_precision("int8")
+    prepared, job = prepare(graph), Job(target, "int8")
+    reference = FloatReference(prepared, judged)
     swept = sweep(prepared, frames, progress("calibrating") if progress else None)
     report = progress("judging") if progress else None
     ranges = {name: swept.ranges(name) for name in observers}
     drifts = {}
     for done, name in enumerate(observers, 1):
-        drifts[name] = judge.drift(judge.heads(quantized(prepared, ranges[name], scheme)))
+        drifts[name] = reference.drift(reference.heads(lower_graph(prepared, job, ranges[name])))
         if report:
             report(done, len(observers))
-    return Comparison(ranges, drifts, allowed)
+    return Comparison(ranges, drifts, vars(target.allowed["int8"]))

@@ -1,4 +1,4 @@
-"""Choose a few hundred frames out of many thousands so that every kind of scene is among them."""
+"""Choose a few hundred of many thousand frames so that they cover every kind of scene."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph
 
-from .frames import Frames
+from .frames import Frames, generator
 from .survey import Progress, Scene, survey
 
-# Where one kind of scene ends and the next begins.
+# Bin edges: number of people, height as a fraction of the picture, mean gray level, position.
 PEOPLE = (1, 2, 3, 6)
 HEIGHTS = (0.15, 0.3, 0.6)
 LIGHTS = (50, 90, 130, 180)
@@ -22,11 +22,11 @@ _THIRDS = (1 / 3, 2 / 3)
 
 
 def cover(
-    graph: Graph, frames: Frames, count: int, seed: int = 0, progress: Progress | None = None
+    graph: Graph, frames: Frames, count: int, *, seed: int = 0, progress: Progress | None = None
 ) -> Frames:
-    """Return `count` of the frames that cover the kinds of scene among them evenly: see `choose`.
+    """Return `count` of the frames that cover the kinds of scene evenly; see `choose`.
 
-    The float network runs once over every frame. Raises PosecError where `count` is below 1.
+    Runs the float network once over every frame. Raises PosecError for a `count` below 1.
     """
     if count < 1:
         raise PosecError(f"asked for {count} calibration frames; ask for at least 1, 64 to 256 are usual")
@@ -34,11 +34,11 @@ def cover(
 
 
 def kinds(scene: Scene) -> list[tuple[str, int]]:
-    """Return the kinds of scene that one frame shows: of its people's number, sizes and places, of its light and its look."""
+    """Return the kinds of scene that a frame belongs to: bins of people, light, height, place and look."""
     found = {("people", _bin(len(scene.scores), PEOPLE)), ("light", _bin(scene.light, LIGHTS))}
     found |= {("height", _bin(height, HEIGHTS)) for height in scene.heights}
     found |= {("place", 3 * _bin(y, _THIRDS) + _bin(x, _THIRDS)) for x, y in scene.centres}
-    # The signs of the lowest frequencies: frames of one camera share them.
+    # Frames of one camera share the signs of the lowest frequencies.
     found.add(("look", scene.look.bits >> 55))
     return sorted(found)
 
@@ -46,11 +46,11 @@ def kinds(scene: Scene) -> list[tuple[str, int]]:
 def choose(scenes: Sequence[Scene], count: int, seed: int = 0) -> list[int]:
     """Return indices of up to `count` scenes, in the order of choice.
 
-    Greedily, the scene comes next whose kinds are rarest among those chosen so far: a kind that is there n times counts
-    1 / (1 + n). Equal scenes come in an order that the seed shuffles; of equal pictures one is taken.
+    Greedy: the next scene is the one with the rarest kinds among those chosen so far. A kind that was chosen
+    n times counts 1 / (1 + n). The seed orders scenes of equal worth; of identical pictures one is chosen.
     """
     shown = [kinds(scene) for scene in scenes]
-    shuffled = np.random.default_rng(seed).permutation(len(scenes))
+    shuffled = generator(seed).permutation(len(scenes))
     there: Counter[tuple[str, int]] = Counter()
 
     def worth(index: int) -> float:

@@ -1,4 +1,4 @@
-"""What is wrong with calibration frames, and what to do about it, before they spoil a network."""
+"""Find problems in calibration frames before they spoil a network, and advise what to do."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from .frames import Frames
 from .survey import Look, Scene, look
 
 ENOUGH_FRAMES = 32
-# A share of frames that look like one and the same.
+# A share of frames with one view.
 ONE_SCENE = 0.8
 FEW_WITH_PEOPLE = 0.25
-# Of 255. Photographs deviate by 40 to 80 from their mean; a picture scaled to 0..1 before it was stored, by less than 1.
+# Standard deviation, of 255. Photographs have far more, pictures scaled to 0..1 far less.
 FLAT_DEVIATION = 12.0
-# Heads of people this sure, this coloured (of 255), so many of them; in photographs up to 30 % are bluer than red.
+# Least score and colour (of 255) of a head, least number of heads, largest share of bluish heads.
 SURE, COLOURED, ENOUGH_HEADS, BLUE_HEADS = 0.4, 2.0, 12, 0.6
-# How far a tensor's two ranges, of either half, may be apart, as a share of the wider one.
+# Largest difference of a tensor's ranges on two halves of the frames, as a share of the wider one.
 HALVES_DIFFER = 0.25
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing wrong.
+    """One problem.
 
     Attributes:
         check: short name: overlap, few, people, scene, colour, contrast, halves, unreadable, repeated.
-        text: what was found, with numbers.
-        advice: what to do.
-        stops: whether calibrating on these frames must not go on unless the user insists.
+        text: the problem, with numbers.
+        advice: what to do next.
+        stops: whether calibration stops here without --force.
     """
 
     check: str
@@ -49,17 +49,17 @@ class Finding:
 
 
 def lint_frames(
-    graph: Graph, frames: Frames, scenes: Sequence[Scene], evaluation: Frames | None = None
+    graph: Graph, frames: Frames, scenes: Sequence[Scene], *, evaluation: Frames | None = None
 ) -> list[Finding]:
-    """Return what is wrong with frames, what stops first.
+    """Return the problems of frames, those that stop a calibration first.
 
     Args:
         graph: the float network; its spec is used.
-        frames: to calibrate on.
-        scenes: of `survey(graph, frames)`.
-        evaluation: what accuracy will be measured on; None skips the check for overlap.
+        frames: calibration frames.
+        scenes: result of `survey(graph, frames)`.
+        evaluation: pictures of the evaluation set; None skips the check for overlap.
 
-    Raises PosecError where `scenes` are of other frames.
+    Raises PosecError where `scenes` belong to other frames.
     """
     if [scene.look.sha256 for scene in scenes] != list(frames.hashes):
         raise PosecError("the scenes are not those of these frames; survey the frames that are linted")
@@ -74,9 +74,9 @@ def lint_frames(
 
 
 def lint_halves(prepared: Graph, halves: tuple[Sweep, Sweep]) -> list[Finding]:
-    """Return a finding where the ranges of two halves of the frames differ: then more frames would change them again.
+    """Return a finding where two halves of the frames give different ranges: more frames would change them.
 
-    `halves` are sweeps of the prepared graph; of every tensor that a layer with weights reads, the extremes are compared.
+    `halves` are sweeps of the prepared graph. The inputs of all layers with weights are compared.
     """
     first, second = (sweep.ranges() for sweep in halves)
     names = dict.fromkeys(node.input[0] for node in weighted_layers(prepared.model))
@@ -85,7 +85,10 @@ def lint_halves(prepared: Graph, halves: tuple[Sweep, Sweep]) -> list[Finding]:
     many = sum(value > HALVES_DIFFER for value in apart.values())
     if not worst or many <= len(apart) // 10:
         return []
-    text = f"{many} of {len(apart)} tensors differ by more than {100 * HALVES_DIFFER:.0f} % between two halves, '{worst}' by {100 * apart[worst]:.0f} %"
+    text = (
+        f"{many} of {len(apart)} tensors differ by more than {100 * HALVES_DIFFER:.0f} % between two halves, "
+        f"'{worst}' by {100 * apart[worst]:.0f} %"
+    )
     return [Finding("halves", text, "give more frames, and more kinds of scene")]
 
 
@@ -98,16 +101,20 @@ def _overlap(frames: Frames, scenes: Sequence[Scene], evaluation: Frames | None)
     if evaluation is None:
         return
     theirs = [look(picture) for picture in evaluation]
-    pairs = [(name, evaluation.names[index]) for name, scene in zip(frames.names, scenes, strict=True)
-             if (index := _resembled(scene.look, theirs)) is not None]  # fmt: skip
+    pairs = [
+        (name, evaluation.names[index])
+        for name, scene in zip(frames.names, scenes, strict=True)
+        if (index := _resembled(scene.look, theirs)) is not None
+    ]
     if pairs:
         listed = ", ".join(f"'{mine}' is '{yours}'" for mine, yours in pairs[:3]) + (
             ", …" if len(pairs) > 3 else ""
         )
-        text = f"{len(pairs)} of {len(frames)} frames are in the evaluation set '{evaluation.source}', the same or nearly: {listed}"
-        yield Finding(
-            "overlap", text, "take them out: figures measured on what was calibrated on flatter", stops=True
+        text = (
+            f"{len(pairs)} of {len(frames)} frames are in the evaluation set '{evaluation.source}', "
+            f"the same or nearly: {listed}"
         )
+        yield Finding("overlap", text, "remove them: accuracy on calibration frames is too good", stops=True)
 
 
 def _resembled(mine: Look, others: Sequence[Look]) -> int | None:
@@ -129,7 +136,7 @@ def _number(scenes: Sequence[Scene]) -> Iterable[Finding]:
         yield Finding(
             "few",
             f"{len(scenes)} frames",
-            f"give at least {ENOUGH_FRAMES}; 64 to 256 are usual, beyond that little changes",
+            f"give at least {ENOUGH_FRAMES}; 64 to 256 are usual",
         )
 
 
@@ -139,23 +146,25 @@ def _sameness(scenes: Sequence[Scene]) -> Iterable[Finding]:
         yield Finding(
             "repeated",
             f"{repeated} of {len(scenes)} frames are copies of others",
-            "remove the copies: they add time and nothing else",
+            "remove the copies: they only take time",
         )
     largest = max(
         (sum(scene.look.shares_view(other.look) for other in scenes) for scene in scenes), default=0
     )
     if len(scenes) > 1 and largest >= ONE_SCENE * len(scenes):
-        text = f"{largest} of {len(scenes)} frames show one and the same view"
+        text = f"{largest} of {len(scenes)} frames show the same view"
         yield Finding(
-            "scene", text, "add frames of other places and other light, or the ranges fit this view alone"
+            "scene", text, "add frames of other places and other light: the ranges fit this view only"
         )
 
 
 def _people(scenes: Sequence[Scene]) -> Iterable[Finding]:
     shown = sum(len(scene.scores) > 0 for scene in scenes)
-    advice = "give frames with people as the camera will see them"
+    advice = "give frames with people as in the camera's pictures"
     if not shown:
-        yield Finding("people", f"the float network finds nobody on {len(scenes)} frames", advice, stops=True)
+        yield Finding(
+            "people", f"the float network finds no people on {len(scenes)} frames", advice, stops=True
+        )
     elif shown < FEW_WITH_PEOPLE * len(scenes):
         yield Finding("people", f"the float network finds people on {shown} of {len(scenes)} frames", advice)
 
@@ -167,19 +176,25 @@ def _contrast(graph: Graph, scenes: Sequence[Scene]) -> Iterable[Finding]:
             float(np.median(values))
             for values in ([max(s.deviations) for s in scenes], [s.light for s in scenes])
         )
-        text = f"{flat} of {len(scenes)} frames are nearly one colour: grey {light:.0f}, deviation {spread:.1f} of 255"
+        text = (
+            f"{flat} of {len(scenes)} frames are nearly one colour: gray level {light:.0f}, "
+            f"standard deviation {spread:.1f} of 255"
+        )
         means = ", ".join(f"{value:g}" for value in graph.spec.mean)
-        advice = f"give pictures as cameras write them, 0 to 255; the network's own normalization (mean {means}) is applied here"
+        advice = (
+            f"give pictures with values 0 to 255; posec applies the network's normalization (mean {means})"
+        )
         yield Finding("contrast", text, advice, stops=True)
 
 
 def _colour(graph: Graph, scenes: Sequence[Scene]) -> Iterable[Finding]:
-    """Look at people's heads: skin and hair of every colour are redder than blue."""
+    """Check the colour of heads: skin and hair of every colour are redder than blue."""
     warmth = np.concatenate([scene.warmth[scene.scores > SURE] for scene in scenes] or [np.zeros(0)])
     warmth = warmth[np.isfinite(warmth) & (np.abs(warmth) > COLOURED)]
     blue = int((warmth < 0).sum())
     if len(warmth) >= ENOUGH_HEADS and blue > BLUE_HEADS * len(warmth):
-        advice = f"write the pictures anew from their source; they are read as BGR and turned to {graph.spec.colour_order} here"
+        order = graph.spec.colour_order
+        advice = f"export the pictures again; posec reads them as BGR and converts them to {order}"
         yield Finding(
-            "colour", f"{blue} of {len(warmth)} heads are bluer than red: red and blue seem exchanged", advice
+            "colour", f"{blue} of {len(warmth)} heads are bluer than red: red and blue seem swapped", advice
         )

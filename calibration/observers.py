@@ -1,11 +1,12 @@
-"""Observers: how the values that a tensor took become the range that its integers cover.
+"""Observers: from statistics of a tensor's values to the range that its integers cover.
 
-`Observation` is fed one frame at a time and never grows; all observers read the same one, so that one sweep serves them all.
+An `Observation` takes one frame at a time and has a fixed size. All observers read the same one, so one sweep
+serves them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,8 @@ Pair = tuple[float, float]
 
 BINS = 4096
 _HALF = BINS // 2
-# Weight of what went before in the moving average; some twenty frames are remembered.
+_LARGEST_EXPONENT = 128  # of float32
+# Weight of the past in the moving average, about twenty frames.
 MOMENTUM = 0.95
 PERCENT = 99.999
 LEVELS = 256
@@ -25,16 +27,17 @@ _MSE_STEPS = 128
 
 @dataclass
 class Observation:
-    """What one tensor did over the frames so far.
+    """Statistics of one tensor over the frames so far.
 
     Attributes:
-        frames: seen.
+        frames: number of frames.
         low, high: extremes.
         average_low, average_high: exponential moving averages of each frame's extremes.
-        counts: (BINS,) a histogram over [-2 ** exponent, 2 ** exponent).
-        exponent: grows with the values; merging pairs of bins then is exact, so the order of frames does not matter.
+        counts: (BINS,) histogram over [-2 ** exponent, 2 ** exponent).
+        exponent: grows with the values. Merging pairs of bins is exact, so the order of frames does not
+            matter.
         channel_low, channel_high, channel_sum: (C,) per channel of axis 1.
-        channel_values: values seen per channel.
+        channel_values: number of values per channel.
     """
 
     frames: int = 0
@@ -49,14 +52,49 @@ class Observation:
     channel_sum: np.ndarray = field(default_factory=lambda: np.zeros(0))
     channel_values: int = 0
 
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Observation:
+        """Return an observation of one frame or more from its fields as arrays. Raises ValueError where they contradict each other."""
+        made = cls()
+        if set(arrays) != set(vars(made)):
+            raise ValueError(f"an observation has fields {', '.join(sorted(arrays)):.200}")
+        channels = arrays["channel_low"].shape
+        for name, value in vars(made).items():
+            shape = (BINS,) if name == "counts" else channels if isinstance(value, np.ndarray) else ()
+            kinds = "iu" if name == "counts" or isinstance(value, int) else "f"
+            found = arrays[name]
+            if (
+                found.dtype.kind not in kinds
+                or found.shape != shape
+                or len(channels) != 1
+                or not np.isfinite(found).all()
+            ):
+                raise ValueError(f"{name} has type {found.dtype} and shape {found.shape}")
+            setattr(made, name, found if shape else found.item())
+        if not (
+            made.frames > 0
+            and made.low <= made.high
+            and made.channel_values > 0
+            and (made.counts >= 0).all()
+            and made.counts.sum() > 0
+        ):
+            raise ValueError("an observation of no frame")
+        if (
+            not cls.exponent <= made.exponent <= _LARGEST_EXPONENT
+            or max(-made.low, made.high) > 2.0**made.exponent
+        ):
+            raise ValueError(f"a histogram does not cover {made.low} to {made.high}")
+        return made
+
     def add(self, values: np.ndarray) -> None:
-        """Take in one frame's values, (1, C, ...). Raises PosecError where one is not finite."""
+        """Add one frame's values (1, C, ...). Raises PosecError where one is not finite."""
         rows = values.reshape(values.shape[1] if values.ndim > 1 else 1, -1)
         lows, highs = rows.min(1), rows.max(1)
         low, high = float(lows.min()), float(highs.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise PosecError(
-                f"values from {low} to {high}: the float network overflows; check its weights and preprocessing"
+                f"values from {low} to {high}: the float network overflows; "
+                "check its weights and preprocessing"
             )
         first = self.frames == 0
         self.channel_low = lows if first else np.minimum(self.channel_low, lows)
@@ -75,7 +113,7 @@ class Observation:
             merged = self.counts.reshape(-1, 2).sum(1)
             self.counts = np.pad(merged, _HALF // 2)
             self.exponent += 1
-        # A power of two as factor, and floor before the offset: exact, so bins do not depend on when they were merged.
+        # A power of two as factor, and floor before the offset, are exact, whenever bins were merged.
         index = np.floor(values.ravel() * np.float32(_HALF / 2.0**self.exponent)).astype(np.int64)
         index += _HALF
         self.counts += np.bincount(np.minimum(index, BINS - 1, out=index), minlength=BINS)
@@ -102,7 +140,7 @@ def moving_average(seen: Observation) -> Pair:
 
 
 def percentile(seen: Observation, percent: float = PERCENT) -> Pair:
-    """Return what holds `percent` of all values, the rest cut equally at both ends (Wu et al., arXiv 2004.09602, section 3.3)."""
+    """Return the range of `percent` of all values, cut at both ends (Wu et al., arXiv 2004.09602, 3.3)."""
     total = np.concatenate([[0], np.cumsum(seen.counts)])
     tail = (100 - percent) / 200 * total[-1]
     low = float(np.interp(tail, total, seen.edges)) if tail else seen.low
@@ -116,11 +154,11 @@ def _inside(seen: Observation, low: float, high: float) -> Pair:
 
 
 def entropy(seen: Observation) -> Pair:
-    """Return the range whose integers lose least information (Migacz, GTC 2017: 8-bit inference with TensorRT).
+    """Return the range with the least loss of information (Migacz, GTC 2017: 8-bit inference with TensorRT).
 
-    The histogram of magnitudes is cut at every threshold T; what lies beyond counts as T. Of all T, the one with the least
-    Kullback-Leibler divergence between that and its image in 128 levels (256 where nothing is negative) is taken. The bin at
-    zero counts as its neighbour: a rectifier fills it, and zero is exact in integers.
+    The histogram of magnitudes is clipped at every threshold T. The T with the least Kullback-Leibler
+    divergence between the clipped histogram and its image in 128 levels (256 without negative values) is
+    chosen. The bin at zero takes the count of its neighbour: ReLU fills it, and zero is exact in integers.
     """
     magnitudes = seen.counts[_HALF:] + (seen.counts[:_HALF][::-1])
     magnitudes[0] = magnitudes[1]
@@ -145,14 +183,14 @@ def _divergence(magnitudes: np.ndarray, stop: int, levels: int) -> float:
     if not spread.sum():
         return np.inf
     p, q = clipped / clipped.sum(), spread / spread.sum()
-    # A bin that only the clipped values fill has no image: it costs as much as a value that was hardly ever seen.
+    # A bin that only clipped values fill has no image; it costs as much as a very rare value.
     return float(np.sum(p[p > 0] * np.log(p[p > 0] / np.maximum(q[p > 0], 1e-12))))
 
 
 def mean_squared_error(seen: Observation) -> Pair:
-    """Return the range with the least mean squared error of rounding and clipping (Nagel et al., arXiv 2106.08295, section 3.1).
+    """Return the range with the least mean squared error (Nagel et al., arXiv 2106.08295, 3.1).
 
-    First both ends shrink together, then each alone.
+    Both ends shrink together first, then each alone.
     """
     centres = (seen.edges[:-1] + seen.edges[1:]) / 2
     some = seen.counts > 0

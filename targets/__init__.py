@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from toolkit.errors import PosecError
 from toolkit.ir.target import PRECISIONS, Allowance, Backend, Target
+from toolkit.ir.toml_file import read_toml
+from toolkit.runtime.bundle_files import SAFE_NAME
 
 _HERE = Path(__file__).parent
-_LARGEST_BYTES = 2**20
 _TABLES = ("refusals", "allowed", "options", "facts", "advice")
 _FIELDS = ("title", "backend", "precisions", *_TABLES)
 
@@ -40,12 +40,15 @@ def load(name_or_path: str | Path) -> Target:
     path = Path(given) if given.endswith(".toml") else _HERE / f"{given}.toml"
     if not given.endswith(".toml") and given not in names():
         raise PosecError(f"no target '{given}'; known: {', '.join(names())}; or give a path to a .toml file")
-    if not path.is_file() or path.stat().st_size > _LARGEST_BYTES:
+    if not path.exists():
+        raise PosecError(f"no target file '{path}'; known targets: {', '.join(names())}")
+    if not SAFE_NAME.fullmatch(path.stem):
         raise PosecError(
-            f"no target file '{path}' of up to {_LARGEST_BYTES >> 20} MB; known targets: {', '.join(names())}"
+            f"the file's name names the target: '{path.name}' must be made of letters, digits, '_', '-' and '.'; rename it"
         )
+    plain = read_toml(path, advice="give a plain .toml file of the form that the shipped targets have")
     try:
-        return _target(path.stem, tomllib.loads(path.read_text()))
+        return _target(path.stem, plain)
     except ValueError as error:
         raise PosecError(f"target file '{path}': {error}") from error
 

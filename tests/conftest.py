@@ -10,8 +10,19 @@ import pytest
 
 from toolkit.ir.graph import Graph
 
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # so that tests can `from networks import …`
+import check_run
+
+if "--check" in sys.argv:  # before anything imports an engine
+    check_run.install()
 from networks import spot_picture, tiny_graph_of, write_checkpoint
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--check", action="store_true", help="only tests without torch, processes and engines but replay"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,16 @@ The whole way, on the host:
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+
+# ONNX Runtime (and onnxsim, which contains it) and OpenVINO send usage events to their makers when they are imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then takes its own stub
 
 # Loaded on first use: a board imports toolkit.runtime without onnx, a host traces without an engine.
 _HOMES = {

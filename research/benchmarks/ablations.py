@@ -173,7 +173,7 @@ def estimator(
 
 def figures_of(estimate: Estimate, skeleton: Skeleton, photos: Mapping[str, Photographs]) -> dict[str, Any]:
     """Return the figures of an estimator on the test scenes and on photographs."""
-    scenes = read_scenes(inputs.SAMPLES / "scenes.json", skeleton)
+    scenes = read_scenes(inputs.SAMPLES / "scenes.json")
     row = evaluate_scenes(
         {name: estimate(picture, focal_px=focal) for name, picture, focal in scenes}, scenes, skeleton
     )[0]

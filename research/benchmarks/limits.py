@@ -259,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     folder = checkpoint_folder(chosen.checkpoint)
     spec = load_checkpoint(folder).spec
-    scenes = read_scenes(SCENES, spec.skeleton)
+    scenes = read_scenes(SCENES)
     told = Told(folder, scenes)
 
     finders = {

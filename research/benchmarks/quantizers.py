@@ -30,18 +30,20 @@ from calibration.collect import Sweep
 from toolkit.commands import inputs
 from toolkit.commands.terminal import progress, say, table, write_text
 from toolkit.compiler.build import build
+from toolkit.device.bench import BenchSettings
 from toolkit.device.result import Result
 from toolkit.errors import PosecError
 from toolkit.evaluation.photos import TINY_COCO, Photos, read_photos
 from toolkit.evaluation.scenes import RENDERED_SCENES, Scenes, read_scenes
 from toolkit.ir.graph import Graph
 from toolkit.ir.ranges import Ranges
+from toolkit.ir.scheme import Scheme
 from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
-from toolkit.report.measure import measure_bundles
+from toolkit.report.measure import FloatReference, measure_bundles
 from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
 from toolkit.training.release.model_card import put_table
-from toolkit.verification.sensitivity import blame
+from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
 from toolkit.verification.verify import verify
 
 from .rivals import PIXELS, RIVALS, as_bundle, batches, folded, without_dead_channels
@@ -134,19 +136,31 @@ def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> I
 def _integer_heads(target: Target) -> Target:
     """Return the target with a back end that quantizes the heads as well."""
     module = target.backend
-    changed = {"scheme": lambda job: replace(module.scheme(job), float_heads=False, outputs=True)}
+
+    def scheme(job: Job) -> Scheme:
+        plain = module.scheme(job)
+        return replace(
+            plain,
+            activations=replace(plain.activations, quantize_results=True),
+            exceptions=replace(plain.exceptions, float_heads=False),
+        )
+
+    changed = {"scheme": scheme}
     return replace(target, backend=SimpleNamespace(**{**vars(module), **changed}))
 
 
 def _worst_layers(contest: Contest, target: Target, ranges: Ranges) -> list[str]:
     pictures = [picture for _, picture, _ in contest.scenes][:BLAME_FRAMES]
-    scheme = target.backend.scheme(Job(target, "int8"))
-    return [
-        each.layer
-        for each in blame(
-            contest.graph, ranges, scheme, pictures, spare=False, progress=progress("ranking layers")
-        ).layers
-    ]
+    settings = SensitivitySettings(float_only=False)
+    found = measure_sensitivity(
+        contest.graph,
+        target,
+        ranges,
+        frames=pictures,
+        settings=settings,
+        progress=progress("ranking layers"),
+    )
+    return [each.layer for each in found.layers]
 
 
 def row(name: str, result: Result, reference: Result, on_photos: Mapping[str, Any]) -> list[str]:
@@ -196,11 +210,12 @@ def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[
     pictures = [picture for _, picture, _ in contest.scenes]
     shown = [contest.scenes.source / name for name in contest.scenes.scenes]
     protocols: list[Photos | Scenes] = [contest.scenes, *([contest.photos] if contest.photos else [])]
-    results = measure_bundles(folders, None, protocols, contest.graph, pictures, progress("measuring, seconds"), say,
-                              pictures=shown, seconds=contest.seconds, threads=contest.threads)  # fmt: skip
+    settings = BenchSettings(shown, seconds=contest.seconds, threads=contest.threads)
+    results = measure_bundles(folders, protocols=protocols, reference=FloatReference(contest.graph, pictures), settings=settings,
+                              progress=progress("measuring, seconds"), say=say)  # fmt: skip
     photographs = [picture for _, picture, _ in contest.photos] if contest.photos else []
     on_photos = [
-        verify(folder, contest.graph, photographs, contest.threads).to_dict()
+        verify(folder, contest.graph, photographs, threads=contest.threads).to_dict()
         if photographs and result.status == "ran"
         else {}
         for folder, result in zip(folders, results, strict=True)
@@ -246,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     graph = inputs.checkpoint(options.checkpoint)
     frames = list(inputs.frames(options.frames, graph.spec, options.count))
-    scenes = read_scenes(inputs.sample(options.scenes, "scenes.json"), graph.spec.skeleton)
+    scenes = read_scenes(inputs.sample(options.scenes, "scenes.json"))
     photos = read_photos(*options.photos) if options.photos else None
     swept = calibration.sweep(prepare(graph), frames, progress("calibrating"))
     contest = Contest(graph, swept, frames, scenes, photos, options.out, options.threads, options.seconds)

@@ -1,4 +1,4 @@
-"""The operators that can be said in TFLite, each as the torch operation that the converter knows."""
+"""Layers that TFLite can express, each as the torch operation that the converter knows; others are in `more_operators`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .integers import dequantize, quantize
+from .more_operators import MORE_OPERATORS
 from .step import Step
 from .windows import pad_windows
 
@@ -83,20 +84,29 @@ def _resize(step: Step) -> Tensor:
     raise step.refusal(f"resizes by {mode}, {', '.join(counting)}")
 
 
+_PAD_MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}
+
+
 def _pad(step: Step) -> Tensor:
     pads, value = step.constant(1), step.constant(2)
-    if step.stated("mode", "constant") != "constant" or pads is None:
+    mode = _PAD_MODES.get(step.stated("mode", "constant"))
+    if mode is None or pads is None:
         raise step.refusal(f"pads by {step.stated('mode', 'constant')}")
     rank = len(pads) // 2
     sides = [int(pads[axis + side * rank]) for axis in reversed(range(rank)) for side in (0, 1)]
+    if mode != "constant":
+        if any(sides[4:]):
+            raise step.refusal(f"pads channels by {mode}")
+        return functional.pad(step.maps, sides[:4], mode=mode)
     return functional.pad(step.maps, sides, value=0.0 if value is None else float(value))
 
 
 def _reshape(step: Step) -> Tensor:
     sizes = step.constant(1)
-    if sizes is None or not np.all(sizes > 0):
-        raise step.refusal("does not state every size")
-    return step.maps.reshape([int(size) for size in sizes])
+    if sizes is None:
+        raise step.refusal("does not state its sizes")
+    # 0 stands for the size of the input there, -1 for what is left.
+    return step.maps.reshape([int(size) or step.maps.shape[axis] for axis, size in enumerate(sizes)])
 
 
 def _hard_sigmoid(step: Step) -> Tensor:
@@ -139,5 +149,6 @@ OPERATORS: dict[str, Callable[[Step], Tensor | tuple[Tensor, ...]]] = {
     "MaxPool": _max_pool, "Neg": _one(torch.neg), "Pad": _pad, "QuantizeLinear": quantize, "Relu": _one(functional.relu),
     "Reshape": _reshape, "Resize": _resize, "Sigmoid": _one(torch.sigmoid), "Split": _split, "Tanh": _one(torch.tanh),
     "Transpose": lambda step: step.maps.permute(step.stated("perm", [])),
+    **MORE_OPERATORS,
 }  # fmt: skip
 """ONNX operator → what replays it."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from toolkit.errors import PosecError
 from toolkit.passes.edit.edits import attribute
-from toolkit.passes.edit.graph_index import Links, layer_name
+from toolkit.passes.edit.graph_index import GraphIndex, layer_name
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Step:
     """
 
     node: onnx.NodeProto
-    found: Links
+    found: GraphIndex
     tensors: list[Tensor | None]
 
     @property
@@ -53,7 +53,7 @@ class Step:
         return self.found.array(name)
 
     def refusal(self, why: str) -> PosecError:
-        """Return the error that says what of this node cannot be said in TFLite."""
+        """Return the error for a part of this node that TFLite cannot express."""
         return PosecError(
             f"TFLite: layer '{layer_name(self.node)}' ({self.node.op_type}) {why}; export the network without it"
         )

@@ -1,4 +1,4 @@
-"""How ONNX pads the windows of convolutions and pools, said as torch says it."""
+"""How ONNX pads the windows of convolutions and pools, in torch's terms."""
 
 from __future__ import annotations
 

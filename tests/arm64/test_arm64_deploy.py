@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 from arm64_sshd import serve
 
 from toolkit.deploy.deploy import deploy
+from toolkit.deploy.slot import BoardSettings
 from toolkit.device.result import read_result
 from toolkit.errors import PosecError
 
@@ -22,18 +24,11 @@ def server(root, tmp_path_factory):
 
 
 def test_a_bundle_is_copied_checked_and_measured_there(root, server, bundles, tmp_path):
-    done = deploy(
-        bundles["int8"],
-        HOST,
-        server.port,
-        out=tmp_path,
-        wheels=root.wheels("litert"),
-        seconds=1,
-        threads=1,
-        ssh=server.ssh,
-    )
+    settings = BoardSettings(server.port, server.ssh, wheels=root.wheels("litert"))
+    done = deploy(bundles["int8"], HOST, out=tmp_path, settings=settings, seconds=1, threads=1)
     assert done, done.result.reason
-    result = read_result(tmp_path / "raspberry-pi-4-int8.result.json")
+    assert done.path.name.startswith("raspberry-pi-4-int8-")
+    result = read_result(done.path)
     assert (result.status, result.verdict) == ("ran", "accepted")
     assert result.bench["machine"]["architecture"] == "aarch64"
     assert "Raspberry Pi 4 Model B" in result.bench["machine"]["cpu"]
@@ -51,16 +46,8 @@ def test_a_bundle_is_copied_checked_and_measured_there(root, server, bundles, tm
     }
     packages = {path.name for path in home.glob("packages-*/*") if (path / "__init__.py").exists()}
     assert packages == {"ai_edge_litert", "cv2", "numpy"}
-    assert deploy(
-        bundles["float32"],
-        HOST,
-        server.port,
-        out=tmp_path,
-        wheels=root.wheels("litert"),
-        seconds=1,
-        ssh=server.ssh,
-        clean_up=True,
-    )
+    measured = replace(settings, keep=False)
+    assert deploy(bundles["float32"], HOST, out=tmp_path, settings=measured, seconds=1)
     assert not (home / "float32").is_symlink()
     assert (home / "int8" / "bundle").is_dir()
 
@@ -69,13 +56,16 @@ def test_a_host_key_that_is_not_known_is_refused(server, bundles, tmp_path):
     (tmp_path / "known_hosts").write_text("")
     ssh = server.ssh.replace(str(server.known_hosts), str(tmp_path / "known_hosts"))
     with pytest.raises(PosecError, match=r"no connection to 'pi@127.0.0.1': .*Host key verification failed"):
-        deploy(bundles["int8"], HOST, server.port, out=tmp_path, ssh=ssh)
+        deploy(bundles["int8"], HOST, out=tmp_path, settings=BoardSettings(server.port, ssh))
 
 
 def test_a_board_without_the_libraries_keeps_what_it_has(root, server, bundles, tmp_path):
     before = root.system / "home/pi/posec/other"
-    with pytest.raises(
-        PosecError, match=r"refused: .*numpy.*; what 'other/int8' was on the board it still is"
-    ):
-        deploy(bundles["int8"], HOST, server.port, out=tmp_path, folder="other", ssh=server.ssh)
+    with pytest.raises(PosecError, match=r"refused: .*numpy.*; 'other/int8' on the board is unchanged"):
+        deploy(
+            bundles["int8"],
+            HOST,
+            out=tmp_path,
+            settings=BoardSettings(server.port, server.ssh, folder="other"),
+        )
     assert not before.exists()

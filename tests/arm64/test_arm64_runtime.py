@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from arm64_pictures import PICTURES
 
-from toolkit.device.__main__ import board_files
+from toolkit.deploy.deploy import board_files
 from toolkit.runtime.preprocess import to_batch
 
 HERE = Path(__file__).parent

@@ -1,10 +1,13 @@
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
 from calibration import OBSERVERS, collect, sweep
+from calibration.collect import Sweep
 from calibration.frames import picture_sha256
+from toolkit.cli import main
 from toolkit.errors import PosecError
 from toolkit.ir.ranges import Ranges
 from toolkit.passes import prepare
@@ -110,3 +113,97 @@ def test_overflow_names_the_tensor_and_the_frame(tiny_graph, people_pictures):
         match=r"tensor 'depth.Exp' on frame 2 takes values from inf to inf: the float network overflows",
     ):
         collect(tiny_graph, [people_pictures[0], np.full((64, 96, 3), 255, np.uint8)])
+
+
+def damaged(content, random):
+    content = bytearray(content)
+    for _ in range(random.integers(1, 5)):
+        content[random.integers(len(content))] = random.integers(256)
+    return bytes(content[: random.integers(len(content))] if random.random() < 0.2 else content)
+
+
+def test_a_damaged_unfinished_calibration_is_refused_in_a_sentence_or_read(
+    tiny_graph, people_pictures, tmp_path
+):
+    file, random = tmp_path / "c.unfinished", np.random.default_rng(0)
+    sweep(tiny_graph, people_pictures[:1]).save(file)
+    content, refused = file.read_bytes(), 0
+    for _ in range(150):
+        file.write_bytes(damaged(content, random))
+        try:
+            Sweep.load(file).ranges()
+        except PosecError as error:
+            refused += 1
+            assert "\n" not in str(error)  # noqa: PT017
+    assert refused > 100
+
+
+CHANGES = {
+    "a field missing": lambda arrays: arrays.pop(next(name for name in arrays if name.endswith("low"))),
+    "a field of its own": lambda arrays: arrays.update({"a\nb": np.zeros(1)}),
+    "a histogram of another size": lambda arrays: arrays.update(
+        {next(n for n in arrays if n.endswith("\ncounts")): np.zeros(3, np.int64)}
+    ),
+    "a negative histogram": lambda arrays: arrays.update(
+        {next(n for n in arrays if n.endswith("\ncounts")): np.full(4096, -1)}
+    ),
+    "an extreme that is NaN": lambda arrays: arrays.update(
+        {next(n for n in arrays if n.endswith("\nlow")): np.float64(np.nan)}
+    ),
+    "extremes the wrong way round": lambda arrays: arrays.update(
+        {next(n for n in arrays if n.endswith("\nlow")): np.float64(1e6)}
+    ),
+    "an exponent of a million": lambda arrays: arrays.update(
+        {next(n for n in arrays if n.endswith("\nexponent")): np.int64(10**6)}
+    ),
+    "an exponent that does not cover": lambda arrays: arrays.update(
+        {next(n for n in arrays if n.endswith("\nexponent")): np.int64(-20)}
+    ),
+    "channels of another count": lambda arrays: arrays.update(
+        {next(n for n in arrays if n.endswith("\nchannel_sum")): np.zeros(99)}
+    ),
+    "other frames": lambda arrays: arrays.update(
+        {next(n for n in arrays if n.endswith("\nframes")): np.int64(5)}
+    ),
+    "a text for a number": lambda arrays: arrays.update(
+        {next(n for n in arrays if n.endswith("\nlow")): np.asarray("a")}
+    ),
+    "no hash": lambda arrays: arrays.pop("graph_sha256"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_an_unfinished_calibration_that_contradicts_itself_is_refused(
+    change, tiny_graph, people_pictures, tmp_path
+):
+    file = tmp_path / "c.unfinished"
+    sweep(tiny_graph, people_pictures[:1]).save(file)
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    change(arrays)
+    with file.open("wb") as target:
+        np.savez(target, **arrays)
+    with pytest.raises(
+        PosecError, match=r"is not an unfinished calibration .*; delete it and calibrate again"
+    ):
+        Sweep.load(file)
+
+
+def test_the_command_refuses_a_damaged_unfinished_calibration(
+    tiny_checkpoint, people_pictures, tmp_path, capsys
+):
+    (tmp_path / "frames").mkdir()
+    for number, picture in enumerate(people_pictures):
+        cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), picture)
+    (tmp_path / "c.json.unfinished").write_bytes(b"PK\x05\x06 damaged")
+    asked = [
+        "calibrate",
+        str(tiny_checkpoint),
+        "--frames",
+        str(tmp_path / "frames"),
+        "-o",
+        str(tmp_path / "c.json"),
+        "--force",
+    ]
+    assert main(asked) == 2
+    assert "delete it and calibrate again" in capsys.readouterr().err

@@ -1,3 +1,5 @@
+import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -58,7 +60,29 @@ def test_an_unreadable_picture_is_replaced(photos):
 def test_a_listing_is_read_relative_to_itself(photos):
     frames = listing(photos / "notes.txt", tiny_spec())
     assert frames.names == ("3.png", "more/7.png")
-    assert frames.unreadable == (("absent.png", "not a picture that can be decoded"),)
+    assert [name for name, _ in frames.unreadable] == ["absent.png"]
+    assert "No such file" in frames.unreadable[0][1]
+
+
+def test_a_listing_may_have_names_that_are_not_utf_8_and_the_marks_of_windows(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    shutil.copy(next_picture(tmp_path), tmp_path / name)
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbf# two\r\ncaf\xe9.png\r\na.png\r\n")
+    frames = listing(tmp_path / "list.txt", tiny_spec())
+    assert frames.names == (name, "a.png")
+    assert len(list(frames)) == 2
+
+
+def next_picture(root: Path) -> Path:
+    cv2.imwrite(str(root / "a.png"), spot_picture(1, 0))
+    return root / "a.png"
+
+
+def test_pictures_of_kinds_that_run_refuses_are_reported(tmp_path):
+    next_picture(tmp_path)
+    cv2.imwrite(str(tmp_path / "scan.tiff"), spot_picture(1, 1))
+    (tmp_path / "phone.HEIC").write_bytes(b"....ftypheic")
+    assert dict(folder(tmp_path, tiny_spec()).unreadable).keys() == {"scan.tiff", "phone.HEIC"}
 
 
 def test_a_video_gives_one_frame_of_each_part(clip):
@@ -86,14 +110,20 @@ def test_a_part_of_the_frames_reads_the_same_pictures(source, request):
             lambda root: folder(root / "nowhere", tiny_spec()),
             "no folder '.*nowhere' with calibration frames; give a folder",
         ),
-        (lambda root: folder(root / "empty", tiny_spec()), "no pictures in '.*empty'; these are read: .jpg"),
+        (lambda root: folder(root / "empty", tiny_spec()), "no pictures in '.*empty'; supported: .bmp"),
         (
             lambda root: folder(root / "bad", tiny_spec()),
-            "none of 1 frames of '.*bad' can be read; the first, 'x.jpg': not a picture",
+            "none of 1 frames of '.*bad' can be read; the first, 'x.jpg': .* is no picture",
         ),
         (lambda root: folder(root / "bad", tiny_spec(), count=0), "asked for 0 calibration frames"),
-        (lambda root: video(root / "blank.txt", tiny_spec()), "is not a video that can be read"),
-        (lambda root: listing(root / "none.txt", tiny_spec()), "is no listing of pictures"),
+        (lambda root: folder(root / "bad", tiny_spec(), count=1, seed=-1), "seed must lie between 0 and"),
+        (lambda root: listing(root, tiny_spec()), "is a folder, not a plain file; give a text file"),
+        (
+            lambda root: video(root / "blank.txt", tiny_spec()),
+            "cannot open video .*blank.txt.*; give a folder",
+        ),
+        (lambda root: video(root, tiny_spec()), "no video"),
+        (lambda root: listing(root / "none.txt", tiny_spec()), "cannot read .*none.txt.*; give a text file"),
         (lambda root: listing(root / "blank.txt", tiny_spec()), "names no picture"),
     ],
 )
@@ -110,5 +140,5 @@ def test_a_picture_that_vanishes_is_named(photos, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), spot_picture(0, 0))
     frames = folder(tmp_path, tiny_spec())
     (tmp_path / "a.png").unlink()
-    with pytest.raises(PosecError, match=r"'a\.png' of .* could be read before and cannot now"):
+    with pytest.raises(PosecError, match=r"frame 'a\.png' of .* can no longer be read"):
         list(frames)

@@ -32,7 +32,8 @@ def checks(graph: Graph, path: Path, against: Path | None = None) -> dict[str, F
     frames = folder(path, graph.spec)
     evaluation = folder(against, graph.spec) if against else None
     return {
-        finding.check: finding for finding in lint_frames(graph, frames, survey(graph, frames), evaluation)
+        finding.check: finding
+        for finding in lint_frames(graph, frames, survey(graph, frames), evaluation=evaluation)
     }
 
 

@@ -12,13 +12,16 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
-from networks import spot_picture
+from networks import spot_picture, tiny_graph_of
+from processes import environment, line, posec
+from tiny_bundles import spoiled, write_tiny_bundle
 
 from calibration.observers import Observation
 from toolkit.cli import main, parser
 from toolkit.commands.arguments import COMMANDS, STAGES
-from toolkit.commands.demo import GATHERED, clear, demo_lines, gather, next_steps
-from toolkit.runtime.engines.cpu import sums_overflow
+from toolkit.commands.demo import GATHERED, claimed, demo_lines, gather, next_steps, note_files
+from toolkit.errors import PosecError
+from toolkit.runtime.engines.cpu import int8_saturates
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -135,7 +138,7 @@ def test_bench_and_report(bundle, pictures, tmp_path, capsys):
             str(tmp_path / "results"),
         ]
     )
-    assert ("integers are added up in a slower way" in capsys.readouterr().out) is sums_overflow()
+    assert ("integers are added up in a slower way" in capsys.readouterr().out) is int8_saturates()
     assert "generic-cpu" in next((tmp_path / "results").iterdir()).name
     assert main(["report", str(tmp_path / "results"), "-o", str(tmp_path / "report.html")]) == 0
     page = (tmp_path / "report.html").read_text()
@@ -312,9 +315,11 @@ def test_blame_names_heads_and_layers(tiny_checkpoint, ranges, pictures, tmp_pat
     ]
     found = asked(capsys, *line, "-o", tmp_path / "blame.svg")
     assert set(found["heads"]) == {"centre", "offset", "embedding", "rotation", "depth"}
-    costs = [layer["alone"]["drift_mm"] for layer in found["layers"]]
-    assert "spared" not in found["layers"][0]
-    assert asked(capsys, *line, "--spare")["layers"][0]["spared"]["drift_mm"] != found["whole"]["drift_mm"]
+    costs = [layer["int8_only"]["drift_mm"] for layer in found["layers"]]
+    assert "float_only" not in found["layers"][0]
+    assert (
+        asked(capsys, *line, "--spare")["layers"][0]["float_only"]["drift_mm"] != found["whole"]["drift_mm"]
+    )
     assert costs == sorted(costs, reverse=True)
     drawing = (tmp_path / "blame.svg").read_text()
     names = {
@@ -384,8 +389,8 @@ def test_auto_takes_the_lowest_rung_that_is_good_enough_and_the_report_shows_all
     capsys.readouterr()
     page = (tmp_path / "r.html").read_text()
     assert "taken: int8" in page
-    assert "none keeps the allowance" in page
-    assert page.count('<td data-label="rung">') == len(found["rungs"]) + 1
+    assert "no candidate keeps the limits" in page
+    assert page.count('<td data-label="candidate">') == len(found["rungs"]) + 1
     (tmp_path / "bad.json").write_text('{"format": 1, "rungs": 3}')
     assert "is not a ladder" in refusal(
         capsys, "report", results, "--ladder", tmp_path / "bad.json", "-o", tmp_path / "r.html"
@@ -470,7 +475,7 @@ def test_deploy_brings_a_bundle_to_a_board_and_its_result_home(bundle, tmp_path,
     assert "pi@board: rejected" in capsys.readouterr().out
     assert main([str(word) for word in ("deploy", loose, "pi@board", *rest, "--clean-up")]) == 0
     assert "removed again" in capsys.readouterr().out
-    assert not (home / "posec").exists()
+    assert (home / "posec/pi5/bundle/bundle.json").is_file()
     assert "no connection to 'pi@elsewhere'" in refusal(capsys, "deploy", loose, "pi@elsewhere", *rest)
     assert "nothing" in refusal(capsys, "deploy", tmp_path / "nothing", "pi@board", *rest)
 
@@ -516,9 +521,12 @@ def test_requests_that_cannot_be_met(tiny_checkpoint, bundle, pictures, ranges, 
         capsys, "calibrate", tiny_checkpoint, "--frames", tmp_path / "empty", "-o", tmp_path / "c.json"
     )
     assert "empty" in refusal(capsys, "run", bundle, "--source", tmp_path / "empty")
-    assert "is there already" in refusal(
-        capsys, "run", bundle, "--source", pictures, "-o", tmp_path / "empty"
-    )
+    assert "did not write" in refusal(capsys, "run", bundle, "--source", pictures, "-o", pictures)
+    assert "the source is empty" in refusal(capsys, "run", bundle, "--source", "")
+    assert "the source is empty" in refusal(capsys, "explain", bundle, "--source", "")
+    assert "output folder is empty" in refusal(capsys, "run", bundle, "--source", pictures, "-o", "")
+    assert "--retry" in refusal(capsys, "run", bundle, "--source", pictures, "--retry", "-1")
+    assert "the folder of the demo is empty" in refusal(capsys, "demo", "--out", "")
     assert "unheard-of" in refusal(
         capsys,
         "calibrate",
@@ -571,14 +579,102 @@ def test_unreadable_pictures_among_good_ones_are_told_and_skipped(bundle, pictur
     assert "broken.png" in captured.err
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many"])
+def test_a_number_of_pictures_starts_at_one(bundle, pictures, value, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", str(bundle), "--source", str(pictures), "--most", value])
+    assert "a number from 1 is needed" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-def test_a_full_disk_is_one_sentence(tiny_checkpoint, ranges):
+@pytest.mark.parametrize(
+    "words", [["targets"], ["targets", "--json"], ["run", "BUNDLE", "--source", "PICTURES", "--json"]]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_one_sentence(bundle, pictures, words, unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-m", "toolkit", "targets"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
-                              cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONUNBUFFERED": "1"})  # fmt: skip
+        done = posec(
+            *(word.replace("BUNDLE", str(bundle)).replace("PICTURES", str(pictures)) for word in words),
+            stdout=full,
+        )
     assert done.returncode == 2
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def closed(streams: str, *words) -> subprocess.CompletedProcess:
+    """Run the command from a shell that closes some of its streams."""
+    script = f'exec "$@" {streams}'
+    return subprocess.run(
+        ["sh", "-c", script, "sh", *line(*words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+
+
+def test_closed_streams_end_nothing_that_does_not_need_them(bundle, pictures, tmp_path):
+    words = ["run", bundle, "--source", pictures, "--json"]
+    done = closed("2>&-", *words)
+    assert done.returncode == 0
+    assert [json.loads(text)["picture"] for text in done.stdout.splitlines()] == [
+        "0.png",
+        "1.png",
+        "2.png",
+        "3.png",
+    ]
+    assert closed("<&- 2>&- >&-", *words[:-1], "-o", tmp_path / "found").returncode == 0
+    assert len((tmp_path / "found" / "people.jsonl").read_text().splitlines()) == 4
+    for others in (words, ["targets"], ["explain", bundle, "--source", pictures]):
+        done = closed(">&-", *others)
+        assert done.returncode == 2
+        assert "standard output is closed" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["targets"], ["--help"], ["explain", "BUNDLE", "--source", "PICTURES"]])
+def test_a_reader_that_has_gone_is_no_error(bundle, pictures, words):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as gone:
+        done = posec(
+            *(word.replace("BUNDLE", str(bundle)).replace("PICTURES", str(pictures)) for word in words),
+            stdout=gone,
+        )
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_control_characters_reach_no_terminal(bundle, pictures, tmp_path):
+    name = "a\x1b]0;title\x07\x1b[31mb.png"
+    (tmp_path / name).write_bytes(b"broken")
+    shutil.copy(pictures / "0.png", tmp_path / f"{name}.png")
+    for words in (
+        ["run", bundle, "--source", tmp_path],
+        ["run", bundle, "--source", tmp_path / name],
+        ["run", tmp_path / name, "--source", "0"],
+        ["verify", tmp_path / name],
+        ["run", bundle, "--source", pictures, "--\x1b[31m"],
+        ["run", bundle, "--source", pictures, "--most", "\x1b[31m"],
+    ):
+        done = posec(*words)
+        assert "\\x1b[31m" in done.stderr, done.stderr
+        assert "\x1b" not in done.stderr + done.stdout
+        assert "\x07" not in done.stderr + done.stdout
+
+
+def test_no_number_that_json_lacks_is_written(tiny_checkpoint, pictures, tmp_path):
+    graph = tiny_graph_of()
+    broken = write_tiny_bundle(tmp_path / "broken", spoiled(graph, "depth", float("nan"))).folder
+    done = posec("run", broken, "--source", pictures, "-o", tmp_path / "found", "--json")
+    assert "NaN" not in done.stdout
+    assert "Infinity" not in done.stdout
+    assert "Traceback" not in done.stderr
+    assert "finite" in done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -590,24 +686,82 @@ def test_help_has_an_example(command, capsys):
 
 def test_the_readme_and_the_demo_quote_commands_that_exist(tmp_path):
     blocks = "".join(README.split("```")[1::2])
-    quoted = [line.split("#")[0].split()[1:] for line in blocks.splitlines() if line.startswith("posec ")]
+    quoted = [text.split("#")[0].split()[1:] for text in blocks.splitlines() if text.startswith("posec ")]
     assert len(quoted) >= 8
-    for line in [*quoted, *demo_lines(str(tmp_path / "out"))]:
-        assert parser().parse_args(line).command in COMMANDS
+    for words in [*quoted, *demo_lines(str(tmp_path / "out"))]:
+        assert parser().parse_args(words).command in COMMANDS
 
 
-def test_the_demo_puts_what_it_found_where_it_says(tmp_path):
+def clear(out: str) -> None:
+    with claimed(out):
+        pass
+
+
+def test_one_demo_runs_in_a_folder_at_a_time(tmp_path):
+    with claimed(str(tmp_path)):
+        (tmp_path / "report.html").write_text("of the first")
+        note_files(str(tmp_path))
+        done = posec("demo", "--out", tmp_path)
+        assert done.returncode == 2
+        assert "another demo is running" in done.stderr
+    assert (tmp_path / "report.html").exists()
+
+
+def test_the_demo_puts_what_it_found_where_it_says_and_replaces_nothing_else(tmp_path):
     out = str(tmp_path / "out")
     clear(out)
-    asked_for = {line[line.index("-o") + 1] for line in demo_lines(out) if "-o" in line}
+    asked_for = {words[words.index("-o") + 1] for words in demo_lines(out) if "-o" in words}
     for name in GATHERED:
         source = Path(out) / name
         assert str(source.parent) in asked_for
         source.parent.mkdir(exist_ok=True)
         source.write_text(name)
     gather(out)
-    assert sorted(path.name for path in Path(out).iterdir()) == ["clip.mp4", "people.jsonl", "picture.jpg"]
+    note_files(out)
+    assert sorted(path.name for path in Path(out).iterdir()) == [
+        "clip.mkv",
+        "demo.json",
+        "people.jsonl",
+        "picture.jpg",
+    ]
     assert all(f"{out}/{name}" in next_steps(out) for name in GATHERED.values())
-    (Path(out) / "mine").write_text("not the demo's")
-    clear(out)
-    assert [path.name for path in Path(out).iterdir()] == ["mine"]
+    (Path(out) / "results").mkdir()
+    for name in ("mine", "results/mine.json"):
+        (Path(out) / name).write_text("not the demo's")
+    for _ in range(3):
+        clear(out)
+        note_files(out)
+        assert sorted(path.name for path in Path(out).rglob("*")) == [
+            "demo.json",
+            "mine",
+            "mine.json",
+            "results",
+        ]
+    (Path(out) / "report.html").write_text("of the demo")
+    note_files(out)
+    (Path(out) / "report.html").write_text("edited by the user")
+    with pytest.raises(PosecError, match="was changed after the demo"):
+        clear(out)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "results/thesis.txt",
+        "calibration.json",
+        "report.html",
+        "clip.mkv",
+        "intel-cpu-int8/bundle.json",
+        "other",
+    ],
+)
+def test_the_demo_removes_nothing_from_a_folder_that_is_not_its_own(tmp_path, name):
+    path = tmp_path / "work" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    for out in (tmp_path / "work", "."):
+        done = posec("demo", "--out", out, cwd=tmp_path / "work")
+        assert done.returncode == 2
+        assert "which no demo wrote; name another folder" in done.stderr
+    assert [found for found in (tmp_path / "work").rglob("*") if found.is_file()] == [path]
+    assert path.read_text() == "mine"

@@ -12,8 +12,9 @@ from networks import spot_picture, tiny_graph_of
 
 from toolkit.compiler import golden
 from toolkit.compiler.golden import golden_files, is_sure
+from toolkit.errors import PosecError
+from toolkit.ir.float_engine import float_estimator
 from toolkit.runtime.decoding.centres import find_centres
-from toolkit.verification.float_estimator import FloatEstimator
 
 
 @pytest.fixture
@@ -40,16 +41,16 @@ def test_the_shipped_scenes_are_spread_over_empty_and_crowded_ones(scenes):
 
 def test_pictures_with_a_score_at_the_threshold_come_last(scenes):
     graph = tiny_graph_of()
-    estimator = FloatEstimator(graph)
+    estimator = float_estimator(graph)
     pictures = [cv2.imread(str(path)) for path in sorted(scenes.glob("*.png"))]
     peaks = np.concatenate(
-        [find_centres(estimator.heads(picture)[0]["centre"][0], 0.3)[1] for picture in pictures]
+        [find_centres(estimator.heads(picture)["centre"][0], 0.3)[1] for picture in pictures]
     )
     # A threshold amid the scores of some pictures and not of others.
     graph.spec = dataclasses.replace(
         graph.spec, centre_threshold=float(np.clip(np.median(peaks) - 0.12, 0.2, 0.95))
     )
-    estimator = FloatEstimator(graph)
+    estimator = float_estimator(graph)
     sure = [is_sure(estimator, picture) for picture in pictures]
     assert any(sure)
     files = golden_files(graph)
@@ -68,10 +69,17 @@ def test_without_scenes_there_are_no_golden_files(tmp_path, monkeypatch):
     assert golden_files(tiny_graph_of()) == {}
 
 
-def test_what_the_user_gives_is_taken_as_it_is():
+def test_golden_pictures_of_the_user_are_used_unchanged():
     picture = spot_picture(2, seed=5)
     files = golden_files(tiny_graph_of(), [picture])
     np.testing.assert_array_equal(
         cv2.imdecode(np.frombuffer(files["golden/000.png"], np.uint8), cv2.IMREAD_COLOR), picture
     )
     assert people_of(files) == [2]
+
+
+def test_more_golden_pictures_or_pixels_than_a_bundle_carries_are_refused():
+    with pytest.raises(PosecError, match="up to 64 golden pictures, got 65"):
+        golden_files(tiny_graph_of(), [spot_picture(0, 0)] * 65)
+    with pytest.raises(PosecError, match="256 million pixels together"):
+        golden_files(tiny_graph_of(), [np.broadcast_to(np.uint8(0), (8000, 8000, 3))] * 5)

@@ -1,57 +1,28 @@
-"""Deploying, with a folder of this machine as the board: a stand-in for ssh runs what it is given there, and can lose the connection."""
+"""Deploying to a folder of this machine: a stand-in for ssh runs every script there, and can lose the connection."""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from deployments import make_board, send, what_is_deployed, what_runs_on
 from networks import tiny_graph_of
 from tiny_bundles import spoiled, write_tiny_bundle
 
-from toolkit.deploy.deploy import deploy
+from toolkit.deploy.deploy import board_files, deploy
+from toolkit.deploy.slot import BoardSettings
 from toolkit.deploy.ssh import connect
-from toolkit.device.__main__ import board_files
 from toolkit.device.result import read_result
 from toolkit.errors import PosecError
-
-# Options up to `--`, the host, and one string for the login shell; the n-th call is cut off where the file `lose` holds n.
-STAND_IN = """#!/bin/sh
-home={home}
-for word in "$@"; do [ "$word" = -O ] && exit 0; done
-echo "$*" | tr '\\n' ' ' >> $home/../calls; echo >> $home/../calls
-while [ "$1" != -- ]; do shift; done
-[ "$2" = pi@board ] || {{ echo "ssh: Could not resolve hostname $2" >&2; exit 255; }}
-if [ -f $home/../lose ] && [ "$(wc -l < $home/../calls)" = "$(cat $home/../lose)" ]; then
-  head -c 1000 > /dev/null; echo "Connection to board closed by remote host." >&2; exit 255
-fi
-cd $home && HOME=$home exec sh -c "$3"
-"""
-
-
-def make_board(folder: Path) -> Path:
-    """Return the home folder of a board; `ssh` in `folder` is the command that reaches it."""
-    home = folder / "board" / "home"
-    home.mkdir(parents=True)
-    (folder / "ssh").write_text(STAND_IN.format(home=home))
-    (folder / "ssh").chmod(0o755)
-    return home
-
-
-def send(bundle, home, **options):
-    options = {
-        "seconds": 0.1,
-        "python": sys.executable,
-        "ssh": str(home.parents[1] / "ssh"),
-        "out": home.parents[1] / "results",
-        **options,
-    }
-    return deploy(bundle, "pi@board", **options)
 
 
 @pytest.fixture(scope="module")
@@ -79,24 +50,10 @@ def running(first, board):
     return board
 
 
-def what_runs(home):
-    """Return the folder that the board's link leads to, after asking the bundle in it for the golden people."""
-    command = [
-        str(home / "posec/pi5/python"),
-        "-m",
-        "toolkit.device",
-        "check",
-        str(home / "posec/pi5/bundle"),
-    ]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
-    assert json.loads(answer)["drift"]["within"]
-    return (home / "posec/pi5").resolve()
-
-
 def test_a_bundle_runs_on_the_board_and_its_result_comes_home(first):
     home, done, steps = first
     assert done
-    assert steps == ["connect", "copy", "check", "switch", "bench"]
+    assert steps == ["connect", "copy", "check", "bench", "switch"]
     assert done.folder == "posec/pi5"
     result = read_result(done.path)
     assert (result.status, result.verdict) == ("ran", "accepted")
@@ -153,52 +110,73 @@ def test_what_is_carried_is_enough_without_the_hosts_libraries(first):
 
 
 def test_a_second_bundle_replaces_the_first_and_leaves_nothing_of_it(bundle, running):
-    before = what_runs(running)
+    before = what_runs_on(running)
     assert send(bundle, running)
-    assert what_runs(running) != before
-    assert list((running / "posec/.deployed/pi5").iterdir()) == [what_runs(running)]
+    assert what_runs_on(running) != before
+    assert what_is_deployed(running) == [what_runs_on(running)]
 
 
 def test_people_who_are_not_found_again_keep_the_old_bundle_running(running, tmp_path):
-    before = what_runs(running)
+    before = what_runs_on(running)
     done = send(
         write_tiny_bundle(tmp_path / "worse" / "pi5", spoiled(tiny_graph_of(), "embedding", 3.0)), running
     )
     assert not done
     assert (done.folder, done.result.verdict, done.result.status) == ("", "rejected", "not measured")
     assert read_result(done.path).verdict == "rejected"
-    assert what_runs(running) == before
-    assert list((running / "posec/.deployed/pi5").iterdir()) == [before]
+    assert what_runs_on(running) == before
+    assert what_is_deployed(running) == [before]
 
 
-@pytest.mark.parametrize("call", [2, 3, 4], ids=["while copying", "while checking", "while switching"])
-def test_a_broken_connection_leaves_the_old_bundle_in_place(bundle, running, call):
-    before = what_runs(running)
+LOST = {
+    1: "finding Python",
+    2: "taking the lock",
+    3: "copying",
+    4: "checking",
+    5: "measuring",
+    6: "fetching the result",
+}
+
+
+@pytest.mark.parametrize("call", LOST, ids=LOST.get)
+def test_a_broken_connection_leaves_the_old_bundle_in_place_and_nothing_else(bundle, running, call):
+    before = what_runs_on(running)
     (running.parent / "lose").write_text(str(call))
     with pytest.raises(
         PosecError,
-        match=r"no connection to 'pi@board': .*closed by remote host.*; what 'posec/pi5' was on the board it still is",
+        match=r"no connection to 'pi@board': .*closed by remote host.*; 'posec/pi5' on the board is unchanged",
     ):
         send(bundle, running)
-    assert what_runs(running) == before
+    assert what_runs_on(running) == before
+    assert what_is_deployed(running) == [before]
 
 
-def test_what_a_broken_connection_left_goes_with_the_next_deployment(bundle, running):
-    (running.parent / "lose").write_text("4")
-    with pytest.raises(PosecError, match="no connection"):
-        send(bundle, running)
-    assert len(list((running / "posec/.deployed/pi5").iterdir())) == 2
-    (running.parent / "lose").unlink()
+def test_a_board_that_dies_while_switching_runs_one_of_the_two(bundle, running):
+    def kill(step):
+        if step == "switch":
+            holder = int(re.search(r"process (\d+)", (running / "posec/.lock").read_text()).group(1))
+            os.kill(holder, signal.SIGKILL)
+
+    with pytest.raises(PosecError, match="on the board is this bundle or the one from before"):
+        send(bundle, running, progress=kill)
+    what_runs_on(running)
     assert send(bundle, running)
-    assert list((running / "posec/.deployed/pi5").iterdir()) == [what_runs(running)]
+    assert what_is_deployed(running) == [what_runs_on(running)]
 
 
 def test_everything_is_removed_on_request(bundle, board):
-    done = send(bundle, board, clean_up=True)
+    done = send(bundle, board, keep=False)
     assert done
     assert done.folder == ""
     assert done.path.exists()
     assert not (board / "posec").exists()
+
+
+def test_a_bundle_that_is_only_measured_leaves_what_runs(bundle, running):
+    before = what_runs_on(running)
+    assert send(bundle, running, keep=False)
+    assert what_runs_on(running) == before
+    assert what_is_deployed(running) == [before]
 
 
 def test_wheels_are_carried_once(bundle, board, tmp_path):
@@ -225,7 +203,7 @@ def test_a_python_of_an_environment_in_the_home_folder_is_found_from_everywhere(
     own.chmod(0o755)
     assert send(bundle, board, python="posec-env/bin/python")
     assert str(own) in (board / "posec/pi5/python").read_text()
-    what_runs(board)
+    what_runs_on(board)
 
 
 WRONG = {
@@ -236,6 +214,7 @@ WRONG = {
         "no connection to 'pi@elsewhere': ssh: Could not resolve hostname pi@elsewhere",
     ),
     "a folder outside": ("pi@board", {"folder": "../posec"}, "letters, digits"),
+    "a python that is an option": ("pi@board", {"python": "-c"}, "python must be a command or path"),
     "a python that is a script": (
         "pi@board",
         {"python": "python3; rm -rf /"},
@@ -249,16 +228,22 @@ WRONG = {
     "an ssh that is not there": (
         "pi@board",
         {"ssh": "no-such-ssh"},
-        "no command 'no-such-ssh' here: install the OpenSSH client",
+        "cannot run 'no-such-ssh' here: .*; install the OpenSSH client",
     ),
+    "an ssh of no words": ("pi@board", {"ssh": " "}, "the SSH command is empty"),
+    "an ssh with an open quote": ("pi@board", {"ssh": "ssh -i 'key"}, "cannot be split into words"),
+    "a port that is none": ("pi@board", {"port": 70000}, "from 1 to 65535"),
+    "a bench without an end": ("pi@board", {"seconds": float("inf")}, "0 to 86400 seconds"),
 }
 
 
 @pytest.mark.parametrize(("host", "options", "words"), WRONG.values(), ids=WRONG)
 def test_what_cannot_be_is_refused_in_a_sentence(bundle, board, host, options, words):
-    options = {"ssh": str(board.parents[1] / "ssh"), "python": sys.executable, "out": board.parent, **options}
+    where = {"ssh": str(board.parents[1] / "ssh"), "python": sys.executable, **options}
+    seconds = where.pop("seconds", 1.0)
     with pytest.raises(PosecError, match=words):
-        deploy(bundle, host, **options)
+        deploy(bundle, host, settings=BoardSettings(**where), out=board.parent, seconds=seconds)
+    assert list(board.iterdir()) == []
 
 
 def test_no_wheels_in_the_folder_is_said_before_anything_is_sent(bundle, board, tmp_path):
@@ -268,7 +253,7 @@ def test_no_wheels_in_the_folder_is_said_before_anything_is_sent(bundle, board, 
 
 def test_a_folder_of_that_name_that_was_not_deployed_is_left_alone(bundle, board):
     (board / "posec/pi5").mkdir(parents=True)
-    with pytest.raises(PosecError, match="'posec/pi5' is there and was not deployed by posec"):
+    with pytest.raises(PosecError, match="'pi5' in that folder was not deployed by posec; move it away"):
         send(bundle, board)
     assert list((board / "posec/pi5").iterdir()) == []
 

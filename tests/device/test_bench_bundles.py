@@ -5,7 +5,7 @@ import pytest
 from networks import tiny_graph_of
 from tiny_bundles import write_tiny_bundle
 
-from toolkit.device.bench import COLUMNS, LEAST_ROUNDS, bench, picture_files, steady, summary
+from toolkit.device.bench import COLUMNS, LEAST_ROUNDS, BenchSettings, bench, picture_files, steady, summary
 from toolkit.errors import PosecError
 
 
@@ -19,10 +19,7 @@ def measured(tmp_path_factory):
     bundles.append(write_tiny_bundle(folder / "broken", broken).folder)
     found = bench(
         bundles,
-        seconds=0.2,
-        frames_per_turn=4,
-        sustained_seconds=1.5,
-        threads=1,
+        settings=BenchSettings(seconds=0.2, frames_per_turn=4, sustained_seconds=1.5, threads=1),
         progress=lambda *done: told.append(done),
     )
     return found, told
@@ -97,7 +94,8 @@ def test_progress_counts_seconds_up_to_the_end(measured):
 def test_pictures_are_resized_beforehand(tmp_path):
     bundle = write_tiny_bundle(tmp_path / "one").folder
     found = bench(
-        [bundle], pictures=bundle / "golden" / "003.png", size=(72, 128), seconds=0.01, frames_per_turn=1
+        [bundle],
+        settings=BenchSettings(bundle / "golden" / "003.png", (72, 128), seconds=0.01, frames_per_turn=1),
     )[0]
     assert found["inputs"]["shapes"] == [[72, 128]]
     assert found["inputs"]["resized_to"] == [72, 128]
@@ -108,21 +106,18 @@ def test_nothing_to_bench_with_is_refused(tmp_path):
     with pytest.raises(PosecError, match="0 bundles"):
         bench([])
     with pytest.raises(PosecError, match="no pictures in"):
-        bench([tmp_path], pictures=tmp_path)
+        bench([tmp_path], settings=BenchSettings(tmp_path))
     with pytest.raises(PosecError, match="no picture '"):
-        bench([tmp_path], pictures=tmp_path / "none.png")
+        bench([tmp_path], settings=BenchSettings(tmp_path / "none.png"))
 
 
 def test_a_folder_that_is_no_bundle_and_a_text_that_is_no_picture_fail(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
+    golden = BenchSettings(write_tiny_bundle(tmp_path / "one").folder / "golden", seconds=0)
+    assert "no bundle.json" in bench([tmp_path], settings=golden)[0]["reason"]
     assert (
-        "no bundle.json"
-        in bench([tmp_path], pictures=write_tiny_bundle(tmp_path / "one").folder / "golden", seconds=0)[0][
-            "reason"
-        ]
-    )
-    assert (
-        "not a picture" in bench([tmp_path / "one"], pictures=tmp_path / "text.png", seconds=0)[0]["reason"]
+        "no picture"
+        in bench([tmp_path / "one"], settings=BenchSettings(tmp_path / "text.png", seconds=0))[0]["reason"]
     )
     assert picture_files(tmp_path) == [tmp_path / "text.png"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from standing_people import people_at
 
-from toolkit.device.drift import Repair, measure_drift
+from toolkit.device.drift import DriftSummary, measure_drift
 from toolkit.errors import PosecError
 from toolkit.runtime.pose import MUPOTS17, PoseFrame
 
@@ -27,7 +27,7 @@ def first(people: PoseFrame, count: int) -> PoseFrame:
 
 
 def test_the_same_people_do_not_drift():
-    drift = measure_drift(TRUTH, TRUTH, MUPOTS17, ALLOWED)
+    drift = measure_drift(TRUTH, TRUTH, MUPOTS17, allowed=ALLOWED)
     assert drift
     assert (drift.frames, drift.people, drift.lost, drift.invented) == (3, 4, (), ())
     assert (drift.drift_mm, drift.drift_max_mm, drift.centre_shift_px, drift.root_drift_mm) == (0, 0, 0, 0)
@@ -38,7 +38,7 @@ def test_the_same_people_do_not_drift():
 
 def test_millimetres_pixels_and_depth_are_told_apart():
     found = [moved(TRUTH[0], joints_mm=2), TRUTH[1], moved(TRUTH[2], joints_mm=6, centre_px=3, root_mm=40)]
-    drift = measure_drift(found, TRUTH, MUPOTS17, ALLOWED)
+    drift = measure_drift(found, TRUTH, MUPOTS17, allowed=ALLOWED)
     assert drift
     assert drift.drift_mm == pytest.approx(4)
     assert drift.drift_p50_mm == pytest.approx(4)
@@ -50,7 +50,7 @@ def test_millimetres_pixels_and_depth_are_told_apart():
 
 def test_a_lost_person_is_named_with_frame_score_and_height():
     found = [TRUTH[0], TRUTH[1], first(TRUTH[2], 1)]
-    drift = measure_drift(found, TRUTH, MUPOTS17, ALLOWED)
+    drift = measure_drift(found, TRUTH, MUPOTS17, allowed=ALLOWED)
     assert drift
     assert drift.people_lost == 0.25
     assert [(stray.frame, stray.score) for stray in drift.lost] == [(2, pytest.approx(0.5))]
@@ -59,24 +59,28 @@ def test_a_lost_person_is_named_with_frame_score_and_height():
 
 def test_an_invented_person_breaks_an_allowance_of_none():
     found = [TRUTH[0], people_at((90, 90)), TRUTH[2]]
-    drift = measure_drift(found, TRUTH, MUPOTS17, ALLOWED)
+    drift = measure_drift(found, TRUTH, MUPOTS17, allowed=ALLOWED)
     assert not drift
     assert drift.missed == ("people_invented",)
     assert drift.enough["people_invented"] == 0.25
     assert "enough would be people_invented = 0.25" in str(drift)
     assert "invented people scored 0.90 to 0.90, the tallest " in str(drift)
-    assert measure_drift(found, TRUTH, MUPOTS17, {**ALLOWED, **drift.enough})
+    assert measure_drift(found, TRUTH, MUPOTS17, allowed={**ALLOWED, **drift.enough})
 
 
 def test_the_stated_allowance_would_have_been_enough():
-    drift = measure_drift([moved(people, joints_mm=9.234) for people in TRUTH], TRUTH, MUPOTS17, ALLOWED)
+    drift = measure_drift(
+        [moved(people, joints_mm=9.234) for people in TRUTH], TRUTH, MUPOTS17, allowed=ALLOWED
+    )
     assert not drift
     assert drift.enough["drift_mm"] == 9.3
-    assert measure_drift([moved(people, joints_mm=9.234) for people in TRUTH], TRUTH, MUPOTS17, drift.enough)
+    assert measure_drift(
+        [moved(people, joints_mm=9.234) for people in TRUTH], TRUTH, MUPOTS17, allowed=drift.enough
+    )
 
 
 def test_a_network_that_finds_nobody_fails_and_states_no_millimetres():
-    drift = measure_drift([people_at()] * 3, TRUTH, MUPOTS17, {**ALLOWED, "people_lost": 1.0})
+    drift = measure_drift([people_at()] * 3, TRUTH, MUPOTS17, allowed={**ALLOWED, "people_lost": 1.0})
     assert not drift
     assert drift.missed == ("drift_mm",)
     plain = json.loads(json.dumps(drift.to_dict(), allow_nan=False))
@@ -87,26 +91,27 @@ def test_a_network_that_finds_nobody_fails_and_states_no_millimetres():
 
 def test_nobody_to_judge_by_is_refused():
     with pytest.raises(
-        PosecError, match="found nobody on 2 frames, so nothing can be judged; give frames with people"
+        PosecError, match="found no people on 2 frames: there is nothing to judge by; give frames with people"
     ):
-        measure_drift([people_at()] * 2, [people_at()] * 2, MUPOTS17, ALLOWED)
+        measure_drift([people_at()] * 2, [people_at()] * 2, MUPOTS17, allowed=ALLOWED)
     with pytest.raises(PosecError, match=r"the compiled network found 1\)"):
-        measure_drift([people_at((50, 50))], [people_at()], MUPOTS17, ALLOWED)
+        measure_drift([people_at((50, 50))], [people_at()], MUPOTS17, allowed=ALLOWED)
 
 
 def test_different_numbers_of_frames_are_refused():
     with pytest.raises(PosecError, match="1 frames against float people of 3"):
-        measure_drift(TRUTH[:1], TRUTH, MUPOTS17, ALLOWED)
+        measure_drift(TRUTH[:1], TRUTH, MUPOTS17, allowed=ALLOWED)
 
 
 def test_the_worst_head_is_the_one_whose_repair_leaves_least():
     blame = {
-        "centre": Repair(9.0, 0.25, 0.0),
-        "embedding": Repair(1.0, 0.25, 0.0),
-        "depth": Repair(float("nan"), 0.0, 0.0),
+        "centre": DriftSummary(9.0, 0.25, 0.0),
+        "embedding": DriftSummary(1.0, 0.25, 0.0),
+        "depth": DriftSummary(float("nan"), 0.0, 0.0),
     }
     drift = replace(
-        measure_drift([moved(people, joints_mm=9) for people in TRUTH], TRUTH, MUPOTS17, ALLOWED), blame=blame
+        measure_drift([moved(people, joints_mm=9) for people in TRUTH], TRUTH, MUPOTS17, allowed=ALLOWED),
+        blame=blame,
     )
     assert drift.worst_head == "embedding"
     assert "worst head 'embedding'" in str(drift)

@@ -17,17 +17,23 @@ def write(root, files):
 
 
 def test_a_raspberry_pi_tells_model_clock_heat_and_throttling(tmp_path):
-    write(tmp_path, {
-        "proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
-        "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd\n\nModel\t\t: Raspberry Pi 5 Model B Rev 1.0\n",
-        "proc/meminfo": "MemTotal:        8245000 kB\nMemAvailable:    7000000 kB\n",
-        "proc/loadavg": "0.52 0.4 0.3 1/200 999\n",
-        "etc/os-release": 'NAME="x"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
-        "sys/class/thermal/thermal_zone0/temp": "71234\n", "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
-        "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "2400000\n", "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
-        "sys/devices/system/cpu/cpu10/cpufreq/scaling_cur_freq": "1500000\n", "sys/devices/system/cpu/cpu2/cpufreq/scaling_cur_freq": "1800000\n",
-        "sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n",
-    })  # fmt: skip
+    write(
+        tmp_path,
+        {
+            "proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
+            "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd\n\nModel\t\t: Raspberry Pi 5 Model B Rev 1.0\n",
+            "proc/meminfo": "MemTotal:        8245000 kB\nMemAvailable:    7000000 kB\n",
+            "proc/loadavg": "0.52 0.4 0.3 1/200 999\n",
+            "etc/os-release": 'NAME="x"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
+            "sys/class/thermal/thermal_zone0/temp": "71234\n",
+            "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
+            "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "2400000\n",
+            "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
+            "sys/devices/system/cpu/cpu10/cpufreq/scaling_cur_freq": "1500000\n",
+            "sys/devices/system/cpu/cpu2/cpufreq/scaling_cur_freq": "1800000\n",
+            "sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n",
+        },
+    )
     facts, state = machine_facts(str(tmp_path)), machine_state(str(tmp_path))
     assert facts["board"] == facts["cpu"] == "Raspberry Pi 5 Model B Rev 1.0"
     assert facts["memory_mb"] == 8051
@@ -43,11 +49,14 @@ def test_a_raspberry_pi_tells_model_clock_heat_and_throttling(tmp_path):
 
 
 def test_a_pc_counts_its_throttling_and_a_virtual_machine_says_so(tmp_path):
-    write(tmp_path, {
-        "proc/cpuinfo": "model name\t: Some CPU @ 3 GHz\nflags\t\t: sse hypervisor avx2\n",
-        "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "3\n",
-        "sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count": "4\n",
-    })  # fmt: skip
+    write(
+        tmp_path,
+        {
+            "proc/cpuinfo": "model name\t: Some CPU @ 3 GHz\nflags\t\t: sse hypervisor avx2\n",
+            "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "3\n",
+            "sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count": "4\n",
+        },
+    )
     assert machine_facts(str(tmp_path))["cpu"] == "Some CPU @ 3 GHz"
     assert machine_facts(str(tmp_path))["virtual"] is True
     assert machine_state(str(tmp_path))["throttled"] == {"count": 7}

@@ -87,16 +87,18 @@ def test_a_mirrored_pose_scores_low():
             [side, 0.3, 0.2]
         )
     mirrored = standing[:, list(MUPOTS17.mirror)]
-    scored = list(metrics.MUPOTS_SCORED)
+    scored = [MUPOTS17.index(name) for name in metrics.MUPOTS_SCORED]
     assert metrics.pck(metrics.joint_errors_mm(mirrored, standing)[:, scored]) < 20
 
 
 def test_oks_is_one_at_the_truth_and_falls_as_coco_says():
     truth, sigmas = np.zeros((2, 2)), np.array([0.1, 0.1])
-    assert metrics.oks(truth, truth, np.array([1, 1]), 100.0, sigmas) == 1
+    assert metrics.oks(truth, truth, np.array([1, 1]), area_px=100.0, sigmas=sigmas) == 1
     one_sigma = np.array([[2.0, 0.0], [50.0, 0.0]])  # 2 sigma sqrt(area) = 2 px
-    assert metrics.oks(one_sigma, truth, np.array([1, 0]), 100.0, sigmas) == pytest.approx(np.exp(-0.5))
-    assert np.isnan(metrics.oks(truth, truth, np.array([0, 0]), 100.0, sigmas))
+    assert metrics.oks(one_sigma, truth, np.array([1, 0]), area_px=100.0, sigmas=sigmas) == pytest.approx(
+        np.exp(-0.5)
+    )
+    assert np.isnan(metrics.oks(truth, truth, np.array([0, 0]), area_px=100.0, sigmas=sigmas))
 
 
 def test_average_precision_walks_down_the_scores():

@@ -123,12 +123,11 @@ def test_the_estimator_is_told_the_focal_length(write):
     assert rows[0]["ap_root25"] == 100
 
 
-@pytest.mark.parametrize(
-    "text", ["", "3", '["a"]', '[{"file": "a.png"}]', '[{"file": "a", "focal_px": 1, "people": [{}]}]']
-)
+@pytest.mark.parametrize("text", ["", "3", '["a"]', '[{"file": "a.png"}]', '[{"file": "a", "focal_px": 1, "people": [{}]}]',
+    '[{"file": "a", "focal_px": 0, "people": []}]', '[{"file": "a", "focal_px": 1e999, "people": []}]', '[{"file": "a", "focal_px": 1, "people": []}, {"file": "a"}]'])  # fmt: skip
 def test_other_json_is_refused(tmp_path, text):
     (tmp_path / "scenes.json").write_text(text)
-    with pytest.raises(PosecError, match="render it again"):
+    with pytest.raises(PosecError, match=r"give a file of rendered scenes|is not a file of rendered scenes"):
         read_scenes(tmp_path / "scenes.json", MUPOTS17)
 
 
@@ -154,7 +153,7 @@ def test_the_shipped_scenes_are_perfect_by_their_own_truth():
 
 
 def test_missing_scenes_and_unknown_pictures_are_refused(write, tmp_path):
-    with pytest.raises(PosecError, match="no scenes"):
+    with pytest.raises(PosecError, match=r"no such file.*give a file of rendered scenes"):
         read_scenes(tmp_path / "none.json", MUPOTS17)
     with pytest.raises(PosecError, match="no scenes: b"):
         evaluate_scenes({"b.png": FOUR}, write(FOUR), MUPOTS17)

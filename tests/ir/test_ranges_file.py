@@ -19,7 +19,7 @@ RANGES = Ranges(
 )
 
 
-def test_what_is_saved_is_loaded(tmp_path):
+def test_saved_ranges_are_loaded(tmp_path):
     RANGES.save(tmp_path / "calibration.json")
     found = Ranges.load(tmp_path / "calibration.json")
     assert found == RANGES
@@ -79,21 +79,30 @@ WRONG = {
     "means of words": saved(means={"a": ["much"]}),
     "no versions": saved(versions=None),
     "no frames": saved(frames_sha256=None),
+    "a number of 400 digits": saved(tensors={"a": [0, 10**400]}),
+    "an infinity by its digits": saved().replace("[0, 1]", "[0, 1e999]"),
+    "NaN": saved(means={"a": [float("nan")]}),
+    "a format of 400 digits": saved(format=10**400),
+    "an observer that is a list": saved(observer=["min-max"]),
+    "frames that are numbers": saved(frames_sha256=[1]),
+    "versions that are tables": saved(versions={"numpy": {}}),
 }
 
 
 @pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
-def test_another_file_is_refused(text, tmp_path):
+def test_a_file_of_another_form_is_refused(text, tmp_path):
     (tmp_path / "calibration.json").write_text(text)
-    with pytest.raises(PosecError, match="is not a calibration file; make one with `posec calibrate`"):
+    with pytest.raises(
+        PosecError, match=r"is (not a calibration file|not JSON).*; make one with `posec calibrate`"
+    ):
         Ranges.load(tmp_path / "calibration.json")
 
 
-def test_a_newer_format_and_a_missing_file_are_told_apart(tmp_path):
+def test_a_newer_format_and_a_missing_file_have_different_errors(tmp_path):
     (tmp_path / "calibration.json").write_text(saved(format=2))
     with pytest.raises(PosecError, match="has calibration format 2, this posec reads 1"):
         Ranges.load(tmp_path / "calibration.json")
     with pytest.raises(PosecError, match="no calibration file"):
         Ranges.load(tmp_path / "nowhere.json")
-    with pytest.raises(PosecError, match="is not a calibration file"):
+    with pytest.raises(PosecError, match="it is a folder, not a plain file; make one with `posec calibrate`"):
         Ranges.load(tmp_path)

@@ -151,7 +151,7 @@ def test_a_decoder_of_another_embedding_is_refused(
     tmp_path: Path, network: KeypointNetwork, decoder: dict[str, np.ndarray]
 ) -> None:
     narrow = {**decoder, "weight_0": decoder["weight_0"][:, :8]}
-    with pytest.raises(PosecError, match="turns 8 numbers into 48, the spec needs 32 to 48"):
+    with pytest.raises(PosecError, match="turns 8 numbers into 48, the spec needs 32 into 48"):
         save_checkpoint(tmp_path / "net", network, narrow, network.spec())
     assert not (tmp_path / "net").exists()
 

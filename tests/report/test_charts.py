@@ -8,9 +8,15 @@ from toolkit.report.charts import Line, Point, bars, lines, scatter, stage_bar, 
 from toolkit.report.formatting import megabytes, milliseconds, number, percent, safe
 
 
-@pytest.mark.parametrize(("low", "high", "expected"), [
-    (0, 10, [0, 2, 4, 6, 8, 10]), (0, 19.9, [0, 5, 10, 15, 20]), (57.2, 63.9, [56, 58, 60, 62, 64]), (0, 0.03, [0, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 10, [0, 2, 4, 6, 8, 10]),
+        (0, 19.9, [0, 5, 10, 15, 20]),
+        (57.2, 63.9, [56, 58, 60, 62, 64]),
+        (0, 0.03, [0, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03]),
+    ],
+)
 def test_ticks_are_round_and_span_the_data(low, high, expected):
     assert ticks(low, high) == expected
 

@@ -6,6 +6,7 @@ import pytest
 from networks import tiny_graph_of
 from tiny_bundles import spoiled, write_tiny_bundle
 
+from toolkit.device.bench import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.report.consistency import measure_again
 from toolkit.report.measure import measure_bundles
@@ -19,7 +20,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def result(folder):
     return measure_bundles(
-        [write_tiny_bundle(folder / "one").folder], seconds=0.1, frames_per_turn=5, threads=1
+        [write_tiny_bundle(folder / "one").folder],
+        settings=BenchSettings(seconds=0.1, frames_per_turn=5, threads=1),
     )[0]
 
 

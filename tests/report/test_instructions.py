@@ -9,8 +9,15 @@ import pytest
 from toolkit.errors import PosecError
 from toolkit.report.instructions import instructions_section, read_instructions
 
-COUNT = {"network": "net", "precision": "float32", "board": "Raspberry Pi 5", "cpu": "cortex-a76", "library": "litert",
-         "instructions": 400_000_000, "simd": 300_000_000}  # fmt: skip
+COUNT = {
+    "network": "net",
+    "precision": "float32",
+    "board": "Raspberry Pi 5",
+    "cpu": "cortex-a76",
+    "library": "litert",
+    "instructions": 400_000_000,
+    "simd": 300_000_000,
+}
 
 
 def write(path, content):
@@ -35,9 +42,18 @@ def test_nothing_counted_is_no_section():
     assert instructions_section([]) == ""
 
 
-WRONG = {"no JSON": ("{", "not a count of instructions"), "another format": ({"format": 2, "counts": []}, "format 2, this posec reads 1"),
-         "a count that lacks its number": ({"format": 1, "counts": [{**COUNT, "instructions": None}]}, "not a count of instructions"),
-         "float32 of nothing": ({"format": 1, "counts": [{**COUNT, "instructions": 0}]}, "not a count of instructions")}  # fmt: skip
+WRONG = {
+    "no JSON": ("{", "not a count of instructions"),
+    "another format": ({"format": 2, "counts": []}, "format 2, this posec reads 1"),
+    "a count that lacks its number": (
+        {"format": 1, "counts": [{**COUNT, "instructions": None}]},
+        "not a count of instructions",
+    ),
+    "float32 of nothing": (
+        {"format": 1, "counts": [{**COUNT, "instructions": 0}]},
+        "not a count of instructions",
+    ),
+}
 
 
 @pytest.mark.parametrize(("content", "words"), WRONG.values(), ids=WRONG)

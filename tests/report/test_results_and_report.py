@@ -3,46 +3,21 @@
 import base64
 import json
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import cv2
 import numpy as np
 import pytest
 from networks import tiny_graph_of
+from report_pages import Page
 from standing_people import people_at
 from tiny_bundles import spoiled, write_tiny_bundle
 
+from toolkit.device.bench import BenchSettings
 from toolkit.device.result import Result, read_result, read_results, save_result
 from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.report.html import best, headline, report_page, write_report
-from toolkit.report.measure import file_names, measure_bundles
-
-
-class Page(HTMLParser):
-    """Tags, attributes and text of a page; notes tags that do not close in order."""
-
-    VOID = ("meta", "img", "br", "rect", "line", "circle", "path", "polyline")
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.text, self.crossed = [], [], [], "", []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if self.open and self.open[-1] == tag:
-            self.open.pop()
-        elif tag not in self.VOID:
-            self.crossed.append(tag)
-
-    def handle_data(self, data):
-        self.text += data if "style" not in self.open else ""
+from toolkit.report.measure import FloatReference, file_names, measure_bundles
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +30,26 @@ def results(folder):
     """float32, a spoiled int8 with blame, and one that does not run, as `measure_bundles` saw them."""
     graph, broken = tiny_graph_of(), tiny_graph_of()
     broken.model.graph.node[0].op_type = "NoSuchOperator"
-    bundles = [write_tiny_bundle(folder / "sound"), write_tiny_bundle(folder / "spoiled", spoiled(graph, "embedding", 0.5), precision="int8", scheme="u8s8"),
-               write_tiny_bundle(folder / "broken", broken, precision="float16")]  # fmt: skip
+    bundles = [
+        write_tiny_bundle(folder / "sound"),
+        write_tiny_bundle(
+            folder / "spoiled", spoiled(graph, "embedding", 0.5), precision="int8", scheme="u8s8"
+        ),
+        write_tiny_bundle(folder / "broken", broken, precision="float16"),
+    ]
     frames = [picture for picture, _ in bundles[0].golden()]
     cv2.imwrite(str(folder / "scene.png"), frames[2])
     truth = people_at((40, 60), (120, 60))
     scenes = Scenes({"scene.png": Scene(truth, np.ones(2), 128.0)}, folder)
-    return measure_bundles([bundle.folder for bundle in bundles], out=folder / "results", protocols=[scenes], graph=graph, frames=frames,
-                           pictures=folder / "scene.png", seconds=0.05, frames_per_turn=2, sustained_seconds=1.0, threads=1)  # fmt: skip
+    return measure_bundles(
+        [bundle.folder for bundle in bundles],
+        out=folder / "results",
+        protocols=[scenes],
+        reference=FloatReference(graph, frames),
+        settings=BenchSettings(
+            folder / "scene.png", seconds=0.05, frames_per_turn=2, sustained_seconds=1.0, threads=1
+        ),
+    )
 
 
 def test_status_and_verdict_are_two_things(results):
@@ -93,29 +80,31 @@ def test_a_result_says_what_was_measured(results, folder):
 
 def test_files_are_named_by_target_and_precision_and_read_back_whole(results, folder):
     names = sorted(path.name for path in (folder / "results").iterdir())
+    hashes = {result.bundle["precision"]: result.bundle["sha256"][:8] for result in results}
     assert names == [
-        "generic-cpu-float16.result.json",
-        "generic-cpu-float32.result.json",
-        "generic-cpu-int8.result.json",
+        f"generic-cpu-{precision}-{hashes[precision]}.result.json"
+        for precision in ("float16", "float32", "int8")
     ]
     again = {result.name: result for result in read_results(folder / "results")}
     for result in results:
         assert json.loads(json.dumps(again[result.name].to_dict())) == json.loads(
             json.dumps(result.to_dict())
         )
-    assert file_names([results[0]] * 3) == [
-        "generic-cpu-float32.result.json",
-        "generic-cpu-float32-2.result.json",
-        "generic-cpu-float32-3.result.json",
-    ]
+    once, twice, thrice = file_names([results[0]] * 3)
+    assert once == f"generic-cpu-float32-{hashes['float32']}.result.json"
+    assert (twice, thrice) == (once.replace(".result", "-2.result"), once.replace(".result", "-3.result"))
 
 
 def test_without_a_graph_the_golden_pictures_are_judged(folder, results):
-    found = measure_bundles([folder / "sound"], seconds=0, frames_per_turn=1, threads=1)[0]
+    found = measure_bundles(
+        [folder / "sound"], settings=BenchSettings(seconds=0, frames_per_turn=1, threads=1)
+    )[0]
     assert found.verdict == "accepted"
     assert found.drift["blame"] == {}
     bare = write_tiny_bundle(folder / "bare", pictures=[])
-    unjudged = measure_bundles([bare.folder], pictures=folder / "scene.png", seconds=0, frames_per_turn=1)[0]
+    unjudged = measure_bundles(
+        [bare.folder], settings=BenchSettings(folder / "scene.png", seconds=0, frames_per_turn=1)
+    )[0]
     assert (unjudged.status, unjudged.verdict) == ("ran", "not judged")
     assert "carries no golden pictures" in unjudged.reason
 
@@ -177,8 +166,17 @@ def test_the_headline_is_about_the_fastest_that_is_accepted(results):
 
 def test_hostile_names_stay_text(results, tmp_path):
     evil = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
-    bundle = {**results[1].bundle, "target": evil, "name": evil, "licence": evil, "scheme": evil, "folder": evil, "passes": [[evil, evil]],
-              "tools": {evil: evil}, "engine": evil}  # fmt: skip
+    bundle = {
+        **results[1].bundle,
+        "target": evil,
+        "name": evil,
+        "licence": evil,
+        "scheme": evil,
+        "folder": evil,
+        "passes": [[evil, 3]],
+        "tools": {evil: evil},
+        "engine": evil,
+    }
     bench = {
         **results[1].bench,
         "engine": {evil: evil},
@@ -216,10 +214,21 @@ def test_drift_stands_in_where_no_accuracy_was_measured(results):
     assert "Accuracy on labelled pictures" not in text
 
 
-@pytest.mark.parametrize("change", [
-    {"format": 2}, {"bundle": {}}, {"bench": {"status": "ran"}}, {"accuracy": [{}]}, {"accuracy": [{"protocol": "p", "subset": "s", "x": []}]},
-    {"accuracy": [{"protocol": "p", "subset": "s", "x": "<b>"}]}, {"pictures": [{"caption": 1, "jpeg": ""}]}, {"drift": {"within": True}}, {"bench": {"status": "on fire"}}, {"accuracy": 3},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"bundle": {}},
+        {"bench": {"status": "ran"}},
+        {"accuracy": [{}]},
+        {"accuracy": [{"protocol": "p", "subset": "s", "x": []}]},
+        {"accuracy": [{"protocol": "p", "subset": "s", "x": "<b>"}]},
+        {"pictures": [{"caption": 1, "jpeg": ""}]},
+        {"drift": {"within": True}},
+        {"bench": {"status": "on fire"}},
+        {"accuracy": 3},
+    ],
+)
 def test_files_of_another_form_are_refused(results, tmp_path, change):
     (tmp_path / "a.result.json").write_text(json.dumps({**results[0].to_dict(), **change}))
     with pytest.raises(PosecError, match=r"not a result of|result format"):
@@ -240,9 +249,10 @@ def test_missing_results_and_places_that_cannot_be_written_are_refused(results, 
         read_result(tmp_path / "none.result.json")
     with pytest.raises(PosecError, match="at least one result"):
         write_report([], tmp_path / "report.html")
+    (tmp_path / "file").touch()
     with pytest.raises(PosecError, match="cannot write the report"):
-        write_report(results, tmp_path / "none" / "report.html")
-    assert list(tmp_path.iterdir()) == []
+        write_report(results, tmp_path / "file" / "report.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_result_that_was_never_measured_has_a_row(results):

@@ -104,13 +104,17 @@ def test_a_folder_that_is_no_bundle(tmp_path):
     ({"frame": {"dtype": "bool"}}, "frame dtype must be one of uint8, int8, float32"),
     ({"frame": {"dtype": ["uint8"]}}, "frame dtype must be one of"),
     ({"spec": {}}, "incomplete pose specification"),
-    ({"spec": {**tiny_spec().to_dict(), "input_size": [10**9, 10**9]}}, "at most 4096 x 4096"),
+    ({"spec": {**tiny_spec().to_dict(), "input_size": [10**8, 10**8]}}, "at most 4096 x 4096"),
     ({"spec": {**tiny_spec().to_dict(), "input_size": [64.0, 96.0]}}, "whole numbers"),
     ({"spec": {**tiny_spec().to_dict(), "stride": "8"}}, "whole numbers|incomplete"),
     ({"spec": {**tiny_spec().to_dict(), "centre_joints": ["tail"]}}, "no joint 'tail'"),
     ({"spec": {**tiny_spec().to_dict(), "mean": [1.0, 2.0, [3.0]]}}, "mean and std must be a list of numbers"),
     ({"spec": {**tiny_spec().to_dict(), "focal_default": 1e300}}, "must be finite numbers"),
-    ({"passes": [["a", 1e999]]}, "infinity"),
+    ({"passes": [["a", 1e999]]}, "no finite number"),
+    ({"allowed": {"drift_mm": -1}}, "a finite number from 0 on"),
+    ({"target": "../../x"}, "field 'target' must be a plain name"),
+    ({"precision": "a/b"}, "field 'precision' must be a plain name"),
+    ({"engine": "os.system;x"}, "field 'engine' must be a plain name"),
     ({"passes": [["a"]]}, "not enough values"),
     ({"allowed": {"drift_mm": "far"}}, "could not convert"),
     ({"model": "other.onnx"}, r"'other\.onnx' is not among its files"),
@@ -180,7 +184,7 @@ def test_a_folder_in_a_file_s_place_is_refused(folder):
 
 def test_a_description_that_is_too_long_is_refused(folder):
     (folder / "bundle.json").write_bytes(b" " * (8 * 2**20 + 1))
-    with pytest.raises(BundleError, match="is no bundle's"):
+    with pytest.raises(BundleError, match="8388609 bytes, more than the 8388608 allowed"):
         read_bundle(folder)
 
 
@@ -272,3 +276,109 @@ def test_an_unwritable_place_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BundleError, match="cannot write bundle"):
         write_bundle(tmp_path / "file" / "b", bundle_info(), {"heads.npz": b"", "pose.npz": b""})
+
+
+def golden_bundle(folder, people, pictures=None):
+    """Write a bundle whose golden people are the given text."""
+    pictures = [spot_picture(0, 0)] if pictures is None else pictures
+    files = {
+        "heads.npz": packed(recorded_heads([])),
+        "pose.npz": packed(tiny_decoder()),
+        "golden/people.json": people,
+    }
+    files.update(
+        {
+            f"golden/{i:03d}.png": cv2.imencode(".png", picture)[1].tobytes()
+            for i, picture in enumerate(pictures)
+        }
+    )
+    return write_bundle(folder, bundle_info(), files)
+
+
+def person(**changes):
+    joints = len(tiny_spec().skeleton.names)
+    plain = {
+        "scores": [0.5],
+        "centres_px": [[1, 2]],
+        "joints_mm": [[[0, 0, 0]] * joints],
+        "roots_mm": [[0, 0, 1]],
+        "joints_px": [[[0, 0]] * joints],
+    }
+    return json.dumps([{**plain, **changes}])
+
+
+GOLDEN = {
+    "no JSON": "[",
+    "deep": "[" * 100_000,
+    "a table": "{}",
+    "fewer entries": "[]",
+    "a number for people": "[1]",
+    "a field missing": '[{"scores": []}]',
+    "a number of 400 digits": person(scores=[10**400]),
+    "a number beyond float32": person(roots_mm=[[0, 0, 1e300]]),
+    "NaN": person(scores=[float("nan")]),
+    "infinity": person(scores=[float("inf")]),
+    "a text": person(scores=["much"]),
+    "ragged": person(centres_px=[[1], [1, 2]]),
+    "other joints": person(joints_mm=[[[0, 0, 0]] * 5]),
+    "another count": person(scores=[0.5, 0.4]),
+    "99 MB": "[" + " " * 99_000_000 + "]",
+}
+
+
+@pytest.mark.parametrize("text", GOLDEN.values(), ids=GOLDEN)
+def test_golden_people_that_are_none_are_refused_in_a_sentence(text, tmp_path):
+    bundle = golden_bundle(tmp_path / "b", text.encode())
+    with pytest.raises(BundleError) as refusal:
+        bundle.golden()
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 500
+
+
+def test_more_golden_pixels_than_memory_should_hold_are_refused(tmp_path):
+    large = np.zeros((8000, 8000), np.uint8)
+    bundle = golden_bundle(tmp_path / "b", ("[" + ",".join([person()[1:-1]] * 5) + "]").encode(), [large] * 5)
+    with pytest.raises(BundleError, match="more than 256 million pixels"):
+        bundle.golden()
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999", "9" * 400])
+def test_a_description_holds_finite_numbers_of_ordinary_size_alone(folder, text):
+    path = folder / "bundle.json"
+    path.write_text(path.read_text().replace('"drift_mm": 8.0', f'"drift_mm": {text}'))
+    assert text in path.read_text()
+    with pytest.raises(BundleError, match=r"bundle\.json' is not JSON"):
+        read_bundle(folder)
+
+
+def test_a_pipe_in_place_of_any_file_is_refused_at_once(folder):
+    for name in ("heads.npz", "bundle.json"):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        with pytest.raises(BundleError, match="a pipe or a device"):
+            read_bundle(folder)
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"weight_0": np.full((16, 8), np.nan, np.float32)}, "weight_0 holds NaN or infinity"),
+    ({"bias_1": np.full(48, np.inf, np.float32)}, "bias_1 holds NaN or infinity"),
+    ({"weight_0": np.full((16, 8), 1e300)}, "weight_0 holds NaN or infinity"),
+    ({"weight_0": np.full((16, 8), 1e30, np.float32), "weight_1": np.full((48, 16), 1e30, np.float32)}, "overflows"),
+    ({"weight_0": np.ones((16, 8), np.int32)}, "must hold floating-point numbers"),
+    ({"weight_0": np.full((16, 8), "a")}, "must hold floating-point numbers"),
+])  # fmt: skip
+def test_a_decoder_that_yields_no_numbers_is_refused(tmp_path, changes, words):
+    bundle = write_bundle(
+        tmp_path / "b", bundle_info(), {"heads.npz": b"", "pose.npz": packed({**tiny_decoder(), **changes})}
+    )
+    with pytest.raises(BundleError, match=words):
+        bundle.decoder()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_a_decoder_of_another_floating_point_type_is_read(tmp_path, dtype):
+    arrays = {name: values.astype(dtype) for name, values in tiny_decoder().items()}
+    bundle = write_bundle(tmp_path / "b", bundle_info(), {"heads.npz": b"", "pose.npz": packed(arrays)})
+    for (weight, _), stored in zip(bundle.decoder(), (arrays["weight_0"], arrays["weight_1"]), strict=True):
+        assert weight.dtype == np.float32
+        np.testing.assert_array_equal(weight, stored.astype(np.float32))

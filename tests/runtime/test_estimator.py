@@ -1,6 +1,7 @@
 """PoseEstimator and load: replayed heads make them exact."""
 
 import ast
+import contextlib
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from recorded_heads import Recorded, recorded_heads, replay_bundle
 import toolkit.runtime
 from toolkit.runtime import PoseError, load
 from toolkit.runtime.engines import ENGINES, EngineError
+from toolkit.runtime.errors import HeadError
 from toolkit.runtime.preprocess import PictureError
 
 RUNTIME = Path(toolkit.runtime.__file__).parent
@@ -88,15 +90,13 @@ def test_explain_says_why_nobody_is_found(tmp_path):
     replay_bundle(tmp_path / "b", recorded_heads([Recorded(3, 4, 0.28)]))
     said = load(tmp_path / "b").explain(PICTURE)
     assert "highest centre score 0.280 near x 51, y 45; a person must exceed 0.3" in said
-    assert "nobody is found: no centre score exceeds the threshold" in said
+    assert "no people: no centre score exceeds the threshold" in said
     assert said.count("head ") == 5
 
 
 def test_explain_counts_people_and_duplicates(tmp_path):
     replay_bundle(tmp_path / "b", recorded_heads([*TWO, Recorded(4, 4, 0.5, offset=(-2, -1), depth=1.5)]))
-    assert "2 people are found: 3 peaks, 1 of them the same person again" in load(tmp_path / "b").explain(
-        PICTURE
-    )
+    assert "2 people: 3 peaks, 1 of them duplicates" in load(tmp_path / "b").explain(PICTURE)
 
 
 def test_explain_names_broken_heads(tmp_path):
@@ -107,8 +107,8 @@ def test_explain_names_broken_heads(tmp_path):
     said = load(tmp_path / "b").explain(PICTURE)
     assert "head centre: 0.0" in said
     assert "1 of 96 not finite" in said
-    assert "head depth: 7.000 to 7.000 (promised -3 to 3), OUTSIDE, the same everywhere" in said
-    assert "nobody can be found: head 'centre' is not a number" in said
+    assert "head depth: 7.000 to 7.000 (specified -3 to 3), OUTSIDE, the same everywhere" in said
+    assert "no people: head 'centre' is not finite" in said
 
 
 def test_an_unknown_engine_is_refused_with_the_menu(tmp_path):
@@ -174,3 +174,28 @@ def test_importing_the_runtime_loads_neither_cv2_nor_an_engine():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=RUNTIME.parents[1]
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("head", ["centre", "offset", "embedding", "rotation", "depth"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, -3e38])
+def test_people_are_finite_or_the_picture_is_refused(tmp_path, head, value):
+    """A head that overflows where a person is, or whose numbers overflow on the way to millimetres."""
+    heads = recorded_heads(TWO)
+    heads[head][0, 3, 2] = value
+    replay_bundle(tmp_path / "b", heads)
+    estimator = load(tmp_path / "b")
+    with contextlib.suppress(HeadError):
+        assert all(np.isfinite(values).all() for values in vars(estimator(PICTURE)).values())
+    assert "\n" in estimator.explain(PICTURE)
+
+
+def test_explain_and_the_people_need_one_inference(tmp_path):
+    replay_bundle(tmp_path / "b", recorded_heads(TWO))
+    estimator, calls = load(tmp_path / "b"), []
+    engine = estimator.engine
+    estimator.engine = lambda batch: calls.append(batch) or engine(batch)
+    estimator.explain(PICTURE)
+    assert len(calls) == 1
+    heads, letterbox = estimator.infer(PICTURE)
+    assert len(estimator.decode(heads, letterbox)) == 2
+    assert len(calls) == 2

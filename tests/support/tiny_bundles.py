@@ -13,9 +13,9 @@ import numpy as np
 from networks import spot_picture, tiny_graph_of
 from onnx import numpy_helper
 
+from toolkit.ir.float_engine import float_estimator
 from toolkit.ir.graph import Graph
 from toolkit.runtime.bundle import Bundle, write_bundle
-from toolkit.verification.float_estimator import FloatEstimator
 
 ALLOWED = {"drift_mm": 8.0, "people_lost": 0.01, "people_invented": 0.01}
 
@@ -43,7 +43,7 @@ def write_tiny_bundle(
     np.savez(arrays, **graph.decoder)
     files = {"model.onnx": graph.model.SerializeToString(), "pose.npz": arrays.getvalue()}
     if len(pictures):
-        float_people = FloatEstimator(sound, threads=1)
+        float_people = float_estimator(sound, threads=1)
         files["golden/people.json"] = json.dumps(
             [float_people(picture).to_dict() for picture in pictures]
         ).encode()

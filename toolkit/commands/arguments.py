@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..runtime.arguments import ARGUMENTS, CAMERA, NO_REFINE, SOURCES, THREADS, THRESHOLD
+from .outputs import FileOut, FolderOut, OwnFolderOut
+
 # Stage of the training: the module that has its main().
 STAGES = {"embedding": ".training.embedding.train_embedding", "lifter": ".training.labels.train_lifter", "bodies": ".training.render.render_bodies",
           "teacher": ".training.labels.label_pictures", "annotations": ".training.labels.annotations", "labels": ".training.labels.label_people", "network": ".training.learning.train_network",
@@ -28,23 +31,9 @@ CHECKPOINT = (
 BUNDLE = (["bundle"], {"help": "a folder that `posec export` wrote"})
 TARGET = (["--target"], {"required": True, "help": "a board of `posec targets`, or a .toml file"})
 PRECISION = (["--precision"], {"help": "float32, float16 or int8 (default: the first that the target lists)"})
-OUT = (["-o", "--out"], {"required": True, "help": "what to write"})
+FILE_OUT = (["-o", "--out"], {"required": True, "type": FileOut, "help": "file to write"})
+FOLDER_OUT = (["-o", "--out"], {"required": True, "type": OwnFolderOut, "help": "folder to write"})
 COUNT = (["--count"], {"type": int, "help": "take so many frames (default: all)"})
-THREADS = (["--threads"], {"type": int, "help": "of the engine (default: the bundle's)"})
-NO_REFINE = (
-    ["--no-refine"],
-    {
-        "action": "store_true",
-        "help": "leave poses as the heads say, without the fit to key points: faster, less accurate",
-    },
-)
-THRESHOLD = (
-    ["--threshold"],
-    {
-        "type": float,
-        "help": "score that a person must exceed, 0..1: higher finds fewer and invents fewer (default: stated in the spec)",
-    },
-)
 JSON = (["--json"], {"action": "store_true", "help": "print JSON"})
 SEED = (["--seed"], {"type": int, "default": 0, "help": "of the choice of frames (default: 0)"})
 KEEP_FLOAT = (
@@ -77,13 +66,15 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
          (["--compare"], {"action": "store_true", "help": "show what each observer costs in drift, in the integers of --target"}),
          (["--target"], {"default": "generic-cpu", "help": "for --compare (default: generic-cpu)"}),
          (["--judge"], {"default": "samples", "metavar": "FRAMES", "help": "for --compare: other pictures with people (default: samples, the shipped scenes)"}),
-         (["-o", "--out"], {"help": "file to write; an interrupted run goes on from OUT.unfinished"}), JSON],
+         (["-o", "--out"], {"type": FileOut, "help": "file to write; an interrupted run goes on from OUT.unfinished"}), JSON],
     ),
     "export": ("Compile a checkpoint into a bundle for one board.",
         "posec export reference --target intel-cpu --precision int8 --calibration calibration.json -o intel/",
         [CHECKPOINT, TARGET, (["--precision"], {"help": "float32, float16, int8, or auto: the lowest whose people survive (default: the first that the target lists)"}),
-         CALIBRATION, KEEP_FLOAT, (["--frames"], {"default": "samples", "help": "for auto: pictures with people to judge on (default: samples, the shipped scenes)"}),
-         COUNT, THREADS, (["--ladder"], {"metavar": "FILE", "help": "for auto: where every rung is kept for the report (default: OUT.ladder.json)"}), OUT, OVERWRITE, JSON],
+         CALIBRATION, KEEP_FLOAT, (["--golden"], {"metavar": "PICTURES", "help": "a folder, a video or a .txt list with people as your camera shows them; the bundle carries up to 8 of them, "
+                                                                                "and a board is judged by the people on them (default: shipped scenes)"}),
+         (["--frames"], {"default": "samples", "help": "for auto: pictures with people to judge on (default: samples, the shipped scenes)"}),
+         COUNT, THREADS, (["--ladder"], {"type": FileOut, "metavar": "FILE", "help": "for auto: where every rung is kept for the report (default: OUT.ladder.json)"}), FOLDER_OUT, OVERWRITE, JSON],
     ),
     "tensorrt-check": ("Check an ONNX file against the rules of TensorRT versions, without TensorRT; exit status 1 where one would not take it.",
         "posec tensorrt-check orin/model.onnx --tensorrt 8.6 10.3",
@@ -102,29 +93,24 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
          (["--heads-only"], {"action": "store_true", "help": "leave out the layers, which take a hundred times as long as the heads"}),
          (["--spare"], {"action": "store_true", "help": "also run with each layer alone in float; takes twice as long"}),
          (["--most"], {"type": int, "default": 20, "help": "show so many layers, worst first (default: 20)"}),
-         (["-o", "--out"], {"help": "write the table as a picture, .svg"}), JSON],
+         (["-o", "--out"], {"type": FileOut, "help": "write the table as a picture, .svg"}), JSON],
     ),
     "run": ("Find people in pictures, a video or a camera.", "posec run intel/ --source street.mp4 -o found/",
-        [BUNDLE, (["--source"], {"required": True, "help": "picture, folder, video, camera number, GStreamer pipeline, rtsp://, http://, 'picamera2' or 'samples'"}),
-         (["-o", "--out"], {"help": "folder for people.jsonl and overlays (default: none)"}),
-         (["--focal-px"], {"type": float, "help": "focal length of the camera in pixels of its pictures (default: stated in the spec)"}),
-         (["--most"], {"type": int, "help": "stop after so many pictures"}),
-         (["--no-overlay"], {"action": "store_true", "help": "write no pictures"}), THRESHOLD, NO_REFINE,
-         (["--no-inset"], {"action": "store_true", "help": "draw no view from above and from the side"}), THREADS, OVERWRITE,
-         (["--json"], {"action": "store_true", "help": "print one JSON line per picture"})],
+        [BUNDLE, (["--source"], {"required": True, "help": f"{SOURCES}, or 'samples'; a file or folder of that name comes first"}), *ARGUMENTS],
     ),
-    "explain": ("Say what the network saw in the first picture of the source.", "posec explain intel/ --source picture.jpg",
-        [BUNDLE, (["--source"], {"required": True, "help": "a picture, or what `run` takes"}), (["--focal-px"], {"type": float, "help": "see `run`"}), THRESHOLD, THREADS],
+    "explain": ("Show the network's scores on the first picture of the source.", "posec explain intel/ --source picture.jpg",
+        [BUNDLE, (["--source"], {"required": True, "help": "a picture, or any source of `run`"}), *CAMERA, THRESHOLD, THREADS],
     ),
-    "deploy": ("Bring a bundle to a board over SSH: copy, check there, switch, measure there, fetch the result; exit status 1 where it is not accepted.",
+    "deploy": ("Bring a bundle to a board over SSH: copy it, check and measure it there, fetch the result, switch to it; exit status 1 where it is not accepted.",
         "posec deploy pi5/ pi@raspberrypi.local --python posec-env/bin/python",
         [BUNDLE, (["host"], {"help": "user@host, or a host of your SSH configuration"}), (["--port"], {"type": int, "help": "of SSH (default: SSH's)"}),
-         (["-o", "--out"], {"default": "results", "help": "folder here for the result (default: results)"}),
+         (["-o", "--out"], {"type": FolderOut, "default": "results", "help": "folder here for the result (default: results)"}),
          (["--folder"], {"default": "posec", "help": "on the board, in the home folder (default: posec)"}),
          (["--python"], {"default": "python3", "help": "on the board; needs numpy, cv2 and the engine's library, unless --wheels brings them (default: python3)"}),
          (["--wheels"], {"help": "folder of wheels for a board without network"}),
          (["--seconds"], {"type": float, "default": 10.0, "help": "of the bench there (default: 10)"}), THREADS,
-         (["--clean-up"], {"action": "store_true", "help": "remove everything from the board again, once measured"}),
+         (["--wait"], {"type": float, "default": 600.0, "metavar": "SECONDS", "help": "for another deployment to the same folder to end (default: 600)"}),
+         (["--clean-up"], {"action": "store_true", "help": "measure only: remove what was copied again, and leave what runs there"}),
          (["--ssh"], {"default": "ssh", "help": "the SSH command, with options (default: ssh)"}), JSON],
     ),
     "evaluate": ("Measure the accuracy of a checkpoint or a bundle on labelled pictures.", "posec evaluate reference --scenes samples",
@@ -135,7 +121,7 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
     ),
     "bench": ("Measure bundles side by side: latency stage by stage, drift, accuracy on labelled scenes; exit status 1 where one is not accepted.",
         "posec bench intel-float32/ intel-int8/ -o results/",
-        [(["bundle"], {"nargs": "+", "help": "folders that `posec export` wrote"}), (["-o", "--out"], {"help": "folder for one result file per bundle"}),
+        [(["bundle"], {"nargs": "+", "help": "folders that `posec export` wrote"}), (["-o", "--out"], {"type": FolderOut, "help": "folder for one result file per bundle"}),
          (["--source"], {"help": "a picture, a folder, or 'samples' (default: the golden pictures)"}),
          (["--size"], {"type": _size, "default": (720, 1280), "metavar": "WIDTHxHEIGHT", "help": "of the pictures shown (default: 1280x720)"}),
          (["--seconds"], {"type": float, "default": 10.0, "help": "per bundle (default: 10)"}),
@@ -146,12 +132,12 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
     ),
     "report": ("Write one page: pictures, table, accuracy against latency.", "posec report results/ -o report.html",
         [(["results"], {"help": "the folder or file that `posec bench` or `posec deploy` wrote; ladders in it are shown, too"}),
-         (["--ladder"], {"nargs": "+", "default": [], "metavar": "FILE", "help": "also show the rungs that `posec export --precision auto` tried"}), OUT, JSON],
+         (["--ladder"], {"nargs": "+", "default": [], "metavar": "FILE", "help": "also show the rungs that `posec export --precision auto` tried"}), FILE_OUT, JSON],
     ),
     "train": ("Run one stage of the reference network's training.", "posec train embedding --mocap mocap/ --out embedding.safetensors",
         [(["stage"], {"choices": list(STAGES), "help": "see docs/training.md"}),
          (["rest"], {"nargs": argparse.REMAINDER, "help": "options of the stage; --help lists them"})],
     ),
-    "demo": ("Go the whole way with what posec ships, by the commands that you would give.", "posec demo --out out",
-        [(["--out"], {"default": "out", "help": "folder to write, replaced (default: out)"})]),
+    "demo": ("Run the whole pipeline on the shipped network and pictures, by the commands that a user types.", "posec demo --out out",
+        [(["--out"], {"type": FolderOut, "default": "out", "help": "folder to write; an earlier demo in it is replaced, nothing else (default: out)"})]),
 }  # fmt: skip

@@ -1,8 +1,9 @@
-"""calibrate: frames chosen, looked over, swept; ranges of one observer, or all observers compared."""
+"""calibrate: choose and lint frames, collect ranges, or compare all observers."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,20 +13,21 @@ import calibration
 import targets as boards
 from calibration import Finding, Frames
 from calibration.coverage import choose
+from calibration.frames import generator
 from calibration.lint import ENOUGH_FRAMES
 from calibration.survey import Scene
 
 from ..errors import PosecError
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
-from ..ir.target import Job
 from ..passes import prepare
 from . import EXIT_OK, inputs
+from .outputs import FileOut
 from .terminal import answer, progress, say, table
 
 
 def calibrate(args: argparse.Namespace) -> int:
-    """Collect the ranges of every tensor of the float graph; first look the frames over, and say what is wrong with them."""
+    """Lint the calibration frames and collect the ranges of every tensor of the float graph."""
     _check(args)
     board = boards.load(args.target) if args.compare else None
     graph = prepare(inputs.checkpoint(args.checkpoint))
@@ -34,18 +36,14 @@ def calibrate(args: argparse.Namespace) -> int:
     plain: dict[str, Any] = {"frames": len(frames), "findings": [asdict(finding) for finding in findings]}
     if board is None:
         unfinished = Path(f"{args.out}.unfinished")
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        # What was interrupted is only finished: its halves are not told apart any more.
+        # An interrupted calibration is only finished: its halves are no longer separate.
         if not (args.no_lint or len(frames) < ENOUGH_FRAMES or unfinished.exists()):
             plain["findings"] += [asdict(finding) for finding in _halves(graph, frames, unfinished)]
-        swept = calibration.sweep(graph, frames, progress("calibrating"), unfinished)
+        swept = calibration.sweep(graph, frames, progress("calibrating"), resume=unfinished)
         ranges, text = swept.ranges(args.observer or "min-max"), ""
     else:
         judged = inputs.frames(args.judge, graph.spec, samples="scenes")
-        scheme = board.backend.scheme(Job(board, "int8"))
-        found = calibration.compare(
-            graph, frames, judged, scheme, vars(board.allowed["int8"]), progress=progress
-        )
+        found = calibration.compare(graph, frames, judged, target=board, progress=progress)
         ranges, text = found.ranges[args.observer or found.best], f"{table(found.rows())}\nbest: {found.best}"
         plain |= {
             "best": found.best,
@@ -60,23 +58,35 @@ def calibrate(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse what can be refused before any work."""
+    """Raise PosecError for a request that cannot be met, before any work."""
     if not args.out and not args.compare:
         raise PosecError("no file to write the ranges to; give one with -o")
+    if args.out:
+        _check_writable(args.out)
     if args.observer and args.observer not in calibration.OBSERVERS:
         raise PosecError(f"no observer '{args.observer}'; known: {', '.join(calibration.OBSERVERS)}")
     if args.compare:
         boards.load(args.target).check_precision("int8")
+    generator(args.seed)
     if args.choose == "coverage" and args.count is None:
         raise PosecError("choosing by coverage needs --count: how many frames to keep; 64 to 256 are usual")
 
 
+def _check_writable(out: str) -> None:
+    """Raise PosecError unless files can be written at `out` and beside it."""
+    if out.endswith((os.sep, "/")):
+        raise PosecError(f"'{out}' names a folder; name a file with -o, such as {out}calibration.json")
+    for name in (out, f"{out}.unfinished"):
+        FileOut(name).check()
+
+
 def _written(path: str, ranges: Ranges) -> str:
-    return f"{path}: ranges of {len(ranges.tensors)} tensors over {len(ranges.frames_sha256)} frames ({ranges.observer})"
+    tensors, frames = len(ranges.tensors), len(ranges.frames_sha256)
+    return f"{path}: ranges of {tensors} tensors over {frames} frames ({ranges.observer})"
 
 
 def _frames(args: argparse.Namespace, graph: Graph) -> tuple[Frames, list[Scene]]:
-    """Return the frames to calibrate on, and what is on them where that had to be looked at."""
+    """Return the calibration frames, and their statistics where the choice needed them."""
     if args.choose == "random":
         return inputs.frames(args.frames, graph.spec, args.count, args.seed), []
     frames = inputs.frames(args.frames, graph.spec)
@@ -88,25 +98,29 @@ def _frames(args: argparse.Namespace, graph: Graph) -> tuple[Frames, list[Scene]
 def _look_over(
     args: argparse.Namespace, graph: Graph, frames: Frames, scenes: Sequence[Scene]
 ) -> list[Finding]:
-    """Return what is wrong with the frames, after saying it. Raises PosecError where that stops the calibration."""
+    """Print and return the problems of the frames. Raises PosecError where they stop the calibration."""
     evaluation = args.evaluation or (args.judge if args.compare else None)
     against = inputs.frames(evaluation, graph.spec, samples="scenes") if evaluation else None
     findings = calibration.lint_frames(
-        graph, frames, scenes or calibration.survey(graph, frames, progress("looking over")), against
+        graph,
+        frames,
+        scenes or calibration.survey(graph, frames, progress("looking over")),
+        evaluation=against,
     )
     _tell(findings)
     stopping = [finding.check for finding in findings if finding.stops]
     if stopping and not args.force:
         raise PosecError(
-            f"these frames will not do ({', '.join(stopping)}): do what is said above, or say --force to calibrate on them"
+            f"calibration frames rejected ({', '.join(stopping)}); "
+            "fix the problems listed above or pass --force"
         )
     return findings
 
 
 def _halves(graph: Graph, frames: Frames, unfinished: Path) -> list[Finding]:
-    """Return whether two halves of the frames give different ranges, after saying so; leave the first one's sweep to go on from."""
+    """Print and return the differences between halves of the frames; save the first half to resume from."""
     half = len(frames) // 2
-    first = calibration.sweep(graph, frames.take(range(half)), progress("one half"), unfinished)
+    first = calibration.sweep(graph, frames.take(range(half)), progress("one half"), resume=unfinished)
     first.save(unfinished)
     second = calibration.sweep(graph, frames.take(range(half, len(frames))), progress("the other half"))
     findings = calibration.lint_halves(graph, (first, second))

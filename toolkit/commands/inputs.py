@@ -1,28 +1,37 @@
-"""What commands are given: a checkpoint, frames, ranges, and the word "samples" for what is shipped."""
+"""Inputs of commands: a checkpoint, frames, ranges, a source of pictures. The word `samples` stands for the shipped pictures."""
 
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import calibration
-from calibration import Frames
-
-from ..ir.graph import Graph
-from ..ir.ranges import Ranges
+from ..errors import PosecError
 from ..runtime.pose import PoseSpec
+
+if TYPE_CHECKING:  # a board that runs bundles has neither onnx nor these
+    from calibration import Frames
+
+    from ..ir.graph import Graph
+    from ..ir.ranges import Ranges
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 
 def sample(path: str, default: str) -> Path:
-    """Return a path; the word "samples" means what is shipped."""
+    """Return a path; the word `samples` stands for the shipped `default`, `./samples` for a folder of that name."""
     return SAMPLES / default if path == "samples" else Path(path)
+
+
+def source(text: str) -> str:
+    """Return a source for `open_source` as it was typed: an address is no path. A file or folder called `samples` comes first."""
+    return str(SAMPLES / "clip.mp4") if text == "samples" and not os.path.lexists(text) else text
 
 
 @functools.lru_cache(maxsize=2)
 def checkpoint(name: str) -> Graph:
-    """Return the traced network; the last two are kept, as the demo asks for the same again and again."""
+    """Return the traced network; the last two are cached, because the demo uses one many times."""
     from ..frontend.trace import trace
 
     return trace(name)
@@ -32,6 +41,10 @@ def frames(
     path: str, spec: PoseSpec, count: int | None = None, seed: int = 0, samples: str = "calibration"
 ) -> Frames:
     """Return pictures of a folder, a listing (.txt) or a video; `samples` names the shipped folder that the word stands for."""
+    if not path:
+        raise PosecError("the name of the frames is empty; give a folder of pictures, a video, or a listing")
+    import calibration
+
     where = sample(path, samples)
     take = (
         calibration.folder
@@ -44,5 +57,7 @@ def frames(
 
 
 def ranges(path: str | None) -> Ranges | None:
-    """Return what `posec calibrate` wrote; None where no file was named."""
+    """Return the ranges in a file of `posec calibrate`, or None without a file."""
+    from ..ir.ranges import Ranges
+
     return Ranges.load(path) if path else None

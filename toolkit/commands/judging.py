@@ -1,25 +1,26 @@
-"""verify, evaluate, bench, report: how true, how fast, and on one page."""
+"""verify, evaluate, bench, report: drift, accuracy, latency, and all of them on one page."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from ..device.bench import BenchSettings
 from ..device.result import read_result
 from ..errors import PosecError
 from ..evaluation.photos import read_photos
 from ..evaluation.run import evaluate as measure_accuracy
+from ..evaluation.run import unpaired_joints
 from ..evaluation.scenes import read_scenes
+from ..ir.float_engine import float_estimator
 from ..report.consistency import measure_again
 from ..report.html import write_report
-from ..report.measure import measure_bundles
+from ..report.measure import FloatReference, measure_bundles
 from ..runtime import load
 from ..runtime.bundle import read_bundle
 from ..runtime.decoding.refine import REFINEMENT
 from ..verification import verify as judge
-from ..verification.float_estimator import FloatEstimator
 from . import EXIT_FAILED, EXIT_OK, inputs
 from .terminal import answer, progress, say, table
 
@@ -29,7 +30,7 @@ def verify(args: argparse.Namespace) -> int:
     if args.frames:
         graph = inputs.checkpoint(args.checkpoint)
         frames = inputs.frames(args.frames, graph.spec, args.count, samples="scenes")
-        found = judge.verify(args.bundle, graph, frames, args.threads, progress("comparing"))
+        found = judge.verify(args.bundle, graph, frames, threads=args.threads, progress=progress("comparing"))
     else:
         found = judge.verify_golden(args.bundle, args.threads)
     answer(args, found.to_dict(), f"{args.bundle}: {'PASS' if found else 'FAIL'}: {found}")
@@ -38,28 +39,33 @@ def verify(args: argparse.Namespace) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Measure the accuracy of a checkpoint or a bundle on labelled pictures."""
-    estimator: Any
+    pictures = (
+        read_photos(*args.photos) if args.photos else read_scenes(inputs.sample(args.scenes, "scenes.json"))
+    )
     if (Path(args.network) / "bundle.json").is_file():
         estimator = load(
             args.network, args.threads, refine=not args.no_refine, centre_threshold=args.threshold
         )
-        skeleton = estimator.bundle.spec.skeleton
     else:
         graph = inputs.checkpoint(args.network)
         graph = replace(graph, spec=graph.spec.with_threshold(args.threshold))
-        estimator, skeleton = (
-            FloatEstimator(graph, args.threads, None if args.no_refine else REFINEMENT),
-            graph.spec.skeleton,
-        )
-    pictures = (
-        read_photos(*args.photos)
-        if args.photos
-        else read_scenes(inputs.sample(args.scenes, "scenes.json"), skeleton)
+        estimator = float_estimator(graph, args.threads, None if args.no_refine else REFINEMENT)
+    spec = estimator.spec
+    if missing := unpaired_joints(pictures, spec.skeleton):
+        say(f"not compared, as the network's skeleton has no such joints: {', '.join(missing)}")
+    rows = measure_accuracy(
+        estimator, pictures, spec.skeleton, progress=progress("pictures"), centre_joints=spec.centre_joints
     )
-    rows = measure_accuracy(estimator, pictures, skeleton, progress("pictures"))
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [
-        [f"{row[name]:.3f}" if isinstance(row.get(name), float) else row.get(name, "-") for name in names]
+        [
+            f"{row[name]:.3f}"
+            if isinstance(row.get(name), float)
+            else "-"
+            if row.get(name) is None
+            else row[name]
+            for name in names
+        ]
         for row in rows
     ]
     answer(args, rows, table([names, *cells]))
@@ -71,23 +77,43 @@ def bench(args: argparse.Namespace) -> int:
     if args.again:
         return _again(args)
     spec = read_bundle(args.bundle[0]).spec
-    protocols = [] if args.no_accuracy else [read_scenes(inputs.SAMPLES / "scenes.json", spec.skeleton)]
-    graph = inputs.checkpoint(args.checkpoint) if args.checkpoint else None
-    frames = inputs.frames("samples", spec, samples="scenes") if graph else None
+    protocols = [] if args.no_accuracy else [read_scenes(inputs.SAMPLES / "scenes.json")]
+    reference = None
+    if args.checkpoint:
+        reference = FloatReference(
+            inputs.checkpoint(args.checkpoint), inputs.frames("samples", spec, samples="scenes")
+        )
     pictures = inputs.sample(args.source, "scenes") if args.source else ()
-    results = measure_bundles(args.bundle, args.out, protocols, graph, frames, say=say, progress=progress("measuring, seconds"), pictures=pictures,
-                              size=args.size, seconds=args.seconds, threads=args.threads, sustained_seconds=args.sustained)  # fmt: skip
+    settings = BenchSettings(
+        pictures, args.size, args.seconds, threads=args.threads, sustained_seconds=args.sustained
+    )
+    results = measure_bundles(
+        args.bundle,
+        out=args.out,
+        protocols=protocols,
+        reference=reference,
+        settings=settings,
+        say=say,
+        progress=progress("measuring, seconds"),
+    )
     rows = [["bundle", "status", "verdict", "p50 ms", "p90 ms", "p99 ms", "inference ms"]]
     for folder, result in zip(args.bundle, results, strict=True):
         times = result.bench["latency"] if result.bench and result.status == "ran" else {}
         total, inference = times.get("total", {}), times.get("inference", {})
-        rows.append([folder, result.status, result.verdict, *(f"{total[key]:.2f}" if total else "-" for key in ("p50_ms", "p90_ms", "p99_ms")),
-                     f"{inference['p50_ms']:.2f}" if inference else "-"])  # fmt: skip
-    said = [
+        rows.append(
+            [
+                folder,
+                result.status,
+                result.verdict,
+                *(f"{total[key]:.2f}" if total else "-" for key in ("p50_ms", "p90_ms", "p99_ms")),
+                f"{inference['p50_ms']:.2f}" if inference else "-",
+            ]
+        )
+    engines = [
         (folder, ((result.bench or {}).get("engine") or {}).get("integers"))
         for folder, result in zip(args.bundle, results, strict=True)
     ]
-    notes = "".join(f"\n{folder}: integers are {how}" for folder, how in said if how)
+    notes = "".join(f"\n{folder}: integers are {kind}" for folder, kind in engines if kind)
     answer(
         args,
         [result.to_dict() for result in results],
@@ -97,10 +123,10 @@ def bench(args: argparse.Namespace) -> int:
 
 
 def _again(args: argparse.Namespace) -> int:
-    """Measure one bundle as an earlier result says, and compare."""
+    """Repeat the measurement of an earlier result, and compare."""
     if len(args.bundle) != 1:
         raise PosecError(f"--again compares one bundle with one result; got {len(args.bundle)} bundles")
-    found = measure_again(read_result(args.again), args.bundle[0], args.source, args.threads)
+    found = measure_again(read_result(args.again), args.bundle[0], pictures=args.source, threads=args.threads)
     answer(
         args,
         {"consistent": bool(found), "contradictions": found.contradictions, "differences": found.differences},

@@ -1,20 +1,19 @@
-"""What a command says: progress and notes on stderr, its result on stdout, as text or as JSON."""
+"""Output of commands: progress and notes on standard error, the result on standard output, as text or as JSON."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..runtime.console import put, say, show_progress
+from ..runtime.plain_files import write_plain
 
-def say(line: str = "") -> None:
-    """Print a line for a person, beside the result."""
-    print(line, file=sys.stderr, flush=True)
+__all__ = ["answer", "progress", "put", "say", "step", "table", "write_text"]
 
 
 def step(line: str) -> None:
@@ -23,18 +22,13 @@ def step(line: str) -> None:
 
 
 def progress(what: str) -> Callable[[int, int], None]:
-    """Return a callback (done, of how many) that keeps one line on a terminal and a few lines in a log."""
+    """Return a callback (done, count) that keeps one line on a terminal and prints a few lines to a log."""
     shown = [-1]
 
     def show(done: int, count: int) -> None:
         part = 2 * done // count if count else done // 100
-        if sys.stderr.isatty():
-            print(
-                f"\r{what} {done}{f'/{count}' if count else ''} ",
-                end="\n" if done == count else "",
-                file=sys.stderr,
-                flush=True,
-            )
+        if sys.stderr is not None and sys.stderr.isatty():
+            show_progress(f"{what} {done}{f'/{count}' if count else ''} ", end="\n" if done == count else "")
         elif part != shown[0]:
             say(f"{what} {done}{f'/{count}' if count else ''}")
         shown[0] = part
@@ -43,15 +37,15 @@ def progress(what: str) -> Callable[[int, int], None]:
 
 
 def answer(args: argparse.Namespace, plain: Any, text: str) -> None:
-    """Print the result: JSON where a program reads, else text for a person."""
-    print(json.dumps(_finite(plain), indent=1, allow_nan=False) if args.json else text)
+    """Print the result: JSON with --json, else text for a person."""
+    put(json.dumps(_finite(plain), indent=1, allow_nan=False) if args.json else text)
 
 
 def _finite(plain: Any) -> Any:
-    """Return the same with null for a number that cannot be stated: JSON has none for it."""
+    """Return the same with null in place of NaN and infinity, which JSON does not have."""
     if isinstance(plain, Mapping):
         return {name: _finite(inner) for name, inner in plain.items()}
-    if isinstance(plain, list | tuple):
+    if isinstance(plain, (list, tuple)):
         return [_finite(inner) for inner in plain]
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
@@ -68,7 +62,4 @@ def table(rows: Sequence[Sequence[object]]) -> str:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a file whole or not at all; its folder is made where it is missing."""
-    beside = Path(f"{path}.part")
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    write_plain(path, text)

@@ -37,16 +37,17 @@ def check_request(
         if not (path / DESCRIPTION).is_file():
             raise PosecError(f"'{out}' is there and is no bundle; give another folder")
         if not overwrite:
-            raise PosecError(f"'{out}' is there already; give another folder, or say --overwrite")
+            raise PosecError(f"'{out}' is there already; give another folder, or pass --overwrite")
     if why := target.backend.missing():
         raise PosecError(
             f"target '{target.name}' cannot be compiled for here: {why}; {target.backend.REQUIRES}"
         )
 
 
-def check_ranges(ranges: Ranges, prepared: Graph) -> None:
-    """Raise PosecError where ranges were collected on another graph than this prepared one."""
-    if ranges.graph_sha256 != prepared.sha256:
-        raise PosecError(
-            f"these ranges belong to another network (graph {ranges.graph_sha256[:12]}, this is {prepared.sha256[:12]}); calibrate again"
-        )
+def nominal_ranges(prepared: Graph) -> Ranges:
+    """Return ranges from -1 to 1 for every tensor: a plan checks int8 with them before any calibration."""
+    names = [
+        prepared.input_name,
+        *(name for node in prepared.model.graph.node for name in node.output if name),
+    ]
+    return Ranges(dict.fromkeys(names, (-1.0, 1.0)), "nominal", prepared.sha256, ())

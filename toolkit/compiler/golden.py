@@ -1,77 +1,110 @@
-"""Golden pictures: what a bundle carries so that a board can check that it finds the people whom the float network found."""
+"""Golden pictures: with them a board checks that it finds the people that the float network finds."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from ..errors import PosecError
+from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
+from ..runtime.bundle import LARGEST_PEOPLE, MOST_PICTURES, MOST_PIXELS
 from ..runtime.decoding.centres import find_centres
-from ..verification.float_estimator import FloatEstimator
+from ..runtime.estimator import PoseEstimator
+from ..runtime.video.sources import SourceError, read_picture
 
 SCENES = Path(__file__).parents[1] / "samples" / "scenes"
-MOST_PICTURES = 64
 _SHIPPED = 8
 # A person whose score is this near the threshold may come and go by rounding alone.
 _MARGIN = 0.1
 
 
 def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> dict[str, bytes]:
-    """Return golden/000.png, … and golden/people.json: the people that the float graph finds, picture by picture.
+    """Return golden/000.png, … and golden/people.json, the people that the float graph finds on each.
 
     Args:
         graph: the prepared float graph.
-        pictures: BGR (H, W, 3) uint8; none gives no files. None takes a few of the shipped scenes, spread over them, and
-            of those on which the float network is sure: a board is to be judged by them, not the threshold.
+        pictures: BGR (H, W, 3) uint8; an empty sequence gives no files. None takes a few of the shipped
+            scenes, spread over them. It prefers scenes on which no score is near the threshold, so that a
+            board is judged by people and not by rounding at the threshold.
 
-    Raises PosecError where there are too many, or where a picture is not one.
+    Raises PosecError where there are too many pictures or people, or where one is no picture.
     """
     if pictures is not None and len(pictures) > MOST_PICTURES:
         raise PosecError(
-            f"a bundle carries up to {MOST_PICTURES} golden pictures, got {len(pictures)}; give a few that matter"
+            f"a bundle carries up to {MOST_PICTURES} golden pictures, got {len(pictures)}; give fewer"
         )
-    estimator = FloatEstimator(graph)
+    if (
+        pictures is not None
+        and sum(picture.shape[0] * picture.shape[1] for picture in pictures) > MOST_PIXELS
+    ):
+        raise PosecError(
+            f"golden pictures may have {MOST_PIXELS // 10**6} million pixels together; "
+            "give fewer or smaller ones"
+        )
+    estimator = float_estimator(graph)
     pictures = _shipped(estimator) if pictures is None else pictures
     if not pictures:
         return {}
-    # `focal_px` null: found with the spec's default focal length, as nothing is known of the camera.
-    lines = [json.dumps({**estimator(picture).to_dict(), "focal_px": None}) for picture in pictures]
+    # `focal_px` null: the camera is unknown, and the specification's default focal length was used.
+    lines = [
+        json.dumps({**estimator(picture).to_dict(), "focal_px": None}, allow_nan=False)
+        for picture in pictures
+    ]
+    people = ("[\n" + ",\n".join(lines) + "\n]\n").encode()
+    if len(people) > LARGEST_PEOPLE:
+        raise PosecError(
+            f"the golden pictures show too many people: {len(people)} bytes of {LARGEST_PEOPLE}; "
+            "give fewer pictures"
+        )
     files = {
         f"golden/{number:03d}.png": cv2.imencode(".png", picture)[1].tobytes()
         for number, picture in enumerate(pictures)
     }
-    return {**files, "golden/people.json": ("[\n" + ",\n".join(lines) + "\n]\n").encode()}
+    return {**files, "golden/people.json": people}
 
 
-def is_sure(estimator: FloatEstimator, picture: np.ndarray) -> bool:
-    """Return whether no peak of the centre map of a picture lies at the threshold."""
+def golden_pictures(files: Mapping[str, bytes]) -> list[np.ndarray]:
+    """Return the pictures, BGR (H, W, 3) uint8, among the files of `golden_files`."""
+    names = sorted(name for name in files if name.endswith(".png"))
+    return [
+        np.asarray(cv2.imdecode(np.frombuffer(files[name], np.uint8), cv2.IMREAD_COLOR)) for name in names
+    ]
+
+
+def is_sure(estimator: PoseEstimator, picture: np.ndarray) -> bool:
+    """Return whether no peak of the centre map of a picture lies near the threshold."""
     threshold = estimator.spec.centre_threshold
-    _, scores = find_centres(estimator.heads(picture)[0]["centre"][0], threshold - _MARGIN)
+    _, scores = find_centres(estimator.infer(picture).heads["centre"][0], threshold - _MARGIN)
     return bool(np.all(scores >= threshold + _MARGIN))
 
 
-def _shipped(estimator: FloatEstimator) -> list[np.ndarray]:
+def _shipped(estimator: PoseEstimator) -> list[np.ndarray]:
     """Return shipped scenes, BGR (H, W, 3) uint8; none where they are not installed."""
     paths = sorted(path for suffix in ("*.jpg", "*.png") for path in SCENES.glob(suffix))
     sure: list[np.ndarray] = []
     unsure: list[np.ndarray] = []
-    for index in sorted(
-        range(len(paths)), key=lambda index: index * 0.618034 % 1
-    ):  # spread over the scenes at any count
-        picture = cv2.imread(str(paths[index]))
-        if picture is not None and len(sure) < _SHIPPED:
-            (sure if is_sure(estimator, picture) else unsure).append(picture)
+    # Multiples of the golden ratio are spread over the scenes at any count.
+    for index in sorted(range(len(paths)), key=lambda index: index * 0.618034 % 1):
+        if len(sure) == _SHIPPED:
+            break
+        try:
+            picture = read_picture(paths[index])
+        except SourceError as error:
+            raise PosecError(f"a shipped scene is damaged: {error}; install posec again") from error
+        (sure if is_sure(estimator, picture) else unsure).append(picture)
     return [*sure, *unsure][:_SHIPPED]
 
 
 def pack_arrays(arrays: dict[str, np.ndarray]) -> bytes:
     """Return arrays as the bytes of an .npz file; equal arrays give equal bytes."""
     file = io.BytesIO()
-    np.savez(file, **{name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)})  # type: ignore[arg-type]
+    floats: dict[str, Any] = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)}
+    np.savez(file, **floats)
     return file.getvalue()

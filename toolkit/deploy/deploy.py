@@ -1,65 +1,59 @@
-"""Put a bundle on a board over SSH: copy it beside, prove it there, switch to it, measure it, bring the result home.
+"""Put a bundle on a board over SSH: copy it beside, check and measure it there, fetch the result, and switch to it last.
 
     posec/                     on the board, in the home folder
       pi5 -> .deployed/pi5/3f…  what runs; a link, so that switching is one step
         bundle/  toolkit/  python
       .deployed/pi5/3f…/
-      packages-91…/            what carried wheels hold, shared by all bundles
+      packages-91…/            unpacked wheels, shared by all bundles
 
-Until the new copy has found the golden people again, nothing of the old one is touched.
+One deployment at a time holds the lock of the folder. What ran there before stays until the new copy has found the golden people again
+and has been measured; a deployment that fails leaves nothing behind.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shlex
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..device.__main__ import board_files
-from ..device.result import ENDING, Result, read_result, save_result
+from .. import device
+from ..device.result import Result, describe_bundle, parse_result, result_name, save_result
+from ..device.result_schema import MACHINE
+from ..device.schema import check_bounds
 from ..errors import PosecError
 from ..runtime.bundle import Bundle, read_bundle
 from ..runtime.bundle_files import DESCRIPTION
+from ..runtime.console import printable
+from .slot import BoardSettings, take_slot, wheel_files
 from .ssh import Connection, connect
 
+HOME = Path(device.__file__).parents[1]  # the package
+BOARD_FOLDERS = ("runtime", "device")
+BOARD_FILES = ("__init__.py", "errors.py", "verification/__init__.py", "verification/verify.py")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}")
-_FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*")
-_HOME = Path(__file__).parents[1]
 _INTERPRETER = """#!/bin/sh
 # Python with what was deployed here: `python app.py`, `python -m toolkit.runtime bundle --source 0`.
 here=$(dirname "$(readlink -f "$0")")
 PYTHONPATH="$here{packages}${{PYTHONPATH:+:$PYTHONPATH}}" exec {python} "$@"
 """
-# A path is relative to the home folder, where scripts start, and is used from others.
-_FIND = """mkdir -p "$1"
-found=$(command -v {python}) || {{ echo "no {python} on this board" >&2; exit 1; }}
-case "$found" in /*) echo "$found" ;; *) echo "$PWD/$found" ;; esac"""
-_SWITCH = """set -e; cd "$1"
-if [ -e "$2" ] && [ ! -L "$2" ]; then echo "'$1/$2' is there and was not deployed by posec; move it away" >&2; exit 1; fi
-ln -s ".deployed/$2/$3" ".$2.$3"; mv -T ".$2.$3" "$2"
-for old in ".deployed/$2"/*; do [ "$old" = ".deployed/$2/$3" ] || rm -rf -- "$old"; done"""
-_UNPACK = """set -e; cd "$1"
-for wheel in "$2.part"/*.whl; do {python} -m zipfile -e "$wheel" "$2.part"; rm -- "$wheel"; done
-mv -T "$2.part" "$2" """
-_CLEAN = 'cd "$1" && rm -rf -- "$2" ".deployed/$2" $3 && rmdir --ignore-fail-on-non-empty .deployed && cd && rmdir --ignore-fail-on-non-empty "$1"'
+_CHECK = 'cd "$1" && ./python -m toolkit.device check bundle'
+_BENCH = 'cd "$1" && shift && ./python -m toolkit.device bench bundle result.json "$@"'
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """What became of it; True where the board found the golden people within the allowance.
+    """The outcome; True where the board found the golden people within the allowance.
 
     Attributes:
-        host, folder: where the bundle runs; `folder` is empty where it was not accepted, or was cleaned up.
+        host, folder: where the bundle runs; `folder` is empty where it was not accepted, did not run, or was not to be kept.
         result: of the check and the bench on the board.
         path: of the result's file here.
         sent_bytes: how much was copied.
-        machine: what the board says of itself.
+        machine: facts of the board, see `machine_facts`.
     """
 
     host: str
@@ -74,117 +68,122 @@ class Deployed:
 
 
 def deploy(
-    bundle: Bundle | str | Path, host: str, port: int | None = None, out: str | Path = "results", folder: str = "posec", python: str = "python3",
-    wheels: str | Path | None = None, seconds: float = 10.0, threads: int | None = None, clean_up: bool = False, ssh: str = "ssh",
+    bundle: Bundle | str | Path,
+    host: str,
+    *,
+    settings: BoardSettings | None = None,
+    out: str | Path = "results",
+    seconds: float = 10.0,
+    threads: int | None = None,
     progress: Callable[[str], None] = lambda step: None,
-) -> Deployed:  # fmt: skip
-    """Bring a bundle to a board, check it on its golden pictures there, switch to it, and measure it.
+) -> Deployed:
+    """Bring a bundle to a board, check it on its golden pictures there, measure it, and switch to it.
 
     Args:
         bundle: or its folder, whose name it gets on the board.
-        host, port, ssh: see `connect`.
-        out: folder here for the result, `<target>-<precision>.result.json`.
-        folder: on the board, relative to the home folder.
-        python: on the board, a command or a path from the home folder; it needs numpy, cv2 and the engine's library, unless `wheels` brings them.
-        wheels: folder of wheels for the board, which then needs no network; unpacked there once.
+        host: see `connect`.
+        out: local folder for the result, see `result_name`.
+        settings: how the board is reached, and where the bundle lies on it.
         seconds, threads: of the bench.
-        clean_up: remove everything again, once measured.
-        progress: is told of every step.
+        progress: called with the name of every step.
 
-    A bundle whose people are not found again is not switched to. Raises PosecError where the connection breaks or the board
-    refuses; what ran there before still does.
+    A bundle whose people are not found again is not switched to. Raises PosecError where the connection breaks, the board
+    refuses, or another deployment does not end in time; what ran there before still does.
     """
-    bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
-    name, identity = bundle.folder.resolve().name, uuid.uuid4().hex[:12]
-    if not _NAME.fullmatch(name) or not _FOLDER.fullmatch(folder):
+    bundle, settings = (
+        bundle if isinstance(bundle, Bundle) else read_bundle(bundle),
+        settings or BoardSettings(),
+    )
+    name = bundle.folder.resolve().name
+    if not _NAME.fullmatch(name):
         raise PosecError(
-            f"bundle '{name}' and folder '{folder}' get those names on the board: letters, digits, . _ - and no leading dot"
+            f"bundle '{printable(name)}' gets that name on the board: letters, digits, . _ - and no leading dot"
         )
-    if not re.fullmatch(r"[A-Za-z0-9_./~\-]+", python):
-        raise PosecError(f"python must be a command or path on the board, got '{python}'")
-    path = Path(out) / f"{bundle.target}-{bundle.precision}{ENDING}"
-    place = f"{folder}/.deployed/{name}/{identity}"
-    with connect(host, port, ssh) as board:
+    if not 0 <= seconds <= 86_400:
+        raise PosecError(f"bench takes 0 to 86400 seconds, got {seconds:g}")
+    if settings.wheels is not None:
+        wheel_files(Path(settings.wheels))
+    described = describe_bundle(bundle)
+    path = Path(out) / result_name(
+        described, host.rpartition("@")[2] + ("" if settings.port is None else f"-{settings.port}")
+    )
+    words = [str(seconds), *([] if threads is None else [str(threads)])]
+    state = "is unchanged"
+    with connect(host, settings.port, settings.ssh) as board:
         progress("connect")
-        python = shlex.quote(board.run(_FIND.format(python=python), folder).strip().rpartition("\n")[2])
-        packages, sent = _carry(board, wheels, folder, python, progress)
         try:
-            progress("copy")
-            sent += board.send(_payload(bundle, packages, python), place)
-            progress("check")
-            checked = _answer(board.run('cd "$1" && ./python -m toolkit.device check bundle', place))
-            if checked["drift"] is None or not checked["drift"]["within"]:
-                result = Result(checked["bundle"], None, checked["drift"], (), (), checked["unjudged"])
+            with take_slot(board, settings, name, progress=progress) as slot:
+                sent = slot.carry(progress)
+                progress("copy")
+                sent += slot.fill(_payload(bundle, slot.packages, slot.python))
+                result, machine = _judge(board, slot.place, described, bench_words=words, progress=progress)
                 save_result(result, path)
-                board.run('rm -rf -- "$1"', place)
-                return Deployed(host, "", result, path, sent, checked["machine"])
-            progress("switch")
-            board.run(_SWITCH, folder, name, identity)
+                kept = settings.keep and result.verdict == "accepted" and result.status == "ran"
+                if kept:
+                    progress("switch")
+                    state = "is this bundle or the one from before"
+                    slot.switch()
+                    state = "is this bundle"
         except PosecError as error:
-            raise PosecError(f"{error}; what '{folder}/{name}' was on the board it still is") from error
+            raise PosecError(f"{error}; '{settings.folder}/{name}' on the board {state}") from error
+    return Deployed(host, f"{settings.folder}/{name}" if kept else "", result, path, sent, machine)
+
+
+def _judge(
+    board: Connection,
+    place: str,
+    described: Mapping[str, Any],
+    *,
+    bench_words: Sequence[str],
+    progress: Callable[[str], None],
+) -> tuple[Result, Mapping[str, Any]]:
+    """Check the bundle on the board and, where that accepts it, measure it; return the result and facts of the machine."""
+    progress("check")
+    result, machine = _checked(board.run(_CHECK, place))
+    _expect(result, described)
+    if result.verdict == "accepted":
         progress("bench")
-        options = [str(seconds), *([] if threads is None else [str(threads)])]
-        board.run(
-            'cd "$1/$2" && shift 2 && ./python -m toolkit.device bench bundle result.json "$@"',
-            folder,
-            name,
-            *options,
-        )
-        result = _fetch(board, f"{folder}/{name}/result.json", path)
-        if clean_up:
-            progress("clean up")
-            board.run(_CLEAN, folder, name, packages)
-    return Deployed(host, "" if clean_up else f"{folder}/{name}", result, path, sent, checked["machine"])
+        board.run(_BENCH, place, *bench_words)
+        result = parse_result(board.run('cat -- "$1"', f"{place}/result.json"), f"result of '{board.host}'")
+        _expect(result, described)
+    return result, machine
 
 
-def _carry(
-    board: Connection, wheels: str | Path | None, folder: str, python: str, progress: Callable[[str], None]
-) -> tuple[str, int]:
-    """Bring wheels to the board unless they are there; return the folder of what they hold, relative to `folder`, and bytes sent."""
-    if wheels is None:
-        return "", 0
-    files = sorted(Path(wheels).glob("*.whl"))
-    if not files:
-        raise PosecError(
-            f"no wheels in '{wheels}'; fill it by: pip download --only-binary=:all: --platform manylinux2014_aarch64 --platform manylinux_2_27_aarch64 -d {wheels} …"
-        )
-    packages = "packages-" + hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()[:12]
-    if board.run('[ -d "$1/$2" ] && echo there || rm -rf -- "$1/$2.part"', folder, packages).strip():
-        return packages, 0
-    progress("wheels")
-    sent = board.send({file.name: file for file in files}, f"{folder}/{packages}.part")
-    board.run(_UNPACK.format(python=python), folder, packages)
-    return packages, sent
+def board_files() -> list[Path]:
+    """Return the files that a deployment copies beside the bundle, relative to the folder of the package."""
+    inside = (
+        path.relative_to(HOME) for folder in BOARD_FOLDERS for path in sorted((HOME / folder).rglob("*.py"))
+    )
+    return [*map(Path, BOARD_FILES), *inside]
 
 
 def _payload(bundle: Bundle, packages: str, python: str) -> dict[str, Path | bytes]:
     """Return all that one deployment holds, by name: the bundle, the runtime, and a Python that finds both."""
-    shim = _INTERPRETER.format(python=python, packages=f":$here/../../../{packages}" if packages else "")
+    shim = _INTERPRETER.format(
+        python=shlex.quote(python), packages=f":$here/../../../{packages}" if packages else ""
+    )
     files: dict[str, Path | bytes] = {"python": shim.encode()}
     files.update({f"bundle/{name}": bundle.folder / name for name in [DESCRIPTION, *bundle.files]})
-    files.update({f"toolkit/{name.as_posix()}": _HOME / name for name in board_files()})
+    files.update({f"toolkit/{name.as_posix()}": HOME / name for name in board_files()})
     return files
 
 
-def _answer(printed: str) -> dict[str, Any]:
-    """Return the JSON of the last line."""
+def _checked(printed: str) -> tuple[Result, Mapping[str, Any]]:
+    """Return the board's check as a result that was not measured, and facts of the machine. Raises PosecError where it is none."""
+    line = printed.strip().rpartition("\n")[2]
     try:
-        answer = json.loads(printed.strip().rpartition("\n")[2])
-        return {name: answer[name] for name in ("bundle", "drift", "unjudged", "machine")}
-    except (ValueError, KeyError, TypeError) as error:
+        answer = json.loads(line)
+        check_bounds(answer)
+        MACHINE.check(answer["machine"], "machine")
+        checked = Result(answer["bundle"], None, answer["drift"], (), (), answer["unjudged"])
+        return parse_result(json.dumps(checked.to_dict()), "the board's check"), answer["machine"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise PosecError(
-            f"the board answered with something else than a check: {printed.strip()[-200:]!r}"
+            f"the board's answer is not a check ({error}): {printable(line[-200:])!r}"
         ) from error
 
 
-def _fetch(board: Connection, where: str, path: Path) -> Result:
-    """Bring a result home; it is looked at before it replaces one that is there."""
-    beside = path.with_name(f".{path.name}.fetched")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        beside.write_text(board.run('cat -- "$1"', where))
-        result = read_result(beside)
-    finally:
-        beside.unlink(missing_ok=True)
-    save_result(result, path)
-    return result
+def _expect(result: Result, described: Mapping[str, Any]) -> None:
+    """Refuse a result of another bundle than the one that was sent. Raises PosecError."""
+    if result.bundle["sha256"] != described["sha256"]:
+        raise PosecError("the board judged another bundle than the one that was sent; deploy again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shlex
 import subprocess
@@ -10,11 +11,29 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 from ..errors import PosecError
+from ..runtime.console import printable
 
 _HOST = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.\-]*(@[A-Za-z0-9_.:\[\]][A-Za-z0-9_.:%\[\]\-]*)?")
-_LOST = 255  # what ssh itself ends with
+_LOST = 255  # the exit status of ssh itself
+_LARGEST_ANSWER = 64 << 20
+# A login shell may print a greeting first; answers begin after this line.
+_MARK = b"\x1eposec\n"
+# Causes, which come before their consequences: tar's last line is "exiting with failure status".
+_CAUSES = re.compile(
+    r"no space left|quota exceeded|read-only file system|permission denied|file too large|input/output error",
+    re.IGNORECASE,
+)
+_LONGEST_REASON = 300
+
+
+class _Running(NamedTuple):
+    """A remote script: its local ssh process, and the file that gets its stderr."""
+
+    process: subprocess.Popen[bytes]
+    errors: IO[bytes]
 
 
 class Connection:
@@ -24,67 +43,140 @@ class Connection:
         self._command, self.host = command, host
 
     def run(self, script: str, *arguments: str) -> str:
-        """Return what a shell script prints there; it finds its arguments as "$1", "$2", … and starts in the home folder.
+        """Return what a shell script prints; its arguments are "$1", "$2", … and it starts in the home folder.
 
-        Raises PosecError with its last words where it fails, and where the connection does.
+        Raises PosecError with the cause where the script or the connection fails.
         """
         return self._finish(self._start(script, *arguments))
 
     def send(self, files: Mapping[str, Path | bytes], folder: str) -> int:
-        """Write files into a folder there, name → where they are here or what they hold; return their bytes in all."""
-        process = self._start('mkdir -p "$1" && tar -x -f - -C "$1"', folder)
+        """Write files into a remote folder; `files` maps each name to a local file or to its content. Returns their bytes in all."""
+        running = self._start('mkdir -p "$1" && tar -x -f - -C "$1"', folder)
         total = 0
         try:
-            with tarfile.open(fileobj=process.stdin, mode="w|") as archive:
+            with tarfile.open(fileobj=running.process.stdin, mode="w|") as archive:
                 for name, source in sorted(files.items()):
                     entry = tarfile.TarInfo(name)
                     entry.mode = 0o755 if isinstance(source, bytes) else 0o644
-                    entry.size = len(source) if isinstance(source, bytes) else source.stat().st_size
+                    entry.size = size_of(source)
                     total += entry.size
-                    if isinstance(source, bytes):
-                        with tempfile.SpooledTemporaryFile() as content:
-                            content.write(source)
-                            content.seek(0)
-                            archive.addfile(entry, content)
-                    else:
-                        with source.open("rb") as content:
-                            archive.addfile(entry, content)
+                    with _opened(source) as content:
+                        archive.addfile(entry, content)
         except BrokenPipeError:
-            pass  # the other end says why
-        self._finish(process)
+            pass  # `_finish` raises with the reason from the other end
+        self._finish(running)
         return total
 
-    def _start(self, script: str, *arguments: str) -> subprocess.Popen[bytes]:
-        remote = shlex.join(["sh", "-c", script, "posec", *arguments])
+    @contextlib.contextmanager
+    def converse(self, script: str, *arguments: str) -> Iterator[Conversation]:
+        """Keep a script running for the length of a `with` block; its input ends with the block.
+
+        Raises PosecError where the script fails; an error inside the block comes first.
+        """
+        running = self._start(script, *arguments)
+        try:
+            yield Conversation(self, running)
+        except BaseException:
+            with contextlib.suppress(PosecError):
+                self._finish(running)
+            raise
+        self._finish(running)
+
+    def _start(self, script: str, *arguments: str) -> _Running:
+        remote = shlex.join(["sh", "-c", f"printf '\\036posec\\n'; {script}", "posec", *arguments])
         # ssh leaves a process behind that keeps the connection; it would hold a pipe of errors open, so they go to a file.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
-        return subprocess.Popen(
-            [*self._command, "--", self.host, remote],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
+        errors = tempfile.TemporaryFile()  # noqa: SIM115
+        command = [*self._command, "--", self.host, remote]
+        return _Running(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors), errors
         )
 
-    def _finish(self, process: subprocess.Popen[bytes]) -> str:
+    def _finish(self, running: _Running) -> str:
+        process, errors = running
+        if errors.closed:
+            return ""
         assert process.stdin is not None
         assert process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
-        answer = process.stdout.read().decode(errors="replace")
+        answer = process.stdout.read(_LARGEST_ANSWER)
         process.stdout.close()
         status = process.wait()
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().splitlines()
-        self._errors.close()
+        errors.seek(0)
+        reason = _cause(errors.read(_LARGEST_ANSWER).decode(errors="replace").strip().splitlines())
+        errors.close()
         if status == _LOST:
             raise PosecError(
-                f"no connection to '{self.host}': {said[-1] if said else 'ssh ended without a word'}; try: {shlex.join(self._command[:1])} {self.host}"
+                f"no connection to '{self.host}': {reason or 'ssh gave no reason'}; try: {self._command[0]} {self.host}"
             )
         if status:
+            raise PosecError(f"'{self.host}' refused: {reason or f'a script ended with status {status}'}")
+        return answer.partition(_MARK)[2].decode(errors="replace")
+
+
+class Conversation:
+    """A script on a board that answers in lines of JSON; made by `Connection.converse`."""
+
+    def __init__(self, connection: Connection, running: _Running) -> None:
+        self._connection, self._running, self._is_past_greeting = connection, running, False
+
+    def write_line(self, line: str) -> None:
+        """Send a line. Raises PosecError where the script has ended."""
+        assert self._running.process.stdin is not None
+        try:
+            self._running.process.stdin.write(line.encode() + b"\n")
+            self._running.process.stdin.flush()
+        except BrokenPipeError:
+            self._fail()
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for the next answer. Raises PosecError where the script ends instead."""
+        assert self._running.process.stdout is not None
+        while True:
+            line = self._running.process.stdout.readline(_LARGEST_ANSWER)
+            if not line:
+                self._fail()
+            if not self._is_past_greeting:
+                self._is_past_greeting = line.endswith(_MARK)
+                continue
+            try:
+                plain = json.loads(line)
+            except (ValueError, RecursionError):
+                plain = None
+            if isinstance(plain, dict):
+                return plain
             raise PosecError(
-                f"'{self.host}' refused: {said[-1] if said else f'a script ended with status {status}'}"
+                f"'{self._connection.host}' answered {printable(line[:100].decode(errors='replace'))!r} instead of JSON"
             )
-        return answer
+
+    def _fail(self) -> None:
+        self._connection._finish(self._running)
+        raise PosecError(f"'{self._connection.host}' ended the deployment without a reason; try again")
+
+
+def size_of(source: Path | bytes) -> int:
+    """Return the bytes of a file or of a content."""
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
+
+
+@contextlib.contextmanager
+def _opened(source: Path | bytes) -> Iterator[IO[bytes]]:
+    if isinstance(source, Path):
+        with source.open("rb") as content:
+            yield content
+        return
+    with tempfile.TemporaryFile() as content:
+        content.write(source)
+        content.seek(0)
+        yield content
+
+
+def _cause(lines: list[str]) -> str:
+    """Return the line of stderr that names the cause: the first with a known one, else the last."""
+    known = [line for line in lines if _CAUSES.search(line)] or [
+        f"{line} (is the disk full?)" for line in lines if "Wrote only" in line
+    ]
+    return printable([*known, *lines[-1:], ""][0])[:_LONGEST_REASON]
 
 
 @contextlib.contextmanager
@@ -97,22 +189,32 @@ def connect(host: str, port: int | None = None, ssh: str = "ssh") -> Iterator[Co
         ssh: the command, with options of its own, such as "ssh -i key".
 
     Unknown host keys are refused or asked about as ssh is configured to; nothing is overridden. Raises PosecError where the
-    host's name is none, or `ssh` is not there.
+    host or the port is not valid, or `ssh` is missing.
     """
     if not _HOST.fullmatch(host):
-        raise PosecError(f"a board is user@host or a name of ~/.ssh/config, got '{host}'")
+        raise PosecError(f"a board is user@host or a name of ~/.ssh/config, got '{printable(host)}'")
+    if port is not None and not 0 < port < 1 << 16:
+        raise PosecError(f"a port is a number from 1 to 65535, got {port}")
+    try:
+        words = shlex.split(ssh)
+    except ValueError as error:
+        raise PosecError(f"the SSH command cannot be split into words: {error}; close its quotes") from error
+    if not words:
+        raise PosecError("the SSH command is empty; leave the option out for 'ssh'")
     with tempfile.TemporaryDirectory(prefix="posec-") as folder:
         shared = ["-o", "ControlMaster=auto", "-o", f"ControlPath={folder}/%C", "-o", "ControlPersist=60"]
         alive = ["-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"]
-        command = [*shlex.split(ssh), *shared, *alive, *([] if port is None else ["-p", str(port)])]
+        command = [*words, *shared, *alive, *([] if port is None else ["-p", str(port)])]
         try:
             yield Connection(command, host)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, PermissionError) as error:
             if error.filename != command[0]:
                 raise
-            raise PosecError(f"no command '{command[0]}' here: install the OpenSSH client") from error
+            raise PosecError(
+                f"cannot run '{command[0]}' here: {error.strerror}; install the OpenSSH client"
+            ) from error
         finally:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, PermissionError):
                 subprocess.run(
                     [*command, "-O", "exit", "--", host],
                     stdout=subprocess.DEVNULL,

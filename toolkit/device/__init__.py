@@ -1,1 +1,1 @@
-"""Code that a deployment runs once on the board: golden check, drift, benchmark, result."""
+"""What a deployment runs once on the board. Python 3.8 and numpy; one engine through `toolkit.runtime`."""

@@ -1,4 +1,4 @@
-"""What a board does with a bundle that was deployed to it: check it, measure it. Valid Python 3.8: a board runs this.
+"""Check or measure a deployed bundle on the board. Valid Python 3.8.
 
 python -m toolkit.device check BUNDLE
 python -m toolkit.device bench BUNDLE RESULT SECONDS [THREADS]
@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ..errors import PosecError
 from ..runtime.bundle import read_bundle
 from ..runtime.errors import PoseError
 from ..verification.verify import verify_golden
-from .bench import bench
+from .bench import BenchSettings, bench
 from .machine import machine_facts
 from .result import Result, describe_bundle, save_result
 
@@ -26,7 +25,7 @@ CAMERA_SIZE = (720, 1280)
 
 
 def check(folder: str, threads: int | None = None) -> dict[str, Any]:
-    """Return `drift` on the golden pictures (None where that cannot be judged, `unjudged` says why), `bundle` and `machine`."""
+    """Return `bundle`, `machine`, and `drift` on the golden pictures; it is None where there is nothing to judge by, see `unjudged`."""
     described, drift, unjudged = describe_bundle(read_bundle(folder)), None, ""
     try:
         drift = verify_golden(folder, threads).to_dict()
@@ -35,38 +34,30 @@ def check(folder: str, threads: int | None = None) -> dict[str, Any]:
     return {"bundle": described, "drift": drift, "unjudged": unjudged, "machine": machine_facts()}
 
 
-def measure(folder: str, path: str, seconds: float, threads: int | None = None) -> Result:
-    """Measure the bundle on its golden pictures, as large as a camera's, and write the result."""
+def measure(folder: str, path: str, *, seconds: float, threads: int | None = None) -> Result:
+    """Measure the bundle on its golden pictures, resized to a camera's, and write the result."""
     checked = check(folder, threads)
-    (measured,) = bench([folder], size=CAMERA_SIZE, seconds=seconds, threads=threads)
+    (measured,) = bench([folder], settings=BenchSettings(size=CAMERA_SIZE, seconds=seconds, threads=threads))
     result = Result(checked["bundle"], measured, checked["drift"], (), (), checked["unjudged"])
     save_result(result, path)
     return result
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the arguments say. Returns 0, or 2 after a sentence on stderr where that cannot be done."""
+    """Run one request. Returns 0, or 2 after a sentence on stderr."""
     what, folder, *rest = arguments
     try:
         if what == "check":
             answer: Any = check(folder)
         else:
-            answer = measure(folder, rest[0], float(rest[1]), int(rest[2]) if len(rest) > 2 else None).name
+            answer = measure(
+                folder, rest[0], seconds=float(rest[1]), threads=int(rest[2]) if len(rest) > 2 else None
+            ).name
     except (PosecError, PoseError) as error:
         print(error, file=sys.stderr)
         return 2
     print(json.dumps(answer))
     return 0
-
-
-def board_files() -> list[Path]:
-    """Return the files that this module needs on a board, relative to the folder of the package."""
-    home = Path(__file__).parents[1]
-    beside = ("__init__.py", "errors.py", "verification/__init__.py", "verification/verify.py")
-    carried = sorted(
-        path.relative_to(home) for folder in ("device", "runtime") for path in (home / folder).rglob("*.py")
-    )
-    return [*map(Path, beside), *carried]
 
 
 if __name__ == "__main__":

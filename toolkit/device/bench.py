@@ -1,54 +1,74 @@
 """Measure bundles on this machine, end to end: picture in memory to PoseFrame, every stage, every sample kept.
 
-Method. Each bundle has a process of its own. The first call is timed apart (cold). Then the bundles take turns, a few
-frames each, until each has had its time, so that a clock that falls or a neighbour that wakes hits all alike; a ratio
-between two bundles is a ratio of medians of one such run. The frame after each change of turn is not counted. Reading
-the picture from disk and drawing are not part of the latency. Valid Python 3.8: a board runs this.
+Method. Each bundle has a process of its own. The first call is timed apart (cold). Then the bundles take turns of a few
+frames, so that throttling and other processes affect all of them alike. A ratio between two bundles is the ratio of their
+medians in one such run. The first frame of every turn is not counted. Latency excludes reading the picture from disk and
+drawing. Valid Python 3.8: a board runs this.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import PosecError
+from ..runtime.bundle_files import sha256_of
+from .latency import COLUMNS, ratios, steady, summary
 from .machine import busy_share, machine_facts, machine_state
-from .worker import STAGES
 from .worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
-COLUMNS = (
-    *STAGES,
-    "total",
-    "cpu",
-)  # of a sample, in ms; "cpu" is processor time of all threads, which neighbours disturb least
 LEAST_ROUNDS = 5
+LONGEST_REASON = 4000
+LONGEST_S = 86_400.0  # a bench of more than a day is a mistake
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
-def bench(
-    bundles: Sequence[str | Path], pictures: str | Path | Sequence[str | Path] = (), size: tuple[int, int] | None = None, seconds: float = 10.0,
-    frames_per_turn: int = 10, threads: int | None = None, sustained_seconds: float = 0.0, progress: Progress | None = None,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Measure bundles side by side and return one measurement per bundle, in their order.
+@dataclass(frozen=True)
+class BenchSettings:
+    """How bundles are measured.
 
-    Args:
-        bundles: their folders.
-        pictures: files, or one file or folder, that every bundle is shown in turn; none takes the first bundle's golden pictures.
+    Attributes:
+        pictures: files, or one file or folder, that every bundle runs on in turn; empty takes the first bundle's golden pictures.
         size: (height, width) that the pictures are resized to beforehand, such as a camera's (720, 1280).
         seconds: time for each bundle, in turns of `frames_per_turn` counted frames; five turns at least.
         frames_per_turn: see `seconds`.
         threads: of the engines; None leaves it to each bundle.
-        sustained_seconds: then let each bundle work for so long without a pause.
-        progress: is told (seconds done, seconds in all).
+        sustained_seconds: then run each bundle continuously for so long.
+    """
+
+    pictures: str | Path | Sequence[str | Path] = ()
+    size: tuple[int, int] | None = None
+    seconds: float = 10.0
+    frames_per_turn: int = 10
+    threads: int | None = None
+    sustained_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("seconds", self.seconds), ("sustained seconds", self.sustained_seconds)):
+            if not 0 <= value <= LONGEST_S:
+                raise PosecError(f"bench takes 0 to {LONGEST_S:g} {name}, got {value:g}")
+        if self.threads is not None and not 1 <= self.threads <= 1024:
+            raise PosecError(f"threads must be a number from 1 to 1024, got {self.threads}")
+        if self.frames_per_turn < 1:
+            raise PosecError(f"bench needs at least one frame per turn, got {self.frames_per_turn}")
+
+
+def bench(
+    bundles: Sequence[str | Path], *, settings: BenchSettings | None = None, progress: Progress | None = None
+) -> list[dict[str, Any]]:
+    """Measure bundles side by side and return one measurement per bundle, in their order.
+
+    Args:
+        bundles: their folders.
+        settings: None takes the defaults.
+        progress: called with (seconds done, seconds in all).
 
     Returns:
         Plain dictionaries: `run` (one id for all measured together), `status` "ran" or "failed" with `reason`, `cold`,
@@ -58,14 +78,20 @@ def bench(
 
     Raises PosecError where there is nothing to measure with; a bundle that cannot run is a result, not an error.
     """
-    if not bundles or frames_per_turn < 1:
-        raise PosecError(
-            f"bench needs a bundle and a frame per turn; got {len(bundles)} bundles, {frames_per_turn} frames per turn; name what `posec export` wrote"
-        )
-    shown = picture_files(pictures or Path(bundles[0]) / "golden")
-    inputs = {"pictures": [{"name": path.name, "sha256": _sha256(path)} for path in shown], "resized_to": list(size) if size else None,
-              "seconds": seconds, "frames_per_turn": frames_per_turn, "threads": threads, "sustained_seconds": sustained_seconds}  # fmt: skip
-    clock = _Clock(progress, len(bundles) * (seconds + sustained_seconds))
+    settings = settings or BenchSettings()
+    if not bundles:
+        raise PosecError("bench needs a bundle, got 0 bundles; name folders that `posec export` wrote")
+    shown = picture_files(settings.pictures or Path(bundles[0]) / "golden")
+    inputs = {
+        "pictures": [{"name": path.name, "sha256": _sha256(path)} for path in shown],
+        "resized_to": list(settings.size) if settings.size else None,
+        "seconds": settings.seconds,
+        "frames_per_turn": settings.frames_per_turn,
+        "threads": settings.threads,
+        "sustained_seconds": settings.sustained_seconds,
+    }
+    sustained_s = settings.sustained_seconds
+    clock = _Clock(progress, len(bundles) * (settings.seconds + sustained_s))
     workers = [WorkerProcess(Path(folder)) for folder in bundles]
     try:
         cold = [
@@ -73,20 +99,18 @@ def bench(
                 "load",
                 folder=str(worker.folder),
                 pictures=[str(path) for path in shown],
-                size=size,
-                threads=threads,
+                size=settings.size,
+                threads=settings.threads,
             )
             for worker in workers
         ]
         before = machine_state()
-        rounds = _take_turns(workers, seconds, frames_per_turn, clock)
+        rounds = _take_turns(workers, settings, clock)
         after = machine_state()
         middle = [None if worker.failed else worker.ask("finish") for worker in workers]
         decode = [None if worker.failed else worker.ask("decode_cost") for worker in workers]
         sustained = [
-            None
-            if worker.failed or sustained_seconds <= 0
-            else worker.ask("sustain", seconds=sustained_seconds)
+            None if worker.failed or sustained_s <= 0 else worker.ask("sustain", seconds=sustained_s)
             for worker in workers
         ]
         ends = [None if worker.failed else worker.ask("finish") for worker in workers]
@@ -100,15 +124,24 @@ def bench(
     found = []
     for index, worker in enumerate(workers):
         opened, end, slices = cold[index] or {}, ends[index], sustained[index]
-        found.append({
-            **run, "bundle": str(worker.folder), "status": "failed" if worker.failed else "ran", "reason": worker.failed,
-            "cold": {name: opened[name] for name in ("load_ms", "first_ms")} if opened else None,
-            "latency": None if worker.failed else summary(rounds[index]),
-            "samples": {"columns": [*COLUMNS, "people"], "rounds": rounds[index]},
-            "ratios": {} if worker.failed else _ratios(index, rounds, workers), "sustained": steady(slices) if slices else None,
-            "decode_us": decode[index], "memory": {"peak_mb": end["peak_memory_mb"]} if end else None, "engine": opened.get("engine", {}),
-            "inputs": {**inputs, "shapes": opened.get("shapes")}, "machine": {**machine, "libraries": opened.get("libraries", {})},
-        })  # fmt: skip
+        found.append(
+            {
+                **run,
+                "bundle": str(worker.folder),
+                "status": "failed" if worker.failed else "ran",
+                "reason": worker.failed[:LONGEST_REASON],
+                "cold": {name: opened[name] for name in ("load_ms", "first_ms")} if opened else None,
+                "latency": None if worker.failed else summary(rounds[index]),
+                "samples": {"columns": [*COLUMNS, "people"], "rounds": rounds[index]},
+                "ratios": {} if worker.failed else ratios(index, rounds, workers),
+                "sustained": steady(slices) if slices else None,
+                "decode_us": decode[index],
+                "memory": {"peak_mb": end["peak_memory_mb"]} if end else None,
+                "engine": opened.get("engine", {}),
+                "inputs": {**inputs, "shapes": opened.get("shapes")},
+                "machine": {**machine, "libraries": opened.get("libraries", {})},
+            }
+        )
     return found
 
 
@@ -129,32 +162,11 @@ def picture_files(pictures: str | Path | Sequence[str | Path]) -> list[Path]:
     return [Path(path) for path in pictures]
 
 
-def summary(rounds: Sequence[Sequence[Sequence[float]]]) -> dict[str, dict[str, float]]:
-    """Return p50, p90, p99, mean and most, in ms, of stages, total and processor time over all counted frames, and their number."""
-    samples = np.array([frame[: len(COLUMNS)] for turn in rounds for frame in turn], np.float64)
-    return {name: _percentiles(samples[:, column]) for column, name in enumerate(COLUMNS)}
-
-
-def steady(slices: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a sustained run shows: p50 of its first and last fifth, how much slower it became, and every second of it."""
-    fifth = max(1, len(slices) // 5)
-    first, last = (
-        float(np.median([entry["p50_ms"] for entry in part])) for part in (slices[:fifth], slices[-fifth:])
-    )
-    return {
-        "first_p50_ms": first,
-        "last_p50_ms": last,
-        "slower": last / first,
-        "seconds": slices[-1]["at_s"],
-        "slices": list(slices),
-    }
-
-
 class _Clock:
-    """Tells how many of the seconds of a bench have gone, once per second."""
+    """Reports the elapsed seconds of a bench, once per second."""
 
     def __init__(self, progress: Progress | None, seconds: float) -> None:
-        self._progress, self._seconds, self._start, self._told = (
+        self._progress, self._seconds, self._start, self._reported = (
             progress,
             max(1, round(seconds)),
             time.perf_counter(),
@@ -163,20 +175,18 @@ class _Clock:
 
     def tick(self, finished: bool = False) -> None:
         done = self._seconds if finished else min(int(time.perf_counter() - self._start), self._seconds - 1)
-        if self._progress and done > self._told:
-            self._told = done
+        if self._progress and done > self._reported:
+            self._reported = done
             self._progress(done, self._seconds)
 
 
-def _take_turns(
-    workers: Sequence[WorkerProcess], seconds: float, frames: int, clock: _Clock
-) -> list[list[Any]]:
+def _take_turns(workers: Sequence[WorkerProcess], settings: BenchSettings, clock: _Clock) -> list[list[Any]]:
     """Return the rounds of each worker; a worker that fails keeps those that it had."""
     rounds: list[list[Any]] = [[] for _ in workers]
     start, done = time.perf_counter(), 0
-    while done < LEAST_ROUNDS or time.perf_counter() - start < seconds * len(workers):
+    while done < LEAST_ROUNDS or time.perf_counter() - start < settings.seconds * len(workers):
         for index, worker in enumerate(workers):
-            turn = None if worker.failed else worker.ask("run", frames=frames)
+            turn = None if worker.failed else worker.ask("run", frames=settings.frames_per_turn)
             if turn:
                 rounds[index].append(turn)
         if all(worker.failed for worker in workers):
@@ -186,42 +196,12 @@ def _take_turns(
     return rounds
 
 
-def _percentiles(values: np.ndarray) -> dict[str, float]:
-    found = {f"p{q}_ms": round(float(np.percentile(values, q)), 4) for q in (50, 90, 99)}
-    return {
-        **found,
-        "mean_ms": round(float(values.mean()), 4),
-        "most_ms": round(float(values.max()), 4),
-        "frames": len(values),
-    }
-
-
-def _ratios(
-    index: int, rounds: Sequence[Any], workers: Sequence[WorkerProcess]
-) -> dict[str, dict[str, float]]:
-    """Return this bundle's median over every other one's, and how that ratio spreads over the rounds."""
-    ratios = {}
-    for other, worker in enumerate(workers):
-        if other == index or worker.failed:
-            continue
-        mine, theirs = (
-            np.array(rounds[i])[:, :, [COLUMNS.index("total"), COLUMNS.index("cpu")]] for i in (index, other)
-        )
-        of_medians, of_cpu = np.median(mine, axis=(0, 1)) / np.median(theirs, axis=(0, 1))
-        low, high = np.percentile(
-            np.median(mine[..., 0], axis=1) / np.median(theirs[..., 0], axis=1), (10, 90)
-        )
-        ratios[str(worker.folder)] = {
-            "of_medians": float(of_medians),
-            "p10": float(low),
-            "p90": float(high),
-            "of_cpu": float(of_cpu),
-        }
-    return ratios
-
-
 def _sha256(path: Path) -> str:
+    if not path.is_file():  # a pipe or a device would never end
+        raise PosecError(f"no picture '{path}'; name picture files to bench with")
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError as error:
-        raise PosecError(f"no picture '{path}'; name pictures that exist to bench with") from error
+        raise PosecError(
+            f"cannot read picture '{path}': {error.strerror}; name others to bench with"
+        ) from error

@@ -1,4 +1,4 @@
-"""What decoding costs for 0, 1, 2, … 50 people: heads to PoseFrame, without the network. Valid Python 3.8: a board runs this."""
+"""Decoding time by number of people, heads to PoseFrame, without the network. Valid Python 3.8: a board runs this."""
 
 from __future__ import annotations
 
@@ -43,9 +43,14 @@ def crowd_heads(spec: PoseSpec, people: int, seed: int = 0) -> dict[str, np.ndar
 
 
 def decode_cost(
-    spec: PoseSpec, decoder: Layers, people: Sequence[int] = PEOPLE, repeats: int = 200, seconds: float = 0.3
+    spec: PoseSpec,
+    decoder: Layers,
+    *,
+    people: Sequence[int] = PEOPLE,
+    repeats: int = 200,
+    seconds: float = 0.3,
 ) -> list[dict[str, Any]]:
-    """Return rows with `people`, `p50_us` and `p90_us`; counts that have no room in the maps are left out.
+    """Return rows with `people`, `p50_us` and `p90_us`; counts that do not fit into the maps are left out.
 
     Each over `repeats` calls, or as many as fit into so many seconds, at least five.
     """

@@ -1,4 +1,4 @@
-"""How far the people of a compiled network are from those of the float one: lost, invented, millimetres, and which head is to blame.
+"""Drift: people lost and invented by a compiled network, millimetres, and the head that causes most of it.
 
 Valid Python 3.8: a board runs this.
 """
@@ -21,7 +21,7 @@ LIMITS = ("drift_mm", "people_lost", "people_invented")
 
 @dataclass(frozen=True)
 class Stray:
-    """A person whom only one of two networks found: where, how sure it was, and how tall they are in the picture."""
+    """A person that only one of two networks found: picture, score, and height in the picture."""
 
     frame: int
     score: float
@@ -29,8 +29,8 @@ class Stray:
 
 
 @dataclass(frozen=True)
-class Repair:
-    """What remains when one head of the compiled network is replaced by the float one: the head is to blame for the rest."""
+class DriftSummary:
+    """Drift that remains with one head of the compiled network replaced by the float one."""
 
     drift_mm: float
     people_lost: float
@@ -39,17 +39,18 @@ class Repair:
 
 @dataclass(frozen=True)
 class Drift:
-    """Compiled against float, in pose units. True where all three limits of `allowed` are kept.
+    """Drift of a compiled network from the float one, in pose units. True within the limits of `allowed`.
 
     Attributes:
         frames: pictures compared.
-        people: whom the float network found on them; the fractions are of these.
-        lost, invented: whom only the float, only the compiled network found.
-        drift_mm: mean over matched people of the mean distance of their joints, pelvis-relative; NaN where nobody matched.
-        drift_p50_mm, drift_p95_mm, drift_max_mm: the same, of the median, the 95th percentile and the worst person.
+        people: number of people that the float network found; fractions are of these.
+        lost, invented: people that only the float, only the compiled network found.
+        drift_mm: mean distance of joints, pelvis-relative, over matched people; NaN without matches.
+        drift_p50_mm, drift_p95_mm, drift_max_mm: the same for the median, the 95th percentile and the worst
+            person.
         centre_shift_px: mean shift of the centres in picture pixels.
-        root_drift_mm: mean distance of the pelvis in space; at 5 m, 1 % of depth is 50 mm.
-        blame: head → Repair; empty where the float heads are not at hand.
+        root_drift_mm: mean distance of the pelvis in the camera frame.
+        blame: head → drift without its rounding; empty without float heads.
         allowed: limits by name (LIMITS); fractions for people.
     """
 
@@ -64,7 +65,7 @@ class Drift:
     centre_shift_px: float
     root_drift_mm: float
     allowed: Mapping[str, float]
-    blame: Mapping[str, Repair] = field(default_factory=dict)
+    blame: Mapping[str, DriftSummary] = field(default_factory=dict)
 
     @property
     def people_lost(self) -> float:
@@ -73,33 +74,38 @@ class Drift:
 
     @property
     def people_invented(self) -> float:
-        """Number of people that the float network does not know, as a fraction of those it knows."""
+        """People that the float network did not find, as a fraction of those it found."""
         return len(self.invented) / self.people
 
     @property
     def missed(self) -> tuple[str, ...]:
-        """Names of the limits that are not kept; a drift that cannot be measured is one."""
+        """Names of the limits exceeded; a drift that cannot be measured exceeds its limit."""
         return tuple(name for name in LIMITS if not getattr(self, name) <= self.allowed[name])
 
     @property
     def enough(self) -> dict[str, float]:
-        """The allowance that would have been enough, rounded up to a tenth of a millimetre and of a percent."""
-        return {"drift_mm": math.ceil(10 * self.drift_mm) / 10 if math.isfinite(self.drift_mm) else math.inf,
-                "people_lost": math.ceil(1000 * self.people_lost - 1e-9) / 1000,
-                "people_invented": math.ceil(1000 * self.people_invented - 1e-9) / 1000}  # fmt: skip
+        """The smallest limits that would pass, rounded up to a tenth of a millimetre and of a percent."""
+        return {
+            "drift_mm": math.ceil(10 * self.drift_mm) / 10 if math.isfinite(self.drift_mm) else math.inf,
+            "people_lost": math.ceil(1000 * self.people_lost - 1e-9) / 1000,
+            "people_invented": math.ceil(1000 * self.people_invented - 1e-9) / 1000,
+        }
 
     @property
     def worst_head(self) -> str:
-        """Name of the head whose float twin would take away most of what is wrong; empty where no blame was measured."""
+        """Name of the head whose float version leaves the least drift; empty without `blame`."""
         return min(self.blame, key=lambda name: _severity(self.blame[name]), default="")
 
     def __bool__(self) -> bool:
         return not self.missed
 
     def __str__(self) -> str:
-        lost, invented = (f"{100 * getattr(self, name):.1f} % of people {word} (allowed {100 * self.allowed[name]:g})"
-                          for name, word in (("people_lost", "lost"), ("people_invented", "invented")))  # fmt: skip
-        text = f"{self.drift_mm:.1f} mm drift (allowed {self.allowed['drift_mm']:g}), {lost}, {invented}; {self.people} people on {self.frames} frames"
+        lost, invented = (
+            f"{100 * getattr(self, name):.1f} % of people {word} (allowed {100 * self.allowed[name]:g})"
+            for name, word in (("people_lost", "lost"), ("people_invented", "invented"))
+        )
+        drift = f"{self.drift_mm:.1f} mm drift (allowed {self.allowed['drift_mm']:g})"
+        text = f"{drift}, {lost}, {invented}; {self.people} people on {self.frames} frames"
         if self.missed:
             text += "; enough would be " + ", ".join(
                 f"{name} = {self.enough[name]:g}" for name in self.missed
@@ -107,17 +113,26 @@ class Drift:
         for word, strays in (("lost", self.lost), ("invented", self.invented)):
             if f"people_{word}" in self.missed:
                 scores = [stray.score for stray in strays]
-                text += f"; {word} people scored {min(scores):.2f} to {max(scores):.2f}, the tallest {max(stray.height_px for stray in strays):.0f} px"
+                tallest_px = max(stray.height_px for stray in strays)
+                text += f"; {word} people scored {min(scores):.2f} to {max(scores):.2f}"
+                text += f", the tallest {tallest_px:.0f} px"
         if self.missed and self.worst_head:
             repair = self.blame[self.worst_head]
-            text += f"; worst head '{self.worst_head}': with it in float {repair.drift_mm:.1f} mm, {100 * repair.people_lost:.1f} % lost"
+            rest = f"{repair.drift_mm:.1f} mm, {100 * repair.people_lost:.1f} % lost"
+            text += f"; worst head '{self.worst_head}': with it in float {rest}"
         return text
 
     def to_dict(self) -> dict[str, Any]:
-        """Return lists, numbers and strings for a JSON file; None where a number cannot be stated."""
+        """Return lists, numbers and strings for a JSON file; None for a number that is not finite."""
         plain = asdict(self)
-        plain.update(people_lost=self.people_lost, people_invented=self.people_invented, within=bool(self), missed=list(self.missed),
-                     enough=self.enough, worst_head=self.worst_head)  # fmt: skip
+        plain.update(
+            people_lost=self.people_lost,
+            people_invented=self.people_invented,
+            within=bool(self),
+            missed=list(self.missed),
+            enough=self.enough,
+            worst_head=self.worst_head,
+        )
         return dict(_finite(plain))
 
 
@@ -125,18 +140,19 @@ def measure_drift(
     compiled: Iterable[PoseFrame],
     floating: Iterable[PoseFrame],
     skeleton: Skeleton,
+    *,
     allowed: Mapping[str, float],
-    blame: Mapping[str, Repair] | None = None,
+    blame: Mapping[str, DriftSummary] | None = None,
 ) -> Drift:
     """Return the drift between the people that two networks found on the same pictures.
 
     Args:
         compiled, floating: the people, picture by picture, in the same order.
         skeleton: of both.
-        allowed: the limits, by name.
+        allowed: limit name → largest value.
         blame: see Drift.
 
-    Raises PosecError where the float network found nobody at all: there is nothing to judge by.
+    Raises PosecError where the float network found no people: there is nothing to judge by.
     """
     lost: list[Stray] = []
     invented: list[Stray] = []
@@ -145,7 +161,8 @@ def measure_drift(
     found, truth = list(compiled), list(floating)
     if len(found) != len(truth):
         raise PosecError(
-            f"compiled people of {len(found)} frames against float people of {len(truth)}; compare the same frames"
+            f"compiled people of {len(found)} frames against float people of {len(truth)}; "
+            "compare the same frames"
         )
     for mine, theirs in ((found[i], truth[i]) for i in range(len(truth))):
         pairs = match_people(mine, theirs, skeleton)
@@ -160,7 +177,8 @@ def measure_drift(
     if people == 0:
         also = f" (the compiled network found {len(invented)})" if invented else ""
         raise PosecError(
-            f"the float network found nobody on {frames} frames{also}, so nothing can be judged; give frames with people in them"
+            f"the float network found no people on {frames} frames{also}: there is nothing to judge by; "
+            "give frames with people in them"
         )
     mean, median, p95, most = (
         float(of(drifts)) if drifts else math.nan
@@ -192,8 +210,8 @@ def _strays(frame: int, people: PoseFrame, matched: set[int]) -> list[Stray]:
     ]
 
 
-def _severity(repair: Repair) -> float:
-    """Return millimetres, with a lost or invented person of a hundred as bad as a millimetre; infinite where not measured."""
+def _severity(repair: DriftSummary) -> float:
+    """Return millimetres plus the percentages of people lost and invented; infinite where not measured."""
     return (
         repair.drift_mm + 100 * (repair.people_lost + repair.people_invented)
         if math.isfinite(repair.drift_mm)
@@ -202,7 +220,7 @@ def _severity(repair: Repair) -> float:
 
 
 def _finite(value: Any) -> Any:
-    """Return nested lists and dictionaries with None for what JSON has no number for."""
+    """Return nested lists and dictionaries with None for numbers that are not finite."""
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,6 +1,6 @@
-"""What machine is this, and what state is it in: the facts without which a latency means nothing.
+"""Facts and state of the machine that a latency was measured on.
 
-Valid Python 3.8: a board runs this. Everything is read from files of the system; what a system does not tell is None.
+Valid Python 3.8: a board runs this. All values come from system files; those that a system lacks are None.
 """
 
 from __future__ import annotations
@@ -12,10 +12,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-# Raspberry Pi firmware: bit → what it says; the low bits are now, the high ones since boot.
-PI_THROTTLE_BITS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit",
-                    16: "under-voltage since boot", 17: "frequency capped since boot", 18: "throttled since boot",
-                    19: "soft temperature limit since boot"}  # fmt: skip
+# Raspberry Pi firmware: bit → meaning; the low bits are current, the high ones since boot.
+PI_THROTTLE_BITS = {
+    0: "under-voltage",
+    1: "frequency capped",
+    2: "throttled",
+    3: "soft temperature limit",
+    16: "under-voltage since boot",
+    17: "frequency capped since boot",
+    18: "throttled since boot",
+    19: "soft temperature limit since boot",
+}
 # The first is a link to the second, where /proc is whole; the last is a PC's.
 BOARD_NAMES = (
     "proc/device-tree/model",
@@ -26,7 +33,7 @@ PI_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
 
 def machine_facts(root: str = "/") -> dict[str, Any]:
-    """Return what does not change while measuring; `root` is where proc and sys lie.
+    """Return the constant facts; `root` is the folder of proc and sys.
 
     Keys: board, cpu, architecture, virtual, logical_cpus, usable_cpus, memory_mb, os, kernel, python, power_mode.
     """
@@ -34,8 +41,15 @@ def machine_facts(root: str = "/") -> dict[str, Any]:
     cpuinfo = _read(system / "proc/cpuinfo") or ""
     fields = dict(_split(line) for line in reversed(cpuinfo.splitlines()) if ":" in line)
     return {
-        "board": next((text.strip("\0 \n") for text in map(_read, (system / name for name in BOARD_NAMES)) if text), "") or None,
-        "cpu": fields.get("model name") or fields.get("Model") or fields.get("Hardware") or platform.processor() or None,
+        "board": next(
+            (text.strip("\0 \n") for text in map(_read, (system / name for name in BOARD_NAMES)) if text), ""
+        )
+        or None,
+        "cpu": fields.get("model name")
+        or fields.get("Model")
+        or fields.get("Hardware")
+        or platform.processor()
+        or None,
         "architecture": platform.machine(),
         "virtual": "hypervisor" in fields.get("flags", "").split(),
         "logical_cpus": os.cpu_count(),
@@ -45,11 +59,11 @@ def machine_facts(root: str = "/") -> dict[str, Any]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "power_mode": _power_mode(),
-    }  # fmt: skip
+    }
 
 
 def machine_state(root: str = "/") -> dict[str, Any]:
-    """Return what does change: temperatures_c, governor, frequencies_mhz, throttled, load_1min, memory_available_mb, cpu_ticks."""
+    """Return the state: temperatures_c, governor, frequencies_mhz, throttled, load_1min, memory_available_mb, cpu_ticks."""
     system = Path(root)
     cpus = sorted((system / "sys/devices/system/cpu").glob("cpu[0-9]*"), key=lambda path: int(path.name[3:]))
     frequencies = [_integer(_read(cpu / "cpufreq/scaling_cur_freq")) for cpu in cpus]
@@ -69,7 +83,7 @@ def machine_state(root: str = "/") -> dict[str, Any]:
 def busy_share(before: dict[str, Any], after: dict[str, Any], own_seconds: float) -> dict[str, Any]:
     """Return how much of the processors others took between two states: `others` and `stolen` (by the hypervisor), 0..1.
 
-    `own_seconds` is the processor time of the measured processes meanwhile. Empty where the system does not tell.
+    `own_seconds` is the processor time of the measured processes meanwhile. Empty where the system lacks them.
     """
     if not before["cpu_ticks"] or not after["cpu_ticks"]:
         return {}
@@ -133,11 +147,11 @@ def _temperatures(system: Path) -> dict[str, float] | None:
 
 
 def _throttled(system: Path, cpus: list[Path]) -> dict[str, Any] | None:
-    """Return the Raspberry Pi's flags, or how often the processors of a PC have throttled since boot."""
+    """Return the Raspberry Pi's flags, or the number of throttling events of a PC since boot."""
     text = _read(system / PI_THROTTLED)
     bits = _integer("0x" + text.strip()) if text else None
     if bits is not None:
-        return {"flags": [says for bit, says in PI_THROTTLE_BITS.items() if bits >> bit & 1]}
+        return {"flags": [meaning for bit, meaning in PI_THROTTLE_BITS.items() if bits >> bit & 1]}
     counts = [_integer(_read(cpu / "thermal_throttle/core_throttle_count")) for cpu in cpus]
     known = [count for count in counts if count is not None]
     return {"count": sum(known)} if known else None
@@ -153,7 +167,7 @@ def _cpu_ticks(system: Path) -> dict[str, int] | None:
 
 
 def _power_mode() -> str | None:
-    """Return a Jetson's power mode in its own words."""
+    """Return the power mode that `nvpmodel` prints on a Jetson."""
     if not shutil.which("nvpmodel"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Which found person is which true person: one-to-one, nearest first. Valid Python 3.8: a board runs this."""
+"""Match found people to true people one-to-one, nearest first. Valid Python 3.8: a board runs this."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def nearest_first(costs: np.ndarray) -> list[tuple[int, int]]:
 
 
 def pixels_per_mm(people: PoseFrame) -> np.ndarray:
-    """Return (N,) how many picture pixels one millimetre of each person takes.
+    """Return (N,) picture pixels per millimetre of each person.
 
-    The ratio of spreads of `joints_px` and of the x, y of `joints_mm`: exact for a scaled orthographic projection in the
-    middle of the picture, whichever way the person faces, within a tenth or so at its border and for people as near as
-    they are tall; free of the focal length. 0 for a person whose joints fall on one point.
+    The ratio of the spreads of `joints_px` and of x, y of `joints_mm`. Exact for a scaled orthographic
+    projection in the middle of the picture, approximate at its border and for people at close range. Needs no
+    focal length. 0 for a person whose joints fall on one point.
     """
     spread_px = people.joints_px.astype(np.float64).std(axis=1)
     spread_mm = people.joints_mm[..., :2].astype(np.float64).std(axis=1)
@@ -39,7 +39,7 @@ def pixels_per_mm(people: PoseFrame) -> np.ndarray:
 
 
 def torsos_px(people: PoseFrame, skeleton: Skeleton) -> np.ndarray:
-    """Return (N,) the length of pelvis to neck in picture pixels, as it would be without foreshortening."""
+    """Return (N,) length from pelvis to neck in picture pixels, without foreshortening."""
     neck, pelvis = skeleton.index("neck"), skeleton.index("pelvis")
     return np.linalg.norm(people.joints_mm[:, neck] - people.joints_mm[:, pelvis], axis=1) * pixels_per_mm(
         people
@@ -54,11 +54,11 @@ def heights_px(people: PoseFrame) -> np.ndarray:
 
 
 def match_people(
-    found: PoseFrame, truth: PoseFrame, skeleton: Skeleton, within_torsos: float = 0.5
+    found: PoseFrame, truth: PoseFrame, skeleton: Skeleton, *, within_torsos: float = 0.5
 ) -> list[tuple[int, int]]:
-    """Return pairs (found, true) of people of one picture, each person in one pair at most, nearest centres first.
+    """Return pairs (found, true) of people of one picture, one-to-one, nearest centres first.
 
-    Two people can be a pair when their centres are less than `within_torsos` lengths of the true person's torso apart.
+    Centres of a pair are less than `within_torsos` torsos of the true person apart.
     """
     if not len(found) or not len(truth):
         return []

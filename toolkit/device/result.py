@@ -1,31 +1,49 @@
-"""One file per measured bundle: what it is, on which machine, how fast, how true, with raw samples. Valid Python 3.8."""
+"""The result file of a measured bundle: identity, machine, latency with raw samples, drift, accuracy. Valid Python 3.8."""
 
 from __future__ import annotations
 
 import json
-import math
-import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import PosecError
 from ..runtime.bundle import Bundle
 from ..runtime.bundle_files import DESCRIPTION, sha256_of
-from .checked_files import Kind, read_checked
-from .drift import LIMITS
+from ..runtime.plain_files import write_plain
+from .checked_files import Kind, parse_checked, read_checked
+from .result_schema import RESULT
 
 FORMAT = 1
 ENDING = ".result.json"
-KIND = Kind("result", FORMAT, 64 << 20, "`posec bench`")
-TOLD = ("name", "target", "backend", "engine", "precision", "scheme", "float_baseline", "licence", "posec", "graph_sha256", "ranges_sha256",
-        "allowed", "options", "passes", "tools", "float_layers")  # fmt: skip
+KIND = Kind("result", FORMAT, 32 << 20, "`posec bench`", RESULT)
+HASH_DIGITS = 8  # of the bundle's SHA-256 in the name of its result
+_LONGEST_PART = 40  # of a file's name
+TOLD = (
+    "name",
+    "target",
+    "backend",
+    "engine",
+    "precision",
+    "scheme",
+    "float_baseline",
+    "licence",
+    "posec",
+    "graph_sha256",
+    "ranges_sha256",
+    "allowed",
+    "options",
+    "passes",
+    "tools",
+    "float_layers",
+)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured of one bundle.
+    """The measurements of one bundle.
 
     Attributes:
         bundle: see `describe_bundle`.
@@ -33,7 +51,8 @@ class Result:
         drift: `Drift.to_dict()`, or None.
         accuracy: rows of `evaluate`, of one or more protocols.
         pictures: annotated pictures, each `caption` and `jpeg` (base64).
-        unjudged: why there is no drift, where there is none.
+        unjudged: the reason where there is no drift.
+        title: name among other results; empty takes target and precision. It is not part of the file.
     """
 
     bundle: Mapping[str, Any]
@@ -42,30 +61,30 @@ class Result:
     accuracy: Sequence[Mapping[str, Any]] = ()
     pictures: Sequence[Mapping[str, str]] = ()
     unjudged: str = ""
-    format: int = field(default=FORMAT)
+    title: str = ""
 
     @property
     def name(self) -> str:
-        """Target and precision, such as "intel-cpu int8"."""
-        return f"{self.bundle.get('target', '?')} {self.bundle.get('precision', '?')}"
+        """Target and precision, such as "intel-cpu int8", unless there is a title."""
+        return self.title or f"{self.bundle.get('target', '?')} {self.bundle.get('precision', '?')}"
 
     @property
     def status(self) -> str:
-        """One of "ran", "failed", "not measured": says nothing of how good it is."""
+        """One of "ran", "failed", "not measured"; independent of the verdict."""
         return str(self.bench["status"]) if self.bench else "not measured"
 
     @property
     def verdict(self) -> str:
-        """One of "accepted", "rejected", "not judged": are the people those of the float network, within the allowance?"""
+        """One of "accepted", "rejected", "not judged": whether the drift from the float network is within its limits."""
         return "not judged" if self.drift is None else "accepted" if self.drift["within"] else "rejected"
 
     @property
     def reason(self) -> str:
-        """Why the verdict is what it is; why it did not run."""
+        """The reason for the verdict, or for the failure."""
         if self.status == "failed" and self.bench:
             return str(self.bench["reason"])
         if self.drift is None:
-            return self.unjudged or "never compared with the float network"
+            return self.unjudged or "not compared with the float network"
         if self.drift["within"]:
             return "all limits kept"
         over = (
@@ -82,29 +101,105 @@ class Result:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the file holds; status, verdict and reason are there for readers of the file."""
-        return {**asdict(self), "status": self.status, "verdict": self.verdict, "reason": self.reason}
+        """Return the content of the file; status, verdict and reason are derived, for other readers of the file."""
+        plain = {name: getattr(self, name) for name in _STORED}
+        return {
+            **plain,
+            "format": FORMAT,
+            "status": self.status,
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
+
+
+_STORED = ("bundle", "bench", "drift", "accuracy", "pictures", "unjudged")
 
 
 def describe_bundle(bundle: Bundle) -> dict[str, Any]:
-    """Return what identifies a bundle: fields of bundle.json, hashes, and sizes in bytes of the model and of everything."""
+    """Return the identity of a bundle: fields of bundle.json, hashes, and sizes in bytes of the model and of all files."""
     sizes = {name: (bundle.folder / name).stat().st_size for name in bundle.files}
-    return {**{name: getattr(bundle, name) for name in TOLD}, "folder": bundle.folder.name, "sha256": sha256_of(bundle.folder / DESCRIPTION),
-            "model_sha256": bundle.files[bundle.model], "input_size": list(bundle.spec.input_size),
-            "model_bytes": sum(size for name, size in sizes.items() if not name.startswith("golden/")), "bytes": sum(sizes.values())}  # fmt: skip
+    return {
+        **{name: getattr(bundle, name) for name in TOLD},
+        "folder": bundle.folder.name,
+        "sha256": sha256_of(bundle.folder / DESCRIPTION),
+        "model_sha256": bundle.files[bundle.model],
+        "input_size": list(bundle.spec.input_size),
+        "model_bytes": sum(size for name, size in sizes.items() if not name.startswith("golden/")),
+        "bytes": sum(sizes.values()),
+    }
+
+
+def result_name(bundle: Mapping[str, Any], place: str = "") -> str:
+    """Return the file name of a bundle's result, such as "intel-cpu-int8-3fa1c02b.result.json".
+
+    It holds the hash of the bundle, so that two networks for one board keep one result each. A bundle may come from
+    anywhere, so only the letters, digits, dots and hyphens of its names are used.
+
+    Args:
+        bundle: see `describe_bundle`.
+        place: where it was measured, such as the host of a board; part of the name.
+    """
+    parts = [
+        bundle["target"],
+        bundle["precision"],
+        bundle["sha256"][:HASH_DIGITS],
+        *([place] if place else []),
+    ]
+    return "-".join(map(_plain, parts)) + ENDING
+
+
+def _plain(part: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.")[:_LONGEST_PART] or "unnamed"
 
 
 def save_result(result: Result, path: str | Path) -> None:
-    """Write the file whole or not at all."""
-    beside = Path(f"{path}.part")
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    beside.write_text(json.dumps(result.to_dict(), indent=None, allow_nan=False), encoding="utf-8")
-    os.replace(beside, path)
+    """Write the file whole or not at all. Raises PosecError where `read_result` would refuse it, or it cannot be written."""
+    content = json.dumps(result.to_dict(), indent=None, allow_nan=False)
+    parse_result(content, str(path))
+    try:
+        write_plain(path, content)
+    except OSError as error:
+        raise PosecError(
+            f"cannot write the result '{path}': {error.strerror}; name another folder with -o"
+        ) from error
 
 
 def read_result(path: str | Path) -> Result:
     """Read what `save_result` wrote. Raises PosecError where the file is missing, too large, newer, or of another form."""
-    return read_checked(Path(path), KIND, _checked)
+    return _of(read_checked(Path(path), KIND))
+
+
+def parse_result(text: str, where: str) -> Result:
+    """Return the result in the text of a file; `where` names it in messages. Raises PosecError as `read_result` does."""
+    return _of(parse_checked(text.encode(), KIND, where))
+
+
+def titled(results: Sequence[Result]) -> list[Result]:
+    """Return the results with unique titles: equal names are extended by network, hash and run."""
+    for extra in (_network, _hash, _run):
+        names = [result.name for result in results]
+        alike = [names.count(name) > 1 for name in names]
+        added = [extra(result) for result in results]
+        if any(alike) and len(set(added)) > 1:
+            results = [
+                replace(
+                    result, title=f"{result.name} {added[index]}".strip() if alike[index] else result.title
+                )
+                for index, result in enumerate(results)
+            ]
+    return list(results)
+
+
+def _network(result: Result) -> str:
+    return str(result.bundle["name"])
+
+
+def _hash(result: Result) -> str:
+    return str(result.bundle["sha256"])[:HASH_DIGITS]
+
+
+def _run(result: Result) -> str:
+    return f"run {result.bench['run']}" if result.bench else ""
 
 
 def read_results(where: str | Path) -> list[Result]:
@@ -118,91 +213,8 @@ def read_results(where: str | Path) -> list[Result]:
     return [read_result(path) for path in paths]
 
 
-def _checked(plain: Mapping[str, Any]) -> Result:
-    result = Result(**{name: plain[name] for name in Result.__dataclass_fields__})
-    _check(result)
-    return result
-
-
-def _check(result: Result) -> None:
-    """Touch what the report will read, so that a file that lacks it is refused here."""
-    for name in ("target", "precision", "name"):
-        _wanted(isinstance(result.bundle[name], str), f"bundle.{name} must be text")
-    if result.bench is not None:
-        _wanted(result.status in ("ran", "failed"), f"status must be ran or failed, got {result.status!r}")
-        _wanted(
-            isinstance(result.bench["ratios"], dict) and isinstance(result.bench["machine"], dict),
-            "bench lacks ratios or machine",
-        )
-        str(result.bench["run"]), str(result.bench["measured_at"])
-    if result.bench is not None and result.status == "ran":
-        for stage in ("preprocess", "inference", "decode", "total"):
-            _wanted(
-                all(_real(result.bench["latency"][stage][name]) for name in ("p50_ms", "p90_ms", "p99_ms")),
-                f"latency of {stage} must be numbers",
-            )
-        _wanted(
-            all(
-                _real(value)
-                for turn in result.bench["samples"]["rounds"]
-                for frame in turn
-                for value in frame[:4]
-            ),
-            "samples must be numbers",
-        )
-        _wanted(
-            len(result.bench["samples"]["rounds"][0][0]) >= 4,
-            "samples must hold preprocess, inference, decode and total",
-        )
-        slow = result.bench["sustained"] or {"slower": 1.0, "seconds": 0.0, "slices": []}
-        numbers = [
-            slow["slower"],
-            slow["seconds"],
-            *(entry[name] for entry in slow["slices"] for name in ("at_s", "p50_ms")),
-        ]
-        numbers += [
-            row[name] for row in result.bench["decode_us"] or () for name in ("people", "p50_us", "p90_us")
-        ]
-        _wanted(all(map(_real, numbers)), "sustained load and decoding must be numbers")
-    if result.drift is not None:
-        numbers = [result.drift["allowed"][name] for name in LIMITS]
-        numbers += [
-            number
-            for repair in result.drift["blame"].values()
-            for number in (repair["people_lost"], repair["drift_mm"] or 0.0)
-        ]
-        _wanted(
-            all(map(_real, [*numbers, result.drift["people_lost"], result.drift["drift_mm"] or 0.0])),
-            "drift must be numbers",
-        )
-        _wanted(set(result.drift["missed"]) <= set(LIMITS), "drift misses a limit that there is not")
-    for row in result.accuracy:
-        _wanted(
-            isinstance(row["protocol"], str) and isinstance(row["subset"], str),
-            "a row of accuracy names protocol and subset",
-        )
-        _wanted(
-            all(
-                value is None or _real(value)
-                for name, value in row.items()
-                if name not in ("protocol", "subset")
-            ),
-            "accuracy must be numbers",
-        )
-    for picture in result.pictures:
-        _wanted(
-            isinstance(picture["caption"], str) and isinstance(picture["jpeg"], str),
-            "a picture has a caption and a jpeg, both text",
-        )
-
-
-def _real(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _wanted(is_so: bool, otherwise: str) -> None:
-    if not is_so:
-        raise TypeError(otherwise)
+def _of(plain: Mapping[str, Any]) -> Result:
+    return Result(**{name: plain[name] for name in _STORED})
 
 
 def _number(value: Any) -> str:

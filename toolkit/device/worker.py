@@ -22,17 +22,17 @@ SLICE_S = 1.0  # of a sustained run: one entry each
 
 
 class Worker:
-    """A loaded bundle and the pictures it is shown, in turn, for ever."""
+    """A loaded bundle, and the pictures that it runs on in turn."""
 
     def __init__(self) -> None:
         self.pictures: list[np.ndarray] = []
-        self.shown = 0
+        self.count = 0
         self.started_cpu_s = time.process_time()
 
     def load(
         self, folder: str, pictures: list[str], size: list[int] | None, threads: int | None
     ) -> dict[str, Any]:
-        """Open the bundle, read the pictures, show the first one; return the cold times and what the engine says of itself."""
+        """Open the bundle, read the pictures, run the first one; return the cold times and the engine's description."""
         import cv2
 
         self.pictures = [read(path, size) for path in pictures]
@@ -44,51 +44,60 @@ class Worker:
         people = len(self.estimator(self.pictures[0]))
         first = time.perf_counter()
         return {
-            "load_ms": round(1000 * (loaded - start), 3), "first_ms": round(1000 * (first - loaded), 3), "people": people,
-            "engine": self.estimator.engine.describe(), "libraries": {"numpy": np.__version__, "cv2": cv2.__version__},
+            "load_ms": round(1000 * (loaded - start), 3),
+            "first_ms": round(1000 * (first - loaded), 3),
+            "people": people,
+            "engine": self.estimator.engine.describe(),
+            "libraries": {"numpy": np.__version__, "cv2": cv2.__version__},
             "shapes": [list(picture.shape[:2]) for picture in self.pictures],
-        }  # fmt: skip
+        }
 
     def run(self, frames: int) -> list[list[float]]:
         """Return preprocess, inference, decode, total, processor time of all threads (ms), and people of each frame.
 
-        One frame before them is not counted: it refills the caches that the bundle measured before this one has emptied.
-        Its picture comes again, or turns as long as the row of pictures would never count one of them.
+        The first frame is not counted: it refills the caches that another bundle has emptied. Its picture is run again, as
+        otherwise turns as long as the list of pictures would never count one of them.
         """
-        self._show()
-        self.shown -= 1
-        return [self._show() for _ in range(frames)]
+        self._run_next()
+        self.count -= 1
+        return [self._run_next() for _ in range(frames)]
 
     def sustain(self, seconds: float) -> list[dict[str, Any]]:
-        """Work without a pause and return one entry per second: time, frames, p50_ms, p90_ms, temperatures, clocks, throttling."""
+        """Run continuously and return one entry per second: time, frames, p50_ms, p90_ms, temperatures, clocks, throttling."""
         slices: list[dict[str, Any]] = []
         start = time.perf_counter()
         while time.perf_counter() - start < seconds:
             begun, latencies = time.perf_counter(), []
             while time.perf_counter() - begun < SLICE_S:
-                latencies.append(self._show()[3])
+                latencies.append(self._run_next()[3])
             state = machine_state()
-            slices.append({
-                "at_s": round(time.perf_counter() - start, 2), "frames": len(latencies), "p50_ms": round(float(np.percentile(latencies, 50)), 4),
-                "p90_ms": round(float(np.percentile(latencies, 90)), 4), "temperatures_c": state["temperatures_c"],
-                "frequencies_mhz": state["frequencies_mhz"], "throttled": state["throttled"],
-            })  # fmt: skip
+            slices.append(
+                {
+                    "at_s": round(time.perf_counter() - start, 2),
+                    "frames": len(latencies),
+                    "p50_ms": round(float(np.percentile(latencies, 50)), 4),
+                    "p90_ms": round(float(np.percentile(latencies, 90)), 4),
+                    "temperatures_c": state["temperatures_c"],
+                    "frequencies_mhz": state["frequencies_mhz"],
+                    "throttled": state["throttled"],
+                }
+            )
         return slices
 
     def decode_cost(self) -> list[dict[str, Any]]:
-        """Return what decoding takes with more and more people, by this bundle's specification."""
-        return decode_cost(self.estimator.bundle.spec, self.estimator.bundle.decoder())
+        """Return the decoding time by number of people, see `decode_cost`."""
+        return decode_cost(self.estimator.spec, self.estimator.decoder)
 
     def finish(self) -> dict[str, Any]:
-        """Return what the process took: peak_memory_mb and cpu_s (processor seconds of all threads)."""
+        """Return the resources of the process: peak_memory_mb and cpu_s (processor seconds of all threads)."""
         return {
             "peak_memory_mb": peak_memory_mb(),
             "cpu_s": round(time.process_time() - self.started_cpu_s, 3),
         }
 
-    def _show(self) -> list[float]:
-        picture = self.pictures[self.shown % len(self.pictures)]
-        self.shown += 1
+    def _run_next(self) -> list[float]:
+        picture = self.pictures[self.count % len(self.pictures)]
+        self.count += 1
         start, start_cpu = time.perf_counter(), time.process_time()
         people = self.estimator(picture)
         total, cpu = time.perf_counter() - start, time.process_time() - start_cpu
@@ -102,12 +111,12 @@ class Worker:
 
 
 def read(path: str, size: list[int] | None) -> np.ndarray:
-    """Return the picture at `path`, resized to (height, width) where a size is given."""
+    """Return the picture at `path`, resized to (height, width) where a size is given. Raises SourceError where it is no picture."""
     import cv2
 
-    picture = cv2.imread(path, cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError(f"'{path}' is not a picture that OpenCV reads; give another one to bench with")
+    from ..runtime.video.sources import read_picture
+
+    picture = read_picture(path)
     return cv2.resize(picture, (size[1], size[0])) if size else picture
 
 

@@ -1,4 +1,4 @@
-"""The bench's end of a worker: start it, ask it, let it end. Valid Python 3.8: a board runs this."""
+"""The bench's side of a worker: start it, send requests, end it. Valid Python 3.8: a board runs this."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class WorkerProcess:
-    """A process that measures one bundle; once it refuses or dies, `failed` says why and it is not to be asked again."""
+    """A process that measures one bundle; after a failure, `failed` holds the reason and no more requests are possible."""
 
     def __init__(self, folder: Path) -> None:
         """Start it; the bundle in `folder` is opened by the request "load"."""
@@ -20,8 +20,13 @@ class WorkerProcess:
             Path(__file__).resolve().parents[2]
         )  # where the package lies, also when it is not installed
         path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
-        self._process = subprocess.Popen([sys.executable, "-m", f"{__package__}.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         env={**os.environ, "PYTHONPATH": path}, text=True)  # fmt: skip
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+            text=True,
+        )
 
     def ask(self, do: str, **request: Any) -> Any:
         """Return the worker's answer to a request (a method of `worker.Worker` and its arguments), or None where it failed."""
@@ -42,7 +47,7 @@ class WorkerProcess:
         return reply.get("answer")
 
     def close(self) -> None:
-        """Let the worker end, and take it down where it does not."""
+        """End the worker; kill it where it does not end."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:

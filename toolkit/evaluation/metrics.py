@@ -1,6 +1,7 @@
-"""The field's metrics, one function each, pure.
+"""Metrics of pose estimation as pure functions.
 
-As in the papers: errors in millimetres; PCK, AUC and AP in percent; OKS, recall and precision as fractions of 1.
+As in the papers: errors in millimetres; PCK, AUC and AP in percent; OKS, recall and precision as fractions of
+1.
 
 Valid Python 3.8: a board runs this.
 """
@@ -11,12 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..runtime.pose import Skeleton
+from ..runtime.pose import MUPOTS17, Skeleton
 
 # COCO's 17 key points, standard deviations in units of the square root of the person's area.
 COCO_SIGMAS = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
 AUC_THRESHOLDS_MM = tuple(range(0, 151, 5))
-MUPOTS_SCORED = tuple(range(14))  # head top, neck, arms, legs; pelvis, spine and head are not scored
+# Head top, neck, arms and legs; pelvis, spine and head are not scored.
+MUPOTS_SCORED = tuple(MUPOTS17.names[:14])
 UNMATCHED_MM = 1e5  # the error of every joint of a missed person, as MuPoTS-3D counts it
 
 
@@ -26,7 +28,7 @@ def joint_errors_mm(found_mm: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
 
 
 def mpjpe(found_mm: np.ndarray, truth_mm: np.ndarray) -> float:
-    """Return the mean per-joint position error of poses (N, J, 3), both relative to the root; NaN for nobody."""
+    """Return the mean per-joint position error of root-relative poses (N, J, 3); NaN without people."""
     errors = joint_errors_mm(found_mm, truth_mm)
     return float(errors.mean()) if errors.size else float("nan")
 
@@ -46,15 +48,15 @@ def procrustes(found_mm: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
 
 
 def pa_mpjpe(found_mm: np.ndarray, truth_mm: np.ndarray) -> float:
-    """Return the mean joint error of poses (N, J, 3), each after `procrustes` (with scale); NaN for nobody."""
+    """Return the mean joint error of poses (N, J, 3) after `procrustes` (with scale); NaN without people."""
     aligned = [procrustes(found_mm[person], truth_mm[person]) for person in range(len(found_mm))]
     return mpjpe(np.array(aligned), truth_mm) if aligned else float("nan")
 
 
 def rescale_bones(found_mm: np.ndarray, truth_mm: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """Return poses (N, J, 3) with found bone directions and true bone lengths, root outward, root where it was found.
+    """Return poses (N, J, 3) with found root and bone directions, and true bone lengths.
 
-    MuPoTS-3D does so before PCK: size is not to be judged, nor can it be seen.
+    MuPoTS-3D rescales before PCK: absolute size is neither visible nor judged.
     """
     rescaled = np.array(found_mm, np.float64)
     for joint in skeleton.bones:
@@ -78,11 +80,12 @@ def auc(errors_mm: np.ndarray, thresholds_mm: Sequence[float] = AUC_THRESHOLDS_M
 
 
 def oks(
-    found_px: np.ndarray, truth_px: np.ndarray, labelled: np.ndarray, area_px: float, sigmas: np.ndarray
+    found_px: np.ndarray, truth_px: np.ndarray, labelled: np.ndarray, *, area_px: float, sigmas: np.ndarray
 ) -> float:
-    """Return COCO's object keypoint similarity of one person, 0..1, over the labelled joints; NaN where none is.
+    """Return COCO's object keypoint similarity of one person, 0..1, over labelled joints; NaN without any.
 
-    exp(-d^2 / (2 area (2 sigma)^2)), mean over joints. Points (J, 2), labelled (J,), area of the person's outline.
+    exp(-d^2 / (2 area (2 sigma)^2)), mean over joints. Points (J, 2), labelled (J,), area of the person's
+    outline.
     """
     squared = ((np.asarray(found_px, np.float64) - truth_px) ** 2).sum(axis=-1)
     similarity = np.exp(-squared / (2 * area_px * (2 * sigmas) ** 2 + 1e-9))[np.asarray(labelled, bool)]
@@ -90,14 +93,14 @@ def oks(
 
 
 def average_precision(scores: np.ndarray, hits: np.ndarray, positives: int) -> float:
-    """Return the area under precision over recall, in percent: sum of P(n) (R(n) - R(n-1)), all points, the first included.
+    """Return the area under precision over recall in percent: sum of P(n) (R(n) - R(n-1)) over all n.
 
     NaN without positives. RootNet's published code leaves out the first step.
 
     Args:
         scores: (P,) of all predictions. Equal scores keep their order.
-        hits: (P,) bool, which of them found somebody new.
-        positives: how many there were to find.
+        hits: (P,) bool, true positives.
+        positives: number of true people.
     """
     if positives == 0:
         return float("nan")
@@ -108,12 +111,12 @@ def average_precision(scores: np.ndarray, hits: np.ndarray, positives: int) -> f
 
 
 def root_hits(
-    scores: np.ndarray, roots_mm: np.ndarray, truth_mm: np.ndarray, within_mm: float = 250.0
+    scores: np.ndarray, roots_mm: np.ndarray, truth_mm: np.ndarray, *, within_mm: float = 250.0
 ) -> np.ndarray:
-    """Return (P,) bool for the predictions of one picture: is the *nearest* true root within reach and not yet taken?
+    """Return (P,) bool, the true positives of a picture: the nearest true root is in reach and not taken.
 
-    Best score first. A taken nearest root makes a prediction false, also where a second root is in reach: as RootNet's
-    evaluation (Moon et al., ICCV 2019) does for AP_root at 25 cm.
+    Best score first. A prediction whose nearest root is taken is a false positive, even with a second root in
+    reach, as in RootNet's evaluation of AP_root at 25 cm (Moon et al., ICCV 2019).
     """
     hits, taken = np.zeros(len(scores), bool), set()
     for person in np.argsort(-np.asarray(scores, np.float64), kind="stable") if len(truth_mm) else ():
@@ -126,10 +129,10 @@ def root_hits(
 
 
 def recall(found: int, people: int) -> float:
-    """Return the fraction of people found; NaN where there was nobody to find."""
+    """Return the fraction of people found; NaN without people."""
     return found / people if people else float("nan")
 
 
 def precision(right: int, predictions: int) -> float:
-    """Return the fraction of predictions that are right; NaN where nothing was predicted."""
+    """Return the fraction of predictions that are right; NaN without predictions."""
     return right / predictions if predictions else float("nan")

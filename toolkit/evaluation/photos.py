@@ -1,28 +1,32 @@
 """Protocol "tiny-coco": real photos with hand-made 2D joints in COCO's format.
 
-One person of the annotations pairs with one prediction at most, separately for the two questions asked:
+An annotated person is matched to one prediction at most, once by centre and once by OKS:
 
-centre   Of people with all four torso joints labelled, a centre hits when it lies within half a torso (mid-shoulders to
-         mid-hips, but at least a tenth of the longer box side) of the middle of those joints; of others, when it lies in
-         their box. Nearest first; distance in half torsos, or in box diagonals from the box middle.
-OKS      The 12 body joints (shoulders to ankles) that are labelled, COCO's sigmas, the annotated area; best first. A
-         person without a prediction counts as 0. Face joints are not asked for: the 17 joints of MuPoTS-3D have none.
-PCK@0.2  Of the same pairs, the labelled body joints nearer than a fifth of the torso's diagonal (a shoulder to the other side's
-         hip; people who have neither diagonal labelled are not asked for). Joints of a person without a prediction are wrong.
+centre   For people with all four torso joints labelled, the centre must lie within half a torso of the middle
+         of those joints. The torso is mid-shoulders to mid-hips, but at least a tenth of the longer side of
+         the box. For other people it must lie in their box. Nearest first, in half torsos, or in box
+         diagonals from the middle of the box.
+OKS      The labelled ones of 12 body joints (shoulders to ankles), COCO's sigmas, the annotated area; best
+         first. A person without a prediction counts as 0. Face joints are not scored: MuPoTS-3D's 17 joints
+         have none.
+PCK@0.2  For the same pairs, labelled body joints nearer than a fifth of the torso's diagonal, from a shoulder
+         to the opposite hip. People with neither diagonal labelled are ignored. Joints of unmatched people
+         are wrong.
 
-Scored people have key points and are no crowd. A prediction is off-person when its centre lies in no annotated box,
-crowds included, grown by 5 pixels. `>=96` and `<96` split by the height of the box in pixels of the picture.
+Joints are compared by name; those that the network's skeleton lacks are left out and counted in
+`joints_missing`.
+
+Scored people have key points and are not crowds. A prediction is off-person when its centre lies in no
+annotated box, crowds included, grown by 5 pixels. `>=96` and `<96` split by the height of the box in pixels
+of the picture.
 
 Valid Python 3.8: a board runs this.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,35 +34,39 @@ import numpy as np
 from ..device.matching import nearest_first
 from ..errors import PosecError
 from ..runtime.pose import PoseFrame, Skeleton
+from .coco import BODY, BODY_NAMES, COCO_JOINTS, Annotated, Photos, read_photos
+from .joints import CENTRE_JOINTS, with_centres
 from .metrics import COCO_SIGMAS, oks
-from .pictures import read_picture
+
+__all__ = [
+    "BODY",
+    "BODY_NAMES",
+    "TINY_COCO",
+    "Annotated",
+    "Photos",
+    "body_joints_px",
+    "evaluate_photos",
+    "read_photos",
+]
 
 TINY_COCO = "tiny-coco"
-BODY = np.arange(5, 17)  # COCO's joints from the left shoulder to the right ankle
 TORSO = np.array([5, 6, 11, 12])
 DIAGONALS = ((5, 12), (6, 11))
 PCK_DIAGONAL = 0.2
-# The same twelve, in COCO's order, by the names of the skeleton.
-BODY_NAMES = tuple(
-    f"{side}_{part}"
-    for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-    for side in ("left", "right")
-)
 TALL_PX = 96
 
 
-@dataclass(frozen=True)
-class Annotated:
-    """One annotated person: box x, y, width, height; joints (17, 3) x, y, visibility; outline area; all in pixels."""
-
-    box: np.ndarray
-    joints: np.ndarray
-    area: float
-    scored: bool
-
-
 class Judged(NamedTuple):
-    """How one annotated person fares: box height, is the centre hit, has body joints, OKS, joints asked for PCK, and those near."""
+    """The result for one annotated person.
+
+    Attributes:
+        height_px: of the box.
+        centre_hit: whether a prediction's centre matches.
+        has_body: whether a body joint is labelled.
+        oks: 0 without a prediction.
+        joints: number of joints that PCK scores.
+        joints_near: number of those that are near enough.
+    """
 
     height_px: float
     centre_hit: bool
@@ -68,60 +76,26 @@ class Judged(NamedTuple):
     joints_near: int
 
 
-@dataclass(frozen=True)
-class Photos:
-    """Annotated photos: `people` by file name, and where the pictures are."""
-
-    people: Mapping[str, tuple[Annotated, ...]]
-    source: Path
-
-    def __len__(self) -> int:
-        return len(self.people)
-
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray, float | None]]:
-        """Yield (name, BGR picture, None: the focal length is not known), read as they come."""
-        return ((name, read_picture(self.source, name), None) for name in self.people)
-
-
-def read_photos(annotations: str | Path, pictures: str | Path) -> Photos:
-    """Read a COCO key point file and name the folder or tar file that holds its pictures. Raises PosecError."""
-    try:
-        plain = json.loads(Path(annotations).read_text())
-        names = {image["id"]: str(image["file_name"]) for image in plain["images"]}
-        people: dict[str, list[Annotated]] = {name: [] for name in names.values()}
-        for entry in plain["annotations"]:
-            people[names[entry["image_id"]]].append(_annotated(entry))
-    except OSError as error:
-        raise PosecError(f"no annotations '{annotations}'; give a COCO key point file (.json)") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise PosecError(
-            f"'{annotations}' is not a COCO key point file: {error!r}; it needs images and annotations with key points"
-        ) from error
-    return Photos({name: tuple(found) for name, found in people.items()}, Path(pictures))
-
-
-def _annotated(entry: Mapping[str, Any]) -> Annotated:
-    joints = np.asarray(entry["keypoints"], np.float64).reshape(17, 3)
-    return Annotated(np.asarray(entry["bbox"], np.float64).reshape(4), joints, float(entry["area"]),
-                     entry["num_keypoints"] > 0 and not entry["iscrowd"])  # fmt: skip
-
-
 def body_joints_px(people: PoseFrame, skeleton: Skeleton) -> np.ndarray:
-    """Return the twelve body joints (N, 12, 2) in COCO's order."""
-    return people.joints_px[:, [skeleton.index(name) for name in BODY_NAMES]].astype(np.float64)
+    """Return the body joints (N, 12, 2) in COCO's order; NaN for those that the skeleton lacks."""
+    points = np.full((len(people), len(BODY_NAMES), 2), np.nan)
+    for index, name in enumerate(BODY_NAMES):
+        if name in skeleton.names:
+            points[:, index] = people.joints_px[:, skeleton.index(name)]
+    return points
 
 
 def centre_distance(centre_px: np.ndarray, person: Annotated) -> float:
-    """Return how far a centre is from an annotated person, below 1 for a hit, infinite beyond; see the protocol."""
+    """Return the distance of a centre from a person: below 1 for a hit, else infinite; see the protocol."""
     x, y, width, height = person.box
     torso = person.joints[TORSO]
     if (torso[:, 2] > 0).all():
         trunk_px = np.linalg.norm(torso[:2, :2].mean(axis=0) - torso[2:, :2].mean(axis=0))
-        half_torso_px = max(float(trunk_px), 0.1 * max(width, height)) / 2
+        half_torso_px = max(float(trunk_px), 0.1 * max(width, height), 1.0) / 2
         distance = float(np.linalg.norm(centre_px - torso[:, :2].mean(axis=0))) / half_torso_px
     elif x <= centre_px[0] <= x + width and y <= centre_px[1] <= y + height:
-        distance = math.hypot(centre_px[0] - x - width / 2, centre_px[1] - y - height / 2) / math.hypot(
-            width, height
+        distance = math.hypot(centre_px[0] - x - width / 2, centre_px[1] - y - height / 2) / max(
+            math.hypot(width, height), 1.0
         )
     else:
         return math.inf
@@ -129,29 +103,47 @@ def centre_distance(centre_px: np.ndarray, person: Annotated) -> float:
 
 
 def on_somebody(centre_px: np.ndarray, people: tuple[Annotated, ...], margin_px: float = 5) -> bool:
-    """Say whether a centre lies in any annotated box, crowds included."""
-    return any((person.box[:2] - margin_px <= centre_px).all() and (centre_px <= person.box[:2] + person.box[2:] + margin_px).all()
-               for person in people)  # fmt: skip
+    """Return whether a centre lies in any annotated box, crowds included."""
+    return any(
+        (person.box[:2] - margin_px <= centre_px).all()
+        and (centre_px <= person.box[:2] + person.box[2:] + margin_px).all()
+        for person in people
+    )
 
 
 def evaluate_photos(
-    predictions: Mapping[str, PoseFrame], photos: Photos, skeleton: Skeleton
+    predictions: Mapping[str, PoseFrame],
+    photos: Photos,
+    skeleton: Skeleton,
+    *,
+    centre_joints: Sequence[str] = CENTRE_JOINTS,
 ) -> list[dict[str, Any]]:
     """Return the rows all, >=96 and <96 of protocol "tiny-coco".
 
     Args:
-        predictions: the people found, by file name; a missing name counts as nobody found.
-        photos: what is annotated.
-        skeleton: of the predictions; must have the twelve body joints.
+        predictions: file name → people found; a missing name counts as no people found.
+        photos: the annotations.
+        skeleton: of the predictions.
+        centre_joints: the centres of the predictions are the mean of these joints.
 
     Returns:
-        Rows with `protocol`, `subset`, `people`, `centre_recall`, `oks_people`, `oks50`, `oks75`, `mean_oks`, `pck20` (fractions;
-        None where nobody is in the subset) and, in row "all", `predictions` and `off_person`.
+        Rows with `protocol`, `subset`, `people`, `centre_recall`, `oks_people`, `oks50`, `oks75`, `mean_oks`,
+        `pck20`. They are fractions, and None without people in the subset. Row "all" also has `predictions`
+        and `off_person`; all rows have `joints_missing` if the network's skeleton lacks body joints.
+
+    Raises PosecError for predictions without annotations, and a skeleton without body joints.
     """
     unknown = set(predictions) - set(photos.people)
     if unknown:
         raise PosecError(
-            f"predictions for pictures that are not annotated: {', '.join(sorted(unknown)[:3])}; use the names of the annotations"
+            f"predictions for pictures that are not annotated: {', '.join(sorted(unknown)[:3])}; "
+            "use the names of the annotations"
+        )
+    body = np.array([COCO_JOINTS.index(name) for name in BODY_NAMES if name in skeleton.names], int)
+    if not len(body):
+        raise PosecError(
+            "the network's skeleton has no joint to score; name its joints as COCO does: "
+            f"{', '.join(BODY_NAMES)}"
         )
     judged: list[Judged] = []
     off_person = 0
@@ -159,9 +151,10 @@ def evaluate_photos(
         scored = [person for person in people if person.scored]
         found = predictions.get(name)
         if found is None or not len(found):
-            judged += [_missed(person) for person in scored]
+            judged += [_missed(person, body) for person in scored]
             continue
-        judged += _judge(found, scored, skeleton)
+        found = with_centres(found, skeleton, centre_joints)
+        judged += _judge(found, scored, body_joints_px(found, skeleton)[:, body - BODY[0]], body)
         off_person += sum(not on_somebody(centre, people) for centre in found.centres_px.astype(np.float64))
     rows = [
         _row("all", judged),
@@ -169,44 +162,51 @@ def evaluate_photos(
         _row(f"<{TALL_PX}", [person for person in judged if person.height_px < TALL_PX]),
     ]
     rows[0].update(predictions=sum(len(found) for found in predictions.values()), off_person=off_person)
-    return rows
+    missing = len(BODY) - len(body)
+    return [{**row, "joints_missing": missing} for row in rows] if missing else rows
 
 
-def _missed(person: Annotated) -> Judged:
-    """Return how a person fares for whom nothing was predicted."""
-    asked = int((person.joints[BODY, 2] > 0).sum())
+def _missed(person: Annotated, body: np.ndarray) -> Judged:
+    """Return the result for a person without a prediction; `body` are COCO's indices of the scored joints."""
+    asked = int((person.joints[body, 2] > 0).sum())
     return Judged(float(person.box[3]), False, asked > 0, 0.0, asked if _diagonal_px(person) else 0, 0)
 
 
 def _diagonal_px(person: Annotated) -> float:
-    """Return the length of the first torso diagonal that is labelled, 0 where none is."""
+    """Return the length of the first labelled torso diagonal, 0 without one."""
     for shoulder, hip in DIAGONALS:
         if person.joints[shoulder, 2] > 0 and person.joints[hip, 2] > 0:
             return float(np.linalg.norm(person.joints[shoulder, :2] - person.joints[hip, :2]))
     return 0.0
 
 
-def _judge(found: PoseFrame, scored: list[Annotated], skeleton: Skeleton) -> list[Judged]:
-    """Return how every scored person of one picture fares."""
-    joints_px, centres_px = body_joints_px(found, skeleton), found.centres_px.astype(np.float64)
+def _judge(
+    found: PoseFrame, scored: list[Annotated], joints_px: np.ndarray, body: np.ndarray
+) -> list[Judged]:
+    """Return the result for each scored person of a picture; `joints_px` (N, len(body), 2) are predicted."""
+    centres_px = found.centres_px.astype(np.float64)
     similar = np.full((len(scored), len(found)), np.nan)
     distances = np.full(similar.shape, math.inf)
     for row, person in enumerate(scored):
-        body = person.joints[BODY]
+        truth = person.joints[body]
         for column in range(len(found)):
             similar[row, column] = oks(
-                joints_px[column], body[:, :2], body[:, 2] > 0, person.area, COCO_SIGMAS[BODY]
+                joints_px[column],
+                truth[:, :2],
+                truth[:, 2] > 0,
+                area_px=person.area,
+                sigmas=COCO_SIGMAS[body],
             )
             distances[row, column] = centre_distance(centres_px[column], person)
     best = dict(nearest_first(np.where(np.isnan(similar), np.inf, -similar)))
     hits = dict(nearest_first(distances))
     judged = []
     for row, person in enumerate(scored):
-        missed = _missed(person)._replace(centre_hit=row in hits)
+        missed = _missed(person, body)._replace(centre_hit=row in hits)
         if row in best:
-            labelled = person.joints[BODY, 2] > 0
+            labelled = person.joints[body, 2] > 0
             near = np.linalg.norm(
-                joints_px[best[row]] - person.joints[BODY, :2], axis=1
+                joints_px[best[row]] - person.joints[body, :2], axis=1
             ) < PCK_DIAGONAL * _diagonal_px(person)
             missed = missed._replace(
                 oks=float(similar[row, best[row]]), joints_near=int((near & labelled).sum())
@@ -219,10 +219,13 @@ def _row(subset: str, judged: list[Judged]) -> dict[str, Any]:
     similar = np.array([person.oks for person in judged if person.has_body])
     joints = sum(person.joints for person in judged)
     return {
-        "protocol": TINY_COCO, "subset": subset, "people": len(judged), "oks_people": len(similar),
+        "protocol": TINY_COCO,
+        "subset": subset,
+        "people": len(judged),
+        "oks_people": len(similar),
         "centre_recall": sum(person.centre_hit for person in judged) / len(judged) if judged else None,
         "oks50": float((similar >= 0.5).mean()) if len(similar) else None,
         "oks75": float((similar >= 0.75).mean()) if len(similar) else None,
         "mean_oks": float(similar.mean()) if len(similar) else None,
         "pck20": sum(person.joints_near for person in judged) / joints if joints else None,
-    }  # fmt: skip
+    }

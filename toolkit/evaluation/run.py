@@ -1,14 +1,18 @@
-"""Run an estimator over a protocol's pictures and say how good the people are. Valid Python 3.8: a board runs this."""
+"""Run an estimator over a protocol's pictures and measure its accuracy.
+
+Valid Python 3.8: a board runs this.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..runtime.pose import PoseFrame, Skeleton
-from .photos import Photos, evaluate_photos
+from .joints import CENTRE_JOINTS
+from .photos import BODY_NAMES, Photos, evaluate_photos
 from .scenes import Scenes, evaluate_scenes
 
 if TYPE_CHECKING:
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Estimate(Protocol):
-    """Anything that finds people: a loaded bundle, or a float graph (`toolkit.verification.float_estimator.FloatEstimator`)."""
+    """A function that finds people: a loaded bundle, or `float_estimator` of a graph."""
 
     def __call__(self, picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
         """Return the people of a picture (H, W, 3) uint8 BGR."""
@@ -25,7 +29,7 @@ class Estimate(Protocol):
 def find_everybody(
     estimate: Estimate, pictures: Photos | Scenes, progress: Progress | None = None
 ) -> dict[str, PoseFrame]:
-    """Return the people of every picture by file name; `progress` is told (pictures done, pictures in all)."""
+    """Return file name → people of every picture; calls `progress` with (pictures done, pictures in all)."""
     people = {}
     for name, picture, focal_px in pictures:
         people[name] = estimate(picture, focal_px=focal_px)
@@ -35,12 +39,24 @@ def find_everybody(
 
 
 def evaluate(
-    estimate: Estimate, pictures: Photos | Scenes, skeleton: Skeleton, progress: Progress | None = None
+    estimate: Estimate,
+    pictures: Photos | Scenes,
+    skeleton: Skeleton,
+    *,
+    progress: Progress | None = None,
+    centre_joints: Sequence[str] = CENTRE_JOINTS,
 ) -> list[dict[str, Any]]:
-    """Return the rows of the protocol that `pictures` belong to: see `evaluate_photos` and `evaluate_scenes`."""
+    """Return the rows of the protocol that `pictures` belong to: see `evaluate_photos` and `evaluate_scenes`.
+
+    `skeleton` and `centre_joints` are those of the estimator's network.
+    """
     people = find_everybody(estimate, pictures, progress)
-    return (
-        evaluate_photos(people, pictures, skeleton)
-        if isinstance(pictures, Photos)
-        else evaluate_scenes(people, pictures, skeleton)
-    )
+    if isinstance(pictures, Photos):
+        return evaluate_photos(people, pictures, skeleton, centre_joints=centre_joints)
+    return evaluate_scenes(people, pictures, skeleton, centre_joints=centre_joints)
+
+
+def unpaired_joints(pictures: Photos | Scenes, skeleton: Skeleton) -> tuple[str, ...]:
+    """Return the joints that a protocol scores and a network's skeleton lacks."""
+    asked = BODY_NAMES if isinstance(pictures, Photos) else pictures.skeleton.names
+    return tuple(name for name in asked if name not in skeleton.names)

@@ -5,70 +5,129 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, numpy_helper
 
 from ..errors import PosecError
+from ..passes.prepare.float32 import widen_floats
+from ..passes.prepare.fold_shapes import fold_shapes
+from ..passes.prepare.shapes import infer, static_shape
+from .onnx_bounds import check_sizes
 
 LARGEST_BYTES = 512 * 2**20
 MOST_NODES = 20_000
 # Numbers in one tensor: a batch of 4096 x 4096 pixels in 16 channels.
 MOST_ELEMENTS = 2**28
+_DEFAULT_DOMAINS = ("", "ai.onnx")
+# What protobuf and numpy raise for bytes that are no model.
+_UNREADABLE = (
+    DecodeError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+)
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """Return the model of a file, its constants complete and its shapes static.
+    """Return the model of a file, in float32, its constants complete and its shapes static.
 
     Raises PosecError where the file is too large, is not ONNX, keeps weights elsewhere, has operators of its own or control
     flow, or where a tensor is huge or has no fixed shape.
     """
+    model = load_onnx(path)
+    try:
+        return settle(model)
+    except PosecError as error:
+        raise PosecError(f"'{path}': {error}") from error
+
+
+def load_onnx(path: Path) -> onnx.ModelProto:
+    """Return the model of a file as it is. Raises PosecError where the file is missing, too large or not ONNX."""
     if not path.is_file():
-        raise PosecError(f"no network file '{path}'; correct `network` in the checkpoint's spec.toml")
+        raise PosecError(f"no network file '{path}'; give the path of an ONNX file")
     if path.stat().st_size > LARGEST_BYTES:
         raise PosecError(
             f"'{path}' has {path.stat().st_size >> 20} MB, posec reads up to {LARGEST_BYTES >> 20} MB"
         )
     try:
         model = onnx.load_model_from_string(path.read_bytes())
-    except DecodeError as error:
+    except (OSError, *_UNREADABLE) as error:
         raise PosecError(f"'{path}' is not an ONNX model; export the network again") from error
+    if not model.graph.node or not model.graph.output:
+        raise PosecError(
+            f"'{path}' is not an ONNX model: it has no nodes or no outputs; export the network again"
+        )
+    return model
+
+
+def settle(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Check a model from outside, in place, and return it: shape arithmetic computed, floats as float32, shapes of outputs static.
+
+    Raises PosecError as `read_onnx` does.
+    """
     try:
-        check_contents(model)
-    except PosecError as error:
-        raise PosecError(f"'{path}': {error}") from error
+        return _settled(model)
+    except PosecError:
+        raise
+    except _UNREADABLE as error:  # names that are not UTF-8, and numbers that no field takes
+        raise _invalid(error) from error
+
+
+def _settled(model: onnx.ModelProto) -> onnx.ModelProto:
+    check_contents(model)
+    fold_shapes(model)
+    widen_floats(model)
+    inferred = _inferred(model)
+    for value in (*inferred.input, *inferred.output):
+        _check_static(value)
+    check_sizes(inferred, MOST_ELEMENTS)
+    outputs = {value.name: value for value in inferred.output}
+    for value in model.graph.output:
+        value.CopyFrom(outputs[value.name])
     return model
 
 
 def check_contents(model: onnx.ModelProto) -> None:
-    """Raise PosecError where a model is not plain, static ONNX; see `read_onnx`."""
+    """Raise PosecError where a model is not plain ONNX with complete constants."""
     _check_nodes(model)
-    for tensor in _constants(model):
-        _check_constant(tensor)
+    for name, tensor in constants_of(model):
+        check_constant(tensor, name)
     try:
         onnx.checker.check_model(model)
-        inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    except (
-        onnx.checker.ValidationError,
-        onnx.shape_inference.InferenceError,
-        ValueError,
-        RuntimeError,
-    ) as error:
-        raise PosecError(
-            f"not a valid ONNX model: {str(error).strip().splitlines()[0]}; export the network again"
-        ) from error
-    for value in (*inferred.graph.input, *inferred.graph.output):
-        _check_static(value)
-    for value in inferred.graph.value_info:
-        if math.prod(dimension.dim_value for dimension in value.type.tensor_type.shape.dim) > MOST_ELEMENTS:
-            raise PosecError(f"tensor '{value.name}' has more than {MOST_ELEMENTS} numbers")
+    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+        raise _invalid(error) from error
+
+
+def _inferred(model: onnx.ModelProto) -> onnx.GraphProto:
+    """Return the graph with every shape inferred; sizes that the file itself gives as names are forgotten."""
+    for value in model.graph.output:
+        for dimension in value.type.tensor_type.shape.dim:
+            dimension.ClearField("dim_param")
+    try:
+        return infer(model, strict=True)
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
+        raise _invalid(error) from error
+
+
+def _invalid(error: Exception) -> PosecError:
+    why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return PosecError(f"not a valid ONNX model: {why}; export the network again")
 
 
 def _check_nodes(model: onnx.ModelProto) -> None:
     if len(model.graph.node) > MOST_NODES:
         raise PosecError(f"{len(model.graph.node)} nodes, posec reads up to {MOST_NODES}")
+    if not any(entry.domain in _DEFAULT_DOMAINS for entry in model.opset_import):
+        raise PosecError("the model states no ONNX opset; export the network again")
     for node in model.graph.node:
-        if node.domain not in ("", "ai.onnx"):
+        if node.domain not in _DEFAULT_DOMAINS:
             raise PosecError(
                 f"operator {node.op_type} is of domain '{node.domain}'; export with standard ONNX operators alone"
             )
@@ -76,39 +135,48 @@ def _check_nodes(model: onnx.ModelProto) -> None:
             raise PosecError(
                 f"operator {node.op_type} ({node.name}) is control flow; export a network without branches and loops"
             )
+        if (
+            node.op_type in ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+            or "Integer" in node.op_type
+        ):
+            raise PosecError(
+                f"operator {node.op_type} ({node.name}) is quantization; export the plain float network"
+            )
     if model.functions or model.graph.sparse_initializer or model.graph.quantization_annotation:
         raise PosecError("functions, sparse weights or quantization inside; export the plain float network")
 
 
-def _constants(model: onnx.ModelProto) -> list[TensorProto]:
-    attributes = [attribute for node in model.graph.node for attribute in node.attribute]
-    inside = [
-        tensor
-        for attribute in attributes
-        for tensor in ([attribute.t] if attribute.type == attribute.TENSOR else attribute.tensors)
-    ]
-    return [*model.graph.initializer, *inside]
+def constants_of(model: onnx.ModelProto) -> list[tuple[str, TensorProto]]:
+    """Return (name, tensor) of every constant: weights, and tensors among the attributes of nodes."""
+    inside = [(node.output[0] if node.output else node.op_type, tensor) for node in model.graph.node for attribute in node.attribute
+              for tensor in ([attribute.t] if attribute.type == attribute.TENSOR else attribute.tensors)]  # fmt: skip
+    return [*((tensor.name, tensor) for tensor in model.graph.initializer), *inside]
 
 
-def _check_constant(tensor: TensorProto) -> None:
+def check_constant(tensor: TensorProto, name: str) -> None:
+    """Raise PosecError where a constant's values are in another file, too many, or do not fill its shape."""
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise PosecError(
-            f"the values of '{tensor.name}' are in another file; export with external_data=False"
-        )
+        raise PosecError(f"the values of '{name}' are in another file; export with external_data=False")
     if any(size < 0 for size in tensor.dims) or math.prod(tensor.dims) > MOST_ELEMENTS:
-        raise PosecError(f"constant '{tensor.name}' has shape {tuple(tensor.dims)}, too large or negative")
+        raise PosecError(f"constant '{name}' has shape {tuple(tensor.dims)}, too large or negative")
     try:
-        numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, KeyError) as error:
+        values = numpy_helper.to_array(tensor)
+    except _UNREADABLE as error:
         raise PosecError(
-            f"the values of constant '{tensor.name}' do not fill its shape {tuple(tensor.dims)}"
+            f"the values of constant '{name}' do not fill its shape {tuple(tensor.dims)}; export it again"
         ) from error
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise PosecError(
+            f"constant '{name}' holds NaN; the network did not finish its training, export another checkpoint"
+        )
 
 
 def _check_static(value: onnx.ValueInfoProto) -> None:
-    shape = [dimension.dim_value if dimension.HasField("dim_value") else dimension.dim_param or "?"
+    shape = static_shape(value)
+    if shape and all(size > 0 for size in shape):
+        return
+    sizes = [str(dimension.dim_value) if dimension.HasField("dim_value") else dimension.dim_param or "?"
              for dimension in value.type.tensor_type.shape.dim]  # fmt: skip
-    if not shape or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise PosecError(
-            f"'{value.name}' has shape ({', '.join(map(str, shape))}); export with static shapes, one picture at a time"
-        )
+    raise PosecError(
+        f"'{value.name}' has shape ({', '.join(sizes)}); export with static shapes, one picture at a time"
+    )

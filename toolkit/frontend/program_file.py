@@ -1,121 +1,142 @@
-"""Look into a .pt2 file before torch does: torch.export.load would unpickle, and evaluate expressions, without asking.
+"""Read a .pt2 file without torch, and rebuild it from the parts that `program_grammar` lists.
 
-What is refused here is every way known to us by which such a file runs code of its own. torch promises nothing of the kind:
-take .pt2 files from people you trust, and ONNX from everybody else.
+torch.export.load unpickles, imports and evaluates what a file names. It therefore never sees the file of the
+user, but the one that is rebuilt here, and sees it in a process without rights (`program_child`). Compiled
+code, pickles, sample inputs and everything else in the archive are left out or refused.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
-from collections.abc import Iterator
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import PosecError
+from .program_grammar import PAYLOADS, PROGRAM
+from .program_rules import GrammarError, Rule
 
 LARGEST_BYTES = 512 * 2**20
-LARGEST_JSON_BYTES = 64 * 2**20
+LARGEST_JSON_BYTES = 32 * 2**20
 MOST_FILES = 20_000
-_OPERATORS = ("torch.ops.aten.", "_operator.getitem")
-_SYMBOLIC = (
-    "as_expr",
-    "expr_str",
-    "as_sym_int",
-    "as_sym_bool",
-    "as_sym_float",
-    "as_operator",
-    "as_custom_obj",
-    "as_graph",
+MOST_NODES = 20_000
+_ENTRY_MARK = b"PK\x01\x02"  # begins each entry of a zip file's directory
+# Exceptions of zipfile, zlib and json on damaged bytes.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    RecursionError,
+    ValueError,
 )
+_ADVICE = "save the program again with torch.export.save of torch 2.8 or later"
 
 
-def check_program(path: Path) -> None:
-    """Raise PosecError where a .pt2 file holds anything but one static program of ATen operators and its plain weights."""
-    if not path.is_file():
-        raise PosecError(f"no network file '{path}'; correct `network` in the checkpoint's spec.toml")
+class Program(NamedTuple):
+    """A program rebuilt.
+
+    Attributes:
+        content: bytes of a .pt2 file.
+        keys: of the dictionary of tensors that the network returns; None where it returns a tensor, a tuple
+            or a list.
+        outputs: number of tensors that it returns.
+    """
+
+    content: bytes
+    keys: tuple[str, ...] | None
+    outputs: int
+
+
+def read_program(path: Path, content: bytes) -> Program:
+    """Return the program in the bytes of a .pt2 file; `path` names it in errors.
+
+    Raises PosecError where it is more than a static network of ATen operators.
+    """
+    if content.count(_ENTRY_MARK) > MOST_FILES:
+        raise PosecError(f"'{path}' holds more than {MOST_FILES} files; {_ADVICE}")
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            if len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > LARGEST_BYTES:
-                raise PosecError(
-                    f"'{path}' unpacks to more than {LARGEST_BYTES >> 20} MB or {MOST_FILES} files"
-                )
-            _check_archive(path, archive, [entry.filename for entry in entries])
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        NotImplementedError,
-        UnicodeDecodeError,
-        json.JSONDecodeError,
-        RecursionError,
-    ) as error:
-        raise PosecError(
-            f"'{path}' is not what torch.export.save writes: {error}; save the program again, with torch 2.8 or later"
-        ) from error
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _rebuilt(_entries(path, archive))
+    except GrammarError as error:
+        raise PosecError(f"'{path}': {error}") from error
+    except _DAMAGED as error:
+        if isinstance(error, PosecError):
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PosecError(f"'{path}' is no file of torch.export.save: {reason:.200}; {_ADVICE}") from error
 
 
-def _check_archive(path: Path, archive: zipfile.ZipFile, names: list[str]) -> None:
+def _entries(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """Return the archive's program, its lists of tensors and their data, by name without the root folder."""
+    entries = archive.infolist()
+    if sum(entry.file_size for entry in entries) > LARGEST_BYTES:
+        raise PosecError(f"'{path}' unpacks to more than {LARGEST_BYTES >> 20} MB")
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+        raise PosecError(f"'{path}' is packed by a method that torch does not write; {_ADVICE}")
+    names = [entry.filename for entry in entries]
     if len({name.split("/", 1)[0] for name in names}) != 1 or len(set(names)) < len(names):
-        raise PosecError(
-            f"'{path}' should hold one folder and every file once; save the program again with torch.export.save"
-        )
-    inner = [name.split("/", 1)[-1] for name in names]
-    programs = [name for name in names if name.split("/", 1)[-1].startswith("models/")]
-    if len(programs) != 1:
-        raise PosecError(
-            f"'{path}' holds {len(programs)} programs in the form of torch 2.8 or later; save one with torch.export.save"
-        )
-    if any(name.startswith("data/aotinductor/") for name in inner) or any(
-        name.endswith(".pt") and "sample_inputs" not in name for name in inner
-    ):
-        raise PosecError(
-            f"'{path}' holds compiled code or pickled weights; save the plain program with torch.export.save"
-        )
-    for name in [name for name in names if name.endswith("_config.json")]:
-        for entry in _read(path, archive, name).get("config", {}).values():
-            if entry.get("use_pickle") or not str(entry.get("path_name", "")).startswith(
-                ("weight_", "tensor_")
-            ):
-                raise PosecError(
-                    f"'{path}' holds a pickled object; save the program with plain tensors as weights"
-                )
-    program = _read(path, archive, programs[0])
-    for key, value in _pairs(program):
-        if key in _SYMBOLIC:
-            raise PosecError(
-                f"'{path}' has a size or an operator that is not fixed ({str(value)[:60]}); export with static shapes"
-            )
-        if key == "target" and isinstance(value, str) and not value.startswith(_OPERATORS):
-            raise PosecError(f"'{path}' calls {value}; posec takes programs of torch.ops.aten operators")
+        raise PosecError(f"'{path}' must hold one folder and every file once; {_ADVICE}")
+    inner = {name.partition("/")[2]: entry for name, entry in zip(names, entries, strict=True)}
+    programs = [name for name in inner if name.startswith("models/")]
+    if len(programs) != 1 or not programs[0].endswith(".json"):
+        raise PosecError(f"'{path}' holds {len(programs)} programs, posec reads one; {_ADVICE}")
+    if any(name.startswith("data/aotinductor/") for name in inner):
+        raise PosecError(f"'{path}' holds compiled code; {_ADVICE}")
+    model = programs[0][len("models/") : -len(".json")]
+    wanted = {
+        "models/model.json": programs[0],
+        "weights.json": f"data/weights/{model}_weights_config.json",
+        "constants.json": f"data/constants/{model}_constants_config.json",
+    }
+    if any(inner[name].file_size > LARGEST_JSON_BYTES for name in wanted.values()):
+        raise PosecError(f"'{path}' describes its network in more than {LARGEST_JSON_BYTES >> 20} MB")
+    payloads = [
+        name
+        for name in inner
+        if name.startswith(("data/weights/", "data/constants/")) and not name.endswith(".json")
+    ]
+    return {
+        **{name: archive.read(inner[source]) for name, source in wanted.items()},
+        **{name: archive.read(inner[name]) for name in payloads},
+    }
 
 
-def sample_inputs(path: Path) -> list[bytes]:
-    """Return the pickles of sample inputs in a .pt2 file; torch falls back to running them unless they are plain tensors."""
-    with zipfile.ZipFile(path) as archive:
-        return [
-            content
-            for name in archive.namelist()
-            if "sample_inputs" in name and (content := archive.read(name))
-        ]
+def _rebuilt(entries: dict[str, bytes]) -> Program:
+    program = _checked(entries, "models/model.json", PROGRAM)
+    graph, calls = program["graph_module"]["graph"], program["graph_module"]["module_call_graph"]
+    if len(graph["nodes"]) > MOST_NODES:
+        raise GrammarError(f"{len(graph['nodes'])} nodes, posec reads up to {MOST_NODES}")
+    files = {
+        "archive_format": b"pt2",
+        "archive_version": b"0",
+        "byteorder": b"little",
+        ".data/version": b"6\n",
+    }
+    files |= {"models/model.json": json.dumps(program).encode(), "data/sample_inputs/model.pt": b""}
+    for kind in ("weights", "constants"):
+        payloads = _checked(entries, f"{kind}.json", PAYLOADS)
+        files[f"data/{kind}/model_{kind}_config.json"] = json.dumps(payloads).encode()
+        for payload in payloads["config"].values():
+            name = f"data/{kind}/{payload['path_name']}"
+            files[name] = entries[name]
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            archive.writestr(f"archive/{name}", content)
+    returned = json.loads(calls[0]["signature"]["out_spec"])[1]
+    keys = (
+        tuple(json.loads(returned["context"]))
+        if returned["type"] in ("builtins.dict", "collections.OrderedDict")
+        else None
+    )
+    return Program(file.getvalue(), keys, len(program["graph_module"]["signature"]["output_specs"]))
 
 
-def _read(path: Path, archive: zipfile.ZipFile, name: str) -> Any:
-    if archive.getinfo(name).file_size > LARGEST_JSON_BYTES:
-        raise PosecError(f"'{path}': {name} has more than {LARGEST_JSON_BYTES >> 20} MB")
-    plain = json.loads(archive.read(name).decode())
-    if not isinstance(plain, dict):
-        raise PosecError(f"'{path}': {name} is not a table; save the program again with torch.export.save")
-    return plain
-
-
-def _pairs(plain: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every key and value of nested tables and lists."""
-    pending = [plain]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, dict):
-            yield from item.items()
-            pending.extend(item.values())
-        elif isinstance(item, list):
-            pending.extend(item)
+def _checked(entries: dict[str, bytes], name: str, rule: Rule) -> Any:
+    return rule(json.loads(entries[name].decode()))

@@ -1,12 +1,9 @@
-"""trace(): a checkpoint on disk becomes a Graph. The only file outside toolkit/network and training that knows torch."""
+"""trace(): read a checkpoint folder and return it as a Graph."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-import logging
 import re
-import tomllib
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -14,66 +11,76 @@ from typing import Any
 
 import numpy as np
 import onnx
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
+from onnx import numpy_helper
 
 from ..errors import PosecError
 from ..ir.graph import Graph, check_heads
+from ..network.checkpoint_files import SPEC, CheckpointFiles, read_files
 from ..passes.prepare.opset import OPSET
-from ..runtime.decoding.kinematics import layers
 from ..runtime.frame import FrameInput
 from ..runtime.pose import PoseSpec
 from .head_outputs import check_batch, name_heads
-from .onnx_file import read_onnx
-from .program_file import check_program, sample_inputs
+from .onnx_file import read_onnx, settle
+from .program_child import convert
+from .program_file import read_program
 
-# The name of what posec ships.
+# The checkpoint that posec ships.
 REFERENCE = "reference"
-LARGEST_SPEC_BYTES = 2**20
-LARGEST_POSE_BYTES = 64 * 2**20
 _SIZE = re.compile(r"(?P<name>.+)@(?P<height>\d{1,5})x(?P<width>\d{1,5})")
 _SIDE, _LARGEST_SIDE = 32, 4096
-# The first opset of torch's program exporter; the pass lower_opset brings it down.
-_PROGRAM_OPSET = 18
+_WEIGHTED = (
+    "Conv",
+    "ConvTranspose",
+    "Gemm",
+    "MatMul",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
+)
 
 
 def trace(checkpoint: str | Path) -> Graph:
     """Return the Graph of a checkpoint: "reference", or the path of a folder with spec.toml.
 
-    Either may end in "@HEIGHTxWIDTH", for the network to take pictures of that size instead of the one it was trained at: more
-    pixels find more and smaller people and cost as much more. Only weights of the reference architecture can do that.
+    Either may end in "@HEIGHTxWIDTH", which changes the size of the network's input: more pixels find more
+    and smaller people at a proportional cost. Only weights of the reference architecture can change it.
 
-    The folder's [checkpoint] table says where the network is: "network.safetensors" (weights of the reference
-    architecture), "….pt2" (a program that torch.export saved) or "….onnx". Nothing is unpickled; for what a .pt2 may still
-    do, see `program_file`.
+    The folder's [checkpoint] table names the network's file: "network.safetensors" (weights of the reference
+    architecture), "….pt2" (a program that torch.export saved) or "….onnx". Nothing is unpickled or imported;
+    see `program_file`.
 
-    Raises PosecError where a file is missing, too large or of another form, or where the network is not what the spec says.
+    The contract, which is checked here (`PoseSpec` states fields and units):
+
+        input     one float32 batch (1, 3, H, W), RGB or BGR as `colour_order` states, normalized by `mean`
+                  and `std`
+        outputs   a float32 map (1, C, H / stride, W / stride) for each head in [heads], by name or in order
+        skeleton  a tree of joints with "pelvis" as its root and a joint "neck": the ends of the torso. A
+                  network of COCO key points defines them as the middle of the hips and of the shoulders
+        decoder   pose.safetensors: weight_0, bias_0, … from the embedding to 3 numbers for each bone
+        values    finite in weights, decoder and specification
+
+    Raises PosecError where a file is missing, too large, no plain file, or of another form, or where the
+    network breaks the contract.
     """
     name, size = split_size(checkpoint)
     folder = checkpoint_folder(name)
-    spec, about = _read_spec(folder)
-    decoder = _read_decoder(folder, spec)
-    network = str(about.get("network", "network.safetensors"))
-    path = folder / network
-    if Path(network).name != network:
-        raise PosecError(f"the network of '{folder}' must lie beside its spec.toml, got '{network}'")
-    _check_hashes(folder, about.get("sha256", {}))
+    if not (folder / SPEC).exists():
+        raise PosecError(
+            f"no checkpoint '{folder}'; known: {REFERENCE}; or give the path of a folder with {SPEC}"
+        )
+    files = read_files(folder)
+    spec = files.spec if size is None else _resized(files.spec, size, files.path)
     readers = {
         ".safetensors": _from_weights,
         ".pt2": _from_program,
-        ".onnx": lambda path, _spec: read_onnx(path),
+        ".onnx": lambda files, _spec: read_onnx(files.path),
     }
-    if path.suffix not in readers:
-        raise PosecError(
-            f"'{network}' is no network that posec reads; known: {', '.join(f'*{suffix}' for suffix in readers)}"
-        )
-    if size is not None:
-        spec = _resized(spec, size, path)
-    model = readers[path.suffix](path, spec)
+    model = readers[files.path.suffix](files, spec)
     check_batch(model, spec)
+    _check_finite(model, files.path)
     spec = name_heads(model, spec)
     frame = FrameInput("float32", "NCHW", spec.colour_order, normalized=True)
-    graph = Graph(model, spec, frame, decoder, str(about.get("licence", "not stated")))
+    graph = Graph(model, spec, frame, files.decoder, str(files.about.get("licence", "not stated")))
     check_heads(graph)
     return graph
 
@@ -84,7 +91,7 @@ def checkpoint_folder(name: str) -> Path:
 
 
 def split_size(checkpoint: str | Path) -> tuple[str, tuple[int, int] | None]:
-    """Return the name or path before "@HEIGHTxWIDTH", and that size; None where a checkpoint's name says no size."""
+    """Return the name or path before "@HEIGHTxWIDTH", and that size, or None where the name has none."""
     found = _SIZE.fullmatch(str(checkpoint))
     if found is None or Path(checkpoint).exists():
         return str(checkpoint), None
@@ -95,130 +102,82 @@ def _resized(spec: PoseSpec, size: tuple[int, int], network: Path) -> PoseSpec:
     if network.suffix != ".safetensors":
         own = "x".join(map(str, spec.input_size))
         raise PosecError(
-            f"'{network}' is a graph for pictures of {own}; save one of the other size, and leave @{size[0]}x{size[1]} out"
+            f"'{network}' is a graph for pictures of {own}; save one of the other size, "
+            f"and leave @{size[0]}x{size[1]} out"
         )
     if any(side % _SIDE or not _SIDE <= side <= _LARGEST_SIDE for side in size):
         raise PosecError(
-            f"asked: {size[0]}x{size[1]}; height and width must be multiples of {_SIDE}, up to {_LARGEST_SIDE}"
+            f"asked: {size[0]}x{size[1]}; "
+            f"height and width must be multiples of {_SIDE}, up to {_LARGEST_SIDE}"
         )
     return replace(spec, input_size=size)
 
 
-def _read_spec(folder: Path) -> tuple[PoseSpec, dict[str, Any]]:
-    path = folder / "spec.toml"
-    if not path.is_file():
-        raise PosecError(
-            f"no checkpoint '{folder}'; known: {REFERENCE}; or give the path of a folder with spec.toml"
-        )
-    if path.stat().st_size > LARGEST_SPEC_BYTES:
-        raise PosecError(f"'{path}' has more than {LARGEST_SPEC_BYTES >> 20} MB")
-    try:
-        plain = tomllib.loads(path.read_text())
-        about = plain.pop("checkpoint", {})
-        if not isinstance(about, dict) or not isinstance(about.get("sha256", {}), dict):
-            raise PosecError("[checkpoint] and [checkpoint.sha256] must be tables")
-        return PoseSpec.from_dict(plain), about
-    except (ValueError, RecursionError) as error:
-        raise PosecError(f"'{path}': {error}") from error
+def _check_finite(model: onnx.ModelProto, path: Path) -> None:
+    """Raise PosecError where a constant is NaN or a weight infinite; other infinities are bounds or masks."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    constants |= {
+        node.output[0]: attribute.t
+        for node in model.graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.type == attribute.TENSOR
+    }
+    weights = {name for node in model.graph.node if node.op_type in _WEIGHTED for name in node.input[1:]}
+    for name, tensor in constants.items():
+        values = numpy_helper.to_array(tensor)
+        if values.dtype.kind == "f" and (
+            np.isnan(values).any() or (name in weights and np.isinf(values).any())
+        ):
+            raise PosecError(f"'{path}' holds NaN or infinity in '{name}'; train or export the network again")
 
 
-def _read_decoder(folder: Path, spec: PoseSpec) -> dict[str, np.ndarray]:
-    path = folder / "pose.safetensors"
-    if not path.is_file():
-        raise PosecError(
-            f"no pose.safetensors in '{folder}': the decoder from embeddings to poses belongs to the checkpoint"
-        )
-    if path.stat().st_size > LARGEST_POSE_BYTES:
-        raise PosecError(f"'{path}' has more than {LARGEST_POSE_BYTES >> 20} MB")
-    try:
-        decoder = load_arrays(path.read_bytes())
-        chain = layers(decoder)
-    except (SafetensorError, ValueError) as error:
-        raise PosecError(f"'{path}': {error}") from error
-    found = (chain[0][0].shape[1], chain[-1][0].shape[0])
-    wanted = (spec.embedding_size, 3 * len(spec.skeleton.bones))
-    if found != wanted:
-        raise PosecError(
-            f"'{path}' turns {found[0]} numbers into {found[1]}, the spec needs {wanted[0]} into {wanted[1]}"
-        )
-    return decoder
-
-
-def _check_hashes(folder: Path, hashes: dict[str, Any]) -> None:
-    for name, stated in hashes.items():
-        path = folder / Path(name).name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != stated:
-            raise PosecError(
-                f"'{path}' is not the file that spec.toml was written with; copy the checkpoint again"
-            )
-
-
-def _from_weights(path: Path, spec: PoseSpec) -> onnx.ModelProto:
+def _from_weights(files: CheckpointFiles, spec: PoseSpec) -> onnx.ModelProto:
     """Return the reference architecture with the folder's weights, as ONNX."""
     torch = _torch()
-    from ..network.checkpoint import load_checkpoint
+    from ..network.checkpoint import build_network
 
-    network = load_checkpoint(path.parent).network
+    network = build_network(files).network
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # the older exporter is deprecated, and the only one that writes opset 13
-        torch.onnx.export(network, (torch.zeros(1, 3, *spec.input_size),), file, dynamo=False, opset_version=OPSET,
-                          input_names=["frame"], output_names=[spec.heads[head].tensor for head in spec.head_names])  # fmt: skip
+        # The older exporter is deprecated, and the only one that writes opset 13.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.zeros(1, 3, *spec.input_size),),
+            file,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["frame"],
+            output_names=[spec.heads[head].tensor for head in spec.head_names],
+        )
     return onnx.load_model_from_string(file.getvalue())
 
 
-def _from_program(path: Path, spec: PoseSpec) -> onnx.ModelProto:
-    """Return a program that torch.export saved, as ONNX. Its outputs are a dictionary by head, or a tuple in the order of `spec.head_names`."""
-    check_program(path)
-    torch = _torch("onnxscript")
-    for content in sample_inputs(path):
-        try:
-            torch.load(io.BytesIO(content), weights_only=True)
-        except Exception as error:  # whatever it is that a pickle does to its reader
-            raise PosecError(
-                f"'{path}' holds a pickled object as its sample input; export with plain tensors"
-            ) from error
+def _from_program(files: CheckpointFiles, spec: PoseSpec) -> onnx.ModelProto:
+    """Return a program that torch.export saved, as ONNX.
+
+    It returns a dictionary by head, or a tuple in the order of `spec.head_names`.
+    """
+    path, program = files.path, read_program(files.path, files.network)
+    names = program.keys or tuple(spec.heads[head].tensor for head in spec.head_names)
+    if len(names) != program.outputs:
+        raise PosecError(
+            f"'{path}' returns {program.outputs} tensors; return a dictionary by head, "
+            f"or {', '.join(spec.head_names)} in this order"
+        )
     try:
-        program = torch.export.load(path)
-    except (RuntimeError, ValueError, KeyError, TypeError, AssertionError) as error:
-        raise PosecError(
-            f"torch {torch.__version__} cannot read '{path}': {error}; save the program again"
-        ) from error
-    tensors = [spec.heads[head].tensor for head in spec.head_names]
-    returned = program.call_spec.out_spec
-    names = (
-        [str(key) for key in returned.context] if returned is not None and returned.type is dict else tensors
-    )
-    count = len(program.graph_signature.user_outputs)
-    if len(names) != count:
-        raise PosecError(
-            f"'{path}' returns {count} tensors; return a dictionary by head, or {', '.join(spec.head_names)} in this order"
-        )
-    # torch's exporter warns that torchvision is absent, which is of no concern here.
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about itself
-        exported = torch.onnx.export(
-            program,
-            dynamo=True,
-            opset_version=_PROGRAM_OPSET,
-            output_names=names,
-            external_data=False,
-            verbose=False,
-        )
-    return onnx.load_model_from_string(exported.model_proto.SerializeToString())
+        return settle(onnx.load_model_from_string(convert(program.content, names)))
+    except PosecError as error:
+        raise PosecError(f"'{path}': {error}") from error
 
 
-def _torch(*others: str) -> Any:
+def _torch() -> Any:
     try:
         import torch
-
-        for name in others:
-            __import__(name)
     except ImportError as error:
         raise PosecError(
-            f"tracing this checkpoint needs {error.name}: pip install 'posec[host]'; an ONNX checkpoint needs neither"
+            f"tracing this checkpoint needs {error.name}: pip install 'posec[host]'; "
+            "an ONNX checkpoint needs neither"
         ) from error
     return torch

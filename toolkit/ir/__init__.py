@@ -1,1 +1,1 @@
-"""The intermediate representation: the graph, the target, the ranges."""
+"""The network as the compiler holds it: its graph, and the engine that runs it in float32."""

@@ -1,37 +1,28 @@
-"""A trained network on disk: a folder of two safetensors files and the contract between them, readable by people.
-
-spec.toml             PoseSpec, and under [checkpoint] the architecture and the names and SHA-256 of the other files
-network.safetensors   weights of the network, without what only training needs
-pose.safetensors      weight_0, bias_0, … of the decoder from embeddings to bone directions
-"""
+"""A trained network on disk: a folder of two safetensors files and the contract between them; see `checkpoint_files`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from ..errors import PosecError
 from ..ir.graph import Graph
-from ..runtime.decoding.kinematics import layers
+from ..runtime.plain_files import write_folder
 from ..runtime.pose import PoseSpec
+from .checkpoint_files import GRAPH, NETWORK, POSE, SPEC, CheckpointFiles, check_decoder, read_files
 from .network import KeypointNetwork
 
-SPEC, NETWORK, GRAPH, POSE = "spec.toml", "network.safetensors", "model.onnx", "pose.safetensors"
 TRAINING_ONLY = "auxiliary."
-MAX_BYTES = 1 << 30
 # Networks that this version has no code for; checkpoints that state no architecture are the first of them.
 FORMER = ("picture", "picture and maps")
 
@@ -86,25 +77,14 @@ def save_graph(folder: str | Path, graph: Graph) -> None:
 def _write(
     folder: Path, network: bytes, decoder: Mapping[str, np.ndarray], spec: PoseSpec, about: Mapping[str, str]
 ) -> None:
-    if folder.exists() and not (folder / SPEC).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise PosecError(f"'{folder}' exists and is no checkpoint; give a new or an empty folder")
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in decoder.items()}
     blobs = {about["network"]: network, POSE: save(arrays)}
     hashes = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
     blobs[SPEC] = to_toml({**spec.to_dict(), "checkpoint": {**about, "sha256": hashes}}).encode()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        beside.chmod(0o755)
-        for name, blob in blobs.items():
-            (beside / name).write_bytes(blob)
-        if folder.exists():
-            os.replace(folder, beside / "replaced")
-        os.replace(beside, folder)
-        shutil.rmtree(folder / "replaced", ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
+        write_folder(folder, blobs, replaces=SPEC)
+    except FileExistsError as error:
+        raise PosecError(f"'{folder}' exists and is no checkpoint; give a new or an empty folder") from error
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
@@ -113,44 +93,32 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     Raises PosecError where a file is missing, is not the one that was written, or does not fit the network.
     """
     folder = Path(folder)
-    if not (folder / SPEC).is_file():
+    if not (folder / SPEC).exists():
         raise PosecError(f"no {SPEC} in '{folder}'; give the folder of a checkpoint")
-    try:
-        plain = tomllib.loads(_read(folder / SPEC).decode())
-        about = plain.pop("checkpoint", {})
-        spec = PoseSpec.from_dict(plain)
-    except ValueError as error:
-        raise PosecError(f"'{folder / SPEC}' is no pose specification: {error}") from error
-    if about.get("network", NETWORK) != NETWORK:
-        raise PosecError(f"'{folder}' holds the network as {about['network']}, needed for this: {NETWORK}")
-    blobs = {name: _read(folder / name) for name in (NETWORK, POSE)}
-    for name, digest in about.get("sha256", {}).items():
-        if name in blobs and hashlib.sha256(blobs[name]).hexdigest() != digest:
-            raise PosecError(
-                f"'{folder / name}' is not the file that {SPEC} was written with; copy the checkpoint again"
-            )
+    return build_network(read_files(folder))
+
+
+def build_network(files: CheckpointFiles) -> Checkpoint:
+    """Return the network whose weights a checkpoint holds. Raises PosecError where they are of another network, or not finite."""
+    about, decoder, spec, folder = files.about, files.decoder, files.spec, files.path.parent
+    if files.path.name != NETWORK:
+        raise PosecError(f"'{folder}' holds the network as {files.path.name}, needed for this: {NETWORK}")
     _check_architecture(about.get("architecture", FORMER[0]), folder)
     network = KeypointNetwork()
     try:
-        decoder = load(blobs[POSE])
-        missing, unknown = network.load_state_dict(load_tensors(blobs[NETWORK]), strict=False)
-    except (SafetensorError, RuntimeError) as error:
+        tensors = load_tensors(files.network)
+        missing, unknown = network.load_state_dict(tensors, strict=False)
+    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
         raise PosecError(f"'{folder}' does not hold the weights of this network: {error}") from error
     missing = [name for name in missing if not name.startswith(TRAINING_ONLY)]
     if missing or unknown:
         raise PosecError(
             f"'{folder / NETWORK}' does not fit this network; missing: {missing[:3] or 'none'}, unknown: {unknown[:3] or 'none'}"
         )
+    if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
+        raise PosecError(f"'{folder / NETWORK}' holds NaN or infinity in {broken[0]}; train it again")
     _check(spec, decoder, network, f"'{folder}'")
     return Checkpoint(network.eval(), decoder, spec)
-
-
-def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise PosecError(f"no {path.name} in '{path.parent}'; copy the checkpoint again")
-    if path.stat().st_size > MAX_BYTES:
-        raise PosecError(f"'{path}' has {path.stat().st_size} bytes, allowed are {MAX_BYTES}")
-    return path.read_bytes()
 
 
 def _check_architecture(architecture: object, folder: Path) -> None:
@@ -166,16 +134,7 @@ def _check_architecture(architecture: object, folder: Path) -> None:
 
 
 def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: KeypointNetwork, where: str) -> None:
-    try:
-        chain = layers(decoder)
-    except ValueError as error:
-        raise PosecError(f"{where}: {error}") from error
-    inputs, outputs = chain[0][0].shape[1], chain[-1][0].shape[0]
-    if inputs != spec.embedding_size or outputs != 3 * len(spec.skeleton.bones):
-        wanted = f"{spec.embedding_size} to {3 * len(spec.skeleton.bones)}"
-        raise PosecError(
-            f"{where}: the decoder turns {inputs} numbers into {outputs}, the spec needs {wanted}"
-        )
+    check_decoder(decoder, spec, where)
     own = network.spec()
     # A spec may leave out heads of key points that the network has: people are then as the other heads say.
     channels = {name: head.channels for name, head in own.heads.items()}

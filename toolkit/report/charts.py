@@ -33,8 +33,8 @@ class Line:
     kind: str
 
 
-def svg(title: str, height: int, body: str, width: int = WIDTH) -> str:
-    """Return an SVG element that says what it shows to those who cannot see it."""
+def svg(title: str, height: int, body: str, *, width: int = WIDTH) -> str:
+    """Return an SVG element with `title` as its accessible label."""
     return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{safe(title)}">{body}</svg>'
 
 
@@ -48,17 +48,18 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 class _Axes:
-    """A frame with round ticks; turns data into places."""
+    """A frame with round ticks; maps data to positions."""
 
     def __init__(
         self,
         xs: Sequence[float],
         ys: Sequence[float],
         labels: tuple[str, str],
+        *,
         height: int,
         least_span: float = 0.0,
     ) -> None:
-        """Start at zero, but for a `least_span` on the y axis: that much is shown at least, in the middle of the values."""
+        """Start both axes at zero; with `least_span`, the y axis is centred on the values and spans at least that much."""
         self.x_ticks = ticks(0, max(xs) or 1)
         pad = max(0.15 * (max(ys) - min(ys)), (least_span - max(ys) + min(ys)) / 2)
         self.y_ticks = (
@@ -76,8 +77,11 @@ class _Axes:
 
     def draw(self) -> str:
         bottom = self.height - BOTTOM
-        parts = [f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{self.y(v)}" y2="{self.y(v)}"/>'
-                 f'<text class="tick" x="{LEFT - 8}" y="{self.y(v) + 4}" text-anchor="end">{v:g}</text>' for v in self.y_ticks]  # fmt: skip
+        parts = [
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{self.y(v)}" y2="{self.y(v)}"/>'
+            f'<text class="tick" x="{LEFT - 8}" y="{self.y(v) + 4}" text-anchor="end">{v:g}</text>'
+            for v in self.y_ticks
+        ]
         parts += [
             f'<text class="tick" x="{self.x(v)}" y="{bottom + 18}" text-anchor="middle">{v:g}</text>'
             for v in self.x_ticks
@@ -94,18 +98,23 @@ class _Axes:
 
 
 def scatter(
-    title: str, points: Sequence[Point], labels: tuple[str, str], least_span: float = 0.0, height: int = 360
+    title: str,
+    points: Sequence[Point],
+    labels: tuple[str, str],
+    *,
+    least_span: float = 0.0,
+    height: int = 360,
 ) -> str:
-    """Return a scatter plot with a whisker to the right of each mark, and labels that keep out of each other's way.
+    """Return a scatter plot with a whisker to the right of each mark, and labels that do not overlap.
 
-    The y axis starts at zero, or shows at least `least_span`, so that a trifle does not look like a gulf.
+    The y axis starts at zero or spans at least `least_span`, so that small differences look small.
     """
     axes = _Axes(
         [max(point.x, point.reach or 0) for point in points],
         [point.y for point in points],
         labels,
-        height,
-        least_span,
+        height=height,
+        least_span=least_span,
     )
     parts = [axes.draw()]
     taken = [
@@ -140,7 +149,7 @@ def scatter(
 
 
 def _mark(x: float, y: float, point: Point) -> str:
-    """Return a circle, square or diamond by precision, so that colour is not all that tells them apart."""
+    """Return a circle, square or diamond by precision, so that colour is not the only difference."""
     style = f'class="mark {point.kind}{" hollow" if point.hollow else ""}"'
     if point.kind == "int8":
         return f'<path {style} d="M{x} {y - 8}l8 8l-8 8l-8-8z"/>'
@@ -149,13 +158,13 @@ def _mark(x: float, y: float, point: Point) -> str:
     return f'<circle {style} cx="{x}" cy="{y}" r="7"/>'
 
 
-def lines(title: str, drawn: Sequence[Line], labels: tuple[str, str], height: int = 300) -> str:
+def lines(title: str, drawn: Sequence[Line], labels: tuple[str, str], *, height: int = 300) -> str:
     """Return a line chart from zero, every line named at its end."""
     axes = _Axes(
         [x for line in drawn for x, _ in line.points],
         [y for line in drawn for _, y in line.points],
         labels,
-        height,
+        height=height,
     )
     parts = [axes.draw()]
     ends: list[float] = []
@@ -186,22 +195,24 @@ def stage_bar(stages: Sequence[tuple[str, float]], longest: float) -> str:
             f'<rect class="{kind}" x="{x:.1f}" y="0" width="{max(share, 0.5):.1f}" height="12"><title>{safe(kind)} {milliseconds(value)} ms</title></rect>'
         )
         x += share
-    told = ", ".join(f"{kind} {milliseconds(value)} ms" for kind, value in stages)
-    return f'<svg class="stages" viewBox="0 0 150 12" role="img" aria-label="{safe(told)}" preserveAspectRatio="none">{"".join(parts)}</svg>'
+    label = ", ".join(f"{kind} {milliseconds(value)} ms" for kind, value in stages)
+    return f'<svg class="stages" viewBox="0 0 150 12" role="img" aria-label="{safe(label)}" preserveAspectRatio="none">{"".join(parts)}</svg>'
 
 
 def bars(
-    title: str, rows: Sequence[tuple[str, float, str]], kind: str, left: int = 96, full: int = WIDTH
+    title: str, rows: Sequence[tuple[str, float, str]], kind: str, *, left: int = 96, full: int = WIDTH
 ) -> str:
-    """Return horizontal bars of (name, value, what to write at its end), from zero, in a drawing `full` wide, `left` of it for names."""
+    """Return horizontal bars of (name, value, text at its end), from zero, in a drawing `full` wide, `left` of it for names."""
     most, step = max((value for _, value, _ in rows), default=0.0) or 1.0, 30
     parts = []
-    for index, (name, value, told) in enumerate(rows):
+    for index, (name, value, text) in enumerate(rows):
         y, width = index * step, max(0.0, value) / most * (full - left - 200)
-        parts.append(f'<text class="label" x="{left - 10}" y="{y + 19}" text-anchor="end">{safe(name)}</text>'
-                     f'<rect class="bar {kind}" x="{left}" y="{y + 6}" width="{max(width, 1):.1f}" height="18" rx="2"/>'
-                     f'<text class="tick" x="{left + max(width, 1) + 8:.1f}" y="{y + 19}">{safe(told)}</text>')  # fmt: skip
-    return svg(title, step * len(rows) + 4, "".join(parts), full)
+        parts.append(
+            f'<text class="label" x="{left - 10}" y="{y + 19}" text-anchor="end">{safe(name)}</text>'
+            f'<rect class="bar {kind}" x="{left}" y="{y + 6}" width="{max(width, 1):.1f}" height="18" rx="2"/>'
+            f'<text class="tick" x="{left + max(width, 1) + 8:.1f}" y="{y + 19}">{safe(text)}</text>'
+        )
+    return svg(title, step * len(rows) + 4, "".join(parts), width=full)
 
 
 def strips(title: str, rows: Sequence[tuple[str, str, Sequence[float], Sequence[float]]]) -> str:

@@ -1,4 +1,4 @@
-"""Measure a result again and say whether it holds. Valid Python 3.8: a board runs this."""
+"""Measure a result again and check whether it holds. Valid Python 3.8: a board runs this."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device.bench import COLUMNS, bench
+from ..device.bench import COLUMNS, BenchSettings, bench
 from ..device.result import Result, describe_bundle
 from ..errors import PosecError
 from ..runtime.bundle import read_bundle
@@ -24,8 +24,8 @@ class Consistency:
     """Whether a result holds; true where it does.
 
     Attributes:
-        contradictions: what came out otherwise.
-        differences: what was not the same this time and may explain it: machine, versions, load.
+        contradictions: figures that do not hold.
+        differences: machine, versions or load that differ this time and may explain it.
         p50_ms: before, and now.
     """
 
@@ -45,9 +45,9 @@ class Consistency:
 
 
 def measure_again(
-    result: Result, bundle: str | Path, pictures: str | Path | None = None, threads: int | None = None
+    result: Result, bundle: str | Path, *, pictures: str | Path | None = None, threads: int | None = None
 ) -> Consistency:
-    """Bench and verify a bundle as a result says that it was, and compare.
+    """Repeat the bench and the verification of a result, and compare.
 
     The latency holds when the new median lies within 5 % of the span of the old rounds' medians (p10 to p90); the drift on
     the golden pictures when the verdict is the same.
@@ -56,7 +56,7 @@ def measure_again(
         result: what was measured before.
         bundle: the folder of the same bundle.
         pictures: those that the result was measured with; None takes the bundle's golden pictures.
-        threads: as before; None takes what the result says.
+        threads: of the engine; None takes those of the result.
 
     Raises PosecError where the bundle is another one, the pictures are others, or it did not run before.
     """
@@ -70,20 +70,19 @@ def measure_again(
             f"'{result.name}' did not run when it was measured, so there is nothing to repeat; measure it with `posec bench`"
         )
     before, asked = result.bench, result.bench["inputs"]
-    size = tuple(asked["resized_to"]) if asked["resized_to"] else None
-    now = bench(
-        [bundle],
+    settings = BenchSettings(
         pictures or (),
-        size,
+        tuple(asked["resized_to"]) if asked["resized_to"] else None,
         asked["seconds"],
         asked["frames_per_turn"],
         asked["threads"] if threads is None else threads,
-    )[0]
+    )
+    (now,) = bench([bundle], settings=settings)
     if now["inputs"]["pictures"] != asked["pictures"]:
         raise PosecError("the pictures are not those that the result was measured with; name them")
     if now["status"] != "ran":
         return Consistency(
-            (f"it ran before and does not now: {now['reason']}",),
+            (f"it ran before and fails now: {now['reason']}",),
             _differences(before, now),
             (_p50(before), float("nan")),
         )
@@ -119,7 +118,7 @@ def _span(measured: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what of machine, libraries, engine and load differs."""
+    """Return the differences in machine, libraries, engine and load."""
     found = []
     for name in ("board", "cpu", "usable_cpus", "kernel", "python", "power_mode", "libraries"):
         if before["machine"].get(name) != now["machine"].get(name):

@@ -1,10 +1,12 @@
-"""Numbers and names as the report writes them, and text made safe for HTML."""
+"""Numbers and names as the report writes them, and text made safe for HTML: no credentials, no control characters."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Mapping
 from typing import Any
+
+from ..runtime.console import printable, redact
 
 DASH = "–"
 THIN = "\u202f"  # a narrow space that no line breaks at
@@ -13,7 +15,7 @@ STAGE_NAMES = {"preprocess": "preprocess", "inference": "network", "decode": "de
 
 def safe(value: Any) -> str:
     """Return text with every character escaped that HTML or an attribute could take for its own."""
-    return html.escape(str(value), quote=True)
+    return html.escape(printable(redact(str(value))), quote=True)
 
 
 def number(value: Any, digits: int = 1, unit: str = "") -> str:

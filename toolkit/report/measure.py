@@ -1,17 +1,17 @@
-"""Everything about some bundles on this machine: latency, drift, accuracy, pictures; one result file each. Valid Python 3.8."""
+"""Measure bundles on this machine: latency, drift, accuracy, annotated pictures; one result file each. Valid Python 3.8."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from ..device.bench import bench
-from ..device.result import ENDING, Result, describe_bundle, save_result
+from ..device.bench import BenchSettings, bench
+from ..device.result import ENDING, Result, describe_bundle, result_name, save_result
 from ..errors import PosecError
 from ..evaluation.photos import Photos
 from ..evaluation.run import evaluate
@@ -31,43 +31,58 @@ PICTURES = 4
 PICTURE_WIDTH = 960
 
 
+class FloatReference(NamedTuple):
+    """A float network, and BGR pictures (H, W, 3) uint8 to compare bundles with it on."""
+
+    graph: Graph
+    frames: Iterable[np.ndarray]
+
+
 def measure_bundles(
-    bundles: Sequence[str | Path], out: str | Path | None = None, protocols: Sequence[Photos | Scenes] = (), graph: Graph | None = None,
-    frames: Iterable[np.ndarray] | None = None, progress: Progress | None = None,
-    say: Callable[[str], None] = lambda line: None, **bench_options: Any,
-) -> list[Result]:  # fmt: skip
+    bundles: Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    protocols: Sequence[Photos | Scenes] = (),
+    reference: FloatReference | None = None,
+    settings: BenchSettings | None = None,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Result]:
     """Bench bundles side by side, compare each with its float network, and measure its accuracy.
 
     Args:
         bundles: their folders.
-        out: folder that gets one file per bundle, `<target>-<precision>.result.json`; None writes none.
+        out: folder that gets one file per bundle, see `result_name`; None writes none.
         protocols: labelled pictures to measure accuracy on.
-        graph, frames: the float network and BGR pictures to compare on, which also tells which head is to blame; without
-            them the golden pictures are compared.
+        reference: what to compare with, also head by head; None compares on the golden pictures.
+        settings: of the bench.
         progress: of the bench, see there.
-        say: is told what is measured after the bench, one line at a time.
-        bench_options: `pictures`, `size`, `seconds`, `frames_per_turn`, `threads`, `sustained_seconds` of `bench`.
+        say: called with a line for every step after the bench.
 
-    Raises PosecError where a folder is no bundle, or there is nothing to bench with. A bundle that does not run, and one
-    that finds other people than its float network, are results.
+    Raises PosecError where a folder is no bundle, or there are no pictures to bench with. A bundle that does not run, or
+    that misses its drift limits, is a result, not an error.
     """
     described = [describe_bundle(read_bundle(folder)) for folder in bundles]
-    threads = bench_options.get("threads")
-    shown = None if frames is None else list(frames)
+    settings = settings or BenchSettings()
+    threads = settings.threads
+    compared = None if reference is None else FloatReference(reference.graph, list(reference.frames))
     results = []
-    for index, measured in enumerate(bench(bundles, progress=progress, **bench_options)):
+    for index, measured in enumerate(bench(bundles, settings=settings, progress=progress)):
         folder, ran = str(bundles[index]), measured["status"] == "ran"
         say(f"comparing {folder} with the float network" + (", measuring its accuracy" if protocols else ""))
-        drift, unjudged = _judge(folder, graph, shown, threads) if ran else (None, "did not run")
+        drift, unjudged = _judge(folder, compared, threads) if ran else (None, "the bundle did not run")
         estimator = load(folder, threads) if ran else None
+        spec = estimator.spec if estimator else None
         rows = [
             row
             for protocol in protocols
-            if estimator
-            for row in evaluate(estimator, protocol, estimator.bundle.spec.skeleton)
+            if estimator and spec
+            for row in evaluate(estimator, protocol, spec.skeleton, centre_joints=spec.centre_joints)
         ]
         pictures = (
-            annotated(estimator, [picture for picture, _ in estimator.bundle.golden()]) if estimator else []
+            annotated(estimator, [picture for picture, _ in read_bundle(folder).golden()])
+            if estimator
+            else []
         )
         results.append(Result(described[index], measured, drift, rows, pictures, unjudged))
     if out is not None:
@@ -79,36 +94,35 @@ def measure_bundles(
 def annotated(
     estimator: PoseEstimator, pictures: Sequence[np.ndarray], most: int = PICTURES
 ) -> list[dict[str, str]]:
-    """Return up to `most` pictures with the people drawn that an estimator finds, those with most people first."""
+    """Return up to `most` pictures with the people drawn that an estimator finds, most people first."""
     found = sorted(((picture, estimator(picture)) for picture in pictures), key=lambda pair: -len(pair[1]))[
         :most
     ]
-    return [{"caption": f"{len(people)} {'person' if len(people) == 1 else 'people'}", "jpeg": _jpeg(draw_people(picture, people, estimator.bundle.spec.skeleton))}
-            for picture, people in found]  # fmt: skip
+    return [
+        {
+            "caption": f"{len(people)} {'person' if len(people) == 1 else 'people'}",
+            "jpeg": _jpeg(draw_people(picture, people, estimator.spec.skeleton)),
+        }
+        for picture, people in found
+    ]
 
 
 def file_names(results: Sequence[Result]) -> list[str]:
-    """Return a file name for each result, by target and precision; of two alike the second gets a number."""
+    """Return a file name for each result, see `result_name`; copies of one bundle are numbered."""
     names: list[str] = []
     for result in results:
-        plain = "".join(
-            letter if letter.isascii() and letter.isalnum() else "-" for letter in result.name.lower()
-        )
+        plain = result_name(result.bundle)[: -len(ENDING)]
         choices = [plain, *(f"{plain}-{number}" for number in range(2, len(results) + 2))]
         names.append(next(choice + ENDING for choice in choices if choice + ENDING not in names))
     return names
 
 
 def _judge(
-    folder: str, graph: Graph | None, frames: Sequence[np.ndarray] | None, threads: int | None
+    folder: str, reference: FloatReference | None, threads: int | None
 ) -> tuple[dict[str, Any] | None, str]:
     """Return the drift, or None and why it cannot be judged."""
     try:
-        drift = (
-            verify(folder, graph, frames, threads)
-            if graph is not None and frames is not None
-            else verify_golden(folder, threads)
-        )
+        drift = verify(folder, *reference, threads=threads) if reference else verify_golden(folder, threads)
     except PosecError as error:
         return None, str(error)
     return drift.to_dict(), ""

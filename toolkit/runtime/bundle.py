@@ -1,4 +1,4 @@
-"""Bundle: a compiled network with all that it needs to run and to be checked, as a folder."""
+"""Bundle: a folder with a compiled network and everything needed to run and to check it."""
 
 from __future__ import annotations
 
@@ -7,58 +7,71 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
-import cv2
 import numpy as np
 
 from .arrays import read_arrays
 from .bundle_files import (
     DESCRIPTION,
+    LARGEST_FILE,
+    SAFE_NAME,
     BundleError,
     check_files,
     check_name,
     read_description,
     sha256_of,
-    write_folder,
+    write_files,
 )
 from .decoding.kinematics import Layers, layers
 from .frame import FrameInput
+from .plain_files import read_plain
+from .plain_json import read_json
 from .pose import PoseFrame, PoseSpec
+from .skeleton import LARGEST_NUMBER
+from .video.image_header import picture_size
+from .video.sources import read_picture
 
 FORMAT = 1
 DECODER = "pose.npz"
 GOLDEN = "golden/people.json"
-# Field of bundle.json → the types it may have there. `format` and `spec` are looked at on their own.
+LARGEST_DECODER = 64 * 2**20
+LARGEST_PEOPLE = 8 * 2**20
+MOST_PICTURES = 64
+MOST_PIXELS = 256 * 10**6  # of all golden pictures together
+_LONGEST_NAME = 100
+_NAMES = ("target", "backend", "engine", "precision")  # fields that results and engines are named by
+# Field of bundle.json → its possible types. `format` is checked on its own.
 FIELDS: Mapping[str, Tuple[type, ...]] = {
-    "posec": (str,), "name": (str,), "target": (str,), "backend": (str,), "engine": (str,), "precision": (str,), "model": (str,),
-    "frame": (dict,), "spec": (dict,), "scheme": (str, type(None)), "float_baseline": (str,), "ranges_sha256": (str, type(None)),
-    "graph_sha256": (str,), "passes": (list,), "tools": (dict,), "licence": (str,), "allowed": (dict,), "options": (dict,),
-    "float_layers": (list,), "files": (dict,),
-}  # fmt: skip
+    **dict.fromkeys(("posec", "name", "target", "backend", "engine", "precision", "model"), (str,)),
+    **dict.fromkeys(("float_baseline", "graph_sha256", "licence"), (str,)),
+    **dict.fromkeys(("scheme", "ranges_sha256"), (str, type(None))),
+    **dict.fromkeys(("frame", "spec", "tools", "allowed", "options", "files"), (dict,)),
+    **dict.fromkeys(("passes", "float_layers"), (list,)),
+}
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What bundle.json says.
+    """The contents of bundle.json.
 
     Attributes:
-        folder: where the bundle lies.
+        folder: of the bundle.
         posec: version that built it.
         name: of the network.
-        target, backend, precision: what it was built for, with what, and how.
+        target, backend, precision: the board, the back end that built the model, and the arithmetic.
         engine: module of `engines` that runs it.
         model: the file that the engine opens, relative to the folder.
-        frame: what the model's input expects.
-        spec: what its outputs mean.
+        frame: format of the model's input.
+        spec: meaning of its outputs.
         scheme: how it was quantized, or None.
-        float_baseline: what its drift was measured against.
+        float_baseline: the float model that its drift is measured against.
         ranges_sha256: of the calibration, or None.
         graph_sha256: of the float graph.
         passes: (name, places rewritten), in the order they ran.
-        tools: versions of what built it.
+        tools: versions of the libraries that built it.
         licence: of the weights.
         allowed: `drift_mm`, `people_lost`, `people_invented` against the float network.
         options: for the engine, such as `threads`.
-        float_layers: what quantization left alone.
+        float_layers: layers left in float by quantization.
         files: relative path → sha256 of its bytes.
     """
 
@@ -90,21 +103,25 @@ class Bundle:
         return self.folder / self.model
 
     def decoder(self) -> Layers:
-        """Return the layers from embeddings to bone directions. Raises BundleError where they do not fit the spec."""
+        """Return the layers from embeddings to bone directions.
+
+        Raises BundleError where they do not fit the spec or are not finite.
+        """
         try:
-            decoder = layers(read_arrays(self.folder / DECODER))
+            decoder = layers(read_arrays(self.folder / DECODER, LARGEST_DECODER))
         except ValueError as error:
             raise BundleError(f"bundle '{self.folder}': {error}") from error
         sizes = (decoder[0][0].shape[1], decoder[-1][0].shape[0])
         wanted = (self.spec.embedding_size, 3 * len(self.spec.skeleton.bones))
         if sizes != wanted:
             raise BundleError(
-                f"bundle '{self.folder}': {DECODER} takes and gives {sizes} numbers, its spec needs {wanted}; export again"
+                f"bundle '{self.folder}': {DECODER} takes and gives {sizes} numbers, "
+                f"its spec needs {wanted}; export again"
             )
         return decoder
 
     def golden(self) -> List[Tuple[np.ndarray, PoseFrame]]:
-        """Return the pictures (H, W, 3) BGR uint8 that travel along, with the people whom the float network finds on them.
+        """Return the golden pictures (H, W, 3) BGR uint8, each with the people of the float network.
 
         A bundle may have none. Raises BundleError where they cannot be read.
         """
@@ -112,26 +129,31 @@ class Bundle:
             return []
         names = sorted(name for name in self.files if name.startswith("golden/") and name.endswith(".png"))
         try:
-            people = json.loads((self.folder / GOLDEN).read_text(encoding="utf-8"))
+            people = read_json(self.folder / GOLDEN, most_bytes=LARGEST_PEOPLE)
+            if not isinstance(people, list) or not len(people) == len(names) <= MOST_PICTURES:
+                raise ValueError(
+                    f"it needs one entry for each of {len(names)} pictures, at most {MOST_PICTURES}"
+                )
             frames = [PoseFrame.from_dict(plain, len(self.spec.skeleton.names)) for plain in people]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise BundleError(f"bundle '{self.folder}': {GOLDEN} does not hold people: {error}") from error
-        pictures = [
-            picture
-            for picture in (cv2.imread(str(self.folder / name), cv2.IMREAD_COLOR) for name in names)
-            if picture is not None
-        ]
-        if not len(pictures) == len(names) == len(frames):
+            if sum(self._pixels(name) for name in names) > MOST_PIXELS:
+                raise ValueError(f"the pictures have more than {MOST_PIXELS // 10**6} million pixels")
+            pictures = [read_picture(self.folder / name) for name in names]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(
-                f"bundle '{self.folder}': {GOLDEN} has {len(frames)} entries for {len(names)} readable pictures; export again"
-            )
+                f"bundle '{self.folder}': {GOLDEN} does not hold people: {error}; export again"
+            ) from error
         return list(zip(pictures, frames))
+
+    def _pixels(self, name: str) -> int:
+        size = picture_size(read_plain(self.folder / name, most_bytes=LARGEST_FILE))
+        return size[0] * size[1] if size else 0
 
 
 def read_bundle(folder: Union[str, Path]) -> Bundle:
-    """Return the bundle in a folder, after checking its format, every field, and the hash of every file that it lists.
+    """Return the bundle in a folder, after checking its format, every field, and the hash of every file.
 
-    Raises BundleError where anything is missing, changed, of a newer format, too large, or outside the folder.
+    Raises BundleError where anything is missing, changed, of a newer format, too large, no plain file, or
+    outside the folder.
     """
     folder = Path(folder)
     bundle = _parse(read_description(folder), folder)
@@ -140,17 +162,17 @@ def read_bundle(folder: Union[str, Path]) -> Bundle:
 
 
 def write_bundle(
-    folder: Union[str, Path], info: Mapping[str, Any], files: Mapping[str, bytes], overwrite: bool = False
+    folder: Union[str, Path], info: Mapping[str, Any], files: Mapping[str, bytes], *, overwrite: bool = False
 ) -> Bundle:
     """Write a bundle whole or not at all, and return it as `read_bundle` would.
 
     Args:
-        folder: where; its parents are made.
-        info: the fields of bundle.json but `format` and `files`, as JSON takes them.
+        folder: of the bundle; its parents are made.
+        info: the fields of bundle.json except `format` and `files`, as JSON values.
         files: relative path → bytes: the model, pose.npz, golden/…
-        overwrite: replace a bundle that is there; a folder that is none is never replaced.
+        overwrite: replace an existing bundle; no other folder is ever replaced.
 
-    Raises BundleError where a field or path is wrong, the folder is taken, or the disk does not take it.
+    Raises BundleError where a field or path is wrong, the folder is taken, or it cannot be written.
     """
     folder = Path(folder).absolute()
     plain = {
@@ -159,10 +181,17 @@ def write_bundle(
         "files": {name: sha256_of(content) for name, content in sorted(files.items())},
     }
     bundle = _parse(plain, folder)
-    write_folder(
+    write_files(
         folder, {**files, DESCRIPTION: json.dumps(plain, indent=1, allow_nan=False).encode()}, overwrite
     )
     return bundle
+
+
+def _limit(value: Any) -> float:
+    limit = float(value)
+    if not 0 <= limit < LARGEST_NUMBER:
+        raise ValueError(f"a limit must be a finite number from 0 on, got {value!r:.40}")
+    return limit
 
 
 def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
@@ -170,21 +199,25 @@ def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
     found = plain.get("format")
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise BundleError(
-            f"'{folder}/{DESCRIPTION}' has no bundle format number; give the directory that `posec export` wrote"
+            f"'{folder}/{DESCRIPTION}' has no bundle format number; "
+            "give the directory that `posec export` wrote"
         )
     if found > FORMAT:
         raise BundleError(
-            f"bundle '{folder}' has format {found}, this runtime reads up to {FORMAT}; update posec on this machine"
+            f"bundle '{folder}' has format {found}, this runtime reads up to {FORMAT}; "
+            "update posec on this machine"
         )
     missing, unknown = sorted(set(FIELDS) - set(plain)), sorted(set(plain) - set(FIELDS) - {"format"})
     if missing or unknown:
         raise BundleError(
-            f"bundle '{folder}': missing fields: {missing or 'none'}, unknown fields: {unknown or 'none'}; export again"
+            f"bundle '{folder}': missing fields: {missing or 'none'}, unknown fields: {unknown or 'none'}; "
+            "export again"
         )
     for name, types in FIELDS.items():
         if not isinstance(plain[name], types):
             raise BundleError(
-                f"bundle '{folder}': field '{name}' must be {types[0].__name__}, got {type(plain[name]).__name__}"
+                f"bundle '{folder}': field '{name}' must be {types[0].__name__}, "
+                f"got {type(plain[name]).__name__}"
             )
     values = {name: plain[name] for name in FIELDS}
     try:
@@ -192,10 +225,16 @@ def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
         values["frame"] = FrameInput(**plain["frame"])
         values["passes"] = tuple((str(name), int(count)) for name, count in plain["passes"])
         values["float_layers"] = tuple(str(name) for name in plain["float_layers"])
-        values["allowed"] = {str(name): float(limit) for name, limit in plain["allowed"].items()}
+        values["allowed"] = {str(name): _limit(limit) for name, limit in plain["allowed"].items()}
         values["tools"] = {str(name): str(version) for name, version in plain["tools"].items()}
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise BundleError(f"bundle '{folder}': {error}; export again") from error
+    for name in _NAMES:
+        if len(values[name]) > _LONGEST_NAME or not SAFE_NAME.fullmatch(values[name]):
+            raise BundleError(
+                f"bundle '{folder}': field '{name}' must be a plain name, got {values[name]!r:.80}; "
+                "export again"
+            )
     for name, digest in plain["files"].items():
         check_name(name, digest)
     for name in (plain["model"], DECODER):

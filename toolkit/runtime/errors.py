@@ -9,9 +9,16 @@ PoseError (a ValueError)
     SourceError   sources.py      a source of pictures cannot be read
 """
 
+from __future__ import annotations
+
+from .console import redact
+
 
 class PoseError(ValueError):
-    """A request that cannot be met; the message says what was asked, what there is, and what to do."""
+    """A request that cannot be met: the message states what was asked, what there is and what to do, without credentials."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact(message))
 
 
 class HeadError(PoseError):

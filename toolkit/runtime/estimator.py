@@ -1,84 +1,127 @@
-"""PoseEstimator: a picture in, its people out, in four steps."""
+"""PoseEstimator: a picture in, its people out: preprocess, infer, decode."""
 
 from __future__ import annotations
 
-import math
 from time import perf_counter
-from typing import Dict, Optional
+from typing import Dict, Mapping, NamedTuple, Optional
 
 import numpy as np
 
 from .bundle import Bundle
 from .decoding.centres import find_centres
 from .decoding.decode import check_heads, decode_heads
+from .decoding.intrinsics import CameraModel, Intrinsics, focal_length, pinhole
+from .decoding.kinematics import Layers
 from .decoding.refine import REFINEMENT, Refinement
 from .engines import Engine
-from .errors import PoseError
-from .pose import PoseFrame
-from .preprocess import Batch
+from .errors import HeadError, PoseError
+from .frame import FrameInput
+from .pose import PoseFrame, PoseSpec
+from .preprocess import Batch, Letterbox
+
+
+class Inference(NamedTuple):
+    """A network's output for one picture.
+
+    Attributes:
+        heads: head name → (C, h, w) float32; the next picture may overwrite them.
+        letterbox: place of the picture in the network's input.
+    """
+
+    heads: Dict[str, np.ndarray]
+    letterbox: Letterbox
 
 
 class PoseEstimator:
-    """Finds people in pictures with one bundle.
+    """Finds people in pictures with one network in one engine.
 
     Attributes:
-        bundle: what runs, and its specification.
+        spec: contract of the network; decoding follows it.
+        decoder: from embeddings to bone directions, see `kinematics.layers`.
         engine: see `engines.Engine`.
-        stages_ms: of the last call: `preprocess`, `inference`, `decode`.
+        bundle: the bundle of a compiled network; None for a float one.
+        stages_ms: durations in the last call: `preprocess`, `inference`, `decode`.
     """
 
     def __init__(
         self,
-        bundle: Bundle,
+        spec: PoseSpec,
+        frame: FrameInput,
+        decoder: Layers,
         engine: Engine,
-        focal_px: Optional[float] = None,
+        *,
+        camera: Optional[CameraModel] = None,
         refinement: Optional[Refinement] = REFINEMENT,
+        bundle: Optional[Bundle] = None,
     ) -> None:
-        """Take an opened engine, and how poses are fitted to key points, None for not at all.
+        """Combine a network's contract with an opened engine.
 
-        Raises BundleError where the decoder does not fit the specification.
+        Args:
+            spec: contract of the network.
+            frame: the layout of the engine's input.
+            decoder: from embeddings to bone directions, see `kinematics.layers`.
+            engine: returns heads for a batch.
+            camera: camera model of the pictures; None assumes the specification's focal length.
+            refinement: settings of the fit of poses to key points; None skips it.
+            bundle: the bundle that all of this comes from.
         """
-        self.bundle, self.engine = bundle, engine
+        self.spec, self.engine, self.bundle = spec, engine, bundle
         self.stages_ms: Dict[str, float] = {}
-        self._focal_px = _checked(focal_px)
-        self._refinement = refinement
-        self._decoder = bundle.decoder()
-        self._batch = Batch(bundle.spec, bundle.frame)
+        self.decoder, self._camera, self._refinement = decoder, camera, refinement
+        self._batch = Batch(spec, frame)
 
     def __call__(self, picture_bgr: np.ndarray, focal_px: Optional[float] = None) -> PoseFrame:
         """Return the people of a picture (H, W, 3) uint8 BGR, best first.
 
-        `focal_px`, in picture pixels, holds for this picture; None takes what the estimator was made with. Raises
-        PictureError where the picture is none, EngineError where the model fails, HeadError where its outputs are no numbers.
+        `focal_px` is the focal length of this picture in its pixels; None takes the estimator's camera.
+        Raises PictureError for a wrong picture, EngineError where the model fails, HeadError for outputs that
+        are not finite.
         """
-        focal_px = self._focal_px if focal_px is None else _checked(focal_px)
+        camera = self._camera if focal_px is None else focal_length(focal_px)
+        inference = self.infer(picture_bgr)
+        inferred = perf_counter()
+        people = self._decode(inference, camera)
+        self.stages_ms["decode"] = 1000 * (perf_counter() - inferred)
+        return people
+
+    def infer(self, picture_bgr: np.ndarray) -> Inference:
+        """Return the heads of a picture (H, W, 3) uint8 BGR, for `decode`.
+
+        Raises PictureError and EngineError.
+        """
         started = perf_counter()
         letterbox = self._batch.fill(picture_bgr)
         filled = perf_counter()
         heads = self.engine(self._batch.array)
-        inferred = perf_counter()
-        people = decode_heads(
-            heads, self.bundle.spec, self._decoder, letterbox, focal_px, refinement=self._refinement
-        )
-        decoded = perf_counter()
         self.stages_ms = {
             "preprocess": 1000 * (filled - started),
-            "inference": 1000 * (inferred - filled),
-            "decode": 1000 * (decoded - inferred),
+            "inference": 1000 * (perf_counter() - filled),
         }
-        return people
+        return Inference(heads, letterbox)
+
+    def decode(
+        self, heads: Mapping[str, np.ndarray], letterbox: Letterbox, focal_px: Optional[float] = None
+    ) -> PoseFrame:
+        """Return the people that heads describe, best first.
+
+        Raises HeadError for heads of other shapes than specified, and for people that are not finite.
+        """
+        camera = self._camera if focal_px is None else focal_length(focal_px)
+        return self._decode(Inference(dict(heads), letterbox), camera)
 
     def heads(self, picture_bgr: np.ndarray) -> Dict[str, np.ndarray]:
         """Return copies of the heads of a picture: name → (C, h, w) float32."""
-        self._batch.fill(picture_bgr)
-        return {name: np.array(values, np.float32) for name, values in self.engine(self._batch.array).items()}
+        return {name: np.array(values, np.float32) for name, values in self.infer(picture_bgr).heads.items()}
 
     def explain(self, picture_bgr: np.ndarray) -> str:
-        """Return, in a few lines, what the network said of a picture and why it does or does not show people."""
-        spec, heads = self.bundle.spec, self.heads(picture_bgr)
-        letterbox = self._batch.fill(picture_bgr)
-        lines = [f"picture: {picture_bgr.shape[1]} x {picture_bgr.shape[0]}, mean grey level {picture_bgr.mean():.0f}, "
-                 f"seen at {letterbox.scale:.2f} of its size in {spec.input_size[1]} x {spec.input_size[0]}"]  # fmt: skip
+        """Return a few lines on the heads for a picture, and why the network finds people in it or not."""
+        spec, (heads, letterbox) = self.spec, self.infer(picture_bgr)
+        lines = [
+            f"picture: {picture_bgr.shape[1]} x {picture_bgr.shape[0]}, "
+            f"mean gray level {picture_bgr.mean():.0f}, "
+            f"scaled by {letterbox.scale:.2f} to fit {spec.input_size[1]} x {spec.input_size[0]}",
+            self._describe_camera(letterbox),
+        ]
         lines += [
             _range(name, heads[name], spec.heads[name].low, spec.heads[name].high)
             for name in spec.head_names
@@ -86,47 +129,63 @@ class PoseEstimator:
         ]
         try:
             check_heads(heads, spec)
+            people = len(self._decode(Inference(heads, letterbox), self._camera))
         except PoseError as error:
-            return "\n".join([*lines, f"nobody can be found: {error}"])
+            return "\n".join([*lines, f"no people: {error}"])
         centre = heads["centre"][0]
         row, column = np.unravel_index(int(centre.argmax()), centre.shape)
         x, y = letterbox.to_picture(spec.cell_origin_px + spec.stride * np.array([column, row], np.float32))
         peaks = len(find_centres(centre, spec.centre_threshold)[0])
         lines.append(
-            f"highest centre score {centre[row, column]:.3f} near x {x:.0f}, y {y:.0f}; a person must exceed {spec.centre_threshold:g}"
+            f"highest centre score {centre[row, column]:.3f} near x {x:.0f}, y {y:.0f}; "
+            f"a person must exceed {spec.centre_threshold:g}"
         )
         if not peaks:
-            return "\n".join([*lines, "nobody is found: no centre score exceeds the threshold"])
-        people = len(
-            decode_heads(heads, spec, self._decoder, letterbox, self._focal_px, refinement=self._refinement)
-        )
+            return "\n".join([*lines, "no people: no centre score exceeds the threshold"])
         return "\n".join(
             [
                 *lines,
-                f"{people} people are found: {peaks} peaks, {peaks - people} of them the same person again",
+                f"{people} people: {peaks} peaks, {peaks - people} of them duplicates",
             ]
         )
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs: bundle, target, precision, and what the engine says of itself."""
+        """Return network, target and precision of the bundle, if any, and the description of the engine."""
         bundle = self.bundle
-        return {
-            "network": bundle.name,
-            "target": bundle.target,
-            "precision": bundle.precision,
-            **self.engine.describe(),
-        }
+        identity = (
+            {}
+            if bundle is None
+            else {"network": bundle.name, "target": bundle.target, "precision": bundle.precision}
+        )
+        return {**identity, **self.engine.describe()}
 
+    def _decode(self, inference: Inference, camera: Optional[CameraModel]) -> PoseFrame:
+        heads, letterbox = inference
+        intrinsics = self._intrinsics(camera, letterbox)
+        # Overflow on the way shows in the result, which is checked.
+        with np.errstate(all="ignore"):
+            people = decode_heads(
+                heads, self.spec, self.decoder, letterbox, refinement=self._refinement, camera=intrinsics
+            )
+            finite = np.isfinite(sum(float(values.sum()) for values in vars(people).values()))
+        if not finite:
+            raise HeadError("a person's joints are not finite; the arithmetic overflowed: build with float32")
+        return people
 
-def _checked(focal_px: Optional[float]) -> Optional[float]:
-    """Return a focal length as it is. Raises PoseError where it is no positive number of pixels."""
-    if focal_px is not None and not (math.isfinite(focal_px) and focal_px > 0):
-        raise PoseError(f"focal_px must be a positive number of picture pixels, got {focal_px}")
-    return focal_px
+    def _intrinsics(self, camera: Optional[CameraModel], letterbox: Letterbox) -> Intrinsics:
+        size = letterbox.picture_size
+        return pinhole(self.spec.focal_default * max(size), size) if camera is None else camera(size)
+
+    def _describe_camera(self, letterbox: Letterbox) -> str:
+        intrinsics = self._intrinsics(self._camera, letterbox)
+        degrees = intrinsics.field_of_view(letterbox.picture_size)
+        origin = "assumed; state the camera's" if self._camera is None else "given"
+        view = f"field of view {degrees:.0f} degrees across the longer side ({origin})"
+        return f"camera: focal length {intrinsics.mean_focal_px:.0f} px, {view}"
 
 
 def _range(name: str, values: np.ndarray, low: float, high: float) -> str:
-    """Return one line on the values of a head, beside what the specification promises."""
+    """Return one line on the values of a head, beside the range in the specification."""
     finite = values[np.isfinite(values)]
     span = f"{finite.min():.3f} to {finite.max():.3f}" if finite.size else "no numbers"
     broken = f", {values.size - finite.size} of {values.size} not finite" if finite.size < values.size else ""
@@ -135,4 +194,4 @@ def _range(name: str, values: np.ndarray, low: float, high: float) -> str:
         ", OUTSIDE" if finite.size and (finite.min() < low - margin or finite.max() > high + margin) else ""
     )
     constant = ", the same everywhere" if finite.size and finite.min() == finite.max() else ""
-    return f"head {name}: {span} (promised {low:g} to {high:g}){outside}{constant}{broken}"
+    return f"head {name}: {span} (specified {low:g} to {high:g}){outside}{constant}{broken}"

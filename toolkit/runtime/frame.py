@@ -1,4 +1,4 @@
-"""What a model's input expects of a letterboxed picture."""
+"""Layout of a model's input: number type, axes, color order."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from .errors import PoseError
 
 @dataclass(frozen=True)
 class FrameInput:
-    """How `preprocess.to_batch` must lay out the letterboxed picture.
+    """Layout of the letterboxed picture in the batch; see `preprocess.Batch`.
 
     Attributes:
         dtype: "uint8" (pixels as they are), "int8" (pixel - 128) or "float32".
         layout: "NHWC" or "NCHW".
-        colour_order: "BGR" or "RGB", as the graph wants it now; BGR is what cv2 delivers.
-        normalized: True where the caller must apply the spec's mean and std (float32 only);
-            False where the graph does so itself.
+        colour_order: "BGR" or "RGB", the order of the graph's input channels; cv2 gives BGR.
+        normalized: True if the caller applies the spec's mean and std (float32 only), False if the graph does.
     """
 
     dtype: str = "float32"

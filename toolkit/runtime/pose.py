@@ -1,123 +1,28 @@
-"""What a pose is: the skeleton, the contract of a network, and the people found in one picture.
+"""The contract of a network: its input, its heads, and the skeleton that they describe.
 
 Frames of reference used everywhere:
     picture   pixels, x right, y down, the centre of the top-left pixel is (0, 0)
-    input     the same, in the letterboxed picture that the network sees
+    input     the same, in the letterboxed picture that enters the network
     camera    millimetres, x right, y down, z away from the camera
     torso     x to the person's left, y from pelvis to neck, z to the front
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-import numpy as np
+from .pose_frame import Person as Person
+from .pose_frame import PoseFrame as PoseFrame
+from .skeleton import MOST_JOINTS, MUPOTS17, Skeleton, SpecError, check_type
 
-from .errors import PoseError
-
-HEADS = ("centre", "offset", "embedding", "rotation", "depth")  # what every network has
-KEYPOINT_HEADS = (
-    "keypoints",
-    "keypoint_offset",
-)  # what a network may have beside them: 2D evidence to fit poses to
-LARGEST_NUMBER = (
-    1e9  # of anything that a specification states, in any unit: float32 then has room for what is computed
-)
-MOST_JOINTS = 256  # far above any body, hands and face included; bounds what a file can ask for
-
-
-class SpecError(PoseError):
-    """A pose specification that contradicts itself; the message names the field."""
-
-
-def _check_type(name: str, values: Any, kind: type) -> None:
-    """Raise SpecError unless `values` is a tuple of str, of whole numbers (Integral), or of finite numbers (Real)."""
-    if not isinstance(values, tuple) or not all(
-        isinstance(value, kind) and not isinstance(value, bool) for value in values
-    ):
-        raise SpecError(
-            f"{name} must be a list of {'names' if kind is str else 'whole numbers' if kind is Integral else 'numbers'}, got {values!r:.80}"
-        )
-    if kind is Real and not all(math.isfinite(value) and abs(value) < LARGEST_NUMBER for value in values):
-        raise SpecError(f"{name} must be finite numbers, got {values!r:.80}")
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """Joints as a tree, and how long its bones are.
-
-    Attributes:
-        names: J joint names.
-        parents: J parent indices, -1 for the root.
-        bones: J - 1 joint indices, parents before children; bone k ends at joint bones[k].
-        bone_lengths_mm: J - 1 lengths, in the order of `bones`.
-        mirror: J indices; mirror[j] is the joint that j becomes in a mirror.
-    """
-
-    names: Tuple[str, ...]
-    parents: Tuple[int, ...]
-    bones: Tuple[int, ...]
-    bone_lengths_mm: Tuple[float, ...]
-    mirror: Tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        for name, kind in (
-            ("names", str),
-            ("parents", Integral),
-            ("bones", Integral),
-            ("bone_lengths_mm", Real),
-            ("mirror", Integral),
-        ):
-            _check_type(f"skeleton.{name}", getattr(self, name), kind)
-        count = len(self.names)
-        if not 2 <= count <= MOST_JOINTS:
-            raise SpecError(f"skeleton.names must have 2 to {MOST_JOINTS} entries, got {count}")
-        for name, size in (
-            ("parents", count),
-            ("mirror", count),
-            ("bones", count - 1),
-            ("bone_lengths_mm", count - 1),
-        ):
-            if len(getattr(self, name)) != size:
-                raise SpecError(f"skeleton.{name} must have {size} entries, got {len(getattr(self, name))}")
-        if list(self.parents).count(-1) != 1:
-            raise SpecError("skeleton.parents must name exactly one root by -1")
-        placed = {self.root}
-        for joint in self.bones:
-            if not 0 <= joint < count or self.parents[joint] not in placed or joint in placed:
-                raise SpecError(
-                    f"skeleton.bones must list every joint but the root once, parents first; see joint {joint}"
-                )
-            placed.add(joint)
-        if sorted(self.mirror) != list(range(count)):
-            raise SpecError(f"skeleton.mirror must name every joint once, got {self.mirror}")
-
-    @property
-    def root(self) -> int:
-        """Index of the joint that has no parent."""
-        return self.parents.index(-1)
-
-    def index(self, name: str) -> int:
-        """Return the index of a joint by its name."""
-        if name not in self.names:
-            raise SpecError(f"no joint '{name}'; known: {', '.join(self.names)}")
-        return self.names.index(name)
-
-
-# The 17 joints of MuPoTS-3D in its order. Lengths: medians over the people that the 2D teacher labelled.
-MUPOTS17 = Skeleton(
-    names=(
-        "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
-        "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "pelvis", "spine", "head",
-    ),
-    parents=(16, 15, 1, 2, 3, 1, 5, 6, 14, 8, 9, 14, 11, 12, -1, 14, 1),
-    bones=(15, 1, 16, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13),
-    bone_lengths_mm=(235, 290, 205, 105, 185, 280, 225, 185, 280, 225, 92, 390, 360, 92, 390, 360),
-    mirror=(0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 14, 15, 16),
-)  # fmt: skip
+HEADS = ("centre", "offset", "embedding", "rotation", "depth")  # every network has them
+KEYPOINT_HEADS = ("keypoints", "keypoint_offset")  # optional: 2D evidence that poses are fitted to
+MOST_CHANNELS = 4096
+_MOST_PIXELS = 4096 * 4096
+_SMALLEST = 1e-6  # of every divisor
+LARGEST_DEPTH = 20.0  # of the depth head, a logarithm: float32 then has room for its exponential
 
 
 @dataclass(frozen=True)
@@ -130,19 +35,24 @@ class Head:
     high: float
 
     def __post_init__(self) -> None:
-        _check_type("a head's tensor", (self.tensor,), str)
-        _check_type("a head's channels", (self.channels,), Integral)
-        _check_type("a head's low and high", (self.low, self.high), Real)
+        check_type("a head's tensor", (self.tensor,), str)
+        check_type("a head's channels", (self.channels,), Integral)
+        check_type("a head's low and high", (self.low, self.high), Real)
+        if not 1 <= self.channels <= MOST_CHANNELS or not self.low < self.high:
+            raise SpecError(
+                f"head '{self.tensor}' must have 1 to {MOST_CHANNELS} channels and low below high, got {self}"
+            )
 
 
 @dataclass(frozen=True)
 class KeypointGrid:
-    """What the key-point heads mean, in cells of their own.
+    """The grid of the key-point heads, whose cells are their own.
 
     Attributes:
         stride: input pixels per cell.
         cell_origin_px: input pixel at the centre of cell 0, on both axes.
-        joints: for each of the K key points the joint of the skeleton that it is, or "" where the skeleton has none (eyes).
+        joints: the joint of the skeleton for each of the K key points, or "" for a key point that is no
+            joint, such as an eye.
     """
 
     stride: int
@@ -150,19 +60,19 @@ class KeypointGrid:
     joints: Tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _check_type("keypoints.stride", (self.stride,), Integral)
-        _check_type("keypoints.cell_origin_px", (self.cell_origin_px,), Real)
-        _check_type("keypoints.joints", self.joints, str)
+        check_type("keypoints.stride", (self.stride,), Integral)
+        check_type("keypoints.cell_origin_px", (self.cell_origin_px,), Real)
+        check_type("keypoints.joints", self.joints, str)
         named = [joint for joint in self.joints if joint]
         if self.stride < 1 or not named or len(set(named)) < len(named) or len(self.joints) > MOST_JOINTS:
             raise SpecError(
-                f"keypoints needs a stride of 1 or more and, each once, the joints that it is about; got {self}"
+                f"keypoints needs a stride of 1 or more and at least one joint, each once; got {self!r:.200}"
             )
 
 
 @dataclass(frozen=True)
 class PoseSpec:
-    """The contract between a network and everything that feeds or reads it.
+    """The contract between a network and the code that feeds and decodes it.
 
     Attributes:
         name: of the network.
@@ -173,15 +83,16 @@ class PoseSpec:
         stride: input pixels per cell of the heads.
         cell_origin_px: input pixel at the centre of cell 0, on both axes.
         heads: by name (see HEADS). `offset` (2: x, y) is in cells, from the cell to the person's centre;
-            `rotation` (6) holds the torso's y then x axis in the frame of the viewing ray (Zhou et al., CVPR 2019);
-            `depth` (1) is d in z_mm = 1000 * focal_px * exp(d) / reference_px_per_m, focal_px in input pixels.
-            Both or neither of KEYPOINT_HEADS, on the grid that `keypoints` says: `keypoints` (K) is how likely, 0..1, each
-            key point is near the cell, `keypoint_offset` (2 K: x of all, then y of all) how far off it is, in its cells.
+            `rotation` (6) holds the torso's y then x axis in the frame of the viewing ray (Zhou et al., CVPR
+            2019); `depth` (1) is d in z_mm = 1000 * focal_px * exp(d) / reference_px_per_m, focal_px in input
+            pixels. Both or neither of KEYPOINT_HEADS, on the grid `keypoints`: `keypoints` (K) is the
+            probability of each key point near the cell, `keypoint_offset` (2 K: x of all, then y of all) the
+            offset to it, in cells of that grid.
         reference_px_per_m: see `depth`.
         centre_joints: the person's centre is the mean of these joints.
-        skeleton: joints that the decoder yields.
-        centre_threshold: a peak of the `centre` map must exceed this.
-        focal_default: focal length in picture widths where the camera's is unknown.
+        skeleton: the joints that the decoder gives; see `Skeleton` for the joints that it must have.
+        centre_threshold: a peak of the `centre` map must exceed this, between 0 and 1.
+        focal_default: focal length where the camera's is unknown, in the longer side of the picture.
         keypoints: the grid of the key-point heads; None where there are none.
     """
 
@@ -202,58 +113,62 @@ class PoseSpec:
     keypoints: Optional[KeypointGrid] = None
 
     def __post_init__(self) -> None:
-        _check_type("name and centre_joints", (self.name, *self.centre_joints), str)
-        _check_type(
-            "input_size, stride and pad_value", (*self.input_size, self.stride, self.pad_value), Integral
-        )
-        _check_type("mean and std", (*self.mean, *self.std), Real)
+        self._check_input()
+        self._check_heads()
+        if min(self.reference_px_per_m, self.focal_default, *self.std) < _SMALLEST:
+            raise SpecError(f"reference_px_per_m, focal_default and std must be {_SMALLEST:g} or more")
+        if not 0 < self.centre_threshold < 1:
+            raise SpecError(f"centre_threshold must lie between 0 and 1, got {self.centre_threshold}")
+        if not self.centre_joints:
+            raise SpecError("centre_joints must name a joint")
+        for joint in (*self.centre_joints, *(filter(None, self.keypoints.joints) if self.keypoints else ())):
+            self.skeleton.index(joint)
+
+    def _check_input(self) -> None:
+        check_type("name and centre_joints", (self.name, *self.centre_joints), str)
+        sizes = (*self.input_size, self.stride, self.pad_value)
+        check_type("input_size, stride and pad_value", sizes, Integral)
+        check_type("mean and std", (*self.mean, *self.std), Real)
         scalars = ("cell_origin_px", "reference_px_per_m", "centre_threshold", "focal_default")
-        _check_type(", ".join(scalars), tuple(getattr(self, name) for name in scalars), Real)
+        check_type(", ".join(scalars), tuple(getattr(self, name) for name in scalars), Real)
         if len(self.input_size) != 2:
-            raise SpecError(f"input_size must be (height, width), got {self.input_size}")
-        height, width = self.input_size
+            raise SpecError(f"input_size must be (height, width), got {self.input_size!r:.80}")
         if self.colour_order not in ("RGB", "BGR"):
-            raise SpecError(f"colour_order must be RGB or BGR, got '{self.colour_order}'")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise SpecError("mean and std must have 3 entries each, std above 0")
-        if (
-            self.stride < 1
-            or height % self.stride
-            or width % self.stride
-            or not 0 < height * width <= 4096 * 4096
-        ):
+            raise SpecError(f"colour_order must be RGB or BGR, got {self.colour_order!r:.80}")
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise SpecError("mean and std must have 3 entries each")
+        height, width = self.input_size
+        divides = self.stride >= 1 and height % self.stride == 0 and width % self.stride == 0
+        if not divides or min(height, width) < 1 or height * width > _MOST_PIXELS:
             raise SpecError(
-                f"input_size {self.input_size} must be a positive multiple of stride {self.stride}, at most 4096 x 4096"
+                f"input_size {self.input_size} must be a positive multiple of stride {self.stride}, "
+                "at most 4096 x 4096"
             )
         if not 0 <= self.pad_value <= 255:
             raise SpecError(f"pad_value must lie in 0..255, got {self.pad_value}")
+
+    def _check_heads(self) -> None:
         missing, extra = set(HEADS) - set(self.heads), set(self.heads) - {*HEADS, *KEYPOINT_HEADS}
         if missing or extra:
             raise SpecError(
-                f"heads must be {', '.join(HEADS)}; missing: {sorted(missing) or 'none'}, unknown: {sorted(extra) or 'none'}"
+                f"heads must be {', '.join(HEADS)}; missing: {sorted(missing) or 'none'}, "
+                f"unknown: {str(sorted(extra) or 'none')[:200]}"
             )
         wanted = {"centre": 1, "offset": 2, "rotation": 6, "depth": 1}
         if self.keypoints is not None:
-            wanted.update(zip(KEYPOINT_HEADS, (len(self.keypoints.joints), 2 * len(self.keypoints.joints))))
-            if height % self.keypoints.stride or width % self.keypoints.stride:
-                raise SpecError(
-                    f"input_size {self.input_size} must be a multiple of keypoints.stride {self.keypoints.stride}"
-                )
+            count, stride = len(self.keypoints.joints), self.keypoints.stride
+            wanted.update(zip(KEYPOINT_HEADS, (count, 2 * count)))
+            if any(side % stride for side in self.input_size):
+                raise SpecError(f"input_size {self.input_size} is no multiple of keypoints.stride {stride}")
         if len(self.heads) != len(self.head_names) or not set(self.head_names) <= set(self.heads):
-            raise SpecError(
-                f"heads {' and '.join(KEYPOINT_HEADS)} and the table keypoints come together or not at all"
-            )
+            raise SpecError("key-point heads and the table keypoints come together or not at all")
         for name, channels in wanted.items():
-            if self.heads[name].channels != channels:
-                raise SpecError(
-                    f"head '{name}' must have {channels} channels, got {self.heads[name].channels}"
-                )
-        if not (self.reference_px_per_m > 0 and self.focal_default > 0 and self.centre_joints):
-            raise SpecError(
-                "reference_px_per_m and focal_default must be above 0, centre_joints must name a joint"
-            )
-        for joint in (*self.centre_joints, *(filter(None, self.keypoints.joints) if self.keypoints else ())):
-            self.skeleton.index(joint)
+            found = self.heads[name].channels
+            if found != channels:
+                raise SpecError(f"head '{name}' must have {channels} channels, got {found}")
+        depth = self.heads["depth"]
+        if max(-depth.low, depth.high) > LARGEST_DEPTH:
+            raise SpecError(f"head 'depth' is a logarithm within {LARGEST_DEPTH:g} of 0, got {depth}")
 
     @property
     def head_names(self) -> Tuple[str, ...]:
@@ -262,7 +177,7 @@ class PoseSpec:
 
     @property
     def map_size(self) -> Tuple[int, int]:
-        """(height, width) of the heads but those of key points, in cells."""
+        """(height, width) of the heads except KEYPOINT_HEADS, in cells."""
         return self.input_size[0] // self.stride, self.input_size[1] // self.stride
 
     def head_shape(self, name: str) -> Tuple[int, int, int]:
@@ -272,21 +187,25 @@ class PoseSpec:
 
     @property
     def embedding_size(self) -> int:
-        """Numbers per pose embedding."""
+        """Length of a pose embedding."""
         return self.heads["embedding"].channels
 
     def with_threshold(self, centre_threshold: Optional[float]) -> "PoseSpec":
-        """Return the contract with another threshold for centres, or as it is for None. Raises SpecError outside 0..1."""
+        """Return the contract with another centre threshold; None keeps its own.
+
+        Raises SpecError outside 0..1.
+        """
         if centre_threshold is None:
             return self
         if not 0 < centre_threshold < 1:
             raise SpecError(
-                f"centre_threshold must lie between 0 and 1, got {centre_threshold}; this network's own is {self.centre_threshold:g}"
+                f"centre_threshold must lie between 0 and 1, got {centre_threshold}; "
+                f"this network's own is {self.centre_threshold:g}"
             )
         return replace(self, centre_threshold=centre_threshold)
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return plain lists, numbers and strings, for JSON or TOML; `keypoints` is absent where it is None."""
+        """Return plain lists, numbers and strings, for JSON or TOML; without `keypoints` where it is None."""
         plain = {
             name: getattr(self, name)
             for name in self.__dataclass_fields__
@@ -301,10 +220,15 @@ class PoseSpec:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "PoseSpec":
-        """Read what `to_dict` wrote; `skeleton` may be absent (MUPOTS17), `keypoints` too. Raises SpecError naming the field."""
+        """Read what `to_dict` wrote; `skeleton` may be absent (MUPOTS17), `keypoints` too.
+
+        Raises SpecError naming the field, also where the skeleton lacks a joint that a network's must have.
+        """
         unknown = set(plain) - set(cls.__dataclass_fields__)
         if unknown:
-            raise SpecError(f"unknown fields {sorted(unknown)}; known: {', '.join(cls.__dataclass_fields__)}")
+            raise SpecError(
+                f"unknown fields {sorted(unknown)!s:.200}; known: {', '.join(cls.__dataclass_fields__)}"
+            )
         try:
             values: Dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
@@ -318,72 +242,8 @@ class PoseSpec:
                 values["keypoints"] = KeypointGrid(
                     **{**plain["keypoints"], "joints": tuple(plain["keypoints"]["joints"])}
                 )
-            return cls(**values)
+            spec = cls(**values)
+            spec.skeleton.check_torso()
+            return spec
         except (TypeError, KeyError, AttributeError) as error:
             raise SpecError(f"incomplete pose specification: {error}") from error
-
-
-@dataclass(frozen=True)
-class Person:
-    """One person of a PoseFrame; shapes as there, without the leading N."""
-
-    score: float
-    centre_px: np.ndarray
-    joints_mm: np.ndarray
-    root_mm: np.ndarray
-    joints_px: np.ndarray
-
-
-@dataclass(frozen=True)
-class PoseFrame:
-    """The people of one picture, best first. N may be 0.
-
-    Attributes:
-        scores: (N,) float32 in 0..1.
-        centres_px: (N, 2) float32, x and y in the original picture.
-        joints_mm: (N, J, 3) float32, relative to the pelvis, camera frame.
-        roots_mm: (N, 3) float32, the pelvis in the camera frame; as good as the focal length it was computed with.
-        joints_px: (N, J, 2) float32, in the original picture, by scaled orthographic projection about the centre.
-    """
-
-    scores: np.ndarray
-    centres_px: np.ndarray
-    joints_mm: np.ndarray
-    roots_mm: np.ndarray
-    joints_px: np.ndarray
-
-    def __post_init__(self) -> None:
-        count = len(self.scores)
-        joints = self.joints_mm.shape[1] if self.joints_mm.ndim == 3 else 0
-        shapes = {"scores": (count,), "centres_px": (count, 2), "joints_mm": (count, joints, 3),
-                  "roots_mm": (count, 3), "joints_px": (count, joints, 2)}  # fmt: skip
-        for name, shape in shapes.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {getattr(self, name).shape}")
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def __getitem__(self, index: int) -> Person:
-        return Person(float(self.scores[index]), self.centres_px[index], self.joints_mm[index],
-                      self.roots_mm[index], self.joints_px[index])  # fmt: skip
-
-    def to_dict(self) -> Dict[str, Any]:
-        """Return lists, for one line of JSON."""
-        return {
-            name: np.round(getattr(self, name).astype(float), 4).tolist()
-            for name in self.__dataclass_fields__
-        }
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any], joints: int = 17) -> "PoseFrame":
-        """Read what `to_dict` wrote; `joints` shapes the arrays of a picture with nobody in it."""
-        empty = {
-            "scores": (0,),
-            "centres_px": (0, 2),
-            "joints_mm": (0, joints, 3),
-            "roots_mm": (0, 3),
-            "joints_px": (0, joints, 2),
-        }
-        arrays = {name: np.asarray(plain[name], np.float32) for name in empty}
-        return cls(**{name: a if len(a) else a.reshape(empty[name]) for name, a in arrays.items()})

@@ -1,4 +1,4 @@
-"""Picture to batch: letterbox, colour order, number type. The only preprocessing there is; calibration, verification and boards run it."""
+"""Preprocessing: letterbox, colour order, number type. Calibration, verification and boards all run it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from .errors import PoseError
 from .frame import FrameInput
 from .pose import PoseSpec
 
-# Below this scale bilinear interpolation, which reads 2 x 2 pixels, skips some, and edges break up into steps; the picture is halved first.
+# Below this scale bilinear interpolation skips pixels and edges alias; the picture is halved first.
 HALVED_BELOW = 0.5
-LARGEST_SIDE_PX = 16384  # cv2.resize stops at 32767; half of that still keeps one picture below 1 GB
+LARGEST_SIDE_PX = 16384  # cv2.resize accepts up to 32767
 
 
 class PictureError(PoseError):
-    """A picture that cannot be fed to the network; the message says what to convert."""
+    """A picture that cannot be fed to the network; the message names the conversion."""
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Where a picture lies in the network's input.
+    """The place of a picture in the network's input.
 
     Attributes:
-        scales: (x, y) input pixels per picture pixel; they differ by the rounding to whole input pixels.
+        scales: (x, y) input pixels per picture pixel; they differ by rounding to whole input pixels.
         left, top: input pixels of border before the picture.
         picture_size: (height, width) of the picture.
     """
@@ -42,23 +42,21 @@ class Letterbox:
         return float((self.scales[0] * self.scales[1]) ** 0.5)
 
     def to_input(self, points: np.ndarray) -> np.ndarray:
-        """Return where picture points (..., 2), x and y, lie in the input; a pixel's centre has whole coordinates."""
-        return (points + 0.5) * np.asarray(self.scales, np.float32) + np.asarray(
-            (self.left - 0.5, self.top - 0.5), np.float32
-        )
+        """Map picture points (..., 2), x and y, to the input; a pixel's centre has whole coordinates."""
+        corner = np.asarray((self.left - 0.5, self.top - 0.5), np.float32)
+        return (points + 0.5) * np.asarray(self.scales, np.float32) + corner
 
     def to_picture(self, points: np.ndarray) -> np.ndarray:
-        """Return where input points (..., 2) lie in the picture: the inverse of `to_input`."""
-        return (points - np.asarray((self.left - 0.5, self.top - 0.5), np.float32)) / np.asarray(
-            self.scales, np.float32
-        ) - np.float32(0.5)
+        """Map input points (..., 2) to the picture: the inverse of `to_input`."""
+        corner = np.asarray((self.left - 0.5, self.top - 0.5), np.float32)
+        return (points - corner) / np.asarray(self.scales, np.float32) - np.float32(0.5)
 
 
 class Batch:
-    """The network's input of one picture, allocated once and filled again for every picture.
+    """The network's input for one picture, allocated once and reused.
 
     Attributes:
-        array: (1, H, W, 3) or (1, 3, H, W), of the dtype that `frame` names; its address never changes.
+        array: (1, H, W, 3) or (1, 3, H, W) of the frame's dtype; its address never changes.
     """
 
     def __init__(self, spec: PoseSpec, frame: FrameInput) -> None:
@@ -67,13 +65,16 @@ class Batch:
         self.array = np.zeros(
             (1, height, width, 3) if frame.layout == "NHWC" else (1, 3, height, width), frame.dtype
         )
-        # uint8 NHWC BGR is what cv2 writes: the resized picture goes straight to the engine's memory.
+        # cv2 writes uint8 NHWC BGR: the resized picture then goes straight to the engine's memory.
         self._direct = (frame.dtype, frame.layout, frame.colour_order) == ("uint8", "NHWC", "BGR")
         self._letterboxed = self.array[0] if self._direct else np.empty((height, width, 3), np.uint8)
         self._tables = _tables(spec, frame)
 
     def fill(self, picture: np.ndarray) -> Letterbox:
-        """Write a BGR uint8 picture (height, width, 3) into `array`. Raises PictureError where it is anything else."""
+        """Write a BGR uint8 picture (height, width, 3) into `array`.
+
+        Raises PictureError for anything else.
+        """
         box = letterbox(picture, self._spec, self._letterboxed)
         if self._direct:
             return box
@@ -87,7 +88,7 @@ class Batch:
             pixels = pixels if self._frame.layout == "NHWC" else pixels.transpose(2, 0, 1)
             np.bitwise_xor(pixels, shift, out=self.array[0].view(np.uint8))
         elif self._frame.layout == "NHWC":
-            one_for_all = (self._tables == self._tables[:1]).all()  # twice as fast in cv2
+            one_for_all = (self._tables == self._tables[:1]).all()  # cv2 is faster with one table
             cv2.LUT(
                 pixels,
                 self._tables[0] if one_for_all else np.ascontiguousarray(self._tables.T[None]),
@@ -100,9 +101,9 @@ class Batch:
 
 
 def to_batch(picture: np.ndarray, spec: PoseSpec, frame: FrameInput) -> Tuple[np.ndarray, Letterbox]:
-    """Return a new input array for one BGR uint8 picture (height, width, 3), and where the picture lies in it.
+    """Return a new input array for one BGR uint8 picture (height, width, 3), and the picture's place in it.
 
-    Raises PictureError where the picture is not one. See `Batch` for the array.
+    Raises PictureError for anything else. See `Batch` for the array.
     """
     batch = Batch(spec, frame)
     box = batch.fill(picture)
@@ -110,14 +111,14 @@ def to_batch(picture: np.ndarray, spec: PoseSpec, frame: FrameInput) -> Tuple[np
 
 
 def letterbox(picture: np.ndarray, spec: PoseSpec, out: np.ndarray) -> Letterbox:
-    """Resize a picture into the middle of `out`, as large as it fits, and fill the border with the spec's `pad_value`.
+    """Resize a picture to fit into `out`, centred, and fill the border with the spec's `pad_value`.
 
     Args:
         picture: (height, width, 3) BGR uint8.
-        spec: states the input size and the border.
-        out: (H, W, 3) uint8 of the spec's input size, written whole.
+        spec: contract with the input size and the border.
+        out: (H, W, 3) uint8 of the spec's input size, overwritten.
 
-    Raises PictureError where the picture is not one.
+    Raises PictureError for anything but a picture.
     """
     check_picture(picture)
     box, rows, columns = place(picture.shape[0], picture.shape[1], spec)
@@ -139,9 +140,9 @@ def letterbox(picture: np.ndarray, spec: PoseSpec, out: np.ndarray) -> Letterbox
 
 
 def halved(picture: np.ndarray, scale: float) -> np.ndarray:
-    """Return a picture (height, width, 3) halved, by means of 2 x 2 pixels, until what is left of `scale` skips no pixels.
+    """Halve a picture (height, width, 3) by averaging 2 x 2 pixels until the rest of `scale` skips no pixels.
 
-    So a camera's large pictures look as those did that the network learned from. Halving costs little where sides are even.
+    Large pictures of a camera then look like the network's training pictures.
     """
     while scale < HALVED_BELOW and min(picture.shape[:2]) > 1:
         picture = cv2.resize(
@@ -152,16 +153,18 @@ def halved(picture: np.ndarray, scale: float) -> np.ndarray:
 
 
 def place(height: int, width: int, spec: PoseSpec) -> Tuple[Letterbox, int, int]:
-    """Return where a picture of this size goes in the input, and the rows and columns that it covers there.
+    """Return the place of a picture of this size in the input, and the rows and columns that it covers.
 
-    Raises PictureError where the picture is too long and thin to leave one cell of the network's maps.
+    Raises PictureError for a picture so long and thin that it covers less than one cell of the network's
+    maps.
     """
     high, wide = spec.input_size
     scale = min(high / height, wide / width)
     rows, columns = min(high, round(height * scale)), min(wide, round(width * scale))
     if min(rows, columns) < spec.stride:
         raise PictureError(
-            f"a picture of {height} x {width} pixels (height x width) would be {rows} x {columns} in the network's "
+            f"a picture of {height} x {width} pixels (height x width) would be {rows} x "
+            f"{columns} in the network's "
             f"{high} x {wide}, less than one cell of {spec.stride}; crop it"
         )
     box = Letterbox(
@@ -180,9 +183,10 @@ def check_picture(picture: Any) -> None:
     if picture.ndim not in (2, 3) or channels not in (1, 3, 4):
         raise PictureError(f"{wanted}, got shape {picture.shape}; pass one picture at a time, channels last")
     if channels != 3:
-        kind, code = ("grey", "COLOR_GRAY2BGR") if channels == 1 else ("BGRA", "COLOR_BGRA2BGR")
+        kind, code = ("gray", "COLOR_GRAY2BGR") if channels == 1 else ("BGRA", "COLOR_BGRA2BGR")
         raise PictureError(
-            f"{wanted}, got a {kind} one of shape {picture.shape}; convert it by cv2.cvtColor(picture, cv2.{code})"
+            f"{wanted}, got a {kind} one of shape {picture.shape}; "
+            f"convert it by cv2.cvtColor(picture, cv2.{code})"
         )
     if picture.dtype != np.uint8:
         raise PictureError(f"{wanted}, got {picture.dtype}; convert it to uint8 with values 0..255")
@@ -190,12 +194,13 @@ def check_picture(picture: Any) -> None:
         raise PictureError(f"{wanted}, got an empty one of shape {picture.shape}")
     if max(picture.shape[:2]) > LARGEST_SIDE_PX:
         raise PictureError(
-            f"a picture's sides may have {LARGEST_SIDE_PX} pixels, got {picture.shape[0]} x {picture.shape[1]}; reduce it"
+            f"a picture's sides may have {LARGEST_SIDE_PX} pixels, "
+            f"got {picture.shape[0]} x {picture.shape[1]}; reduce it"
         )
 
 
 def _tables(spec: PoseSpec, frame: FrameInput) -> np.ndarray:
-    """Return what each pixel value becomes in a float32 frame, (3, 256), channels in the frame's colour order."""
+    """Return the float32 value of each pixel value (3, 256), channels in the frame's colour order."""
     values = np.tile(np.arange(256, dtype=np.float32), (3, 1))
     if not frame.normalized:
         return values

@@ -11,11 +11,11 @@ from networks import one_head_graph, outputs_of, tiny_graph_of, tiny_spec
 from onnx import helper
 
 from toolkit.errors import PosecError
+from toolkit.ir.float_engine import float_estimator
 from toolkit.passes import prepare
 from toolkit.passes.lower.fold_preprocessing import fold_frame
-from toolkit.passes.lower.swap_transpose_dequantize import dequantize_first
+from toolkit.passes.lower.swap_transpose_dequantize import swap_transpose_dequantize
 from toolkit.runtime.frame import FrameInput
-from toolkit.verification.float_estimator import FloatEstimator
 
 SPECS = {
     "one mean": tiny_spec(),
@@ -32,15 +32,15 @@ CAMERA = FrameInput("uint8", "NHWC", "BGR", normalized=False)
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_every_frame_gives_the_same_heads(spec, people_pictures):
     prepared = prepare(tiny_graph_of(spec))
-    wanted = [FloatEstimator(prepared, threads=1).heads(picture)[0] for picture in people_pictures[1:3]]
+    wanted = [float_estimator(prepared, threads=1).heads(picture) for picture in people_pictures[1:3]]
     for frame, cast in itertools.product(FRAMES, (False, True)):
         graph = prepared.copy()
         assert fold_frame(frame, cast)(graph) == (0 if frame == prepared.frame else 1)
         assert graph.frame == frame
         onnx.checker.check_model(graph.model, full_check=True)
-        estimator = FloatEstimator(graph, threads=1)
+        estimator = float_estimator(graph, threads=1)
         for picture, heads in zip(people_pictures[1:3], wanted, strict=True):
-            for name, values in estimator.heads(picture)[0].items():
+            for name, values in estimator.heads(picture).items():
                 np.testing.assert_allclose(
                     values, heads[name], atol=1e-5, err_msg=f"{frame} cast={cast} {name}"
                 )
@@ -89,16 +89,16 @@ def test_a_frame_is_folded_once():
     assert set(outputs_of(graph.model)) == set(graph.spec.heads)
 
 
-def test_pixels_can_become_numbers_before_they_move():
+def test_pixels_can_be_dequantized_before_they_are_transposed():
     graph = prepare(tiny_graph_of())
     fold_frame(CAMERA)(graph)
     before = outputs_of(graph.model)
-    assert dequantize_first(graph) == 1
+    assert swap_transpose_dequantize(graph) == 1
     assert [node.op_type for node in graph.model.graph.node[:3]] == ["DequantizeLinear", "Transpose", "Conv"]
     onnx.checker.check_model(graph.model, full_check=True)
     for name, values in outputs_of(graph.model).items():
         np.testing.assert_array_equal(values, before[name])
-    assert dequantize_first(graph) == 0
+    assert swap_transpose_dequantize(graph) == 0
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,4 @@ def test_pixels_can_become_numbers_before_they_move():
 def test_a_frame_that_begins_otherwise_stays(form):
     graph = prepare(tiny_graph_of())
     fold_frame(form)(graph)
-    assert dequantize_first(graph) == 0
+    assert swap_transpose_dequantize(graph) == 0

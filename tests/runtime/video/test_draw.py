@@ -10,6 +10,7 @@ from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.pose import MUPOTS17, PoseFrame
 from toolkit.runtime.preprocess import place
 from toolkit.runtime.video.draw import LEFT, RIGHT, draw_people, side_colours
+from toolkit.runtime.video.track import Tracker
 
 SPEC = tiny_spec()
 
@@ -26,7 +27,7 @@ def test_people_are_drawn_on_a_copy(size, inset):
     picture = np.full((*size, 3), 90, np.uint8)
     people = people_on(*size, Recorded(3, 3, 0.9, depth=1.5), Recorded(4, 8, 0.6, depth=1.0))
     assert len(people) == 2
-    drawn = draw_people(picture, people, MUPOTS17, [1, 2], inset)
+    drawn = draw_people(picture, people, MUPOTS17, numbers=[1, 2], inset=inset)
     assert (picture == 90).all()
     assert drawn.shape == (size[0], size[1] + (size[0] // 2 if inset else 0), 3)
     changed = (drawn[:, : size[1]] != 90).any(axis=-1)
@@ -67,6 +68,19 @@ def test_people_far_outside_do_not_break_it():
             220,
             3,
         )
+
+
+@pytest.mark.parametrize("field", PoseFrame.__dataclass_fields__)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_people_with_numbers_that_are_not_finite_are_left_out(field, value):
+    both = people_on(360, 640, Recorded(4, 3, 0.9, depth=1.5), Recorded(4, 9, 0.6, depth=1.0))
+    arrays = {name: getattr(both, name).copy() for name in PoseFrame.__dataclass_fields__}
+    arrays[field][1] = value
+    picture = np.full((360, 640, 3), 90, np.uint8)
+    alone = PoseFrame(*(getattr(both, name)[:1] for name in PoseFrame.__dataclass_fields__))
+    drawn = draw_people(picture, PoseFrame(**arrays), MUPOTS17, numbers=[7, 8], inset=True)
+    assert (drawn == draw_people(picture, alone, MUPOTS17, numbers=[7], inset=True)).all()
+    assert Tracker().update(PoseFrame(**arrays), 0.0).shape == (2,)
 
 
 def test_labels_of_people_in_one_place_do_not_cover_each_other():

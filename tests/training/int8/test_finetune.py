@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -11,6 +10,7 @@ import onnxruntime
 import pytest
 from networks import one_head_graph, outputs_of, spot_picture, tiny_graph_of, write_checkpoint
 from onnx import helper, numpy_helper
+from schemes import with_scheme, with_weights
 
 import calibration
 import targets
@@ -19,19 +19,21 @@ from toolkit.errors import PosecError
 from toolkit.frontend.trace import trace
 from toolkit.ir.target import Job
 from toolkit.passes import prepare
-from toolkit.passes.edit.graph_index import layer_name, links, weighted_layers
-from toolkit.passes.quantize.insert_qdq import insert_qdq, stays_float
+from toolkit.passes.edit.graph_index import index_graph, layer_name, weighted_layers
+from toolkit.passes.quantize.float_layers import stays_float
+from toolkit.passes.quantize.insert_qdq import insert_qdq
+from toolkit.passes.quantize.pipeline import lower_graph
 from toolkit.passes.quantize.qparams import to_int8, weight_scales
 from toolkit.training.int8.finetune import Finishing, finish
 from toolkit.training.int8.torch_graph import Replay
-from toolkit.verification.simulation import Judge, quantized
+from toolkit.verification.simulation import FloatReference
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 PLAIN = targets.load("generic-cpu")
 # One scale for all channels of a weight: that is where a tiny network suffers enough for training to show.
-SCHEME = replace(PLAIN.backend.scheme(Job(PLAIN, "int8")), per_channel=False)
-TARGET = replace(PLAIN, backend=SimpleNamespace(**{**vars(PLAIN.backend), "scheme": lambda job: SCHEME}))
+SCHEME = with_weights(PLAIN.backend.scheme(Job(PLAIN, "int8")), per_channel=False)
+TARGET = with_scheme(PLAIN, SCHEME)
 PICTURES = [spot_picture(seed % 5, seed=seed) for seed in range(40)]
 SETTINGS = Finishing(steps=100, learning_rate=1e-4, threads=1)
 
@@ -47,7 +49,7 @@ def test_the_replay_computes_what_the_graph_computes(integers):
     graph = prepare(tiny_graph_of())
     ranges = calibration.collect(graph, PICTURES[:5])
     if integers:
-        insert_qdq(graph, ranges.tensors, replace(SCHEME, weights_as_integers=False, quantize_bias=False))
+        insert_qdq(graph, ranges.tensors, SCHEME.for_training())
     noise = np.random.default_rng(0).normal(0, 0.6, (1, 3, *graph.spec.input_size)).astype(np.float32)
     with torch.no_grad():
         replayed = Replay(graph)(torch.from_numpy(noise))
@@ -79,7 +81,7 @@ def test_weights_that_were_integers_once_start_on_their_own_grid():
     """Their largest is not 127 steps: a grid of the finish's own would round them a second time before it learns."""
     graph = prepare(tiny_graph_of())
     for node in weighted_layers(graph.model):
-        weight = links(graph.model).array(node.input[1])
+        weight = index_graph(graph.model).array(node.input[1])
         step = np.abs(weight).max() / 100
         constant = next(tensor for tensor in graph.model.graph.initializer if tensor.name == node.input[1])
         constant.CopyFrom(
@@ -89,9 +91,9 @@ def test_weights_that_were_integers_once_start_on_their_own_grid():
     insert_qdq(
         integer,
         calibration.collect(graph, PICTURES[:5]).tensors,
-        replace(SCHEME, weights_as_integers=False, quantize_bias=False),
+        SCHEME.for_training(),
     )
-    found = links(integer.model)
+    found = index_graph(integer.model)
     names = [
         node.input[0]
         for node in integer.model.graph.node
@@ -108,14 +110,14 @@ def test_the_integers_come_closer_to_the_float_network(finished):
 
 
 def test_the_compiler_finds_the_learned_integers_again(finished):
-    found, left = links(finished.graph.model), stays_float(finished.graph, SCHEME)
+    found, left = index_graph(finished.graph.model), stays_float(finished.graph, SCHEME)
     layers = [node for node in weighted_layers(finished.graph.model) if layer_name(node) not in left]
     assert len(layers) > 5
     changed = 0
     for node in layers[1:]:  # the frame is folded into the first
         weight, before = (
             found.array(node.input[1]),
-            links(prepare(tiny_graph_of()).model).array(node.input[1]),
+            index_graph(prepare(tiny_graph_of()).model).array(node.input[1]),
         )
         scale = weight_scales(weight, None)
         np.testing.assert_allclose(to_int8(weight, scale, None) * scale, weight, rtol=1e-4, atol=1e-6)
@@ -125,10 +127,11 @@ def test_the_compiler_finds_the_learned_integers_again(finished):
 
 def test_the_people_come_closer_too(finished):
     graph, judged = prepare(tiny_graph_of()), [spot_picture(seed % 5, seed=300 + seed) for seed in range(10)]
-    judge = Judge(graph, judged)
-    ranges = calibration.collect(finished.graph, PICTURES)
-    drift = judge.drift(judge.heads(quantized(prepare(finished.graph), ranges, SCHEME)))
-    plain = judge.drift(judge.heads(quantized(graph, calibration.collect(graph, PICTURES), SCHEME)))
+    reference, job = FloatReference(graph, judged), Job(TARGET, "int8")
+    trained = prepare(finished.graph)
+    ranges = calibration.collect(trained, PICTURES)
+    drift = reference.drift(reference.heads(lower_graph(trained, job, ranges)))
+    plain = reference.drift(reference.heads(lower_graph(graph, job, calibration.collect(graph, PICTURES))))
     assert (drift.lost, drift.invented) == ((), ())
     assert drift.drift_mm < 0.75 * plain.drift_mm
 

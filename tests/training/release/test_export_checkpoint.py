@@ -10,34 +10,34 @@ import torch
 
 from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.frontend.trace import trace
+from toolkit.ir.float_engine import float_estimator
 from toolkit.network.checkpoint import TRAINING_ONLY, load_checkpoint, save_checkpoint
 from toolkit.network.network import KeypointNetwork
 from toolkit.runtime.pose import SpecError
 from toolkit.training.release.export_checkpoint import LICENCE, WHOLE, blend, choose_threshold, main, ship
-from toolkit.verification.float_estimator import FloatEstimator
 
 
 @pytest.mark.parametrize("wanted", [0.25, 0.45])
 def test_the_threshold_is_the_one_at_which_the_true_people_are_found(
     tmp_path, tiny_checkpoint, people_pictures, wanted
 ):
-    estimator = FloatEstimator(trace(tiny_checkpoint))
+    estimator = float_estimator(trace(tiny_checkpoint))
     scenes = {}
     for number, picture in enumerate(people_pictures):
         dim = (0.5 * picture + 0.5 * people_pictures[0]).astype(np.uint8)  # people of many scores
         for name, light in ((f"{number}.png", picture), (f"{number}-dim.png", dim)):
             cv2.imwrite(str(tmp_path / name), light)
-            heads, letterbox = estimator.heads(light)
+            heads, letterbox = estimator.infer(light)
             estimator.spec = replace(estimator.spec, centre_threshold=wanted)
             truth = estimator.decode(heads, letterbox)
             scenes[name] = Scene(truth, np.ones(len(truth)), 0.8 * light.shape[1])
     threshold, score = choose_threshold(tiny_checkpoint, Scenes(scenes, tmp_path))
     assert score == 1
-    same = FloatEstimator(trace(tiny_checkpoint))
+    same = float_estimator(trace(tiny_checkpoint))
     same.spec = replace(same.spec, centre_threshold=threshold)
     assert threshold <= wanted
     for name, scene in scenes.items():
-        assert len(same.decode(*same.heads(cv2.imread(str(tmp_path / name))))) == len(scene.people)
+        assert len(same.decode(*same.infer(cv2.imread(str(tmp_path / name))))) == len(scene.people)
 
 
 def test_what_is_shipped_computes_the_same_from_fewer_bytes(tmp_path: Path):

@@ -27,7 +27,12 @@ def inline_constants(graph: Graph) -> int:
 
     Returns the number of nodes removed.
     """
-    model, kept = graph.model, []
+    return inline_constants_of(graph.model)
+
+
+def inline_constants_of(model: onnx.ModelProto) -> int:
+    """Do the same to a model that is no Graph yet."""
+    kept = []
     for node in model.graph.node:
         tensor = _tensor(node) if node.op_type == "Constant" else None
         if tensor is None:
@@ -42,10 +47,12 @@ def inline_constants(graph: Graph) -> int:
 
 
 def _tensor(node: onnx.NodeProto) -> TensorProto | None:
-    found = node.attribute[0]
-    value = helper.get_attribute_value(found)
-    if found.name == "value":
-        return TensorProto.FromString(value.SerializeToString())
-    if found.name not in _SHORT_FORMS:
+    if not node.attribute:
         return None
-    return numpy_helper.from_array(np.asarray(value, _SHORT_FORMS[found.name]))
+    stated = node.attribute[0]
+    value = helper.get_attribute_value(stated)
+    if stated.name == "value":
+        return TensorProto.FromString(value.SerializeToString())
+    if stated.name not in _SHORT_FORMS:
+        return None
+    return numpy_helper.from_array(np.asarray(value, _SHORT_FORMS[stated.name]))

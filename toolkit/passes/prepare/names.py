@@ -63,7 +63,31 @@ def name_tensors(graph: Graph) -> int:
     model.graph.input[0].name = BATCH
     model.graph.name = graph.spec.name
     del model.graph.value_info[:]
+    drop_notes(model)
     return sum(old != new for old, new in names.items())
+
+
+def drop_notes(model: onnx.ModelProto) -> None:
+    """Leave out what is not the network: notes, and the names and versions of exporters and of onnxsim."""
+    for field in (
+        "producer_name",
+        "producer_version",
+        "domain",
+        "model_version",
+        "doc_string",
+        "metadata_props",
+    ):
+        model.ClearField(field)
+    for part in (
+        model.graph,
+        *model.graph.node,
+        *model.graph.initializer,
+        *model.graph.input,
+        *model.graph.output,
+    ):
+        part.ClearField("doc_string")
+        if "metadata_props" in part.DESCRIPTOR.fields_by_name:
+            part.ClearField("metadata_props")
 
 
 def _give(names: dict[str, str], taken: set[str], tensor: str, wanted: str) -> None:
@@ -74,11 +98,13 @@ def _give(names: dict[str, str], taken: set[str], tensor: str, wanted: str) -> N
 
 def _node_names(model: onnx.ModelProto) -> list[str]:
     called: list[str] = []
+    taken: set[str] = set()
     for place, (node, heads) in enumerate(zip(model.graph.node, _heads_made_from(model), strict=True)):
         wanted = node.name.strip("/").replace("/", ".") or f"{node.op_type}_{place}"
         if len(heads) == 1 and re.fullmatch(rf"{node.op_type}(_\d+)?", wanted):
             wanted = f"{min(heads)}.{node.op_type}"
-        called.append(numbered(wanted, set(called)))
+        called.append(numbered(wanted, taken))
+        taken.add(called[-1])
     return called
 
 

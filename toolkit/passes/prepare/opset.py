@@ -7,60 +7,113 @@ from onnx import defs, helper
 
 from ...errors import PosecError
 from ...ir.graph import Graph
+from ..edit.edits import replace
+from .constants import inline_constants_of
+from .fold_shapes import fold_shapes
+from .names import drop_notes
+from .newer_operators import NEUTRAL, REWRITES, Tensors, expand
 
 # TensorRT 8.2, the last for the first Jetson Nano, reads no later one; QuantizeLinear has an axis from here on.
 OPSET = 13
 # ONNX Runtime before 1.18 refuses later ones.
 IR_VERSION = 8
+# The first opset that onnx's version converter reads with confidence.
+_OLDEST = 7
 _DEFAULT_DOMAINS = ("", "ai.onnx")
+# A body of a function may use functions in turn.
+_DEEPEST = 8
 
 
 def lower_opset(graph: Graph) -> int:
     """State opset 13 and the default domain alone, and leave out what is not the network: notes, versions of exporters.
 
-    1. An operator whose definition did not change since opset 13 stays as it is.
-    2. One that changed stays too if the older definition has its attributes and inputs; an attribute that
-       only the newer one has goes if it says what the older one does anyway (such as Resize's antialias = 0).
-    3. Anything else is refused, such as a ReduceMean whose axes are an input.
+    1. A graph of opset 7 to 12 is converted by onnx's version converter.
+    2. An operator with a rewrite, such as a ReduceMean whose axes are an input, is rewritten; see `newer_operators`.
+    3. An operator that opset 13 lacks, and that ONNX defines as a function of others, becomes those others.
+    4. An operator whose definition has the same inputs and attributes in opset 13 stays; an attribute that only the newer
+       definition has goes if its value is the default.
 
-    The definitions do not tell of new meanings under old attributes; `prepare` compares the numbers.
-    Returns the number of operators of rule 2. Raises PosecError naming the first operator that needs a later opset.
+    The definitions do not state new meanings of old attributes; `prepare` compares the numbers.
+    Returns the number of operators changed. Raises PosecError naming the first operator that opset 13 cannot express.
     """
     model = graph.model
     stated = next((opset.version for opset in model.opset_import if opset.domain in _DEFAULT_DOMAINS), 0)
     if stated < OPSET:
-        raise PosecError(
-            f"the graph has ONNX opset {stated}, posec reads {OPSET} and later; export the network again"
-        )
-    count = sum(_lower(node, stated) for node in model.graph.node) if stated > OPSET else 0
+        graph.model, count = _raised(model, stated), len(model.graph.node)
+        model = graph.model
+    else:
+        count = _lower_all(model, stated) if stated > OPSET else 0
     del model.opset_import[:]
     model.opset_import.append(helper.make_opsetid("", OPSET))
     model.ir_version = IR_VERSION
-    for field in (
-        "producer_name",
-        "producer_version",
-        "domain",
-        "model_version",
-        "doc_string",
-        "metadata_props",
-    ):
-        model.ClearField(field)
-    for part in (
-        model.graph,
-        *model.graph.node,
-        *model.graph.initializer,
-        *model.graph.input,
-        *model.graph.output,
-    ):
-        part.ClearField("doc_string")
-        if "metadata_props" in part.DESCRIPTOR.fields_by_name:
-            part.ClearField("metadata_props")
+    drop_notes(model)
     return count
+
+
+def _raised(model: onnx.ModelProto, stated: int) -> onnx.ModelProto:
+    if stated < _OLDEST:
+        raise PosecError(
+            f"the graph has ONNX opset {stated}, posec reads {_OLDEST} and later; export the network again"
+        )
+    try:
+        raised = onnx.version_converter.convert_version(model, OPSET)
+    except Exception as error:  # the converter raises classes of its own, and RuntimeError
+        why = str(error).strip().splitlines()[0]
+        raise PosecError(
+            f"the graph has ONNX opset {stated} and cannot be converted to {OPSET} ({why}); export it with opset {OPSET} or later"
+        ) from error
+    del raised.graph.value_info[:]
+    return raised
+
+
+def _lower_all(model: onnx.ModelProto, stated: int) -> int:
+    fold_shapes(model)
+    tensors, count, kept = Tensors.of(model), 0, []
+    pending = [(node, stated, 0) for node in reversed(model.graph.node)]
+    while pending:
+        node, opset, depth = pending.pop()
+        parts = _parts(node, opset, depth, tensors)
+        if parts is None:
+            count += _lower(node, opset)
+            kept.append(node)
+            continue
+        count += 1
+        made, opset = parts
+        pending += [(part, opset, depth + 1) for part in reversed(made)]
+    replace(model.graph.node, kept)
+    model.graph.initializer.extend(tensors.added)
+    # The bodies of functions hold constants as nodes.
+    inline_constants_of(model)
+    del model.graph.value_info[:]
+    return count
+
+
+def _parts(
+    node: onnx.NodeProto, opset: int, depth: int, tensors: Tensors
+) -> tuple[list[onnx.NodeProto], int] | None:
+    """Return the nodes that stand for a newer one and their opset, or None for a node that may stay."""
+    tensors.note(node)
+    if depth > _DEEPEST:
+        raise PosecError(
+            f"operator {node.op_type} ({node.name}) is a function of functions of itself; express it by others"
+        )
+    if opset > OPSET and node.op_type in REWRITES:
+        made = REWRITES[node.op_type](node, tensors)
+        return None if made is None else (made, OPSET)
+    return expand(node, opset, tensors) if _is_missing(node) else None
+
+
+def _is_missing(node: onnx.NodeProto) -> bool:
+    try:
+        defs.get_schema(node.op_type, OPSET)
+    except defs.SchemaError:
+        return True
+    return False
 
 
 def _lower(node: onnx.NodeProto, stated: int) -> bool:
     try:
-        newer = defs.get_schema(node.op_type, stated)
+        newer = defs.get_schema(node.op_type, max(stated, OPSET))
         older = defs.get_schema(node.op_type, OPSET)
     except defs.SchemaError as error:
         raise PosecError(
@@ -70,15 +123,17 @@ def _lower(node: onnx.NodeProto, stated: int) -> bool:
         return False
     if len(node.input) > older.max_input or len(node.input) < older.min_input:
         raise PosecError(
-            f"{node.op_type} ({node.name}) takes {len(node.input)} inputs, opset {OPSET} has {older.max_input}; export again with it"
+            f"{node.op_type} ({node.name}) takes {len(node.input)} inputs, in opset {OPSET} it takes {older.max_input}; "
+            "express it by other operators"
         )
-    for stray in [found for found in node.attribute if found.name not in older.attributes]:
-        default = newer.attributes[stray.name].default_value
-        if default.type == onnx.AttributeProto.UNDEFINED or helper.get_attribute_value(
-            stray
-        ) != helper.get_attribute_value(default):
+    for stray in [given for given in node.attribute if given.name not in older.attributes]:
+        value, default = helper.get_attribute_value(stray), newer.attributes[stray.name].default_value
+        stated_default = (
+            default.type != onnx.AttributeProto.UNDEFINED and value == helper.get_attribute_value(default)
+        )
+        if not stated_default and not NEUTRAL.get((node.op_type, stray.name), lambda value: False)(value):
             raise PosecError(
-                f"{node.op_type} ({node.name}) sets {stray.name}, which opset {OPSET} lacks; export the network again with it"
+                f"{node.op_type} ({node.name}) sets {stray.name} to {value!r}, which opset {OPSET} lacks; express it by other operators"
             )
         node.attribute.remove(stray)
     return True

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
 from ...errors import PosecError
+from ...frontend.onnx_file import check_constant, constants_of, load_onnx
 from ...ir.graph import Graph, Pass
 from ..edit.edits import attribute
-from ..edit.graph_index import Links, layer_name, links
+from ..edit.graph_index import GraphIndex, index_graph, layer_name
 from .qdq_rules import QUANTIZERS, integer_findings
 from .rules import Finding, Rules, rules_for
 
@@ -35,8 +35,8 @@ _CONSTANT_INPUTS = {
 
 def check(model: onnx.ModelProto, version: str) -> list[Finding]:
     """Return which rules of a TensorRT version a model breaks, in the order of its nodes; an empty list where none."""
-    rules, found = rules_for(version), links(model)
-    findings = [*_file(model, rules), *_types(model, rules)]
+    rules, found = rules_for(version), index_graph(model)
+    findings = [*_file(model, rules), *_external(model), *_types(model, rules)]
     for node in model.graph.node:
         findings += _operator(node, rules)
         findings += _arguments(node, rules, found)
@@ -44,12 +44,23 @@ def check(model: onnx.ModelProto, version: str) -> list[Finding]:
 
 
 def check_file(path: str | Path, version: str) -> list[Finding]:
-    """Return what `check` finds in an ONNX file; weights beside the file are not read. Raises PosecError where it is none."""
+    """Return what `check` finds in an ONNX file; weights beside the file are a finding, and are not read.
+
+    Raises PosecError where the file is missing, too large, or no valid ONNX model.
+    """
+    rules, model = rules_for(version), load_onnx(Path(path))
+    if outside := list(_external(model)):
+        return [*_file(model, rules), *outside]
     try:
-        model = onnx.load_model_from_string(Path(path).read_bytes())
-    except (OSError, DecodeError) as error:
-        raise PosecError(f"'{path}' is not a readable ONNX model: {error}") from error
-    return check(model, version)
+        for name, tensor in constants_of(model):
+            check_constant(tensor, name)
+        onnx.checker.check_model(model)
+        return check(model, version)
+    except PosecError as error:
+        raise PosecError(f"'{path}': {error}") from error
+    except Exception as error:  # the checker raises several classes; what it lets pass may lack inputs or have attributes of another type
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise PosecError(f"'{path}' is not a valid ONNX model: {why}; export the network again") from error
 
 
 def tensorrt_check(*versions: str) -> Pass:
@@ -85,17 +96,18 @@ def _file(model: onnx.ModelProto, rules: Rules) -> Iterator[Finding]:
             yield Finding(
                 "dynamic shape", value.name, "an input without fixed sizes needs an optimization profile"
             )
-    for tensor in model.graph.initializer:
-        if tensor.data_location == TensorProto.EXTERNAL:
+
+
+def _external(model: onnx.ModelProto) -> Iterator[Finding]:
+    for name, tensor in constants_of(model):
+        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             yield Finding(
-                "external data",
-                tensor.name,
-                "weights outside the file are lost when the file is parsed from memory",
+                "external data", name, "weights outside the file are lost when the file is parsed from memory"
             )
 
 
 def _types(model: onnx.ModelProto, rules: Rules) -> Iterator[Finding]:
-    readers = links(model).readers
+    readers = index_graph(model).readers
     for value in (*model.graph.input, *model.graph.output):
         kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
         if kind not in rules.types:
@@ -124,7 +136,7 @@ def _operator(node: onnx.NodeProto, rules: Rules) -> Iterator[Finding]:
         yield Finding("operator", layer_name(node), f"TensorRT {rules.version} has no {node.op_type}")
 
 
-def _arguments(node: onnx.NodeProto, rules: Rules, found: Links) -> Iterator[Finding]:
+def _arguments(node: onnx.NodeProto, rules: Rules, found: GraphIndex) -> Iterator[Finding]:
     """Yield what the importer of an operator asserts of its inputs and attributes."""
     where = layer_name(node)
     for position in _CONSTANT_INPUTS.get(node.op_type, ()):
@@ -149,7 +161,7 @@ def _arguments(node: onnx.NodeProto, rules: Rules, found: Links) -> Iterator[Fin
         yield from _resize(node, where, rules, found)
 
 
-def _convolution(node: onnx.NodeProto, where: str, found: Links) -> Iterator[Finding]:
+def _convolution(node: onnx.NodeProto, where: str, found: GraphIndex) -> Iterator[Finding]:
     if (
         len(node.input) > 2
         and node.input[2] in found.constants
@@ -168,7 +180,7 @@ def _convolution(node: onnx.NodeProto, where: str, found: Links) -> Iterator[Fin
             yield Finding("shape", where, "kernel_shape differs from the weight's")
 
 
-def _resize(node: onnx.NodeProto, where: str, rules: Rules, found: Links) -> Iterator[Finding]:
+def _resize(node: onnx.NodeProto, where: str, rules: Rules, found: GraphIndex) -> Iterator[Finding]:
     mode, transform = (
         attribute(node, "mode", "nearest"),
         attribute(node, "coordinate_transformation_mode", "half_pixel"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, Tuple
+from functools import lru_cache
+from typing import Mapping, NamedTuple, Tuple, Union
 
-import cv2
 import numpy as np
 
 from ..errors import HeadError
@@ -12,14 +12,13 @@ from ..pose import PoseSpec
 
 _LEAST_PULL = 1e-3
 _NOTHING = np.float32(1e-20)
-_NEIGHBOURHOOD = np.ones((3, 3), np.uint8)
 
 
 class Keypoints(NamedTuple):
     """P key points of all people in a picture.
 
     Attributes:
-        kinds: (P,) int; kind k is the k-th of the key points that are joints of the skeleton, in the order of `KeypointGrid.joints`.
+        kinds: (P,) int, ascending; kind k is the k-th of `KeypointGrid.joints` that the skeleton has.
         points: (P, 2) float32, x and y in pixels of the network's input.
         heat: (P,) float32 in 0..1.
     """
@@ -41,29 +40,65 @@ def find_keypoints(heads: Mapping[str, np.ndarray], spec: PoseSpec, least_heat: 
     """
     grid = spec.keypoints
     assert grid is not None
-    channels = np.array([channel for channel, joint in enumerate(grid.joints) if joint])
-    heat = np.ascontiguousarray(heads["keypoints"][channels].transpose(1, 2, 0))
-    if not np.isfinite(heat.sum()):
-        raise HeadError(
-            "head 'keypoints' is not finite somewhere; the arithmetic overflowed: build with float32"
-        )
-    highest = cv2.dilate(heat, _NEIGHBOURHOOD).reshape(heat.shape)  # cv2 drops the axis of a single channel
-    rows, columns, kinds = np.nonzero((heat >= highest) & (heat > least_heat))
-    offsets = heads["keypoint_offset"][
-        np.stack([channels[kinds], channels[kinds] + len(grid.joints)]), rows, columns
-    ]
-    if not np.isfinite(offsets.sum()):
+    channels = _channels(grid.joints)
+    heat = np.ascontiguousarray(heads["keypoints"][_as_slice(channels)])
+    cells = _peaks(heat, least_heat)
+    size = heat.shape[1] * heat.shape[2]
+    kinds, inside = np.divmod(cells, size)
+    rows, columns = np.divmod(inside, heat.shape[2])
+    flat = heads["keypoint_offset"].reshape(-1)
+    x = flat[channels[kinds] * size + inside]
+    y = flat[(channels[kinds] + len(grid.joints)) * size + inside]
+    if not np.isfinite(x.sum() + y.sum()):
         raise HeadError(
             "head 'keypoint_offset' is not finite where a key point is; the arithmetic overflowed: build with float32"
         )
-    points = grid.cell_origin_px + grid.stride * (np.stack([columns, rows]) + offsets)
-    return Keypoints(kinds, points.T.astype(np.float32), heat[rows, columns, kinds])
+    points = np.empty((len(cells), 2), np.float32)
+    np.add(columns, x, out=points[:, 0], casting="same_kind")
+    np.add(rows, y, out=points[:, 1], casting="same_kind")
+    points *= grid.stride
+    points += grid.cell_origin_px
+    return Keypoints(kinds, points, heat.reshape(-1)[cells])
+
+
+@lru_cache(maxsize=8)
+def _channels(joints: Tuple[str, ...]) -> np.ndarray:
+    """Return the channels of key points that are joints of the skeleton."""
+    return np.array([channel for channel, joint in enumerate(joints) if joint])
+
+
+def _as_slice(channels: np.ndarray) -> Union[slice, np.ndarray]:
+    """Return ascending channels as a slice where they follow each other: numpy then copies nothing."""
+    first, last = int(channels[0]), int(channels[-1])
+    return slice(first, last + 1) if last - first + 1 == len(channels) else channels
+
+
+def _peaks(heat: np.ndarray, least_heat: float) -> np.ndarray:
+    """Return the flat indices, ascending, of the peaks of maps (C, h, w). Raises HeadError where heat is not a number."""
+    height, width = heat.shape[1:]
+    if not np.isfinite(heat.max()):  # the maximum of numbers and NaN is NaN
+        raise HeadError(
+            "head 'keypoints' is not finite somewhere; the arithmetic overflowed: build with float32"
+        )
+    lines = heat.reshape(-1, width)
+    is_warm = np.zeros(len(lines), bool)
+    is_warm[np.flatnonzero(heat > least_heat) // width] = True
+    warm = np.flatnonzero(is_warm)  # the few lines that hold key points
+    row = warm % height
+    own = lines[warm]
+    around = np.maximum(lines[warm - (row > 0)], lines[warm + (row < height - 1)])
+    np.maximum(around, own, out=around)
+    sideways = np.maximum(around[:, 1:], around[:, :-1])
+    around[:, :-1] = np.maximum(around[:, :-1], sideways)
+    around[:, 1:] = np.maximum(around[:, 1:], sideways)
+    line, column = np.divmod(np.flatnonzero((own >= around) & (own > least_heat)), width)
+    return warm[line] * width + column
 
 
 def match_keypoints(
     at: np.ndarray, reach_px: np.ndarray, seen: Keypoints, least_heat: float
 ) -> Tuple[np.ndarray, np.ndarray]:
-    """Return which way key points pull joints, and how strongly; neither jumps when something moves a little.
+    """Return where key points pull joints, and how strongly; neither jumps when something moves a little.
 
     Hard choices would: integers shift heat and offsets by a trifle, and a joint would turn to another key point. So every key point
     within reach pulls, less with distance, by Tukey's biweight; where people contend for a key point, or key points for a joint,
@@ -78,17 +113,35 @@ def match_keypoints(
     Returns:
         Where the joints are pulled to (N, K, 2), `at` where nothing pulls; and the pull (N, K) in 0..1.
     """
-    away = at[:, seen.kinds] - seen.points
-    nearness = np.maximum(0, 1 - (away * away).sum(axis=-1) / np.square(reach_px[:, seen.kinds]))
-    pull = nearness * nearness * np.maximum(0, (seen.heat - least_heat) / (1 - least_heat))
+    if not len(seen.kinds):
+        return at, np.zeros(at.shape[:2], np.float32)
+    table = _table(seen, at.shape[1])  # (3, K, M)
+    strength = np.maximum(0, (table[2] - least_heat) / (1 - least_heat))
+    table[2] = 1
+    away = at.transpose(2, 0, 1)[..., None] - table[:2, None]  # (2, N, K, M)
+    away *= away
+    pull = away[0]
+    pull += away[1]
+    pull /= np.square(reach_px)[..., None]
+    np.subtract(1, pull, out=pull)
+    np.maximum(pull, 0, out=pull)
+    pull *= pull
+    pull *= strength
     claim = np.square(np.square(pull))
-    of_kind = (seen.kinds[:, None] == np.arange(at.shape[1])).astype(np.float32)  # (P, K)
-    rivals = np.maximum(claim.sum(axis=0), _NOTHING), np.maximum((claim @ of_kind)[:, seen.kinds], _NOTHING)
-    pull = pull * (claim / rivals[0]) * (claim / rivals[1])
-    total = pull @ of_kind
-    towards = (
-        np.stack([(pull * seen.points[:, axis]) @ of_kind for axis in (0, 1)], axis=-1)
-        / np.maximum(total, _NOTHING)[..., None]
-    )
+    pull *= claim / np.maximum(np.add.reduce(claim, axis=0), _NOTHING)
+    pull *= claim / np.maximum(np.add.reduce(claim, axis=2), _NOTHING)[..., None]
+    sums = np.einsum("nkm,ckm->nkc", pull, table)  # of x, of y, and of the pull itself
+    total = sums[..., 2]
     pulled = total > _LEAST_PULL
+    towards = sums[..., :2] / np.maximum(total, _NOTHING)[..., None]
     return np.where(pulled[..., None], towards, at), total * pulled
+
+
+def _table(seen: Keypoints, kinds: int) -> np.ndarray:
+    """Return x, y and heat (3, K, M) of the key points of each of K kinds, M of the commonest kind, heat 0 beyond their number."""
+    counts = np.bincount(seen.kinds, minlength=kinds)
+    first = np.cumsum(counts) - counts
+    table = np.zeros((3, kinds, counts.max()), np.float32)
+    place = (seen.kinds, np.arange(len(seen.kinds)) - first[seen.kinds])
+    table[0][place], table[1][place], table[2][place] = seen.points[:, 0], seen.points[:, 1], seen.heat
+    return table

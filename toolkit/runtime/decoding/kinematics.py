@@ -12,17 +12,22 @@ from ..pose import Skeleton
 Layers = List[Tuple[np.ndarray, np.ndarray]]
 LEAKY_SLOPE = 0.2
 EPSILON = 1e-8
+LARGEST_OUTPUT = 1e15  # of a decoder: float32 then has room for squares of it
+_HALF_TURN = np.array([-1, -1, 1], np.float32)
+_MOST_WEIGHTS, _MOST_PRODUCTS = 8192, 262144
 
 
 def layers(weights: Mapping[str, np.ndarray]) -> Layers:
     """Return the decoder's fully connected layers from `weight_0`, `bias_0`, `weight_1`, … in order.
 
-    Weights are (outputs, inputs), biases (outputs,). Raises ValueError where the sizes do not chain.
+    Weights are (outputs, inputs), biases (outputs,), of any floating-point type; returned as float32.
+
+    Raises ValueError where the sizes do not chain, or a value is not finite.
     """
     found: Layers = []
     while f"weight_{len(found)}" in weights and f"bias_{len(found)}" in weights:
         weight, bias = (
-            np.ascontiguousarray(weights[f"{name}_{len(found)}"], np.float32) for name in ("weight", "bias")
+            _finite(f"{name}_{len(found)}", weights[f"{name}_{len(found)}"]) for name in ("weight", "bias")
         )
         if (
             weight.ndim != 2
@@ -35,9 +40,26 @@ def layers(weights: Mapping[str, np.ndarray]) -> Layers:
         found.append((weight, bias))
     if not found or len(weights) != 2 * len(found):
         raise ValueError(
-            f"pose decoder needs weight_0, bias_0, weight_1, …; found {', '.join(sorted(weights)) or 'nothing'}"
+            f"pose decoder needs weight_0, bias_0, weight_1, …; found {', '.join(sorted(weights))[:200] or 'nothing'}"
+        )
+    largest = np.ones(found[0][0].shape[1])
+    for weight, bias in found:
+        largest = np.abs(weight).astype(np.float64) @ largest + np.abs(bias)
+    if not np.all(largest < LARGEST_OUTPUT):
+        raise ValueError(
+            "pose decoder: its arithmetic overflows on embeddings in [-1, 1]; train or export the decoder again"
         )
     return found
+
+
+def _finite(name: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind != "f":
+        raise ValueError(f"pose decoder: {name} must hold floating-point numbers, got {values.dtype}")
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(values, np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError(f"pose decoder: {name} holds NaN or infinity; train or export the decoder again")
+    return values
 
 
 def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
@@ -45,7 +67,7 @@ def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
 
     Args:
         embeddings: (N, E) float32 in [-1, 1].
-        decoder: see `layers`; leaky rectifiers between them.
+        decoder: see `layers`; leaky ReLU between them.
 
     Returns:
         (N, B, 3) float32 in the torso frame, B bones in the skeleton's order.
@@ -53,31 +75,26 @@ def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
     # One column per person: BLAS then reads the weights as they lie, half the time of `embeddings @ weight.T` for few people.
     values = embeddings.T
     for weight, bias in decoder[:-1]:
-        values = weight @ values + bias[:, None]
+        values = small_products(weight, values)
+        values += bias[:, None]
         values = np.maximum(values, LEAKY_SLOPE * values)
     weight, bias = decoder[-1]
-    directions = (weight @ values + bias[:, None]).reshape(-1, 3, len(embeddings))
+    directions = (small_products(weight, values) + bias[:, None]).reshape(-1, 3, len(embeddings))
     lengths = np.sqrt((directions * directions).sum(axis=1, keepdims=True))
     return (directions / np.maximum(lengths, EPSILON)).transpose(2, 0, 1)
 
 
-def embedding_jacobian(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
-    """Return how unit bone directions change with the pose embeddings: (B, 3 N E) float32, of (B, 3, N, E)."""
-    values, slopes = embeddings.T, np.zeros((0, 0), np.float32)
-    for weight, bias in decoder[:-1]:
-        values = weight @ values + bias[:, None]
-        slopes = (weight @ slopes).reshape(*values.shape, -1) if slopes.size else weight[:, None]
-        rectified = np.where(values > 0, np.float32(1), np.float32(LEAKY_SLOPE))
-        values, slopes = values * rectified, (slopes * rectified[..., None]).reshape(len(values), -1)
-    weight, bias = decoder[-1]
-    raw = (weight @ values + bias[:, None]).reshape(-1, 3, len(embeddings), 1)
-    slopes = (weight @ slopes if slopes.size else np.repeat(weight[:, None], len(embeddings), 1)).reshape(
-        *raw.shape[:3], -1
-    )
-    lengths = np.maximum(np.sqrt((raw * raw).sum(axis=1, keepdims=True)), EPSILON)
-    directions = raw / lengths
-    slopes = (slopes - directions * (directions * slopes).sum(axis=1, keepdims=True)) / lengths
-    return slopes.reshape(len(slopes), -1)
+def small_products(weight: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return weight (M, L) @ columns (L, N), in blocks of rows so small that BLAS computes each on the calling thread.
+
+    BLAS libraries start threads for larger products. These spin for a while when the product is done, on cores that the
+    engine needs. OpenBLAS keeps to one thread below 2304 * 4 weights for one column and below 65536 * 4 multiplications
+    (interface/gemv.c and gemm.c). Numpy multiplies a stack of blocks in one call, at the speed of one thread on the whole.
+    """
+    rows, inner = weight.shape
+    most = min(_MOST_WEIGHTS // inner, _MOST_PRODUCTS // (inner * max(columns.shape[1], 1)))
+    block = next((size for size in range(min(most, rows), 0, -1) if rows % size == 0), 1)
+    return (weight.reshape(-1, block, inner) @ columns).reshape(rows, -1)
 
 
 def forward_kinematics(directions: np.ndarray, skeleton: Skeleton) -> np.ndarray:
@@ -111,26 +128,16 @@ def rotation_from_6d(numbers: np.ndarray) -> np.ndarray:
     return axes.transpose(2, 0, 1)
 
 
-def rotation_from_vector(vectors: np.ndarray) -> np.ndarray:
-    """Return rotation matrices (N, 3, 3) about vectors (N, 3) by their lengths in radians (Rodrigues' formula)."""
-    angles = np.sqrt((vectors * vectors).sum(axis=1))[:, None, None] + EPSILON
-    cross = np.zeros((len(vectors), 3, 3), np.float32)
-    cross[:, 2, 1], cross[:, 0, 2], cross[:, 1, 0] = vectors.T
-    cross = (cross - cross.transpose(0, 2, 1)) / angles
-    return np.eye(3, dtype=np.float32) + np.sin(angles) * cross + (1 - np.cos(angles)) * (cross @ cross)
-
-
 def ray_rotation(rays: np.ndarray) -> np.ndarray:
     """Return the shortest rotations (N, 3, 3) that take the optical axis (0, 0, 1) to the viewing rays (N, 3).
 
     A person looks the same from the camera wherever in the picture they stand, up to this rotation.
-    Rays must have z > 0. Rodrigues' formula for two unit vectors a = (0, 0, 1), b: I + K + K^2 / (1 + a.b), K = [a x b].
+    Rays must have z > 0. The product of two half turns, (2 h h^T / |h|^2 - I) D with D = diag(-1, -1, 1), h = (0, 0, 1) + b.
     """
-    x, y, z = rays.T / np.sqrt((rays * rays).sum(axis=1))
-    k = 1.0 / (1.0 + z)
-    rows = ((1 - x * x * k, -x * y * k, x), (-x * y * k, 1 - y * y * k, y), (-x, -y, z))
-    rotations = np.empty((len(rays), 3, 3), np.float32)
-    for row, values in enumerate(rows):
-        for column, value in enumerate(values):
-            rotations[:, row, column] = value
+    half = rays / np.sqrt((rays * rays).sum(axis=1))[:, None]
+    half[:, 2] += (
+        1  # half way between the axis and the ray: half a turn about it, after half a turn about the axis
+    )
+    rotations = (half / half[:, 2:])[:, :, None] * (half[:, None] * _HALF_TURN)
+    rotations.reshape(-1, 9)[:, ::4] -= _HALF_TURN
     return rotations

@@ -37,7 +37,12 @@ def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
             f"no engine '{bundle.engine}'; known: {', '.join(ENGINES)}; update posec on this machine or export again"
         )
     module = importlib.import_module(f".{bundle.engine}", __package__)
-    threads = bundle.options.get("threads") if threads is None else threads
+    threads = check_threads(bundle.options.get("threads") if threads is None else threads)
+    return module.Engine(str(bundle.model_path), bundle, threads)
+
+
+def check_threads(threads: Optional[int]) -> Optional[int]:
+    """Return a number of threads, or None, as it is. Raises EngineError where it is none from 1 to 1024."""
     if threads is not None and (type(threads) is not int or not 1 <= threads <= 1024):
         raise EngineError(f"threads must be a number from 1 to 1024, got {threads!r}")
-    return module.Engine(str(bundle.model_path), bundle, threads)
+    return threads

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, Optional
 
 import numpy as np
 
 from ..bundle import Bundle
 from . import EngineError
-from .cpu import sums_overflow
+from .cpu import int8_saturates
 
 
 def library() -> Any:
-    """Return the module `onnxruntime`, told to report nothing to anybody. Raises ImportError where it is not installed."""
+    """Return the module `onnxruntime`, its usage events switched off. Raises ImportError where it is not installed."""
+    # The call below comes too late for events of the import itself.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    # Some builds send usage events to their maker unless told otherwise.
     if hasattr(onnxruntime, "disable_telemetry_events"):
         onnxruntime.disable_telemetry_events()
     return onnxruntime
@@ -61,7 +63,7 @@ class Engine:
         if missing:
             raise EngineError(f"'{path}' has no outputs {', '.join(missing)}; export the bundle again")
         self._threads = threads
-        self._careful = bundle.precision == "int8" and sums_overflow()
+        self._saturation_safe = bundle.precision == "int8" and int8_saturates()
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
         """Return head name → (C, h, w) float32, newly allocated."""
@@ -84,6 +86,6 @@ class Engine:
         }
         return (
             {**about, "integers": "added up in a slower way: this CPU has no VNNI"}
-            if self._careful
+            if self._saturation_safe
             else about
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Dict, Optional
 
 import numpy as np
 
 from ..bundle import Bundle
 from . import EngineError
-from .cpu import sums_overflow
+from .cpu import int8_saturates
 
 PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16"}
 
@@ -22,6 +23,8 @@ class Engine:
         The bundle's option `inference_precision` says what float layers compute in. Without it that is what the
         bundle's precision says: left alone, OpenVINO computes in bf16 on some x86 CPUs and in f16 on Arm.
         """
+        # Without this module OpenVINO takes its own stub, which sends no usage events.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         try:
             import openvino
         except ImportError as error:
@@ -34,7 +37,7 @@ class Engine:
         settings: Dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
-        self._emulates = bundle.precision == "int8" and sums_overflow()
+        self._emulates = bundle.precision == "int8" and int8_saturates()
         if self._emulates:
             # Rounds to the same integers, and multiplies them as floats: right, and slower than float32.
             settings["LP_TRANSFORMS_MODE"] = False

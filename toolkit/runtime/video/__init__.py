@@ -1,1 +1,1 @@
-"""Picture sources, recordings, tracking and drawing."""
+"""Pictures in, people out: sources, cameras, recordings."""

@@ -1,4 +1,4 @@
-"""Who goes with whom at the least cost in all."""
+"""Assignment of rows to columns at the least total cost."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def assign(cost: np.ndarray) -> np.ndarray:
-    """Return for each row the column that it gets, each column at most once, so that the costs sum to the least.
+    """Return the column of each row, each column at most once, with the least sum of costs.
 
-    Shortest augmenting paths with potentials (Jonker and Volgenant, 1987), one row after the other.
+    Shortest augmenting paths with potentials, one row after the other (Jonker and Volgenant, 1987).
 
     Args:
         cost: (rows, columns) finite, with at least as many columns as rows.
@@ -17,7 +17,7 @@ def assign(cost: np.ndarray) -> np.ndarray:
         (rows,) int.
     """
     rows, columns = cost.shape
-    row_of = np.full(columns + 1, -1)  # the last column stands for the row that is being placed
+    row_of = np.full(columns + 1, -1)  # the last column is that of the row to place
     row_price, column_price = np.zeros(rows), np.zeros(columns + 1)
     for row in range(rows):
         column, row_of[columns] = columns, row

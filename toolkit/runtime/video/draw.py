@@ -1,4 +1,4 @@
-"""People drawn over their picture: skeletons, who they are, how far away, and how they stand seen from above and from the side."""
+"""Draw people over their picture: skeletons, numbers, distances, and the scene from above and from the side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..pose import PoseFrame, Skeleton
 
 Colour = Tuple[int, int, int]
 
-# BGR. Left warm, right cool, the trunk pale: told apart also by eyes that do not see red and green.
+# BGR. Left warm, right cool, middle pale: color-blind people can tell them apart.
 LEFT: Colour = (40, 150, 255)
 RIGHT: Colour = (255, 170, 50)
 MIDDLE: Colour = (235, 235, 235)
@@ -29,18 +29,22 @@ def draw_people(
     picture: np.ndarray,
     people: PoseFrame,
     skeleton: Skeleton,
+    *,
     numbers: Optional[Sequence[int]] = None,
     inset: bool = False,
 ) -> np.ndarray:
-    """Return a copy of a picture (H, W, 3) uint8 BGR with its people, the farthest first.
+    """Return a copy of a picture (H, W, 3) uint8 BGR with its people drawn in, the farthest first.
 
     Args:
-        picture: the one that the people were found on.
-        people: see PoseFrame; may be nobody.
-        skeleton: names sides and bones.
+        picture: the picture of these people.
+        people: may be empty; people with numbers that are not finite are left out.
+        skeleton: names of joints, and bones.
         numbers: one per person, shown before the score; see `track.Tracker`.
-        inset: add, to the right of the picture, half as wide as that is high, the people seen from above and from the side.
+        inset: append views from above and from the side at the right, half as wide as the picture is high.
     """
+    if numbers is not None:
+        numbers = [number for number, is_finite in zip(numbers, _finite(people)) if is_finite]
+    people = finite_people(people)
     drawn = np.ascontiguousarray(picture).copy()
     unit = max(min(picture.shape[:2]) / 360.0, 0.6)  # lines and letters grow with the picture
     near_first = np.argsort(people.roots_mm[:, 2], kind="stable")
@@ -52,7 +56,25 @@ def draw_people(
         for person in near_first
     ]
     _labels(drawn, texts, people.joints_px[near_first], unit)
-    return np.hstack([drawn, views(people, skeleton, drawn.shape[0], numbers)]) if inset else drawn
+    return np.hstack([drawn, views(people, skeleton, drawn.shape[0], numbers=numbers)]) if inset else drawn
+
+
+def finite_people(people: PoseFrame) -> PoseFrame:
+    """Return the people whose numbers are all finite; JSON and pictures cannot show the others."""
+    kept = _finite(people)
+    return (
+        people
+        if kept.all()
+        else PoseFrame(*(getattr(people, name)[kept] for name in people.__dataclass_fields__))
+    )
+
+
+def _finite(people: PoseFrame) -> np.ndarray:
+    """Return (N,) bool."""
+    if not len(people):
+        return np.ones(0, bool)
+    fields = [getattr(people, name).reshape(len(people), -1) for name in people.__dataclass_fields__]
+    return np.isfinite(np.concatenate(fields, axis=1)).all(axis=1)
 
 
 def side_colours(skeleton: Skeleton) -> Tuple[Colour, ...]:
@@ -68,13 +90,13 @@ def side_colours(skeleton: Skeleton) -> Tuple[Colour, ...]:
 
 
 def _fixed(point: np.ndarray) -> Tuple[int, int]:
-    """Return a point in sixteenths of a pixel, kept where cv2's integers do not overflow."""
+    """Return a point in sixteenths of a pixel, kept within the range of cv2's integers."""
     x, y = np.rint(np.clip(point, -30000, 30000) * (1 << SHIFT))
     return int(x), int(y)
 
 
 def _skeleton(drawn: np.ndarray, joints_px: np.ndarray, skeleton: Skeleton, unit: float) -> None:
-    """Draw bones and joints, each with a dark outline so that they stand out from any ground."""
+    """Draw bones and joints with a dark outline, which is visible on any background."""
     body_px = float(np.ptp(joints_px, axis=0).max())
     thickness = int(np.clip(round(body_px / 60), 1, max(2, round(4 * unit))))
     ends = [
@@ -101,7 +123,7 @@ def _skeleton(drawn: np.ndarray, joints_px: np.ndarray, skeleton: Skeleton, unit
 
 
 def _labels(drawn: np.ndarray, texts: Sequence[str], joints_px: np.ndarray, unit: float) -> None:
-    """Write a line above each person, the first ones where they belong, later ones below what they would cover."""
+    """Write a line above each person; a line that would cover an earlier one moves below it."""
     scale, margin, thickness = 0.36 * unit, round(3 * unit), max(1, round(0.9 * unit))
     taken: List[Tuple[int, int, int, int]] = []
     for text, points in zip(texts, joints_px):
@@ -109,7 +131,7 @@ def _labels(drawn: np.ndarray, texts: Sequence[str], joints_px: np.ndarray, unit
         wide, high = width + 2 * margin, height + below + 2 * margin
         left = int(np.clip(points[:, 0].mean() - wide / 2, 0, max(0, drawn.shape[1] - wide)))
         top = int(np.clip(points[:, 1].min() - high - 2 * unit, 0, max(0, drawn.shape[0] - high)))
-        # Each label stands in the way at most once, and moving down never returns to one above.
+        # In order from the top: a label that moved down cannot overlap one that was passed.
         for other_left, other_top, other_right, other_bottom in sorted(taken, key=lambda box: box[1]):
             if (
                 left < other_right
@@ -127,11 +149,11 @@ def _labels(drawn: np.ndarray, texts: Sequence[str], joints_px: np.ndarray, unit
 
 
 def views(
-    people: PoseFrame, skeleton: Skeleton, height: int, numbers: Optional[Sequence[int]] = None
+    people: PoseFrame, skeleton: Skeleton, height: int, *, numbers: Optional[Sequence[int]] = None
 ) -> np.ndarray:
-    """Return a picture (height, height // 2, 3) of the people in the camera frame: from above, and from the side below it.
+    """Return a picture (height, height // 2, 3) uint8 BGR of the people in the camera frame: from above, and below it from the side.
 
-    The camera stands at the bottom of the upper view and at the left of the lower one; both have the same scale.
+    The camera is at the bottom of the upper view and at the left of the lower one; both have the same scale.
     """
     side, joints_m = height // 2, (people.joints_mm + people.roots_mm[:, None]) / 1000
     panel = np.empty((height, side, 3), np.uint8)
@@ -167,7 +189,7 @@ def views(
 
 
 def _grid(view: np.ndarray, far_m: float, from_above: bool) -> None:
-    """Draw the camera's distance in round metres."""
+    """Draw lines at round distances from the camera, in metres."""
     side = view.shape[1]
     step_m = next(step for step in (0.5, 1, 2, 5, 10, 20, 50) if far_m / step <= 5)
     for distance_m in np.arange(step_m, far_m, step_m):

@@ -1,7 +1,7 @@
-"""What a camera shows now, where it sends whether or not anybody looks.
+"""The newest picture of a camera that sends whether or not a picture is asked for.
 
-A camera in the network sends on while people are looked for. Read one after the other, its pictures queue up, and a board that is
-slower than the camera falls behind it, farther with every picture. So a thread reads them all, and the newest is kept.
+Read one after the other, the pictures of a network camera queue up, and a board slower than the camera falls ever farther behind.
+So a thread reads all pictures, and the newest is kept.
 """
 
 from __future__ import annotations
@@ -10,19 +10,23 @@ import threading
 import time
 from typing import Any, Generator, List, Tuple
 
+import cv2
 import numpy as np
 
-# A read that hangs, because the camera does, is not waited for longer when the looking ends.
+# A hanging read is not waited for any longer once the caller is done.
 PATIENCE_S = 2.0
+# A camera without a new picture for so long has gone.
+HANGING_AFTER_S = 10.0
 
 Taken = Tuple[np.ndarray, float]
 
 
-def newest(capture: Any) -> Generator[Taken, None, None]:
-    """Yield the newest picture each time, and the time.monotonic() at which it came; each once at most, the last for certain.
+def newest(capture: Any, hanging_after_s: float = HANGING_AFTER_S) -> Generator[Taken, None, None]:
+    """Yield the newest picture each time with the time.monotonic() of its arrival; none twice, and always the last one.
 
     Args:
-        capture: an opened cv2.VideoCapture. It is read in a thread, and released when it has no more or the iterator is closed.
+        capture: an opened cv2.VideoCapture. A thread reads it, and releases it at its end or when the iterator is closed.
+        hanging_after_s: end after so many seconds without a new picture.
     """
     came: List[Taken] = []
     changed, ended, closed = threading.Condition(), threading.Event(), threading.Event()
@@ -42,12 +46,13 @@ def newest(capture: Any) -> Generator[Taken, None, None]:
                 ended.set()
                 changed.notify()
 
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
         while True:
             with changed:
-                changed.wait_for(lambda: came or ended.is_set())
+                changed.wait_for(lambda: came or ended.is_set(), timeout=hanging_after_s)
                 if not came:
                     break
                 taken = came.pop()

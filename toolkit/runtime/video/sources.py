@@ -1,225 +1,233 @@
-"""Where pictures come from: a file, a folder, a video, a camera."""
+"""Sources of pictures: a file, a folder, a video, a pipe, a camera. Whatever exists on disk comes first."""
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import sys
-import time
-from contextlib import closing
 from pathlib import Path
-from typing import Any, Callable, Generator, Iterator, List, NamedTuple, Optional, Union
+from typing import Any, Generator, Iterator, List, Optional, Union
+from urllib.parse import unquote, urlsplit
 
 import cv2
-import numpy as np
 
-from ..errors import PoseError
-from .image_header import picture_size
-from .latest_frame import Taken, newest
+from ..arguments import RETRY_S
+from ..console import Report, printable, redact, say
+from .cameras import Camera, CameraGone, local_camera, network_camera, picamera2, pipeline, watch_camera
+from .frames import FILE_HINT, PIPE_HINT, Shot, is_finite, open_capture, read_frames, stated_rate
+from .image_header import picture_format
+from .overlap import ahead
+from .pictures import LARGEST_FILE_BYTES, PICTURES, SourceError, read_bounded, read_picture
 
-PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
-LARGEST_FILE_BYTES = 256 * 2**20
-LARGEST_PICTURE_PIXELS = 100 * 10**6
-CAMERA_SIZE = (720, 1280)
+__all__ = ["PICTURES", "CameraGone", "Shot", "Source", "SourceError", "open_source", "read_picture"]
 
-Report = Callable[[str], None]
+KINDS = "a picture, a folder, a video, a pipe, '-', a camera's number or /dev/video0, a GStreamer pipeline, rtsp://, http:// or picamera2"
+STANDARD_INPUT = "-"
+_ADDRESS = re.compile(r"(rtsps?|https?|rtmps?|tcp|udp|rtp|srt)://", re.IGNORECASE)
+_FILE_INTERFACES = (cv2.CAP_FFMPEG, cv2.CAP_GSTREAMER, cv2.CAP_OPENCV_MJPEG)
+_VIDEO4LINUX = 81  # major number of Linux camera devices
+_MOTION_JPEG = (".mjpeg", ".mjpg")
+_SNIFFED_BYTES = 16
 
 
-class SourceError(PoseError):
-    """A source of pictures that cannot be read."""
-
-
-class Shot(NamedTuple):
-    """One picture of a source.
+class Source(Iterator[Shot]):
+    """The pictures of a source, one after the other.
 
     Attributes:
-        name: file name, or the frame's number.
-        picture: (height, width, 3) uint8 BGR.
-        seconds: since the first picture; 0 for files.
+        still: True for picture files, False for videos and cameras.
+        rate: frames per second as a video's container states them, or None.
+        live: True for cameras.
+        skipped: pictures that could not be read so far.
     """
 
-    name: str
-    picture: np.ndarray
-    seconds: float
+    def __init__(
+        self, shots: Iterator[Shot], still: bool = False, rate: Optional[float] = None, live: bool = False
+    ) -> None:
+        self._shots = shots
+        self.still, self.rate, self.live, self.skipped = still, rate, live, 0
+
+    def __next__(self) -> Shot:
+        return next(self._shots)
+
+    def close(self) -> None:
+        """Release the source."""
+        if isinstance(self._shots, Generator):
+            try:
+                self._shots.close()
+            except ValueError:  # a thread is still reading, and releases it
+                pass
 
 
-def read_picture(path: Union[str, Path]) -> np.ndarray:
-    """Return a picture file as (height, width, 3) uint8 BGR, turned as its EXIF orientation says.
-
-    So people stand upright and `joints_px` fit the picture as every viewer shows it. Grey, transparent and 16-bit files are
-    converted by cv2. Raises SourceError where the file is no PNG, JPEG, BMP or WebP, damaged, or too large.
-    """
-    path = Path(path)
-    try:
-        size_bytes = path.stat().st_size
-        if size_bytes > LARGEST_FILE_BYTES:
-            raise SourceError(
-                f"'{path}' has {size_bytes / 1e6:.0f} MB, pictures may have {LARGEST_FILE_BYTES / 1e6:.0f}"
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"cannot read picture '{path}': {error.strerror}") from error
-    size = picture_size(content)
-    if size is None:
-        raise SourceError(f"'{path}' is no picture; known: {', '.join(kind[1:] for kind in PICTURES)}")
-    if size[0] * size[1] > LARGEST_PICTURE_PIXELS:
-        raise SourceError(
-            f"'{path}' has {size[0]} x {size[1]} pixels, pictures may have {LARGEST_PICTURE_PIXELS // 10**6} million; reduce it"
-        )
-    try:
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise SourceError(f"picture '{path}' is damaged: {error}") from error
-    if picture is None:
-        raise SourceError(f"picture '{path}' is damaged: its header is sound, its pixels are not")
-    return picture
-
-
-def open_source(source: str, report: Optional[Report] = None) -> Iterator[Shot]:
-    """Return the pictures of a source, one after the other.
+def open_source(
+    source: Union[str, Path], report: Optional[Report] = None, retry_s: float = RETRY_S
+) -> Source:
+    """Return the pictures of a source.
 
     Args:
-        source: a picture file; a folder, whose pictures come in the order of their names; a video file; the number of a
-            camera; a GStreamer pipeline (it has a `!` in it and ends in `appsink`); the `rtsp://…` or `http://…` of a camera in
-            the network, of which only the newest picture is seen; or `picamera2`.
-        report: is told, in one sentence each, what is skipped; None prints to standard error.
+        source: a picture file; a folder, its pictures in the order of their names; a video file, whatever its suffix; a FIFO, or `-`
+            for standard input, with a video stream; the number or the device file of a camera; a GStreamer pipeline, with a `!` in
+            it, that ends in `appsink`; the address of a network camera, only its newest picture is used; or `picamera2`.
+            A file or folder of that name comes first.
+        report: called with a sentence for each picture that is skipped; None prints to standard error.
+        retry_s: give up so many seconds after a camera went away.
 
-    Raises SourceError at once where the source cannot be opened, and at the end where not one picture could be read.
+    Raises SourceError at once where the source cannot be opened, and during iteration where not one picture can be read;
+    CameraGone where a camera goes away and does not come back.
     """
-    report = report or _print
+    report, text = report or say, str(source)
+    if not text or "\0" in text:
+        raise SourceError(f"the source is empty or has a zero byte; give {KINDS}")
+    if text == STANDARD_INPUT:
+        return _standard_input(report)
+    if os.path.lexists(text):
+        return _on_disk(text, report, retry_s)
+    if text.lower().startswith("file://"):
+        return open_source(unquote(urlsplit(text).path), report, retry_s)
+    if text == "picamera2":
+        return Source(picamera2(), live=True)
+    if re.fullmatch(r"\d{1,3}", text):
+        return _camera(local_camera(int(text), f"camera {text}"), report, retry_s)
+    if _ADDRESS.match(text):
+        return _camera(network_camera(text, f"'{_shown(text)}'"), report, retry_s)
+    if "!" in text:
+        return _camera(pipeline(text), report, retry_s)
+    if text.startswith("/dev/"):
+        cameras = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
+        raise SourceError(f"no device '{_shown(text)}'; cameras of this machine: {cameras}")
+    raise SourceError(f"no source '{_shown(text)}'; give {KINDS}")
+
+
+def _shown(source: str) -> str:
+    return printable(redact(source), keep="")
+
+
+def _on_disk(source: str, report: Report, retry_s: float) -> Source:
+    """Open what a path leads to. Raises SourceError for devices that are no cameras, sockets and dangling links."""
     path = Path(source)
-    if source == "picamera2":
-        return _picamera2()
-    if re.fullmatch(r"\d{1,3}", source):
-        return _live(_in_turn(_capture(int(source), f"camera {source}")))
-    if "!" in source:
-        return _live(_in_turn(_capture(source, "the GStreamer pipeline", cv2.CAP_GSTREAMER)))
-    if re.match(r"(rtsp|http)s?://", source):
-        return _live(newest(_capture(source, f"'{source}'")))
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES and file.is_file())
-        if not files:
-            raise SourceError(
-                f"no pictures in folder '{source}'; known: {', '.join(kind[1:] for kind in PICTURES)}"
-            )
-        return _files(files, source, report)
-    if path.suffix.lower() in PICTURES and path.exists():
-        return iter([Shot(path.name, read_picture(path), 0.0)])
-    if path.is_file():
-        return _video(_capture(source, f"video '{source}'"), source, report)
-    raise SourceError(
-        f"no source '{source}'; give a picture, a folder, a video, a camera's number, a GStreamer pipeline, rtsp://, http:// or picamera2"
-    )
-
-
-def _print(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
-
-
-def _files(files: List[Path], source: str, report: Report) -> Iterator[Shot]:
-    """Yield the readable ones of picture files."""
-    readable = 0
-    for file in files:
-        try:
-            picture = read_picture(file)
-        except SourceError as error:
-            report(f"skipped: {error}")
-            continue
-        readable += 1
-        yield Shot(file.name, picture, 0.0)
-    if not readable:
-        raise SourceError(f"none of the {len(files)} pictures in '{source}' can be read")
-
-
-def _capture(where: Union[int, str], what: str, interface: int = cv2.CAP_ANY) -> Any:
-    """Return an opened cv2.VideoCapture. Raises SourceError where it does not open."""
     try:
-        capture = cv2.VideoCapture(where, interface)
-    except cv2.error as error:
-        raise SourceError(f"cannot open {what}: {error}") from error
-    if not capture.isOpened():
-        capture.release()
-        hint = (
-            "this cv2 may be built without GStreamer"
-            if interface == cv2.CAP_GSTREAMER
-            else "is it there, free, and of a kind that cv2 reads?"
-        )
-        raise SourceError(f"cannot open {what}; {hint}")
-    return capture
+        found = path.stat()
+    except OSError as error:
+        raise SourceError(f"cannot read '{_shown(source)}': {error.strerror}") from error
+    if stat.S_ISDIR(found.st_mode):
+        return _folder(path, report)
+    if stat.S_ISREG(found.st_mode):
+        return _file(path, report)
+    if stat.S_ISFIFO(found.st_mode):
+        return _stream(source, f"pipe '{_shown(source)}'", report)
+    if stat.S_ISCHR(found.st_mode) and os.major(found.st_rdev) == _VIDEO4LINUX:
+        return _camera(local_camera(os.path.realpath(source), f"camera '{_shown(source)}'"), report, retry_s)
+    raise SourceError(f"'{_shown(source)}' is a device or a socket, and no camera; give {KINDS}")
 
 
-def _video(capture: Any, source: str, report: Report) -> Iterator[Shot]:
-    """Yield the frames of a video file with the times that it states."""
-    stated, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
-    number, seconds = 0, 0.0
-    try:
-        while True:
-            is_read, picture = capture.read()
-            if not is_read:
-                break
-            position = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            # Some containers state no times; the rate does then.
-            seconds = (
-                position if position > seconds or not number else seconds + (1 / rate if rate > 0 else 0.04)
-            )
-            yield Shot(f"{number:06d}", picture, seconds)
-            number += 1
-    finally:
-        capture.release()
-    if not number:
-        raise SourceError(f"no frame of '{source}' can be read; is it a video of a kind that cv2 reads?")
-    if number < 0.9 * stated:
-        report(
-            f"video '{source}' states {stated:.0f} frames, {number} could be read: it is cut off or damaged"
+def _camera(camera: Camera, report: Report, retry_s: float) -> Source:
+    capture = camera.open()
+    if not camera.ends and is_finite(capture):  # a file on a server
+        return Source(read_frames(capture, camera.name, report), rate=stated_rate(capture))
+    return Source(watch_camera(camera, capture, retry_s=retry_s, report=report), live=True)
+
+
+def _standard_input(report: Report) -> Source:
+    """Open standard input; a file that the shell redirected is read like any other file."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        raise SourceError("standard input is a terminal; send a video stream to it, or name a source")
+    if stat.S_ISREG(os.fstat(0).st_mode) and os.path.exists("/dev/stdin"):
+        return _file(Path("/dev/stdin"), report)
+    return _stream("pipe:0", "standard input", report)
+
+
+def _stream(where: str, name: str, report: Report) -> Source:
+    """Open a pipe; a thread reads it, so that the wait for its writer can be interrupted."""
+
+    def frames() -> Iterator[Shot]:
+        yield from read_frames(
+            open_capture(where, name, (cv2.CAP_FFMPEG,), hint=PIPE_HINT), name, report, hint=PIPE_HINT
         )
 
+    return Source(ahead(frames()))
 
-def _in_turn(capture: Any) -> Generator[Taken, None, None]:
-    """Yield what a capture reads, and when, one after the other."""
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a camera's newest picture, not one from a queue
+
+def _file(path: Path, report: Report) -> Source:
+    """Open a file by its content: a picture or a video."""
+    name = _shown(str(path))
+    if _is_picture(path):
+        return Source(iter([Shot(path.name, read_picture(path), 0.0)]), still=True)
     try:
-        while True:
-            is_read, picture = capture.read()
-            if not is_read:
-                break
-            yield picture, time.monotonic()
-    finally:
-        capture.release()
+        capture = _open_video(path, f"video '{name}'")
+    except SourceError:
+        if path.suffix.lower() in PICTURES:
+            read_picture(path)  # raises the error of a damaged picture
+        raise
+    return Source(read_frames(capture, f"video '{name}'", report), rate=stated_rate(capture))
 
 
-def _live(pictures: Generator[Taken, None, None]) -> Iterator[Shot]:
-    """Yield what a camera shows until it stops."""
-    started, number = 0.0, 0
-    with closing(pictures):
-        for picture, came in pictures:
-            started = started or came
-            yield Shot(f"{number:06d}", picture, came - started)
-            number += 1
-    if not number:
-        raise SourceError("the camera opened but gave no picture; is another program using it?")
+def _open_video(path: Path, name: str) -> Any:
+    absolute = os.path.abspath(str(path))  # FFmpeg takes a relative name with a colon for an address
+    if _is_utf8(absolute):
+        return open_capture(absolute, name, _FILE_INTERFACES, hint=FILE_HINT)
+    with open(path, "rb") as file:
+        return open_capture(f"/proc/self/fd/{file.fileno()}", name, _FILE_INTERFACES, hint=FILE_HINT)
 
 
-def _picamera2() -> Iterator[Shot]:
-    """Yield what a Raspberry Pi's camera shows, by the picamera2 library."""
+def _is_utf8(text: str) -> bool:
     try:
-        from picamera2 import Picamera2
-    except ImportError as error:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_picture(path: Path) -> bool:
+    """Return whether a file holds one picture. A Motion JPEG stream starts like a JPEG file, and goes on with another."""
+    try:
+        with open(path, "rb") as file:
+            kind = picture_format(file.read(_SNIFFED_BYTES))
+    except OSError as error:
+        raise SourceError(f"cannot read '{_shown(str(path))}': {error.strerror}") from error
+    if kind != "jpeg" or path.suffix.lower() in PICTURES:
+        return kind is not None
+    if path.suffix.lower() in _MOTION_JPEG or path.stat().st_size > LARGEST_FILE_BYTES:
+        return False
+    return b"\xff\xd9\xff\xd8" not in read_bounded(path, f"'{_shown(str(path))}'")
+
+
+def _folder(path: Path, report: Report) -> Source:
+    """Open the pictures in a folder: files with a picture's suffix, or a picture's first bytes."""
+    try:
+        files = sorted(file for file in path.iterdir() if not file.is_dir() and _looks_like_picture(file))
+    except OSError as error:
+        raise SourceError(f"cannot read folder '{_shown(str(path))}': {error.strerror}") from error
+    if not files:
         raise SourceError(
-            f"source 'picamera2' cannot be imported ({error}): sudo apt install python3-picamera2"
-        ) from error
-    camera = Picamera2()
-    height, width = CAMERA_SIZE
-    # picamera2 names formats by the bytes of a little-endian word: RGB888 is B, G, R in memory.
-    camera.configure(camera.create_video_configuration(main={"size": (width, height), "format": "RGB888"}))
-    camera.start()
-    return _picamera2_shots(camera)
+            f"no pictures in folder '{_shown(str(path))}'; known: {', '.join(kind[1:] for kind in PICTURES)}"
+        )
+    return _Folder(path, files, report)
 
 
-def _picamera2_shots(camera: Any) -> Iterator[Shot]:
-    started, number = time.monotonic(), 0
+def _looks_like_picture(file: Path) -> bool:
+    if file.suffix or not file.is_file():
+        return file.suffix.lower() in PICTURES
     try:
-        while True:
-            yield Shot(f"{number:06d}", camera.capture_array("main"), time.monotonic() - started)
-            number += 1
-    finally:
-        camera.stop()
-        camera.close()
+        with open(file, "rb") as opened:
+            return picture_format(opened.read(_SNIFFED_BYTES)) is not None
+    except OSError:
+        return False
+
+
+class _Folder(Source):
+    """The readable ones of the picture files in a folder."""
+
+    def __init__(self, folder: Path, files: List[Path], report: Report) -> None:
+        super().__init__(self._read(folder, files, report), still=True)
+
+    def _read(self, folder: Path, files: List[Path], report: Report) -> Iterator[Shot]:
+        for file in files:
+            try:
+                picture = read_picture(file)
+            except SourceError as error:
+                self.skipped += 1
+                report(f"skipped: {error}")
+                continue
+            yield Shot(file.name, picture, 0.0)
+        if self.skipped == len(files):
+            raise SourceError(f"none of the {len(files)} pictures in '{_shown(str(folder))}' can be read")

@@ -4,203 +4,225 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections import deque
+from contextlib import closing
 from pathlib import Path
-from typing import IO, Any, Callable, Deque, Dict, List, Optional, Union
+from typing import IO, Any, Callable, Deque, Dict, Generator, Iterator, List, NamedTuple, Optional, Union
 
 import cv2
 import numpy as np
 
+from ..console import Report, printable, redact, say, write_out
+from ..engines import EngineError
 from ..errors import PoseError
 from ..estimator import PoseEstimator
 from ..pose import PoseFrame
-from .draw import draw_people
-from .sources import Shot, open_source
+from .draw import draw_people, finite_people
+from .overlap import ahead
+from .recording_folder import check_apart
+from .settings import StreamSettings, Summary
+from .sources import CameraGone, Shot, Source, open_source
 from .track import Tracker
+from .writers import Recording
 
-LINES, CLIP, CLIP_FPS = "people.jsonl", "overlay.mp4", 15.0
 # A camera may run for months: the median times are of so many of the last pictures.
 TIMED = 10_000
-# A clip's rate is that of so many first pictures: the first two may have been waiting, or the first inference takes longer.
-RATED = 8
+# So many pictures in a row that cannot be used are a fault of the network or the camera, and end the run.
+MOST_FAILURES = 100
+# Of pictures that cannot be used, the first ones are reported one by one, then every hundredth.
+REPORTED = 10
 Progress = Callable[[int, PoseFrame], None]
+_DEFAULTS = StreamSettings()
+
+
+class _Estimate(NamedTuple):
+    """The people of one picture, and when its inference started (time.perf_counter())."""
+
+    shot: Shot
+    people: PoseFrame
+    stages_ms: Dict[str, float]
+    started: float
 
 
 def watch(
-    estimator: PoseEstimator, source: str, out: Union[str, Path, None] = None, lines: Optional[IO[str]] = None, most: Optional[int] = None,
-    overlay: bool = True, inset: bool = True, overwrite: bool = False, progress: Optional[Progress] = None, report: Optional[Callable[[str], None]] = None,
-) -> Dict[str, Any]:  # fmt: skip
-    """Find people in every picture of a source, until it ends, the user interrupts or nobody reads the lines any more.
+    estimator: PoseEstimator,
+    source: str,
+    out: Union[str, Path, None] = None,
+    lines: Optional[IO[str]] = None,
+    *,
+    settings: StreamSettings = _DEFAULTS,
+    progress: Optional[Progress] = None,
+    report: Report = say,
+) -> Summary:
+    """Find people in every picture of a source, until it ends, the user interrupts, or the reader of the lines has gone.
 
     Args:
         estimator: of `load`.
         source: see `sources.open_source`.
-        out: folder to write: `people.jsonl`, one line per picture, and with `overlay` the pictures with people drawn in, as
-            JPEG for files and as `overlay.mp4` for videos and cameras. It appears when all is written.
+        out: folder to record in: `people.jsonl`, one line per picture, and with `overlay` the pictures with people drawn in, as
+            JPEG for files and as `overlay.mkv` for videos and cameras. See `video.writers.Recording`.
         lines: also write the JSON lines here.
-        most: stop after so many pictures.
-        inset: show the people from above and from the side, too.
-        overwrite: replace a folder that is there.
-        progress: called with the pictures seen and the people of the last.
-        report: told of pictures that are skipped.
+        settings: see StreamSettings.
+        progress: called with the number of pictures and the people of the last one.
+        report: called with a sentence for each picture that is skipped.
 
-    Returns:
-        `pictures`, `with_people`, `people` (sum), `median_ms` per stage (of the last 10,000 pictures), `seconds`, `written` (paths),
-        `interrupted`.
-
-    Raises PoseError where the source cannot be read or the folder exists.
+    Raises PoseError where the source cannot be read, the folder cannot be recorded in, or no picture can be used. Everything
+    that was recorded until then is kept.
     """
-    folder = None if out is None else Path(out)
-    if folder is not None and folder.exists() and not overwrite:
-        raise PoseError(f"'{folder}' is there already; name another folder, or say --overwrite")
-    shots = open_source(source, report)
-    beside = None if folder is None else folder.with_name(folder.name + ".part")
-    if beside is not None:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-    album = _Album(beside if overlay else None, still=Path(source).exists() and not _is_video(source))
-    tracker, interrupted = Tracker(), False
-    pictures = with_people = people = 0
-    stages: Deque[Dict[str, float]] = deque(maxlen=TIMED)
-    started = time.monotonic()
+    recording = None
+    if out is not None:
+        check_apart(source, str(out))
+        recording = Recording(str(out), settings.overwrite, report)
+    summary, started = Summary(), time.monotonic()
+    timed: Deque[Dict[str, float]] = deque(maxlen=TIMED)
     try:
-        with open(beside / LINES if beside else os.devnull, "w") as file:
+        with closing(open_source(source, report, settings.retry_s)) as shots:
+            session = _Session(
+                estimator, shots, recording=recording, lines=lines, settings=settings, summary=summary
+            )
             try:
-                for shot in shots:
-                    frame = estimator(shot.picture)
-                    numbers = None if album.still else tracker.update(frame, shot.seconds)
-                    line = json.dumps(_line(shot, frame, numbers)) + "\n"
-                    file.write(line)
-                    album.add(shot, frame, estimator, numbers, inset)
-                    stages.append(dict(estimator.stages_ms))
-                    pictures, with_people, people = (
-                        pictures + 1,
-                        with_people + (len(frame) > 0),
-                        people + len(frame),
-                    )
-                    # Recorded first: who is told and then stops it has what they were told of.
-                    if lines is not None:
-                        lines.write(line)
-                        lines.flush()
-                    if progress is not None:
-                        progress(pictures, frame)
-                    if most is not None and pictures >= most:
-                        break
-            except KeyboardInterrupt:
-                interrupted = True
-            except BrokenPipeError:
-                interrupted = True
-                _forget(lines)
-        album.close()
-        if beside is not None and folder is not None:
-            if folder.exists():
-                shutil.rmtree(folder)
-            os.replace(beside, folder)
+                session.run(timed, progress, report)
+            finally:
+                summary.skipped += shots.skipped
+    except KeyboardInterrupt:
+        summary.interrupted = True
+    except CameraGone as error:
+        summary.gone = str(error)
     except BaseException:
-        album.close()
-        if beside is not None:
-            shutil.rmtree(beside, ignore_errors=True)
+        if recording is not None and recording.pictures:
+            report(f"the {recording.pictures} pictures until then are kept in '{recording.shown}'")
         raise
-    written = [] if folder is None else sorted(str(path) for path in folder.iterdir())
-    return {"pictures": pictures, "with_people": with_people, "people": people,
-            "median_ms": {name: round(float(np.median([row[name] for row in stages])), 3) for name in (stages[0] if stages else ())},
-            "seconds": round(time.monotonic() - started, 2), "written": written, "interrupted": interrupted}  # fmt: skip
+    finally:
+        summary.seconds = round(time.monotonic() - started, 2)
+        _take_medians(summary, timed)
+        if recording is not None:
+            summary.written = recording.close(_plain(summary, source))
+    return summary
 
 
-def _forget(lines: Optional[IO[str]]) -> None:
-    """Send what is still to be written nowhere: its reader is gone, as `head` is after its lines."""
-    if lines is not None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, lines.fileno())
-        os.close(nowhere)
+class _Session:
+    """One run of `watch`: the stages between a source and what is written."""
+
+    def __init__(
+        self,
+        estimator: PoseEstimator,
+        shots: Source,
+        *,
+        recording: Optional[Recording],
+        lines: Optional[IO[str]],
+        settings: StreamSettings,
+        summary: Summary,
+    ) -> None:
+        self._estimator, self._shots, self._recording, self._lines = estimator, shots, recording, lines
+        self._settings, self._summary = settings, summary
+        self._tracker = None if shots.still else Tracker()
+
+    def run(self, timed: Deque[Dict[str, float]], progress: Optional[Progress], report: Report) -> None:
+        """Work through the source."""
+        overlap, summary = self._settings.overlap, self._summary
+        # A camera has a thread of its own already, and a picture that waits for the network would grow old.
+        shots = ahead(self._shots) if overlap and not self._shots.live else self._shots
+        estimates = self._estimates(shots, report)
+        with closing(ahead(estimates) if overlap else estimates) as results:
+            for result in results:
+                try:
+                    self._write(result)
+                except BrokenPipeError:
+                    summary.interrupted = True
+                    return
+                timed.append({**result.stages_ms, "latency": 1000 * (time.perf_counter() - result.started)})
+                if progress is not None:
+                    progress(summary.pictures, result.people)
+
+    def _estimates(self, shots: Iterator[Shot], report: Report) -> Generator[_Estimate, None, None]:
+        """Yield the people of each picture; skip, count and report a picture that cannot be used."""
+        used, failures, last = 0, 0, None  # type: int, int, Optional[PoseError]
+        for shot in shots:
+            started = time.perf_counter()
+            try:
+                people = self._estimator(shot.picture)
+            except EngineError:
+                raise
+            except (PoseError, cv2.error) as error:
+                last = (
+                    error if isinstance(error, PoseError) else PoseError(f"cv2 cannot use a picture: {error}")
+                )
+                failures += 1
+                self._summary.skipped += 1
+                if failures >= MOST_FAILURES and not self._shots.still:
+                    raise PoseError(
+                        f"{failures} pictures in a row cannot be used; the last: {last}"
+                    ) from error
+                if self._summary.skipped <= REPORTED or self._summary.skipped % 100 == 0 or self._shots.still:
+                    report(f"skipped: '{printable(shot.name, keep='')}': {last}")
+                continue
+            used, failures = used + 1, 0
+            yield _Estimate(shot, people, dict(self._estimator.stages_ms), started)
+            if used == self._settings.most:
+                break
+        if last is not None and not used:
+            raise PoseError(f"no picture can be used; the last: {last}") from last
+
+    def _write(self, result: _Estimate) -> None:
+        """Record a picture's people, first as a line, so that a reader who then stops the run has what it was shown."""
+        shot, people = result.shot, finite_people(result.people)
+        numbers = (
+            None
+            if self._tracker is None
+            else [int(number) for number in self._tracker.update(people, shot.seconds)]
+        )
+        line = json.dumps(_line(shot, people, numbers), allow_nan=False) + "\n"
+        summary, recording = self._summary, self._recording
+        if recording is not None:
+            recording.write_line(line)
+            if self._settings.overlay:
+                drawn = draw_people(
+                    shot.picture,
+                    people,
+                    self._estimator.spec.skeleton,
+                    numbers=numbers,
+                    inset=self._settings.inset,
+                )
+                if self._shots.still:
+                    recording.write_still(shot.name, drawn)
+                else:
+                    recording.write_frame(drawn, shot.seconds, rate=self._shots.rate, live=self._shots.live)
+        summary.pictures, summary.people = summary.pictures + 1, summary.people + len(people)
+        summary.with_people += len(people) > 0
+        summary.left_out += len(result.people) - len(people)
+        if self._lines is not None:
+            write_out(self._lines, line)
 
 
-def _is_video(source: str) -> bool:
-    return Path(source).is_file() and Path(source).suffix.lower() in (
-        ".mp4",
-        ".avi",
-        ".mkv",
-        ".mov",
-        ".webm",
-        ".m4v",
-        ".mjpeg",
-        ".mpg",
-        ".ts",
-    )
-
-
-def _line(shot: Shot, frame: PoseFrame, numbers: Optional[np.ndarray]) -> Dict[str, Any]:
+def _line(shot: Shot, people: PoseFrame, numbers: Optional[List[int]]) -> Dict[str, Any]:
     height, width = shot.picture.shape[:2]
+    # A lone surrogate, Python's byte of a name that is not UTF-8, is no valid JSON text.
+    name = os.fsencode(shot.name).decode("utf-8", "backslashreplace")
     plain: Dict[str, Any] = {
-        "picture": shot.name,
+        "picture": name,
         "seconds": round(shot.seconds, 4),
         "size": [height, width],
-        **frame.to_dict(),
+        **people.to_dict(),
     }
-    if numbers is not None:
-        plain["numbers"] = [int(number) for number in numbers]
-    return plain
+    return plain if numbers is None else {**plain, "numbers": numbers}
 
 
-class _Album:
-    """Where overlays go: a JPEG per still picture, one clip for moving ones."""
+def _take_medians(summary: Summary, timed: Deque[Dict[str, float]]) -> None:
+    if timed:
+        medians = {name: round(float(np.median([row[name] for row in timed])), 3) for name in timed[0]}
+        summary.latency_ms = medians.pop("latency")
+        summary.median_ms = medians
 
-    def __init__(self, folder: Optional[Path], still: bool) -> None:
-        self.folder, self.still = folder, still
-        self._clip: Any = None
-        self._waiting: List[np.ndarray] = []
-        self._seconds: List[float] = []
 
-    def add(
-        self,
-        shot: Shot,
-        frame: PoseFrame,
-        estimator: PoseEstimator,
-        numbers: Optional[np.ndarray],
-        inset: bool,
-    ) -> None:
-        """Draw and write one picture."""
-        if self.folder is None:
-            return
-        known = None if numbers is None else [int(number) for number in numbers]
-        drawn = draw_people(shot.picture, frame, estimator.bundle.spec.skeleton, known, inset)
-        if self.still:
-            path = self.folder / (Path(shot.name).stem + ".jpg")
-            if not cv2.imwrite(str(path), drawn, [cv2.IMWRITE_JPEG_QUALITY, 92]):
-                raise PoseError(f"cannot write '{path.name}'; is the disk full?")
-            return
-        if self._clip is not None:
-            self._clip.write(drawn)
-            return
-        self._waiting.append(drawn)
-        self._seconds.append(shot.seconds)
-        if len(self._waiting) == RATED:
-            self._open()
-
-    def _open(self) -> None:
-        if self.folder is None or not self._waiting:
-            return
-        apart = float(np.median(np.diff(self._seconds))) if len(self._seconds) > 1 else 1 / CLIP_FPS
-        fps = 1.0 / max(apart, 1e-3)
-        height, width = self._waiting[0].shape[:2]
-        self._clip = cv2.VideoWriter(
-            str(self.folder / CLIP),
-            cv2.VideoWriter.fourcc(*"mp4v"),
-            min(max(fps, 1.0), 120.0),
-            (width, height),
-        )
-        if not self._clip.isOpened():
-            raise PoseError("this cv2 cannot write mp4 clips; say --no-overlay")
-        for drawn in self._waiting:
-            self._clip.write(drawn)
-        self._waiting = []
-
-    def close(self) -> None:
-        """Finish the clip."""
-        if self._clip is None:
-            self._open()
-        if self._clip is not None:
-            self._clip.release()
-            self._clip = None
+def _plain(summary: Summary, source: str) -> Dict[str, Any]:
+    """Return what a recording's manifest states."""
+    return {
+        "source": redact(os.fsencode(str(source)).decode("utf-8", "backslashreplace")),
+        "pictures": summary.pictures,
+        "skipped": summary.skipped,
+        "people": summary.people,
+        "seconds": summary.seconds,
+        "interrupted": summary.interrupted,
+        "gone": summary.gone,
+    }

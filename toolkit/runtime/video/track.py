@@ -1,4 +1,4 @@
-"""Identities over time: who of this picture was who in the last."""
+"""Identities over time: match the people of a picture with those of the pictures before."""
 
 from __future__ import annotations
 
@@ -10,26 +10,24 @@ from ..pose import PoseFrame
 from .assignment import assign
 
 LARGEST_COST = 1.0
-DEPTH_WEIGHT = (
-    1.5  # two people pass each other at different depths; a depth off by half costs as much as 0.6 bodies
-)
+DEPTH_WEIGHT = 1.5  # people pass each other at different depths: log-depth, in body sizes per unit
 PATIENCE_S = 1.0
 SMOOTHING = 0.5
 
 
 class _Track:
-    """One person: number, where they were last, and how fast they moved."""
+    """One person: number, last position and depth, velocity."""
 
     def __init__(self, number: int, centre_px: np.ndarray, log_depth: float, seconds: float) -> None:
         self.number, self.centre_px, self.log_depth, self.seconds = number, centre_px, log_depth, seconds
         self.velocity_px = np.zeros(2, np.float32)  # per second
 
     def predict(self, seconds: float) -> np.ndarray:
-        """Return where the person should be, at constant velocity, but no farther than a moment's walk from where they were."""
+        """Return the expected centre (2,) in px, at constant velocity for at most half of `PATIENCE_S`."""
         return self.centre_px + self.velocity_px * min(seconds - self.seconds, PATIENCE_S / 2)
 
     def see(self, centre_px: np.ndarray, log_depth: float, seconds: float) -> None:
-        """Take a new observation."""
+        """Add an observation."""
         if seconds > self.seconds:
             velocity_px = (centre_px - self.centre_px) / (seconds - self.seconds)
             self.velocity_px = SMOOTHING * self.velocity_px + (1 - SMOOTHING) * velocity_px
@@ -37,11 +35,11 @@ class _Track:
 
 
 class Tracker:
-    """Numbers people from 1 and keeps the numbers while they are seen.
+    """Numbers people from 1, and keeps the number of a person over time.
 
-    A person is who stands where the last one was heading, at about that depth. The distance of centres is measured in
-    bodies, so far and near people are held to the same; depth enters as a ratio, which needs no focal length. All are
-    paired at once, at the least cost in all. Nobody's number is given again; who is gone for longer than a second comes back new.
+    A person continues the track whose predicted centre and depth are nearest. Distances between centres are in body sizes, so they
+    are comparable for far and near people. Depths enter as ratios, which need no focal length. The assignment has the least total
+    cost. Numbers are never reused; a person who is away for longer than `PATIENCE_S` gets a new one.
     """
 
     def __init__(self) -> None:
@@ -49,9 +47,9 @@ class Tracker:
         self._given = 0
 
     def update(self, frame: PoseFrame, seconds: float) -> np.ndarray:
-        """Return the numbers (N,) of a frame's people, int.
+        """Return the numbers (N,) int of a frame's people.
 
-        `seconds` says when the picture was taken; times must not run backwards. Raises ValueError where they do.
+        `seconds` is the time of the picture. Raises ValueError if it is before that of an earlier picture.
         """
         if any(seconds < track.seconds for track in self._tracks):
             raise ValueError(
@@ -72,14 +70,16 @@ class Tracker:
         return numbers
 
     def _pairs(self, frame: PoseFrame, log_depths: np.ndarray, seconds: float) -> List[Tuple[int, int]]:
-        """Return (person, track) pairs, each index at most once, that cost least in all."""
+        """Return (person, track) pairs of least total cost, each index at most once."""
         if not len(frame) or not self._tracks:
             return []
         predicted = np.stack([track.predict(seconds) for track in self._tracks])
         bodies_px = np.maximum(np.ptp(frame.joints_px, axis=1).max(axis=1), 1.0)
         apart = np.linalg.norm(frame.centres_px[:, None] - predicted, axis=-1) / bodies_px[:, None]
         deeper = np.abs(log_depths[:, None] - np.array([track.log_depth for track in self._tracks]))
-        cost = np.minimum(apart + DEPTH_WEIGHT * deeper, 2 * LARGEST_COST)
-        # A column more for each person: to be somebody new.
+        cost = np.nan_to_num(
+            np.minimum(apart + DEPTH_WEIGHT * deeper, 2 * LARGEST_COST), nan=2 * LARGEST_COST
+        )
+        # One more column per person: a new track.
         chosen = assign(np.hstack([cost, np.full((len(frame), len(frame)), LARGEST_COST)]))
         return [(person, int(track)) for person, track in enumerate(chosen) if track < len(self._tracks)]

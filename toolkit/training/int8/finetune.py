@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -12,20 +12,21 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from ...compiler.checks import check_ranges
 from ...errors import PosecError
-from ...ir.graph import Graph, run_passes
+from ...ir.graph import Graph, Stage
 from ...ir.ranges import Ranges
 from ...ir.target import Job, Target
 from ...passes import prepare
-from ...passes.edit.graph_index import links, weighted_layers
+from ...passes.edit.graph_index import index_graph, weighted_layers
 from ...passes.quantize.bias_correction import correct_biases
-from ...passes.quantize.fuse_conv_sums import join_sums
-from ...passes.quantize.insert_qdq import insert_qdq
+from ...passes.quantize.pipeline import lower_graph
 from ...runtime.preprocess import Batch
 from ..run.runs import one_cycle
 from .distillation_loss import heads_apart
 from .torch_graph import Replay
+
+# Computes the same numbers from weights that it merges, which then could not be trained one by one.
+_SKIPPED = ("fuse_head_convs",)
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,14 @@ def finish(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.nda
     Raises PosecError where there are too few frames, the ranges belong to another graph, or an operator cannot be trained.
     """
     prepared, job = prepare(graph), Job(target, "int8")
-    check_ranges(ranges, prepared)
-    scheme, passes = target.backend.scheme(job), list(target.backend.passes(job))
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    floating, learner = prepared.copy(), prepared.copy()
-    correct_biases(learner, ranges.means, scheme)
-    integer = learner.copy()
-    run_passes(floating, passes)
-    run_passes(integer, passes)
-    tensors = dict(ranges.tensors)
-    if scheme.joined_sums:
-        join_sums(integer, tensors)
+    # The order of an export, with weights that gradients can reach: layers of heads stay apart, as their weights do.
+    floating = lower_graph(prepared, job, skip_passes=_SKIPPED)
+    integer = lower_graph(prepared, job, ranges, skip_passes=_SKIPPED, for_training=True)
+    learner = prepared.copy()
+    correct_biases(learner, ranges.means, target.backend.scheme(job))
     trained = _trained(learner, integer)
-    insert_qdq(integer, tensors, replace(scheme, weights_as_integers=False, quantize_bias=False))
     pixels = _batches(floating, frames)
     if len(pixels) < settings.held + settings.batch:
         raise PosecError(
@@ -118,6 +113,7 @@ def finish(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.nda
         optimizer.step()
         report(step + 1, {"loss": float(loss.detach())})
     _put(learner.model, {name: value.numpy() for name, value in student.on_grid().items()})
+    learner.stage = Stage.TRACED  # with other weights, it is prepared anew
     return Finished(learner, before, held_loss())
 
 
@@ -132,9 +128,9 @@ def _batches(graph: Graph, frames: Iterable[np.ndarray]) -> Tensor:
 
 def _trained(learner: Graph, folded: Graph) -> Sequence[str]:
     """Return the constants that are learned: weights and biases of layers that the back end's passes left as they were."""
-    kept = links(folded.model).constants
+    kept = index_graph(folded.model).constants
     names = [name for node in weighted_layers(learner.model) for name in node.input[1:] if name in kept]
-    same = links(learner.model).constants
+    same = index_graph(learner.model).constants
     return [
         name
         for name in dict.fromkeys(names)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from ...errors import PosecError
 from ...ir.graph import Graph
 from ...passes.edit.edits import attribute
-from ...passes.edit.graph_index import layer_name, links
+from ...passes.edit.graph_index import index_graph, layer_name
 from ...passes.quantize.qparams import WEIGHT_LIMIT
 
 _LIMITS = {np.dtype(np.int8): (-128, 127), np.dtype(np.uint8): (0, 255)}
@@ -33,7 +33,7 @@ class Replay(nn.Module):
     def __init__(self, graph: Graph, trained: Collection[str] = ()) -> None:
         """Take an ONNX graph; the constants named in `trained` become parameters. Raises PosecError naming an unknown operator."""
         super().__init__()
-        self._found = links(graph.model)
+        self._graph_index = index_graph(graph.model)
         self._nodes = [node for node in graph.model.graph.node if node.op_type != "Constant"]
         for node in self._nodes:
             if node.op_type not in (*_OPERATORS, "QuantizeLinear", "DequantizeLinear"):
@@ -42,7 +42,7 @@ class Replay(nn.Module):
                 )
         self._heads = {name: tensor for name, (tensor, _) in graph.heads.items()}
         self._batch = graph.input_name
-        floats = {name: self._found.array(name) for name in self._found.constants}
+        floats = {name: self._graph_index.array(name) for name in self._graph_index.constants}
         self._constants = {
             name: torch.from_numpy(np.array(values))
             for name, values in floats.items()
@@ -66,12 +66,12 @@ class Replay(nn.Module):
         return {name: known[tensor] for name, tensor in self._heads.items()}
 
     def _dequantized(self, node: onnx.NodeProto, known: dict[str, Tensor]) -> Tensor:
-        scale, zero = self._found.array(node.input[1]), self._found.array(node.input[2])
-        maker = self._found.producers.get(node.input[0])
+        scale, zero = self._graph_index.array(node.input[1]), self._graph_index.array(node.input[2])
+        maker = self._graph_index.producers.get(node.input[0])
         if maker is None or maker.op_type != "QuantizeLinear":  # pixels, which are integers already
             return (known[node.input[0]] - float(zero)) * float(scale)
         source, (low, high) = known[maker.input[0]], _LIMITS[zero.dtype]
-        if maker.input[0] in self._found.constants:
+        if maker.input[0] in self._graph_index.constants:
             return rounded(source, scale, attribute(node, "axis", None))
         return torch.fake_quantize_per_tensor_affine(source, float(scale), int(zero), low, high)
 
@@ -80,14 +80,14 @@ class Replay(nn.Module):
         values = {name: value.detach() for name, value in self.trained.items()}
         for node in self._nodes:
             if node.op_type == "QuantizeLinear" and node.input[0] in values:
-                scales = self._found.array(node.input[1])
+                scales = self._graph_index.array(node.input[1])
                 values[node.input[0]] = rounded(values[node.input[0]], scales, attribute(node, "axis", None))
         return values
 
     def constant(self, node: onnx.NodeProto, position: int) -> np.ndarray | None:
         """Return the values of a node's constant input, None where it is left out."""
         name = node.input[position] if position < len(node.input) else ""
-        return self._found.array(name) if name else None
+        return self._graph_index.array(name) if name else None
 
 
 def rounded(weight: Tensor, scales: np.ndarray, axis: int | None) -> Tensor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import PosecError
+from ...runtime.plain_files import write_whole
 
 Labels = dict[str, np.ndarray]
 MAX_PEOPLE = 5_000_000
@@ -48,11 +48,8 @@ def pictures_with_people(index_path: str | Path) -> set[str]:
 
 def write_labels(path: str | Path, labels: Labels) -> None:
     """Write labels as a compressed .npz, atomically."""
-    path = Path(path)
-    beside = path.with_name(path.name + ".part")
-    with beside.open("wb") as target:
-        np.savez_compressed(target, allow_pickle=False, **labels)
-    os.replace(beside, path)
+    with write_whole(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **labels)
 
 
 def read_arrays(path: str | Path, names: tuple[str, ...]) -> Labels:

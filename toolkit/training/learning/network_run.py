@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import pickle
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from ...errors import PosecError
 from ...network.network import KeypointNetwork
+from ...runtime.plain_files import write_plain, write_whole
 from ...runtime.pose import PoseSpec
 from ..run.parallel import average_gradients, processes
 from .keypoint_distillation import KeypointAnchor
@@ -109,11 +109,10 @@ class NetworkRun:
     def save(self, path: Path) -> None:
         """Write everything a later process needs to go on, whole or not at all."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        beside = path.with_name(path.name + ".part")
-        torch.save(
-            {"settings": self._settings(), "step": self.step, "spent_s": self.spent_s, **parts}, beside
-        )
-        os.replace(beside, path)
+        with write_whole(path) as file:
+            torch.save(
+                {"settings": self._settings(), "step": self.step, "spent_s": self.spent_s, **parts}, file
+            )
 
     def resume(self, path: Path) -> None:
         """Go on from what `save` wrote. Raises PosecError where that was a run with other settings, its length aside."""
@@ -143,7 +142,7 @@ class Log:
         self.path = path
         self.waiting: list[dict[str, float]] = []
         lines = path.read_text().splitlines() if step and path.exists() else []
-        path.write_text("".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
+        write_plain(path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
 
     def add(self, run: NetworkRun, figures: dict[str, float]) -> None:
         """Take the figures of one step, and write and print a line when `report_every` have come together."""

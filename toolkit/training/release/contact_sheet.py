@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,9 +12,10 @@ import numpy as np
 from ...evaluation.photos import Photos, read_photos
 from ...evaluation.scenes import Scenes, read_scenes
 from ...frontend.trace import trace
+from ...ir.float_engine import float_estimator
+from ...runtime.plain_files import write_plain
 from ...runtime.pose import PoseFrame, Skeleton
 from ...runtime.video.draw import draw_people
-from ...verification.float_estimator import FloatEstimator
 
 TILE = (270, 615)  # height; and width with the views from above and from the side
 GROUND = 32
@@ -67,11 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     graph = trace(chosen.checkpoint)
     skeleton = graph.spec.skeleton
-    pictures = read_scenes(chosen.scenes, skeleton) if chosen.scenes else read_photos(*chosen.photos)
-    sheet = contact_sheet(FloatEstimator(graph), pictures, skeleton, chosen.count, chosen.columns)
-    beside = chosen.out.with_name(f".{os.getpid()}.{chosen.out.name}")
-    cv2.imwrite(str(beside), sheet, [cv2.IMWRITE_JPEG_QUALITY, 82])
-    os.replace(beside, chosen.out)
+    pictures = read_scenes(chosen.scenes) if chosen.scenes else read_photos(*chosen.photos)
+    sheet = contact_sheet(float_estimator(graph), pictures, skeleton, chosen.count, chosen.columns)
+    write_plain(chosen.out, cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes())
     print(f"wrote {chosen.out}")
 
 

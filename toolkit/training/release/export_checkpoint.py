@@ -13,10 +13,10 @@ import numpy as np
 from ...device.matching import match_people
 from ...evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
 from ...frontend.trace import trace
+from ...ir.float_engine import float_estimator
 from ...network.checkpoint import load_checkpoint, save_checkpoint
 from ...network.network import KeypointNetwork
 from ...runtime.pose import PoseSpec
-from ...verification.float_estimator import FloatEstimator
 
 LICENCE = "Apache-2.0"
 # Are integers of one step per channel, those of `grid`, and become the same integers again (`passes.quantize.qparams`) if kept as they are.
@@ -29,9 +29,9 @@ def choose_threshold(checkpoint: Path, scenes: Scenes) -> tuple[float, float]:
 
     The scenes must be of the training side. As in the protocol "rendered-scenes", hardly visible people count neither way.
     """
-    estimator = FloatEstimator(trace(checkpoint))
+    estimator = float_estimator(trace(checkpoint))
     spec = estimator.spec
-    seen = [(*estimator.heads(picture), focal_px, scenes.scenes[name]) for name, picture, focal_px in scenes]
+    seen = [(*estimator.infer(picture), focal_px, scenes.scenes[name]) for name, picture, focal_px in scenes]
     scores = {}
     for threshold in THRESHOLDS:
         estimator.spec = replace(spec, centre_threshold=threshold)
@@ -103,9 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             chosen.checkpoint = Path(folder) / "blend"
         threshold, why = chosen.threshold, "as given"
         if chosen.scenes:
-            threshold, score = choose_threshold(
-                chosen.checkpoint, read_scenes(chosen.scenes, trained.spec.skeleton)
-            )
+            threshold, score = choose_threshold(chosen.checkpoint, read_scenes(chosen.scenes))
             why = f"F1 {score:.3f} on {chosen.scenes}"
         ship(chosen.checkpoint, chosen.out, threshold, chosen.name)
     print(f"{chosen.out}: threshold {threshold:g} ({why})")

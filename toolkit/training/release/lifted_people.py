@@ -52,7 +52,7 @@ def lifted_estimator(
             lifted,
             keypoints[:, :, 2].mean(1),
             size,
-            spec.focal_default * size[1] if focal_px is None else focal_px,
+            spec.focal_default * max(size) if focal_px is None else focal_px,
         )
 
     return estimate

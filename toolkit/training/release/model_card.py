@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,12 +17,13 @@ from ...evaluation.photos import BODY, BODY_NAMES, Annotated, Photos, evaluate_p
 from ...evaluation.run import Estimate, find_everybody
 from ...evaluation.scenes import evaluate_scenes, read_scenes
 from ...frontend.trace import REFERENCE, checkpoint_folder, split_size, trace
+from ...ir.float_engine import float_estimator
 from ...network.checkpoint import load_checkpoint
 from ...network.embedding import load_embedding
 from ...network.heads import cost
 from ...runtime import load
+from ...runtime.plain_files import write_plain
 from ...runtime.pose import MUPOTS17, PoseFrame, Skeleton
-from ...verification.float_estimator import FloatEstimator
 from ..embedding.train_embedding import EmbeddingTraining, evaluate
 from ..labels.fit_keypoints import FitSettings
 from ..labels.label_files import read_teacher
@@ -154,10 +154,10 @@ def size_table(sizes: Sequence[str], scenes: Sequence[Path], data: Path) -> str:
     tiny, rows = tiny_coco(data), []
     for size in sizes:
         name, graph = split_size(size)[0], trace(size)
-        estimator, skeleton = FloatEstimator(graph), graph.spec.skeleton
+        estimator, skeleton = float_estimator(graph), graph.spec.skeleton
         gmac = cost(load_checkpoint(checkpoint_folder(name)).network, graph.spec.input_size)[0] / 1e9
         for path in scenes:
-            truth = read_scenes(path, skeleton)
+            truth = read_scenes(path)
             scene = evaluate_scenes(find_everybody(estimator, truth), truth, skeleton)[0]
             photo = evaluate_photos(find_everybody(estimator, tiny), tiny, skeleton)[0]
             about = {"network": name, "size": "x".join(map(str, graph.spec.input_size)), "gmac": gmac}
@@ -167,7 +167,7 @@ def size_table(sizes: Sequence[str], scenes: Sequence[Path], data: Path) -> str:
 
 def open_networks(checkpoints: Sequence[str]) -> dict[str, Estimate]:
     """Return the float networks of checkpoints by the names that they were asked for with."""
-    return {name: FloatEstimator(trace(name)) for name in checkpoints}
+    return {name: float_estimator(trace(name)) for name in checkpoints}
 
 
 def tiny_coco(data: Path) -> Photos:
@@ -186,7 +186,7 @@ def teacher_table(
     )
     rows = []
     for path in scenes:
-        truth = read_scenes(path, skeleton)
+        truth = read_scenes(path)
         rows += compare_on_scenes(
             {who: find_everybody(estimate, truth) for who, estimate in estimators.items()}, truth, skeleton
         )
@@ -311,9 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"left out: {name}, which needs {' and '.join(missing)}")
         else:
             text = put_table(text, name, measure())
-    beside = chosen.out.with_name(f".{chosen.out.name}.{os.getpid()}")
-    beside.write_text(text)
-    os.replace(beside, chosen.out)
+    write_plain(chosen.out, text)
     print(f"wrote {chosen.out}")
 
 

@@ -6,7 +6,6 @@ Run it as `posec train bodies` or `python -m toolkit.training.render.render_bodi
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ...runtime.plain_files import write_whole
 from ...runtime.pose import MUPOTS17
 from ..motion.clips import KINDS, Clips, read_clips
 from ..motion.poses import vary
@@ -175,9 +175,8 @@ def labels_of(names: Sequence[str], cut_outs: Sequence[CutOut]) -> dict[str, np.
 
 def write_labels(path: Path, labels: dict[str, np.ndarray]) -> None:
     """Write an .npz atomically."""
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez_compressed(beside, allow_pickle=False, **labels)
-    os.replace(beside, path)
+    with write_whole(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **labels)
 
 
 def merge(folder: Path) -> int:

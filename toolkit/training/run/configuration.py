@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ...errors import PosecError
+from ...ir.toml_file import read_toml
 from .runs import Settings
 
 REFERENCE = Path(__file__).parents[1] / "configs/reference.toml"
@@ -18,8 +18,8 @@ Chosen = TypeVar("Chosen", bound=Settings)
 def read_section(path: Path, section: str) -> dict[str, Any]:
     """Return a section of a configuration file. Raises PosecError where there is none."""
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))[section]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
+        found = read_toml(path)[section]
+    except (PosecError, KeyError) as error:
         raise PosecError(
             f"'{path}' has no usable [{section}] section: {error}; '{REFERENCE}' has them all"
         ) from error

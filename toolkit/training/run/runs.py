@@ -6,7 +6,6 @@ import argparse
 import ctypes
 import json
 import math
-import os
 import pickle
 import time
 import zipfile
@@ -16,10 +15,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from ...errors import PosecError
+from ...runtime.plain_files import write_plain, write_whole
 
 # Of glibc's malloc.h: how many blocks may be asked of the system one by one, and how much free memory is given back to it (-1: never).
 _M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1
@@ -96,12 +96,11 @@ class Run:
         """Write the model's weights and everything needed to resume after `step` steps, whole or not at all."""
         save_weights(self.out, model)
         state = {name: part.state_dict() for name, part in self.parts.items()}
-        beside = self.state_path.with_name(self.state_path.name + ".part")
-        torch.save(
-            {"settings": self.settings, "step": step, "generator": self.generator.get_state(), **state},
-            beside,
-        )
-        os.replace(beside, self.state_path)
+        with write_whole(self.state_path) as file:
+            torch.save(
+                {"settings": self.settings, "step": step, "generator": self.generator.get_state(), **state},
+                file,
+            )
 
     def finish(self, model: nn.Module) -> None:
         """Write the final weights; there is nothing to resume any more."""
@@ -130,18 +129,16 @@ class Run:
     def _trim_log(self) -> None:
         # What a killed run reported after its last state is about to be done again.
         lines = self.log_path.read_text().splitlines() if self.first and self.log_path.exists() else []
-        self.log_path.write_text(
-            "".join(line + "\n" for line in lines if json.loads(line)["step"] <= self.first)
+        write_plain(
+            self.log_path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= self.first)
         )
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
     """Write a network's tensors as safetensors, whole or not at all."""
-    beside = path.with_name(path.name + ".part")
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, beside
+    write_plain(
+        path, save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
     )
-    os.replace(beside, path)
 
 
 def one_cycle(step: int, steps: int, peak: float, warm_up: float = 0.05) -> float:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...runtime.plain_files import write_plain
 from ..motion.clips import KINDS, read_clips
 from ..render.bodies import BodyModel
 from .random_scene import PeopleSource, random_scene, scene_record
@@ -50,10 +50,8 @@ class SceneSet:
 
 def write_json(path: Path, records: Sequence[Record]) -> None:
     """Write a list atomically, one record per line."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     lines = ",\n".join(json.dumps(record, separators=(",", ":")) for record in records)
-    beside.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-    os.replace(beside, path)
+    write_plain(path, f"[\n{lines}\n]\n")
 
 
 def render_scenes(source: PeopleSource, scenes: SceneSet) -> list[Record]:

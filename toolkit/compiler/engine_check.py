@@ -1,0 +1,149 @@
+"""Before a bundle counts as written, its engine opens it in a process of its own, and its heads are compared with the graph's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import PosecError
+from ..ir.graph import Graph
+from ..ir.target import Job
+from ..runtime.bundle import write_bundle
+from ..runtime.engines.onnxruntime import cpu_options, library
+from ..runtime.preprocess import to_batch
+
+# Engines that this machine can have; a plan for TensorRT is built and judged on the board.
+HERE = ("onnxruntime", "openvino", "tflite")
+_SECONDS = 300
+_MOST_PICTURES = 4
+# Distance from the float heads, root mean square, in parts of a head's spread over the pictures. Rounding in the graph comes on top.
+_ALLOWED = {"float32": 0.002, "float16": 0.1, "int8": 0.02}
+# An engine rounds elsewhere than the graph, by as much; where it computes something else, its distance is a multiple of that.
+_ROUNDING = 1.5
+# Of a head that hardly changes over the pictures, in parts of its range.
+_SMALLEST_SPREAD = 0.05
+
+
+def check_engine(
+    prepared: Graph,
+    compiled: Graph,
+    job: Job,
+    *,
+    info: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    pictures: Sequence[np.ndarray],
+) -> None:
+    """Raise PosecError where the engine of a bundle to be cannot run it, or strays from the float heads by more than the graph does.
+
+    Args:
+        prepared: the float graph.
+        compiled: what was lowered, with Q/DQ where the job is int8.
+        job: what the bundle is for.
+        info, files: of the bundle, as `write_bundle` takes them.
+        pictures: BGR (H, W, 3) uint8; noise stands in where there are none.
+    """
+    if job.target.backend.ENGINE not in HERE:
+        return
+    chosen = _chosen(compiled, pictures)
+    exact = _graph_heads(prepared, _batches(prepared, chosen))
+    batches = _batches(compiled, chosen)
+    rounded = _graph_heads(compiled, batches) if job.precision == "int8" else exact
+    found = _engine_heads(info, files, batches, job)
+    for head, values in exact.items():
+        stated = compiled.spec.heads[head]
+        spread = max(float(values.std()), _SMALLEST_SPREAD * (stated.high - stated.low))
+        allowed = _ALLOWED[job.precision] * spread + _ROUNDING * _distance(rounded[head], values)
+        if not (distance := _distance(found[head], values)) <= allowed:
+            raise PosecError(
+                f"{job.target.backend.ENGINE} computes head '{head}' otherwise than the graph: {distance:.3g} from the float network, "
+                f"rounding explains {allowed:.3g}; nothing was written: {_way_out(job)}"
+            )
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((one - other) ** 2)))
+
+
+def _batches(graph: Graph, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Return (N, 1, …) as the graph takes them; `to_batch` may return the same array again."""
+    return np.stack([np.array(to_batch(picture, graph.spec, graph.frame)[0]) for picture in pictures])
+
+
+def _chosen(graph: Graph, pictures: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    if len(pictures):
+        return pictures[:: -(-len(pictures) // _MOST_PICTURES)]
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (*graph.spec.input_size, 3)).astype(np.uint8) for _ in range(2)]
+
+
+def _graph_heads(graph: Graph, batches: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the heads as the graph defines them: ONNX Runtime without any optimization rounds where Q and DQ are, and nowhere else."""
+    onnxruntime = library()
+    options = cpu_options(onnxruntime)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(
+            graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        names = {head: tensor for head, (tensor, _) in graph.heads.items()}
+        runs = [session.run(list(names.values()), {graph.input_name: batch}) for batch in batches]
+    except Exception as error:  # its exceptions have no parent of their own
+        raise PosecError(
+            f"ONNX Runtime cannot run the compiled graph: {str(error).splitlines()[0]}"
+        ) from error
+    return {head: np.stack([run[place][0] for run in runs]) for place, head in enumerate(names)}
+
+
+def _engine_heads(
+    info: Mapping[str, Any], files: Mapping[str, bytes], batches: np.ndarray, job: Job
+) -> dict[str, np.ndarray]:
+    with tempfile.TemporaryDirectory() as folder:
+        bundle, given, made = (str(Path(folder) / name) for name in ("bundle", "batches.npy", "heads.npz"))
+        write_bundle(bundle, info, files)
+        np.save(given, batches)
+        # The child imports this very copy of the package.
+        paths = os.pathsep.join(
+            filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+        )
+        command = [sys.executable, "-m", f"{__package__}.engine_heads", bundle, given, made]
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_SECONDS,
+                env={**os.environ, "PYTHONPATH": paths},
+            )
+        except subprocess.TimeoutExpired as error:
+            raise PosecError(
+                f"{job.target.backend.ENGINE} did not finish {len(batches)} pictures in {_SECONDS} s; nothing was written"
+            ) from error
+        if done.returncode:
+            raise PosecError(
+                f"{job.target.backend.ENGINE} cannot run this file: {_reason(done)}; nothing was written: {_way_out(job)}"
+            )
+        with np.load(made) as heads:
+            return {name: heads[name] for name in heads.files}
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode < 0:
+        return f"its process ended with signal {signal.Signals(-done.returncode).name}"
+    return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1].removesuffix(
+        "; export the bundle again"
+    )
+
+
+def _way_out(job: Job) -> str:
+    if job.precision == "int8":
+        return "take another precision or target, or leave the layers around the unusual operator float with --keep-float"
+    return "take another precision or target"

@@ -1,0 +1,176 @@
+"""What a result file holds: every value that the report, the board's answer or `bench --again` reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .drift import LIMITS
+from .schema import (
+    SCALAR,
+    Digest,
+    Either,
+    Fields,
+    Flag,
+    Items,
+    Maybe,
+    Number,
+    Row,
+    Rule,
+    SchemaError,
+    Table,
+    Text,
+)
+
+STAGES = ("preprocess", "inference", "decode", "total")
+_MS = Number(0, 1e8)
+_WHOLE_MS = Number(1e-5, 1e8)  # of a whole picture: the report divides by it
+_COUNT = Number(0, 1e12)
+_RATIO = Number(0, 1e9)
+_SHARE = Number(0, 1e6)
+_SIDE = Number(1, 1 << 14, whole=True)
+_WORD = Text(2000)
+_LONG = Text(10_000)
+
+BUNDLE = Fields(
+    {"name": _WORD, "target": _WORD, "precision": _WORD, "sha256": Digest(), "model_bytes": _COUNT},
+    {
+        "engine": _WORD,
+        "scheme": Maybe(_WORD),
+        "folder": _WORD,
+        "licence": _LONG,
+        "bytes": _COUNT,
+        "passes": Maybe(Items(Row((_WORD, _COUNT)), most=1000)),
+        "tools": Maybe(Table(_WORD)),
+        "model_sha256": Maybe(_WORD),
+        "graph_sha256": Maybe(_WORD),
+        "ranges_sha256": Maybe(_WORD),
+    },
+)
+_STATE = Fields(
+    {},
+    {
+        "governor": Maybe(_WORD),
+        "frequencies_mhz": Maybe(Items(_COUNT, most=4096)),
+        "temperatures_c": Maybe(Table(Number())),
+        "throttled": Maybe(Table(Either((Number(), Items(_WORD, most=100))))),
+    },
+)
+MACHINE = Fields(
+    {},
+    {
+        **dict.fromkeys(
+            (
+                "board",
+                "cpu",
+                "architecture",
+                "virtual",
+                "logical_cpus",
+                "usable_cpus",
+                "os",
+                "kernel",
+                "python",
+                "power_mode",
+            ),
+            SCALAR,
+        ),
+        "memory_mb": Maybe(_COUNT),
+        "before": Maybe(_STATE),
+        "after": Maybe(_STATE),
+        "libraries": Maybe(Table(SCALAR)),
+        "busy": Maybe(Fields({}, {"others": _SHARE, "stolen": _SHARE})),
+    },
+)
+
+
+def _percentiles(rule: Rule) -> Fields:
+    return Fields({"p50_ms": rule, "p90_ms": rule, "p99_ms": rule})
+
+
+_LATENCY = Fields(
+    {**{stage: _percentiles(_MS) for stage in STAGES}, "total": _percentiles(_WHOLE_MS)},
+    {"cpu": _percentiles(_MS)},
+)
+_SUSTAINED = Fields(
+    {"slower": _RATIO, "seconds": _COUNT, "slices": Items(Fields({"at_s": _COUNT, "p50_ms": _MS}), fewest=1)}
+)
+_INPUTS = Fields(
+    {
+        "pictures": Items(Fields({"name": Text(), "sha256": Digest()}), most=100_000),
+        "resized_to": Maybe(Row((_SIDE, _SIDE))),
+        "seconds": Number(0, 86_400),
+        "frames_per_turn": Number(1, 100_000, whole=True),
+        "threads": Maybe(Number(1, 1024, whole=True)),
+    }
+)
+BENCH = Fields(
+    {
+        "run": _WORD,
+        "measured_at": _WORD,
+        "status": Text(choices=("ran", "failed")),
+        "reason": _LONG,
+        "machine": MACHINE,
+        "bundle": Text(5000),
+        "ratios": Table(Fields({"of_medians": _RATIO, "p10": _RATIO, "p90": _RATIO}, {"of_cpu": _RATIO})),
+        "latency": Maybe(_LATENCY),
+        "inputs": _INPUTS,
+        "samples": Fields({"rounds": Items(Items(Items(_MS, fewest=4, most=16), fewest=1))}),
+    },
+    {
+        "sustained": Maybe(_SUSTAINED),
+        "engine": Maybe(Table(SCALAR)),
+        "memory": Maybe(Fields({}, {"peak_mb": Maybe(_COUNT)})),
+        "decode_us": Maybe(Items(Fields({"people": _COUNT, "p50_us": _COUNT, "p90_us": _COUNT}), most=1000)),
+    },
+)
+_LIMIT = Number(0, 1e12)
+_REPAIR = Fields({"drift_mm": Maybe(_LIMIT), "people_lost": _SHARE}, {"people_invented": _SHARE})
+DRIFT = Fields(
+    {
+        "within": Flag(),
+        "missed": Items(Text(choices=LIMITS), most=3),
+        "allowed": Fields({name: Maybe(_LIMIT) for name in LIMITS}),
+        "drift_mm": Maybe(_LIMIT),
+        "people_lost": _SHARE,
+        "people_invented": _SHARE,
+        "blame": Table(_REPAIR),
+    },
+)
+
+
+class _Accuracy:
+    """A row of accuracy: names of protocol and subset, and numbers."""
+
+    _named = Fields({"protocol": _WORD, "subset": _WORD})
+    _numbers = Table(Maybe(Number()))
+
+    def check(self, value: Any, where: str) -> None:
+        """Raise SchemaError where a name is missing or a measure is no number."""
+        self._named.check(value, where)
+        self._numbers.check(
+            {name: measure for name, measure in value.items() if name not in self._named.needed}, where
+        )
+
+
+class _Result:
+    """A whole result; one that ran has latencies and samples."""
+
+    _fields = Fields(
+        {
+            "bundle": BUNDLE,
+            "bench": Maybe(BENCH),
+            "drift": Maybe(DRIFT),
+            "accuracy": Items(_Accuracy(), most=100_000),
+            "unjudged": _LONG,
+            "pictures": Items(Fields({"caption": Text(), "jpeg": Text(8 << 20)}), most=100),
+        }
+    )
+
+    def check(self, value: Any, where: str) -> None:
+        """Raise SchemaError where the file cannot be shown or measured again."""
+        self._fields.check(value, where)
+        bench = value["bench"]
+        if bench and bench["status"] == "ran" and not (bench["latency"] and bench["samples"]["rounds"]):
+            raise SchemaError("bench ran but holds no latency or no samples")
+
+
+RESULT: Rule = _Result()

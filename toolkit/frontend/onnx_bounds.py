@@ -1,0 +1,108 @@
+"""Bounds on what an ONNX model from outside may take: memory and arithmetic, from its inferred shapes, before anything runs."""
+
+from __future__ import annotations
+
+import math
+
+import onnx
+
+from ..errors import PosecError
+from ..passes.edit.edits import attribute
+from ..passes.prepare.shapes import static_shape
+
+# Numbers of all tensors together; the larger ones of a network live one after the other.
+MOST_NUMBERS = 2**30
+# Numbers that depend on constants alone: they are computed when the graph is prepared, and written into the file.
+MOST_CONSTANT = 2**26
+# Multiplications and additions for one picture.
+MOST_OPERATIONS = 2**40
+_RANDOM = frozenset(
+    ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"]
+)
+# Numbers read per number written, or more: sorts, sums along an axis, interpolation.
+_COSTLY = {"TopK": 64, "CumSum": 64, "LRN": 256, "Resize": 64, "Softmax": 16, "LogSoftmax": 16}
+
+
+def check_sizes(graph: onnx.GraphProto, most_elements: int) -> None:
+    """Raise PosecError where a tensor of an inferred graph has no fixed shape or is huge, or where all take too much.
+
+    Args:
+        graph: of `passes.prepare.shapes.infer`.
+        most_elements: of one tensor.
+    """
+    shapes = _shapes(graph)
+    constants = {tensor.name for tensor in graph.initializer}
+    numbers = constant_numbers = operations = 0
+    for node in graph.node:
+        if node.op_type in _RANDOM:
+            raise PosecError(
+                f"operator {node.op_type} ({node.name}) is random; export a network that computes the same each time"
+            )
+        size = sum(_size(name, shapes, node, most_elements) for name in node.output if name)
+        numbers += size
+        if all(name in constants for name in node.input if name):
+            constants.update(node.output)
+            constant_numbers += size
+        operations += _operations(node, size, shapes)
+    if numbers > MOST_NUMBERS or constant_numbers > MOST_CONSTANT:
+        raise PosecError(
+            f"the tensors have {numbers:.1e} numbers, {constant_numbers:.1e} of them computed from constants; "
+            f"posec reads up to {MOST_NUMBERS:.1e} and {MOST_CONSTANT:.1e}; export a smaller network"
+        )
+    if operations > MOST_OPERATIONS:
+        raise PosecError(
+            f"one picture takes {operations:.1e} operations, posec reads up to {MOST_OPERATIONS:.1e}; export a smaller network"
+        )
+
+
+def _shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        if (shape := static_shape(value)) is not None:
+            shapes[value.name] = shape
+    return shapes
+
+
+def _size(name: str, shapes: dict[str, tuple[int, ...]], node: onnx.NodeProto, most: int) -> int:
+    if name not in shapes:
+        raise PosecError(
+            f"tensor '{name}' of {node.op_type} ({node.name}) has no fixed shape; export with static shapes"
+        )
+    size = math.prod(shapes[name])
+    if size == 0:
+        raise PosecError(
+            f"tensor '{name}' of {node.op_type} ({node.name}) is empty; export the network without it"
+        )
+    if size > most:
+        raise PosecError(
+            f"tensor '{name}' has shape {shapes[name]}, more than {most} numbers; export a smaller network"
+        )
+    return size
+
+
+def _operations(node: onnx.NodeProto, size: int, shapes: dict[str, tuple[int, ...]]) -> int:
+    """Return about how many operations a node takes, from the numbers that it writes and those that each of them reads."""
+    first = shapes.get(node.input[0], ()) if node.input else ()
+    inputs = sum(math.prod(shapes.get(name, ())) for name in node.input if name)
+    if node.op_type in ("Conv", "ConvTranspose") and len(node.input) > 1:
+        weight = shapes.get(node.input[1], ())
+        # A weight is applied at every place of the larger of input and output.
+        places = max(size // max(weight[0], 1), math.prod(first[2:])) if weight else 0
+        return math.prod(weight) * places
+    if node.op_type in ("MatMul", "Gemm"):
+        return size * (first[0 if attribute(node, "transA", 0) else -1] if first else 1)
+    if node.op_type == "Einsum":
+        return _einsum_operations(node, shapes)
+    kernel = math.prod(attribute(node, "kernel_shape", [1]))
+    return size * kernel + (size + inputs) * _COSTLY.get(node.op_type, 4)
+
+
+def _einsum_operations(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
+    """Return the product of all sizes that an equation names, as if it were computed by loops."""
+    sizes: dict[str, int] = {}
+    for letters, name in zip(
+        str(attribute(node, "equation", "")).split("->")[0].split(","), node.input, strict=False
+    ):
+        plain = letters.replace("...", "").replace(" ", "")
+        sizes.update(zip(reversed(plain), reversed(shapes.get(name, ())), strict=False))
+    return math.prod(sizes.values())
