@@ -1,287 +1,30 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import subprocess
 import sys
-import tarfile
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from labelled_people import HEIGHT, WIDTH, batch_of, people_in_a_portrait, perfect_maps
+from labelled_people import batch_of, people_in_a_portrait, perfect_maps
 
 from toolkit.errors import PosecError
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.network.embedding import PoseEmbedding
 from toolkit.network.heads import reference_spec
 from toolkit.network.network import KeypointNetwork
-from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.learning.losses import pose_losses
 from toolkit.training.learning.network_settings import NetworkTraining, read_settings, read_size
 from toolkit.training.learning.targets import make_targets
 from toolkit.training.learning.train_network import main, train_network
-from toolkit.training.pictures.compose import Mixture, compose
-from toolkit.training.pictures.dataset import IGNORED, NO_PERSON, PERSON, ComposedPictures, pack
-from toolkit.training.pictures.layers import Canvas
-from toolkit.training.pictures.people import KEYPOINT_JOINTS, People, read_people
 from toolkit.training.pictures.photos import load_photos
-from toolkit.training.pictures.pictures import similarity, warp
 from toolkit.training.run.runs import save_weights
 
 pytestmark = pytest.mark.torch
-
-
-@pytest.fixture(scope="module")
-def embedding(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PoseEmbedding]:
-    torch.manual_seed(0)
-    model = PoseEmbedding().eval()
-    path = tmp_path_factory.mktemp("embedding") / "embedding.safetensors"
-    save_weights(path, model)
-    return path, model
-
-
-def marked(people: People, size: tuple[int, int] = (HEIGHT, WIDTH)) -> np.ndarray:
-    """A black picture with a soft white spot at the left wrist of the first person."""
-    y, x = np.mgrid[: size[0], : size[1]]
-    squared = (x - people.keypoints_px[0, 4, 0]) ** 2 + (y - people.keypoints_px[0, 4, 1]) ** 2
-    return np.repeat((255 * np.exp(-squared / 18))[..., None], 3, 2).astype(np.uint8)
-
-
-def spot_px(picture: np.ndarray) -> np.ndarray:
-    weights = picture[..., 0].astype(float) ** 2
-    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
-    return np.array([(x * weights).sum(), (y * weights).sum()]) / weights.sum()
-
-
-@pytest.mark.parametrize(("scale", "angle"), [(1.0, 0.0), (1.7, 0.4), (0.45, -0.3), (0.3, 1.5)])
-def test_labels_stay_on_the_person_under_any_similarity(
-    embedding: tuple[Path, PoseEmbedding], scale: float, angle: float
-) -> None:
-    person = people_in_a_portrait(embedding[1])
-    matrix = similarity((60, 80), (160, 150), scale, angle=angle)
-    moved = person.moved(matrix)
-    np.testing.assert_allclose(
-        spot_px(warp(marked(person), matrix, (300, 320))), moved.keypoints_px[0, 4], atol=0.12
-    )
-    projected = (
-        moved.pelvis_px[:, None] + moved.px_per_m[:, None, None] * moved.joints_m[:, KEYPOINT_JOINTS, :2]
-    )
-    np.testing.assert_allclose(projected, moved.keypoints_px, atol=1e-2)
-    np.testing.assert_allclose(torso_axes(moved), torso_axes(person) @ turned(angle).T, atol=1e-4)
-    np.testing.assert_allclose(moved.rotation, turned(angle) @ person.rotation, atol=1e-5)
-
-
-def torso_axes(people: People) -> np.ndarray:
-    """Pelvis to neck, in metres."""
-    return people.joints_m[:, MUPOTS17.index("neck")]
-
-
-def turned(angle: float) -> np.ndarray:
-    return np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
-
-
-def test_labels_stay_on_the_person_in_a_mirror(embedding: tuple[Path, PoseEmbedding]) -> None:
-    person = people_in_a_portrait(embedding[1])
-    mirrored = person.mirrored(WIDTH)
-    right_wrist = 5
-    np.testing.assert_allclose(
-        spot_px(marked(person)[:, ::-1]), mirrored.keypoints_px[0, right_wrist], atol=0.05
-    )
-    np.testing.assert_allclose(
-        mirrored.joints_m[0, MUPOTS17.index("right_wrist")], person.joints_m[0, 7] * (-1, 1, 1), atol=1e-6
-    )
-    assert np.linalg.det(mirrored.rotation[0]) == pytest.approx(1, abs=1e-4)
-    np.testing.assert_allclose(mirrored.rotation[0, :, 1], person.rotation[0, :, 1] * (-1, 1, 1), atol=1e-6)
-    for field in fields(People):
-        np.testing.assert_allclose(
-            getattr(mirrored.mirrored(WIDTH), field.name),
-            getattr(person, field.name),
-            atol=1e-4,
-            err_msg=field.name,
-        )
-
-
-def test_a_pasted_person_is_where_the_label_says(embedding: tuple[Path, PoseEmbedding]) -> None:
-    person = people_in_a_portrait(embedding[1])
-    layer = np.dstack([marked(person), np.full((HEIGHT, WIDTH), 255, np.uint8)])
-    canvas = Canvas(np.zeros((256, 448, 3), np.uint8))
-    canvas.paste_person(layer, person, similarity((60, 80), (300.3, 120.7), 0.8, angle=0.5), light=np.ones(3))
-    pasted = canvas.visible_people()
-    np.testing.assert_allclose(spot_px(canvas.picture), pasted.keypoints_px[0, 4], atol=0.12)
-    assert pasted.usable.all()
-
-
-def test_people_who_are_covered_do_not_teach_poses(embedding: tuple[Path, PoseEmbedding]) -> None:
-    person = people_in_a_portrait(embedding[1])
-    layer = np.full((HEIGHT, WIDTH, 4), 255, np.uint8)
-    canvas = Canvas(np.zeros((256, 448, 3), np.uint8))
-    behind, in_front, aside = (
-        similarity((60, 80), goal, 1, angle=0) for goal in ((100, 120), (110, 120), (330, 120))
-    )
-    for matrix in (behind, in_front, aside):
-        canvas.paste_person(layer, person, matrix, light=np.ones(3))
-    assert canvas.visible_people().usable.tolist() == [False, True, True]
-
-
-def test_clipping_drops_centres_outside_and_hides_joints(embedding: tuple[Path, PoseEmbedding]) -> None:
-    person = people_in_a_portrait(embedding[1])
-    x, y = np.round(person.centres_px[0]).astype(int)
-    assert len(person.clipped((0, 0, int(x) - 2, HEIGHT))) == 0
-    half = person.clipped((0, 0, WIDTH, int(y) + 2))
-    assert len(half) == 1
-    np.testing.assert_array_equal(half.visible[0] > 0, person.keypoints_px[0, :, 1] < y + 1.5)
-
-
-@pytest.fixture(scope="module")
-def material(
-    tmp_path_factory: pytest.TempPathFactory, embedding: tuple[Path, PoseEmbedding]
-) -> tuple[Path, Path, Path]:
-    """A tiny data folder, label folder and folder of bodies; every person is a bright figure with a marked wrist."""
-    folder = tmp_path_factory.mktemp("material")
-    data, labels, bodies = folder / "data", folder / "labels", folder / "bodies"
-    model = embedding[1]
-    persons = [people_in_a_portrait(model, 1, seed) for seed in range(3)]
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    mask[10:150, 30:90] = 255
-    numbered = {"1": persons[0], "2": persons[1], "3": persons[2], "10": persons[0]}
-    png = {f"{number}.png": encoded(marked(person) // 2 + 60, ".png") for number, person in numbered.items()}
-    portraits = {name.replace("png", "webp"): blob for name, blob in png.items()}
-    write_tar(data / "photos/ccp/photos.tar", portraits)
-    write_tar(
-        data / "photos/ccp/masks.tar",
-        {f"{number}.png": encoded(kept * mask, ".png") for number, kept in (("1", 1), ("2", 0), ("10", 1))},
-    )
-    write_tar(
-        data / "photos/coco_reusable/images.tar",
-        {f"{i}.jpg": encoded(marked(persons[0]), ".jpg") for i in range(4)},
-    )
-    counts = [("0.jpg", "1", "0"), ("1.jpg", "0", "0"), ("2.jpg", "", "0"), ("3.jpg", "1", "1")]
-    with (data / "photos/coco_reusable/coco_reusable_images.csv").open("w", newline="") as table:
-        csv.writer(table).writerows([("file", "annotated_persons", "in_eval_tiny_coco"), *counts])
-    write_tar(
-        data / "backgrounds/images.tar", {"wall.jpg": encoded(np.full((90, 130, 3), 90, np.uint8), ".jpg")}
-    )
-    bodies.mkdir(parents=True)
-    (bodies / "body.png").write_bytes(encoded(np.dstack([marked(persons[0]), mask]), ".png"))
-    labels.mkdir()
-    write_labels(labels / "labels_ccp.npz", {f"{number}.webp": person for number, person in numbered.items()})
-    write_labels(labels / "labels_coco_reusable.npz", {f"{i}.jpg": persons[0] for i in range(4)})
-    write_labels(labels / "labels_bodies.npz", {"body.png": persons[0]})
-    return data, labels, bodies
-
-
-def encoded(picture: np.ndarray, kind: str) -> bytes:
-    return cv2.imencode(kind, picture)[1].tobytes()
-
-
-def write_tar(path: Path, blobs: dict[str, bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as archive:
-        for name, blob in blobs.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(blob)
-            archive.addfile(member, io.BytesIO(blob))
-
-
-def write_labels(path: Path, by_name: dict[str, People]) -> None:
-    arrays = {
-        f.name: np.concatenate([getattr(p, f.name) for p in by_name.values()])
-        for f in fields(People)
-        if f.name != "exact"
-    }
-    np.savez(path, names=np.array(list(by_name)), ptr=np.arange(len(by_name) + 1), **arrays)
-
-
-def test_photos_leave_out_what_may_not_teach(material: tuple[Path, Path, Path]) -> None:
-    data, labels, bodies = material
-    photos = load_photos(data, labels, "ship", bodies=bodies)
-    # Of four scenes one has a person, one is empty, one is uncounted and one serves evaluation; of two masks one is empty.
-    # Portrait 10 is held out.
-    assert photos.counts() == {"portraits": 3, "cutouts": 1, "bodies": 1, "scenes": 1, "empty": 2}
-    with pytest.raises(PosecError, match="no tier 'all'; known: ship, research"):
-        load_photos(data, labels, "all")
-
-
-def test_further_photographs_join_the_others(
-    tmp_path: Path, material: tuple[Path, Path, Path], embedding: tuple[Path, PoseEmbedding]
-) -> None:
-    data, labels, _ = material
-    person = people_in_a_portrait(embedding[1], 1, 5)
-    write_tar(
-        tmp_path / "photos.tar",
-        {f"{name}.jpg": encoded(marked(person), ".jpg") for name in ("street", "wall", "unused")},
-    )
-    write_labels(tmp_path / "labels.npz", {"street.jpg": person, "unused.jpg": person})
-    table = tmp_path / "photos.csv"
-    table.write_text("file,kind,licence\nstreet.jpg,scene,CC0\nwall.jpg,empty,CC0\n")
-    before, after = load_photos(data, labels).counts(), load_photos(data, labels, more=[tmp_path]).counts()
-    assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {
-        "scenes": 1,
-        "empty": 1,
-    }
-    for row, words in (("gone.jpg,scene", "'gone.jpg', which is not in photos.tar"), ("wall.jpg,scene", "'wall.jpg' is a 'scene'; needed"),
-                       ("wall.jpg,portrait", "'wall.jpg' is a 'portrait'; needed")):  # fmt: skip
-        table.write_text(f"file,kind\n{row}\n")
-        with pytest.raises(PosecError, match=words):
-            load_photos(data, labels, more=[tmp_path])
-    for unusable in (b"file\nstreet.jpg\n", b"file,kind\nstreet.jpg,sc\xe8ne\n"):
-        table.write_bytes(unusable)
-        with pytest.raises(PosecError, match="UTF-8, with the columns file and kind"):
-            load_photos(data, labels, more=[tmp_path])
-
-
-def test_labels_that_contradict_themselves_are_refused(
-    tmp_path: Path, material: tuple[Path, Path, Path]
-) -> None:
-    with np.load(material[1] / "labels_ccp.npz") as stored:
-        arrays = dict(stored)
-    np.savez(tmp_path / "short.npz", **{**arrays, "px_per_m": arrays["px_per_m"][:1]})
-    with pytest.raises(PosecError, match="contradict themselves"):
-        read_people(tmp_path / "short.npz")
-    del arrays["usable"]
-    np.savez(tmp_path / "less.npz", **arrays)
-    with pytest.raises(PosecError, match="lack usable"):
-        read_people(tmp_path / "less.npz")
-
-
-@pytest.mark.parametrize("kind", ["mosaic", "scene", "pasted", "empty"])
-def test_every_kind_of_picture_is_composed(material: tuple[Path, Path, Path], kind: str) -> None:
-    photos = load_photos(material[0], material[1], "ship", bodies=material[2])
-    mixture = replace(
-        Mixture(), **{name: float(name == kind) for name in ("mosaic", "scene", "pasted", "empty")}
-    )
-    found = 0
-    for seed in range(8):
-        picture, people = compose(photos, mixture, (128, 224), pad_value=128, rng=np.random.default_rng(seed))
-        assert picture.shape == (128, 224, 3)
-        assert picture.dtype == np.uint8
-        assert ((people.centres_px > -0.5) & (people.centres_px < (223.5, 127.5))).all()
-        found += len(people)
-    assert (found == 0) == (kind == "empty")
-
-
-def test_pictures_depend_on_seed_and_number_alone(material: tuple[Path, Path, Path]) -> None:
-    photos = load_photos(material[0], material[1], "ship", bodies=material[2])
-    stream = iter(ComposedPictures(photos, Mixture(), reference_spec(), seed=3, start=5))
-    first, second = next(stream), next(stream)
-    again = ComposedPictures(photos, Mixture(), reference_spec(), seed=3).picture(6)
-    assert all(np.array_equal(second[name], again[name]) for name in again)
-    assert not np.array_equal(first["image"], second["image"])
-
-
-def test_packing_keeps_the_nearest_and_marks_the_unusable(embedding: tuple[Path, PoseEmbedding]) -> None:
-    people = people_in_a_portrait(embedding[1], 20)
-    people = replace(people, px_per_m=np.arange(20, dtype=np.float32) + 5, usable=np.arange(20) % 2 == 0)
-    packed = pack(people, 32)
-    assert packed["px_per_m"].tolist() == list(range(24, 8, -1))
-    assert packed["status"].tolist() == [IGNORED, PERSON] * 8
-    assert pack(people.select(slice(0, 0)), 32)["status"].tolist() == [NO_PERSON] * 16
 
 
 def test_targets_peak_at_centres_and_share_cells_by_the_nearest(
