@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...network.torch_kinematics import bone, bone_lengths_m, forward_kinematics, rotation_about
 from ...runtime.pose import MUPOTS17
-from ..pictures.people import MIN_VISIBLE
+from ..pictures.people import MIN_VISIBLE_KEYPOINTS
 from .lifter import LIFTER_JOINTS, POINTS
 
 # Groups of bones with a common random length factor, and the standard deviation of that factor.
@@ -144,7 +144,7 @@ def _add_errors(points: Tensor, generator: torch.Generator, settings: ViewSettin
 
 
 def _visibility(count: int, generator: torch.Generator, settings: ViewSettings) -> Tensor:
-    """Return the visibility (N, 13) of the points; people with fewer than MIN_VISIBLE points keep all."""
+    """Return the visibility (N, 13) of the points; people with fewer than MIN_VISIBLE_KEYPOINTS points keep all."""
     device = generator.device
     uniform = torch.rand(count, 8, generator=generator, device=device)
     visible = (
@@ -158,4 +158,4 @@ def _visibility(count: int, generator: torch.Generator, settings: ViewSettings) 
         arm = [KEYPOINT[f"{side}_elbow"], KEYPOINT[f"{side}_wrist"]]
         visible[:, arm] &= (uniform[:, column] >= settings.hidden_arm)[:, None]
     visible[:, FACE] &= uniform[:, 6] >= settings.hidden_face
-    return (visible | (visible.sum(1, keepdim=True) < MIN_VISIBLE)).float()
+    return (visible | (visible.sum(1, keepdim=True) < MIN_VISIBLE_KEYPOINTS)).float()

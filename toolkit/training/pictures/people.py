@@ -27,7 +27,7 @@ KEYPOINT_JOINTS = [
 STATURE_M = 1.7
 # People with fewer visible key points or smaller ones have no usable pose; their positions are ignored, not
 # empty.
-MIN_VISIBLE = 4
+MIN_VISIBLE_KEYPOINTS = 4
 MIN_STATURE_PX = 24.0
 
 # Names in label files that differ from the attributes of People.
@@ -129,7 +129,7 @@ class People:
         Key points outside it become invisible.
         """
         visible = (self.visible * within(self.keypoints_px, region)).astype(np.float32)
-        usable = self.usable & (visible.sum(1) >= MIN_VISIBLE) & (self.statures_px > MIN_STATURE_PX)
+        usable = self.usable & (visible.sum(1) >= MIN_VISIBLE_KEYPOINTS) & (self.statures_px > MIN_STATURE_PX)
         return replace(self, visible=visible, usable=usable).select(within(self.centres_px, region))
 
 
