@@ -125,7 +125,7 @@ def test_the_command_writes_annotations_that_the_next_stage_reads(
     posec(
         ["train", "annotations", "--coco", str(coco), "--teacher", str(teacher(tmp_path)), "--out", str(out)]
     )
-    assert "3 annotated people in 2 pictures, 2 that the teacher found" in capsys.readouterr().out
+    assert "3 annotated people in 2 pictures, 2 detections of the teacher" in capsys.readouterr().out
     stored = [tmp_path / f"{name}.safetensors" for name in ("embedding", "lifter")]
     for path, network in zip(stored, networks, strict=True):
         save_weights(path, network)

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_labels(chosen.out, labels)
     marked = sum(len(people) for people in annotated.values())
     added = len(labels["kpts"]) - marked
-    counts = f"{marked} annotated people in {len(annotated)} pictures, {added} people of the teacher"
+    counts = f"{marked} annotated people in {len(annotated)} pictures, {added} detections of the teacher"
     print(f"wrote {chosen.out}: {counts}")
 
 
