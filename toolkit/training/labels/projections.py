@@ -144,7 +144,7 @@ def _add_errors(points: Tensor, generator: torch.Generator, settings: ViewSettin
 
 
 def _visibility(count: int, generator: torch.Generator, settings: ViewSettings) -> Tensor:
-    """Return the visibility (N, 13) of the points; people with fewer than MIN_VISIBLE_KEYPOINTS points keep all."""
+    """Return the visibility (N, 13) of the points; nearly hidden people keep all points."""
     device = generator.device
     uniform = torch.rand(count, 8, generator=generator, device=device)
     visible = (
