@@ -22,7 +22,7 @@ from ...runtime.plain_files import write_plain
 from ...runtime.pose import MUPOTS17
 from ..embedding.embedding_figures import evaluate
 from ..embedding.train_embedding import EmbeddingTraining
-from ..labels.fit_keypoints import Refinement
+from ..labels.fit_keypoints import FitSettings
 from ..labels.lifter import load_lifter
 from ..labels.teacher import open_teacher
 from ..motion.mocap import load_mocap
@@ -54,7 +54,7 @@ class TeacherFiles:
             threads: of the teacher's networks; None for its default.
             steps: of the fit; None for the default, 0 for none.
         """
-        settings = Refinement()
+        settings = FitSettings()
         teacher = (
             open_teacher(self.teacher) if threads is None else open_teacher(self.teacher, threads=threads)
         )
