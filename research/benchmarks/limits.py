@@ -38,7 +38,7 @@ from toolkit.runtime.decoding.refine import REFINEMENT
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import KEYPOINT_HEADS, KeypointGrid, PoseFrame, PoseSpec
 from toolkit.runtime.preprocess import Batch, Letterbox
-from toolkit.training.labels.fit_keypoints import Refinement, refine
+from toolkit.training.labels.fit_keypoints import FitSettings, fit_keypoints
 from toolkit.training.labels.lifter import load_lifter
 from toolkit.training.labels.teacher import open_teacher
 from toolkit.training.pictures.people import KEYPOINT_JOINTS
@@ -206,7 +206,7 @@ def lifted(scenes: Scenes, spec: PoseSpec, embedding: Path, lifter: Path, off: f
         keypoints[:, FACE:, 2] = ((keypoints[:, FACE:, :2] > 0) & (keypoints[:, FACE:, :2] < size[::-1])).all(
             -1
         )
-        poses = refine(keypoints, model, lift, Refinement())
+        poses = fit_keypoints(keypoints, model, lift, settings=FitSettings())
         assert focal_px is not None
         found[name] = people_of_lifted(poses, np.ones(len(points)), size, focal_px)
     return found

@@ -1,6 +1,6 @@
 """Posec's int8 beside that of other quantizers: same float network, same frames, same engine, same judge.
 
-    python -m research.benchmarks.quantizers reference --photos person_keypoints.json images.tar -o out/quantizers --page docs/quantization.md
+    python -m research.benchmarks.quantizers reference --photos person_keypoints.json images.tar -o out/quantizers
 
 Every contestant is a bundle: `posec verify`, `posec evaluate` and `posec bench` would say the same of it. Drift, people lost and
 invented are against the float network, on the rendered test scenes and on the photographs (tall: of more than 64 pixels); MPJPE, PCK and the centres' recall

@@ -53,10 +53,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _outputs(words: Sequence[str]) -> list[Out]:
     """Return the output among a stage's options. Every stage writes to --out."""
-    out = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    out.add_argument("-o", "--out", type=Out)
-    try:
-        found = out.parse_known_args(list(words))[0].out
-    except (argparse.ArgumentError, SystemExit):
-        return []  # the stage's own parser refuses it
-    return [] if found is None else [found]
+    named = [words[index] for index in range(1, len(words)) if words[index - 1] in ("-o", "--out")]
+    named += [word.partition("=")[2] for word in words if word.startswith("--out=")]
+    return [Out(name) for name in named]

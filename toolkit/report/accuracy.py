@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..device.result import Result
 from .formatting import number, percent, safe
 from .tables import table
 
+if TYPE_CHECKING:
+    _Cell = Callable[[Mapping[str, Any]], str]
+
 SCENES, PHOTOS = "rendered-scenes", "tiny-coco"
 _GROUPS = {"all": "all people", ">=96": "96 px and taller", "<96": "below 96 px"}
-_Cell = Callable[[Mapping[str, Any]], str]
 
 
 def _number(name: str, digits: int = 1) -> _Cell:

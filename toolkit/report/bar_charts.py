@@ -107,7 +107,8 @@ def _strip(row: Strip, scale: _Scale, y: int) -> str:
         f'<text class="label" x="{scale.left}" y="{y - 6}">{safe(row.name)}</text>',
         f'<path class="samples {row.kind}" d="{path}"/>',
     ]
-    for value, name in zip(row.percentiles, ("p50", "p90", "p99"), strict=True):
+    for index, name in enumerate(("p50", "p90", "p99")):
+        value = row.percentiles[index]
         x = round(scale.x(min(value, scale.end)), 1)
         mark = f"<title>{name} {milliseconds(value)} ms</title>"
         parts.append(f'<path class="percentile" d="M{x} {y - 3}v20">{mark}</path>')

@@ -157,8 +157,8 @@ def _decoding(measured: Sequence[Result]) -> _Figure | None:
     if result is None:
         return None
     costs = [(row["people"], row["p50_us"]) for row in _bench(result)["decode_us"]]
-    people, decode_us = zip(*costs, strict=True)
-    share = np.interp(5, people, decode_us) / 1000 / total_p50_ms(result)
+    decode_us = np.interp(5, [people for people, _ in costs], [cost for _, cost in costs])
+    share = float(decode_us) / 1000 / total_p50_ms(result)
     caption = (
         "Inference time does not depend on the number of people. "
         f"Decoding five people takes {percent(share, 1)} of a frame of {result.name}."

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..device.result import Result
 from .formatting import DASH, listed, number, percent, safe
 from .tables import table
 
-_Machine = Mapping[str, Any]
+if TYPE_CHECKING:
+    _Machine = Mapping[str, Any]
+
 _HASHES = {
     "bundle": "sha256",
     "model": "model_sha256",
