@@ -99,7 +99,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _is_missing(error: ImportError) -> bool:
-    """Return whether an import failed for lack of a library or of a newer Python, not through a defect here."""
+    """Return whether an import failed because a library or a newer Python is missing, not by a defect."""
     if error.name in _NEW_IN_PYTHON_311:
         return sys.version_info < (3, 11)
     return isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] not in _PACKAGES

@@ -26,8 +26,8 @@ _LARGEST_MANIFEST = 2**20
 def claimed(out: str) -> Iterator[None]:
     """Make the folder, or remove the files of an earlier demo from it, and lock it; other files stay.
 
-    Raises PosecError where a demo did not write the files of the folder, where files of the demo were changed,
-    or where another demo is running in it.
+    Raises PosecError where a demo did not write the files of the folder, where files of the demo were
+    changed, or where another demo is running in it.
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)

@@ -97,7 +97,7 @@ def deploy(
         threads: of the engine in the bench; None takes those of the bundle.
         progress: called with the name of every step.
 
-    Raises PosecError where the connection breaks, the board refuses, or another deployment does not end in time.
+    Raises PosecError where the connection breaks, the board refuses, or another deployment does not end.
     The earlier bundle still runs then.
     """
     bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
@@ -174,7 +174,7 @@ def board_files() -> list[Path]:
 
 
 def _payload(bundle: Bundle, packages: str, python: str) -> dict[str, Path | bytes]:
-    """Return the files of a deployment by name: bundle, runtime, and a script that starts Python with both."""
+    """Return the files of a deployment by name: bundle, runtime, and a script that runs Python with both."""
     search_path = f":$here/../../../{packages}" if packages else ""
     script = _INTERPRETER.format(python=shlex.quote(python), packages=search_path)
     files: dict[str, Path | bytes] = {"python": script.encode()}

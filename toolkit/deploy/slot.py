@@ -40,8 +40,8 @@ class BoardSettings:
     Attributes:
         port, ssh: see `connect`.
         folder: on the board, relative to the home folder.
-        python: on the board, a command or a path from the home folder. It needs numpy, cv2 and the library of the
-            engine, unless `wheels` has them.
+        python: on the board, a command or a path from the home folder. It needs numpy, cv2 and the engine's
+            library, unless `wheels` has them.
         wheels: local folder of wheels for a board without a network; unpacked there once.
         wait_s: longest wait in s for another deployment to the same folder.
         keep: False measures the bundle and removes it again; the running bundle stays.
