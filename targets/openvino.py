@@ -1,4 +1,4 @@
-"""OpenVINO on x86 CPUs: it reads the same ONNX graph as ONNX Runtime, with Q/DQ. Its own format runs as fast, in two files."""
+"""OpenVINO on x86 CPUs: it reads the same ONNX graph as ONNX Runtime, with Q/DQ. Its own format is as fast, but takes two files."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from toolkit.ir.target import Job, Scheme
+from toolkit.runtime.engines.cpu import NO_BFLOAT16, computes_bfloat16
 
 from . import onnxruntime
 from .onnxruntime import finish, lower, passes
 
-__all__ = ["ENGINE", "REQUIRES", "SCHEME", "TOOLS", "finish", "lower", "missing", "passes", "scheme"]
+__all__ = ["ENGINE", "REQUIRES", "SCHEME", "TOOLS", "finish", "lacking", "lower", "missing", "passes", "scheme"]
 
 ENGINE = "openvino"
 REQUIRES = "pip install 'posec[compile]'"
 TOOLS = ("openvino",)
 
-# Integer convolutions of a head's few channels write floats and are faster than float ones; rounding their weights adds little drift.
+# An int8 convolution that writes floats is faster than a float one on a head's few channels; rounding its weights adds little drift.
 SCHEME = replace(
     onnxruntime.SCHEME,
     name="u8s8-per-channel-float-results",
@@ -27,10 +28,15 @@ SCHEME = replace(
 
 
 def scheme(job: Job) -> Scheme:
-    """Return affine uint8 activations, int8 weights per channel, those of heads included, whose results are floats."""
+    """Return affine uint8 activations and int8 weights per channel; convolutions of heads write floats."""
     return SCHEME
 
 
 def missing() -> str:
     """Return why OpenVINO cannot be used here, or an empty string."""
     return "" if find_spec("openvino") else "openvino is not installed"
+
+
+def lacking(precision: str) -> str:
+    """Return why this CPU cannot run `precision`, or an empty string: an export is checked in the engine."""
+    return NO_BFLOAT16 if precision == "bfloat16" and not computes_bfloat16() else ""

@@ -30,7 +30,7 @@ CHECKPOINT = (
 )
 BUNDLE = (["bundle"], {"help": "a folder that `posec export` wrote"})
 TARGET = (["--target"], {"required": True, "help": "a board of `posec targets`, or a .toml file"})
-PRECISION = (["--precision"], {"help": "float32, float16 or int8 (default: the first that the target lists)"})
+PRECISION = (["--precision"], {"help": "float32, bfloat16, float16 or int8 (default: the first that the target lists)"})
 FILE_OUT = (["-o", "--out"], {"required": True, "type": FileOut, "help": "file to write"})
 FOLDER_OUT = (["-o", "--out"], {"required": True, "type": OwnFolderOut, "help": "folder to write"})
 COUNT = (["--count"], {"type": int, "help": "take so many frames (default: all)"})
@@ -70,7 +70,7 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
     ),
     "export": ("Compile a checkpoint into a bundle for one board.",
         "posec export reference --target intel-cpu --precision int8 --calibration calibration.json -o intel/",
-        [CHECKPOINT, TARGET, (["--precision"], {"help": "float32, float16, int8, or auto: the lowest whose people survive (default: the first that the target lists)"}),
+        [CHECKPOINT, TARGET, (["--precision"], {"help": "float32, bfloat16, float16, int8, or auto: the lowest whose people survive (default: the first that the target lists)"}),
          CALIBRATION, KEEP_FLOAT, (["--golden"], {"metavar": "PICTURES", "help": "a folder, a video or a .txt list with people as your camera shows them; the bundle carries up to 8 of them, "
                                                                                 "and a board is judged by the people on them (default: shipped scenes)"}),
          (["--frames"], {"default": "samples", "help": "for auto: pictures with people to judge on (default: samples, the shipped scenes)"}),

@@ -20,7 +20,7 @@ from ..ir.target import Job
 from ..report.candidates import FORMAT
 from ..report.sensitivity_plot import blame_picture
 from ..runtime.bundle import Bundle
-from ..verification.precision_search import climb
+from ..verification.precision_search import climb, searched
 from ..verification.sensitivity import blame as lay_blame
 from . import EXIT_FAILED, EXIT_OK, inputs
 from .terminal import answer, progress, say, step, table, write_text
@@ -94,9 +94,12 @@ def _climb(args: argparse.Namespace) -> int:
         raise PosecError(
             "--precision auto finds by itself which layers to keep float; leave --keep-float out, or ask for int8"
         )
-    if ranges is None and "int8" in target.precisions:
+    without_int8 = ranges is None and "int8" in target.precisions
+    if without_int8 and searched(target, calibrated=False) == ["float32"]:
         raise PosecError("--precision auto tries int8 first, which needs ranges: make them with `posec calibrate … -o calibration.json` "
                          "and pass --calibration calibration.json")  # fmt: skip
+    if without_int8:
+        say("int8 is left out: it needs --calibration")
     frames = inputs.frames(args.frames, graph.spec, args.count, samples="scenes")
     found = climb(graph, target, ranges or Ranges({}, "none", graph.sha256, ()), frames, args.out, golden=_golden(args, graph), overwrite=args.overwrite,
                   threads=args.threads, say=step)  # fmt: skip

@@ -36,7 +36,7 @@ def build(graph: Graph, target: Target, precision: str = "float32", ranges: Rang
     Args:
         graph: of `trace`; not changed.
         target: of `targets.load`.
-        precision: "float32", "float16" or "int8", if the target has it.
+        precision: "float32", "float16", "bfloat16" or "int8", if the target and this machine have it.
         ranges: of `calibration.collect`; needed for int8.
         out: folder to write.
         golden: BGR pictures (H, W, 3) uint8 to carry along with their people; None takes a few that are shipped.

@@ -34,7 +34,7 @@ def _kind(result: Result) -> str:
     """Return the style class of a precision; a precision that the style does not know looks like float32."""
     return (
         str(result.bundle["precision"])
-        if result.bundle["precision"] in ("float32", "float16", "int8")
+        if result.bundle["precision"] in ("float32", "float16", "bfloat16", "int8")
         else "float32"
     )
 
@@ -85,7 +85,7 @@ def _truth(results: Sequence[Result]) -> tuple[str, str, str]:
     return (
         drawing,
         "Accuracy against latency",
-        "Circles are float32, squares float16, diamonds int8. Hollow: not accepted.",
+        "Circles are float32, squares float16 and bfloat16, diamonds int8. Hollow: not accepted.",
     )
 
 

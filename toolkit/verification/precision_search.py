@@ -112,14 +112,14 @@ def climb(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.ndar
     """Build the bundle of the lowest precision that keeps the target's allowance, and write it to `out`.
 
     Tried in this order, until one keeps the allowance: int8; int8 with the worst layers in float, twice as many each
-    time, then by halves back to as few as suffice; float16; float32. Layers are ranked by `blame`. Every rung is built and
+    time, then by halves back to as few as suffice; bfloat16 where this CPU has it; float16; float32. Layers are ranked by `blame`. Every rung is built and
     measured in the target's engine, on this machine, also on the golden pictures of the bundle, by which a deployment judges it. Only
     people and millimetres decide, so equal inputs give equal bytes.
 
     Args:
         graph: of `trace`.
-        target: of `targets.load`; precisions that it does not have are left out.
-        ranges: of `calibration.collect`.
+        target: of `targets.load`; precisions that it or this machine does not have are left out.
+        ranges: of `calibration.collect`; without tensors, int8 is left out.
         frames: BGR pictures (H, W, 3) uint8 with people in them, to judge on; not those of the calibration.
         out: folder to write; stays untouched where no rung is good enough.
         allowed: limits for every rung by name (`parity.LIMITS`); None takes the target's for the rung's precision.
@@ -136,7 +136,7 @@ def climb(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.ndar
     with tempfile.TemporaryDirectory() as folder:
         attempt = _Attempt(graph, target, ranges, pictures, Path(folder), allowed, golden, threads, say)
         rungs: list[Rung] = []
-        for precision in (name for name in PRECISIONS[::-1] if name in target.precisions):
+        for precision in searched(target, calibrated=bool(ranges.tensors)):
             rungs += _int8_rungs(attempt) if precision == "int8" else [attempt(precision, ())]
             if any(rungs):
                 break
@@ -148,6 +148,12 @@ def climb(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.ndar
     integers = ranges if taken.precision == "int8" else None
     bundle = build(graph, target, taken.precision, integers, out, golden, taken.float_layers, overwrite)
     return Ladder(tuple(rungs), taken, bundle)
+
+
+def searched(target: Target, *, calibrated: bool) -> list[str]:
+    """Return the precisions that `climb` tries, the lowest first: those of the target that this machine can run; int8 if calibrated."""
+    offered = [name for name in PRECISIONS[::-1] if name in target.precisions and not target.lacking_here(name)]
+    return [name for name in offered if calibrated or name != "int8"]
 
 
 def _int8_rungs(attempt: _Attempt) -> Iterator[Rung]:
