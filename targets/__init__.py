@@ -76,7 +76,9 @@ def _target(name: str, plain: Mapping[str, Any]) -> Target:
         # Target files of before bfloat16 do not mention it.
         tables["refusals"] = {"bfloat16": "its file does not list it", **tables["refusals"]}
     elif plain["backend"] not in _BFLOAT16:
-        raise PosecError(f"back end '{plain['backend']}' does not compute in bfloat16; only {', '.join(_BFLOAT16)} does")
+        raise PosecError(
+            f"back end '{plain['backend']}' does not compute in bfloat16; only {', '.join(_BFLOAT16)} does"
+        )
     precisions = _precisions(listed, tables["refusals"])
     allowed = {precision: _allowance(precision, tables["allowed"].get(precision)) for precision in precisions}
     module = cast(Backend, importlib.import_module(f"{__name__}.{plain['backend']}"))

@@ -11,7 +11,18 @@ from toolkit.runtime.engines.cpu import NO_BFLOAT16, computes_bfloat16
 from . import onnxruntime
 from .onnxruntime import finish, lower, passes
 
-__all__ = ["ENGINE", "REQUIRES", "SCHEME", "TOOLS", "finish", "lacking", "lower", "missing", "passes", "scheme"]
+__all__ = [
+    "ENGINE",
+    "REQUIRES",
+    "SCHEME",
+    "TOOLS",
+    "finish",
+    "lacking",
+    "lower",
+    "missing",
+    "passes",
+    "scheme",
+]
 
 ENGINE = "openvino"
 REQUIRES = "pip install 'posec[compile]'"

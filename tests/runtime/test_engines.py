@@ -109,7 +109,9 @@ def test_describe_names_version_and_threads(tmp_path, engine):
 
 
 @pytest.mark.openvino
-@pytest.mark.parametrize(("precision", "computed"), [("float32", "f32"), ("int8", "f32"), ("bfloat16", "bf16")])
+@pytest.mark.parametrize(
+    ("precision", "computed"), [("float32", "f32"), ("int8", "f32"), ("bfloat16", "bf16")]
+)
 def test_openvino_computes_float_layers_in_the_precision_of_the_bundle(tmp_path, precision, computed):
     if precision == "bfloat16" and not computes_bfloat16():
         pytest.skip("this CPU does not compute in bfloat16")
@@ -134,7 +136,9 @@ def test_a_bundle_of_bfloat16_computes_other_heads_than_float32(tmp_path):
 def test_a_bundle_of_bfloat16_is_refused_on_other_cpus_with_the_next_step(tmp_path, monkeypatch):
     bundle = onnx_bundle(tmp_path / "b", "openvino", precision="bfloat16")
     monkeypatch.setattr("toolkit.runtime.engines.openvino.computes_bfloat16", lambda: False)
-    with pytest.raises(EngineError, match="AVX512-BF16 or AMX.*export the bundle with --precision int8 or float32"):
+    with pytest.raises(
+        EngineError, match="AVX512-BF16 or AMX.*export the bundle with --precision int8 or float32"
+    ):
         open_engine(bundle, threads=1)
 
 

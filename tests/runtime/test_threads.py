@@ -45,7 +45,9 @@ def measured(threads: str) -> list[dict]:
     """Return how much processor time other threads took while this one decoded, in parts of its own, and how many were started."""
     given = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     given |= {"PYTHONPATH": str(ROOT.parent), **({"OPENBLAS_NUM_THREADS": threads} if threads else {})}
-    done = subprocess.run([sys.executable, "-c", DECODE], capture_output=True, text=True, env=given, check=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", DECODE], capture_output=True, text=True, env=given, check=True, timeout=300
+    )
     return json.loads(done.stdout)
 
 

@@ -35,11 +35,22 @@ def pictures(tmp_path_factory):
 @HERE
 def test_an_export_holds_float32_weights_and_runs_in_bfloat16(tiny_checkpoint, pictures, tmp_path, capsys):
     for precision in ("float32", "bfloat16"):
-        words = ["export", tiny_checkpoint, *INTEL[:3], precision, "--golden", pictures, "-o", tmp_path / precision]
+        words = [
+            "export",
+            tiny_checkpoint,
+            *INTEL[:3],
+            precision,
+            "--golden",
+            pictures,
+            "-o",
+            tmp_path / precision,
+        ]
         assert main([str(word) for word in words]) == 0
     bundle = read_bundle(tmp_path / "bfloat16")
     assert (bundle.precision, bundle.scheme, bundle.allowed["drift_mm"]) == ("bfloat16", None, 8)
-    assert (tmp_path / "bfloat16" / "model.onnx").read_bytes() == (tmp_path / "float32" / "model.onnx").read_bytes()
+    assert (tmp_path / "bfloat16" / "model.onnx").read_bytes() == (
+        tmp_path / "float32" / "model.onnx"
+    ).read_bytes()
     computed = [load(str(tmp_path / name)).describe()["float precision"] for name in ("float32", "bfloat16")]
     assert computed == ["f32", "bf16"]
     capsys.readouterr()
@@ -49,7 +60,18 @@ def test_an_export_holds_float32_weights_and_runs_in_bfloat16(tiny_checkpoint, p
 
 @HERE
 def test_auto_without_a_calibration_tries_bfloat16_first(tiny_checkpoint, pictures, tmp_path, capsys):
-    words = ["export", tiny_checkpoint, "--target", "intel-cpu", "--precision", "auto", "--frames", pictures, "-o", tmp_path / "out"]
+    words = [
+        "export",
+        tiny_checkpoint,
+        "--target",
+        "intel-cpu",
+        "--precision",
+        "auto",
+        "--frames",
+        pictures,
+        "-o",
+        tmp_path / "out",
+    ]
     assert main([str(word) for word in words]) in (0, 1)
     tried = json.loads((tmp_path / "out.ladder.json").read_text())["rungs"]
     assert tried[0]["precision"] == "bfloat16"
@@ -57,11 +79,16 @@ def test_auto_without_a_calibration_tries_bfloat16_first(tiny_checkpoint, pictur
 
 
 @pytest.mark.parametrize("command", [["plan"], ["export", "-o", "never"]])
-def test_other_cpus_refuse_it_with_the_reason_and_the_next_choice(command, other_cpu, tiny_checkpoint, tmp_path, monkeypatch, capsys):
+def test_other_cpus_refuse_it_with_the_reason_and_the_next_choice(
+    command, other_cpu, tiny_checkpoint, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     assert main([command[0], str(tiny_checkpoint), *command[1:], *INTEL]) == 2
     said = capsys.readouterr().err
-    assert "this CPU does not compute in bfloat16 (AVX512-BF16 or AMX); take int8, or export on a CPU that has it" in said
+    assert (
+        "this CPU does not compute in bfloat16 (AVX512-BF16 or AMX); take int8, or export on a CPU that has it"
+        in said
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -10,6 +10,7 @@ from ..device.bench import COLUMNS
 from ..device.result import Result
 from . import tables
 from .charts import Line, Point, bars, lines, scatter, strips
+from .decode_lines import decode_lines
 from .formatting import number, percent, safe
 
 LEAST_SPAN = 10.0  # percentage points that the accuracy axis shows at least
@@ -149,7 +150,7 @@ def _crowd(results: Sequence[Result]) -> tuple[str, str, str]:
     if not costs:
         return "", "", ""
     result, rows = costs[0]
-    drawn = [Line([(row["people"], row["p50_us"]) for row in rows], "p50", "plain")]
+    drawn = decode_lines(rows)
     share = (
         np.interp(5, [row["people"] for row in rows], [row["p50_us"] for row in rows])
         / 1000

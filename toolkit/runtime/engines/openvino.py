@@ -11,18 +11,18 @@ from ..bundle import Bundle
 from . import EngineError
 from .cpu import NO_BFLOAT16, computes_bfloat16, int8_saturates
 
-# Precision of the bundle → arithmetic of its float layers. OpenVINO's own default is bf16 on some x86 CPUs, f16 on Arm.
+# Precision of the bundle → arithmetic of float layers. OpenVINO's own default is bf16 on some x86 CPUs, f16 on Arm.
 PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 
 class Engine:
-    """Runs an ONNX model or an OpenVINO IR, float or with QuantizeLinear, DequantizeLinear or FakeQuantize nodes."""
+    """Runs an ONNX model or an OpenVINO IR, float or with QuantizeLinear, DequantizeLinear, FakeQuantize nodes."""
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
         """Compile the model; `threads` None uses all cores.
 
-        Raises EngineError where OpenVINO is missing or cannot open the model, and for a bfloat16 bundle on a CPU without
-        bfloat16: in float32 it would be another network than the one that was verified.
+        Raises EngineError where OpenVINO is missing or cannot open the model. A bfloat16 bundle needs a CPU with
+        bfloat16: computed in float32, it would not be the network that was verified.
         """
         hint = _precision_hint(bundle)
         # Without this module OpenVINO falls back to a stub of its own, which sends no usage events.
@@ -66,7 +66,7 @@ class Engine:
         return {name: tensor.data[0] for name, tensor in self._outputs.items()}
 
     def describe(self) -> Dict[str, str]:
-        """Return engine, version, and the threads, precision of float layers and streams that OpenVINO reports."""
+        """Return engine, version, and the threads, float precision and streams that OpenVINO reports."""
         threads, streams = (
             str(self._compiled.get_property(name)) for name in ("INFERENCE_NUM_THREADS", "NUM_STREAMS")
         )
@@ -84,13 +84,16 @@ class Engine:
 
 
 def _precision_hint(bundle: Bundle) -> str:
-    """Return the value of INFERENCE_PRECISION_HINT. Raises EngineError where the bundle contradicts itself, or the CPU lacks bfloat16."""
+    """Return the value of INFERENCE_PRECISION_HINT.
+
+    Raises EngineError where the bundle's option contradicts its precision, or the CPU lacks bfloat16.
+    """
     hint = PRECISION_HINTS.get(bundle.precision, "f32")
     stated = bundle.options.get("inference_precision", hint)
     if stated != hint:
         raise EngineError(
-            f"the option inference_precision = {stated!r} contradicts the bundle's precision, {bundle.precision}; "
-            "remove it from the target's [options] and export again"
+            f"the option inference_precision = {stated!r} contradicts the bundle's precision, "
+            f"{bundle.precision}; remove it from the target's [options] and export again"
         )
     if hint == "bf16" and not computes_bfloat16():
         raise EngineError(f"{NO_BFLOAT16}; export the bundle with --precision int8 or float32")
