@@ -137,7 +137,7 @@ def test_a_bundle_of_bfloat16_is_refused_on_other_cpus_with_the_next_step(tmp_pa
     bundle = onnx_bundle(tmp_path / "b", "openvino", precision="bfloat16")
     monkeypatch.setattr("toolkit.runtime.engines.openvino.computes_bfloat16", lambda: False)
     with pytest.raises(
-        EngineError, match="AVX512-BF16 or AMX.*export the bundle with --precision int8 or float32"
+        EngineError, match=r"AVX512-BF16 or AMX.*export the bundle with --precision int8 or float32"
     ):
         open_engine(bundle, threads=1)
 
