@@ -30,7 +30,10 @@ CHECKPOINT = (
 )
 BUNDLE = (["bundle"], {"help": "a folder that `posec export` wrote"})
 TARGET = (["--target"], {"required": True, "help": "a board of `posec targets`, or a .toml file"})
-PRECISION = (["--precision"], {"help": "float32, bfloat16, float16 or int8 (default: the first that the target lists)"})
+PRECISION = (
+    ["--precision"],
+    {"help": "float32, bfloat16, float16 or int8 (default: the first that the target lists)"},
+)
 FILE_OUT = (["-o", "--out"], {"required": True, "type": FileOut, "help": "file to write"})
 FOLDER_OUT = (["-o", "--out"], {"required": True, "type": OwnFolderOut, "help": "folder to write"})
 COUNT = (["--count"], {"type": int, "help": "take so many frames (default: all)"})

@@ -152,7 +152,9 @@ def climb(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.ndar
 
 def searched(target: Target, *, calibrated: bool) -> list[str]:
     """Return the precisions that `climb` tries, the lowest first: those of the target that this machine can run; int8 if calibrated."""
-    offered = [name for name in PRECISIONS[::-1] if name in target.precisions and not target.lacking_here(name)]
+    offered = [
+        name for name in PRECISIONS[::-1] if name in target.precisions and not target.lacking_here(name)
+    ]
     return [name for name in offered if calibrated or name != "int8"]
 
 
