@@ -5,22 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.util import find_spec
 
-from toolkit.ir.target import Job, Scheme
+from toolkit.ir.scheme import Exceptions, Scheme
+from toolkit.ir.target import Job
 from toolkit.runtime.engines.cpu import NO_BFLOAT16, computes_bfloat16
 
 from . import onnxruntime
-from .onnxruntime import finish, lower, passes
+from .onnxruntime import check, lower, plan_details, post_quantize, pre_quantize
 
 __all__ = [
     "ENGINE",
     "REQUIRES",
     "SCHEME",
     "TOOLS",
-    "finish",
+    "check",
     "lacking",
     "lower",
     "missing",
-    "passes",
+    "plan_details",
+    "post_quantize",
+    "pre_quantize",
     "scheme",
 ]
 
@@ -28,13 +31,12 @@ ENGINE = "openvino"
 REQUIRES = "pip install 'posec[compile]'"
 TOOLS = ("openvino",)
 
-# An int8 convolution that writes floats is faster than a float one on a head's few channels; rounding its weights adds little drift.
+# OpenVINO multiplies integers and writes floats as fast, so that the weights of heads may be integers, too.
 SCHEME = replace(
     onnxruntime.SCHEME,
     name="u8s8-per-channel-float-results",
-    head_weights=True,
-    integer_heads=(),
-    joined_sums=False,
+    exceptions=Exceptions(head_weights=True),
+    fuse_conv_sums=False,
 )
 
 
