@@ -94,7 +94,10 @@ VARIANTS = (
     Variant("an encoder each", reads_ways=False),
     Variant("an encoder each, alignment", reads_ways=False, settings=ALIGNED),
     Variant("no second modality: pictures alone", skeletons=False, reads_ways=False),
-    Variant("alignment, cycle, agreement of views", settings={"align_weight": 1.0, "cycle_weight": 0.5, "consistency_weight": 0.5}),
+    Variant(
+        "alignment, cycle, agreement of views",
+        settings={"align_weight": 1.0, "cycle_weight": 0.5, "consistency_weight": 0.5},
+    ),
 )
 
 

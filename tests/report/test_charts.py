@@ -6,6 +6,7 @@ import pytest
 
 from toolkit.report.bar_charts import Bar, Strip, bars, stage_bar, strips
 from toolkit.report.charts import AxisLabels, Line, Point, lines, scatter, ticks
+from toolkit.report.decode_lines import decode_lines
 from toolkit.report.formatting import megabytes, milliseconds, number, percent, safe
 
 XY = AxisLabels("x", "y")
@@ -75,3 +76,12 @@ def test_text_is_escaped_and_numbers_are_formatted():
     assert safe(percent(0.5, 0)) == "50\u202f%"
     assert (number(None), number(1.25, 1), percent(0.5, 0), percent(None)) == ("–", "1.2", "50\u202f%", "–")
     assert (megabytes(2_100_000), megabytes(63_000_000), megabytes("x")) == ("2.10", "63.0", "–")
+
+
+def test_decoding_is_drawn_with_and_without_the_fit_where_both_were_timed():
+    old = [{"people": 1, "p50_us": 400.0}, {"people": 5, "p50_us": 500.0}]
+    assert [line.points for line in decode_lines(old)] == [[(1, 400.0), (5, 500.0)]]
+    fitted, unfitted = decode_lines([{**row, "unfitted_p50_us": row["p50_us"] / 2} for row in old])
+    assert fitted.points == [(1, 400.0), (5, 500.0)]
+    assert unfitted.points == [(1, 200.0), (5, 250.0)]
+    assert (fitted.label, unfitted.label) == ("with the fit to key points", "without")

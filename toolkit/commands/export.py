@@ -40,7 +40,7 @@ VERB = Verb(
         TARGET,
         argument(
             "--precision",
-            help="float32, float16, int8, or auto: the lowest precision within the target's drift limits "
+            help="float32, bfloat16, float16, int8, or auto: the lowest precision within the target's drift limits "
             "(default: the first precision of the target)",
         ),
         CALIBRATION,
@@ -116,11 +116,14 @@ def _search(args: argparse.Namespace) -> int:
     from ..ir.ranges import Ranges
     from ..report.file_kinds import CANDIDATES, CANDIDATES_ENDING
     from ..verification.candidate_bench import SearchSettings
-    from ..verification.precision_search import search_precision
+    from ..verification.precision_search import search_precision, searched
 
     target, graph = boards.load(args.target), inputs.checkpoint(args.checkpoint)
     ranges = inputs.ranges(args.calibration)
-    _check_search(args, needs_ranges=ranges is None and "int8" in target.precisions)
+    without_int8 = ranges is None and "int8" in target.precisions
+    _check_search(args, needs_ranges=without_int8 and searched(target, calibrated=False) == ["float32"])
+    if without_int8:
+        say("int8 is left out: it needs --calibration")
     frames = inputs.frames(args.frames, graph.spec, args.count, samples="scenes")
     settings = SearchSettings(
         out=args.out, golden=_golden(args, graph), overwrite=args.overwrite, threads=args.threads

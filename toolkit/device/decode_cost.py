@@ -10,6 +10,7 @@ import numpy as np
 
 from ..runtime.decoding.decode import decode_heads
 from ..runtime.decoding.kinematics import Layers
+from ..runtime.decoding.refine import REFINEMENT
 from ..runtime.pose import PoseSpec
 from ..runtime.preprocess import place
 
@@ -50,20 +51,24 @@ def decode_cost(
     repeats: int = 200,
     seconds: float = 0.3,
 ) -> list[dict[str, Any]]:
-    """Return rows with `people`, `p50_us` and `p90_us`; counts that do not fit into the maps are left out.
+    """Return rows with `people`, `p50_us`, `p90_us`, and `unfitted_p50_us`, without the fit to key points.
 
-    Each over `repeats` calls, or as many as fit into so many seconds, at least five.
+    Counts that do not fit into the maps are left out. Each row is of `repeats` calls, or as many as fit into so many
+    seconds, at least five. Calls with and without the fit take turns.
     """
     box = place(*spec.input_size, spec)[0]
     room = ((spec.map_size[0] + 1) // SPACING) * ((spec.map_size[1] + 1) // SPACING)
     rows = []
     for count in (number for number in people if number <= room):
         heads = crowd_heads(spec, count)
-        took: list[float] = []
-        while len(took) < LEAST + COLD or (len(took) < repeats + COLD and sum(took) < 1e6 * seconds):
-            start = time.perf_counter()
-            found = decode_heads(heads, spec, decoder, box, most=max(64, count))
-            took.append(1e6 * (time.perf_counter() - start))
-        p50, p90 = np.percentile(took[COLD:], (50, 90))
-        rows.append({"people": len(found), "p50_us": round(float(p50), 1), "p90_us": round(float(p90), 1)})
+        fitted: list[float] = []
+        unfitted: list[float] = []
+        while len(fitted) < LEAST + COLD or (len(fitted) < repeats + COLD and sum(fitted) < 1e6 * seconds):
+            for refinement, took in ((None, unfitted), (REFINEMENT, fitted)):
+                start = time.perf_counter()
+                found = decode_heads(heads, spec, decoder, box, most=max(64, count), refinement=refinement)
+                took.append(1e6 * (time.perf_counter() - start))
+        p50, p90 = (round(float(value), 1) for value in np.percentile(fitted[COLD:], (50, 90)))
+        plain = round(float(np.median(unfitted[COLD:])), 1)
+        rows.append({"people": len(found), "p50_us": p50, "p90_us": p90, "unfitted_p50_us": plain})
     return rows

@@ -176,7 +176,7 @@ def _mark(x: float, y: float, point: Point) -> str:
     style = f'class="mark {point.kind}{" hollow" if point.hollow else ""}"'
     if point.kind == "int8":
         return f'<path {style} d="M{x} {y - 8}l8 8l-8 8l-8-8z"/>'
-    if point.kind == "float16":
+    if point.kind in ("float16", "bfloat16"):
         return f'<rect {style} x="{x - 6}" y="{y - 6}" width="12" height="12"/>'
     return f'<circle {style} cx="{x}" cy="{y}" r="7"/>'
 

@@ -12,10 +12,11 @@ from ..device.result import Result
 from .accuracy import PHOTOS, SCENES
 from .bar_charts import Bar, Strip, bars, strips
 from .charts import AxisLabels, Line, Point, lines, scatter
+from .decode_lines import decode_lines
 from .formatting import number, percent, safe
 
 _LEAST_SPAN = 10.0  # percentage points that the accuracy axis shows at least
-_PRECISIONS = ("float32", "float16", "int8")  # with a style of their own
+_PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # with a style of their own
 
 
 class _Figure(NamedTuple):
@@ -103,7 +104,9 @@ def _accuracy_against_latency(ran: Sequence[Result]) -> _Figure | None:
     labels = AxisLabels("ms per picture, p50 (whisker to p90)", accuracy.axis)
     drawing = scatter(heading, marks, labels, least_span=accuracy.least_span)
     return _Figure(
-        drawing, heading, "Circles are float32, squares float16, diamonds int8. Hollow: not accepted."
+        drawing,
+        heading,
+        "Circles are float32, squares float16 and bfloat16, diamonds int8. Hollow: not accepted.",
     )
 
 
@@ -164,7 +167,7 @@ def _decoding(measured: Sequence[Result]) -> _Figure | None:
         f"Decoding five people takes {percent(share, 1)} of a frame of {result.name}."
     )
     heading, labels = "Decoding by number of people", AxisLabels("people in the picture", "µs")
-    return _Figure(lines(heading, [Line(costs, "p50", "plain")], labels), heading, caption)
+    return _Figure(lines(heading, decode_lines(_bench(result)["decode_us"]), labels), heading, caption)
 
 
 def _sustained(measured: Sequence[Result]) -> _Figure | None:

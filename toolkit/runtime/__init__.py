@@ -7,7 +7,6 @@ for person in load("orin/")(cv2.imread("street.jpg")):
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Optional
@@ -15,10 +14,6 @@ from typing import TYPE_CHECKING, Any, Optional
 if TYPE_CHECKING:
     from .decoding.intrinsics import CameraModel
     from .estimator import PoseEstimator
-
-# Decoding is many small matrix products: threads on them wait for each other and for the engine's, at ten times the cost. Holds where
-# numpy is imported later than this; whoever sets the variable decides.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Loaded on first use: a host that wants the specification alone imports no cv2.
 _HOMES = {
