@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     estimator = _estimator(args)
     spec = estimator.spec
     if missing := unpaired_joints(pictures, spec.skeleton):
-        say(f"joints not scored, because the network's skeleton lacks them: {', '.join(missing)}")
+        say(f"not scored, because the skeleton of the network has no such joints: {', '.join(missing)}")
     rows = evaluate(
         estimator, pictures, spec.skeleton, progress=progress("pictures"), centre_joints=spec.centre_joints
     )
