@@ -16,7 +16,7 @@ from .commands.arguments import COMMANDS, STAGES
 from .commands.outputs import Out, check_outputs
 from .commands.terminal import put, say
 from .errors import PosecError
-from .runtime.arguments import Parser
+from .runtime.command.arguments import Parser
 from .runtime.console import flush_output, forget, open_standard_streams
 from .runtime.errors import PoseError
 

@@ -47,7 +47,7 @@ def main() -> None:
     given = parser.parse_args()
     others = {"other": decoder_of(given.against)} if given.against else {}
     decoders = {**others, "this": decoder_of(HERE)}
-    from toolkit.device.decode_cost import crowd_heads
+    from toolkit.device.timing.decode_cost import crowd_heads
     from toolkit.frontend.trace import trace
 
     spec = trace("reference").spec

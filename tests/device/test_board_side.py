@@ -43,7 +43,7 @@ def test_the_folders_of_a_board_and_the_modules_of_bench_are_looked_at():
         "verification/verify.py",
         "evaluation/scenes.py",
         "device/bench.py",
-        "device/worker.py",
+        "device/timing/worker.py",
         "report/measure.py",
     } <= names
 

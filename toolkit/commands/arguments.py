@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..runtime.arguments import ARGUMENTS, CAMERA, NO_REFINE, SOURCES, THREADS, THRESHOLD
+from ..runtime.command.arguments import ARGUMENTS, CAMERA, NO_REFINE, SOURCES, THREADS, THRESHOLD
 from .outputs import FileOut, FolderOut, OwnFolderOut
 
 # Stage of the training: the module that has its main().

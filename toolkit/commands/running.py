@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from ..runtime import load
+from ..runtime.command.run import run as run_source
 from ..runtime.decoding.camera_file import choose_camera
-from ..runtime.run import run as run_source
 from ..runtime.video.sources import open_source
 from . import EXIT_FAILED, EXIT_OK, inputs
 from .terminal import answer, put, say, step

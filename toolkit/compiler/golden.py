@@ -17,7 +17,7 @@ from ..ir.graph import Graph
 from ..runtime.bundle import LARGEST_PEOPLE, MOST_PICTURES, MOST_PIXELS
 from ..runtime.decoding.centres import find_centres
 from ..runtime.estimator import PoseEstimator
-from ..runtime.video.sources import SourceError, read_picture
+from ..runtime.files.pictures import SourceError, read_picture
 
 SCENES = Path(__file__).parents[1] / "samples" / "scenes"
 _SHIPPED = 8

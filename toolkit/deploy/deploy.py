@@ -26,8 +26,8 @@ from ..device.result_schema import MACHINE
 from ..device.schema import check_bounds
 from ..errors import PosecError
 from ..runtime.bundle import Bundle, read_bundle
-from ..runtime.bundle_files import DESCRIPTION
 from ..runtime.console import printable
+from ..runtime.files.bundle_files import DESCRIPTION
 from .slot import BoardSettings, take_slot, wheel_files
 from .ssh import Connection, connect
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import PosecError
-from ..runtime.bundle_files import sha256_of
-from .latency import COLUMNS, ratios, steady, summary
+from ..runtime.files.bundle_files import sha256_of
 from .machine import busy_share, machine_facts, machine_state
-from .worker_process import WorkerProcess
+from .timing.latency import COLUMNS, ratios, steady, summary
+from .timing.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     Progress = Callable[[int, int], None]

@@ -11,8 +11,8 @@ from typing import Any
 
 from ..errors import PosecError
 from ..runtime.bundle import Bundle
-from ..runtime.bundle_files import DESCRIPTION, sha256_of
-from ..runtime.plain_files import write_plain
+from ..runtime.files.bundle_files import DESCRIPTION, sha256_of
+from ..runtime.files.plain_files import write_plain
 from .checked_files import Kind, parse_checked, read_checked
 from .result_schema import RESULT
 

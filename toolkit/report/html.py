@@ -14,7 +14,7 @@ from .. import __version__
 from ..device.result import Result, read_results, titled
 from ..errors import PosecError
 from ..runtime.console import printable
-from ..runtime.plain_files import write_plain
+from ..runtime.files.plain_files import write_plain
 from . import tables
 from .candidates import ENDING, ladder_section, read_ladders
 from .figures import figures, total_p50_ms

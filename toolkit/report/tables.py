@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..device.result import Result
-from ..device.worker import STAGES
+from ..device.timing.worker import STAGES
 from .charts import stage_bar
 from .formatting import DASH, megabytes, milliseconds, number, percent, safe
 

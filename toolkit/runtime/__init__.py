@@ -23,7 +23,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Loaded on first use: a host that wants the specification alone imports no cv2.
 _HOMES = {
     "Bundle": "bundle", "read_bundle": "bundle", "PoseError": "errors", "PoseEstimator": "estimator", "PoseFrame": "pose", "PoseSpec": "pose",
-    "Skeleton": "pose", "Tracker": "video.track", "draw_people": "video.draw", "open_source": "video.sources", "read_picture": "video.sources",
+    "Skeleton": "pose", "Tracker": "video.track", "draw_people": "video.draw", "open_source": "video.sources", "read_picture": "files.pictures",
 }  # fmt: skip
 __all__ = sorted([*_HOMES, "load"])
 

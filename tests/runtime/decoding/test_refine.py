@@ -481,7 +481,7 @@ def seconds():
 large = np.ones((600, 600), np.float32)
 if sys.argv[2] == "large product": [large @ large for _ in range(300)]
 sys.path[:0] = sys.argv[3:]
-from toolkit.device.decode_cost import crowd_heads
+from toolkit.device.timing.decode_cost import crowd_heads
 from toolkit.runtime.bundle import read_bundle
 from toolkit.runtime.decoding.decode import decode_heads
 from toolkit.runtime.decoding.kinematics import layers

@@ -18,7 +18,7 @@ from ...evaluation.scenes import LEAST_VISIBLE, Scenes
 from ...network.embedding import PoseEmbedding
 from ...network.torch_kinematics import bone_lengths_m, forward_kinematics, mirror_directions, torso_frame
 from ...runtime.decoding.kinematics import ray_rotation
-from ...runtime.plain_files import write_whole
+from ...runtime.files.plain_files import write_whole
 from ...runtime.pose import MUPOTS17
 from ..motion.mocap import poses_from_joints
 from ..pictures.people import BODY_KEYPOINTS, KEYPOINT_JOINTS, STATURE_M

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...errors import PosecError
 from ...network.network import KeypointNetwork
-from ...runtime.plain_files import write_plain, write_whole
+from ...runtime.files.plain_files import write_plain, write_whole
 from ...runtime.pose import PoseSpec
 from ..run.parallel import average_gradients, processes
 from .keypoint_distillation import KeypointAnchor

@@ -13,7 +13,7 @@ from ...evaluation.photos import Photos, read_photos
 from ...evaluation.scenes import Scenes, read_scenes
 from ...frontend.trace import trace
 from ...ir.float_engine import float_estimator
-from ...runtime.plain_files import write_plain
+from ...runtime.files.plain_files import write_plain
 from ...runtime.pose import PoseFrame, Skeleton
 from ...runtime.video.draw import draw_people
 

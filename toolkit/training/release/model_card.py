@@ -22,7 +22,7 @@ from ...network.checkpoint import load_checkpoint
 from ...network.embedding import load_embedding
 from ...network.heads import cost
 from ...runtime import load
-from ...runtime.plain_files import write_plain
+from ...runtime.files.plain_files import write_plain
 from ...runtime.pose import MUPOTS17, PoseFrame, Skeleton
 from ..embedding.train_embedding import EmbeddingTraining, evaluate
 from ..labels.fit_keypoints import Refinement

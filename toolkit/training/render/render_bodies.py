@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...runtime.plain_files import write_whole
+from ...runtime.files.plain_files import write_whole
 from ...runtime.pose import MUPOTS17
 from ..motion.clips import KINDS, Clips, read_clips
 from ..motion.poses import about, vary

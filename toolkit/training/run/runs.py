@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import nn
 
 from ...errors import PosecError
-from ...runtime.plain_files import write_plain, write_whole
+from ...runtime.files.plain_files import write_plain, write_whole
 
 # Of glibc's malloc.h: how many blocks may be asked of the system one by one, and how much free memory is given back to it (-1: never).
 _M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ...runtime.plain_files import write_plain
+from ...runtime.files.plain_files import write_plain
 from ..motion.clips import KINDS, Clips, read_clips
 from ..render.bodies import BodyModel
 from .random_scene import random_scene, scene_record

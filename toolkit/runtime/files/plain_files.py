@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO, Iterator, List, Mapping, Optional, Type, Union
 
-from .errors import PoseError
+from ..errors import PoseError
 
 try:
     import fcntl

@@ -10,8 +10,8 @@ import stat
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional
 
-from ..console import printable
-from ..errors import PoseError
+from ...console import printable
+from ...errors import PoseError
 from .clip import CLIPS
 
 try:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..machine import machine_state, peak_memory_mb
 from .decode_cost import decode_cost
-from .machine import machine_state, peak_memory_mb
 
 STAGES = ("preprocess", "inference", "decode")
 SLICE_S = 1.0  # of a sustained run: one entry each
@@ -37,7 +37,7 @@ class Worker:
 
         self.pictures = [read(path, size) for path in pictures]
         start = time.perf_counter()
-        from ..runtime import load
+        from ...runtime import load
 
         self.estimator = load(folder, threads=threads)
         loaded = time.perf_counter()
@@ -114,7 +114,7 @@ def read(path: str, size: list[int] | None) -> np.ndarray:
     """Return the picture at `path`, resized to (height, width) where a size is given. Raises SourceError where it is no picture."""
     import cv2
 
-    from ..runtime.video.sources import read_picture
+    from ...runtime.files.pictures import read_picture
 
     picture = read_picture(path)
     return cv2.resize(picture, (size[1], size[0])) if size else picture

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.decoding.decode import decode_heads
-from ..runtime.decoding.kinematics import Layers
-from ..runtime.pose import PoseSpec
-from ..runtime.preprocess import place
+from ...runtime.decoding.decode import decode_heads
+from ...runtime.decoding.kinematics import Layers
+from ...runtime.pose import PoseSpec
+from ...runtime.preprocess import place
 
 PEOPLE = (0, 1, 2, 5, 10, 20, 50)
 LEAST = 5

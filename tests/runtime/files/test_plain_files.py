@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from toolkit.runtime.plain_files import FileError, read_plain, write_folder, write_plain, write_whole
+from toolkit.runtime.files.plain_files import FileError, read_plain, write_folder, write_plain, write_whole
 
 
 def test_a_plain_file_is_read(tmp_path):
@@ -119,7 +119,7 @@ def wait_for(condition):
 
 def test_the_part_of_a_writer_that_was_killed_is_removed_and_that_of_a_living_one_stays(tmp_path):
     code = (
-        "import sys, time\nfrom toolkit.runtime.plain_files import write_whole\n"
+        "import sys, time\nfrom toolkit.runtime.files.plain_files import write_whole\n"
         "with write_whole(sys.argv[1]) as file:\n    file.write(b'half'); file.flush(); time.sleep(60)"
     )
     dead, living = (
