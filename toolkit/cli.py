@@ -18,7 +18,6 @@ from .commands.terminal import put, say
 from .errors import PosecError
 from .runtime.command.arguments import Parser
 from .runtime.console import flush_output, forget, open_standard_streams
-from .runtime.errors import PoseError
 
 # Verb: the module of `commands/` with its function; imported when it is used, because some take seconds.
 HOMES = {
@@ -105,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _run(args)
         flush_output()
         return status
-    except (PosecError, PoseError) as error:
+    except PosecError as error:
         say(f"posec {args.command}: {error}")
     except BrokenPipeError:
         forget(sys.stdout)  # the reader of the result has gone, as `head` does

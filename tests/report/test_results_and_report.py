@@ -106,7 +106,7 @@ def test_without_a_graph_the_golden_pictures_are_judged(folder, results):
         [bare.folder], settings=BenchSettings(folder / "scene.png", seconds=0, frames_per_turn=1)
     )[0]
     assert (unjudged.status, unjudged.verdict) == ("ran", "not judged")
-    assert "carries no golden pictures" in unjudged.reason
+    assert "has no golden pictures" in unjudged.reason
 
 
 def test_the_page_is_one_sound_file_that_asks_nobody_for_anything(results, tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..device.bench import BenchSettings
+from ..device.golden_check import verify_golden
 from ..device.result import read_result
 from ..errors import PosecError
 from ..evaluation.photos import read_photos
@@ -32,7 +33,7 @@ def verify(args: argparse.Namespace) -> int:
         frames = inputs.frames(args.frames, graph.spec, args.count, samples="scenes")
         found = judge.verify(args.bundle, graph, frames, threads=args.threads, progress=progress("comparing"))
     else:
-        found = judge.verify_golden(args.bundle, args.threads)
+        found = verify_golden(args.bundle, args.threads)
     answer(args, found.to_dict(), f"{args.bundle}: {'PASS' if found else 'FAIL'}: {found}")
     return EXIT_OK if found else EXIT_FAILED
 

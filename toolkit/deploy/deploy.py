@@ -33,7 +33,7 @@ from .ssh import Connection, connect
 
 HOME = Path(device.__file__).parents[1]  # the package
 BOARD_FOLDERS = ("runtime", "device")
-BOARD_FILES = ("__init__.py", "errors.py", "verification/__init__.py", "verification/verify.py")
+BOARD_FILES = ("__init__.py",)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}")
 _INTERPRETER = """#!/bin/sh
 # Python with what was deployed here: `python app.py`, `python -m toolkit.runtime bundle --source 0`.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import PosecError
+from ..runtime.errors import PosecError
 from ..runtime.files.bundle_files import sha256_of
 from .machine import busy_share, machine_facts, machine_state
 from .timing.latency import COLUMNS, ratios, steady, summary

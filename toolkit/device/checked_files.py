@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from ..errors import PosecError
+from ..runtime.errors import PosecError
 from .schema import Rule, SchemaError, check_bounds
 
 MOST_VALUES = 4_000_000  # of a file; every value takes many times its text's bytes once it is parsed

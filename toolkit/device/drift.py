@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import PosecError
+from ..runtime.errors import PosecError
 from ..runtime.pose import PoseFrame, Skeleton
 from .matching import heights_px, match_people
 

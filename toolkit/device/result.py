@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import PosecError
 from ..runtime.bundle import Bundle
+from ..runtime.errors import PosecError
 from ..runtime.files.bundle_files import DESCRIPTION, sha256_of
 from ..runtime.files.plain_files import write_plain
 from .checked_files import Kind, parse_checked, read_checked

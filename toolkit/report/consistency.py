@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..device.bench import COLUMNS, BenchSettings, bench
+from ..device.golden_check import verify_golden
 from ..device.result import Result, describe_bundle
 from ..errors import PosecError
 from ..runtime.bundle import read_bundle
-from ..verification.verify import verify_golden
 
 REPEATABLE = 0.05  # MLPerf Mobile asks that a latency repeats within 5 %
 DRIFT_REPEATS_MM = 0.1

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from ..device.bench import BenchSettings, bench
+from ..device.golden_check import verify_golden
 from ..device.result import ENDING, Result, describe_bundle, result_name, save_result
 from ..errors import PosecError
 from ..evaluation.photos import Photos
@@ -18,8 +19,9 @@ from ..evaluation.run import evaluate
 from ..evaluation.scenes import Scenes
 from ..runtime import load
 from ..runtime.bundle import read_bundle
+from ..runtime.errors import PoseError
 from ..runtime.video.draw import draw_people
-from ..verification.verify import verify, verify_golden
+from ..verification.verify import verify
 
 if TYPE_CHECKING:
     from ..ir.graph import Graph
@@ -123,6 +125,8 @@ def _judge(
     """Return the drift, or None and why it cannot be judged."""
     try:
         drift = verify(folder, *reference, threads=threads) if reference else verify_golden(folder, threads)
+    except PoseError:  # the bundle cannot run
+        raise
     except PosecError as error:
         return None, str(error)
     return drift.to_dict(), ""

@@ -11,12 +11,12 @@ import numpy as np
 
 from ..compiler.build import build
 from ..device.drift import Drift, measure_drift
-from ..errors import PosecError
 from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Target
 from ..runtime import load
+from ..runtime.engines import EngineError
 from ..runtime.pose import PoseFrame
 
 FLOAT = "float32"
@@ -89,9 +89,7 @@ def agreement(graph: Graph, targets: Sequence[Target], ranges: Ranges, frames: I
         try:
             build(graph, target, "int8", ranges, Path(folder) / target.name, golden=[], overwrite=True)
             estimator = load(str(Path(folder) / target.name), threads)
-        except PosecError:
-            raise
-        except ValueError as error:  # of the runtime: the engine is not installed
+        except EngineError as error:  # it is not installed
             missing[target.name] = str(error)
             continue
         people[target.name] = [estimator(picture) for picture in pictures]

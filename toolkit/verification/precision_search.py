@@ -14,6 +14,7 @@ import numpy as np
 from ..compiler.build import build
 from ..compiler.checks import check_request
 from ..device.drift import Drift
+from ..device.golden_check import verify_golden
 from ..errors import PosecError
 from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
@@ -22,7 +23,7 @@ from ..ir.target import PRECISIONS, Job, Target
 from ..runtime import load
 from ..runtime.bundle import Bundle
 from .sensitivity import blame
-from .verify import verify, verify_golden
+from .verify import verify
 
 # Blame runs every layer over its frames; so many, those with most people, rank the layers well enough.
 _BLAME_FRAMES = 16

@@ -176,7 +176,7 @@ def test_folders_written_over_each_other_leave_one_whole_folder(tmp_path):
 
 def test_what_a_killed_writer_of_a_folder_left_is_removed_by_the_next(tmp_path):
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom toolkit.runtime import plain_files\n"
+        "import os, sys\nfrom pathlib import Path\nfrom toolkit.runtime.files import plain_files\n"
         f"plain_files._exchange = lambda *_: os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
         "plain_files.write_folder(Path(sys.argv[1]), {'mark': b''})"
     )
@@ -190,7 +190,7 @@ def test_what_a_killed_writer_of_a_folder_left_is_removed_by_the_next(tmp_path):
 def test_a_folder_whose_replacement_was_killed_halfway_comes_back(tmp_path):
     write_folder(tmp_path / "out", {"mark": b"old"})
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom toolkit.runtime import plain_files\n"
+        "import os, sys\nfrom pathlib import Path\nfrom toolkit.runtime.files import plain_files\n"
         "rename, left = os.rename, [1]\n"
         f"def fatal(*names):\n    rename(*names) if left.pop() else None\n    os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
         "os.rename = fatal\nplain_files.write_folder(Path(sys.argv[1]), {'mark': b'new'}, replaces='mark')"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.decoding.decode import decode_heads
+from ...runtime.decoding.decode import MOST_PEOPLE, DecodeOptions, decode_heads
 from ...runtime.decoding.kinematics import Layers
 from ...runtime.pose import PoseSpec
 from ...runtime.preprocess import place
@@ -59,10 +59,11 @@ def decode_cost(
     rows = []
     for count in (number for number in people if number <= room):
         heads = crowd_heads(spec, count)
+        options = DecodeOptions(most=max(MOST_PEOPLE, count))
         took: list[float] = []
         while len(took) < LEAST + COLD or (len(took) < repeats + COLD and sum(took) < 1e6 * seconds):
             start = time.perf_counter()
-            found = decode_heads(heads, spec, decoder, box, most=max(64, count))
+            found = decode_heads(heads, spec, decoder, letterbox=box, options=options)
             took.append(1e6 * (time.perf_counter() - start))
         p50, p90 = np.percentile(took[COLD:], (50, 90))
         rows.append({"people": len(found), "p50_us": round(float(p50), 1), "p90_us": round(float(p90), 1)})

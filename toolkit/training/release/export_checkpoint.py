@@ -16,6 +16,7 @@ from ...frontend.trace import trace
 from ...ir.float_engine import float_estimator
 from ...network.checkpoint import load_checkpoint, save_checkpoint
 from ...network.network import KeypointNetwork
+from ...runtime.decoding.intrinsics import focal_length
 from ...runtime.pose import PoseSpec
 
 LICENCE = "Apache-2.0"
@@ -37,7 +38,8 @@ def choose_threshold(checkpoint: Path, scenes: Scenes) -> tuple[float, float]:
         estimator.spec = replace(spec, centre_threshold=threshold)
         right = predicted = wanted = 0
         for heads, letterbox, focal_px, scene in seen:
-            found = estimator.decode(heads, letterbox, focal_px)
+            camera = None if focal_px is None else focal_length(focal_px)
+            found = estimator.decode(heads, letterbox, camera)
             clear = scene.visible >= LEAST_VISIBLE
             pairs = match_people(found, scene.people, spec.skeleton)
             right += sum(bool(clear[truth]) for _, truth in pairs)
