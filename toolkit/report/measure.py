@@ -20,6 +20,7 @@ from ..evaluation.scenes import Scenes
 from ..runtime import load
 from ..runtime.bundle import read_bundle
 from ..runtime.errors import PoseError
+from ..runtime.files.pictures import encode_picture
 from ..runtime.video.draw import draw_people
 from ..verification.verify import verify
 
@@ -138,6 +139,4 @@ def _jpeg(picture: np.ndarray) -> str:
         picture = cv2.resize(
             picture, (PICTURE_WIDTH, round(height * PICTURE_WIDTH / width)), interpolation=cv2.INTER_AREA
         )
-    return base64.b64encode(
-        cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-    ).decode()
+    return base64.b64encode(encode_picture(picture, ".jpg", 85)).decode()

@@ -13,6 +13,7 @@ from ...evaluation.photos import Photos, read_photos
 from ...evaluation.scenes import Scenes, read_scenes
 from ...frontend.trace import trace
 from ...ir.float_engine import float_estimator
+from ...runtime.files.pictures import encode_picture
 from ...runtime.files.plain_files import write_plain
 from ...runtime.pose import PoseFrame, Skeleton
 from ...runtime.video.draw import draw_people
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     skeleton = graph.spec.skeleton
     pictures = read_scenes(chosen.scenes) if chosen.scenes else read_photos(*chosen.photos)
     sheet = contact_sheet(float_estimator(graph), pictures, skeleton, chosen.count, chosen.columns)
-    write_plain(chosen.out, cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes())
+    write_plain(chosen.out, encode_picture(sheet, ".jpg", 82))
     print(f"wrote {chosen.out}")
 
 

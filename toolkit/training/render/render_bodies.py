@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...runtime.files.pictures import write_picture
 from ...runtime.files.plain_files import write_whole
 from ...runtime.pose import MUPOTS17
 from ..motion.clips import KINDS, Clips, read_clips
@@ -123,7 +124,7 @@ def render_shard(
         found += [cut_out(model, body, rng) for body in bodies]
     names = [f"body_{shard:03d}_{index:04d}.png" for index in range(count)]
     for name, one in zip(names, found, strict=True):
-        cv2.imwrite(str(folder / name), one.picture)
+        write_picture(folder / name, one.picture)
     write_labels(folder / f"shard_{shard:03d}.npz", labels_of(names, found))
 
 

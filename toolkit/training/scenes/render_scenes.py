@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ...runtime.files.pictures import write_picture
 from ...runtime.files.plain_files import write_plain
 from ..motion.clips import KINDS, Clips, read_clips
 from ..render.bodies import BodyModel
@@ -58,8 +59,7 @@ def render_scenes(
         size = SIZES[int(rng.choice(len(SIZES), p=SIZE_WEIGHTS))]
         picture, truths, camera = random_scene(model, sources, split, size, rng, 0 if index < empty else None)
         name = f"{index:03d}.jpg"
-        if not cv2.imwrite(str(pictures / name), picture, [cv2.IMWRITE_JPEG_QUALITY, quality]):
-            raise OSError(f"cannot write '{pictures / name}'")
+        write_picture(pictures / name, picture, quality)
         records.append(scene_record(name, camera, truths))
         if (index + 1) % SAVE_EVERY == 0 or index + 1 == count:
             write_json(truth, records)
