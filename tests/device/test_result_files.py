@@ -150,10 +150,10 @@ def test_deeply_nested_and_unending_files_are_refused_through_the_command(result
     for name in (*files, "fifo"):
         assert main(["report", str(tmp_path / name), "-o", str(out)]) == 2
         said = capsys.readouterr().err
-        assert said.startswith("posec report: '"), said
+        assert said.startswith(("posec report: '", "posec report: cannot read '")), said
         assert "Traceback" not in said
     assert main(["report", "/dev/zero", "-o", str(out)]) == 2
-    assert "is not a plain file" in capsys.readouterr().err
+    assert "not a plain file" in capsys.readouterr().err
     assert not out.exists()
 
 
@@ -282,7 +282,7 @@ def test_a_fifo_does_not_hang_the_folder(tmp_path):
     done = threading.Event()
 
     def read():
-        with pytest.raises(PosecError, match="is not a plain file"):
+        with pytest.raises(PosecError, match="not a plain file"):
             read_results(tmp_path)
         done.set()
 

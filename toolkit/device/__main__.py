@@ -1,4 +1,4 @@
-"""Check or measure a deployed bundle on the board. Valid Python 3.8.
+"""Check or measure a deployed bundle on the board.
 
 python -m toolkit.device check BUNDLE
 python -m toolkit.device bench BUNDLE RESULT SECONDS [THREADS]

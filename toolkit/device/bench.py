@@ -3,7 +3,7 @@
 Method. Each bundle has a process of its own. The first call is timed apart (cold). Then the bundles take turns of a few
 frames, so that throttling and other processes affect all of them alike. A ratio between two bundles is the ratio of their
 medians in one such run. The first frame of every turn is not counted. Latency excludes reading the picture from disk and
-drawing. Valid Python 3.8: a board runs this.
+drawing.
 """
 
 from __future__ import annotations

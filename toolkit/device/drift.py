@@ -1,7 +1,4 @@
-"""Drift: people lost and invented by a compiled network, millimetres, and the head that causes most of it.
-
-Valid Python 3.8: a board runs this.
-"""
+"""Drift: people lost and invented by a compiled network, millimetres, and the head that causes most of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The result file of a measured bundle: identity, machine, latency with raw samples, drift, accuracy. Valid Python 3.8."""
+"""The result file of a measured bundle: identity, machine, latency with raw samples, drift, accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoding time by number of people, heads to PoseFrame, without the network. Valid Python 3.8: a board runs this."""
+"""Decoding time by number of people, heads to PoseFrame, without the network."""
 
 from __future__ import annotations
 

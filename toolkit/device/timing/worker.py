@@ -1,7 +1,6 @@
 """One bundle in one process, measured on request: `bench` starts one per bundle, so that load time and memory are its own.
 
 Reads one JSON request per line from stdin, answers each with one JSON line on stdout: {"answer": …} or {"refused": "why"}.
-Valid Python 3.8: a board runs this.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bench's side of a worker: start it, send requests, end it. Valid Python 3.8: a board runs this."""
+"""The bench's side of a worker: start it, send requests, end it."""
 
 from __future__ import annotations
 
