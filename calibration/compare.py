@@ -10,9 +10,10 @@ import numpy as np
 from toolkit.device.drift import LIMITS, Drift
 from toolkit.ir.graph import Graph
 from toolkit.ir.ranges import Ranges
-from toolkit.ir.target import Scheme
+from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
-from toolkit.verification.simulation import Judge, quantized
+from toolkit.passes.quantize.pipeline import lower_graph
+from toolkit.verification.simulation import FloatReference
 
 from .collect import Progress, sweep
 from .observers import OBSERVERS
@@ -56,32 +57,33 @@ def compare(
     frames: Iterable[np.ndarray],
     judged: Iterable[np.ndarray],
     *,
-    scheme: Scheme,
-    allowed: Mapping[str, float],
+    target: Target,
     observers: Sequence[str] = tuple(OBSERVERS),
     progress: Callable[[str], Progress] | None = None,
 ) -> Comparison:
-    """Calibrate on `frames` and measure the drift on `judged`, once per observer, in ONNX Runtime.
+    """Return the drift that each observer causes: calibrate on `frames`, quantize for `target`, measure on `judged`.
+
+    The int8 graphs are those that an export lowers, see `passes.quantize.pipeline`; they run in ONNX Runtime.
 
     Args:
         graph: as traced or prepared.
         frames: calibration frames, BGR (H, W, 3) uint8.
         judged: other pictures, with people in them.
-        scheme: int8 scheme of a back end.
-        allowed: a board's limits for int8, by the names of LIMITS.
+        target: of `targets.load`; must have int8.
         observers: names of OBSERVERS.
         progress: returns a callback for a stage, "calibrating" or "judging".
 
     Raises PosecError for an unknown observer, without frames, and without people on the judged pictures.
     """
-    prepared = prepare(graph)
-    judge = Judge(prepared, judged)
+    target.check_precision("int8")
+    prepared, job = prepare(graph), Job(target, "int8")
+    reference = FloatReference(prepared, judged)
     swept = sweep(prepared, frames, progress("calibrating") if progress else None)
     report = progress("judging") if progress else None
     ranges = {name: swept.ranges(name) for name in observers}
     drifts = {}
     for done, name in enumerate(observers, 1):
-        drifts[name] = judge.drift(judge.heads(quantized(prepared, ranges[name], scheme)))
+        drifts[name] = reference.drift(reference.heads(lower_graph(prepared, job, ranges[name])))
         if report:
             report(done, len(observers))
-    return Comparison(ranges, drifts, allowed)
+    return Comparison(ranges, drifts, vars(target.allowed["int8"]))

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from toolkit.ir.graph import Graph
 from toolkit.ir.target import Job
-from toolkit.passes.edit.graph_index import FUSED_ACTIVATIONS, Links, layer_name, links
+from toolkit.passes.edit.graph_index import FUSED_ACTIVATIONS, GraphIndex, index_graph, layer_name
 from toolkit.passes.tensorrt.dla_rules import dla_obstacles
 
 _MB = 2**20
@@ -48,7 +48,7 @@ def plan_details(graph: Graph, job: Job) -> dict[str, Any]:
 
 def layer_precisions(graph: Graph, precision: str) -> dict[str, str]:
     """Return the precision in which the board computes each layer that is not fused into the one before it."""
-    found = links(graph.model)
+    found = index_graph(graph.model)
     rest = "float32" if precision == "float32" else "float16"
     layers = {}
     for node in graph.model.graph.node:
@@ -88,7 +88,7 @@ def _dla(graph: Graph, job: Job) -> dict[str, Any]:
     return {"cores": cores, "on the gpu": dla_obstacles(graph)}
 
 
-def _is_fused(node: onnx.NodeProto, found: Links) -> bool:
+def _is_fused(node: onnx.NodeProto, found: GraphIndex) -> bool:
     maker = found.producers.get(node.input[0]) if node.input else None
     alone = (
         maker is not None and len(found.readers[node.input[0]]) == 1 and node.input[0] not in found.outputs
@@ -99,7 +99,7 @@ def _is_fused(node: onnx.NodeProto, found: Links) -> bool:
 
 
 def _memory(graph: Graph, job: Job, workspace_mb: int) -> dict[str, float]:
-    model, found = graph.model, links(graph.model)
+    model, found = graph.model, index_graph(graph.model)
     width = 4 if job.precision == "float32" else 2
     integers = {node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
     weights = sum(
@@ -114,7 +114,7 @@ def _memory(graph: Graph, job: Job, workspace_mb: int) -> dict[str, float]:
     }
 
 
-def _most_alive(model: onnx.ModelProto, found: Links, width: int) -> int:
+def _most_alive(model: onnx.ModelProto, found: GraphIndex, width: int) -> int:
     """Return the bytes of the tensors that live at the same time, at the worst moment; a quantized tensor lives once, as int8."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
     sizes = {}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 from toolkit.ir.graph import Graph, Pass
-from toolkit.ir.target import Job, Scheme
-from toolkit.passes.lower.drop_redundant_clips import drop_saturated_clips
+from toolkit.ir.scheme import Activations, Exceptions, Scheme
+from toolkit.ir.target import Job
+from toolkit.passes.lower.drop_redundant_clips import drop_redundant_clips
 from toolkit.passes.lower.fold_preprocessing import fold_frame
-from toolkit.passes.lower.fuse_head_convs import join_heads
-from toolkit.passes.lower.swap_transpose_dequantize import dequantize_first
+from toolkit.passes.lower.fuse_head_convs import fuse_head_convs
+from toolkit.passes.lower.swap_transpose_dequantize import swap_transpose_dequantize
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import KEYPOINT_HEADS
 
@@ -18,24 +20,19 @@ ENGINE = "onnxruntime"
 REQUIRES = "pip install 'posec[compile]'"
 TOOLS = ("onnxruntime",)
 
-# Signed activations take a slower kernel on x86.
 SCHEME = Scheme(
     name="u8s8-per-channel",
-    activations="uint8",
-    symmetric=False,
-    per_channel=True,
-    quantize_bias=True,
-    weights_as_integers=True,
-    # Resize and AveragePool are as fast in float, and round once less.
+    # Resize and AveragePool gain nothing in integers, and would round once more.
     operators=("Conv", "Add", "MaxPool", "Concat"),
-    same_scale=("MaxPool",),
-    # A step of these heads is half a pixel of a key point or less.
-    integer_heads=KEYPOINT_HEADS,
-    joined_sums=True,
+    # x86 kernels for signed activations are slower.
+    activations=Activations("uint8", same_scale=("MaxPool",)),
+    # Key points tolerate integers, and save time.
+    exceptions=Exceptions(integer_heads=KEYPOINT_HEADS),
+    fuse_conv_sums=True,
 )
 
 
-def passes(job: Job) -> Sequence[Pass]:
+def pre_quantize(job: Job) -> Sequence[Pass]:
     """Take the picture as cv2 delivers it."""
     return (fold_frame(FrameInput("uint8", "NHWC", "BGR", normalized=False)),)
 
@@ -45,9 +42,11 @@ def scheme(job: Job) -> Scheme:
     return SCHEME
 
 
-def finish(job: Job) -> Sequence[Pass]:
-    """Dequantize pixels first where they are integers of the network, drop what saturation does anyway, compute float heads at once."""
-    return (dequantize_first, drop_saturated_clips, join_heads) if job.precision == "int8" else (join_heads,)
+def post_quantize(job: Job) -> Sequence[Pass]:
+    """Dequantize folded pixels first and drop redundant clips, both for int8; fuse the last convolutions of float heads."""
+    if job.precision != "int8":
+        return (fuse_head_convs,)
+    return (swap_transpose_dequantize, drop_redundant_clips, fuse_head_convs)
 
 
 def missing() -> str:
@@ -55,6 +54,15 @@ def missing() -> str:
     return "" if find_spec("onnxruntime") else "onnxruntime is not installed"
 
 
+def check(graph: Graph, job: Job) -> None:
+    """Accept every graph: the passes refuse what the engine does not run."""
+
+
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:
     """Return model.onnx: the graph itself, with Q/DQ where the job is int8."""
     return {"model.onnx": graph.model.SerializeToString(deterministic=True)}
+
+
+def plan_details(graph: Graph, job: Job) -> dict[str, Any]:
+    """Return nothing: the plan holds all that is known."""
+    return {}

@@ -5,24 +5,36 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.util import find_spec
 
-from toolkit.ir.target import Job, Scheme
+from toolkit.ir.scheme import Exceptions, Scheme
+from toolkit.ir.target import Job
 
 from . import onnxruntime
-from .onnxruntime import finish, lower, passes
+from .onnxruntime import check, lower, plan_details, post_quantize, pre_quantize
 
-__all__ = ["ENGINE", "REQUIRES", "SCHEME", "TOOLS", "finish", "lower", "missing", "passes", "scheme"]
+__all__ = [
+    "ENGINE",
+    "REQUIRES",
+    "SCHEME",
+    "TOOLS",
+    "check",
+    "lower",
+    "missing",
+    "plan_details",
+    "post_quantize",
+    "pre_quantize",
+    "scheme",
+]
 
 ENGINE = "openvino"
 REQUIRES = "pip install 'posec[compile]'"
 TOOLS = ("openvino",)
 
-# Integer convolutions of a head's few channels write floats and are faster than float ones; rounding their weights adds little drift.
+# OpenVINO multiplies integers and writes floats as fast, so that the weights of heads may be integers, too.
 SCHEME = replace(
     onnxruntime.SCHEME,
     name="u8s8-per-channel-float-results",
-    head_weights=True,
-    integer_heads=(),
-    joined_sums=False,
+    exceptions=Exceptions(head_weights=True),
+    fuse_conv_sums=False,
 )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph, Pass
-from toolkit.ir.target import Job, Scheme
-from toolkit.passes.lower.drop_one_sided_qdq import release_float_layers
+from toolkit.ir.scheme import Activations, Exceptions, Scheme, Weights
+from toolkit.ir.target import Job
+from toolkit.passes.lower.drop_one_sided_qdq import drop_one_sided_qdq
 from toolkit.passes.lower.fold_preprocessing import fold_frame
-from toolkit.passes.lower.quantize_input import quantize_pixels
+from toolkit.passes.lower.quantize_input import quantize_input
 from toolkit.passes.tensorrt.check import tensorrt_check
 from toolkit.passes.tensorrt.rules import rules_for
 from toolkit.runtime.engines._tensorrt.plan_build import SMALLEST_WORKSPACE
@@ -20,12 +21,13 @@ from ._tensorrt_forecast import plan_details, trtexec_line
 
 __all__ = [
     "ENGINE",
-    "finish",
+    "check",
     "frame",
     "lower",
     "missing",
-    "passes",
     "plan_details",
+    "post_quantize",
+    "pre_quantize",
     "scheme",
     "trtexec_line",
     "versions",
@@ -37,18 +39,13 @@ TOOLS = ()
 
 SCHEME = Scheme(
     name="s8s8-symmetric-per-channel",
-    activations="int8",
-    symmetric=True,
-    per_channel=True,
-    quantize_bias=False,
-    # float → QuantizeLinear → DequantizeLinear is what every version reads; the board folds it to int8.
-    weights_as_integers=False,
     operators=("Conv", "ConvTranspose", "Add", "Resize", "AveragePool", "MaxPool", "Concat"),
-    same_scale=("Resize", "MaxPool"),
-    outputs=False,
-    fused_residual=True,
+    activations=Activations("int8", symmetric=True, quantize_results=False, same_scale=("Resize", "MaxPool")),
+    # Every version reads float → QuantizeLinear → DequantizeLinear; the board folds it to int8.
+    weights=Weights(as_integers=False),
+    bias="float32",
     # TensorRT computes grouped convolutions no faster in int8 than in float16, and they cost most of the drift.
-    float_depthwise=True,
+    exceptions=Exceptions(float_depthwise=True, fused_residual=True),
 )
 
 
@@ -77,7 +74,7 @@ def versions(job: Job) -> tuple[str, ...]:
     return tuple(stated)
 
 
-def passes(job: Job) -> Sequence[Pass]:
+def pre_quantize(job: Job) -> Sequence[Pass]:
     """Fold the frame; for int8, take the pixels as the integers that they are.
 
     Raises PosecError where the target's options ask for what the board has not.
@@ -85,7 +82,7 @@ def passes(job: Job) -> Sequence[Pass]:
     _check_build(job)
     _check_dla(job)
     folded = fold_frame(frame_for(job), cast=True)
-    return (folded, quantize_pixels) if job.precision == "int8" else (folded,)
+    return (folded, quantize_input) if job.precision == "int8" else (folded,)
 
 
 def _check_build(job: Job) -> None:
@@ -127,15 +124,19 @@ def scheme(job: Job) -> Scheme:
     return SCHEME
 
 
-def finish(job: Job) -> Sequence[Pass]:
+def post_quantize(job: Job) -> Sequence[Pass]:
     """Let layers that were kept float read floats, and prove that every TensorRT that the board may have takes the graph."""
     proof = tensorrt_check(*versions(job))
-    return (release_float_layers, proof) if job.precision == "int8" else (proof,)
+    return (drop_one_sided_qdq, proof) if job.precision == "int8" else (proof,)
 
 
 def missing() -> str:
     """Return nothing: what TensorRT does is done on the board."""
     return ""
+
+
+def check(graph: Graph, job: Job) -> None:
+    """Accept every graph: the passes refuse what the engine does not run."""
 
 
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph, Pass
-from toolkit.ir.target import Job, Scheme
-from toolkit.passes.lower.average_pool_to_conv import convolve_average_pools
-from toolkit.passes.lower.drop_redundant_clips import drop_saturated_clips
+from toolkit.ir.scheme import Activations, Exceptions, Scheme
+from toolkit.ir.target import Job
+from toolkit.passes.lower.average_pool_to_conv import convert_average_pools
+from toolkit.passes.lower.drop_redundant_clips import drop_redundant_clips
 from toolkit.passes.lower.fold_preprocessing import fold_frame
-from toolkit.passes.lower.fuse_head_convs import join_heads
-from toolkit.passes.quantize.float_islands import float_islands, refuse_islands
+from toolkit.passes.lower.fuse_head_convs import fuse_head_convs
+from toolkit.passes.quantize.float_islands import check_float_islands, float_islands
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import KEYPOINT_HEADS
 
@@ -22,19 +24,14 @@ TOOLS = ("litert_torch", "litert_converter", "ai_edge_litert", "torch")
 
 # TFLite's integer kernels for these move or average integers, and never rescale them.
 _SAME_SCALE = ("Resize", "AveragePool", "MaxPool", "Concat", "Transpose", "Reshape")
+_FIXED = {"Sigmoid": (1 / 256, -128), "Tanh": (1 / 128, 0)}
 SCHEME = Scheme(
     name="s8s8-affine-per-channel",
-    activations="int8",
-    symmetric=False,
-    per_channel=True,
-    quantize_bias=True,
-    weights_as_integers=True,
     operators=("Conv", "Add", "Mul", "GlobalAveragePool", "Sigmoid", "Tanh", *_SAME_SCALE),
-    same_scale=_SAME_SCALE,
-    fixed_outputs={"Sigmoid": (1 / 256, -128), "Tanh": (1 / 128, 0)},
-    # A step of these heads is half a pixel of a key point, or 1/256 of a score.
-    integer_heads=KEYPOINT_HEADS,
-    joined_sums=True,
+    activations=Activations("int8", same_scale=_SAME_SCALE, fixed=_FIXED),
+    # Key points tolerate integers, and save time.
+    exceptions=Exceptions(integer_heads=KEYPOINT_HEADS),
+    fuse_conv_sums=True,
 )
 
 # Boards of one family get the same file, and a conversion takes seconds: the last two are kept, by graph and kind.
@@ -51,7 +48,7 @@ def frame(precision: str) -> FrameInput:
     return FrameInput("float32", "NHWC", "BGR", normalized=True)
 
 
-def passes(job: Job) -> Sequence[Pass]:
+def pre_quantize(job: Job) -> Sequence[Pass]:
     """Fold the frame; for int8, average pools become convolutions as well."""
 
     def fold_pixels(graph: Graph) -> int:
@@ -64,7 +61,7 @@ def passes(job: Job) -> Sequence[Pass]:
             )
         return fold_frame(frame(job.precision))(graph)
 
-    return (fold_pixels, convolve_average_pools) if job.precision == "int8" else (fold_pixels,)
+    return (fold_pixels, convert_average_pools) if job.precision == "int8" else (fold_pixels,)
 
 
 def scheme(job: Job) -> Scheme:
@@ -72,9 +69,9 @@ def scheme(job: Job) -> Scheme:
     return SCHEME
 
 
-def finish(job: Job) -> Sequence[Pass]:
+def post_quantize(job: Job) -> Sequence[Pass]:
     """Drop what saturation does anyway, compute float heads at once; count the float islands, and refuse those that no head asked for."""
-    return drop_saturated_clips, join_heads, refuse_islands(SCHEME.operators)
+    return drop_redundant_clips, fuse_head_convs, check_float_islands(SCHEME.operators)
 
 
 def missing() -> str:
@@ -120,6 +117,11 @@ def lower(graph: Graph, job: Job) -> dict[str, bytes]:
             f"the converter made {left} float islands of {wanted}; this litert-torch is another than was tested with: {REQUIRES}"
         )
     return {"model.tflite": content}
+
+
+def plan_details(graph: Graph, job: Job) -> dict[str, Any]:
+    """Return nothing: the plan holds all that is known."""
+    return {}
 
 
 def _convert(graph: Graph, integers: bool) -> bytes:

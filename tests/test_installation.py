@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 from networks import spot_picture, tiny_graph_of
-from support.pythons import VERSIONS, environment
+from pythons import VERSIONS, environment
 
 import targets
 from toolkit.compiler.build import build

@@ -1,6 +1,6 @@
 """Posec's int8 beside that of other quantizers: same float network, same frames, same engine, same judge.
 
-    python -m research.benchmarks.quantizers reference --photos person_keypoints.json images.tar -o out/quantizers --page docs/quantization.md
+    python -m research.benchmarks.quantizers reference --photos person_keypoints.json images.tar -o out/quantizers
 
 Every contestant is a bundle: `posec verify`, `posec evaluate` and `posec bench` would say the same of it. Drift, people lost and
 invented are against the float network, on the rendered test scenes and on the photographs (tall: of more than 64 pixels); MPJPE, PCK and the centres' recall
@@ -37,12 +37,13 @@ from toolkit.evaluation.photos import TINY_COCO, Photos, read_photos
 from toolkit.evaluation.scenes import RENDERED_SCENES, Scenes, read_scenes
 from toolkit.ir.graph import Graph
 from toolkit.ir.ranges import Ranges
+from toolkit.ir.scheme import Scheme
 from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
 from toolkit.report.measure import FloatReference, measure_bundles
 from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
-from toolkit.training.release.model_card import put_table
-from toolkit.verification.sensitivity import blame
+from toolkit.training.release.card_markup import put_table
+from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
 from toolkit.verification.verify import verify
 
 from .rivals import PIXELS, RIVALS, as_bundle, batches, folded, without_dead_channels
@@ -135,19 +136,31 @@ def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> I
 def _integer_heads(target: Target) -> Target:
     """Return the target with a back end that quantizes the heads as well."""
     module = target.backend
-    changed = {"scheme": lambda job: replace(module.scheme(job), float_heads=False, outputs=True)}
+
+    def scheme(job: Job) -> Scheme:
+        plain = module.scheme(job)
+        return replace(
+            plain,
+            activations=replace(plain.activations, quantize_results=True),
+            exceptions=replace(plain.exceptions, float_heads=False),
+        )
+
+    changed = {"scheme": scheme}
     return replace(target, backend=SimpleNamespace(**{**vars(module), **changed}))
 
 
 def _worst_layers(contest: Contest, target: Target, ranges: Ranges) -> list[str]:
     pictures = [picture for _, picture, _ in contest.scenes][:BLAME_FRAMES]
-    scheme = target.backend.scheme(Job(target, "int8"))
-    return [
-        each.layer
-        for each in blame(
-            contest.graph, ranges, scheme, pictures, spare=False, progress=progress("ranking layers")
-        ).layers
-    ]
+    settings = SensitivitySettings(float_only=False)
+    found = measure_sensitivity(
+        contest.graph,
+        target,
+        ranges,
+        frames=pictures,
+        settings=settings,
+        progress=progress("ranking layers"),
+    )
+    return [each.layer for each in found.layers]
 
 
 def row(name: str, result: Result, reference: Result, on_photos: Mapping[str, Any]) -> list[str]:

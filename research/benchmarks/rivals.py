@@ -17,7 +17,7 @@ import numpy as np
 from toolkit.ir.graph import Graph
 from toolkit.passes import prepare
 from toolkit.passes.edit.edits import add_array
-from toolkit.passes.edit.graph_index import head_layers, links, weighted_layers
+from toolkit.passes.edit.graph_index import head_layers, index_graph, weighted_layers
 from toolkit.passes.lower.fold_preprocessing import fold_frame
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.preprocess import Batch
@@ -31,7 +31,7 @@ PIXELS = FrameInput("uint8", "NHWC", "BGR", normalized=False)
 
 def folded(graph: Graph) -> Graph:
     """Return the prepared float network with its normalization inside, as plain arithmetic that any tool reads."""
-    prepared = prepare(graph)
+    prepared = prepare(graph).copy()
     fold_frame(PIXELS, cast=True)(prepared)
     return prepared
 
@@ -41,8 +41,8 @@ def without_dead_channels(graph: Graph) -> Graph:
 
     ai-edge-quantizer scales a channel by its largest weight; where all are zero, the channel's bias overflows.
     """
-    mended = prepare(graph)
-    found = links(mended.model)
+    mended = prepare(graph).copy()
+    found = index_graph(mended.model)
     for node in weighted_layers(mended.model):
         weight = found.array(node.input[1])
         rows = weight.reshape(len(weight), -1)

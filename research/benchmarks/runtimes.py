@@ -17,7 +17,7 @@ import calibration
 import targets
 from toolkit.commands import inputs
 from toolkit.commands.terminal import progress, say, table, write_text
-from toolkit.verification.across_runtimes import agreement
+from toolkit.verification.across_runtimes import across_runtimes
 
 TARGETS = ("generic-cpu", "intel-cpu", "raspberry-pi-5", "jetson-orin-nano")
 
@@ -47,14 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         graph, inputs.frames(options.frames, graph.spec), options.observer, progress("calibrating")
     )
     judged = inputs.frames(options.judge, graph.spec, options.count, samples="scenes")
-    found = agreement(
+    found = across_runtimes(
         graph,
         [targets.load(name) for name in options.targets],
         ranges,
-        judged,
-        options.out,
-        options.threads,
-        say,
+        frames=judged,
+        folder=options.out,
+        threads=options.threads,
+        progress=say,
     )
     write_text(options.out / "runtimes.json", json.dumps(found.to_dict()))
     print(table(found.rows()))

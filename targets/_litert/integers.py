@@ -9,7 +9,7 @@ import torch.ao.quantization.fx._decomposed  # defines torch.ops.quantized_decom
 from torch import Tensor
 
 from toolkit.passes.edit.edits import attribute
-from toolkit.passes.edit.graph_index import Links
+from toolkit.passes.edit.graph_index import GraphIndex
 
 from .step import Step
 
@@ -30,7 +30,7 @@ def dequantize(step: Step) -> Tensor:
     return torch.ops.quantized_decomposed.dequantize_per_tensor(maps, *_numbers(step), *_INT8)
 
 
-def real_values(node: onnx.NodeProto, found: Links) -> np.ndarray:
+def real_values(node: onnx.NodeProto, found: GraphIndex) -> np.ndarray:
     """Return the float32 numbers that the integer constant in front of a DequantizeLinear stands for."""
     integers, scale = found.array(node.input[0]), found.array(node.input[1]).astype(np.float64)
     spread = [-1 if axis == attribute(node, "axis", 1) else 1 for axis in range(integers.ndim)]

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph
-from toolkit.passes.edit.graph_index import Links, layer_name, links
+from toolkit.passes.edit.graph_index import GraphIndex, index_graph, layer_name
 
 from .integers import dequantize, real_values
 from .operators import OPERATORS
@@ -30,7 +30,7 @@ class Replay(nn.Module):
                     f"TFLite: no operator '{node.op_type}' (layer '{layer_name(node)}'); known: {', '.join(OPERATORS)}; "
                     "export the network without it"
                 )
-        self._found, self._frame = links(graph.model), graph.input_name
+        self._found, self._frame = index_graph(graph.model), graph.input_name
         self._heads = {name: tensor for name, (tensor, _) in graph.heads.items()}
         self._buffer_of: dict[str, str] = {}
         for name, tensor in self._found.constants.items():
@@ -73,7 +73,7 @@ class Replay(nn.Module):
         return dequantize(Step(maker, self._found, [known.get(source) for source in maker.input]))
 
 
-def _is_lone(node: onnx.NodeProto, found: Links) -> bool:
+def _is_lone(node: onnx.NodeProto, found: GraphIndex) -> bool:
     """Return whether a float convolution reads integers and makes integers.
 
     The converter would give its weights integers of its own; of two float convolutions in a row it leaves both alone, so such a one

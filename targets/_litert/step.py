@@ -11,7 +11,7 @@ from torch import Tensor
 
 from toolkit.errors import PosecError
 from toolkit.passes.edit.edits import attribute
-from toolkit.passes.edit.graph_index import Links, layer_name
+from toolkit.passes.edit.graph_index import GraphIndex, layer_name
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Step:
     """
 
     node: onnx.NodeProto
-    found: Links
+    found: GraphIndex
     tensors: list[Tensor | None]
 
     @property

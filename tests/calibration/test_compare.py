@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from networks import spot_picture
 
+import targets
 from calibration.compare import compare
 from toolkit.device.drift import Stray
 from toolkit.errors import PosecError
-from toolkit.ir.target import Scheme
+from toolkit.ir.target import Allowance
 
-SCHEME = Scheme(
-    "u8s8", "uint8", False, True, True, True, ("Conv", "Add", "AveragePool", "Resize"), ("Resize",)
-)
-ALLOWED = {"drift_mm": 8.0, "people_lost": 0.03, "people_invented": 0.03}
+BOARD = targets.load("generic-cpu")
+ALLOWED = Allowance(drift_mm=8.0, people_lost=0.03, people_invented=0.03)
+TARGET = replace(BOARD, allowed={**BOARD.allowed, "int8": ALLOWED})
 
 
 def test_every_observer_is_judged_by_the_people_it_leaves(tiny_graph, people_pictures):
@@ -26,8 +26,7 @@ def test_every_observer_is_judged_by_the_people_it_leaves(tiny_graph, people_pic
         tiny_graph,
         people_pictures,
         judged,
-        scheme=SCHEME,
-        allowed=ALLOWED,
+        target=TARGET,
         observers=["min-max", "percentile", "mean-squared-error"],
         progress=progress,
     )
@@ -54,18 +53,10 @@ def test_every_observer_is_judged_by_the_people_it_leaves(tiny_graph, people_pic
 
 
 def test_nothing_to_judge_on_is_refused(tiny_graph, people_pictures):
+    empty = [np.zeros((60, 90, 3), np.uint8)]
     with pytest.raises(PosecError, match="no frames to judge on"):
-        compare(tiny_graph, people_pictures, [], scheme=SCHEME, allowed=ALLOWED)
+        compare(tiny_graph, people_pictures, [], target=TARGET)
     with pytest.raises(PosecError, match="found no people"):
-        compare(
-            tiny_graph,
-            people_pictures,
-            [np.zeros((60, 90, 3), np.uint8)],
-            scheme=SCHEME,
-            allowed=ALLOWED,
-            observers=["min-max"],
-        )
+        compare(tiny_graph, people_pictures, empty, target=TARGET, observers=["min-max"])
     with pytest.raises(PosecError, match="no observer 'median'"):
-        compare(
-            tiny_graph, people_pictures, people_pictures, scheme=SCHEME, allowed=ALLOWED, observers=["median"]
-        )
+        compare(tiny_graph, people_pictures, people_pictures, target=TARGET, observers=["median"])

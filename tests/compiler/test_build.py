@@ -29,7 +29,7 @@ def ranges(people_pictures):
     return calibration.collect(tiny_graph_of(), people_pictures)
 
 
-def test_a_float_bundle_finds_whom_the_float_network_finds(tiny_graph, people_pictures, tmp_path):
+def test_a_float_bundle_finds_the_people_of_the_float_network(tiny_graph, people_pictures, tmp_path):
     bundle = build(tiny_graph, GENERIC, out=tmp_path / "float", golden=people_pictures)
     estimator = load(tmp_path / "float")
     wanted = float_estimator(tiny_graph)
@@ -59,7 +59,7 @@ def test_golden_people_are_those_of_the_float_network(tiny_graph, people_picture
     )
 
 
-def test_an_int8_bundle_says_what_it_is(tiny_graph, people_pictures, ranges, tmp_path):
+def test_an_int8_bundle_describes_itself(tiny_graph, people_pictures, ranges, tmp_path):
     prepared = prepare(tiny_graph)
     bundle = build(
         tiny_graph, GENERIC, "int8", ranges, tmp_path / "int8", people_pictures[:1], keep_float=["Conv_0"]
@@ -111,7 +111,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("request_of", "words"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_is_refused_before_any_work(request_of, words, tiny_graph, tmp_path):
+def test_an_impossible_request_is_refused_before_any_work(request_of, words, tiny_graph, tmp_path):
     steps = []
     with pytest.raises(PosecError, match=words):
         build(tiny_graph, GENERIC, **{"out": tmp_path / "bundle", **request_of}, progress=steps.append)
@@ -124,7 +124,7 @@ def test_ranges_of_another_network_are_refused(ranges, tmp_path):
         build(tiny_graph_of(seed=2), GENERIC, "int8", ranges, tmp_path / "bundle")
 
 
-def test_layers_are_kept_float_by_the_start_of_their_names(tiny_graph):
+def test_layers_are_kept_float_by_patterns(tiny_graph):
     names = [
         name
         for name, why in plan(tiny_graph, GENERIC, "int8", keep_float=["Conv_1*", "Conv_3"])[
@@ -169,7 +169,7 @@ def test_a_back_end_whose_tool_is_missing_is_refused(tiny_graph, tmp_path, monke
     assert plan(tiny_graph, GENERIC)["needed first"] == ["onnxruntime is not installed"]
 
 
-def test_a_plan_says_what_build_does(tiny_graph, people_pictures, ranges, tmp_path):
+def test_a_plan_matches_the_bundle(tiny_graph, people_pictures, ranges, tmp_path):
     planned = plan(tiny_graph, GENERIC, "int8", ranges)
     bundle = build(tiny_graph, GENERIC, "int8", ranges, tmp_path / "bundle", people_pictures[:1])
     assert json.loads(json.dumps(planned)) == planned
@@ -180,7 +180,7 @@ def test_a_plan_says_what_build_does(tiny_graph, people_pictures, ranges, tmp_pa
     assert planned["needed first"] == []
 
 
-def test_a_plan_of_int8_needs_no_ranges_but_says_that_build_does(tiny_graph):
+def test_an_int8_plan_works_without_ranges_and_states_that_build_needs_them(tiny_graph):
     planned = plan(tiny_graph, GENERIC, "int8", keep_float=["Conv_3"])
     assert planned["needed first"] == ["int8 needs ranges: posec calibrate"]
     assert planned["stays float"]["Conv_3"] == "asked for"

@@ -11,7 +11,7 @@ import pytest
 from networks import spot_picture, tiny_graph_of
 
 torch = pytest.importorskip("torch")
-from support.own_networks import Net, parts, write  # noqa: E402
+from own_networks import Net, parts, write  # noqa: E402
 
 import targets  # noqa: E402
 from toolkit.cli import main  # noqa: E402

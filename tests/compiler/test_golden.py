@@ -69,7 +69,7 @@ def test_without_scenes_there_are_no_golden_files(tmp_path, monkeypatch):
     assert golden_files(tiny_graph_of()) == {}
 
 
-def test_what_the_user_gives_is_taken_as_it_is():
+def test_golden_pictures_of_the_user_are_used_unchanged():
     picture = spot_picture(2, seed=5)
     files = golden_files(tiny_graph_of(), [picture])
     np.testing.assert_array_equal(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from standing_people import people_at
 
-from toolkit.device.drift import Repair, measure_drift
+from toolkit.device.drift import DriftSummary, measure_drift
 from toolkit.errors import PosecError
 from toolkit.runtime.pose import MUPOTS17, PoseFrame
 
@@ -105,9 +105,9 @@ def test_different_numbers_of_frames_are_refused():
 
 def test_the_worst_head_is_the_one_whose_repair_leaves_least():
     blame = {
-        "centre": Repair(9.0, 0.25, 0.0),
-        "embedding": Repair(1.0, 0.25, 0.0),
-        "depth": Repair(float("nan"), 0.0, 0.0),
+        "centre": DriftSummary(9.0, 0.25, 0.0),
+        "embedding": DriftSummary(1.0, 0.25, 0.0),
+        "depth": DriftSummary(float("nan"), 0.0, 0.0),
     }
     drift = replace(
         measure_drift([moved(people, joints_mm=9) for people in TRUTH], TRUTH, MUPOTS17, allowed=ALLOWED),

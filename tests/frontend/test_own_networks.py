@@ -14,8 +14,8 @@ torch = pytest.importorskip("torch")
 import cv2  # noqa: E402
 import ml_dtypes  # noqa: E402
 import onnxruntime  # noqa: E402
+from own_networks import FORMATS, INPUT_SIZE, Net, normalization, parts, write  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from support.own_networks import FORMATS, INPUT_SIZE, Net, normalization, parts, write  # noqa: E402
 
 from toolkit.cli import main  # noqa: E402
 from toolkit.frontend.trace import trace  # noqa: E402
@@ -175,9 +175,9 @@ def test_normalization_inside_the_network_reaches_a_raspberry_pi(form, tmp_path)
         main(["export", str(folder), "--target", "raspberry-pi-5", "--precision", "float32", "-o", out]) == 0
     )
     expected, found = trace(folder), load(out)
-    from toolkit.verification.float_estimator import FloatEstimator
+    from toolkit.ir.float_engine import float_estimator
 
     picture = spot_picture(2, seed=2)
     heads = found.heads(picture)
-    for head, values in FloatEstimator(prepare(expected)).heads(picture)[0].items():
+    for head, values in float_estimator(prepare(expected)).infer(picture).heads.items():
         np.testing.assert_allclose(heads[head], values, atol=2e-3)

@@ -19,7 +19,7 @@ RANGES = Ranges(
 )
 
 
-def test_what_is_saved_is_loaded(tmp_path):
+def test_saved_ranges_are_loaded(tmp_path):
     RANGES.save(tmp_path / "calibration.json")
     found = Ranges.load(tmp_path / "calibration.json")
     assert found == RANGES
@@ -90,7 +90,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
-def test_another_file_is_refused(text, tmp_path):
+def test_a_file_of_another_form_is_refused(text, tmp_path):
     (tmp_path / "calibration.json").write_text(text)
     with pytest.raises(
         PosecError, match=r"is (not a calibration file|not JSON).*; make one with `posec calibrate`"
@@ -98,7 +98,7 @@ def test_another_file_is_refused(text, tmp_path):
         Ranges.load(tmp_path / "calibration.json")
 
 
-def test_a_newer_format_and_a_missing_file_are_told_apart(tmp_path):
+def test_a_newer_format_and_a_missing_file_have_different_errors(tmp_path):
     (tmp_path / "calibration.json").write_text(saved(format=2))
     with pytest.raises(PosecError, match="has calibration format 2, this posec reads 1"):
         Ranges.load(tmp_path / "calibration.json")

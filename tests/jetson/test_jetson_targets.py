@@ -167,10 +167,10 @@ def compiled(prepared, name, precision, ranges=None):
     """Return the job and what the board gets, as `build` makes it but for the correction of biases."""
     job, graph = Job(targets.load(name), precision), prepared.copy()
     back_end = job.target.backend
-    run_passes(graph, back_end.passes(job))
+    run_passes(graph, back_end.pre_quantize(job))
     if precision == "int8":
         insert_qdq(graph, ranges.tensors, back_end.scheme(job))
-    run_passes(graph, back_end.finish(job))
+    run_passes(graph, back_end.post_quantize(job))
     return job, graph
 
 

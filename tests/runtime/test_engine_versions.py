@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import pytest
 from networks import spot_picture
-from support.pythons import environment
+from pythons import environment
 
 pytest.importorskip("torch")
-from support.own_networks import Net, parts, write
+from own_networks import Net, parts, write
 
 import calibration
 import targets

@@ -10,7 +10,7 @@ from recorded_heads import bundle_info, packed
 from toolkit.runtime import load
 from toolkit.runtime.bundle import write_bundle
 from toolkit.runtime.engines import EngineError, open_engine
-from toolkit.runtime.engines.cpu import sums_overflow
+from toolkit.runtime.engines.cpu import int8_saturates
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import HEADS
 from toolkit.runtime.preprocess import to_batch
@@ -154,10 +154,10 @@ def test_cpus_whose_sums_of_integers_overflow_are_known(tmp_path, flags, overflo
     (tmp_path / "cpuinfo").write_text(
         f"processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: {flags}\n\nprocessor\t: 1\n"
     )
-    assert sums_overflow(str(tmp_path / "cpuinfo")) is overflow
+    assert int8_saturates(str(tmp_path / "cpuinfo")) is overflow
     (tmp_path / "arm").write_text("processor\t: 0\nFeatures\t: fp asimd\n")
-    assert not sums_overflow(str(tmp_path / "arm"))
-    assert not sums_overflow(str(tmp_path / "none"))
+    assert not int8_saturates(str(tmp_path / "arm"))
+    assert not int8_saturates(str(tmp_path / "none"))
 
 
 def largest_sums():
@@ -200,7 +200,7 @@ def test_the_largest_integers_add_up_on_any_cpu(tmp_path, engine):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("overflow", [True, False])
 def test_an_engine_says_when_it_goes_round_sums_that_overflow(tmp_path, monkeypatch, engine, overflow):
-    monkeypatch.setattr(f"toolkit.runtime.engines.{engine}.sums_overflow", lambda: overflow)
+    monkeypatch.setattr(f"toolkit.runtime.engines.{engine}.int8_saturates", lambda: overflow)
     for precision in ("int8", "float32"):
         said = open_engine(onnx_bundle(tmp_path / precision, engine, precision=precision)).describe()
         assert ("integers" in said) is (overflow and precision == "int8")

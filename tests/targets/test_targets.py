@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import targets
 from toolkit.compiler.build import build, plan
 from toolkit.errors import PosecError
 from toolkit.ir.float_engine import float_estimator
-from toolkit.ir.target import PRECISIONS
+from toolkit.ir.target import PRECISIONS, Backend
 from toolkit.runtime import load
 from toolkit.runtime.bundle import read_bundle
 from toolkit.runtime.engines import ENGINES
@@ -45,6 +46,14 @@ def test_a_board_is_complete(name):
             target.check_precision(precision)
 
 
+@pytest.mark.parametrize("name", targets.backends())
+def test_a_back_end_has_every_member_of_the_protocol(name):
+    module = importlib.import_module(f"targets.{name}")
+    members = {member for member in (*Backend.__annotations__, *vars(Backend)) if not member.startswith("_")}
+    assert {"pre_quantize", "post_quantize", "plan_details", "ENGINE"} <= members
+    assert [member for member in sorted(members) if not hasattr(module, member)] == []
+
+
 @pytest.mark.parametrize(("name", "precision"), BOARDS)
 def test_a_plan_of_every_precision_can_be_made(name, precision, tiny_graph, ranges):
     target = targets.load(name)
@@ -55,7 +64,7 @@ def test_a_plan_of_every_precision_can_be_made(name, precision, tiny_graph, rang
 
 
 @pytest.mark.parametrize(("name", "precision"), BOARDS)
-def test_every_precision_is_built_and_runs_here_within_its_allowance(
+def test_every_precision_is_built_and_runs_here_within_its_limits(
     name, precision, tiny_graph, ranges, people_pictures, tmp_path
 ):
     target = targets.load(name)
@@ -84,7 +93,7 @@ BACK_ENDS = {targets.load(name).backend.__name__: name for name in reversed(targ
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 @pytest.mark.parametrize("name", BACK_ENDS.values())
-def test_every_back_end_lets_key_points_through(name, precision, people_pictures, tmp_path):
+def test_every_back_end_keeps_the_key_point_heads(name, precision, people_pictures, tmp_path):
     target, graph = targets.load(name), tiny_graph_of(with_keypoints(tiny_spec()))
     if why := target.backend.missing() or target.refusals.get(precision, ""):
         pytest.skip(why)
@@ -107,7 +116,7 @@ def test_every_back_end_lets_key_points_through(name, precision, people_pictures
 
 
 @pytest.mark.openvino
-def test_the_precisions_of_openvino_are_what_they_say(tiny_graph, people_pictures, tmp_path):
+def test_openvino_runs_the_stated_precision(tiny_graph, people_pictures, tmp_path):
     pytest.importorskip("openvino")
     build(tiny_graph, targets.load("intel-cpu"), out=tmp_path / "bundle", golden=[])
     estimator = load(tmp_path / "bundle")
@@ -165,7 +174,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG)
-def test_a_wrong_board_is_refused_in_a_sentence(text, words, tmp_path):
+def test_a_wrong_board_file_is_refused_in_one_sentence(text, words, tmp_path):
     (tmp_path / "my-board.toml").write_text(text)
     with pytest.raises(PosecError, match=words):
         targets.load(tmp_path / "my-board.toml")

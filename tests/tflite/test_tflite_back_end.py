@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
 import pytest
 from networks import spot_picture, tiny_graph_of
 from onnx import helper
+from schemes import int8_heads, with_scheme
 from small_networks import WIDTH, network_about, node
 
 import calibration
@@ -50,7 +49,7 @@ def qdq_graph(graph, operators=None):
     """Return a float graph with the integers of the TFLite scheme, before it is lowered, and its job."""
     job, prepared = Job(PI5, "int8"), prepare(graph)
     ranges = calibration.collect(prepared, PICTURES).tensors
-    for rewrite in PI5.backend.passes(job):
+    for rewrite in PI5.backend.pre_quantize(job):
         rewrite(prepared)
     insert_qdq(prepared, ranges, PI5.backend.scheme(job))
     return prepared, job
@@ -59,7 +58,7 @@ def qdq_graph(graph, operators=None):
 def prepare_float(graph):
     """Return a float graph with the frame of the back end, before it is lowered, and its job."""
     job, prepared = Job(PI5, "float32"), prepare(graph)
-    for rewrite in PI5.backend.passes(job):
+    for rewrite in PI5.backend.pre_quantize(job):
         rewrite(prepared)
     return prepared, job
 
@@ -174,7 +173,7 @@ def test_int8_is_integer_from_the_pixels_to_the_heads(bundles):
 
     bundle = bundles["int8"]
     assert (bundle.frame.dtype, bundle.frame.layout, bundle.frame.colour_order) == ("int8", "NHWC", "BGR")
-    assert dict(bundle.passes)["refuse_islands"] == 1
+    assert dict(bundle.passes)["check_float_islands"] == 1
     operators = file_operators(bundle.model_path.read_bytes())
     floating = [name for name, _, result in operators if result == TensorType.FLOAT32]
     assert sorted(floating) == sorted(
@@ -187,9 +186,8 @@ def test_int8_is_integer_from_the_pixels_to_the_heads(bundles):
     assert interpreter.get_input_details()[0]["quantization"] == (1.0, 0)
 
 
-def test_heads_in_integers_come_as_real_numbers(bundles, tmp_path):
-    scheme = replace(PI5.backend.SCHEME, float_heads=False)
-    board = replace(PI5, backend=SimpleNamespace(**{**vars(PI5.backend), "scheme": lambda job: scheme}))
+def test_integer_heads_are_returned_as_floats(bundles, tmp_path):
+    board = with_scheme(PI5, int8_heads(PI5.backend.SCHEME))
     bundle = build(
         tiny_graph_of(),
         board,
@@ -207,7 +205,7 @@ def test_heads_in_integers_come_as_real_numbers(bundles, tmp_path):
 
 
 @pytest.mark.parametrize("place", [0, 3, 6])
-def test_a_layer_that_alone_stays_float_stays_so_in_the_file(place, tmp_path):
+def test_a_single_layer_kept_float_is_float_in_the_file(place, tmp_path):
     """The converter would give such a layer integers of its own."""
     from targets._litert.flatbuffer import count_float_islands
 
@@ -218,7 +216,7 @@ def test_a_layer_that_alone_stays_float_stays_so_in_the_file(place, tmp_path):
     ranges = calibration.collect(tiny_graph_of(), PICTURES)
     bundle = build(tiny_graph_of(), PI5, "int8", ranges, tmp_path / "one", PICTURES, [layer])
     assert layer in bundle.float_layers
-    assert dict(bundle.passes)["refuse_islands"] == 2
+    assert dict(bundle.passes)["check_float_islands"] == 2
     assert count_float_islands(bundle.model_path.read_bytes()) == 2
     assert verify_golden(bundle)
 
@@ -249,7 +247,7 @@ def test_scales_that_tflite_fixes_or_shares_are_kept():
         assert np.abs(found[name].transpose(0, 3, 1, 2) - values).mean() < 0.01, name
 
 
-def test_moves_that_follow_each_other_become_one():
+def test_consecutive_transposes_are_merged():
     """A map that is read as it lies, turned, and turned by way of another order: what the converter makes of maps that are read in two orders."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
@@ -331,7 +329,7 @@ def test_equal_networks_give_equal_bytes(bundles, tmp_path):
     assert again.files == bundles["float32"].files
 
 
-def test_the_engine_says_what_runs_and_refuses_other_batches(bundles):
+def test_the_engine_describes_itself_and_refuses_other_batches(bundles):
     engine = load(bundles["int8"].folder, threads=2).engine
     told = engine.describe()
     assert (told["library"], told["threads"], told["kernels"]) == ("ai_edge_litert", "2", "XNNPACK")
@@ -379,9 +377,7 @@ def test_the_command_prints_json_and_its_steps_and_nothing_else(tiny_checkpoint,
     assert done.stderr.split() == ["prepare", "rewrite", "lower", "golden"]
 
 
-def test_an_export_says_how_many_float_islands_there_are_and_why(
-    tiny_checkpoint, people_pictures, tmp_path, capsys
-):
+def test_an_export_reports_float_islands_and_their_cause(tiny_checkpoint, people_pictures, tmp_path, capsys):
     calibration.collect(inputs.checkpoint(tiny_checkpoint), people_pictures).save(tmp_path / "ranges.json")
     asked = [
         "export",

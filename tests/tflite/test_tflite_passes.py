@@ -11,8 +11,8 @@ import calibration
 import targets
 from toolkit.compiler.build import plan
 from toolkit.errors import PosecError
-from toolkit.passes.lower.average_pool_to_conv import convolve_average_pools
-from toolkit.passes.lower.drop_redundant_clips import drop_saturated_clips
+from toolkit.passes.lower.average_pool_to_conv import convert_average_pools
+from toolkit.passes.lower.drop_redundant_clips import drop_redundant_clips
 
 PI5 = targets.load("raspberry-pi-5")
 PICTURES = [spot_picture(people, seed=people) for people in range(1, 5)]
@@ -24,19 +24,19 @@ def planned(graph, keep_float=()):
 
 def test_heads_that_read_one_map_are_one_island():
     passes = planned(tiny_graph_of())
-    assert passes["join_heads"] == 5
-    assert passes["refuse_islands"] == 1
-    assert passes["convolve_average_pools"] == 1
+    assert passes["fuse_head_convs"] == 5
+    assert passes["check_float_islands"] == 1
+    assert passes["convert_average_pools"] == 1
 
 
-def test_layers_that_are_kept_float_are_islands_that_were_asked_for():
+def test_layers_kept_float_are_expected_islands():
     graph = network_about(
         [node("Conv", "before w", "x"), node("Conv", "x w", "after")],
         {"w": np.ones((WIDTH, WIDTH, 1, 1), np.float32)},
     )
     graph.model.graph.node[1].name = "first"
-    assert planned(graph)["refuse_islands"] == 1
-    assert planned(graph, ["first"])["refuse_islands"] == 2
+    assert planned(graph)["check_float_islands"] == 1
+    assert planned(graph, ["first"])["check_float_islands"] == 2
 
 
 LONE = {
@@ -46,7 +46,7 @@ LONE = {
 
 
 @pytest.mark.parametrize("nodes", LONE.values(), ids=LONE)
-def test_a_float_island_that_nobody_asked_for_is_refused(nodes):
+def test_an_unexpected_float_island_is_refused(nodes):
     graph = network_about(
         nodes, {"w": np.ones((WIDTH, WIDTH, 1, 1), np.float32), "one": np.float32(1).reshape(1)}
     )
@@ -55,7 +55,7 @@ def test_a_float_island_that_nobody_asked_for_is_refused(nodes):
         PosecError, match=rf"int8 would leave '{name}' \({name}\) in float, amid integers.*--keep-float stem"
     ):
         planned(graph)
-    assert planned(graph, ["stem"])["refuse_islands"] == 2
+    assert planned(graph, ["stem"])["check_float_islands"] == 2
 
 
 def test_channels_of_different_means_are_floats_only():
@@ -72,20 +72,20 @@ HALF, TWICE = (
 WIDE = node("Resize", "half - scales", "after", mode="nearest")
 
 
-def test_an_average_pool_is_a_convolution():
+def test_an_average_pool_becomes_a_convolution():
     graph = network_about([HALF, WIDE], TWICE)
     wanted = outputs_of(graph.model)
-    assert convolve_average_pools(graph) == 1
+    assert convert_average_pools(graph) == 1
     assert "AveragePool" not in {step.op_type for step in graph.model.graph.node}
     for name, values in outputs_of(graph.model).items():
         np.testing.assert_allclose(values, wanted[name], atol=1e-6)
 
 
-def test_a_pool_that_pads_is_left_alone():
+def test_a_pool_with_padding_stays():
     graph = network_about(
         [node("AveragePool", "before", "after", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}
     )
-    assert convolve_average_pools(graph) == 0
+    assert convert_average_pools(graph) == 0
 
 
 CLIPS = {"where the integers end": ((0.0, 1.0), 1 / 255, -128, 1), "beyond their end": ((-2.0, 2.0), 1 / 255, -128, 1),
@@ -93,7 +93,7 @@ CLIPS = {"where the integers end": ((0.0, 1.0), 1 / 255, -128, 1), "beyond their
 
 
 @pytest.mark.parametrize(("limits", "scale", "zero_point", "dropped"), CLIPS.values(), ids=CLIPS)
-def test_a_clip_is_dropped_where_integers_saturate_alike(limits, scale, zero_point, dropped):
+def test_a_clip_is_removed_where_integers_saturate_at_its_limits(limits, scale, zero_point, dropped):
     nodes = [node("Clip", "before low high", "clipped"), node("QuantizeLinear", "clipped scale zero", "integers"),
              node("DequantizeLinear", "integers scale zero", "after")]  # fmt: skip
     arrays = {
@@ -104,7 +104,7 @@ def test_a_clip_is_dropped_where_integers_saturate_alike(limits, scale, zero_poi
     }
     graph = network_about(nodes, {name: np.asarray(value) for name, value in arrays.items()})
     wanted = outputs_of(graph.model)
-    assert drop_saturated_clips(graph) == dropped
+    assert drop_redundant_clips(graph) == dropped
     assert ("Clip" in {step.op_type for step in graph.model.graph.node}) != bool(dropped)
     for name, values in outputs_of(graph.model).items():
         np.testing.assert_array_equal(values, wanted[name])

@@ -105,7 +105,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("nodes", "arrays", "words"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_said_in_tflite_is_refused_by_name(nodes, arrays, words):
+def test_an_operator_without_a_tflite_equivalent_is_refused_by_name(nodes, arrays, words):
     from targets._litert.replay import Replay
 
     graph = network_about(nodes, arrays)

@@ -13,7 +13,7 @@ from networks import spot_picture, tiny_graph_of
 import calibration
 import targets
 from toolkit.errors import PosecError
-from toolkit.verification.across_runtimes import agreement
+from toolkit.verification.across_runtimes import across_runtimes
 
 PICTURES = [spot_picture(people, seed=60 + people) for people in range(1, 5)]
 TARGETS = ("generic-cpu", "intel-cpu", "raspberry-pi-5", "jetson-orin-nano")
@@ -34,12 +34,12 @@ def limits_mm(pair: set[str]) -> tuple[float, float]:
 def agreed(tmp_path_factory):
     graph = tiny_graph_of()
     chosen = [targets.load(name) for name in TARGETS]
-    return agreement(
+    return across_runtimes(
         graph,
         chosen,
         calibration.collect(graph, PICTURES),
-        PICTURES,
-        tmp_path_factory.mktemp("bundles"),
+        frames=PICTURES,
+        folder=tmp_path_factory.mktemp("bundles"),
         threads=1,
     )
 
@@ -75,8 +75,13 @@ def test_two_runtimes_of_the_same_integers_hardly_differ(tiny_graph, tmp_path):
         pytest.skip(why)
     same = SimpleNamespace(**{**vars(other.backend), "scheme": there.backend.scheme})
     chosen = [there, replace(other, backend=same)]
-    found = agreement(
-        tiny_graph, chosen, calibration.collect(tiny_graph, PICTURES), PICTURES, tmp_path, threads=1
+    found = across_runtimes(
+        tiny_graph,
+        chosen,
+        calibration.collect(tiny_graph, PICTURES),
+        frames=PICTURES,
+        folder=tmp_path,
+        threads=1,
     )
     drift = found.drifts["generic-cpu", "intel-cpu"]
     assert (drift.lost, drift.invented) == ((), ())
@@ -93,13 +98,18 @@ def test_the_table_has_a_row_for_each_and_a_column_for_each_that_ran(agreed):
     assert len(json.loads(json.dumps(agreed.to_dict()))["pairs"]) == len(agreed.engines) ** 2
 
 
-def test_what_is_not_installed_is_named_and_the_rest_is_compared(tiny_graph, tmp_path):
+def test_a_missing_runtime_is_named_and_the_others_are_compared(tiny_graph, tmp_path):
     there = targets.load("generic-cpu")
     absent = replace(
         there, name="far-board", backend=SimpleNamespace(missing=lambda: "its converter is not installed")
     )
-    found = agreement(
-        tiny_graph, [there, absent], calibration.collect(tiny_graph, PICTURES), PICTURES, tmp_path, threads=1
+    found = across_runtimes(
+        tiny_graph,
+        [there, absent],
+        calibration.collect(tiny_graph, PICTURES),
+        frames=PICTURES,
+        folder=tmp_path,
+        threads=1,
     )
     assert found.missing == {"far-board": "its converter is not installed"}
     assert list(found.drifts) == [("generic-cpu", "float32")]
@@ -108,8 +118,12 @@ def test_what_is_not_installed_is_named_and_the_rest_is_compared(tiny_graph, tmp
 def test_what_cannot_be_compared_is_refused(tiny_graph, tmp_path):
     ranges = calibration.collect(tiny_graph, PICTURES)
     with pytest.raises(PosecError, match="found no people"):
-        agreement(
-            tiny_graph, [targets.load("generic-cpu")], ranges, [np.zeros((60, 90, 3), np.uint8)], tmp_path
+        across_runtimes(
+            tiny_graph,
+            [targets.load("generic-cpu")],
+            ranges,
+            frames=[np.zeros((60, 90, 3), np.uint8)],
+            folder=tmp_path,
         )
     with pytest.raises(PosecError, match="got 'int8'"):
-        agreement(tiny_graph, [targets.load("jetson-nano")], ranges, PICTURES, tmp_path)
+        across_runtimes(tiny_graph, [targets.load("jetson-nano")], ranges, frames=PICTURES, folder=tmp_path)

@@ -58,7 +58,9 @@ def test_a_spoiled_depth_moves_roots_and_not_joints(tmp_path, people_pictures, t
     assert drift.drift_mm < 1
 
 
-def test_a_bundle_that_sees_nobody_loses_everybody_to_the_centre_head(tmp_path, people_pictures, tiny_graph):
+def test_a_bundle_without_detections_loses_all_people_to_the_centre_head(
+    tmp_path, people_pictures, tiny_graph
+):
     blind = spoiled(tiny_graph, "centre", noise=0.0)
     for node in blind.model.graph.node:
         if node.op_type == "Sigmoid":
@@ -91,7 +93,7 @@ def test_a_bundle_of_another_network_or_without_golden_pictures_is_refused(tmp_p
         verify_golden(write_tiny_bundle(tmp_path / "bare", pictures=[]))
 
 
-def test_an_allowance_can_be_given_and_must_be_whole(tmp_path, people_pictures, tiny_graph):
+def test_limits_can_be_given_and_must_be_complete(tmp_path, people_pictures, tiny_graph):
     bundle = write_tiny_bundle(tmp_path / "spoiled", spoiled(tiny_graph, "embedding", noise=0.5))
     drift = verify_golden(bundle)
     assert verify_golden(bundle, allowed=drift.enough)

@@ -42,7 +42,7 @@ KEEP_FLOAT = (
         "nargs": "+",
         "default": [],
         "metavar": "LAYER",
-        "help": "layers that int8 is to leave alone, as `posec blame` names them; 'trunk.levels.*' stands for all that begin so",
+        "help": "layers that int8 is to leave alone, as `posec blame` names them; 'backbone.levels.*' stands for all that begin so",
     },
 )
 OVERWRITE = (["--overwrite"], {"action": "store_true", "help": "replace what is there"})
@@ -135,7 +135,7 @@ COMMANDS: dict[str, tuple[str, str, list[Any]]] = {
          (["--ladder"], {"nargs": "+", "default": [], "metavar": "FILE", "help": "also show the rungs that `posec export --precision auto` tried"}), FILE_OUT, JSON],
     ),
     "train": ("Run one stage of the reference network's training.", "posec train embedding --mocap mocap/ --out embedding.safetensors",
-        [(["stage"], {"choices": list(STAGES), "help": "see docs/training.md"}),
+        [(["stage"], {"choices": list(STAGES), "help": "see docs/train.md"}),
          (["rest"], {"nargs": argparse.REMAINDER, "help": "options of the stage; --help lists them"})],
     ),
     "demo": ("Run the whole pipeline on the shipped network and pictures, by the commands that a user types.", "posec demo --out out",

@@ -1,4 +1,4 @@
-"""targets, plan, tensorrt-check: what a board can do, and what would happen."""
+"""targets, plan, tensorrt-check: boards and their precisions, the plan of an export, and TensorRT's rules."""
 
 from __future__ import annotations
 
@@ -16,10 +16,20 @@ from .terminal import answer, table
 
 
 def targets(args: argparse.Namespace) -> int:
-    """List the boards: back end, precisions, what is missing here."""
+    """List the boards: back end, precisions, and what is not installed here."""
     known = [boards.load(name) for name in boards.names()]
-    plain = [{"name": t.name, "title": t.title, "engine": t.backend.ENGINE, "precisions": list(t.precisions),
-              "refusals": dict(t.refusals), "advice": dict(t.advice), "missing": t.backend.missing()} for t in known]  # fmt: skip
+    plain = [
+        {
+            "name": t.name,
+            "title": t.title,
+            "engine": t.backend.ENGINE,
+            "precisions": list(t.precisions),
+            "refusals": dict(t.refusals),
+            "advice": dict(t.advice),
+            "missing": t.backend.missing(),
+        }
+        for t in known
+    ]
     rows = [["target", "board", "engine", "precisions", "exports here"]]
     rows += [
         [t.name, t.title, t.backend.ENGINE, ", ".join(t.precisions), t.backend.missing() or "yes"]
@@ -31,7 +41,7 @@ def targets(args: argparse.Namespace) -> int:
 
 
 def plan(args: argparse.Namespace) -> int:
-    """Say what an export would do, and do nothing."""
+    """Print the export plan without writing anything."""
     target = boards.load(args.target)
     precision = args.precision or target.precisions[0]
     planned = make_plan(
@@ -46,7 +56,7 @@ def plan(args: argparse.Namespace) -> int:
 
 
 def _text(value: Any, indent: str = "  ") -> str:
-    """Return a part of a plan for a person: numbers in one line, layers under the reason that they share."""
+    """Return a part of a plan as text: numbers on one line, layers grouped by reason."""
     if isinstance(value, list | tuple):
         return ", ".join(_text(inner) for inner in value) or "none"
     if not isinstance(value, Mapping):
@@ -66,13 +76,12 @@ def _text(value: Any, indent: str = "  ") -> str:
 
 
 def tensorrt_check(args: argparse.Namespace) -> int:
-    """Check an ONNX file against the rules of TensorRT versions, without TensorRT; exit status 1 where one would not take it."""
+    """Check an ONNX file against TensorRT's rules, without TensorRT; exit status 1 where one is broken."""
     found = {version: check_file(args.model, version) for version in args.tensorrt}
     lines = []
     for version, findings in found.items():
-        lines += [
-            f"TensorRT {version}: {f'{len(findings)} rules broken' if findings else 'obeys every rule that is known here'}"
-        ]
+        broken = f"{len(findings)} rules broken" if findings else "no known rule broken"
+        lines.append(f"TensorRT {version}: {broken}")
         lines += [f"  {finding}" for finding in findings]
     answer(
         args,

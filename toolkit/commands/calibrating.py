@@ -20,7 +20,6 @@ from calibration.survey import Scene
 from ..errors import PosecError
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
-from ..ir.target import Job
 from ..passes import prepare
 from . import EXIT_OK, inputs
 from .outputs import FileOut
@@ -44,10 +43,7 @@ def calibrate(args: argparse.Namespace) -> int:
         ranges, text = swept.ranges(args.observer or "min-max"), ""
     else:
         judged = inputs.frames(args.judge, graph.spec, samples="scenes")
-        scheme = board.backend.scheme(Job(board, "int8"))
-        found = calibration.compare(
-            graph, frames, judged, scheme=scheme, allowed=vars(board.allowed["int8"]), progress=progress
-        )
+        found = calibration.compare(graph, frames, judged, target=board, progress=progress)
         ranges, text = found.ranges[args.observer or found.best], f"{table(found.rows())}\nbest: {found.best}"
         plain |= {
             "best": found.best,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,54 +12,99 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..ir.graph import Graph, check_heads, run_passes
+from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Job, Target
 from ..passes import prepare
 from ..passes.edit.graph_index import named_layers
-from ..passes.quantize.bias_correction import correct_biases
-from ..passes.quantize.fuse_conv_sums import join_sums as join_parts
-from ..passes.quantize.insert_qdq import float_layers, insert_qdq, stays_float
+from ..passes.quantize.float_layers import float_layers, stays_float
+from ..passes.quantize.pipeline import lower_graph
 from ..runtime.bundle import DECODER, Bundle, write_bundle
-from .checks import check_ranges, check_request, nominal_ranges
+from .checks import check_request, nominal_ranges
 from .engine_check import check_engine
 from .golden import golden_files, golden_pictures, pack_arrays
 
 TOOLS = ("onnx", "onnxsim", "onnxruntime", "numpy", "cv2")
 
 
-def build(graph: Graph, target: Target, precision: str = "float32", ranges: Ranges | None = None, out: str | Path = "",
-          golden: Sequence[np.ndarray] | None = None, keep_float: Collection[str] = (), overwrite: bool = False,
-          progress: Callable[[str], None] = lambda step: None) -> Bundle:  # fmt: skip
-    """Compile a traced graph for a board and write the bundle, whole or not at all; equal inputs give equal bytes.
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """The settings of one export.
+
+    Attributes:
+        out: folder to write.
+        precision: "float32", "float16" or "int8", if the target has it.
+        ranges: of `calibration.collect`; required for int8.
+        golden: BGR pictures (H, W, 3) uint8 to ship with the people found on them; None takes shipped scenes.
+        keep_float: names or patterns of layers that int8 leaves float, beside those of the scheme.
+        skip_passes: names of passes to leave out, for debugging; the bundle's history records them.
+        overwrite: replace an existing bundle.
+    """
+
+    out: str | Path = ""
+    precision: str = "float32"
+    ranges: Ranges | None = None
+    golden: Sequence[np.ndarray] | None = None
+    keep_float: Collection[str] = ()
+    skip_passes: Collection[str] = ()
+    overwrite: bool = False
+
+
+def build(
+    graph: Graph,
+    target: Target,
+    precision: str = "float32",
+    ranges: Ranges | None = None,
+    out: str | Path = "",
+    golden: Sequence[np.ndarray] | None = None,
+    keep_float: Collection[str] = (),
+    overwrite: bool = False,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Bundle:
+    """Compile a traced graph for a board and write its bundle, or nothing; equal inputs give equal bytes.
 
     Args:
         graph: of `trace`; not changed.
         target: of `targets.load`.
-        precision: "float32", "float16" or "int8", if the target has it.
-        ranges: of `calibration.collect`; needed for int8.
-        out: folder to write.
-        golden: BGR pictures (H, W, 3) uint8 to carry along with their people; None takes a few that are shipped.
-        keep_float: names of layers that int8 is to leave alone, see `passes.edit.graph_index.named_layers`, beside those that it leaves anyway.
-        overwrite: replace a bundle that is there.
-        progress: called with a word per step.
+        precision, ranges, out, golden, keep_float, overwrite: see ExportRequest.
+        progress: called with the name of each step.
 
-    Raises PosecError where the request cannot be met, before any work where that can be known.
+    Raises PosecError where the request cannot be met, before any work where possible.
     """
-    check_request(target, precision, ranges, keep_float, out, overwrite)
+    request = ExportRequest(
+        out=out,
+        precision=precision,
+        ranges=ranges,
+        golden=golden,
+        keep_float=keep_float,
+        overwrite=overwrite,
+    )
+    return export_bundle(graph, target, request, progress)
+
+
+def export_bundle(
+    graph: Graph,
+    target: Target,
+    request: ExportRequest,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Bundle:
+    """Do what `build` documents, by an ExportRequest: prepare, quantize, lower, golden pictures, check, write."""
+    job, ranges = Job(target, request.precision), request.ranges
+    check_request(target, job.precision, ranges, request.keep_float, request.out, request.overwrite)
     progress("prepare")
     prepared = prepare(graph)
-    progress("rewrite")
-    job, compiled = _rewrite(prepared, target, precision, ranges, named_layers(prepared.model, keep_float))
+    progress("rewrite")  # pre_quantize → quantize → post_quantize
+    keep_float = named_layers(prepared.model, request.keep_float)
+    lowered = lower_graph(prepared, job, ranges, keep_float=keep_float, skip_passes=request.skip_passes)
     progress("lower")
-    model = target.backend.lower(compiled, job)
+    model = target.backend.lower(lowered, job)
     progress("golden")
-    carried = golden_files(prepared, golden)
-    info = {**_describe(prepared, compiled, job, ranges), "model": next(iter(model))}
-    files = {**model, DECODER: pack_arrays(dict(graph.decoder)), **carried}
+    golden = golden_files(prepared, request.golden)
+    info = {**_describe(prepared, lowered, job, ranges), "model": next(iter(model))}
+    files = {**model, DECODER: pack_arrays(dict(graph.decoder)), **golden}
     progress("check in the engine")
-    check_engine(prepared, compiled, job, info=info, files=files, pictures=golden_pictures(carried))
-    return write_bundle(out, info, files, overwrite=overwrite)
+    check_engine(prepared, lowered, job, info=info, files=files, pictures=golden_pictures(golden))
+    return write_bundle(request.out, info, files, overwrite=request.overwrite)
 
 
 def plan(
@@ -69,91 +114,69 @@ def plan(
     ranges: Ranges | None = None,
     keep_float: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return what `build` would do, as JSON takes it: the steps are taken in memory, nothing is lowered or written.
+    """Return what `build` would do, for JSON: passes run in memory, nothing is converted or written.
 
-    Without ranges the plan of int8 tells what stays float, and that ranges are needed. `forecast` is what the back end's
-    `plan_details` says of the board, where it has one. Raises PosecError as `build` does.
+    Without ranges, an int8 plan lists the layers that stay float and states that ranges are needed.
+    `forecast` is the back end's `plan_details`. Raises PosecError as `build` does.
     """
     target.check_precision(precision)
-    prepared = prepare(graph)
+    job, backend, prepared = Job(target, precision), target.backend, prepare(graph)
     keep_float = named_layers(prepared.model, keep_float)
-    job, compiled = _rewrite(prepared, target, precision, ranges, keep_float)
-    scheme = target.backend.scheme(job) if precision == "int8" else None
-    _refuse_early(prepared, target, precision, ranges, keep_float)
-    missing = [
-        why
-        for why in (
-            target.backend.missing(),
-            "int8 needs ranges: posec calibrate" if scheme and not ranges else "",
-        )
-        if why
-    ]
-    # Without its integers a graph tells nothing of an int8 plan.
-    details = None if scheme and not ranges else getattr(target.backend, "plan_details", None)
-    forecast = details(compiled, job) if details else {}
-    return {
-        "network": graph.spec.name, "target": target.name, "board": target.title, "precision": precision,
-        "engine": target.backend.ENGINE, "input": asdict(compiled.frame), "scheme": scheme.name if scheme else None,
-        "passes": dict(compiled.history), "stays float": stays_float(prepared, scheme, keep_float) if scheme else {},
-        "allowed": asdict(target.allowed[precision]), "options": dict(target.options), "facts": dict(target.facts),
-        "advice": target.advice.get(precision, ""), "needed first": missing, "forecast": forecast,
-    }  # fmt: skip
+    lowered = lower_graph(prepared, job, ranges, keep_float=keep_float)
+    scheme = backend.scheme(job) if precision == "int8" else None
+    needs_ranges = scheme is not None and ranges is None
+    _check_backend(prepared, job, ranges, keep_float)
+    missing = [backend.missing(), "int8 needs ranges: posec calibrate" if needs_ranges else ""]
+    planned: dict[str, Any] = {"network": graph.spec.name, "target": target.name, "board": target.title}
+    planned.update({"precision": precision, "engine": backend.ENGINE, "input": asdict(lowered.frame)})
+    planned.update({"scheme": scheme.name if scheme else None, "passes": dict(lowered.history)})
+    planned["stays float"] = stays_float(prepared, scheme, keep_float) if scheme else {}
+    planned["allowed"] = asdict(target.allowed[precision])
+    planned.update({"options": dict(target.options), "facts": dict(target.facts)})
+    planned["advice"] = target.advice.get(precision, "")
+    planned["needed first"] = [why for why in missing if why]
+    # Without Q/DQ, a forecast of int8 would be one of float.
+    planned["forecast"] = {} if needs_ranges else backend.plan_details(lowered, job)
+    return planned
 
 
-def _refuse_early(
-    prepared: Graph, target: Target, precision: str, ranges: Ranges | None, keep_float: Collection[str]
-) -> None:
-    """Raise PosecError where `build` would: nominal ranges stand in for missing ones, and the back end checks the result."""
-    if precision == "int8" and ranges is None:
+def _check_backend(prepared: Graph, job: Job, ranges: Ranges | None, keep_float: Collection[str]) -> None:
+    """Raise PosecError where `lower` would refuse the graph; nominal ranges stand in for missing ones."""
+    if job.precision == "int8" and ranges is None:
         ranges = nominal_ranges(prepared)
-    job, compiled = _rewrite(prepared, target, precision, ranges, keep_float)
-    check = getattr(target.backend, "check", None)
-    if check is not None and not target.backend.missing():
-        check(compiled, job)
+    lowered = lower_graph(prepared, job, ranges, keep_float=keep_float)
+    if not job.target.backend.missing():
+        job.target.backend.check(lowered, job)
 
 
-def _rewrite(
-    prepared: Graph, target: Target, precision: str, ranges: Ranges | None, keep_float: Collection[str]
-) -> tuple[Job, Graph]:
-    """Return the job, and the graph after the back end's passes and, given ranges, the integers that its scheme wants."""
-    job, compiled = Job(target, precision), prepared.copy()
-    before, after = list(target.backend.passes(job)), list(target.backend.finish(job))
-    if precision == "int8" and ranges is not None:
-        check_ranges(ranges, prepared)
-        scheme, tensors, means = target.backend.scheme(job), dict(ranges.tensors), ranges.means
-
-        def correct(graph: Graph) -> int:
-            return correct_biases(graph, means, scheme, keep_float)
-
-        def join_sums(graph: Graph) -> int:
-            return join_parts(graph, tensors, keep_float) if scheme.joined_sums else 0
-
-        def quantize(graph: Graph) -> int:
-            return insert_qdq(graph, tensors, scheme, keep_float)
-
-        # Means belong to the tensors of the prepared graph, so biases are corrected before a back end folds the frame.
-        before, after = [correct, *before], [join_sums, quantize, *after]
-    run_passes(compiled, [*before, *after])
-    check_heads(compiled)
-    return job, compiled
-
-
-def _describe(prepared: Graph, compiled: Graph, job: Job, ranges: Ranges | None) -> dict[str, Any]:
-    """Return the fields of bundle.json but the model's name."""
-    target, back_end, integers = job.target, job.target.backend, job.precision == "int8"
-    tools = {name: _version(name) for name in dict.fromkeys([*TOOLS, *back_end.TOOLS])}
+def _describe(prepared: Graph, lowered: Graph, job: Job, ranges: Ranges | None) -> dict[str, Any]:
+    """Return the fields of bundle.json except `model`."""
+    target, backend, int8 = job.target, job.target.backend, job.precision == "int8"
+    tools = {name: _version(name) for name in dict.fromkeys([*TOOLS, *backend.TOOLS])}
     return {
-        "posec": __version__, "name": prepared.spec.name, "target": target.name, "backend": back_end.__name__.rsplit(".", 1)[-1],
-        "engine": back_end.ENGINE, "precision": job.precision, "frame": asdict(compiled.frame), "spec": compiled.spec.to_dict(),
-        "scheme": back_end.scheme(job).name if integers else None, "float_baseline": f"float32, ONNX Runtime {tools['onnxruntime']}",
-        "ranges_sha256": ranges.sha256 if integers and ranges else None, "graph_sha256": prepared.sha256, "passes": compiled.history,
-        "tools": tools, "licence": prepared.licence, "allowed": asdict(target.allowed[job.precision]), "options": dict(target.options),
-        "float_layers": float_layers(compiled) if integers else [],
-    }  # fmt: skip
+        "posec": __version__,
+        "name": prepared.spec.name,
+        "target": target.name,
+        "backend": backend.__name__.rsplit(".", 1)[-1],
+        "engine": backend.ENGINE,
+        "precision": job.precision,
+        "frame": asdict(lowered.frame),
+        "spec": lowered.spec.to_dict(),
+        "scheme": backend.scheme(job).name if int8 else None,
+        "float_baseline": f"float32, ONNX Runtime {tools['onnxruntime']}",
+        "ranges_sha256": ranges.sha256 if int8 and ranges else None,
+        "graph_sha256": prepared.sha256,
+        "passes": lowered.history,
+        "tools": tools,
+        "licence": prepared.licence,
+        "allowed": asdict(target.allowed[job.precision]),
+        "options": dict(target.options),
+        "float_layers": float_layers(lowered) if int8 else [],
+    }
 
 
 def _version(module: str) -> str:
-    """Return a tool's version, where that can be without importing it: onnxsim takes seconds."""
+    """Return a tool's version, without importing it where possible: onnxsim takes seconds."""
     try:
         return metadata.version(module)
     except metadata.PackageNotFoundError:  # distributed under another name, as cv2 is

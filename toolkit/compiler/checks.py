@@ -44,16 +44,8 @@ def check_request(
         )
 
 
-def check_ranges(ranges: Ranges, prepared: Graph) -> None:
-    """Raise PosecError where ranges were collected on another graph than this prepared one."""
-    if ranges.graph_sha256 != prepared.sha256:
-        raise PosecError(
-            f"these ranges belong to another network (graph {ranges.graph_sha256[:12]}, this is {prepared.sha256[:12]}); calibrate again"
-        )
-
-
 def nominal_ranges(prepared: Graph) -> Ranges:
-    """Return ranges from -1 to 1 for every tensor: with them a plan finds what int8 would refuse, before any calibration."""
+    """Return ranges from -1 to 1 for every tensor: a plan checks int8 with them before any calibration."""
     names = [
         prepared.input_name,
         *(name for node in prepared.model.graph.node for name in node.output if name),

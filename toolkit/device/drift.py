@@ -26,7 +26,7 @@ class Stray:
 
 
 @dataclass(frozen=True)
-class Repair:
+class DriftSummary:
     """Drift that remains with one head of the compiled network replaced by the float one."""
 
     drift_mm: float
@@ -62,7 +62,7 @@ class Drift:
     centre_shift_px: float
     root_drift_mm: float
     allowed: Mapping[str, float]
-    blame: Mapping[str, Repair] = field(default_factory=dict)
+    blame: Mapping[str, DriftSummary] = field(default_factory=dict)
 
     @property
     def people_lost(self) -> float:
@@ -139,7 +139,7 @@ def measure_drift(
     skeleton: Skeleton,
     *,
     allowed: Mapping[str, float],
-    blame: Mapping[str, Repair] | None = None,
+    blame: Mapping[str, DriftSummary] | None = None,
 ) -> Drift:
     """Return the drift between the people that two networks found on the same pictures.
 
@@ -207,7 +207,7 @@ def _strays(frame: int, people: PoseFrame, matched: set[int]) -> list[Stray]:
     ]
 
 
-def _severity(repair: Repair) -> float:
+def _severity(repair: DriftSummary) -> float:
     """Return millimetres plus the percentages of people lost and invented; infinite where not measured."""
     return (
         repair.drift_mm + 100 * (repair.people_lost + repair.people_invented)

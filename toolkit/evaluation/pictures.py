@@ -41,7 +41,7 @@ _DAMAGES = (
 def read_picture(source: str | Path, name: str) -> np.ndarray:
     """Return picture `name` (H, W, 3) uint8 BGR of a folder or tar file, by the runtime's reader of pictures.
 
-    Links are followed; in a tar file, to its members only. Raises PosecError where the picture is missing,
+    GraphIndex are followed; in a tar file, to its members only. Raises PosecError where the picture is missing,
     outside the folder, larger than 64 MiB or not a picture.
     """
     path = Path(source)

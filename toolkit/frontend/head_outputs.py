@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto
 
 from ..errors import PosecError
-from ..passes.edit.edits import fresh_name, sweep
+from ..passes.edit.edits import fresh_name, remove_dead_nodes
 from ..runtime.pose import PoseSpec
 
 
@@ -32,7 +32,7 @@ def name_heads(model: onnx.ModelProto, spec: PoseSpec) -> PoseSpec:
     kept = [outputs[wanted[head]] for head in spec.head_names]
     del model.graph.output[:]
     model.graph.output.extend(kept)
-    sweep(model)
+    remove_dead_nodes(model)
     renamed = {tensor: head for head, tensor in wanted.items()}
     # A tensor inside that happens to be called as a head makes way.
     renamed |= {head: fresh_name(model, f"{head}.inner") for head in spec.head_names if head not in renamed}

@@ -1,4 +1,4 @@
-"""The same people in every runtime: int8 bundles made from one calibration, compared person by person."""
+"""Compare runtimes: the people of int8 bundles built from one calibration, person by person."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Target
+from ..passes import prepare
 from ..runtime import load
 from ..runtime.engines import EngineError
 from ..runtime.pose import PoseFrame
@@ -23,13 +24,13 @@ FLOAT = "float32"
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How far the people of several runtimes are from each other.
+class RuntimeComparison:
+    """The drift between each two runtimes; true where all are within their limits of float32.
 
     Attributes:
-        engines: target → what ran its bundle here.
-        drifts: (target, target or "float32") → the first one's people against the second one's; true within the first one's allowance.
-        missing: target → why it could not be asked.
+        engines: target → engine and version that ran its bundle here.
+        drifts: (target, other target or "float32") → drift of its people from the other's, by its limits.
+        missing: target → why its bundle could not be built or run.
     """
 
     engines: Mapping[str, str]
@@ -40,7 +41,7 @@ class Agreement:
         return all(drift for (_, other), drift in self.drifts.items() if other == FLOAT)
 
     def rows(self) -> list[list[str]]:
-        """Return the table, its header first: mean and 95th percentile in mm, people lost and invented, against each other one."""
+        """Return the table, its header first: per pair the mean and 95th percentile in mm, people lost and invented."""
         rows = [["target", "run by", *(f"to {name}" for name in (FLOAT, *self.engines))]]
         for name, engine in self.engines.items():
             cells = [_cell(self.drifts.get((name, other))) for other in (FLOAT, *self.engines)]
@@ -58,24 +59,33 @@ class Agreement:
         return {"engines": dict(self.engines), "missing": dict(self.missing), "pairs": pairs}
 
 
-def agreement(graph: Graph, targets: Sequence[Target], ranges: Ranges, frames: Iterable[np.ndarray], folder: str | Path,
-              threads: int | None = None, say: Callable[[str], None] = lambda line: None) -> Agreement:  # fmt: skip
+def across_runtimes(
+    graph: Graph,
+    targets: Sequence[Target],
+    ranges: Ranges,
+    *,
+    frames: Iterable[np.ndarray],
+    folder: str | Path,
+    threads: int | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> RuntimeComparison:
     """Build the int8 bundle of every target from the same ranges, run them all here, and compare their people.
 
-    A Jetson's graph is run by ONNX Runtime where there is no TensorRT. A target whose back end or engine is not installed
-    is named in `missing`.
+    ONNX Runtime runs a Jetson's graph where TensorRT is not installed. A target whose back end or engine is not
+    installed is named in `missing`.
 
     Args:
-        graph: as traced.
+        graph: of `trace`.
         targets: of `targets.load`.
         ranges: of `calibration.collect`.
         frames: BGR pictures (H, W, 3) uint8 with people in them.
         folder: gets one bundle per target, named after it.
         threads: of the engines.
-        say: is told what is done.
+        progress: called with a line per target.
 
-    Raises PosecError where the float network finds nobody, or a target cannot have int8.
+    Raises PosecError where the float network finds no people, or a target does not have int8.
     """
+    graph = prepare(graph)
     pictures, skeleton = list(frames), graph.spec.skeleton
     people = {FLOAT: [float_estimator(graph, threads)(picture) for picture in pictures]}
     engines: dict[str, str] = {}
@@ -85,7 +95,7 @@ def agreement(graph: Graph, targets: Sequence[Target], ranges: Ranges, frames: I
         if why := target.backend.missing():
             missing[target.name] = why
             continue
-        say(f"{target.name}: building, and finding people on {len(pictures)} frames")
+        progress(f"{target.name}: building, and finding people on {len(pictures)} frames")
         try:
             build(graph, target, "int8", ranges, Path(folder) / target.name, golden=[], overwrite=True)
             estimator = load(str(Path(folder) / target.name), threads)
@@ -96,13 +106,17 @@ def agreement(graph: Graph, targets: Sequence[Target], ranges: Ranges, frames: I
         described = estimator.engine.describe()
         engines[target.name] = f"{described['engine']} {described['version']}"
     limits = {target.name: _limits(target) for target in targets}
-    drifts = {(name, other): measure_drift(people[name], people[other], skeleton, allowed=limits[name])
-              for name in engines for other in people if _compared(name, other, people)}  # fmt: skip
-    return Agreement(engines, drifts, missing)
+    drifts = {
+        (name, other): measure_drift(people[name], people[other], skeleton, allowed=limits[name])
+        for name in engines
+        for other in people
+        if _compared(name, other, people)
+    }
+    return RuntimeComparison(engines, drifts, missing)
 
 
 def _compared(name: str, other: str, people: Mapping[str, Sequence[PoseFrame]]) -> bool:
-    """Return whether a pair is stated: not a target with itself, nor against one that found nobody."""
+    """Return whether a pair has a drift: not a target with itself, nor with one that found no people."""
     return name != other and (other == FLOAT or any(len(found) for found in people[other]))
 
 
@@ -118,4 +132,5 @@ def _limits(target: Target) -> dict[str, float]:
 def _cell(drift: Drift | None) -> str:
     if drift is None:
         return "-"
-    return f"{drift.drift_mm:.2f} / {drift.drift_p95_mm:.2f} mm, -{len(drift.lost)} +{len(drift.invented)} of {drift.people}"
+    people = f"-{len(drift.lost)} +{len(drift.invented)} of {drift.people}"
+    return f"{drift.drift_mm:.2f} / {drift.drift_p95_mm:.2f} mm, {people}"

@@ -1,128 +1,174 @@
-"""Blame: which head and which layer of an int8 network loses the people or the millimetres."""
+"""Sensitivity, for `posec blame`: which head and which layer of an int8 network lose people or add drift."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..device.drift import Drift, Repair
+from ..device.drift import Drift, DriftSummary
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
-from ..ir.target import Scheme
+from ..ir.target import Job, Target
 from ..passes import prepare
 from ..passes.edit.graph_index import WEIGHT_AXIS, layer_name, named_layers
-from ..passes.quantize.insert_qdq import stays_float
-from .simulation import Judge, quantized
+from ..passes.quantize.float_layers import stays_float
+from ..passes.quantize.pipeline import lower_graph
+from .simulation import FloatReference
 
 Progress = Callable[[int, int], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class SensitivitySettings:
+    """Settings of `measure_sensitivity`.
+
+    Attributes:
+        keep_float: names or patterns of layers that stay float throughout.
+        layers: measure the layers, which takes about a hundred times as long as the heads.
+        float_only: also run each layer in float with all others in int8; False reports the whole network's drift there.
+    """
+
+    keep_float: Collection[str] = ()
+    layers: bool = True
+    float_only: bool = True
+
+
 @dataclass(frozen=True)
-class LayerBlame:
-    """What one layer costs.
+class LayerSensitivity:
+    """The drift that one layer causes.
 
     Attributes:
         layer, operator: its name and operator type.
-        alone: what is wrong when this layer alone computes in integers.
-        spared: what is still wrong when this layer alone computes in float.
+        int8_only: drift with this layer in int8 and all others in float.
+        float_only: drift with this layer in float and all others in int8.
     """
 
     layer: str
     operator: str
-    alone: Repair
-    spared: Repair
+    int8_only: DriftSummary
+    float_only: DriftSummary
 
 
 @dataclass(frozen=True)
-class Blame:
-    """Where an int8 network differs from its float twin.
+class Sensitivity:
+    """Where the drift of an int8 network comes from.
 
     Attributes:
-        whole: what is wrong with all layers of the scheme in integers.
-        heads: head → what is still wrong when this head is taken from the float network.
-        layers: worst first, by the millimetres that they cost alone.
+        whole: drift with all layers of the scheme in int8.
+        heads: head → drift that remains when this head is taken from the float network.
+        layers: by falling drift with this layer alone in int8.
     """
 
     whole: Drift
-    heads: Mapping[str, Repair]
-    layers: tuple[LayerBlame, ...]
+    heads: Mapping[str, DriftSummary]
+    layers: tuple[LayerSensitivity, ...]
 
     def rows(self, most: int | None = None) -> list[list[str]]:
         """Return the table, its header first: heads in their order, then up to `most` layers, worst first."""
         rows = [
-            ["part", "operator", "alone mm", "spared mm", "lost", "invented"],
-            _row("all", "", None, repair(self.whole)),
+            ["part", "operator", "int8 only mm", "float only mm", "lost", "invented"],
+            _row("all", "", None, summary(self.whole)),
         ]
-        rows += [_row(f"head {name}", "", None, remains) for name, remains in self.heads.items()]
+        rows += [_row(f"head {name}", "", None, remaining) for name, remaining in self.heads.items()]
         return rows + [
-            _row(each.layer, each.operator, each.alone, each.spared) for each in self.layers[:most]
+            _row(each.layer, each.operator, each.int8_only, each.float_only) for each in self.layers[:most]
         ]
 
 
-def blame(graph: Graph, ranges: Ranges, scheme: Scheme, frames: Iterable[np.ndarray], keep_float: Collection[str] = (),
-          layers: bool = True, spare: bool = True, progress: Progress | None = None) -> Blame:  # fmt: skip
-    """Return which heads and layers of the graph, quantized by a scheme, make the people differ from the float network's.
+@dataclass(frozen=True)
+class _Layers:
+    """The layers of a prepared graph that int8 quantizes, and the measured ones among them: name → operator type."""
 
-    The integers run in ONNX Runtime. A layer's millimetres are measured at the float network's centres, so that a centre
-    which moves to the next cell does not hide what the layer does to the pose.
+    quantized: tuple[str, ...]
+    measured: Mapping[str, str]
+
+
+def measure_sensitivity(
+    graph: Graph,
+    target: Target,
+    ranges: Ranges,
+    *,
+    frames: Iterable[np.ndarray],
+    settings: SensitivitySettings = SensitivitySettings(),
+    progress: Progress | None = None,
+) -> Sensitivity:
+    """Measure how much each head and each layer contributes to the drift of an int8 network.
+
+    The graph is the one that an export lowers, see `passes.quantize.pipeline`. It runs in ONNX Runtime. A layer's drift
+    is measured at the float network's centers: a center that moves to the next cell would hide the pose drift.
 
     Args:
-        graph: as traced or prepared.
+        graph: of `trace`.
+        target: of `targets.load`; must have int8.
         ranges: of `calibration.collect`.
-        scheme: of a back end.
-        frames: BGR pictures (H, W, 3) uint8; they are held in memory, and every layer runs over them: a few dozen do.
-        keep_float: layers that stay float throughout.
-        layers: False leaves out the layers, which take a hundred times as long as the heads.
-        spare: False does without the runs with one layer in float, and reports the whole's drift instead.
-        progress: is told (networks run, networks to run).
+        frames: BGR pictures (H, W, 3) uint8, held in memory; every layer runs over all of them, so take a few dozen.
+        settings: see SensitivitySettings.
+        progress: called with (networks run, networks to run).
 
-    Raises PosecError where there are no frames, or the float network finds nobody on them.
+    Raises PosecError where there are no frames, or the float network finds no people on them.
     """
-    prepared = prepare(graph)
+    prepared, job = prepare(graph), Job(target, "int8")
+    keep_float = named_layers(prepared.model, settings.keep_float)
+    layers = _layers(prepared, job, keep_float, settings.layers)
+    reference = FloatReference(prepared, frames)
+    runs = _count(1 + len(layers.measured) * (2 if settings.float_only else 1), progress)
+
+    def heads(kept: Collection[str]) -> list[Mapping[str, np.ndarray]]:
+        found = reference.heads(lower_graph(prepared, job, ranges, keep_float={*keep_float, *kept}))
+        next(runs)
+        return found
+
+    def summarize(kept: Collection[str]) -> DriftSummary:
+        found = heads(kept)
+        people = reference.drift(found)
+        pose = reference.drift(found, float_head="centre")
+        return DriftSummary(pose.drift_mm, people.people_lost, people.people_invented)
+
+    whole = heads(())
+    everything = reference.drift(whole)
+    measured = []
+    for name, operator in layers.measured.items():
+        int8_only = summarize([other for other in layers.quantized if other != name])
+        float_only = summarize([name]) if settings.float_only else summary(everything)
+        measured.append(LayerSensitivity(name, operator, int8_only, float_only))
+    measured.sort(key=lambda each: (-each.int8_only.drift_mm, each.layer))
+    remaining = {name: summary(reference.drift(whole, float_head=name)) for name in graph.spec.head_names}
+    return Sensitivity(everything, remaining, tuple(measured))
+
+
+def _layers(prepared: Graph, job: Job, keep_float: Collection[str], measure: bool) -> _Layers:
+    scheme = job.target.backend.scheme(job)
+    left = stays_float(prepared, scheme, keep_float)
     operators = {
         layer_name(node): node.op_type
         for node in prepared.model.graph.node
-        if node.op_type in scheme.operators
+        if node.op_type in scheme.operators and layer_name(node) not in left
     }
-    keep_float = named_layers(prepared.model, keep_float)
-    left = stays_float(prepared, scheme, keep_float)
-    integer = [name for name in operators if name not in left]
-    blamed = [name for name in integer if operators[name] in WEIGHT_AXIS] if layers else []
-    judge, done, rounds = Judge(prepared, frames), 0, 1 + len(blamed) * (2 if spare else 1)
+    weighted = {name: operator for name, operator in operators.items() if operator in WEIGHT_AXIS}
+    return _Layers(tuple(operators), weighted if measure else {})
 
-    def heads(kept: Collection[str]) -> list[Mapping[str, np.ndarray]]:
-        nonlocal done
-        found = judge.heads(quantized(prepared, ranges, scheme, {*keep_float, *kept}))
-        done += 1
+
+def _count(total: int, progress: Progress | None) -> Iterator[None]:
+    """Yield `total` times, and report each time."""
+    for done in range(1, total + 1):
         if progress:
-            progress(done, rounds)
-        return found
-
-    def verdict(kept: Collection[str]) -> Repair:
-        found = heads(kept)
-        people = judge.drift(found)
-        return Repair(judge.drift(found, "centre").drift_mm, people.people_lost, people.people_invented)
-
-    whole = heads(())
-    everything = judge.drift(whole)
-    found = []
-    for name in blamed:
-        alone = verdict([other for other in integer if other != name])
-        spared = verdict([name]) if spare else repair(everything)
-        found.append(LayerBlame(name, operators[name], alone, spared))
-    found.sort(key=lambda each: (-each.alone.drift_mm, each.layer))
-    return Blame(
-        everything, {name: repair(judge.drift(whole, name)) for name in graph.spec.head_names}, tuple(found)
-    )
+            progress(done, total)
+        yield
 
 
-def repair(drift: Drift) -> Repair:
-    """Return the three figures of a drift that are judged."""
-    return Repair(drift.drift_mm, drift.people_lost, drift.people_invented)
+def summary(drift: Drift) -> DriftSummary:
+    """Return the three figures of a drift that have limits."""
+    return DriftSummary(drift.drift_mm, drift.people_lost, drift.people_invented)
 
 
-def _row(part: str, operator: str, alone: Repair | None, spared: Repair) -> list[str]:
-    people = [f"{100 * fraction:.1f} %" for fraction in (spared.people_lost, spared.people_invented)]
-    return [part, operator, f"{alone.drift_mm:.2f}" if alone else "", f"{spared.drift_mm:.2f}", *people]
+def _row(part: str, operator: str, int8_only: DriftSummary | None, remaining: DriftSummary) -> list[str]:
+    people = [f"{100 * fraction:.1f} %" for fraction in (remaining.people_lost, remaining.people_invented)]
+    return [
+        part,
+        operator,
+        f"{int8_only.drift_mm:.2f}" if int8_only else "",
+        f"{remaining.drift_mm:.2f}",
+        *people,
+    ]

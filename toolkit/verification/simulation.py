@@ -1,21 +1,16 @@
-"""Int8 without a back end: the quantized graph in ONNX Runtime, and how its people differ from the float network's."""
+"""FloatReference: heads and people of the float network, to compare lowered graphs with in ONNX Runtime."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ..compiler.checks import check_ranges
 from ..device.drift import Drift, measure_drift
 from ..errors import PosecError
 from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
-from ..ir.ranges import Ranges
-from ..ir.target import Scheme
-from ..passes.quantize.bias_correction import correct_biases
-from ..passes.quantize.insert_qdq import insert_qdq
 from ..runtime.estimator import PoseEstimator
 from ..runtime.pose import PoseFrame
 from ..runtime.preprocess import Letterbox
@@ -24,25 +19,13 @@ Heads = Mapping[str, np.ndarray]
 NO_LIMITS = {"drift_mm": math.inf, "people_lost": math.inf, "people_invented": math.inf}
 
 
-def quantized(prepared: Graph, ranges: Ranges, scheme: Scheme, keep_float: Collection[str] = ()) -> Graph:
-    """Return a prepared graph in a scheme's integers, its biases corrected, without a back end's own passes.
-
-    Raises PosecError where the ranges belong to another graph.
-    """
-    check_ranges(ranges, prepared)
-    integer = prepared.copy()
-    correct_biases(integer, ranges.means, scheme, keep_float)
-    insert_qdq(integer, ranges.tensors, scheme, keep_float)
-    return integer
-
-
-class Judge:
-    """The float network's heads and people on some pictures, to judge its quantized twins by."""
+class FloatReference:
+    """The float network's heads and people on some pictures, and the drift of other graphs from them."""
 
     def __init__(
         self, graph: Graph, frames: Iterable[np.ndarray], allowed: Mapping[str, float] = NO_LIMITS
     ) -> None:
-        """Run a prepared graph over BGR pictures (H, W, 3) uint8, which are kept. Raises PosecError where there are none."""
+        """Run a graph over BGR pictures (H, W, 3) uint8, which are kept. Raises PosecError without pictures."""
         self._pictures = list(frames)
         if not self._pictures:
             raise PosecError("no frames to judge on; give frames with people in them")
@@ -51,17 +34,19 @@ class Judge:
         self._people = [self._decode(heads, box) for heads, box in self._heads]
 
     def heads(self, graph: Graph) -> list[Heads]:
-        """Return a network's heads on every picture."""
+        """Return a graph's heads on every picture."""
         estimator = float_estimator(graph)
         return [self._of(estimator, picture)[0] for picture in self._pictures]
 
-    def drift(self, heads: list[Heads], mended: str = "") -> Drift:
-        """Return the drift of the people that heads describe, the `mended` head taken from the float network.
+    def drift(self, heads: list[Heads], *, float_head: str = "") -> Drift:
+        """Return the drift of the people decoded from heads, with `float_head` replaced by that of the float network.
 
-        Raises PosecError where the float network finds nobody on all frames.
+        Raises PosecError where the float network finds no people on any frame.
         """
-        people = [self._decode({**mine, mended: float_heads[mended]} if mended else mine, box)
-                  for mine, (float_heads, box) in zip(heads, self._heads, strict=True)]  # fmt: skip
+        people = []
+        for mine, (float_heads, box) in zip(heads, self._heads, strict=True):
+            replaced = {float_head: float_heads[float_head]} if float_head else {}
+            people.append(self._decode({**mine, **replaced}, box))
         return measure_drift(people, self._people, self._float.spec.skeleton, allowed=self._allowed)
 
     def _decode(self, heads: Heads, box: Letterbox) -> PoseFrame:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..device.drift import Drift, Repair, measure_drift
+from ..device.drift import Drift, DriftSummary, measure_drift
 from ..device.golden_check import drift_limits
 from ..errors import PosecError
 from ..runtime import load
@@ -79,7 +79,7 @@ def verify(
         raise PosecError("no frames to verify on; give frames with people in them")
 
     def drift(
-        frames: list[PoseFrame], limits: Mapping[str, float], blame: Mapping[str, Repair] | None = None
+        frames: list[PoseFrame], limits: Mapping[str, float], blame: Mapping[str, DriftSummary] | None = None
     ) -> Drift:
         named = [
             in_joints(people, own, skeleton.names, root=skeleton.names[skeleton.root]) for people in frames
@@ -88,6 +88,7 @@ def verify(
 
     remains = {name: drift(people, ALL_MAY_GO) for name, people in repaired.items()}
     blame = {
-        name: Repair(rest.drift_mm, rest.people_lost, rest.people_invented) for name, rest in remains.items()
+        name: DriftSummary(rest.drift_mm, rest.people_lost, rest.people_invented)
+        for name, rest in remains.items()
     }
     return drift(found, drift_limits(bundle, allowed), blame)

@@ -14,7 +14,7 @@ from toolkit.errors import PosecError
 from toolkit.ir.float_engine import float_estimator
 from toolkit.passes import prepare
 from toolkit.passes.lower.fold_preprocessing import fold_frame
-from toolkit.passes.lower.swap_transpose_dequantize import dequantize_first
+from toolkit.passes.lower.swap_transpose_dequantize import swap_transpose_dequantize
 from toolkit.runtime.frame import FrameInput
 
 SPECS = {
@@ -89,16 +89,16 @@ def test_a_frame_is_folded_once():
     assert set(outputs_of(graph.model)) == set(graph.spec.heads)
 
 
-def test_pixels_can_become_numbers_before_they_move():
+def test_pixels_can_be_dequantized_before_they_are_transposed():
     graph = prepare(tiny_graph_of())
     fold_frame(CAMERA)(graph)
     before = outputs_of(graph.model)
-    assert dequantize_first(graph) == 1
+    assert swap_transpose_dequantize(graph) == 1
     assert [node.op_type for node in graph.model.graph.node[:3]] == ["DequantizeLinear", "Transpose", "Conv"]
     onnx.checker.check_model(graph.model, full_check=True)
     for name, values in outputs_of(graph.model).items():
         np.testing.assert_array_equal(values, before[name])
-    assert dequantize_first(graph) == 0
+    assert swap_transpose_dequantize(graph) == 0
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,4 @@ def test_pixels_can_become_numbers_before_they_move():
 def test_a_frame_that_begins_otherwise_stays(form):
     graph = prepare(tiny_graph_of())
     fold_frame(form)(graph)
-    assert dequantize_first(graph) == 0
+    assert swap_transpose_dequantize(graph) == 0

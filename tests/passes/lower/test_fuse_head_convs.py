@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from toolkit.ir.graph import Graph
 from toolkit.passes import prepare
-from toolkit.passes.edit.graph_index import links
-from toolkit.passes.lower.fuse_head_convs import join_heads
-from toolkit.passes.quantize.insert_qdq import float_layers
+from toolkit.passes.edit.graph_index import index_graph
+from toolkit.passes.lower.fuse_head_convs import fuse_head_convs
+from toolkit.passes.quantize.float_layers import float_layers
 from toolkit.runtime.frame import FrameInput
 
 RANDOM = np.random.default_rng(11)
@@ -79,42 +79,42 @@ def convolutions(graph: Graph) -> list[onnx.NodeProto]:
 
 
 @pytest.mark.parametrize("coarse", [False, True])
-def test_heads_that_are_made_alike_are_made_at_once(coarse):
+def test_heads_of_equal_layers_are_fused(coarse):
     graph = network(**{head: {"coarse": coarse} for head in HEADS})
     before, layers = outputs_of(graph.model), float_layers(graph)
-    assert join_heads(graph) == 3
+    assert fuse_head_convs(graph) == 3
     onnx.checker.check_model(graph.model, full_check=True)
     assert len(convolutions(graph)) == (2 if coarse else 1)
     assert sorted(float_layers(graph)) == sorted(layers)
     for name, values in outputs_of(graph.model).items():
         np.testing.assert_allclose(values, before[name], atol=1e-5)
-    assert join_heads(graph) == 0
+    assert fuse_head_convs(graph) == 0
 
 
 @pytest.mark.parametrize("odd", [{"coarse": False}, {"coarse": True, "group": 3}], ids=["no sum", "groups"])
-def test_a_head_that_is_made_otherwise_stays(odd):
+def test_a_head_of_another_layer_stays(odd):
     graph = network(centre={"coarse": True}, offset={"coarse": True}, rotation=odd)
     before = outputs_of(graph.model)
-    assert join_heads(graph) == 2
+    assert fuse_head_convs(graph) == 2
     assert [node.name for node in convolutions(graph) if node.name.startswith("rotation")]
     for name, values in outputs_of(graph.model).items():
         np.testing.assert_allclose(values, before[name], atol=1e-5)
 
 
-def test_what_another_layer_reads_stays():
+def test_a_layer_with_another_reader_stays():
     graph = network(centre={"coarse": False}, offset={"coarse": False})
     graph.model.graph.output.append(
         helper.make_tensor_value_info("offset.fine", TensorProto.FLOAT, [1, 2, 16, 16])
     )
-    assert join_heads(graph) == 0
+    assert fuse_head_convs(graph) == 0
     assert len(convolutions(graph)) == 2
 
 
 def test_a_whole_network_keeps_its_people_maps():
     graph = prepare(tiny_graph_of(with_keypoints(tiny_spec())))
     before = outputs_of(graph.model)
-    assert join_heads(graph) == 5  # of the two heads of key points one alone has biases
-    found = links(graph.model)
+    assert fuse_head_convs(graph) == 5  # of the two heads of key points one alone has biases
+    found = index_graph(graph.model)
     assert sorted(len(node.output) for node in graph.model.graph.node if node.op_type == "Split") == [5]
     assert all(tensor in found.producers for tensor, _ in graph.heads.values())
     for name, values in outputs_of(graph.model).items():

@@ -8,8 +8,8 @@ from networks import one_head_graph, outputs_of
 from onnx import helper
 
 from toolkit.ir.graph import Graph
-from toolkit.passes.edit.graph_index import links
-from toolkit.passes.prepare.expand_depthwise import spread_channels
+from toolkit.passes.edit.graph_index import index_graph
+from toolkit.passes.prepare.expand_depthwise import expand_depthwise
 
 RANDOM = np.random.default_rng(5)
 
@@ -38,7 +38,7 @@ def windows(*, reader: str = "Conv", multipliers: tuple[int, int] = (3, 3)) -> G
 
 def groups(graph: Graph) -> list[tuple[int, int]]:
     """Return (groups, outputs) of every grouped convolution."""
-    found = links(graph.model)
+    found = index_graph(graph.model)
     shapes = [
         (node, found.constants[node.input[1]].dims)
         for node in graph.model.graph.node
@@ -50,26 +50,26 @@ def groups(graph: Graph) -> list[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("reader", "channels"), [("Conv", 16), ("ReduceMean", 15)], ids=["rounded up", "as they are"]
 )
-def test_windows_make_one_channel_of_one(reader, channels):
+def test_depthwise_convolutions_are_expanded_to_multiplier_1(reader, channels):
     graph = windows(reader=reader)
     before = outputs_of(graph.model)["y"]
-    assert spread_channels(graph) == 2
+    assert expand_depthwise(graph) == 2
     assert groups(graph) == [(channels, channels)] * 2
     np.testing.assert_allclose(outputs_of(graph.model)["y"], before, atol=1e-5)
-    assert spread_channels(graph) == 0
+    assert expand_depthwise(graph) == 0
 
 
-def test_windows_that_disagree_stay():
-    assert spread_channels(windows(multipliers=(3, 2))) == 0
+def test_depthwise_convolutions_of_different_multipliers_stay():
+    assert expand_depthwise(windows(multipliers=(3, 2))) == 0
 
 
 def test_plain_depthwise_convolutions_stay():
-    assert spread_channels(windows(multipliers=(1, 1))) == 0
+    assert expand_depthwise(windows(multipliers=(1, 1))) == 0
 
 
-def test_a_map_that_others_read_stays():
+def test_a_map_with_another_reader_stays():
     graph = windows()
     graph.model.graph.node.append(helper.make_node("ReduceMean", ["heat"], ["mean"], axes=[1], keepdims=1))
     graph.model.graph.node.append(helper.make_node("Add", ["y", "mean"], ["z"]))
     graph.model.graph.output[0].name = "z"
-    assert spread_channels(graph) == 0
+    assert expand_depthwise(graph) == 0

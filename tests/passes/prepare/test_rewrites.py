@@ -12,7 +12,7 @@ from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph, run_passes
 from toolkit.passes.prepare.batch_norm import fold_batch_norm
 from toolkit.passes.prepare.constants import inline_constants
-from toolkit.passes.prepare.hard_swish import express_hard_swish
+from toolkit.passes.prepare.hard_swish import decompose_hard_swish
 from toolkit.passes.prepare.identities import drop_identities
 from toolkit.passes.prepare.names import name_tensors
 from toolkit.passes.prepare.opset import OPSET, lower_opset
@@ -68,7 +68,7 @@ def test_constants_become_initializers_in_every_form():
     assert apply(inline_constants, graph) == 0
 
 
-def test_identities_go_inside_and_before_a_head():
+def test_identities_are_removed_inside_and_before_a_head():
     nodes = [
         helper.make_node("Identity", ["frame"], ["a"]),
         helper.make_node("Relu", ["a"], ["b"]),
@@ -107,7 +107,7 @@ def test_a_batch_norm_folds_into_depthwise_and_transposed_convolutions():
 
 
 @pytest.mark.parametrize("case", ["two readers", "no convolution", "shared weights"])
-def test_a_batch_norm_stays_where_folding_would_change_more(case):
+def test_a_batch_norm_stays_where_folding_would_change_other_results(case):
     arrays = {"w": array(3, 3, 1, 1), **norm_arrays(3)}
     if case == "two readers":
         graph = one_head_graph(
@@ -142,7 +142,7 @@ def slices(
     return nodes, arrays
 
 
-def test_a_convolution_that_is_cut_into_heads_is_split():
+def test_a_convolution_that_is_sliced_into_heads_is_split():
     nodes, arrays = slices((0, 1), (1, 4), (-2, 2**31 - 1))
     graph = one_head_graph(
         [conv("frame", "a", "w k"), *nodes], {"w": array(6, 3, 1, 1), "k": array(6), **arrays}
@@ -155,7 +155,7 @@ def test_a_convolution_that_is_cut_into_heads_is_split():
 
 
 @pytest.mark.parametrize("how", [{"axis": 2}, {"step": 2}])
-def test_a_convolution_cut_otherwise_stays(how):
+def test_a_convolution_sliced_along_another_axis_stays(how):
     nodes, arrays = slices((0, 2), (2, 4), **how)
     assert (
         apply(split_heads, one_head_graph([conv("frame", "a"), *nodes], {"w": array(6, 3, 1, 1), **arrays}))
@@ -163,7 +163,7 @@ def test_a_convolution_cut_otherwise_stays(how):
     )
 
 
-def test_a_convolution_that_is_also_read_whole_stays():
+def test_a_convolution_with_a_reader_of_all_channels_stays():
     nodes, arrays = slices((0, 3))
     nodes[-1] = helper.make_node("Add", ["a", "p0"], ["y"])
     assert (
@@ -172,19 +172,19 @@ def test_a_convolution_that_is_also_read_whole_stays():
     )
 
 
-def test_hard_swish_becomes_what_it_is_defined_by():
+def test_hard_swish_is_decomposed_by_its_definition():
     graph = one_head_graph(
         [helper.make_node("HardSwish", ["frame"], ["a"], "n"), helper.make_node("Relu", ["a"], ["y"])],
         {},
         opset=14,
     )
-    assert apply(express_hard_swish, graph) == 1
+    assert apply(decompose_hard_swish, graph) == 1
     assert kinds(graph) == ["HardSigmoid", "Mul", "Relu"]
-    assert apply(express_hard_swish, graph) == 0
+    assert apply(decompose_hard_swish, graph) == 0
     assert apply(lower_opset, graph) > 0
 
 
-def test_the_opset_comes_down_where_the_older_operators_say_the_same():
+def test_the_opset_is_lowered_where_the_older_operators_are_equivalent():
     scales = np.asarray([1, 1, 2, 2], np.float32)
     nodes = [
         helper.make_node("Resize", ["frame", "", "s"], ["a"], mode="linear", antialias=0),
@@ -210,7 +210,7 @@ def test_the_opset_comes_down_where_the_older_operators_say_the_same():
     ],
     ids=["a new attribute", "a computed input", "a new operator", "too old"],
 )
-def test_the_opset_stays_where_the_older_operators_cannot_say_it(node, opset, word):
+def test_a_graph_without_an_equivalent_in_the_older_opset_is_refused(node, opset, word):
     arrays = {"s": np.asarray([1, 1, 0.5, 0.5], np.float32), "i": np.asarray([2, 3])}
     graph = one_head_graph(
         [node], {name: values for name, values in arrays.items() if name in node.input}, opset=opset
@@ -240,7 +240,7 @@ def test_layers_and_activations_are_left_as_they_are(tiny_graph):
     assert tiny_graph.sha256 == before
 
 
-def test_names_tell_where_a_node_stands_and_do_not_change_twice():
+def test_names_follow_the_place_of_a_node_and_are_stable():
     nodes = [helper.make_node("Conv", ["frame", "onnx::Conv_7"], ["9"], "/stem/Conv"), helper.make_node("Clip", ["9", "10", "11"], ["12"]),
              helper.make_node("Clip", ["12", "10", "11"], ["13"], "/stem/Clip"), helper.make_node("Relu", ["13"], ["y"], "stem.Clip")]  # fmt: skip
     graph = one_head_graph(

@@ -1,13 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from networks import tiny_graph_of
 from onnx import TensorProto, helper, numpy_helper
+from schemes import UINT8, int8_heads, with_activations, with_weights
 
 from calibration import collect
-from toolkit.ir.graph import Graph
-from toolkit.ir.target import Scheme
+from toolkit.ir.graph import Graph, Stage
 from toolkit.passes import prepare
 from toolkit.passes.quantize.bias_correction import correct_biases
 from toolkit.passes.quantize.insert_qdq import insert_qdq
@@ -15,8 +17,10 @@ from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.preprocess import to_batch
 
-SCHEME = Scheme(
-    "u8s8", "uint8", False, True, True, True, ("Conv", "Add", "Resize"), ("Resize",), float_heads=False
+SCHEME = int8_heads(UINT8, operators=("Conv", "Add", "Resize"))
+# Integer weights alone.
+WEIGHTS_ONLY = with_activations(
+    int8_heads(UINT8, operators=("Conv",), bias="float32"), quantize_results=False
 )
 
 
@@ -34,7 +38,7 @@ def one_layer(group: int, bias: bool) -> Graph:
         opset_imports=[helper.make_opsetid("", 17)],
         ir_version=8,
     )
-    return Graph(model, tiny_graph_of().spec, FrameInput(), {})
+    return Graph(model, tiny_graph_of().spec, FrameInput(), {}, stage=Stage.PREPARED)
 
 
 def run(graph: Graph, frame: np.ndarray) -> np.ndarray:
@@ -48,9 +52,7 @@ def run(graph: Graph, frame: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("group", [1, 2, 6])
 @pytest.mark.parametrize("per_channel", [True, False], ids=["channels", "tensor"])
 def test_the_mean_of_a_quantized_layer_comes_back(group, bias, per_channel):
-    scheme = Scheme(
-        "w8", "uint8", False, per_channel, False, True, ("Conv",), outputs=False, float_heads=False
-    )
+    scheme = with_weights(WEIGHTS_ONLY, per_channel=per_channel)
     # Constant channels: then the mean is all there is, and their scale leaves activations exact.
     frame = np.broadcast_to(np.arange(1, 7, dtype=np.float32).reshape(1, 6, 1, 1) * 17, (1, 6, 12, 12)).copy()
     wanted = run(one_layer(group, bias), frame)
@@ -71,8 +73,7 @@ def test_weights_that_are_whole_numbers_of_steps_need_no_correction(part):
     graph.model.graph.initializer[0].CopyFrom(
         numpy_helper.from_array(np.full((6, 1, 3, 3), 1 / part, np.float32), "w")
     )
-    scheme = Scheme("w8", "uint8", False, True, False, True, ("Conv",), outputs=False, float_heads=False)
-    assert correct_biases(graph, {"frame": (0.3, 1.7, -20.0, 0.0, 0.1, 5.0)}, scheme) == 0
+    assert correct_biases(graph, {"frame": (0.3, 1.7, -20.0, 0.0, 0.1, 5.0)}, WEIGHTS_ONLY) == 0
 
 
 def test_means_of_channels_come_back_in_a_network(people_pictures):
@@ -80,7 +81,8 @@ def test_means_of_channels_come_back_in_a_network(people_pictures):
     ranges = collect(graph, people_pictures)
     layers = [node for node in graph.model.graph.node if node.op_type == "Conv"]
     assert set(ranges.means) == {node.input[0] for node in layers}
-    coarse = Scheme("u8s8", "uint8", False, False, True, True, ("Conv",), outputs=False)
+    coarse = replace(UINT8, operators=("Conv",))
+    coarse = with_weights(with_activations(coarse, quantize_results=False), per_channel=False)
     errors: dict[bool, float] = {False: 0.0, True: 0.0}
     for layer in layers[: -len(graph.spec.heads)]:
         others = [node.name for node in layers if node is not layer]

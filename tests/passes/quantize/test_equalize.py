@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 from networks import one_head_graph, outputs_of
 from onnx import helper, numpy_helper
+from schemes import UINT8, int8_heads
 
-from toolkit.ir.graph import Graph
-from toolkit.ir.target import Scheme
-from toolkit.passes.quantize.equalize import equalize
+from toolkit.ir.graph import Graph, Stage
+from toolkit.passes.quantize.equalize import equalize_convs
 from toolkit.passes.quantize.insert_qdq import insert_qdq
 from toolkit.passes.quantize.qparams import are_integers, to_int8, weight_scales
 
-SCHEME = Scheme("test", "uint8", False, True, True, True, ("Conv",), float_heads=False)
+SCHEME = int8_heads(UINT8, operators=("Conv",))
 LARGE = np.exp2(np.asarray([0, 6, -5, 3, 0, -8, 2, 1]))
 
 
@@ -51,16 +53,16 @@ def weights(graph: Graph) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("second", ["dense", "depthwise"])
 @pytest.mark.parametrize(("activation", "attributes"), [("Relu", {}), ("LeakyRelu", {"alpha": 0.1})])
-def test_channels_are_evened_out_and_the_bits_stay(activation, attributes, second):
+def test_channels_are_equalized_and_the_results_are_bit_identical(activation, attributes, second):
     graph = chain(activation, second, **attributes)
     before = outputs_of(graph.model)["y"]
-    assert equalize(graph) == 1
+    assert equalize_convs(graph) == 1
     onnx.checker.check_model(graph.model, full_check=True)
     np.testing.assert_array_equal(outputs_of(graph.model)["y"], before)
     made, read = (np.abs(values) for values in weights(graph).values())
     ratio = made.max(axis=(1, 2, 3)) / read.max(axis=(0, 2, 3) if second == "dense" else (1, 2, 3))
     assert np.abs(np.log2(ratio)).max() <= 1.0001
-    assert equalize(graph) == 0
+    assert equalize_convs(graph) == 0
 
 
 def test_weights_that_are_integers_stay():
@@ -73,10 +75,10 @@ def test_weights_that_are_integers_stay():
             assert not are_integers(weight, 0)
             assert are_integers(steps, 0)
             tensor.CopyFrom(numpy_helper.from_array(steps, tensor.name))
-    assert equalize(graph) == 0
+    assert equalize_convs(graph) == 0
 
 
-def test_a_chain_is_evened_out_as_a_whole_and_only_once():
+def test_a_chain_is_equalized_as_a_whole_and_only_once():
     nodes = [
         helper.make_node("Conv", [source, f"w{i}"], [result])
         for i, (source, result) in enumerate([("frame", "a"), ("a", "b"), ("b", "y")])
@@ -89,12 +91,12 @@ def test_a_chain_is_evened_out_as_a_whole_and_only_once():
     }
     graph = one_head_graph(nodes, {name: values.astype(np.float32) for name, values in arrays.items()})
     before = outputs_of(graph.model)["y"]
-    assert equalize(graph) == 2
+    assert equalize_convs(graph) == 2
     np.testing.assert_array_equal(outputs_of(graph.model)["y"], before)
-    assert equalize(graph) == 0
+    assert equalize_convs(graph) == 0
 
 
-def test_a_dead_channel_is_left_alone():
+def test_a_dead_channel_stays_as_it_is():
     imbalance = LARGE.copy()
     graph = chain(imbalance=imbalance)
     for tensor in graph.model.graph.initializer:
@@ -102,12 +104,12 @@ def test_a_dead_channel_is_left_alone():
             values = numpy_helper.to_array(tensor).copy()
             values[3] = 0
             tensor.CopyFrom(numpy_helper.from_array(values, "w"))
-    assert equalize(graph) == 1
+    assert equalize_convs(graph) == 1
     assert all(np.isfinite(values).all() for values in weights(graph).values())
 
 
 @pytest.mark.parametrize("case", ["ReLU6", "another reader", "a head in between", "already even"])
-def test_a_pair_stays_where_scaling_would_change_more(case):
+def test_a_pair_stays_where_scaling_would_change_other_results(case):
     if case == "ReLU6":
         graph = chain()
         graph.model.graph.node[1].CopyFrom(helper.make_node("Clip", ["a", "low", "high"], ["r"]))
@@ -128,7 +130,7 @@ def test_a_pair_stays_where_scaling_would_change_more(case):
     else:
         graph = chain(imbalance=np.ones(8))
     before = graph.sha256
-    assert equalize(graph) == 0
+    assert equalize_convs(graph) == 0
     assert graph.sha256 == before
 
 
@@ -141,15 +143,15 @@ def error_of_integers(graph: Graph) -> float:
         name: (float(values.min()), float(values.max()))
         for name, values in {**outputs_of(probe.model), "y": wanted}.items()
     }
-    integer = graph.copy()
+    integer = replace(graph.copy(), stage=Stage.PREPARED)
     insert_qdq(integer, {**ranges, "frame": (-3.0, 3.0)}, SCHEME)
     return float(np.abs(outputs_of(integer.model)["y"] - wanted).mean() / np.abs(wanted).mean())
 
 
-def test_integers_of_uneven_channels_are_saved_by_it():
+def test_equalization_reduces_the_error_of_uneven_channels():
     graph = chain()
     before = error_of_integers(graph)
-    equalize(graph)
+    equalize_convs(graph)
     after = error_of_integers(graph)
     assert before > 0.1
     assert after < 0.2 * before

@@ -9,15 +9,15 @@ import onnx
 import pytest
 from networks import tiny_spec
 from onnx import TensorProto, helper, numpy_helper
+from schemes import UINT8, int8_heads, with_activations
 
-from toolkit.ir.graph import Graph
-from toolkit.ir.target import Scheme
-from toolkit.passes.quantize.fuse_conv_sums import join_sums
+from toolkit.ir.graph import Graph, Stage
+from toolkit.passes.quantize.fuse_conv_sums import fuse_conv_sums
 from toolkit.passes.quantize.insert_qdq import insert_qdq
 from toolkit.runtime.engines.onnxruntime import cpu_options, library
 from toolkit.runtime.frame import FrameInput
 
-SCHEME = Scheme("u8s8", "uint8", False, True, True, True, ("Conv", "Add", "Concat"), float_heads=False)
+SCHEME = with_activations(int8_heads(UINT8, operators=("Conv", "Add", "Concat")), same_scale=())
 FRAMES = np.random.default_rng(1).normal(0, 1, (6, 1, 3, 8, 8)).astype(np.float32)
 SIZES = (0.1, 1.0, 7.0)
 
@@ -65,7 +65,7 @@ def network() -> Graph:
         ir_version=8,
     )
     onnx.checker.check_model(model, full_check=True)
-    return Graph(model, tiny_spec(), FrameInput(), {})
+    return Graph(model, tiny_spec(), FrameInput(), {}, stage=Stage.PREPARED)
 
 
 def outputs(graph: Graph) -> np.ndarray:
@@ -97,7 +97,7 @@ def ranges_of(graph: Graph) -> dict[str, tuple[float, float]]:
 
 def test_a_sum_of_convolutions_becomes_one_with_the_same_results_and_true_ranges():
     graph, wanted, ranges = network(), outputs(network()), ranges_of(network())
-    assert join_sums(graph, ranges) == 1
+    assert fuse_conv_sums(graph, ranges) == 1
     onnx.checker.check_model(graph.model, full_check=True)
     kinds = [node.op_type for node in graph.model.graph.node]
     assert (kinds.count("Conv"), kinds.count("Add"), kinds.count("Concat")) == (4, 0, 1)
@@ -112,12 +112,12 @@ def test_a_sum_of_convolutions_becomes_one_with_the_same_results_and_true_ranges
     assert max(sizes) < 2.01 * min(sizes)
 
 
-def test_integers_are_rounded_once_where_they_were_at_every_sum():
+def test_a_fused_sum_is_rounded_once_and_has_a_smaller_error():
     wanted, errors = outputs(network()), []
     for joined in (False, True):
         graph, ranges = network(), ranges_of(network())
         if joined:
-            join_sums(graph, ranges)
+            fuse_conv_sums(graph, ranges)
         insert_qdq(graph, ranges, SCHEME)
         errors.append(np.abs(outputs(graph) - wanted).mean())
     assert errors[1] < 0.9 * errors[0]
@@ -147,28 +147,28 @@ def fixed_in_size(graph: Graph) -> None:
 @pytest.mark.parametrize(
     "change", [wider, not_a_convolution, fixed_in_size], ids=lambda change: change.__name__
 )
-def test_what_is_no_such_sum_stays(change: Callable[[Graph], None]):
+def test_other_sums_stay(change: Callable[[Graph], None]):
     graph = network()
     ranges = ranges_of(graph)
     change(graph)
     before = graph.model.SerializeToString(deterministic=True)
-    assert join_sums(graph, ranges) == 0
+    assert fuse_conv_sums(graph, ranges) == 0
     assert graph.model.SerializeToString(deterministic=True) == before
 
 
 def test_layers_kept_float_and_tensors_without_a_range_keep_their_sums():
     for ranges, kept in ((ranges_of(network()), ["read1"]), (ranges_of(network()), ["partial"]), ({}, [])):
         graph = network()
-        assert join_sums(graph, ranges, kept) == 0
+        assert fuse_conv_sums(graph, ranges, kept) == 0
         assert "Concat" not in {node.op_type for node in graph.model.graph.node}
 
 
-def test_a_sum_that_is_read_elsewhere_is_joined_by_itself():
+def test_a_sum_with_another_reader_is_fused_by_itself():
     graph = network()
     ranges = ranges_of(graph)
     graph.model.graph.output.append(helper.make_tensor_value_info("partial", TensorProto.FLOAT, [1, 5, 8, 8]))
     wanted = outputs(graph)
-    assert join_sums(graph, ranges) == 1
+    assert fuse_conv_sums(graph, ranges) == 1
     makers = {node.output[0]: node.op_type for node in graph.model.graph.node}
     assert (makers["partial"], makers["total"]) == ("Conv", "Add")
     np.testing.assert_allclose(outputs(graph), wanted, rtol=1e-4, atol=1e-4)

@@ -9,9 +9,9 @@ from onnx import numpy_helper, parser
 
 from toolkit.ir.graph import run_passes
 from toolkit.passes import prepare
-from toolkit.passes.lower.drop_one_sided_qdq import release_float_layers
+from toolkit.passes.lower.drop_one_sided_qdq import drop_one_sided_qdq
 from toolkit.passes.lower.fold_preprocessing import fold_frame
-from toolkit.passes.lower.quantize_input import quantize_pixels
+from toolkit.passes.lower.quantize_input import quantize_input
 from toolkit.passes.tensorrt.dla_rules import dla_obstacles
 from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.frame import FrameInput
@@ -47,7 +47,7 @@ def test_pixels_become_integers_without_loss(tiny_graph, people_pictures):
     graph = prepare(tiny_graph)
     run_passes(graph, [fold_frame(PIXELS, cast=True)])
     before = heads(graph, people_pictures[4])
-    assert quantize_pixels(graph) == 1
+    assert quantize_input(graph) == 1
     onnx.checker.check_model(graph.model, full_check=True)
     for a, b in zip(before, heads(graph, people_pictures[4]), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -62,11 +62,11 @@ def test_pixels_become_integers_without_loss(tiny_graph, people_pictures):
     ],
     ids=["three means", "mean 127", "float pictures"],
 )
-def test_pixels_that_are_no_symmetric_integers_stay(spec, frame):
+def test_pixels_of_another_mean_stay(spec, frame):
     graph = prepare(tiny_graph_of(spec))
     run_passes(graph, [fold_frame(frame, cast=True)])
     before = graph.sha256
-    assert quantize_pixels(graph) == 0
+    assert quantize_input(graph) == 0
     assert graph.sha256 == before
 
 
@@ -80,13 +80,13 @@ QUANTIZED = "xq = QuantizeLinear(x, s, z) xd = DequantizeLinear(xq, s, z) "
 WEIGHT = "wq = QuantizeLinear<axis=0>(w, ws, wz) wd = DequantizeLinear<axis=0>(wq, ws, wz) "
 
 
-def test_integers_that_another_layer_reads_stay():
+def test_integers_with_another_reader_stay():
     constants = {**INTEGERS, "w": np.ones((4, 4, 1, 1), np.float32)}
     graph = of_text(QUANTIZED + WEIGHT + "a = Conv(xd, w) b = Conv(xd, wd) y = Add(a, b)", constants)
-    assert release_float_layers(graph) == 1
+    assert drop_one_sided_qdq(graph) == 1
     reads = {node.output[0]: list(node.input) for node in graph.model.graph.node}
     assert (reads["a"], reads["b"]) == (["x", "w"], ["xd", "wd"])
-    assert release_float_layers(graph) == 0
+    assert drop_one_sided_qdq(graph) == 0
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_integers_that_another_layer_reads_stay():
 )
 def test_a_layer_is_int8_or_float_as_a_whole(body, count):
     graph = of_text(body, {**INTEGERS, "w": np.ones((4, 4, 1, 1), np.float32)})
-    assert release_float_layers(graph) == count
+    assert drop_one_sided_qdq(graph) == count
     quantizers = [node for node in graph.model.graph.node if node.op_type == "QuantizeLinear"]
     assert len(quantizers) == (0 if count or "Quantize" not in body else 2)
 
@@ -132,9 +132,9 @@ ON_GPU = {
     ),
     "negation": ("y = Neg(x)", "the DLA has no Neg"),
     "rows joined": ("y = Concat<axis=2>(x, x)", "along another axis"),
-    "large window": (
+    "large pooling kernel": (
         "y = AveragePool<kernel_shape=[9,9], pads=[4,4,4,4]>(x)",
-        "window 9, the DLA takes 1 to 8",
+        "kernel 9, the DLA takes 1 to 8",
     ),
     "transposed with padding": (
         "y = ConvTranspose<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w)",
@@ -153,7 +153,7 @@ def test_layers_that_the_dla_takes(name):
 
 
 @pytest.mark.parametrize("name", ON_GPU)
-def test_layers_that_fall_back_say_why(name):
+def test_layers_that_fall_back_to_the_gpu_have_a_reason(name):
     body, why = ON_GPU[name]
     reasons = dla_obstacles(of_text(body, {**K, **INTEGERS}))
     assert any(why in reason for reason in reasons.values())

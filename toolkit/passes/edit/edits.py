@@ -1,4 +1,4 @@
-"""The few edits that rewrites share: new constants, redirected reads, and sweeping out what nobody reads any more."""
+"""The few edits of an ONNX model that passes share: new constants, replaced uses, removal of dead nodes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from onnx import helper, numpy_helper
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
-    """Return an attribute's value, strings as str, or `default` where the node does not state it."""
-    for found in node.attribute:
-        if found.name == name:
-            value = helper.get_attribute_value(found)
+    """Return an attribute's value, strings as str, or `default` where the node does not have it."""
+    for stated in node.attribute:
+        if stated.name == name:
+            value = helper.get_attribute_value(stated)
             return value.decode() if isinstance(value, bytes) else value
     return default
 
@@ -41,16 +41,16 @@ def numbered(name: str, taken: set[str]) -> str:
     )
 
 
-def redirect(model: onnx.ModelProto, old: str, new: str) -> None:
-    """Let every node that reads tensor `old` read `new`."""
+def replace_uses(model: onnx.ModelProto, old: str, new: str) -> None:
+    """Make every node that reads tensor `old` read `new`."""
     for node in model.graph.node:
         for position, name in enumerate(node.input):
             if name == old:
                 node.input[position] = new
 
 
-def sweep(model: onnx.ModelProto) -> int:
-    """Drop nodes and constants that no output depends on; return how many nodes went."""
+def remove_dead_nodes(model: onnx.ModelProto) -> int:
+    """Remove nodes and constants that no output depends on; return the number of nodes removed."""
     graph = model.graph
     needed = {value.name for value in graph.output}
     kept = []
@@ -58,16 +58,16 @@ def sweep(model: onnx.ModelProto) -> int:
         if needed.intersection(node.output):
             needed.update(node.input)
             kept.append(node)
-    dropped = len(graph.node) - len(kept)
-    if dropped:
+    removed = len(graph.node) - len(kept)
+    if removed:
         replace(graph.node, kept[::-1])
     if any(tensor.name not in needed for tensor in graph.initializer):
         replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed])
-    return dropped
+    return removed
 
 
 def replace(field: Any, items: list) -> None:
-    """Give a repeated field of a model new items, which may be some of its own."""
+    """Replace the items of a repeated field of a model; the new items may be some of the old ones."""
     copies = [type(item).FromString(item.SerializeToString()) for item in items]
     del field[:]
     field.extend(copies)

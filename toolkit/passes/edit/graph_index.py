@@ -1,4 +1,4 @@
-"""How the nodes of a model hang together: who makes a tensor, who reads it, which layers end in which head."""
+"""GraphIndex: the producer and the readers of each tensor of a model; names of layers, and the layers of each head."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ...ir.graph import Graph
 
 # Operator type → the axis of its weight that counts output channels.
 WEIGHT_AXIS = {"Conv": 0, "ConvTranspose": 1}
-# Activations that integer kernels apply for nothing, because saturation does it.
+# Integer kernels apply these for free: the output saturates at the activation's limits.
 FUSED_ACTIVATIONS = ("Relu", "Clip")
-# Between the names of layers that a pass has joined.
+# Separates the names of the layers that a pass has fused into one.
 JOINED = "+"
 
 
 @dataclass(frozen=True)
-class Links:
-    """Who makes and who reads each tensor of a model, and its constants; valid until the model changes."""
+class GraphIndex:
+    """Producer and readers of each tensor of a model, and its constants; valid until the model changes."""
 
     producers: dict[str, onnx.NodeProto]
     readers: dict[str, list[onnx.NodeProto]]
@@ -35,11 +35,11 @@ class Links:
         return numpy_helper.to_array(self.constants[name])
 
     def data_inputs(self, node: onnx.NodeProto) -> list[int]:
-        """Return the positions of the inputs that change from picture to picture."""
+        """Return the positions of the inputs that are not constants."""
         return [i for i, name in enumerate(node.input) if name and name not in self.constants]
 
     def result(self, node: onnx.NodeProto) -> str:
-        """Return the tensor that leaves a node once the Relu or Clip that alone reads it is fused."""
+        """Return the output of a node, or that of the Relu or Clip that is its only reader."""
         readers = self.readers.get(node.output[0], [])
         if (
             len(readers) == 1
@@ -50,8 +50,8 @@ class Links:
         return str(node.output[0])
 
 
-def links(model: onnx.ModelProto) -> Links:
-    """Return who makes and who reads each tensor; a node that reads a tensor twice is listed twice."""
+def index_graph(model: onnx.ModelProto) -> GraphIndex:
+    """Return the index of a model; a node that reads a tensor twice is listed twice."""
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
@@ -61,53 +61,54 @@ def links(model: onnx.ModelProto) -> Links:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             constants[node.output[0]] = node.attribute[0].t
     producers = {name: node for node in model.graph.node for name in node.output}
-    return Links(producers, readers, constants, frozenset(value.name for value in model.graph.output))
+    return GraphIndex(producers, readers, constants, frozenset(value.name for value in model.graph.output))
 
 
 def layer_name(node: onnx.NodeProto) -> str:
-    """Return what a layer is called in plans, reports and `keep_float`: its node's name, or its output's where it has none."""
+    """Return the name of a layer in plans, reports and `keep_float`: its node's name, else that of its output."""
     return str(node.name or node.output[0])
 
 
 def named_layers(model: onnx.ModelProto, names: Collection[str]) -> tuple[str, ...]:
-    """Return the layers that names stand for, each once; "trunk.levels.*" stands for all that begin so.
+    """Return the layers that names and patterns such as "backbone.levels.*" match, each once.
 
-    Raises PosecError where a name with a wildcard stands for nothing; other names are returned as they are.
+    Names without a wildcard are returned unchecked. Raises PosecError where a pattern matches nothing.
     """
     layers = [layer_name(node) for node in model.graph.node if node.op_type != "Constant"]
-    found: list[str] = []
+    matched: list[str] = []
     for name in names:
         if not set(name) & set("*?["):
-            found.append(name)
+            matched.append(name)
         elif matching := fnmatch.filter(layers, name):
-            found += matching
+            matched += matching
         else:
             raise PosecError(
-                f"no layer is called like '{name}'; layers are called {', '.join(layers[:3])} and so on: `posec blame` lists them"
+                f"no layer is called like '{name}'; layers are called {', '.join(layers[:3])} and so on: "
+                "`posec blame` lists them"
             )
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(matched))
 
 
 def weighted_layers(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """Return the nodes that have weights, in the order of the model."""
-    constants = links(model).constants
+    """Return the nodes that have constant weights, in the order of the model."""
+    constants = index_graph(model).constants
     return [node for node in model.graph.node if node.op_type in WEIGHT_AXIS and node.input[1] in constants]
 
 
 def head_layers(graph: Graph) -> dict[str, tuple[str, ...]]:
-    """Return, by head, the names of its last weighted layer and of all that follows it, in the order of the model."""
-    found = links(graph.model)
-    order = {layer_name(node): index for index, node in enumerate(graph.model.graph.node)}
+    """Return, by head, the names of its last weighted layer and of all layers behind it, in the order of the model."""
+    graph_index = index_graph(graph.model)
+    order = {layer_name(node): place for place, node in enumerate(graph.model.graph.node)}
     heads: dict[str, tuple[str, ...]] = {}
     for head, (tensor, _) in graph.heads.items():
         names: set[str] = set()
         pending = [tensor]
         while pending:
-            node = found.producers.get(pending.pop())
+            node = graph_index.producers.get(pending.pop())
             if node is None or layer_name(node) in names or node.op_type == "Constant":
                 continue
             names.add(layer_name(node))
             if node.op_type not in WEIGHT_AXIS:
-                pending += [name for name in node.input if name and name not in found.constants]
+                pending += [name for name in node.input if name and name not in graph_index.constants]
         heads[head] = tuple(sorted(names, key=order.__getitem__))
     return heads

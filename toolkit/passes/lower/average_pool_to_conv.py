@@ -1,4 +1,4 @@
-"""Average pools as convolutions: XNNPACK has int8 kernels for the one and not for the other."""
+"""Replace average pools by convolutions: XNNPACK has int8 kernels for convolutions only."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from ...ir.graph import Graph
 from ..edit.edits import add_array, attribute
 
 
-def convolve_average_pools(graph: Graph) -> int:
-    """Write each AveragePool as the depthwise convolution that it is.
+def convert_average_pools(graph: Graph) -> int:
+    """Replace each AveragePool by the equivalent depthwise convolution.
 
         x -> AveragePool(2 x 2) -> y        becomes        x -> Conv(1/4 everywhere, one group per channel) -> y
 
-    1. The pool pads nothing, and its windows all lie inside: else it does not divide by the same number everywhere.
-    2. Left alone, the pool would split an int8 network in two for XNNPACK, with TFLite's own kernel between.
+    1. The pool has no padding and all kernel positions lie inside the map; otherwise its divisor is not constant.
+    2. Without the pass, the pool would split an int8 network in two parts for XNNPACK, with a kernel of TFLite between.
 
-    Returns the number of pools rewritten.
+    Returns the number of pools replaced.
     """
     model = graph.model
     inferred = onnx.shape_inference.infer_shapes(model)
-    channels = {value.name: value.type.tensor_type.shape.dim[1].dim_value
-                for value in inferred.graph.value_info if len(value.type.tensor_type.shape.dim) == 4}  # fmt: skip
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in inferred.graph.value_info}
+    channels = {name: shape[1].dim_value for name, shape in shapes.items() if len(shape) == 4}
     count = 0
     for place, node in enumerate(model.graph.node):
         if node.op_type != "AveragePool" or not channels.get(node.input[0]) or not _is_plain(node):

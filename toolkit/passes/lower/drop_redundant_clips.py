@@ -1,56 +1,56 @@
-"""Clips that integers do for nothing; TFLite's converter fuses some of them, and leaves others in float."""
+"""Remove clips that saturation implies; TFLite's converter fuses some of them, and leaves others in float."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ...ir.graph import Graph
-from ..edit.edits import redirect, sweep
-from ..edit.graph_index import links
+from ..edit.edits import remove_dead_nodes, replace_uses
+from ..edit.graph_index import index_graph
 
 _INTEGERS = (np.int8, np.uint8)
 
 
-def drop_saturated_clips(graph: Graph) -> int:
-    """Drop each Clip before a QuantizeLinear that saturates where the Clip does.
+def drop_redundant_clips(graph: Graph) -> int:
+    """Remove each Clip in front of a QuantizeLinear that saturates within its limits.
 
         Conv -> Clip(0, 1) -> Q(1/255, -128)        becomes        Conv -> Q(1/255, -128)
 
-    1. Both limits of the Clip are constants, and quantized they are the ends of the integer type, or beyond. Quantizing is monotonic,
-       so the integers are the same to the last one.
-    2. QuantizeLinear alone reads the Clip, with one scale for all.
+    1. Both limits of the Clip are constants, and quantized they are the limits of the integer type, or beyond. Quantizing
+       is monotonic, so all integers stay the same.
+    2. The QuantizeLinear is the only reader of the Clip, and has one scale.
 
-    TFLite's converter makes int8 of Clip(0, 6) and of Clip(-1, 1); a convolution before Clip(0, 1) it computes in float.
+    TFLite's converter computes Clip(0, 6) and Clip(-1, 1) in int8, but a convolution before Clip(0, 1) in float.
     ONNX Runtime 1.21 to 1.30 fuses other Clips into two nodes of one name, and refuses its own result.
-    Returns the number of Clips dropped.
+    Returns the number of Clips removed.
     """
-    found = links(graph.model)
+    graph_index = index_graph(graph.model)
     count = 0
     for node in graph.model.graph.node:
-        readers = found.readers.get(node.output[0], [])
+        readers = graph_index.readers.get(node.output[0], [])
         if (
             node.op_type != "Clip"
             or [reader.op_type for reader in readers] != ["QuantizeLinear"]
-            or node.output[0] in found.outputs
+            or node.output[0] in graph_index.outputs
         ):
             continue
-        limits, numbers = node.input[1:], readers[0].input[1:]
+        limits, qparams = node.input[1:], readers[0].input[1:]
         if (
             len(limits) != 2
-            or len(numbers) != 2
-            or not all(name in found.constants for name in (*limits, *numbers))
+            or len(qparams) != 2
+            or not all(name in graph_index.constants for name in (*limits, *qparams))
         ):
             continue
-        scale, zero_point = (found.array(name) for name in numbers)
+        scale, zero_point = (graph_index.array(name) for name in qparams)
         if scale.size != 1 or zero_point.dtype not in _INTEGERS:
             continue
         low, high = (
-            float(np.rint(found.array(name).reshape(()) / scale.reshape(()))) + int(zero_point)
+            float(np.rint(graph_index.array(name).reshape(()) / scale.reshape(()))) + int(zero_point)
             for name in limits
         )
         ends = np.iinfo(zero_point.dtype)
         if low <= ends.min and high >= ends.max:
-            redirect(graph.model, node.output[0], node.input[0])
+            replace_uses(graph.model, node.output[0], node.input[0])
             count += 1
-    sweep(graph.model)
+    remove_dead_nodes(graph.model)
     return count

@@ -9,8 +9,8 @@ from onnx import TensorProto, helper
 from ...errors import PosecError
 from ...ir.graph import Graph, Pass
 from ...runtime.frame import FrameInput
-from ..edit.edits import add_array, attribute, redirect, sweep
-from ..edit.graph_index import Links, links
+from ..edit.edits import add_array, attribute, remove_dead_nodes, replace_uses
+from ..edit.graph_index import GraphIndex, index_graph
 
 _TYPES = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8, "float32": TensorProto.FLOAT}
 
@@ -48,7 +48,7 @@ def fold_frame(frame: FrameInput, cast: bool = False) -> Pass:
 
 
 def _fold(graph: Graph, frame: FrameInput, cast: bool) -> None:
-    model, found = graph.model, links(graph.model)
+    model, found = graph.model, index_graph(graph.model)
     swap = frame.colour_order != graph.frame.colour_order
     scale = np.ones(3) if frame.normalized else 1 / np.asarray(graph.spec.std)
     zero = np.asarray(graph.spec.mean) - (128 if frame.dtype == "int8" else 0)
@@ -84,11 +84,11 @@ def _fold(graph: Graph, frame: FrameInput, cast: bool) -> None:
     sizes = (1, *graph.spec.input_size, 3) if frame.layout == "NHWC" else (1, 3, *graph.spec.input_size)
     for dimension, size in zip(batch.shape.dim, sizes, strict=True):
         dimension.dim_value = size
-    sweep(model)
+    remove_dead_nodes(model)
     graph.frame = frame
 
 
-def _is_plain(node: onnx.NodeProto, batch: str, found: Links) -> bool:
+def _is_plain(node: onnx.NodeProto, batch: str, found: GraphIndex) -> bool:
     single = list(node.input).count(batch) == 1 and node.input[0] == batch
     return (
         single
@@ -117,6 +117,6 @@ class _Chain:
 
     def close(self) -> None:
         """Let the batch's readers read the end, and put the nodes in front of them."""
-        redirect(self._model, self._batch, self._end)
+        replace_uses(self._model, self._batch, self._end)
         for node in reversed(self._nodes):
             self._model.graph.node.insert(0, node)

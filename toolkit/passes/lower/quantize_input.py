@@ -1,4 +1,4 @@
-"""Take pixels for the integers that they are, where integers must be symmetric."""
+"""Quantize folded pixels exactly, for schemes with symmetric activations."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from ...ir.graph import Graph
-from ..edit.edits import add_array, redirect
-from ..edit.graph_index import links
+from ..edit.edits import add_array, replace_uses
+from ..edit.graph_index import index_graph
 
 
-def quantize_pixels(graph: Graph) -> int:
-    """Quantize folded uint8 pixels by scale 1 and zero point 0, which is exact where their mean is 128.
+def quantize_input(graph: Graph) -> int:
+    """Quantize folded uint8 pixels with scale 1 and zero point 0, which is exact for a mean of 128.
 
         frame -> Cast -> Transpose -> Sub(128) -> x      becomes      … -> Sub(128) -> Q(1, 0) -> DQ(1, 0) -> x
 
-    1. The graph's input is uint8 and a Sub takes exactly 128 off every channel: values are -128 to 127.
-    2. Elsewhere the scale comes from the range of the pixels, and nothing is done here.
+    1. The graph's input is uint8 and a Sub subtracts exactly 128 from every channel: values are -128 to 127.
+    2. For other means, the graph stays as it is, and the scale follows from the range of the pixels.
 
     Returns 1, or 0 where it does not apply.
     """
-    model, found = graph.model, links(graph.model)
+    model, graph_index = graph.model, index_graph(graph.model)
     if model.graph.input[0].type.tensor_type.elem_type != TensorProto.UINT8:
         return 0
     for place, node in enumerate(model.graph.node):
-        centred = (
+        centered = (
             node.op_type == "Sub"
-            and node.input[1] in found.constants
-            and np.all(found.array(node.input[1]) == 128)
+            and node.input[1] in graph_index.constants
+            and np.all(graph_index.array(node.input[1]) == 128)
         )
-        if centred and _reads_pixels(node.input[0], graph):
+        if centered and _reads_pixels(node.input[0], graph):
             name = node.output[0]
-            numbers = [
+            qparams = [
                 add_array(model, f"{name}.scale", np.asarray(1, np.float32)),
                 add_array(model, f"{name}.zero_point", np.asarray(0, np.int8)),
             ]
-            redirect(model, name, f"{name}.pixels")
+            replace_uses(model, name, f"{name}.pixels")
             pair = [
-                helper.make_node("QuantizeLinear", [name, *numbers], [f"{name}.int8"], f"{name}.quantize"),
+                helper.make_node("QuantizeLinear", [name, *qparams], [f"{name}.int8"], f"{name}.quantize"),
                 helper.make_node(
-                    "DequantizeLinear", [f"{name}.int8", *numbers], [f"{name}.pixels"], f"{name}.dequantize"
+                    "DequantizeLinear", [f"{name}.int8", *qparams], [f"{name}.pixels"], f"{name}.dequantize"
                 ),
             ]
             for offset, made in enumerate(pair, 1):
@@ -50,7 +50,7 @@ def quantize_pixels(graph: Graph) -> int:
 
 def _reads_pixels(name: str, graph: Graph) -> bool:
     """Return whether a tensor is the input, cast or transposed at most."""
-    producers = links(graph.model).producers
+    producers = index_graph(graph.model).producers
     while name != graph.input_name:
         maker = producers.get(name)
         if maker is None or maker.op_type not in ("Cast", "Transpose"):

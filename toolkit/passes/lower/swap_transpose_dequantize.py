@@ -1,35 +1,38 @@
-"""Let pixels become numbers before anything moves them: OpenVINO then computes the first convolution in integers."""
+"""Dequantize folded pixels before they are transposed: OpenVINO then computes the first convolution in integers."""
 
 from __future__ import annotations
 
 import onnx
 
 from ...ir.graph import Graph
-from ..edit.graph_index import links
+from ..edit.graph_index import index_graph
 
 
-def dequantize_first(graph: Graph) -> int:
-    """Change places of the Transpose and the DequantizeLinear that a folded frame begins with.
+def swap_transpose_dequantize(graph: Graph) -> int:
+    """Swap the Transpose and the DequantizeLinear behind a folded input.
 
         frame -> Transpose -> DequantizeLinear -> x        becomes        frame -> DequantizeLinear -> Transpose -> x
 
-    The numbers are the same. OpenVINO carries a DequantizeLinear through a Transpose to the convolution, but leaves that in
-    float where it finds the Transpose first: 9.1 ms become 8.3 (MobileNetV1-0.75 trunk, one thread of an EPYC). ONNX
-    Runtime takes either.
+    The results are the same. OpenVINO moves a DequantizeLinear through a Transpose to the convolution, but leaves the
+    convolution in float where the Transpose comes first. ONNX Runtime accepts either order.
 
-    1. The scale is one number, and nothing else reads what the Transpose makes.
+    1. There is one scale, and the DequantizeLinear is the only reader of the Transpose.
 
-    Returns 1, or 0 where the frame does not begin so.
+    Returns 1, or 0 where the graph begins otherwise.
     """
-    found = links(graph.model)
-    readers = found.readers.get(graph.input_name, [])
+    graph_index = index_graph(graph.model)
+    readers = graph_index.readers.get(graph.input_name, [])
     move = readers[0] if len(readers) == 1 else None
-    after = found.readers.get(move.output[0], []) if move is not None and move.op_type == "Transpose" else []
+    after = (
+        graph_index.readers.get(move.output[0], [])
+        if move is not None and move.op_type == "Transpose"
+        else []
+    )
     if (
         move is None
         or len(after) != 1
         or after[0].op_type != "DequantizeLinear"
-        or found.array(after[0].input[1]).size != 1
+        or graph_index.array(after[0].input[1]).size != 1
     ):
         return 0
     dequantize, between = after[0], f"{graph.input_name}.dequantized"

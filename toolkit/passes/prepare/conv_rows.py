@@ -7,8 +7,8 @@ import onnx
 from onnx import helper
 
 from ...ir.graph import Graph
-from ..edit.edits import add_array, attribute, fresh_name, sweep
-from ..edit.graph_index import WEIGHT_AXIS, links
+from ..edit.edits import add_array, attribute, fresh_name, remove_dead_nodes
+from ..edit.graph_index import WEIGHT_AXIS, index_graph
 
 # Attribute → its value for the axis of size 1; pads have two ends.
 _FIRST = {"kernel_shape": [1], "strides": [1], "dilations": [1], "output_padding": [0]}
@@ -23,11 +23,13 @@ def convolve_rows_as_maps(graph: Graph) -> int:
 
     Returns the number of convolutions changed.
     """
-    model, count, found = graph.model, 0, links(graph.model)
+    model, count, graph_index = graph.model, 0, index_graph(graph.model)
     for node in [
-        node for node in model.graph.node if node.op_type in WEIGHT_AXIS and node.input[1] in found.constants
+        node
+        for node in model.graph.node
+        if node.op_type in WEIGHT_AXIS and node.input[1] in graph_index.constants
     ]:
-        weight = found.array(node.input[1])
+        weight = graph_index.array(node.input[1])
         if weight.ndim != 3:
             continue
         axes = add_array(model, f"{node.output[0]}.axes", np.asarray([2], np.int64))
@@ -45,7 +47,7 @@ def convolve_rows_as_maps(graph: Graph) -> int:
         model.graph.node.insert(place, before)
         count += 1
     if count:
-        sweep(model)
+        remove_dead_nodes(model)
     return count
 
 

@@ -1,19 +1,20 @@
-"""Express HardSwish by operators that opset 13 has."""
+"""Decompose HardSwish into operators of opset 13."""
 
 from __future__ import annotations
 
 from onnx import helper
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import fresh_name
 
 
-def express_hard_swish(graph: Graph) -> int:
-    """Write each HardSwish, the activation of MobileNetV3, as what it is defined by.
+@requires(Stage.TRACED)
+def decompose_hard_swish(graph: Graph) -> int:
+    """Decompose each HardSwish, the activation of MobileNetV3, by its definition.
 
         x -> HardSwish -> y        becomes        x -> HardSigmoid(1/6, 1/2) -> s;  Mul(x, s) -> y
 
-    Returns the number of places.
+    Returns the number of nodes replaced.
     """
     model, count = graph.model, 0
     for node in [node for node in model.graph.node if node.op_type == "HardSwish"]:

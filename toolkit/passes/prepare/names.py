@@ -26,7 +26,7 @@ _PARTS = {
 def name_tensors(graph: Graph) -> int:
     """Name nodes by where they stand in the network, and tensors by the nodes that make or read them.
 
-        /trunk/stem/Conv: (x.1, onnx::Conv_423) -> 424      becomes      trunk.stem.Conv: (frame, trunk.stem.Conv.weight) -> trunk.stem.Conv
+        /backbone/stem/Conv: (x.1, onnx::Conv_423) -> 424      becomes      backbone.stem.Conv: (frame, backbone.stem.Conv.weight) -> backbone.stem.Conv
 
     1. A node keeps its name, dots for slashes; one that has none is called by its operator and its place: `Conv_7`.
        One that is called by its operator alone, and that a single head is made from, is called by that head: `rotation.Conv`.

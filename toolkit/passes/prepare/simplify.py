@@ -6,7 +6,7 @@ import onnx
 
 from ...errors import PosecError
 from ...ir.graph import Graph
-from ..edit.graph_index import links
+from ..edit.graph_index import index_graph
 
 # Of these onnxsim makes nothing else, unless their operands are constant.
 _PLAIN = frozenset(
@@ -43,7 +43,7 @@ def simplify(graph: Graph) -> int:
 
 def is_plain(model: onnx.ModelProto) -> bool:
     """Return whether a model has nothing that onnxsim would fold."""
-    found = links(model)
+    found = index_graph(model)
     for node in model.graph.node:
         data = found.data_inputs(node)
         if node.op_type not in _PLAIN or not data:

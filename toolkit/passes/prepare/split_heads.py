@@ -1,36 +1,42 @@
-"""Give every slice of a convolution a convolution of its own."""
+"""Split a convolution whose output is sliced into one convolution per slice."""
 
 from __future__ import annotations
 
 import onnx
 
-from ...ir.graph import Graph
-from ..edit.edits import add_array, attribute, sweep
-from ..edit.graph_index import Links, links
+from ...ir.graph import Graph, Stage, requires
+from ..edit.edits import add_array, attribute, remove_dead_nodes
+from ..edit.graph_index import GraphIndex, index_graph
 
 _END = 2**31 - 1
 
 
+@requires(Stage.TRACED)
 def split_heads(graph: Graph) -> int:
-    """Split each convolution whose output is only cut into channels, so that each part has a range and a scale of its own.
+    """Split each convolution whose output is only sliced by channel, so that each part gets its own range and scale.
 
         x -> Conv(w, b) -> Slice[0:1] -> a        becomes        x -> Conv(w[0:1], b[0:1]) -> a
                        \\-> Slice[1:3] -> b                       x -> Conv(w[1:3], b[1:3]) -> b
 
-    1. The Conv has one group and constant weights; every reader cuts it along the channels alone, by constant bounds, in steps of 1.
-    2. A Conv whose output is a head, or is read whole, stays.
+    1. The Conv has one group and constant weights; every reader slices channels only, by constant bounds, with step 1.
+    2. A Conv whose output is a head, or has a reader that is no Slice, stays.
 
     Returns the number of convolutions split.
     """
     model, count = graph.model, 0
     for conv in [node for node in model.graph.node if node.op_type == "Conv"]:
-        found = links(model)
-        readers = found.readers.get(conv.output[0], [])
-        constant = all(name in found.constants for name in conv.input[1:])
-        if not readers or not constant or conv.output[0] in found.outputs or attribute(conv, "group", 1) != 1:
+        graph_index = index_graph(model)
+        readers = graph_index.readers.get(conv.output[0], [])
+        constant = all(name in graph_index.constants for name in conv.input[1:])
+        if (
+            not readers
+            or not constant
+            or conv.output[0] in graph_index.outputs
+            or attribute(conv, "group", 1) != 1
+        ):
             continue
-        weight = found.array(conv.input[1])
-        cuts = [_channels(reader, found, len(weight)) for reader in readers]
+        weight = graph_index.array(conv.input[1])
+        cuts = [_channels(reader, graph_index, len(weight)) for reader in readers]
         if not all(cuts):
             continue
         place = list(model.graph.node).index(conv)
@@ -43,26 +49,26 @@ def split_heads(graph: Graph) -> int:
             part.input[1] = add_array(model, f"{conv.input[1]}.{start}_{stop}", weight[start:stop])
             if len(conv.input) > 2:
                 part.input[2] = add_array(
-                    model, f"{conv.input[2]}.{start}_{stop}", found.array(conv.input[2])[start:stop]
+                    model, f"{conv.input[2]}.{start}_{stop}", graph_index.array(conv.input[2])[start:stop]
                 )
             part.output[0] = reader.output[0]
             model.graph.node.remove(reader)
             model.graph.node.insert(place + offset, part)
         model.graph.node.remove(conv)
         count += 1
-    sweep(model)
+    remove_dead_nodes(model)
     return count
 
 
-def _channels(node: onnx.NodeProto, found: Links, channels: int) -> tuple[int, int] | None:
-    """Return the channels (start, stop) that a Slice keeps, or None where it is not a plain cut along axis 1."""
+def _channels(node: onnx.NodeProto, graph_index: GraphIndex, channels: int) -> tuple[int, int] | None:
+    """Return the channels (start, stop) of a Slice, or None where it is not a plain slice along axis 1."""
     if (
         node.op_type != "Slice"
         or len(node.input) < 4
-        or not all(name in found.constants for name in node.input[1:])
+        or not all(name in graph_index.constants for name in node.input[1:])
     ):
         return None
-    starts, stops, axes, *steps = (found.array(name).tolist() for name in node.input[1:])
+    starts, stops, axes, *steps = (graph_index.array(name).tolist() for name in node.input[1:])
     if axes not in ([1], [-3]) or (steps and steps[0] != [1]):
         return None
     start, stop, _ = slice(starts[0], min(stops[0], _END)).indices(channels)

@@ -1,4 +1,4 @@
-"""Which scale and zero point every tensor gets: from ranges, from what the runtime insists on, from integers that are there."""
+"""Assign a scale and a zero point to every tensor, from ranges, the runtime's prescriptions and existing Q/DQ."""
 
 from __future__ import annotations
 
@@ -12,104 +12,124 @@ from onnx.reference import ReferenceEvaluator
 
 from ...errors import PosecError
 from ...ir.graph import Graph
-from ...ir.target import Scheme
-from ..edit.graph_index import Links
-from .qparams import Integers, activation_integers
+from ...ir.scheme import Scheme
+from ..edit.graph_index import GraphIndex, index_graph
+from .qparams import QParams, activation_qparams
 
 Pair = tuple[float, float]
-# Beyond these a Sigmoid is within half a step of 256 of 0 and 1, a Tanh within half a step of 128 of -1 and 1.
+# Beyond these inputs a Sigmoid is within 1/512 of 0 or 1, and a Tanh within 1/256 of -1 or 1.
 _SATURATED = {"Sigmoid": 6.24, "Tanh": 3.12}
-# What a pass that folds the frame may put between the pixels and the first layer.
+# Operators that preprocessing may put between the pixels and the first layer.
 _PIXEL_ARITHMETIC = ("Cast", "Transpose", "Sub", "Add", "Mul", "Div")
 
 
-def given_integers(tensor: str, found: Links) -> Integers | None:
+def given_qparams(tensor: str, graph_index: GraphIndex) -> QParams | None:
     """Return scale and zero point of a tensor that a DequantizeLinear makes, else None."""
-    node = found.producers.get(tensor)
+    node = graph_index.producers.get(tensor)
     if node is None or node.op_type != "DequantizeLinear":
         return None
-    scale = found.array(node.input[1])
-    return scale, found.array(node.input[2]) if len(node.input) > 2 else np.zeros(scale.shape, np.uint8)
+    scale = graph_index.array(node.input[1])
+    if len(node.input) > 2:
+        return QParams(scale, graph_index.array(node.input[2]))
+    return QParams(scale, np.zeros(scale.shape, np.uint8))
 
 
-def choose_integers(graph: Graph, tensors: Collection[str], operators: Sequence[onnx.NodeProto], ranges: Mapping[str, Pair],
-                    scheme: Scheme, found: Links) -> dict[str, Integers]:  # fmt: skip
-    """Return scale and zero point of every tensor; tensors that a same-scale operator joins share theirs.
+def assign_qparams(
+    graph: Graph,
+    tensors: Collection[str],
+    operators: Sequence[onnx.NodeProto],
+    *,
+    ranges: Mapping[str, Pair],
+    scheme: Scheme,
+) -> dict[str, QParams]:
+    """Return scale and zero point of every tensor; tensors of one same-scale operator share theirs.
 
-    Raises PosecError where a tensor has no range, or the runtime insists on two scales for joined tensors.
+    Args:
+        graph: float, before Q/DQ.
+        tensors: names, to be quantized.
+        operators: nodes that compute in integers.
+        ranges: tensor name → (low, high).
+        scheme: of the back end.
+
+    Raises PosecError where a tensor has no range, or the runtime prescribes two scales for tensors that share one.
     """
+    graph_index = index_graph(graph.model)
     groups: dict[str, frozenset[str]] = {tensor: frozenset([tensor]) for tensor in tensors}
     for node in operators:
-        if node.op_type in scheme.same_scale:
-            joined = [found.result(node), *(node.input[i] for i in found.data_inputs(node))]
+        if node.op_type in scheme.activations.same_scale:
+            joined = [graph_index.result(node), *(node.input[i] for i in graph_index.data_inputs(node))]
             union: frozenset[str] = frozenset().union(
                 *(groups.get(name, frozenset([name])) for name in joined)
             )
             groups.update(dict.fromkeys(union, union))
-    chosen: dict[frozenset[str], Integers] = {}
+    assigned: dict[frozenset[str], QParams] = {}
     for group in dict.fromkeys(groups[name] for name in sorted(tensors)):
-        chosen[group] = _demanded(group, scheme, found) or activation_integers(
-            *_range(graph, group, ranges, found), scheme
+        prescribed = _prescribed(group, scheme, graph_index)
+        assigned[group] = prescribed or activation_qparams(
+            *_range(graph, group, ranges, graph_index), scheme.activations
         )
-    return {tensor: chosen[groups[tensor]] for tensor in tensors}
+    return {tensor: assigned[groups[tensor]] for tensor in tensors}
 
 
-def _demanded(group: frozenset[str], scheme: Scheme, found: Links) -> Integers | None:
-    """Return the integers that are not ours to choose: the frame's own, or an output that the runtime fixes."""
-    dtype = np.int8 if scheme.activations == "int8" else np.uint8
-    demanded: dict[tuple[float, int], Integers] = {}
+def _prescribed(group: frozenset[str], scheme: Scheme, graph_index: GraphIndex) -> QParams | None:
+    """Return qparams that are given: those of the frame, or of an operator whose result the runtime fixes."""
+    dtype = np.int8 if scheme.activations.dtype == "int8" else np.uint8
+    prescribed: dict[tuple[float, int], QParams] = {}
     for name in sorted(group):
-        given = given_integers(name, found)
-        operator = found.producers[name].op_type if name in found.producers else ""
-        if operator in scheme.fixed_outputs:
-            scale, zero_point = scheme.fixed_outputs[operator]
-            given = np.asarray(scale, np.float32), np.asarray(zero_point, dtype)
+        given = given_qparams(name, graph_index)
+        kind = graph_index.producers[name].op_type if name in graph_index.producers else ""
+        if kind in scheme.activations.fixed:
+            scale, zero_point = scheme.activations.fixed[kind]
+            given = QParams(np.asarray(scale, np.float32), np.asarray(zero_point, dtype))
         if given is not None:
-            demanded[(float(given[0]), int(given[1]))] = given
-    if len(demanded) > 1:
+            prescribed[(float(given.scale), int(given.zero_point))] = given
+    if len(prescribed) > 1:
         raise PosecError(
-            f"scheme '{scheme.name}' wants one scale for {', '.join(sorted(group))}, the runtime fixes {len(demanded)}; keep one of them float"
+            f"scheme '{scheme.name}' needs one scale for {', '.join(sorted(group))}, "
+            f"the runtime fixes {len(prescribed)}; keep one of them float"
         )
-    return next(iter(demanded.values()), None)
+    return next(iter(prescribed.values()), None)
 
 
-def _range(graph: Graph, group: frozenset[str], ranges: Mapping[str, Pair], found: Links) -> Pair:
+def _range(graph: Graph, group: frozenset[str], ranges: Mapping[str, Pair], graph_index: GraphIndex) -> Pair:
     known = [ranges[name] for name in sorted(group) if name in ranges]
-    known = known or [pair for name in sorted(group) if (pair := _pixel_range(graph, name, found))]
+    known = known or [pair for name in sorted(group) if (pair := _pixel_range(graph, name, graph_index))]
     if not known:
         raise PosecError(f"no range for tensor '{min(group)}'; calibrate again, on this graph")
-    limit = _saturation(group, found)
+    limit = _saturation(group, graph_index)
     return max(min(low for low, _ in known), -limit), min(max(high for _, high in known), limit)
 
 
-def _saturation(group: frozenset[str], found: Links) -> float:
-    """Return how far from zero a number may be for those that read these tensors to tell it from a farther one."""
-    kinds = {reader.op_type for name in group for reader in found.readers.get(name, [])}
+def _saturation(group: frozenset[str], graph_index: GraphIndex) -> float:
+    """Return the magnitude beyond which the readers of these tensors give the same result."""
+    kinds = {reader.op_type for name in group for reader in graph_index.readers.get(name, [])}
     alone = (
-        len(kinds) == 1 and found.outputs.isdisjoint(group) and all(found.readers.get(name) for name in group)
+        len(kinds) == 1
+        and graph_index.outputs.isdisjoint(group)
+        and all(graph_index.readers.get(name) for name in group)
     )
     return _SATURATED.get(kinds.pop(), math.inf) if alone else math.inf
 
 
-def _pixel_range(graph: Graph, tensor: str, found: Links) -> Pair | None:
-    """Return the range of a tensor that is mere arithmetic on integer pixels, else None: no calibration frame has seen it."""
+def _pixel_range(graph: Graph, tensor: str, graph_index: GraphIndex) -> Pair | None:
+    """Return the range of a tensor that preprocessing computes from integer pixels, else None."""
     nodes: list[onnx.NodeProto] = []
     name, frame = tensor, graph.model.graph.input[0]
     while name != frame.name:
-        node = found.producers.get(name)
-        if node is None or node.op_type not in _PIXEL_ARITHMETIC or len(found.data_inputs(node)) != 1:
+        node = graph_index.producers.get(name)
+        if node is None or node.op_type not in _PIXEL_ARITHMETIC or len(graph_index.data_inputs(node)) != 1:
             return None
         nodes.insert(0, node)
-        name = node.input[found.data_inputs(node)[0]]
+        name = node.input[graph_index.data_inputs(node)[0]]
     if frame.type.tensor_type.elem_type not in (TensorProto.UINT8, TensorProto.INT8):
         return None
     dtype = helper.tensor_dtype_to_np_dtype(frame.type.tensor_type.elem_type)
     shape = [dim.dim_value for dim in frame.type.tensor_type.shape.dim]
     constants = [
-        numpy_helper.from_array(found.array(name), name)
+        numpy_helper.from_array(graph_index.array(name), name)
         for node in nodes
         for name in node.input
-        if name in found.constants
+        if name in graph_index.constants
     ]
     named = [helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None)]
     model = helper.make_model(

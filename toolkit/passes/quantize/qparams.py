@@ -1,13 +1,12 @@
-"""How real numbers become integers: scales and zero points of activations, weights and biases."""
+"""Scales and zero points of activations, weights and biases."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ...ir.target import Scheme
-
-Integers = tuple[np.ndarray, np.ndarray]
-"""Scale and zero point."""
+from ...ir.scheme import Activations
 
 WEIGHT_LIMIT = 127
 _SMALLEST_RANGE = 1e-6
@@ -15,24 +14,31 @@ _SMALLEST_RANGE = 1e-6
 _BIAS_LIMIT = 2**30
 # How far from a whole number of steps a weight may be, in steps: float32 noise is far below, rounding far above.
 _STEP_TOLERANCE = 0.01
-# So few weights need not have two that differ by one step.
+# Among so few weights, perhaps no two differ by exactly one step.
 _FEW = 32
 
 
-def activation_integers(low: float, high: float, scheme: Scheme) -> Integers:
-    """Return scale and zero point, 0-d arrays, of an activation that takes values from `low` to `high`.
+class QParams(NamedTuple):
+    """Scale and zero point, 0-d arrays; the type of the zero point is that of the integers."""
 
-    Zero is always exact. The scale is rounded so that no integer stands for a number beyond the range, else a runtime
-    may not drop a ReLU6 that the integers already imply.
+    scale: np.ndarray
+    zero_point: np.ndarray
+
+
+def activation_qparams(low: float, high: float, activations: Activations) -> QParams:
+    """Return scale and zero point of an activation with values from `low` to `high`.
+
+    Zero is always exact. The scale is rounded down so that no integer stands for a number beyond the range;
+    otherwise a runtime may not drop a ReLU6 that saturation already implies.
     """
     low, high = min(low, 0.0), max(high, 0.0, min(low, 0.0) + _SMALLEST_RANGE)
-    if scheme.symmetric:
-        return _rounded_down(max(-low, high) / 127), np.zeros((), np.int8)
+    if activations.symmetric:
+        return QParams(_rounded_down(max(-low, high) / 127), np.zeros((), np.int8))
     scale = _rounded_down((high - low) / 255)
     zero_point = min(max(round(-low / float(scale)), 0), 255)
-    if scheme.activations == "int8":
-        return scale, np.asarray(zero_point - 128, np.int8)
-    return scale, np.asarray(zero_point, np.uint8)
+    if activations.dtype == "int8":
+        return QParams(scale, np.asarray(zero_point - 128, np.int8))
+    return QParams(scale, np.asarray(zero_point, np.uint8))
 
 
 def _rounded_down(value: float) -> np.ndarray:
@@ -45,9 +51,9 @@ def weight_scales(
 ) -> np.ndarray:
     """Return scales of a weight: one per index of `axis`, or 0-d where `axis` is None.
 
-    The largest weight becomes 127, unless the weights are multiples of one step that fit as they are: a network that was
-    integers once, and came here in float, gets the same integers back without a second rounding. With `bias` and
-    `input_scale`, a scale is made as large as it takes for the bias to fit an int32 of scale input_scale * weight scale:
+    The largest weight becomes 127, unless the weights are multiples of one step that fit int8 as they are.
+    So a network that was quantized before gets the same integers back, without a second rounding.
+    With `bias` and `input_scale`, a scale is raised until the bias fits an int32 of scale input_scale * weight scale:
     a channel of tiny weights may have a large bias.
     """
     rows = np.abs(weight[None] if axis is None else np.moveaxis(weight, axis, 0)).reshape(
@@ -56,14 +62,14 @@ def weight_scales(
     largest = rows.max(1).astype(np.float64)
     scales = largest / WEIGHT_LIMIT
     for steps in (np.broadcast_to(_step(rows), scales.shape), np.asarray([_step(row) for row in rows])):
-        # The finest scale that has the step as a multiple: a bias is rounded to it too.
+        # The finest scale that the step is a multiple of: the bias is rounded to it, too.
         parts = np.floor((WEIGHT_LIMIT + _STEP_TOLERANCE) * steps / np.maximum(largest, 1e-30))
         multiples = rows / np.where(parts > 0, steps, 1)[:, None]
         exact = (parts > 0) & (np.abs(multiples - np.rint(multiples)).max(1) < _STEP_TOLERANCE)
         scales = np.where(exact, steps / np.maximum(parts, 1), scales)
     if rows.shape[1] <= _FEW:
-        unsure = np.flatnonzero(scales == largest / WEIGHT_LIMIT)
-        scales[unsure] = _scales_by_trial(rows[unsure], largest[unsure])
+        undecided = np.flatnonzero(scales == largest / WEIGHT_LIMIT)
+        scales[undecided] = _scales_by_trial(rows[undecided], largest[undecided])
     if bias is not None and input_scale is not None:
         needed = np.abs(bias).astype(np.float64) / (input_scale * _BIAS_LIMIT)
         scales = np.maximum(scales, needed if axis is not None else needed.max())
@@ -71,7 +77,7 @@ def weight_scales(
 
 
 def are_integers(weight: np.ndarray, axis: int | None) -> bool:
-    """Return whether a weight has nothing to round: multiples of one step per index of `axis` that int8 holds."""
+    """Return whether a weight needs no rounding: multiples of one step, per index of `axis`, that fit int8."""
     scales = weight_scales(weight, axis)
     steps = weight / (
         scales if axis is None else scales.reshape([-1 if i == axis else 1 for i in range(weight.ndim)])
@@ -80,7 +86,7 @@ def are_integers(weight: np.ndarray, axis: int | None) -> bool:
 
 
 def _step(weights: np.ndarray) -> float:
-    """Return the step that weights, not negative, are multiples of if they are multiples of any: their least difference."""
+    """Return the candidate step of non-negative weights: their least difference, refined over all of them."""
     values = np.unique(weights)
     gaps = np.diff(values, prepend=0.0)
     gaps = gaps[gaps > _STEP_TOLERANCE / WEIGHT_LIMIT * values[-1]]
@@ -91,9 +97,9 @@ def _step(weights: np.ndarray) -> float:
 
 
 def _scales_by_trial(rows: np.ndarray, largest: np.ndarray) -> np.ndarray:
-    """Return the scales (N,) of rows (N, K), not negative, that make whole numbers of them with the largest at most 127, or else 127.
+    """Return scales (N,) that make whole numbers up to 127 of non-negative rows (N, K); else the largest is 127.
 
-    The nine of a depthwise window may lie so far apart that no two differ by one step: then only trying helps.
+    The nine weights of a depthwise kernel may lie so far apart that no two differ by one step; hence the trial.
     """
     scales = largest / WEIGHT_LIMIT
     left = np.flatnonzero(largest > 0)

@@ -16,7 +16,7 @@ from ...errors import PosecError
 from ...frontend.onnx_file import check_constant, constants_of, load_onnx
 from ...ir.graph import Graph, Pass
 from ..edit.edits import attribute
-from ..edit.graph_index import Links, layer_name, links
+from ..edit.graph_index import GraphIndex, index_graph, layer_name
 from .qdq_rules import QUANTIZERS, integer_findings
 from .rules import Finding, Rules, rules_for
 
@@ -35,7 +35,7 @@ _CONSTANT_INPUTS = {
 
 def check(model: onnx.ModelProto, version: str) -> list[Finding]:
     """Return which rules of a TensorRT version a model breaks, in the order of its nodes; an empty list where none."""
-    rules, found = rules_for(version), links(model)
+    rules, found = rules_for(version), index_graph(model)
     findings = [*_file(model, rules), *_external(model), *_types(model, rules)]
     for node in model.graph.node:
         findings += _operator(node, rules)
@@ -107,7 +107,7 @@ def _external(model: onnx.ModelProto) -> Iterator[Finding]:
 
 
 def _types(model: onnx.ModelProto, rules: Rules) -> Iterator[Finding]:
-    readers = links(model).readers
+    readers = index_graph(model).readers
     for value in (*model.graph.input, *model.graph.output):
         kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
         if kind not in rules.types:
@@ -136,7 +136,7 @@ def _operator(node: onnx.NodeProto, rules: Rules) -> Iterator[Finding]:
         yield Finding("operator", layer_name(node), f"TensorRT {rules.version} has no {node.op_type}")
 
 
-def _arguments(node: onnx.NodeProto, rules: Rules, found: Links) -> Iterator[Finding]:
+def _arguments(node: onnx.NodeProto, rules: Rules, found: GraphIndex) -> Iterator[Finding]:
     """Yield what the importer of an operator asserts of its inputs and attributes."""
     where = layer_name(node)
     for position in _CONSTANT_INPUTS.get(node.op_type, ()):
@@ -161,7 +161,7 @@ def _arguments(node: onnx.NodeProto, rules: Rules, found: Links) -> Iterator[Fin
         yield from _resize(node, where, rules, found)
 
 
-def _convolution(node: onnx.NodeProto, where: str, found: Links) -> Iterator[Finding]:
+def _convolution(node: onnx.NodeProto, where: str, found: GraphIndex) -> Iterator[Finding]:
     if (
         len(node.input) > 2
         and node.input[2] in found.constants
@@ -180,7 +180,7 @@ def _convolution(node: onnx.NodeProto, where: str, found: Links) -> Iterator[Fin
             yield Finding("shape", where, "kernel_shape differs from the weight's")
 
 
-def _resize(node: onnx.NodeProto, where: str, rules: Rules, found: Links) -> Iterator[Finding]:
+def _resize(node: onnx.NodeProto, where: str, rules: Rules, found: GraphIndex) -> Iterator[Finding]:
     mode, transform = (
         attribute(node, "mode", "nearest"),
         attribute(node, "coordinate_transformation_mode", "half_pixel"),

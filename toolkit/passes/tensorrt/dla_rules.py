@@ -1,6 +1,6 @@
-"""Which layers the deep learning accelerator of Xavier and Orin takes, and why it leaves the others to the GPU.
+"""Layers that the deep learning accelerator of Xavier and Orin cannot run, and why; they fall back to the GPU.
 
-From NVIDIA's tables of DLA layers and from the comments of NvInfer.h 10.3. A forecast: on the board the builder decides.
+Source: NVIDIA's tables of DLA layers and the comments of NvInfer.h 10.3. A forecast: the builder on the board decides.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import onnx
 
 from ...ir.graph import Graph
 from ..edit.edits import attribute
-from ..edit.graph_index import WEIGHT_AXIS, Links, layer_name, links
+from ..edit.graph_index import WEIGHT_AXIS, GraphIndex, index_graph, layer_name
 
 _PLAIN = ("Relu", "Sigmoid", "Tanh", "LeakyRelu", "Transpose", "Slice")
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow")
@@ -21,11 +21,11 @@ _MOST_CHANNELS = 8192
 
 
 def dla_obstacles(graph: Graph) -> dict[str, str]:
-    """Return the layers that fall back to the GPU, name → why, of a graph after its back end's passes."""
-    found = links(graph.model)
+    """Return the layers that fall back to the GPU, name → why, of a lowered graph."""
+    graph_index = index_graph(graph.model)
     shapes = _shapes(graph.model)
     reasons = {
-        layer_name(node): _obstacle(node, found, shapes)
+        layer_name(node): _obstacle(node, graph_index, shapes)
         for node in graph.model.graph.node
         if node.op_type != "Constant"
     }
@@ -38,34 +38,36 @@ def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
     return {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values}
 
 
-def _obstacle(node: onnx.NodeProto, found: Links, shapes: dict[str, list[int]]) -> str:
+def _obstacle(node: onnx.NodeProto, graph_index: GraphIndex, shapes: dict[str, list[int]]) -> str:
     kind = node.op_type
     if kind in _QUANTIZERS:
         return "the DLA takes no explicit quantization"
     if kind in WEIGHT_AXIS:
         return _convolution(node, shapes)
     if kind == "Clip":
-        return _clip(node, found)
+        return _clip(node, graph_index)
     if kind == "Resize":
-        return _resize(node, found)
+        return _resize(node, graph_index)
     if kind in ("MaxPool", "AveragePool"):
-        window, strides, pads = (
+        kernel, strides, pads = (
             list(attribute(node, name, [1])) for name in ("kernel_shape", "strides", "pads")
         )
         pads = list(attribute(node, "pads", [0]))
         return (
-            _outside("window", window, 1, 8)
+            _outside("kernel", kernel, 1, 8)
             or _outside("stride", strides, 1, 16)
             or _outside("padding", pads, 0, 7)
         )
     if kind == "Concat":
         return (
-            "" if attribute(node, "axis", 1) in (1, -3) else "it joins along another axis than the channels"
+            ""
+            if attribute(node, "axis", 1) in (1, -3)
+            else "it concatenates along another axis than the channels"
         )
     if kind in _ELEMENTWISE:
         return (
             "an operand is constant, and the DLA has no constants"
-            if len(found.data_inputs(node)) < len(node.input)
+            if len(graph_index.data_inputs(node)) < len(node.input)
             else ""
         )
     return "" if kind in _PLAIN else f"the DLA has no {kind}"
@@ -96,9 +98,10 @@ def _convolution(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> str:
     )
 
 
-def _clip(node: onnx.NodeProto, found: Links) -> str:
+def _clip(node: onnx.NodeProto, graph_index: GraphIndex) -> str:
     bounds = [
-        float(found.array(name)) if name in found.constants else None for name in [*node.input[1:], ""][:2]
+        float(graph_index.array(name)) if name in graph_index.constants else None
+        for name in [*node.input[1:], ""][:2]
     ]
     low, high = bounds
     return (
@@ -108,10 +111,14 @@ def _clip(node: onnx.NodeProto, found: Links) -> str:
     )
 
 
-def _resize(node: onnx.NodeProto, found: Links) -> str:
-    if len(node.input) < 3 or node.input[2] not in found.constants or found.array(node.input[2]).size != 4:
-        return "it is given by sizes, the DLA resizes by four constant scales"
-    scales, mode = np.asarray(found.array(node.input[2]), float), attribute(node, "mode", "nearest")
+def _resize(node: onnx.NodeProto, graph_index: GraphIndex) -> str:
+    if (
+        len(node.input) < 3
+        or node.input[2] not in graph_index.constants
+        or graph_index.array(node.input[2]).size != 4
+    ):
+        return "its size is an input; the DLA resizes by four constant scales"
+    scales, mode = np.asarray(graph_index.array(node.input[2]), float), attribute(node, "mode", "nearest")
     most = 32 if mode == "nearest" else 4
     if any(scales[:2] != 1) or any(scale != round(scale) or not 1 <= scale <= most for scale in scales[2:]):
         return f"scales {scales.tolist()}; the DLA takes 1, 1 and whole numbers up to {most} in {mode} mode"

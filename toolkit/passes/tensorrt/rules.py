@@ -1,4 +1,4 @@
-"""What each version of TensorRT takes, and what is said of a model that breaks a rule; the data is in tensorrt_rules.toml."""
+"""Rules of each TensorRT version, read from rules.toml, and the finding that reports a broken one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _DATA = Path(__file__).with_suffix(".toml")
 
 @dataclass(frozen=True)
 class Rules:
-    """What one version of TensorRT takes.
+    """The rules of one TensorRT version.
 
     Attributes:
         version: "8.2", "8.5", "8.6" or "10".
-        opset: first and last ONNX opset.
-        types: of tensors and constants, ONNX's names.
+        opset: first and last supported ONNX opset.
+        types: of tensors and constants, by their ONNX names.
         resize_modes: of Resize.
-        int8_weights: whether an int8 constant may stand in front of a DequantizeLinear.
-        operators: that its parser imports.
+        int8_weights: whether a DequantizeLinear may read an int8 constant.
+        operators: imported by its parser.
     """
 
     version: str
@@ -35,7 +35,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that a model breaks: its name, the node or tensor, and why TensorRT would not take it, or not fuse it."""
+    """A broken rule: its name, the node or tensor, and why TensorRT would refuse it or not fuse it."""
 
     rule: str
     where: str
@@ -68,10 +68,11 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def rules_for(version: str) -> Rules:
-    """Return the rules of a version such as "8.6.2": those of the newest known one that is not newer. Raises PosecError."""
+    """Return the rules of a version such as "8.6.2": those of the newest known version up to it. Raises PosecError."""
     known = [rules for numbers, rules in _known().items() if numbers <= _numbers(version)]
     if not known or _numbers(version) >= (11,):
         raise PosecError(
-            f"no rules for TensorRT {version}; known: {', '.join(r.version for r in _known().values())} and later ones up to 10.x"
+            f"no rules for TensorRT {version}; known: {', '.join(r.version for r in _known().values())} "
+            "and later ones up to 10.x"
         )
     return known[-1]

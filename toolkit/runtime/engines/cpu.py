@@ -9,7 +9,7 @@ from __future__ import annotations
 _ABLE = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
-def sums_overflow(cpuinfo: str = "/proc/cpuinfo") -> bool:
+def int8_saturates(cpuinfo: str = "/proc/cpuinfo") -> bool:
     """Say whether this is an x86 CPU without VNNI, by the file in which Linux describes it; False where there is no such file."""
     try:
         with open(cpuinfo, encoding="utf-8", errors="replace") as lines:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..bundle import Bundle
 from . import EngineError
-from .cpu import sums_overflow
+from .cpu import int8_saturates
 
 
 def library() -> Any:
@@ -63,7 +63,7 @@ class Engine:
         if missing:
             raise EngineError(f"'{path}' has no outputs {', '.join(missing)}; export the bundle again")
         self._threads = threads
-        self._careful = bundle.precision == "int8" and sums_overflow()
+        self._saturation_safe = bundle.precision == "int8" and int8_saturates()
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
         """Return head name → (C, h, w) float32, newly allocated."""
@@ -86,6 +86,6 @@ class Engine:
         }
         return (
             {**about, "integers": "added up in a slower way: this CPU has no VNNI"}
-            if self._careful
+            if self._saturation_safe
             else about
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..bundle import Bundle
 from . import EngineError
-from .cpu import sums_overflow
+from .cpu import int8_saturates
 
 PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16"}
 
@@ -37,7 +37,7 @@ class Engine:
         settings: Dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
-        self._emulates = bundle.precision == "int8" and sums_overflow()
+        self._emulates = bundle.precision == "int8" and int8_saturates()
         if self._emulates:
             # Rounds to the same integers, and multiplies them as floats: right, and slower than float32.
             settings["LP_TRANSFORMS_MODE"] = False
