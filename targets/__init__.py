@@ -12,7 +12,7 @@ from typing import Any, cast
 from toolkit.errors import PosecError
 from toolkit.ir.target import PRECISIONS, Allowance, Backend, Target
 from toolkit.ir.toml_file import read_toml
-from toolkit.runtime.bundle_files import SAFE_NAME
+from toolkit.runtime.files.bundle_files import SAFE_NAME
 
 _HERE = Path(__file__).parent
 _BFLOAT16 = ("openvino",)

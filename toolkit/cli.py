@@ -14,9 +14,8 @@ from .commands import EXIT_OK, EXIT_REFUSED
 from .commands.outputs import check_outputs
 from .commands.terminal import say
 from .errors import PosecError
-from .runtime.arguments import Parser
+from .runtime.command.arguments import Parser
 from .runtime.console import flush_output, forget, open_standard_streams
-from .runtime.errors import PoseError
 
 # In the order of the help. A verb's file imports heavy modules only when the verb runs.
 VERBS = (
@@ -78,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         forget(sys.stdout)  # the reader of the result has gone, as `head` does
         return EXIT_OK
-    except (PosecError, PoseError, ImportError, OSError, KeyboardInterrupt) as error:
+    except (PosecError, ImportError, OSError, KeyboardInterrupt) as error:
         if isinstance(error, ImportError) and not _is_missing(error):
             raise
         say(f"posec {args.command}: {_sentence(error)}")
@@ -107,7 +106,7 @@ def _is_missing(error: ImportError) -> bool:
 
 def _sentence(error: BaseException) -> str:
     """Return an error as one sentence for the user."""
-    if isinstance(error, (PosecError, PoseError)):
+    if isinstance(error, PosecError):
         return str(error)
     if isinstance(error, ImportError):
         if error.name in _NEW_IN_PYTHON_311:

@@ -40,7 +40,8 @@ from toolkit.network.heads import EMBEDDING, LATENT_CHANNELS
 from toolkit.network.keypoints import BRANCH_CHANNELS, JOINTS, KeypointRegression
 from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import EPSILON, bone_directions, mirror_directions
-from toolkit.runtime.decoding.decode import decode_heads
+from toolkit.runtime.decoding.decode import DecodeOptions, decode_heads
+from toolkit.runtime.decoding.intrinsics import pinhole
 from toolkit.runtime.decoding.kinematics import Layers, layers
 from toolkit.runtime.decoding.refine import REFINEMENT, Refinement
 from toolkit.runtime.frame import FrameInput
@@ -170,7 +171,9 @@ def estimator(
         heads = {
             name: value[0].numpy() for name, value in network(torch.from_numpy(batch.array))._asdict().items()
         }
-        return decode_heads(heads, spec, decoder, letterbox, focal_px, refinement=refinement)
+        camera = None if focal_px is None else pinhole(focal_px, letterbox.picture_size)
+        options = DecodeOptions(refinement=refinement)
+        return decode_heads(heads, spec, decoder, letterbox=letterbox, camera=camera, options=options)
 
     return estimate
 

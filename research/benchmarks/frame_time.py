@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from toolkit.device.decode_cost import crowd_heads
+from toolkit.device.timing.decode_cost import crowd_heads
 from toolkit.runtime import read_bundle
 
 HERE = Path(__file__).parents[2]

@@ -31,7 +31,8 @@ from toolkit.network.heads import to_units
 from toolkit.network.keypoints import JOINTS, encode_offsets
 from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import torso_frame
-from toolkit.runtime.decoding.decode import decode_heads
+from toolkit.runtime.decoding.decode import DecodeOptions, decode_heads
+from toolkit.runtime.decoding.intrinsics import pinhole
 from toolkit.runtime.decoding.keypoints import Keypoints, find_keypoints
 from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.decoding.refine import REFINEMENT
@@ -169,7 +170,12 @@ class Told:
             if keypoints:
                 heads |= exact_keypoints(scene, letterbox, self.grid, heads)
             found[name] = decode_heads(
-                heads, self.spec, self.decoder, letterbox, focal_px, refinement=REFINEMENT if fit else None
+                heads,
+                self.spec,
+                self.decoder,
+                letterbox=letterbox,
+                camera=pinhole(focal_px, letterbox.picture_size),
+                options=DecodeOptions(refinement=REFINEMENT if fit else None),
             )
         return found
 

@@ -107,7 +107,7 @@ def test_without_a_graph_the_golden_pictures_are_judged(folder, results):
         [bare.folder], settings=BenchSettings(folder / "scene.png", seconds=0, frames_per_turn=1)
     )[0]
     assert (unjudged.status, unjudged.verdict) == ("ran", "not judged")
-    assert "carries no golden pictures" in unjudged.reason
+    assert "has no golden pictures" in unjudged.reason
 
 
 def test_the_page_is_one_valid_file_that_loads_nothing(results, tmp_path):

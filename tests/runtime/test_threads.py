@@ -14,7 +14,7 @@ DECODE = """
 import json, os, time
 import cv2
 import numpy as np
-from toolkit.device.decode_cost import crowd_heads
+from toolkit.device.timing.decode_cost import crowd_heads
 from toolkit.frontend.trace import trace
 from toolkit.runtime.decoding.decode import decode_heads
 from toolkit.runtime.decoding.kinematics import layers

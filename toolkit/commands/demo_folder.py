@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import PosecError
-from ..runtime.video.recording_folder import MANIFEST as RECORDING
+from ..runtime.video.recording.recording_folder import MANIFEST as RECORDING
 from .demo import BUNDLES, GATHERED
 from .terminal import write_text
 

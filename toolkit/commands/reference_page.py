@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..runtime.plain_files import write_plain
+from ..runtime.files.plain_files import write_plain
 
 HEADING = """# Command line
 

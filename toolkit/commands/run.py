@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..runtime.arguments import ARGUMENTS, SOURCES
+from ..runtime.command.arguments import ARGUMENTS, SOURCES
 from . import inputs
 from .arguments import BUNDLE, Argument, Verb, argument
 from .outputs import OwnFolderOut
@@ -34,6 +34,6 @@ VERB = Verb(
 
 def run(args: argparse.Namespace) -> int:
     """Find people and write them."""
-    from ..runtime.run import run as run_source
+    from ..runtime.command.run import run as run_source
 
     return run_source(args, inputs.source(args.source))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.console import put, say, show_progress
-from ..runtime.plain_files import write_plain
+from ..runtime.files.plain_files import write_plain
 
 __all__ = ["answer", "progress", "put", "say", "step", "table", "write_text"]
 

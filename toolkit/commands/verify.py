@@ -29,7 +29,8 @@ VERB = Verb(
 
 def run(args: argparse.Namespace) -> int:
     """Print PASS or FAIL, and the drift."""
-    from ..verification.verify import verify, verify_golden
+    from ..device.golden_check import verify_golden
+    from ..verification.verify import verify
 
     if args.frames:
         graph = inputs.checkpoint(args.checkpoint)

@@ -25,14 +25,14 @@ from ..device.result_schema import MACHINE
 from ..device.schema import check_bounds
 from ..errors import PosecError
 from ..runtime.bundle import Bundle, read_bundle
-from ..runtime.bundle_files import DESCRIPTION
 from ..runtime.console import printable
+from ..runtime.files.bundle_files import DESCRIPTION
 from .slot import BoardSettings, take_slot, wheel_files
 from .ssh import Connection, connect
 
 PACKAGE = Path(device.__file__).parents[1]
 BOARD_FOLDERS = ("runtime", "device")
-BOARD_FILES = ("__init__.py", "errors.py", "verification/__init__.py", "verification/verify.py")
+BOARD_FILES = ("__init__.py",)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}")
 _INTERPRETER = """#!/bin/sh
 # Python with the deployed packages: `python app.py`, `python -m toolkit.runtime bundle --source 0`.

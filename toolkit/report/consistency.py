@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..device.bench import BenchSettings, bench
-from ..device.latency import COLUMNS
+from ..device.golden_check import verify_golden
 from ..device.result import Result, describe_bundle
+from ..device.timing.latency import COLUMNS
 from ..errors import PosecError
 from ..runtime.bundle import read_bundle
-from ..verification.verify import verify_golden
 
 _REPEATABLE = 0.05  # MLPerf Mobile requires that a latency repeats within 5 %
 _REPEATABLE_DRIFT_MM = 0.1

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..device.latency import COLUMNS
 from ..device.result import Result
+from ..device.timing.latency import COLUMNS
 from .accuracy import PHOTOS, SCENES
 from .bar_charts import Bar, Strip, bars, strips
 from .charts import AxisLabels, Line, Point, lines, scatter

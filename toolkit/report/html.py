@@ -12,7 +12,7 @@ from .. import __version__
 from ..device.result import Result, read_results, titled
 from ..errors import PosecError
 from ..runtime.console import printable
-from ..runtime.plain_files import write_plain
+from ..runtime.files.plain_files import write_plain
 from .accuracy import accuracy_section
 from .candidates import candidates_section, read_searches
 from .figures import figures

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from ..device.bench import BenchSettings, bench
+from ..device.golden_check import verify_golden
 from ..device.result import ENDING, Result, describe_bundle, result_name, save_result
 from ..errors import PosecError
 from ..evaluation.photos import Photos
@@ -21,8 +22,10 @@ from ..evaluation.run import evaluate
 from ..evaluation.scenes import Scenes
 from ..runtime import load
 from ..runtime.bundle import read_bundle
+from ..runtime.errors import PoseError
+from ..runtime.files.pictures import encode_picture
 from ..runtime.video.draw import draw_people
-from ..verification.verify import verify, verify_golden
+from ..verification.verify import verify
 
 if TYPE_CHECKING:
     from ..ir.graph import Graph
@@ -128,6 +131,8 @@ def _judge(folder: str, reference: FloatReference | None, threads: int | None) -
     """Measure the drift of a bundle."""
     try:
         drift = verify(folder, *reference, threads=threads) if reference else verify_golden(folder, threads)
+    except PoseError:  # the bundle cannot run
+        raise
     except PosecError as error:
         return _Judged(None, str(error))
     return _Judged(drift.to_dict(), "")
@@ -148,5 +153,4 @@ def _jpeg(picture: np.ndarray) -> str:
     if width > _PICTURE_WIDTH:
         size = (_PICTURE_WIDTH, round(height * _PICTURE_WIDTH / width))
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    return base64.b64encode(encoded.tobytes()).decode()
+    return base64.b64encode(encode_picture(picture, ".jpg", 85)).decode()

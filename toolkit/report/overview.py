@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device.result import Result
-from ..device.worker import STAGES
+from ..device.timing.worker import STAGES
 from .accuracy import PHOTOS, SCENES
 from .bar_charts import stage_bar
 from .formatting import DASH, megabytes, milliseconds, number, percent, safe

@@ -6,8 +6,8 @@ from typing import Dict, Optional
 
 import numpy as np
 
-from ..arrays import read_arrays
 from ..bundle import Bundle
+from ..files.arrays import read_arrays
 from . import EngineError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import PosecError
-from ...runtime.plain_files import write_whole
+from ...runtime.files.plain_files import write_whole
 
 Labels = dict[str, np.ndarray]
 MAX_PEOPLE = 5_000_000

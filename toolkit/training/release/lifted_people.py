@@ -12,7 +12,7 @@ import numpy as np
 from ...evaluation.run import Estimate
 from ...network.embedding import PoseEmbedding
 from ...network.heads import reference_spec
-from ...runtime.decoding.decode import nobody
+from ...runtime.decoding.decode import no_people
 from ...runtime.decoding.kinematics import ray_rotation
 from ...runtime.pose import MUPOTS17, PoseFrame
 from ..labels.fit_keypoints import FitSettings, fit_keypoints
@@ -45,7 +45,7 @@ def lifted_estimator(
     def estimate(picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
         keypoints = keypoints_of(picture_bgr)
         if not len(keypoints):
-            return nobody(spec)
+            return no_people(spec)
         size = picture_bgr.shape[:2]
         lifted = fit_keypoints(keypoints, embedding, lifter, settings=settings)
         default_px = spec.focal_default * max(size)

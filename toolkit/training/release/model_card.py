@@ -18,7 +18,7 @@ from ...network.checkpoint import load_checkpoint
 from ...network.embedding import load_embedding
 from ...network.network import cost
 from ...runtime import load
-from ...runtime.plain_files import write_plain
+from ...runtime.files.plain_files import write_plain
 from ...runtime.pose import MUPOTS17
 from ..embedding.embedding_figures import evaluate
 from ..embedding.train_embedding import EmbeddingTraining

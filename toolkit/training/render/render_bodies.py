@@ -16,7 +16,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ...runtime.plain_files import write_whole
+from ...runtime.files.pictures import write_picture
+from ...runtime.files.plain_files import write_whole
 from ...runtime.pose import MUPOTS17
 from ..motion.clips import KINDS, Clips, read_clips
 from ..motion.poses import vary
@@ -161,7 +162,7 @@ def render_shard(model: BodyModel, sources: Sequence[Clips], bodies: BodySet, *,
         cut_outs += [cut_out(model, body, rng) for body in people]
     names = [f"body_{shard:03d}_{index:04d}.png" for index in range(count)]
     for name, one in zip(names, cut_outs, strict=True):
-        cv2.imwrite(str(Path(bodies.out) / name), one.picture)
+        write_picture(Path(bodies.out) / name, one.picture)
     write_labels(bodies.shard_path(shard), labels_of(names, cut_outs))
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...runtime.plain_files import write_plain
+from ...runtime.files.pictures import write_picture
+from ...runtime.files.plain_files import write_plain
 from ..motion.clips import KINDS, read_clips
 from ..render.bodies import BodyModel
 from .random_scene import PeopleSource, random_scene, scene_record
@@ -65,8 +66,7 @@ def render_scenes(source: PeopleSource, scenes: SceneSet) -> list[Record]:
         size = SIZES[int(rng.choice(len(SIZES), p=SIZE_WEIGHTS))]
         scene = random_scene(source, size, rng, count=0 if index < scenes.empty else None)
         path = scenes.pictures / f"{index:03d}.jpg"
-        if not cv2.imwrite(str(path), scene.picture, [cv2.IMWRITE_JPEG_QUALITY, scenes.quality]):
-            raise OSError(f"cannot write '{path}'")
+        write_picture(path, scene.picture, scenes.quality)
         records.append(scene_record(path.name, scene))
         if (index + 1) % SAVE_EVERY == 0 or index + 1 == scenes.count:
             write_json(truth, records)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import stat
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional
 
-from ..console import printable
-from ..errors import PoseError
+from ...console import printable
+from ...errors import PoseError
+from ...files.plain_json import parse_json
 from .clip import CLIPS
 
 try:
@@ -25,7 +25,7 @@ LARGEST_MANIFEST = 2**26
 CLOCK_S = 2.0  # resolution of times on FAT
 # First bytes of a manifest, finished or cut off.
 MAGIC = b'{"recording of": "posec run",'
-_OURS = re.compile(rf"{re.escape(LINES)}|{CLIPS}|.*\.jpg|\.\d+\.part", re.DOTALL)
+_OURS = re.compile(rf"{re.escape(LINES)}|{CLIPS}|.*\.jpg|\..+\.[0-9a-f]{{8}}\.part", re.DOTALL)
 
 
 class OutputError(PoseError):
@@ -82,8 +82,8 @@ def locked(path: Path, shown: str) -> int:
 def listed_files(content: bytes) -> Optional[Dict[str, int]]:
     """Return name → bytes of the files of a finished recording; None for one that was cut off."""
     try:
-        plain = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError):
+        plain = parse_json(content)
+    except ValueError:
         return None
     files = plain.get("files") if isinstance(plain, dict) else None
     return dict(files) if isinstance(files, dict) else None

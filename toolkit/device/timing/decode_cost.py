@@ -1,4 +1,4 @@
-"""Decoding time by number of people, heads to PoseFrame, without the network. Valid Python 3.8: a board runs this."""
+"""Decoding time by number of people, heads to PoseFrame, without the network."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.decoding.decode import decode_heads
-from ..runtime.decoding.kinematics import Layers
-from ..runtime.decoding.refine import REFINEMENT
-from ..runtime.pose import PoseSpec
-from ..runtime.preprocess import place
+from ...runtime.decoding.decode import MOST_PEOPLE, DecodeOptions, decode_heads
+from ...runtime.decoding.kinematics import Layers
+from ...runtime.decoding.refine import REFINEMENT
+from ...runtime.pose import PoseSpec
+from ...runtime.preprocess import place
 
 PEOPLE = (0, 1, 2, 5, 10, 20, 50)
 LEAST = 5
@@ -63,10 +63,12 @@ def decode_cost(
         heads = crowd_heads(spec, count)
         fitted: list[float] = []
         unfitted: list[float] = []
+        most = max(MOST_PEOPLE, count)
         while len(fitted) < LEAST + COLD or (len(fitted) < repeats + COLD and sum(fitted) < 1e6 * seconds):
             for refinement, took in ((None, unfitted), (REFINEMENT, fitted)):
+                options = DecodeOptions(most=most, refinement=refinement)
                 start = time.perf_counter()
-                found = decode_heads(heads, spec, decoder, box, most=max(64, count), refinement=refinement)
+                found = decode_heads(heads, spec, decoder, letterbox=box, options=options)
                 took.append(1e6 * (time.perf_counter() - start))
         p50, p90 = (round(float(value), 1) for value in np.percentile(fitted[COLD:], (50, 90)))
         plain = round(float(np.median(unfitted[COLD:])), 1)

@@ -13,6 +13,7 @@ import numpy as np
 from ..console import printable
 from ..errors import PoseError
 from .image_header import picture_fault, picture_size
+from .plain_files import write_plain
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 LARGEST_FILE_BYTES = 256 * 2**20
@@ -86,24 +87,24 @@ def silence_cv2() -> None:
         logging.setLogLevel(logging.LOG_LEVEL_SILENT)
 
 
-def write_picture(path: Union[str, Path], picture: np.ndarray) -> None:
-    """Write a picture (H, W, 3) uint8 BGR as a file of the kind that the suffix names, whole or not at all.
+def encode_picture(picture: np.ndarray, suffix: str, quality: int = OVERLAY_QUALITY) -> bytes:
+    """Return a picture (H, W, 3) uint8 BGR as a file of the kind that the suffix names, such as ".png".
 
-    Raises OSError where the file cannot be written, PoseError where cv2 has no encoder for the suffix.
+    `quality` is that of JPEG, in percent. Raises PoseError if cv2 cannot encode it.
     """
-    path = Path(path)
-    options = [cv2.IMWRITE_JPEG_QUALITY, OVERLAY_QUALITY] if path.suffix.lower() in (".jpg", ".jpeg") else []
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix.lower() in (".jpg", ".jpeg") else []
     try:
-        is_encoded, content = cv2.imencode(path.suffix, picture, options)
+        is_encoded, content = cv2.imencode(suffix, picture, options)
     except cv2.error as error:
-        raise PoseError(f"cannot write a picture as '{path.suffix}': {error}") from error
+        raise PoseError(f"cannot write a picture as '{suffix}': {error}") from error
     if not is_encoded:
-        raise PoseError(f"cannot write a picture of shape {picture.shape} as '{path.suffix}'")
-    # Not the name with a suffix added: it may have the longest name that the system takes.
-    part = path.with_name(f".{os.getpid()}.part")
-    try:
-        part.write_bytes(content.tobytes())
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+        raise PoseError(f"cannot write a picture of shape {picture.shape} as '{suffix}'")
+    return bytes(content.tobytes())
+
+
+def write_picture(path: Union[str, Path], picture: np.ndarray, quality: int = OVERLAY_QUALITY) -> None:
+    """Write a picture file whole or not at all; the suffix and `quality` as in `encode_picture`.
+
+    Raises OSError if the file cannot be written, PoseError if cv2 cannot encode it.
+    """
+    write_plain(path, encode_picture(picture, Path(path).suffix, quality), durable=False)

@@ -8,8 +8,9 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any, Dict, Mapping, Union
 
-from .errors import PoseError
-from .plain_files import open_plain, write_folder
+from ..errors import PoseError
+from .plain_files import open_plain
+from .plain_folders import write_folder
 from .plain_json import read_json
 
 DESCRIPTION = "bundle.json"

@@ -1,7 +1,6 @@
 """One bundle in one process, measured on request: `bench` starts one per bundle, so that load time and memory are its own.
 
 Reads one JSON request per line from stdin, answers each with one JSON line on stdout: {"answer": …} or {"refused": "why"}.
-Valid Python 3.8: a board runs this.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..machine import machine_state, peak_memory_mb
 from .decode_cost import decode_cost
-from .machine import machine_state, peak_memory_mb
 
 STAGES = ("preprocess", "inference", "decode")
 SLICE_S = 1.0  # of a sustained run: one entry each
@@ -37,7 +36,7 @@ class Worker:
         """Open the bundle, read the pictures, run the first one; return the cold times and the engine's description."""
         self.pictures = [read(path, size) for path in pictures]
         start = time.perf_counter()
-        from ..runtime import load
+        from ...runtime import load
 
         self.estimator = load(folder, threads=threads)
         loaded = time.perf_counter()
@@ -112,7 +111,7 @@ class Worker:
 
 def read(path: str, size: list[int] | None) -> np.ndarray:
     """Return the picture at `path`, resized to (height, width) where a size is given. Raises SourceError where it is no picture."""
-    from ..runtime.video.sources import read_picture
+    from ...runtime.files.pictures import read_picture
 
     picture = read_picture(path)
     return cv2.resize(picture, (size[1], size[0])) if size else picture

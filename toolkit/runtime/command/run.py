@@ -7,13 +7,13 @@ import signal
 import sys
 from typing import Any
 
-from . import load
+from .. import load
+from ..console import printable, say, show_progress
+from ..decoding.camera_file import choose_camera
+from ..errors import PoseError
+from ..video.settings import StreamSettings, Summary
+from ..video.stream import watch
 from .arguments import EXIT_CAMERA_GONE
-from .console import printable, say, show_progress
-from .decoding.camera_file import choose_camera
-from .errors import PoseError
-from .video.settings import StreamSettings, Summary
-from .video.stream import watch
 
 EXIT_OK = 0
 

@@ -1,17 +1,16 @@
-"""Plain files within bounds: open files from outside, and write results whole or not at all."""
+"""Plain files: files from outside are read within bounds, results are written whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-import shutil
 import stat
 import time
 from pathlib import Path
-from typing import BinaryIO, Iterator, List, Mapping, Optional, Type, Union
+from typing import BinaryIO, Iterator, List, Type, Union
 
-from .errors import PoseError
+from ..errors import PoseError
 
 try:
     import fcntl
@@ -19,8 +18,9 @@ except ImportError:  # Windows has no advisory locks
     fcntl = None  # type: ignore[assignment]
 
 PathLike = Union[str, "os.PathLike[str]"]
-_PART, _OLD_PART = ".part", ".old.part"
+PART = ".part"
 _ABANDONED_S = 60.0
+_LONGEST_STEM = 200  # bytes; names have at most 255
 
 
 class FileError(PoseError):
@@ -63,14 +63,14 @@ def read_plain(
 
 
 @contextlib.contextmanager
-def write_whole(path: PathLike) -> Iterator[BinaryIO]:
+def write_whole(path: PathLike, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name when the block ends without an error.
 
-    A missing parent folder is made.
+    A missing parent folder is made. A block that raises leaves the old file and nothing else. Pipes and devices,
+    such as /dev/stdout, are written to directly.
 
-    The bytes reach the disk before the name does, so a power cut leaves the old file or the new one. A block
-    that raises leaves the old file and nothing else. Pipes and devices, such as /dev/stdout, are written to
-    directly.
+    If `durable`, the bytes reach the disk before the name does: a power cut leaves the old file or the new one.
+    False is for one of many files, which would else wait for the disk one after the other.
 
     Raises OSError where the file cannot be written.
     """
@@ -81,15 +81,17 @@ def write_whole(path: PathLike) -> Iterator[BinaryIO]:
             with open(path, "wb") as device:
                 yield device
             return
-    _make_folder(where.parent)
-    _remove_abandoned(where)
-    beside = where.with_name(f".{where.name[:200]}.{os.urandom(4).hex()}{_PART}")
+    make_folder(where.parent)
+    if durable:
+        _remove_abandoned(where)
+    beside = part_of(where)
     with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
         try:
-            _lock(file.fileno())
+            take_lock(file.fileno())
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
             with contextlib.suppress(OSError):
                 os.chmod(beside, stat.S_IMODE(os.stat(where).st_mode))
             os.replace(beside, where)
@@ -97,66 +99,14 @@ def write_whole(path: PathLike) -> Iterator[BinaryIO]:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
             raise
-    _sync_folder(where.parent)
+    if durable:
+        sync_folder(where.parent)
 
 
-def write_plain(path: PathLike, content: Union[bytes, str]) -> None:
+def write_plain(path: PathLike, content: Union[bytes, str], *, durable: bool = True) -> None:
     """Write bytes, or text as UTF-8, whole or not at all; see `write_whole`."""
-    with write_whole(path) as file:
+    with write_whole(path, durable=durable) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
-
-
-def write_folder(folder: Path, files: Mapping[str, bytes], *, replaces: Optional[str] = None) -> None:
-    """Write a folder of files whole or not at all.
-
-    Args:
-        folder: where; its parents are made. A folder that is there must be empty, or hold the file
-            `replaces`.
-        files: relative path → bytes.
-        replaces: name of the file by which a folder that may be replaced is recognized; None replaces none.
-
-    Raises FileExistsError where the folder holds something else, and OSError where it cannot be written; both
-    leave it as it was.
-    """
-    _make_folder(folder.parent)
-    part = folder.with_name(f".{folder.name[:200]}.{os.urandom(4).hex()}{_PART}")
-    with _locked_folder(folder.parent) as alone:
-        if alone:
-            _restore_abandoned(folder)
-        if not _is_free(folder) and not (replaces is not None and (folder / replaces).is_file()):
-            raise FileExistsError(f"'{folder}' is there already")
-        try:
-            os.mkdir(part)
-            for name, content in files.items():
-                path = part / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with open(path, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-            _exchange(part, folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-        _sync_folder(folder.parent)
-
-
-def _exchange(part: Path, folder: Path) -> None:
-    """Give `part` the name `folder`, and the folder that had it the name of `part`."""
-    if _is_free(folder):
-        os.rename(part, folder)
-        return
-    aside = part.with_name(f"{part.name[: -len(_PART)]}{_OLD_PART}")
-    os.rename(folder, aside)
-    try:
-        os.rename(part, folder)
-    except BaseException:
-        os.rename(aside, folder)
-        raise
-    os.rename(aside, part)
-
-
-def _is_free(folder: Path) -> bool:
-    return not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir()))
 
 
 def _check_plain(
@@ -169,7 +119,8 @@ def _check_plain(
         raise error(f"'{path}' has {found.st_size} bytes, more than the {most_bytes} allowed{end}")
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents. Raises NotADirectoryError if a file has one of their names."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (
@@ -178,10 +129,20 @@ def _make_folder(folder: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
 
 
-def _parts(path: Path) -> List[Path]:
+def _shortened(name: str) -> str:
+    """Return a name without the end that would leave no room for a suffix: systems limit its bytes, not letters."""
+    return os.fsencode(name)[:_LONGEST_STEM].decode("utf-8", "ignore")
+
+
+def part_of(path: Path) -> Path:
+    """Return a new name beside `path` for what takes its name later."""
+    return path.with_name(f".{_shortened(path.name)}.{os.urandom(4).hex()}{PART}")
+
+
+def parts_of(path: Path) -> List[Path]:
     """Return what writers of `path`, living or dead, have beside it."""
-    name = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path.name[:200])
-    return sorted(path.parent.glob(f".{name}.*{_PART}"))
+    name = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in _shortened(path.name))
+    return sorted(path.parent.glob(f".{name}.*{PART}"))
 
 
 def _remove_abandoned(path: Path) -> None:
@@ -189,29 +150,17 @@ def _remove_abandoned(path: Path) -> None:
 
     A living writer holds the lock of its file.
     """
-    for left in _parts(path):
+    for left in parts_of(path):
         with contextlib.suppress(OSError):
             found = os.stat(left)
             # A writer that has just made its file does not hold its lock yet.
             if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > _ABANDONED_S:
                 with open(left, "rb") as file:
-                    if _lock(file.fileno()):
+                    if take_lock(file.fileno()):
                         os.unlink(left)
 
 
-def _restore_abandoned(folder: Path) -> None:
-    """Undo what a process that died while it wrote a folder had done.
-
-    The lock of the parent folder must be held.
-    """
-    for left in _parts(folder):
-        if left.name.endswith(_OLD_PART) and not os.path.lexists(folder):
-            os.rename(left, folder)
-        else:
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _lock(descriptor: int, wait: bool = False) -> bool:
+def take_lock(descriptor: int, wait: bool = False) -> bool:
     """Take the advisory lock of an open file or folder.
 
     Returns False where another process holds it, or there are no locks.
@@ -225,17 +174,8 @@ def _lock(descriptor: int, wait: bool = False) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def _locked_folder(folder: Path) -> Iterator[bool]:
-    """Hold the lock of a folder while one of its folders is replaced; yields whether there are locks."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield _lock(descriptor, wait=True)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, if the file system can."""
     with contextlib.suppress(OSError):  # not every file system can
         descriptor = os.open(folder, os.O_RDONLY)
         try:

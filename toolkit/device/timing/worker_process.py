@@ -1,4 +1,4 @@
-"""The bench's side of a worker: start it, send requests, end it. Valid Python 3.8: a board runs this."""
+"""The bench's side of a worker: start it, send requests, end it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class WorkerProcess:
         """Start it; the bundle in `folder` is opened by the request "load"."""
         self.folder, self.failed = folder, ""
         home = str(
-            Path(__file__).resolve().parents[2]
+            Path(__file__).resolve().parents[3]
         )  # where the package lies, also when it is not installed
         path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
         self._process = subprocess.Popen(

@@ -11,9 +11,9 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
-from ..console import Report, printable, say
+from ...console import Report, printable, say
+from ...files.pictures import write_picture
 from .clip import Clip
-from .pictures import write_picture
 from .recording_folder import (
     LARGEST_MANIFEST,
     LINES,

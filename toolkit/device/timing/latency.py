@@ -1,4 +1,4 @@
-"""Latency figures from the samples of a bench: percentiles, ratios of bundles, steadiness. Valid Python 3.8: a board runs this."""
+"""Latency figures from the samples of a bench: percentiles, ratios of bundles, steadiness."""
 
 from __future__ import annotations
 

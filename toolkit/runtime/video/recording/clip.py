@@ -9,7 +9,7 @@ from typing import Any, List, Optional, Tuple
 import cv2
 import numpy as np
 
-from ..errors import PoseError
+from ...errors import PoseError
 
 CLIP = "overlay.mkv"
 CLIPS = r"overlay(-\d+)?\.mkv"

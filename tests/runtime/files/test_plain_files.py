@@ -13,7 +13,8 @@ import time
 
 import pytest
 
-from toolkit.runtime.plain_files import FileError, read_plain, write_folder, write_plain, write_whole
+from toolkit.runtime.files.plain_files import FileError, read_plain, write_plain, write_whole
+from toolkit.runtime.files.plain_folders import write_folder
 
 
 def test_a_plain_file_is_read(tmp_path):
@@ -119,7 +120,7 @@ def wait_for(condition):
 
 def test_the_part_of_a_writer_that_was_killed_is_removed_and_that_of_a_living_one_stays(tmp_path):
     code = (
-        "import sys, time\nfrom toolkit.runtime.plain_files import write_whole\n"
+        "import sys, time\nfrom toolkit.runtime.files.plain_files import write_whole\n"
         "with write_whole(sys.argv[1]) as file:\n    file.write(b'half'); file.flush(); time.sleep(60)"
     )
     dead, living = (
@@ -176,9 +177,9 @@ def test_folders_written_over_each_other_leave_one_whole_folder(tmp_path):
 
 def test_what_a_killed_writer_of_a_folder_left_is_removed_by_the_next(tmp_path):
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom toolkit.runtime import plain_files\n"
-        f"plain_files._exchange = lambda *_: os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
-        "plain_files.write_folder(Path(sys.argv[1]), {'mark': b''})"
+        "import os, sys\nfrom pathlib import Path\nfrom toolkit.runtime.files import plain_folders\n"
+        f"plain_folders._exchange = lambda *_: os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
+        "plain_folders.write_folder(Path(sys.argv[1]), {'mark': b''})"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")])
     assert done.returncode == -signal.SIGKILL
@@ -190,10 +191,10 @@ def test_what_a_killed_writer_of_a_folder_left_is_removed_by_the_next(tmp_path):
 def test_a_folder_whose_replacement_was_killed_halfway_comes_back(tmp_path):
     write_folder(tmp_path / "out", {"mark": b"old"})
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom toolkit.runtime import plain_files\n"
+        "import os, sys\nfrom pathlib import Path\nfrom toolkit.runtime.files import plain_folders\n"
         "rename, left = os.rename, [1]\n"
         f"def fatal(*names):\n    rename(*names) if left.pop() else None\n    os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
-        "os.rename = fatal\nplain_files.write_folder(Path(sys.argv[1]), {'mark': b'new'}, replaces='mark')"
+        "os.rename = fatal\nplain_folders.write_folder(Path(sys.argv[1]), {'mark': b'new'}, replaces='mark')"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")]).returncode == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
@@ -202,3 +203,10 @@ def test_a_folder_whose_replacement_was_killed_halfway_comes_back(tmp_path):
     assert (tmp_path / "out" / "mark").read_bytes() == b"old"
     write_folder(tmp_path / "out", {"mark": b"new"}, replaces="mark")
     assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("name", ["ä" * 120 + ".json", "人" * 84, "x" * 255])
+def test_a_name_of_the_most_bytes_that_a_system_takes_can_be_written(name, tmp_path):
+    write_plain(tmp_path / name, "first")
+    write_plain(tmp_path / name, "second", durable=False)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["second"]

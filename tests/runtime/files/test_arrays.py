@@ -13,7 +13,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from toolkit.runtime.arrays import read_arrays
+from toolkit.runtime.files.arrays import read_arrays
 
 
 def packed(entries, method=zipfile.ZIP_STORED):
@@ -131,7 +131,7 @@ def test_a_million_empty_entries_are_refused_within_memory(tmp_path):
         entry * 1_000_000 + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 65535, 65535, 46_000_000, 0, 0)
     )
     code = (
-        "import resource, sys\nfrom toolkit.runtime.arrays import read_arrays\n"
+        "import resource, sys\nfrom toolkit.runtime.files.arrays import read_arrays\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
         "try:\n    read_arrays(sys.argv[1])\nexcept ValueError as error:\n    print(error)"
     )

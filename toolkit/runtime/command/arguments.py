@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any, Tuple
 
-from .console import put, say
+from ..console import put, say
 
 EXIT_CAMERA_GONE = 3
 # Seconds after which a camera that went away is given up.
