@@ -253,7 +253,7 @@ def test_consecutive_transposes_are_merged():
     from ai_edge_litert import schema_py_generated as schema
 
     from targets._litert.flatbuffer import read_model
-    from targets._litert.moves import join_moves
+    from targets._litert.join_transposes import join_transposes
 
     sizes = {"x": (1, 2, 3, 4), "turned": (1, 4, 2, 3), "back": (1, 2, 3, 4), "other": (1, 4, 3, 2)}
     moves = [
@@ -304,9 +304,9 @@ def test_consecutive_transposes_are_merged():
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     content = bytes(builder.Output())
-    joined = join_moves(content)
+    joined = join_transposes(content)
     assert [name for name, _, _ in file_operators(joined)] == ["TRANSPOSE", "NEG"]
-    assert join_moves(joined) == joined
+    assert join_transposes(joined) == joined
     found = []
     for each in (content, joined):
         interpreter = litert.Interpreter(model_content=each)
@@ -324,7 +324,7 @@ def test_consecutive_transposes_are_merged():
 
 
 def test_equal_networks_give_equal_bytes(bundles, tmp_path):
-    PI5.backend._converted.clear()  # or nothing would be converted again
+    PI5.backend._CACHE.clear()  # or nothing would be converted again
     again = build(tiny_graph_of(), PI5, "float32", None, tmp_path / "again", PICTURES)
     assert again.files == bundles["float32"].files
 

@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import PosecError
 from ..ir.graph import Graph, Pass, Stage, check_heads, check_stage, run_passes
 from ..runtime.engines.onnxruntime import cpu_options, library
+from .opset.lower_opset import lower_opset
 from .prepare.batch_norm import fold_batch_norm
 from .prepare.constants import inline_constants
 from .prepare.conv_rows import convolve_rows_as_maps
@@ -14,7 +15,6 @@ from .prepare.expand_depthwise import expand_depthwise
 from .prepare.hard_swish import decompose_hard_swish
 from .prepare.identities import drop_identities
 from .prepare.names import name_tensors
-from .prepare.opset import lower_opset
 from .prepare.simplify import simplify
 from .prepare.split_heads import split_heads
 from .quantize.equalize import equalize_convs
