@@ -196,14 +196,14 @@ def mean_squared_error(seen: Observation) -> Pair:
     some = seen.counts > 0
     centres, counts = centres[some], seen.counts[some].astype(np.float64)
     shares = np.arange(1, _MSE_STEPS + 1) / _MSE_STEPS
-    low = high = _least_error([(share, share) for share in shares], seen, centres, counts)[0]
+    low = high = _least_error([(share, share) for share in shares], seen, centres=centres, counts=counts)[0]
     if seen.low < 0:
-        low, high = _least_error([(share, high) for share in shares], seen, centres, counts)
-    low, high = _least_error([(low, share) for share in shares], seen, centres, counts)
+        low, high = _least_error([(share, high) for share in shares], seen, centres=centres, counts=counts)
+    low, high = _least_error([(low, share) for share in shares], seen, centres=centres, counts=counts)
     return float(min(seen.low, 0.0) * low), float(max(seen.high, 0.0) * high)
 
 
-def _least_error(shares: list[Pair], seen: Observation, centres: np.ndarray, counts: np.ndarray) -> Pair:
+def _least_error(shares: list[Pair], seen: Observation, *, centres: np.ndarray, counts: np.ndarray) -> Pair:
     errors = []
     for low_share, high_share in shares:
         low, high = min(seen.low, 0.0) * low_share, max(seen.high, 0.0) * high_share

@@ -15,16 +15,16 @@ from .node import Node
 class Window:
     """Kernel size, strides and dilations (rows, columns) of a convolution or pool."""
 
-    kernel: Sequence[int]
-    strides: Sequence[int]
-    dilations: Sequence[int] = (1, 1)
+    kernel: list[int]
+    strides: list[int]
+    dilations: list[int]
 
     @classmethod
     def of(cls, node: Node, kernel: Sequence[int]) -> Window:
         """Return the window of a node for a kernel size. Raises PosecError unless it has two dimensions."""
         if len(kernel) != 2:
             raise node.refusal(f"has a kernel of {len(kernel)} dimensions, TFLite has kernels of 2")
-        return cls(kernel, node.attribute("strides", [1, 1]), node.attribute("dilations", [1, 1]))
+        return cls(list(kernel), node.attribute("strides", [1, 1]), node.attribute("dilations", [1, 1]))
 
 
 def pad_windows(node: Node, window: Window, border: float | None = 0.0) -> tuple[Tensor, list[int]]:

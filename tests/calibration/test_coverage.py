@@ -7,16 +7,16 @@ from networks import spot_picture
 
 from calibration import folder
 from calibration.coverage import choose, cover, kinds
-from calibration.survey import Scene, look
+from calibration.survey import FrameStats, perceptual_hash
 from toolkit.errors import PosecError
 
 
-def made(people: int, seed: int, light: float = 100.0, height: float = 0.4) -> Scene:
+def made(people: int, seed: int, light: float = 100.0, height: float = 0.4) -> FrameStats:
     random = np.random.default_rng(seed)
     picture = random.integers(0, 255, (40, 60, 3)).astype(np.uint8)
     heights = np.full(people, height)
-    return Scene(
-        look(picture),
+    return FrameStats(
+        perceptual_hash(picture),
         light,
         (light,) * 3,
         (50.0,) * 3,
@@ -28,7 +28,7 @@ def made(people: int, seed: int, light: float = 100.0, height: float = 0.4) -> S
 
 
 @pytest.fixture
-def lopsided() -> list[Scene]:
+def lopsided() -> list[FrameStats]:
     """Two hundred scenes of one large person, and a few of nobody, of crowds, of small people, of the dark."""
     return [
         *(made(1, seed) for seed in range(200)),

@@ -8,7 +8,7 @@ from networks import spot_picture
 
 from calibration import folder, sweep
 from calibration.lint import Finding, lint_frames, lint_halves
-from calibration.survey import look, survey
+from calibration.survey import perceptual_hash, survey
 from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph
 from toolkit.passes import prepare
@@ -141,5 +141,5 @@ def test_scenes_of_other_frames_are_refused(tiny_graph, varied, tmp_path):
 
 
 def test_different_pictures_do_not_resemble_each_other():
-    looks = [look(scene(seed % 4, seed)) for seed in range(60)]
-    assert not any(a.resembles(b) for index, a in enumerate(looks) for b in looks[:index])
+    hashes = [perceptual_hash(scene(seed % 4, seed)) for seed in range(60)]
+    assert not any(a.resembles(b) for index, a in enumerate(hashes) for b in hashes[:index])

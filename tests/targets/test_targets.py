@@ -57,7 +57,7 @@ def test_a_back_end_has_every_member_of_the_protocol(name):
 @pytest.mark.parametrize(("name", "precision"), BOARDS)
 def test_a_plan_of_every_precision_can_be_made(name, precision, tiny_graph, ranges):
     target = targets.load(name)
-    planned = plan(tiny_graph, target, precision, ranges)
+    planned = plan(tiny_graph, target, precision, ranges=ranges)
     assert planned["engine"] == target.backend.ENGINE
     assert planned["allowed"] == dataclasses.asdict(target.allowed[precision])
     assert (planned["scheme"] is not None) == (precision == "int8")
@@ -75,9 +75,9 @@ def test_every_precision_is_built_and_runs_here_within_its_limits(
         tiny_graph,
         target,
         precision,
-        ranges if precision == "int8" else None,
-        tmp_path / "bundle",
-        people_pictures[:2],
+        ranges=ranges if precision == "int8" else None,
+        out=tmp_path / "bundle",
+        golden=people_pictures[:2],
     )
     assert tiny_graph.sha256 == before
     assert read_bundle(tmp_path / "bundle") == bundle
@@ -98,7 +98,9 @@ def test_every_back_end_keeps_the_key_point_heads(name, precision, people_pictur
     if why := target.backend.missing() or target.refusals.get(precision, ""):
         pytest.skip(why)
     ranges = calibration.collect(graph, people_pictures) if precision == "int8" else None
-    bundle = build(graph, target, precision, ranges, tmp_path / "bundle", people_pictures[:2])
+    bundle = build(
+        graph, target, precision, ranges=ranges, out=tmp_path / "bundle", golden=people_pictures[:2]
+    )
     assert bundle.spec == graph.spec
     if bundle.engine == "tensorrt":
         pytest.skip("TensorRT runs on a GPU")

@@ -41,7 +41,7 @@ def bundles(tmp_path_factory):
     """The tiny network for the Raspberry Pi 5 in every precision."""
     ranges = calibration.collect(tiny_graph_of(), PICTURES)
     folder = tmp_path_factory.mktemp("pi5")
-    return {precision: build(tiny_graph_of(), PI5, precision, ranges if precision == "int8" else None, folder / precision, PICTURES)
+    return {precision: build(tiny_graph_of(), PI5, precision, ranges=ranges if precision == "int8" else None, out=folder / precision, golden=PICTURES)
             for precision in PI5.precisions}  # fmt: skip
 
 
@@ -192,9 +192,9 @@ def test_integer_heads_are_returned_as_floats(bundles, tmp_path):
         tiny_graph_of(),
         board,
         "int8",
-        calibration.collect(tiny_graph_of(), PICTURES),
-        tmp_path / "integers",
-        PICTURES,
+        ranges=calibration.collect(tiny_graph_of(), PICTURES),
+        out=tmp_path / "integers",
+        golden=PICTURES,
     )
     mine, theirs = (
         load(folder, threads=1).heads(PICTURES[3]) for folder in (bundle.folder, bundles["float32"].folder)
@@ -214,7 +214,9 @@ def test_a_single_layer_kept_float_is_float_in_the_file(place, tmp_path):
         place
     ]
     ranges = calibration.collect(tiny_graph_of(), PICTURES)
-    bundle = build(tiny_graph_of(), PI5, "int8", ranges, tmp_path / "one", PICTURES, [layer])
+    bundle = build(
+        tiny_graph_of(), PI5, "int8", ranges=ranges, out=tmp_path / "one", golden=PICTURES, keep_float=[layer]
+    )
     assert layer in bundle.float_layers
     assert dict(bundle.passes)["check_float_islands"] == 2
     assert count_float_islands(bundle.model_path.read_bytes()) == 2
@@ -325,7 +327,7 @@ def test_consecutive_transposes_are_merged():
 
 def test_equal_networks_give_equal_bytes(bundles, tmp_path):
     PI5.backend._CACHE.clear()  # or nothing would be converted again
-    again = build(tiny_graph_of(), PI5, "float32", None, tmp_path / "again", PICTURES)
+    again = build(tiny_graph_of(), PI5, "float32", ranges=None, out=tmp_path / "again", golden=PICTURES)
     assert again.files == bundles["float32"].files
 
 

@@ -19,7 +19,9 @@ PICTURES = [spot_picture(people, seed=people) for people in range(1, 5)]
 
 
 def planned(graph, keep_float=()):
-    return dict(plan(graph, PI5, "int8", calibration.collect(graph, PICTURES), keep_float)["passes"])
+    return dict(
+        plan(graph, PI5, "int8", ranges=calibration.collect(graph, PICTURES), keep_float=keep_float)["passes"]
+    )
 
 
 def test_heads_that_read_one_map_are_one_island():

@@ -48,8 +48,8 @@ def plan(args: argparse.Namespace) -> int:
         inputs.checkpoint(args.checkpoint),
         target,
         precision,
-        inputs.ranges(args.calibration),
-        args.keep_float,
+        ranges=inputs.ranges(args.calibration),
+        keep_float=args.keep_float,
     )
     answer(args, planned, "\n".join(f"{key}: {_text(value)}" for key, value in planned.items()))
     return EXIT_OK

@@ -15,7 +15,7 @@ from calibration import Finding, Frames
 from calibration.coverage import choose
 from calibration.frames import generator
 from calibration.lint import ENOUGH_FRAMES
-from calibration.survey import Scene
+from calibration.survey import FrameStats
 
 from ..errors import PosecError
 from ..ir.graph import Graph
@@ -85,7 +85,7 @@ def _written(path: str, ranges: Ranges) -> str:
     return f"{path}: ranges of {tensors} tensors over {frames} frames ({ranges.observer})"
 
 
-def _frames(args: argparse.Namespace, graph: Graph) -> tuple[Frames, list[Scene]]:
+def _frames(args: argparse.Namespace, graph: Graph) -> tuple[Frames, list[FrameStats]]:
     """Return the calibration frames, and their statistics where the choice needed them."""
     if args.choose == "random":
         return inputs.frames(args.frames, graph.spec, args.count, args.seed), []
@@ -96,7 +96,7 @@ def _frames(args: argparse.Namespace, graph: Graph) -> tuple[Frames, list[Scene]
 
 
 def _look_over(
-    args: argparse.Namespace, graph: Graph, frames: Frames, scenes: Sequence[Scene]
+    args: argparse.Namespace, graph: Graph, frames: Frames, scenes: Sequence[FrameStats]
 ) -> list[Finding]:
     """Print and return the problems of the frames. Raises PosecError where they stop the calibration."""
     evaluation = args.evaluation or (args.judge if args.compare else None)

@@ -12,7 +12,8 @@ import numpy as np
 
 import targets as boards
 
-from ..compiler.build import ExportRequest, export_bundle
+from ..compiler.build import export_bundle
+from ..compiler.request import ExportRequest
 from ..errors import PosecError
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges

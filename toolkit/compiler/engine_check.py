@@ -56,7 +56,7 @@ def check_engine(
     exact = _graph_heads(prepared, _batches(prepared, chosen))
     batches = _batches(compiled, chosen)
     rounded = _graph_heads(compiled, batches) if job.precision == "int8" else exact
-    found = _engine_heads(info, files, batches, job)
+    found = _engine_heads(info, files, batches=batches, job=job)
     for head, values in exact.items():
         stated = compiled.spec.heads[head]
         spread = max(float(values.std()), _SMALLEST_SPREAD * (stated.high - stated.low))
@@ -103,7 +103,7 @@ def _graph_heads(graph: Graph, batches: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _engine_heads(
-    info: Mapping[str, Any], files: Mapping[str, bytes], batches: np.ndarray, job: Job
+    info: Mapping[str, Any], files: Mapping[str, bytes], *, batches: np.ndarray, job: Job
 ) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         bundle, given, made = (str(Path(folder) / name) for name in ("bundle", "batches.npy", "heads.npz"))

@@ -154,7 +154,7 @@ def evaluate_photos(
             judged += [_missed(person, body) for person in scored]
             continue
         found = with_centres(found, skeleton, centre_joints)
-        judged += _judge(found, scored, body_joints_px(found, skeleton)[:, body - BODY[0]], body)
+        judged += _judge(found, scored, body_joints_px(found, skeleton)[:, body - BODY[0]], body=body)
         off_person += sum(not on_somebody(centre, people) for centre in found.centres_px.astype(np.float64))
     rows = [
         _row("all", judged),
@@ -181,7 +181,7 @@ def _diagonal_px(person: Annotated) -> float:
 
 
 def _judge(
-    found: PoseFrame, scored: list[Annotated], joints_px: np.ndarray, body: np.ndarray
+    found: PoseFrame, scored: list[Annotated], joints_px: np.ndarray, *, body: np.ndarray
 ) -> list[Judged]:
     """Return the result for each scored person of a picture; `joints_px` (N, len(body), 2) are predicted."""
     centres_px = found.centres_px.astype(np.float64)

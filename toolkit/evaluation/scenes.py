@@ -107,8 +107,8 @@ def evaluate_scenes(
         judged.append(_judge(found, scene, joints))
     rows = [_row("all", judged, whole=True)]
     rows += [
-        _row(f">={TALL_PX}", judged, lambda height: height >= TALL_PX),
-        _row(f"<{TALL_PX}", judged, lambda height: height < TALL_PX),
+        _row(f">={TALL_PX}", judged, keep=lambda height: height >= TALL_PX),
+        _row(f"<{TALL_PX}", judged, keep=lambda height: height < TALL_PX),
     ]
     rows += [
         _row(name, [part for part in judged if least <= part.crowd <= most], whole=True)
@@ -156,7 +156,11 @@ def _judge(found: PoseFrame | None, scene: Scene, joints: _Joints) -> _Judged:
 
 
 def _row(
-    subset: str, judged: Sequence[_Judged], keep: Callable[[float], bool] | None = None, whole: bool = False
+    subset: str,
+    judged: Sequence[_Judged],
+    *,
+    keep: Callable[[float], bool] | None = None,
+    whole: bool = False,
 ) -> dict[str, Any]:
     chosen = [
         (part, person)

@@ -38,7 +38,7 @@ def check_sizes(graph: onnx.GraphProto, most_elements: int) -> None:
             raise PosecError(
                 f"operator {node.op_type} ({node.name}) is random; export a network that computes the same each time"
             )
-        size = sum(_size(name, shapes, node, most_elements) for name in node.output if name)
+        size = sum(_size(name, shapes, node, most=most_elements) for name in node.output if name)
         numbers += size
         if all(name in constants for name in node.input if name):
             constants.update(node.output)
@@ -63,7 +63,7 @@ def _shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _size(name: str, shapes: dict[str, tuple[int, ...]], node: onnx.NodeProto, most: int) -> int:
+def _size(name: str, shapes: dict[str, tuple[int, ...]], node: onnx.NodeProto, *, most: int) -> int:
     if name not in shapes:
         raise PosecError(
             f"tensor '{name}' of {node.op_type} ({node.name}) has no fixed shape; export with static shapes"

@@ -10,12 +10,12 @@ from onnx import helper, numpy_helper
 
 from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph, run_passes
+from toolkit.passes.opset.lower_opset import OPSET, lower_opset
 from toolkit.passes.prepare.batch_norm import fold_batch_norm
 from toolkit.passes.prepare.constants import inline_constants
 from toolkit.passes.prepare.hard_swish import decompose_hard_swish
 from toolkit.passes.prepare.identities import drop_identities
 from toolkit.passes.prepare.names import name_tensors
-from toolkit.passes.opset.lower_opset import OPSET, lower_opset
 from toolkit.passes.prepare.simplify import is_plain, simplify
 from toolkit.passes.prepare.split_heads import split_heads
 

@@ -38,7 +38,7 @@ def test_what_stays_float_is_named_with_its_reason(tiny):
     assert reasons[first] == "asked for"
     assert reasons[head_layers(graph)["depth"][0]] == "among the last layers of head 'depth'"
     integer = graph.copy()
-    insert_qdq(integer, ranges, AFFINE, [first])
+    insert_qdq(integer, ranges, AFFINE, keep_float=[first])
     assert set(float_layers(integer)) == {first, *(names[0] for names in head_layers(graph).values())}
     assert float_layers(graph) == [layer_name(node) for node in weighted_layers(graph.model)]
 

@@ -159,7 +159,7 @@ def test_a_float_layer_reads_floats_and_an_integer_neighbour_reads_integers():
         [1, 3, 8, 8],
     )
     frame = random.normal(size=(1, 3, 8, 8)).astype(np.float32)
-    assert insert_qdq(graph, observed(graph.model, [frame]), int8_heads(AFFINE), ["a", "b"]) == 1
+    assert insert_qdq(graph, observed(graph.model, [frame]), int8_heads(AFFINE), keep_float=["a", "b"]) == 1
     found = index_graph(graph.model)
     assert [node.input[0] for node in graph.model.graph.node if node.op_type == "Conv"] == [
         "frame",
@@ -190,5 +190,5 @@ def test_what_cannot_be_quantized_is_refused(change, message):
             graph,
             change.get("ranges", {"frame": (0, 1), "a.y": (0, 1)}),
             int8_heads(AFFINE),
-            change.get("keep", ()),
+            keep_float=change.get("keep", ()),
         )

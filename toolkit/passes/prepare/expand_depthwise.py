@@ -51,9 +51,9 @@ def expand_depthwise(graph: Graph) -> int:
         sums = [only_reader(graph_index.result(node), graph_index) for node in spread]
         padded = -(-outputs // _BLOCK) * _BLOCK if all(reader is not None for reader in sums) else outputs
         rows = np.arange(padded) % outputs
-        select_rows(model, maker, rows // (outputs // channels), graph_index)
+        select_rows(model, maker, rows // (outputs // channels), graph_index=graph_index)
         for node, reader in zip(spread, sums, strict=True):
-            select_rows(model, node, rows, graph_index)
+            select_rows(model, node, rows, graph_index=graph_index)
             set_groups(node, padded)
             if reader is not None and padded > outputs:
                 weight = graph_index.array(reader.input[1])
@@ -95,7 +95,7 @@ def only_reader(tensor: str, graph_index: GraphIndex) -> onnx.NodeProto | None:
 
 
 def select_rows(
-    model: onnx.ModelProto, node: onnx.NodeProto, rows: np.ndarray, graph_index: GraphIndex
+    model: onnx.ModelProto, node: onnx.NodeProto, rows: np.ndarray, *, graph_index: GraphIndex
 ) -> None:
     """Replace the weight and bias of a convolution by these rows of them."""
     for position, name in enumerate(node.input[1:], 1):

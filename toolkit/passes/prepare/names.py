@@ -44,7 +44,7 @@ def name_tensors(graph: Graph) -> int:
     for node, called in zip(model.graph.node, _node_names(model), strict=True):
         node.name = called
         for position, tensor in enumerate(node.output):
-            _give(names, taken, tensor, called if position == 0 else f"{called}.{position}")
+            _give(names, taken, tensor=tensor, wanted=called if position == 0 else f"{called}.{position}")
         parts = _PARTS.get(node.op_type, ())
         for position, tensor in enumerate(node.input):
             if tensor in constants and tensor not in names:
@@ -52,7 +52,7 @@ def name_tensors(graph: Graph) -> int:
                 part = (
                     parts[position] if position < len(parts) and parts[position] else f"constant_{position}"
                 )
-                _give(names, taken, tensor, f"{called}.{part}")
+                _give(names, taken, tensor=tensor, wanted=f"{called}.{part}")
     for node in model.graph.node:
         for field in (node.input, node.output):
             for position, tensor in enumerate(field):
@@ -90,7 +90,7 @@ def drop_notes(model: onnx.ModelProto) -> None:
             part.ClearField("metadata_props")
 
 
-def _give(names: dict[str, str], taken: set[str], tensor: str, wanted: str) -> None:
+def _give(names: dict[str, str], taken: set[str], *, tensor: str, wanted: str) -> None:
     if tensor and tensor not in names:
         names[tensor] = numbered(wanted, taken)
         taken.add(names[tensor])

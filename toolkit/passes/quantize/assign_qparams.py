@@ -66,7 +66,7 @@ def assign_qparams(
     for group in dict.fromkeys(groups[name] for name in sorted(tensors)):
         prescribed = _prescribed(group, scheme, graph_index)
         assigned[group] = prescribed or activation_qparams(
-            *_range(graph, group, ranges, graph_index), scheme.activations
+            *_range(graph, group, ranges=ranges, graph_index=graph_index), scheme.activations
         )
     return {tensor: assigned[groups[tensor]] for tensor in tensors}
 
@@ -91,7 +91,9 @@ def _prescribed(group: frozenset[str], scheme: Scheme, graph_index: GraphIndex) 
     return next(iter(prescribed.values()), None)
 
 
-def _range(graph: Graph, group: frozenset[str], ranges: Mapping[str, Pair], graph_index: GraphIndex) -> Pair:
+def _range(
+    graph: Graph, group: frozenset[str], *, ranges: Mapping[str, Pair], graph_index: GraphIndex
+) -> Pair:
     known = [ranges[name] for name in sorted(group) if name in ranges]
     known = known or [pair for name in sorted(group) if (pair := _pixel_range(graph, name, graph_index))]
     if not known:

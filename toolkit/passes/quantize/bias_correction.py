@@ -16,7 +16,7 @@ from .qparams import to_int8, weight_scales
 
 @requires(Stage.PREPARED)
 def correct_biases(
-    graph: Graph, means: Mapping[str, Sequence[float]], scheme: Scheme, keep_float: Collection[str] = ()
+    graph: Graph, means: Mapping[str, Sequence[float]], scheme: Scheme, *, keep_float: Collection[str] = ()
 ) -> int:
     """Add to the bias of each layer that will be quantized the mean error of its rounded weights.
 

@@ -43,7 +43,9 @@ def equalize_convs(graph: Graph) -> int:
         graph_index, moved = index_graph(graph.model), False
         for first in [node for node in graph.model.graph.node if node.op_type == "Conv"]:
             second = _second(first, graph_index)
-            if second is not None and _balance(graph.model, first, second, index_graph(graph.model)):
+            if second is not None and _balance(
+                graph.model, first, second, graph_index=index_graph(graph.model)
+            ):
                 changed.add(first.output[0])
                 moved = True
         if not moved:
@@ -76,7 +78,7 @@ def _only_reader(tensor: str, graph_index: GraphIndex) -> onnx.NodeProto | None:
 
 
 def _balance(
-    model: onnx.ModelProto, first: onnx.NodeProto, second: onnx.NodeProto, graph_index: GraphIndex
+    model: onnx.ModelProto, first: onnx.NodeProto, second: onnx.NodeProto, *, graph_index: GraphIndex
 ) -> bool:
     """Scale the channels between two convolutions; return whether any had to be."""
     weight, following = graph_index.array(first.input[1]), graph_index.array(second.input[1])

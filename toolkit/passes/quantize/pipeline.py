@@ -74,13 +74,13 @@ def _quantization(ranges: Ranges, scheme: Scheme, keep_float: Collection[str]) -
     tensors = dict(ranges.tensors)  # fuse_conv_sums adds to it
 
     def correct(graph: Graph) -> int:
-        return correct_biases(graph, ranges.means, scheme, keep_float)
+        return correct_biases(graph, ranges.means, scheme, keep_float=keep_float)
 
     def fuse(graph: Graph) -> int:
         return fuse_conv_sums(graph, tensors, keep_float) if scheme.fuse_conv_sums else 0
 
     def insert(graph: Graph) -> int:
-        return insert_qdq(graph, tensors, scheme, keep_float)
+        return insert_qdq(graph, tensors, scheme, keep_float=keep_float)
 
     correct.__name__, fuse.__name__, insert.__name__ = "correct_biases", "fuse_conv_sums", "insert_qdq"
     return [correct, fuse, insert]

@@ -47,7 +47,7 @@ def _rounded_down(value: float) -> np.ndarray:
 
 
 def weight_scales(
-    weight: np.ndarray, axis: int | None, bias: np.ndarray | None = None, input_scale: float | None = None
+    weight: np.ndarray, axis: int | None, *, bias: np.ndarray | None = None, input_scale: float | None = None
 ) -> np.ndarray:
     """Return scales of a weight: one per index of `axis`, or 0-d where `axis` is None.
 

@@ -158,7 +158,7 @@ def _arguments(node: onnx.NodeProto, rules: Rules, found: GraphIndex) -> Iterato
     if node.op_type in ("Conv", "ConvTranspose"):
         yield from _convolution(node, where, found)
     if node.op_type == "Resize":
-        yield from _resize(node, where, rules, found)
+        yield from _resize(node, where, rules=rules, found=found)
 
 
 def _convolution(node: onnx.NodeProto, where: str, found: GraphIndex) -> Iterator[Finding]:
@@ -180,7 +180,7 @@ def _convolution(node: onnx.NodeProto, where: str, found: GraphIndex) -> Iterato
             yield Finding("shape", where, "kernel_shape differs from the weight's")
 
 
-def _resize(node: onnx.NodeProto, where: str, rules: Rules, found: GraphIndex) -> Iterator[Finding]:
+def _resize(node: onnx.NodeProto, where: str, *, rules: Rules, found: GraphIndex) -> Iterator[Finding]:
     mode, transform = (
         attribute(node, "mode", "nearest"),
         attribute(node, "coordinate_transformation_mode", "half_pixel"),

@@ -54,9 +54,9 @@ def _obstacle(node: onnx.NodeProto, graph_index: GraphIndex, shapes: dict[str, l
         )
         pads = list(attribute(node, "pads", [0]))
         return (
-            _outside("kernel", kernel, 1, 8)
-            or _outside("stride", strides, 1, 16)
-            or _outside("padding", pads, 0, 7)
+            _outside("kernel", kernel, low=1, high=8)
+            or _outside("stride", strides, low=1, high=16)
+            or _outside("padding", pads, low=0, high=7)
         )
     if kind == "Concat":
         return (
@@ -87,14 +87,14 @@ def _convolution(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> str:
         return (
             "transposed, with groups or dilation"
             if grouped
-            else _outside("padding of a transposed convolution", pads, 0, 0)
+            else _outside("padding of a transposed convolution", pads, low=0, high=0)
         )
     return (
-        _outside("kernel", kernel, 1, 32)
-        or _outside("stride", strides, 1, 8)
-        or _outside("padding", pads, 0, min(31, max(min(kernel) - 1, 0)))
-        or _outside("dilation", dilations, 1, 32)
-        or _outside("number of channels", [channels], 1, _MOST_CHANNELS)
+        _outside("kernel", kernel, low=1, high=32)
+        or _outside("stride", strides, low=1, high=8)
+        or _outside("padding", pads, low=0, high=min(31, max(min(kernel) - 1, 0)))
+        or _outside("dilation", dilations, low=1, high=32)
+        or _outside("number of channels", [channels], low=1, high=_MOST_CHANNELS)
     )
 
 
@@ -128,6 +128,6 @@ def _resize(node: onnx.NodeProto, graph_index: GraphIndex) -> str:
     return ""
 
 
-def _outside(what: str, values: Sequence[int], low: int, high: int) -> str:
+def _outside(what: str, values: Sequence[int], *, low: int, high: int) -> str:
     strange = [value for value in values if not low <= value <= high]
     return f"{what} {strange[0]}, the DLA takes {low} to {high}" if strange else ""
