@@ -1,4 +1,4 @@
-"""Read an ONNX file from outside: nothing beside it is opened, nothing in it is run, and its sizes are bounded."""
+"""Read an untrusted ONNX file: external data is refused, nothing in it runs, and its sizes are bounded."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..errors import PosecError
 from ..passes.prepare.float32 import widen_floats
 from ..passes.prepare.fold_branches import fold_branches
 from ..passes.prepare.shapes import infer, static_shape
+from ..runtime.plain_files import read_plain
 from .onnx_bounds import check_sizes
 
 LARGEST_BYTES = 512 * 2**20
@@ -22,7 +23,7 @@ MOST_NODES = 20_000
 # Numbers in one tensor: a batch of 4096 x 4096 pixels in 16 channels.
 MOST_ELEMENTS = 2**28
 _DEFAULT_DOMAINS = ("", "ai.onnx")
-# What protobuf and numpy raise for bytes that are no model.
+# Exceptions of protobuf and numpy for bytes that are no model.
 _UNREADABLE = (
     DecodeError,
     ValueError,
@@ -37,10 +38,10 @@ _UNREADABLE = (
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """Return the model of a file, in float32, its constants complete and its shapes static.
+    """Return the model of a file in float32, with complete constants and static shapes.
 
-    Raises PosecError where the file is too large, is not ONNX, keeps weights elsewhere, has operators of its own or control
-    flow, or where a tensor is huge or has no fixed shape.
+    Raises PosecError where the file is too large or not ONNX, or where it has external weights, custom operators or
+    control flow, or a tensor that is huge or has no fixed shape.
     """
     model = load_onnx(path)
     try:
@@ -51,15 +52,12 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 
 def load_onnx(path: Path) -> onnx.ModelProto:
     """Return the model of a file as it is. Raises PosecError where the file is missing, too large or not ONNX."""
-    if not path.is_file():
-        raise PosecError(f"no network file '{path}'; give the path of an ONNX file")
-    if path.stat().st_size > LARGEST_BYTES:
-        raise PosecError(
-            f"'{path}' has {path.stat().st_size >> 20} MB, posec reads up to {LARGEST_BYTES >> 20} MB"
-        )
+    content = read_plain(
+        path, most_bytes=LARGEST_BYTES, error=PosecError, advice="give the path of an ONNX file"
+    )
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
-    except (OSError, *_UNREADABLE) as error:
+        model = onnx.load_model_from_string(content)
+    except _UNREADABLE as error:
         raise PosecError(f"'{path}' is not an ONNX model; export the network again") from error
     if not model.graph.node or not model.graph.output:
         raise PosecError(
@@ -69,7 +67,7 @@ def load_onnx(path: Path) -> onnx.ModelProto:
 
 
 def settle(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Check a model from outside, in place, and return it: shape arithmetic computed, floats as float32, shapes of outputs static.
+    """Check an untrusted model, in place, and return it with folded shapes, float32 floats and static output shapes.
 
     Raises PosecError as `read_onnx` does.
     """
@@ -108,7 +106,7 @@ def check_contents(model: onnx.ModelProto) -> None:
 
 
 def _inferred(model: onnx.ModelProto) -> onnx.GraphProto:
-    """Return the graph with every shape inferred; sizes that the file itself gives as names are forgotten."""
+    """Return the graph with every shape inferred; symbolic sizes of the file are dropped."""
     for value in model.graph.output:
         for dimension in value.type.tensor_type.shape.dim:
             dimension.ClearField("dim_param")
@@ -142,7 +140,7 @@ def _check_nodes(model: onnx.ModelProto) -> None:
             or "Integer" in node.op_type
         ):
             raise PosecError(
-                f"operator {node.op_type} ({node.name}) is quantization; export the plain float network"
+                f"operator {node.op_type} ({node.name}) is quantization; export the float network"
             )
     if model.functions or any(graph.sparse_initializer or graph.quantization_annotation for graph in graphs):
         raise PosecError("functions, sparse weights or quantization inside; export the plain float network")

@@ -1,4 +1,4 @@
-"""Passes: rewrites of a Graph, one per file, each a function Graph → number of places rewritten."""
+"""Passes: rewrites of a Graph, one per file; each is a function from a Graph to the number of places rewritten."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .prepare.simplify import simplify
 from .prepare.split_heads import split_heads
 from .quantize.equalize import equalize_convs
 
-# For every board, in this order; ranges belong to the tensors of the result.
+# For every board, in this order. Ranges belong to the tensors of the result.
 PREPARE: tuple[Pass, ...] = (
     inline_constants,
     drop_identities,
@@ -38,9 +38,9 @@ _TOLERANCE = 1e-3
 
 
 def prepare(graph: Graph) -> Graph:
-    """Return the prepared graph, which calibration, quantization and every back end start from.
+    """Return the prepared graph, the input of calibration, quantization and every back end.
 
-    A graph that is prepared already is returned as it is, without any work.
+    A prepared graph is returned as it is.
     Raises PosecError where the graph is quantized or lowered, a pass fails, or the heads change on noise.
     """
     if graph.stage is Stage.PREPARED:
@@ -49,7 +49,7 @@ def prepare(graph: Graph) -> Graph:
     prepared = graph.copy()
     run_passes(prepared, PREPARE)
     check_heads(prepared)
-    before, after = _heads_of_noise(graph), _heads_of_noise(prepared)
+    before, after = _heads_on_noise(graph), _heads_on_noise(prepared)
     for head in after:
         if not (difference := float(np.abs(before[head] - after[head]).max())) <= _TOLERANCE:
             raise PosecError(
@@ -60,8 +60,8 @@ def prepare(graph: Graph) -> Graph:
     return prepared
 
 
-def _heads_of_noise(graph: Graph) -> dict[str, np.ndarray]:
-    """Return head → values of a fixed random input."""
+def _heads_on_noise(graph: Graph) -> dict[str, np.ndarray]:
+    """Return head → values on a fixed random input."""
     onnxruntime = library()
     options = cpu_options(onnxruntime, threads=1)
     noise = np.random.default_rng(0).normal(0, 0.5, (1, 3, *graph.spec.input_size)).astype(np.float32)

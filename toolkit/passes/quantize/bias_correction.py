@@ -1,4 +1,4 @@
-"""DriftSummary what rounding the weights does to the mean of a layer's output."""
+"""Correct the biases of layers for the mean error of their rounded weights."""
 
 from __future__ import annotations
 

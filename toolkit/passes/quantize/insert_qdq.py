@@ -22,8 +22,8 @@ def insert_qdq(
 
         x -> Conv(w, b) -> Relu -> y        x -> Q -> DQ -> Conv(DQ(int8 w), DQ(int32 b)) -> Relu -> Q -> DQ -> y
 
-    Nothing stands between an operator and the Relu or Clip that is its only reader: integer kernels saturate for free.
-    A tensor that is an integer already, such as a folded uint8 frame, gets no second Q.
+    No Q/DQ separates an operator from the Relu or Clip that is its only reader: integer kernels fuse them.
+    A tensor of integers, such as a folded uint8 frame, is not quantized again.
 
     Args:
         graph: the prepared float graph; changed in place, its stage becomes QUANTIZED.

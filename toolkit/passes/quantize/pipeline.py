@@ -31,7 +31,7 @@ def lower_graph(
     """Return the graph that the back end's `lower` takes; `prepared` is not changed.
 
     The order: correct biases, the back end's `pre_quantize`, fuse sums of convolutions, insert Q/DQ,
-    the back end's `post_quantize`. Float precisions, and int8 without ranges, have the back end's passes alone.
+    the back end's `post_quantize`. Float precisions, and int8 without ranges, run only the back end's passes.
 
     Args:
         prepared: of `passes.prepare`.
