@@ -1,4 +1,4 @@
-"""Choose a few hundred of many thousand frames so that they cover every kind of scene."""
+"""Choose a few hundred of many thousand frames that cover every kind of scene."""
 
 from __future__ import annotations
 

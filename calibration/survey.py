@@ -36,13 +36,13 @@ class PerceptualHash:
     thumb: np.ndarray
 
     def resembles(self, other: PerceptualHash, bits: int = 12, correlation: float = 0.95) -> bool:
-        """Return whether two pictures are the same but for size, compression and a little brightness."""
+        """Return whether two pictures are equal up to size, compression and a little brightness."""
         if self.sha256 == other.sha256:
             return True
         return (self.bits ^ other.bits).bit_count() <= bits and float(self.thumb @ other.thumb) >= correlation
 
     def shares_view(self, other: PerceptualHash, correlation: float = 0.7) -> bool:
-        """Return whether two pictures may be of one still camera; other people do not change the whole."""
+        """Return whether two pictures may come from one still camera; people change the correlation little."""
         return float(self.thumb @ other.thumb) >= correlation
 
 

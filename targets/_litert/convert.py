@@ -46,7 +46,7 @@ def convert(graph: Graph, integers: bool) -> bytes:
             return bytes(litert_torch.convert(replay, (frame,), quant_config=settings).model_content())
         except PosecError:
             raise
-        except Exception as error:  # the converter's exceptions have no parent of their own
+        except Exception as error:  # its exceptions have no common base class
             raise PosecError(
                 f"litert-torch {litert_torch.__version__} cannot convert this graph: {type(error).__name__}: {error}"
             ) from error

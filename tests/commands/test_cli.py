@@ -179,8 +179,8 @@ def test_a_plan_groups_layers_by_the_reason_that_they_share(tiny_checkpoint, ran
         str(ranges),
     ]
     assert main([*line, "--keep-float", "Conv_3", "Conv_8"]) == 0
-    assert "asked for (2): Conv_3, Conv_8\n" in capsys.readouterr().out
-    assert asked(capsys, *line, "--keep-float", "Conv_3")["stays float"]["Conv_3"] == "asked for"
+    assert "kept float on request (2): Conv_3, Conv_8\n" in capsys.readouterr().out
+    assert asked(capsys, *line, "--keep-float", "Conv_3")["stays float"]["Conv_3"] == "kept float on request"
 
 
 def test_calibration_frames_are_looked_over(tiny_checkpoint, pictures, tmp_path, capsys):

@@ -138,12 +138,12 @@ def test_layers_are_kept_float_by_patterns(tiny_graph):
         for name, why in plan(tiny_graph, GENERIC, "int8", keep_float=["Conv_1*", "Conv_3"])[
             "stays float"
         ].items()
-        if why == "asked for"
+        if why == "kept float on request"
     ]
     prepared = [layer_name(node) for node in prepare(tiny_graph).model.graph.node]
     assert sorted(names) == sorted(name for name in prepared if name.startswith("Conv_1") or name == "Conv_3")
     assert len(names) > 1
-    with pytest.raises(PosecError, match=r"no layer is called like 'Pool\*'; layers are called"):
+    with pytest.raises(PosecError, match=r"no layer matches 'Pool\*'; layers are"):
         plan(tiny_graph, GENERIC, "int8", keep_float=["Pool*"])
 
 
@@ -193,7 +193,7 @@ def test_a_plan_matches_the_bundle(tiny_graph, people_pictures, ranges, tmp_path
 def test_an_int8_plan_works_without_ranges_and_states_that_build_needs_them(tiny_graph):
     planned = plan(tiny_graph, GENERIC, "int8", keep_float=["Conv_3"])
     assert planned["needed first"] == ["int8 needs ranges: posec calibrate"]
-    assert planned["stays float"]["Conv_3"] == "asked for"
+    assert planned["stays float"]["Conv_3"] == "kept float on request"
     assert "head 'centre'" in planned["stays float"]["centre.Conv"]
     with pytest.raises(PosecError, match="got 'float16'"):
         plan(tiny_graph, GENERIC, "float16")

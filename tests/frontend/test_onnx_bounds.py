@@ -179,7 +179,7 @@ def test_a_file_that_is_no_model_obeys_no_rule(content, tmp_path, capsys):
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "nowhere.onnx", "."])
 def test_only_a_plain_file_is_opened(path, capsys):
     assert main(["tensorrt-check", path, "--tensorrt", "8.6"]) == 2
-    assert "no network file" in capsys.readouterr().err
+    assert "cannot read" in capsys.readouterr().err
 
 
 def test_random_damage_never_ends_in_a_traceback():

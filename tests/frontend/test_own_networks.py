@@ -24,7 +24,7 @@ from toolkit.runtime import load  # noqa: E402
 
 pytestmark = pytest.mark.torch
 PARTS = parts()
-# What stands for the kinds in a quick run: each with another rewrite.
+# The parts of a quick run: each needs another rewrite.
 QUICK = (
     "se-gate",
     "chunk-uneven",
@@ -37,8 +37,6 @@ QUICK = (
     "gelu",
     "half-inside",
 )
-# (part, format) → why the network is refused.
-REFUSED = {("local-response", "onnx-17"): "control flow"}
 CASES = [pytest.param(name, form, id=f"{name}-{form}", marks=() if name in QUICK and form == "onnx-default" else pytest.mark.slow)
          for name in PARTS for form in FORMATS]  # fmt: skip
 # The sums of float16 differ by a step of float16.
@@ -62,10 +60,6 @@ def test_a_network_of_this_part_is_planned_and_computes_what_torch_computes(name
     except torch.onnx.errors.UnsupportedOperatorError as error:
         pytest.skip(f"torch's older exporter does not write it: {error}")
     status = main(["plan", str(folder), "--target", "generic-cpu", "--precision", "int8"])
-    if (name, form) in REFUSED:
-        assert status == 2
-        assert REFUSED[name, form] in capsys.readouterr().err
-        return
     assert status == 0, capsys.readouterr().err
     batch = np.random.default_rng(0).normal(0, 0.5, (1, 3, *INPUT_SIZE)).astype(np.float32)
     with torch.no_grad():

@@ -11,6 +11,7 @@ import calibration
 import targets
 from toolkit.compiler.build import plan
 from toolkit.errors import PosecError
+from toolkit.ir.graph import Stage
 from toolkit.passes.lower.average_pool_to_conv import convert_average_pools
 from toolkit.passes.lower.drop_redundant_clips import drop_redundant_clips
 
@@ -54,7 +55,8 @@ def test_an_unexpected_float_island_is_refused(nodes):
     )
     name = nodes[0].op_type
     with pytest.raises(
-        PosecError, match=rf"int8 would leave '{name}' \({name}\) in float, amid integers.*--keep-float stem"
+        PosecError,
+        match=rf"int8 would leave '{name}' \({name}\) in float, between integer layers.*--keep-float stem",
     ):
         planned(graph)
     assert planned(graph, ["stem"])["check_float_islands"] == 2
@@ -75,7 +77,7 @@ WIDE = node("Resize", "half - scales", "after", mode="nearest")
 
 
 def test_an_average_pool_becomes_a_convolution():
-    graph = network_about([HALF, WIDE], TWICE)
+    graph = network_about([HALF, WIDE], TWICE, stage=Stage.PREPARED)
     wanted = outputs_of(graph.model)
     assert convert_average_pools(graph) == 1
     assert "AveragePool" not in {step.op_type for step in graph.model.graph.node}
@@ -85,7 +87,9 @@ def test_an_average_pool_becomes_a_convolution():
 
 def test_a_pool_with_padding_stays():
     graph = network_about(
-        [node("AveragePool", "before", "after", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}
+        [node("AveragePool", "before", "after", kernel_shape=[3, 3], pads=[1, 1, 1, 1])],
+        {},
+        stage=Stage.PREPARED,
     )
     assert convert_average_pools(graph) == 0
 
@@ -104,7 +108,9 @@ def test_a_clip_is_removed_where_integers_saturate_at_its_limits(limits, scale, 
         "scale": np.float32(scale),
         "zero": np.int8(zero_point),
     }
-    graph = network_about(nodes, {name: np.asarray(value) for name, value in arrays.items()})
+    graph = network_about(
+        nodes, {name: np.asarray(value) for name, value in arrays.items()}, stage=Stage.QUANTIZED
+    )
     wanted = outputs_of(graph.model)
     assert drop_redundant_clips(graph) == dropped
     assert ("Clip" in {step.op_type for step in graph.model.graph.node}) != bool(dropped)

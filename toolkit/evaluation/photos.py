@@ -102,7 +102,7 @@ def centre_distance(centre_px: np.ndarray, person: Annotated) -> float:
     return distance if distance < 1 else math.inf
 
 
-def on_somebody(centre_px: np.ndarray, people: tuple[Annotated, ...], margin_px: float = 5) -> bool:
+def is_on_person(centre_px: np.ndarray, people: tuple[Annotated, ...], margin_px: float = 5) -> bool:
     """Return whether a centre lies in any annotated box, crowds included."""
     return any(
         (person.box[:2] - margin_px <= centre_px).all()
@@ -155,7 +155,7 @@ def evaluate_photos(
             continue
         found = with_centres(found, skeleton, centre_joints)
         judged += _judge(found, scored, body_joints_px(found, skeleton)[:, body - BODY[0]], body=body)
-        off_person += sum(not on_somebody(centre, people) for centre in found.centres_px.astype(np.float64))
+        off_person += sum(not is_on_person(centre, people) for centre in found.centres_px.astype(np.float64))
     rows = [
         _row("all", judged),
         _row(f">={TALL_PX}", [person for person in judged if person.height_px >= TALL_PX]),

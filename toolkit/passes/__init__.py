@@ -71,7 +71,7 @@ def _heads_on_noise(graph: Graph) -> dict[str, np.ndarray]:
             graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         heads = session.run(list(names.values()), {graph.input_name: noise})
-    except Exception as error:  # ONNX Runtime raises classes of its own, without a common parent
+    except Exception as error:  # its exceptions have no common base class
         raise PosecError(
             f"ONNX Runtime cannot run network '{graph.spec.name}': {str(error).splitlines()[0]}; export it again"
         ) from error

@@ -1,4 +1,4 @@
-"""Compare runtimes: the people of int8 bundles built from one calibration, person by person."""
+"""Compare runtimes: the people of int8 bundles from one calibration."""
 
 from __future__ import annotations
 

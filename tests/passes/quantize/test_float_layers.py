@@ -35,7 +35,7 @@ def test_what_stays_float_is_named_with_its_reason(tiny):
     graph, ranges, _ = tiny
     first = layer_name(weighted_layers(graph.model)[0])
     reasons = stays_float(graph, AFFINE, [first])
-    assert reasons[first] == "asked for"
+    assert reasons[first] == "kept float on request"
     assert reasons[head_layers(graph)["depth"][0]] == "among the last layers of head 'depth'"
     integer = graph.copy()
     insert_qdq(integer, ranges, AFFINE, keep_float=[first])

@@ -7,7 +7,7 @@ import pytest
 from networks import tiny_graph_of, tiny_spec
 from onnx import numpy_helper, parser
 
-from toolkit.ir.graph import run_passes
+from toolkit.ir.graph import Stage, run_passes
 from toolkit.passes import prepare
 from toolkit.passes.lower.drop_one_sided_qdq import drop_one_sided_qdq
 from toolkit.passes.lower.fold_preprocessing import fold_frame
@@ -40,6 +40,7 @@ def of_text(body, constants, frame="float[1,4,8,8] x"):
     for number, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{number}"
     graph.model.CopyFrom(model)
+    graph.stage = Stage.QUANTIZED
     return graph
 
 

@@ -62,7 +62,7 @@ def _raised(model: onnx.ModelProto, stated: int) -> onnx.ModelProto:
         )
     try:
         raised = onnx.version_converter.convert_version(model, OPSET)
-    except Exception as error:  # the converter raises classes of its own, and RuntimeError
+    except Exception as error:  # its exceptions have no common base class
         why = str(error).strip().splitlines()[0]
         raise PosecError(
             f"the graph has ONNX opset {stated} and cannot be converted to {OPSET} ({why}); export it with opset {OPSET} or later"

@@ -1,6 +1,6 @@
-"""Layers that the deep learning accelerator of Xavier and Orin cannot run, and why; they fall back to the GPU.
+"""Layers that the deep learning accelerator (DLA) of Xavier and Orin cannot run, with the reasons.
 
-Source: NVIDIA's tables of DLA layers and the comments of NvInfer.h 10.3. A forecast: the builder on the board decides.
+Source: NVIDIA's tables of DLA layers and the comments of NvInfer.h 10.3. The builder on the board has the last word.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST_CHANNELS = 8192
 
 
 def dla_obstacles(graph: Graph) -> dict[str, str]:
-    """Return the layers that fall back to the GPU, name → why, of a lowered graph."""
+    """Return the layers that fall back to the GPU, name → reason, of a lowered graph."""
     graph_index = index_graph(graph.model)
     shapes = _shapes(graph.model)
     reasons = {
@@ -41,7 +41,7 @@ def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
 def _obstacle(node: onnx.NodeProto, graph_index: GraphIndex, shapes: dict[str, list[int]]) -> str:
     kind = node.op_type
     if kind in _QUANTIZERS:
-        return "the DLA takes no explicit quantization"
+        return "the DLA does not support explicit quantization"
     if kind in WEIGHT_AXIS:
         return _convolution(node, shapes)
     if kind == "Clip":
@@ -62,11 +62,11 @@ def _obstacle(node: onnx.NodeProto, graph_index: GraphIndex, shapes: dict[str, l
         return (
             ""
             if attribute(node, "axis", 1) in (1, -3)
-            else "it concatenates along another axis than the channels"
+            else "it concatenates along another axis than channels"
         )
     if kind in _ELEMENTWISE:
         return (
-            "an operand is constant, and the DLA has no constants"
+            "an operand is constant, which the DLA does not support"
             if len(graph_index.data_inputs(node)) < len(node.input)
             else ""
         )

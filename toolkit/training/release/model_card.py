@@ -14,7 +14,7 @@ import torch
 
 from ...errors import PosecError
 from ...evaluation.photos import BODY, BODY_NAMES, Annotated, Photos, evaluate_photos, read_photos
-from ...evaluation.run import Estimate, find_everybody
+from ...evaluation.run import Estimate, find_people
 from ...evaluation.scenes import evaluate_scenes, read_scenes
 from ...frontend.trace import REFERENCE, checkpoint_folder, split_size, trace
 from ...ir.float_engine import float_estimator
@@ -124,7 +124,7 @@ def photo_table(checkpoints: Sequence[str], data: Path) -> str:
     tiny, rows = tiny_coco(data), []
     for title, photos, labels in (("tiny_coco", tiny, "tiny_coco"), ("LSPET, held-out tenth", read_lspet(data), "lspet"),
                                   ("CCP, held-out tenth, against the teacher", held_out_ccp(data), "")):  # fmt: skip
-        found = {name: find_everybody(estimate, photos) for name, estimate in networks.items()}
+        found = {name: find_people(estimate, photos) for name, estimate in networks.items()}
         if labels:
             found["2D teacher"] = teachers_people(data / f"labels/{labels}.npz", photos, skeleton)
         for who, people in found.items():
@@ -144,7 +144,7 @@ def scene_table(checkpoints: Sequence[str], scenes: Sequence[Path]) -> str:
     for path in scenes:
         truth = read_scenes(path, MUPOTS17)
         for name, estimate in open_networks(checkpoints).items():
-            figures = evaluate_scenes(find_everybody(estimate, truth), truth, MUPOTS17)
+            figures = evaluate_scenes(find_people(estimate, truth), truth, MUPOTS17)
             rows += [{"network": name, "scenes": len(truth), **row} for row in figures]
     return table(rows, {"network": "network", "scenes": "scenes", "subset": "of", **SCENE_COLUMNS})
 
@@ -158,8 +158,8 @@ def size_table(sizes: Sequence[str], scenes: Sequence[Path], data: Path) -> str:
         gmac = cost(load_checkpoint(checkpoint_folder(name)).network, graph.spec.input_size)[0] / 1e9
         for path in scenes:
             truth = read_scenes(path)
-            scene = evaluate_scenes(find_everybody(estimator, truth), truth, skeleton)[0]
-            photo = evaluate_photos(find_everybody(estimator, tiny), tiny, skeleton)[0]
+            scene = evaluate_scenes(find_people(estimator, truth), truth, skeleton)[0]
+            photo = evaluate_photos(find_people(estimator, tiny), tiny, skeleton)[0]
             about = {"network": name, "size": "x".join(map(str, graph.spec.input_size)), "gmac": gmac}
             rows.append({**scene, **about, "scene_recall": scene["centre_recall"], **photo})
     return table(rows, SIZE_COLUMNS)
@@ -188,7 +188,7 @@ def teacher_table(
     for path in scenes:
         truth = read_scenes(path)
         rows += compare_on_scenes(
-            {who: find_everybody(estimate, truth) for who, estimate in estimators.items()}, truth, skeleton
+            {who: find_people(estimate, truth) for who, estimate in estimators.items()}, truth, skeleton
         )
     return table(rows, {"group": "of", "by": "by", **TEACHER_COLUMNS})
 
