@@ -69,7 +69,7 @@ def test_the_seed_repeats_and_copies_are_taken_once(lopsided):
     assert choose([], 5) == []
 
 
-def test_cover_chooses_frames_by_what_the_network_sees(tiny_graph, tmp_path: Path):
+def test_cover_chooses_frames_by_the_detections_of_the_network(tiny_graph, tmp_path: Path):
     for index in range(24):
         cv2.imwrite(
             str(tmp_path / f"{index:02d}.png"),

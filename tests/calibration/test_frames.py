@@ -36,7 +36,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_folder_gives_every_picture_in_it_and_reports_what_it_cannot_read(photos):
+def test_a_folder_gives_every_picture_and_reports_unreadable_ones(photos):
     frames = folder(photos, tiny_spec())
     assert frames.names == (*(f"{i}.png" for i in range(7)), "more/7.png")
     assert dict(frames.unreadable).keys() == {"broken.jpg", "line.png"}

@@ -1,4 +1,4 @@
-"""build() and plan(): what is in a bundle, that it runs, that equal inputs give equal bytes, and what is refused before any work."""
+"""build() and plan(): the content of a bundle, equal bytes for equal inputs, and refusals before any work."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_layers_are_kept_float_by_patterns(tiny_graph):
         plan(tiny_graph, GENERIC, "int8", keep_float=["Pool*"])
 
 
-def test_an_unknown_layer_to_keep_float_is_refused_with_the_menu(tiny_graph, ranges, tmp_path):
+def test_an_unknown_layer_to_keep_float_is_refused_with_the_known_ones(tiny_graph, ranges, tmp_path):
     with pytest.raises(PosecError, match=r"no layer 'Conv_99'.*Conv_0, Conv_3"):
         build(tiny_graph, GENERIC, "int8", ranges=ranges, out=tmp_path / "bundle", keep_float=["Conv_99"])
 

@@ -74,9 +74,9 @@ def evaluated(capsys: pytest.CaptureFixture, network: Path, *options: object) ->
 def refused(capsys: pytest.CaptureFixture, network: Path, *options: object) -> str:
     capsys.readouterr()
     assert main(["evaluate", str(network), *map(str, options), "--threads", "1"]) == 2
-    heard = capsys.readouterr().err
-    assert heard.count("\n") == 1
-    return heard
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    return printed
 
 
 def without(name: str):
@@ -138,7 +138,7 @@ def first(name: str, value: object):
     (lambda plain: plain["images"][0].update(file_name="../0.png"), "lies outside"),
     (lambda plain: plain["images"][0].update(file_name="a\0b"), "lies outside"),
 ])  # fmt: skip
-def test_labels_that_contradict_the_format_are_refused_in_a_sentence(
+def test_labels_that_contradict_the_format_are_refused_with_the_reason(
     tiny_checkpoint, found, pictures, tmp_path, capsys, change, sentence
 ):
     plain = coco_of(found)
@@ -161,7 +161,7 @@ def test_labels_that_contradict_the_format_are_refused_in_a_sentence(
         '[{"file": {}, "people": 1}]',
     ],
 )
-def test_other_json_is_refused_in_a_sentence(tiny_checkpoint, pictures, tmp_path, capsys, option, text):
+def test_other_json_is_refused_with_the_reason(tiny_checkpoint, pictures, tmp_path, capsys, option, text):
     (tmp_path / "x.json").write_bytes(text.encode("latin-1"))
     assert "x.json' is not " in refused(
         capsys, tiny_checkpoint, option, tmp_path / "x.json", *([pictures] if option == "--photos" else [])
@@ -192,7 +192,7 @@ def archive(path: Path, pictures: Path, mode: str = "w", prefix: str = "") -> Pa
 @pytest.mark.parametrize(
     ("mode", "prefix"), [("w", ""), ("w", "./"), ("w:gz", ""), ("w:bz2", "./"), ("w:xz", "")]
 )
-def test_pictures_lie_in_tar_files_as_tar_writes_them(
+def test_pictures_are_read_from_the_tar_files_of_gnu_tar(
     tiny_checkpoint, found, pictures, tmp_path, capsys, mode, prefix
 ):
     (tmp_path / "people.json").write_text(json.dumps(coco_of(found)))
@@ -240,7 +240,7 @@ def test_links_to_members_are_followed(tiny_checkpoint, found, pictures, tmp_pat
     [(tarfile.SYMTYPE, "0.png", "/etc/hostname")], [(tarfile.SYMTYPE, "0.png", "../../etc/hostname")], [(tarfile.DIRTYPE, "0.png", "")],
     [(tarfile.FIFOTYPE, "0.png", "")], [(tarfile.CHRTYPE, "0.png", "")],
 ])  # fmt: skip
-def test_members_that_lead_to_no_picture_are_refused_in_a_sentence(
+def test_members_that_lead_to_no_picture_are_refused_with_the_reason(
     tiny_checkpoint, found, pictures, tmp_path, capsys, links
 ):
     (tmp_path / "people.json").write_text(json.dumps(coco_of(found)))
@@ -248,7 +248,7 @@ def test_members_that_lead_to_no_picture_are_refused_in_a_sentence(
     assert "'0.png' in" in refused(capsys, tiny_checkpoint, "--photos", tmp_path / "people.json", path)
 
 
-def test_damaged_tar_files_are_refused_in_a_sentence(tiny_checkpoint, found, pictures, tmp_path, capsys):
+def test_damaged_tar_files_are_refused_with_the_reason(tiny_checkpoint, found, pictures, tmp_path, capsys):
     (tmp_path / "people.json").write_text(json.dumps(coco_of(found)))
     random, statuses = np.random.default_rng(0), []
     for number, mode in enumerate(("w", "w:gz", "w:bz2", "w:xz") * 10):
@@ -315,7 +315,7 @@ def ordered(
 
 
 @pytest.mark.parametrize("protocol", ["photos", "scenes"])
-def test_joints_are_compared_by_name_in_whatever_order(
+def test_joints_are_compared_by_name_in_any_order(
     tiny_checkpoint, found, pictures, tmp_path, capsys, protocol
 ):
     moved = {

@@ -69,7 +69,7 @@ def test_small_people_have_their_own_row(write):
     assert [row["centre_recall"] for row in rows] == [pytest.approx(2 / 3), 1.0, 0.0]
 
 
-def test_a_missed_picture_counts_as_nobody_found(write):
+def test_a_missing_picture_counts_as_no_people_found(write):
     photos = write(annotate(TWO) + annotate(TWO, image_id=2), names=("a.png", "b.png"))
     row = evaluate_photos({"a.png": TWO}, photos, MUPOTS17)[0]
     assert (row["people"], row["centre_recall"], row["oks50"], row["predictions"]) == (4, 0.5, 0.5, 2)
@@ -110,7 +110,7 @@ def test_pck_counts_joints_nearer_than_a_fifth_of_the_torso_diagonal(write):
     assert evaluate_photos({"a.png": found}, write(entries), MUPOTS17)[0]["pck20"] is None
 
 
-def test_crowds_and_people_without_key_points_are_not_asked_for_but_excuse_a_prediction(write):
+def test_crowds_and_people_without_key_points_are_not_scored_and_excuse_a_prediction(write):
     photos = write(annotate(TWO, crowd=1) + annotate(people_at((100, 120), px_per_mm=0.12), number=0))
     rows = evaluate_photos({"a.png": TWO}, photos, MUPOTS17)
     assert (rows[0]["people"], rows[0]["off_person"]) == (0, 0)

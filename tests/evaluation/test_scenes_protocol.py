@@ -1,4 +1,4 @@
-"""Protocol rendered-scenes: what it must say of perfect, doubled, halved, hidden and mirrored people."""
+"""Protocol rendered-scenes on perfect, doubled, halved, hidden and mirrored people."""
 
 import json
 from pathlib import Path
@@ -116,7 +116,7 @@ def test_hidden_people_are_neither_missed_nor_false(write):
     assert (row["people"], row["predictions"], row["centre_precision"]) == (0, 0, None)
 
 
-def test_the_estimator_is_told_the_focal_length(write):
+def test_the_estimator_gets_the_focal_length(write):
     focal = []
     rows = evaluate(lambda picture, focal_px: focal.append(focal_px) or FOUR, write(FOUR, FOUR), MUPOTS17)
     assert focal == [320.0, 320.0]

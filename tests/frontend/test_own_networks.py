@@ -53,7 +53,7 @@ def heads_of(folder: Path, batch: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(("name", "form"), CASES)
-def test_a_network_of_this_part_is_planned_and_computes_what_torch_computes(name, form, tmp_path, capsys):
+def test_a_network_with_this_part_is_planned_and_computes_the_heads_of_torch(name, form, tmp_path, capsys):
     network = Net(PARTS[name]).eval()
     try:
         folder = write(tmp_path / "own", network, form)
@@ -149,7 +149,7 @@ def write_spots(folder: Path) -> str:
     return str(folder)
 
 
-def test_a_decoder_of_bfloat16_gets_a_sentence(tmp_path, capsys):
+def test_a_decoder_in_bfloat16_is_refused_with_the_reason(tmp_path, capsys):
     folder = write_checkpoint(tmp_path / "decoder")
     save_file(
         {name: torch.from_numpy(values).bfloat16() for name, values in tiny_decoder().items()},

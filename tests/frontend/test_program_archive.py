@@ -40,14 +40,14 @@ def test_a_file_that_is_a_program_and_a_shared_library_at_once_is_refused_by_the
 
 
 @pytest.mark.parametrize("content", [b"", b"PK no archive", b"PK\x05\x06" + bytes(18), b"\x00" * 100])
-def test_what_is_no_archive_is_refused(content, folder):
+def test_a_file_that_is_no_archive_is_refused(content, folder):
     (folder / "model.pt2").write_bytes(content)
     with pytest.raises(PosecError, match=r"torch\.export\.save"):
         trace(folder)
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_a_damaged_program_is_refused_in_a_sentence_or_read(seed, program_checkpoint, tmp_path):
+def test_a_damaged_program_is_refused_with_the_reason_or_read(seed, program_checkpoint, tmp_path):
     random = np.random.default_rng(seed)
     content = bytearray((program_checkpoint / "model.pt2").read_bytes())
     for _ in range(random.integers(1, 8)):

@@ -91,9 +91,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("change", "words"), REFUSED.values(), ids=REFUSED)
-def test_a_program_that_names_anything_but_its_own_network_is_refused_in_a_sentence(
-    change, words, folder, tmp_path
-):
+def test_a_program_with_foreign_names_is_refused_with_the_reason(change, words, folder, tmp_path):
     repack(folder / "model.pt2", change)
     with pytest.raises(PosecError, match=words) as refusal:
         trace(folder)
@@ -147,13 +145,13 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize("change", LEFT_OUT.values(), ids=LEFT_OUT)
-def test_what_a_network_does_not_need_never_reaches_torch(change, folder):
+def test_unneeded_parts_of_a_program_never_reach_torch(change, folder):
     plain = read(folder / "model.pt2").content
     repack(folder / "model.pt2", change)
     assert read(folder / "model.pt2").content == plain
 
 
-def test_a_program_with_all_of_that_is_traced_by_the_command_and_runs_nothing(folder, tmp_path):
+def test_the_command_traces_a_program_with_unneeded_parts_and_runs_none_of_them(folder, tmp_path):
     for change in LEFT_OUT.values():
         repack(folder / "model.pt2", change)
     assert main(["plan", str(folder), "--target", "generic-cpu"]) == 0

@@ -178,14 +178,14 @@ CASES = {
 
 
 @pytest.mark.parametrize(("change", "words"), CASES.values(), ids=CASES)
-def test_a_wrong_checkpoint_is_refused_in_a_sentence(change, words, folder):
+def test_an_invalid_checkpoint_is_refused_with_the_reason(change, words, folder):
     change(folder)
     with pytest.raises(PosecError, match=words) as caught:
         trace(folder)
     assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_name_is_refused_with_the_menu():
+def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(PosecError, match="no checkpoint 'referenz'; known: reference"):
         trace("referenz")
 

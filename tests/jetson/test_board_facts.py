@@ -1,4 +1,4 @@
-"""What a Jetson says of itself, read from files as the boards have them."""
+"""Facts of a Jetson, read from files as the boards have them."""
 
 import pytest
 
@@ -14,7 +14,7 @@ RELEASES = {
 
 
 @pytest.mark.parametrize("line", RELEASES)
-def test_the_release_tells_the_jetpack(line, tmp_path):
+def test_the_release_file_gives_the_jetpack(line, tmp_path):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/nv_tegra_release").write_text(f"{line}\n# KERNEL_VARIANT: oot\n")
     (tmp_path / "proc/device-tree").mkdir(parents=True)
@@ -27,5 +27,5 @@ def test_the_release_tells_the_jetpack(line, tmp_path):
     }
 
 
-def test_another_machine_says_nothing(tmp_path):
+def test_another_machine_has_no_jetpack(tmp_path):
     assert board_facts(str(tmp_path)) == {"model": "", "l4t": "", "jetpack": ""}

@@ -1,4 +1,4 @@
-"""Every board, whatever its back end: a new TOML is tested by being there."""
+"""Every board of targets/: a new TOML file is tested without a new test."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_openvino_runs_the_stated_precision(tiny_graph, people_pictures, tmp_pat
         np.testing.assert_allclose(heads[name], values, atol=1e-4)
 
 
-def test_an_unknown_board_is_refused_with_the_menu():
+def test_an_unknown_board_is_refused_with_the_known_ones():
     with pytest.raises(
         PosecError,
         match=r"no target 'jetson-nan'; known: .*generic-cpu.*intel-cpu.*; or give a path to a \.toml file",
@@ -176,7 +176,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG)
-def test_a_wrong_board_file_is_refused_in_one_sentence(text, words, tmp_path):
+def test_an_invalid_board_file_is_refused_with_the_reason(text, words, tmp_path):
     (tmp_path / "my-board.toml").write_text(text)
     with pytest.raises(PosecError, match=words):
         targets.load(tmp_path / "my-board.toml")

@@ -1,4 +1,4 @@
-"""Lets the tests of the TFLite back end import what stands beside them."""
+"""Bundles for the Raspberry Pi 5, and the import path of the support modules here."""
 
 import sys
 from pathlib import Path

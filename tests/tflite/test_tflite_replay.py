@@ -1,4 +1,4 @@
-"""The graph replayed in torch computes what ONNX Runtime computes, operator by operator; what it does not know it refuses by name."""
+"""The graph replayed in torch: equal to ONNX Runtime for every operator, and refusals by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heads computed at once: the same numbers, and what cannot be joined stays apart."""
+"""Fused head convolutions: equal heads, and layers that cannot be fused stay."""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ def test_a_graph_without_an_equivalent_in_the_older_opset_is_refused(node, opset
         lower_opset(graph)
 
 
-def test_onnxsim_folds_what_is_constant():
+def test_onnxsim_folds_constants():
     nodes = [
         conv("frame", "a"),
         helper.make_node("Neg", ["k"], ["n"]),

@@ -13,7 +13,7 @@ from toolkit.passes.quantize.float_layers import float_layers, stays_float
 from toolkit.passes.quantize.insert_qdq import insert_qdq
 
 
-def test_depthwise_convolutions_stay_float_where_the_scheme_says_so(tiny):
+def test_depthwise_convolutions_stay_float_by_the_scheme(tiny):
     graph, ranges, _ = tiny
     integer, scheme = graph.copy(), with_exceptions(SYMMETRIC, float_depthwise=True)
     insert_qdq(integer, ranges, scheme)
@@ -31,7 +31,7 @@ def test_depthwise_convolutions_stay_float_where_the_scheme_says_so(tiny):
     assert len(float_layers(integer)) < len(weighted_layers(graph.model))
 
 
-def test_what_stays_float_is_named_with_its_reason(tiny):
+def test_float_layers_are_listed_with_their_reasons(tiny):
     graph, ranges, _ = tiny
     first = layer_name(weighted_layers(graph.model)[0])
     reasons = stays_float(graph, AFFINE, [first])

@@ -1,4 +1,4 @@
-"""Sums of convolutions computed as one: the same numbers, fewer roundings, and what cannot be joined stays apart."""
+"""Fused sums of convolutions: equal heads, fewer roundings, and sums that cannot be fused stay."""
 
 from __future__ import annotations
 

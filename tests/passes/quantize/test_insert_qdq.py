@@ -45,7 +45,7 @@ def test_the_integers_stay_close_to_the_floats(tiny, scheme):
             assert np.abs(wanted[name] - got[name]).mean() < 0.02 * (head.high - head.low)
 
 
-def test_nothing_stands_between_a_convolution_and_its_relu(tiny):
+def test_no_qdq_separates_a_convolution_from_its_relu(tiny):
     graph, ranges, _ = tiny
     integer = graph.copy()
     insert_qdq(integer, ranges, AFFINE)
@@ -181,7 +181,7 @@ def test_a_float_layer_reads_floats_and_an_integer_neighbour_reads_integers():
         ({"stage": Stage.QUANTIZED}, "'insert_qdq' requires .* prepared .* this one is quantized"),
     ],
 )
-def test_what_cannot_be_quantized_is_refused(change, message):
+def test_an_invalid_quantization_request_is_refused(change, message):
     nodes, arrays = convolution("a", "frame", np.ones((3, 3, 1, 1)))
     graph = small_graph(nodes, arrays, "a.y", [1, 3, 8, 8])
     graph.stage = change.get("stage", Stage.PREPARED)

@@ -77,7 +77,7 @@ def kept_layers(prepared: Graph, keep: bool) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("keep", [False, True], ids=["all int8", "with layers kept float"])
 @pytest.mark.parametrize("board", BOARDS)
-def test_sensitivity_judges_the_graph_that_is_lowered(board, keep, prepared, ranges, judged, tmp_path):
+def test_sensitivity_measures_the_graph_that_is_lowered(board, keep, prepared, ranges, judged, tmp_path):
     target, lowered = recording(board)
     keep_float = kept_layers(prepared, keep)
     build(prepared, target, "int8", ranges=ranges, out=tmp_path / "bundle", golden=[], keep_float=keep_float)
@@ -88,7 +88,7 @@ def test_sensitivity_judges_the_graph_that_is_lowered(board, keep, prepared, ran
 
 
 @pytest.mark.parametrize("board", BOARDS)
-def test_the_comparison_of_observers_judges_the_graph_that_is_lowered(board, prepared, judged, tmp_path):
+def test_the_comparison_of_observers_measures_the_graph_that_is_lowered(board, prepared, judged, tmp_path):
     target, lowered = recording(board)
     found = calibration.compare(
         prepared, PICTURES, PICTURES, target=target, observers=["min-max", "mean-squared-error"]
@@ -114,7 +114,7 @@ def test_precision_search_measures_and_writes_the_graph_that_is_lowered(board, p
 
 @pytest.mark.torch
 @pytest.mark.parametrize("board", BOARDS)
-def test_training_learns_the_integers_of_the_graph_that_is_lowered(board, prepared, ranges, monkeypatch):
+def test_training_uses_the_qparams_of_the_graph_that_is_lowered(board, prepared, ranges, monkeypatch):
     pytest.importorskip("torch")
     from toolkit.training.int8 import finetune
 

@@ -170,7 +170,7 @@ def test_a_network_that_breaks_a_rule_gives_a_finding(name):
     ],
     ids=["opset 14", "opset 18", "opset 8", "int8 constant", "uint8 input", "cubic", "Trilu", "LayerNormalization", "Mish"],
 )  # fmt: skip
-def test_what_depends_on_the_version(rule, broken, refuse):
+def test_rules_that_depend_on_the_version(rule, broken, refuse):
     assert tuple(version for version in VERSIONS if rule in rules(check(broken, version))) == refuse
 
 
@@ -184,7 +184,7 @@ def test_external_weights_give_a_finding():
     assert "external data" in rules(check(made, "10"))
 
 
-def test_a_finding_says_where_and_why():
+def test_a_finding_has_its_layer_and_reason():
     [finding] = check(quantized(f"{INPUT} c = Conv(xd, w, b) y = Relu(c)"), "8.6")
     assert (
         str(finding)
