@@ -47,9 +47,14 @@ def half_jpeg() -> bytes:
     return content[: len(content) // 2]
 
 
-@pytest.mark.parametrize(("name", "content", "reason"), [
-    ("huge.png", huge_png(), "60000 x 60000 pixels"), ("cut.jpg", half_jpeg(), "damaged"), ("none.jpg", b"", "no picture"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("huge.png", huge_png(), "60000 x 60000 pixels"),
+        ("cut.jpg", half_jpeg(), "damaged"),
+        ("none.jpg", b"", "no picture"),
+    ],
+)
 def test_pictures_that_run_skips_are_left_out_of_the_ranges_and_reported(
     tiny_checkpoint, tmp_path, capsys, name, content, reason
 ):
@@ -125,12 +130,22 @@ def test_a_truncated_video_is_reported(tiny_checkpoint, tmp_path, capsys):
     assert len(json.loads((tmp_path / "c.json").read_text())["frames_sha256"]) == 8
 
 
-@pytest.mark.parametrize(("options", "sentence"), [
-    (["-o", "folder"], "is a folder; name a file"), (["-o", "file/c.json"], "cannot write"), (["-o", "."], "is a folder; name a file"),
-    (["-o", ""], "give one"), (["-o", "new/"], "names a folder"), (["-o", "/proc/c.json"], "cannot write"), (["-o", "/dev/null"], "is a device or a pipe"),
-    (["-o", "c.json", "--frames", ""], "frames is empty"), (["-o", "c.json", "--count", "0"], "asked for 0"), (["-o", "c.json", "--count", "2", "--seed", "-1"], "seed must lie between"),
-    (["-o", "c.json", "--count", "2", "--seed", "-1", "--choose", "coverage"], "seed must lie between"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["-o", "folder"], "is a folder; name a file"),
+        (["-o", "file/c.json"], "cannot write"),
+        (["-o", "."], "is a folder; name a file"),
+        (["-o", ""], "give one"),
+        (["-o", "new/"], "names a folder"),
+        (["-o", "/proc/c.json"], "cannot write"),
+        (["-o", "/dev/null"], "is a device or a pipe"),
+        (["-o", "c.json", "--frames", ""], "frames is empty"),
+        (["-o", "c.json", "--count", "0"], "asked for 0"),
+        (["-o", "c.json", "--count", "2", "--seed", "-1"], "seed must lie between"),
+        (["-o", "c.json", "--count", "2", "--seed", "-1", "--choose", "coverage"], "seed must lie between"),
+    ],
+)
 def test_invalid_options_are_refused_before_any_frame_is_read(
     tmp_path, monkeypatch, capsys, tiny_checkpoint, options, sentence
 ):

@@ -100,14 +100,16 @@ def test_overflow_names_the_tensor_and_the_frame(tiny_graph, people_pictures):
     )
     depth = next(node for node in model.graph.node if "depth" in node.output)
     depth.output[0] = "depth_before"
-    model.graph.node.extend([
-        helper.make_node("GlobalAveragePool", ["frame"], ["light"]),
-        helper.make_node("Mul", ["light", "steep"], ["much_light"]),
-        helper.make_node("Exp", ["much_light"], ["glare"]),
-        helper.make_node("Min", ["glare", "none"], ["nothing"]),
-        helper.make_node("ReduceMean", ["nothing"], ["zero"], axes=[1]),
-        helper.make_node("Add", ["depth_before", "zero"], ["depth"]),
-    ])  # fmt: skip
+    model.graph.node.extend(
+        [
+            helper.make_node("GlobalAveragePool", ["frame"], ["light"]),
+            helper.make_node("Mul", ["light", "steep"], ["much_light"]),
+            helper.make_node("Exp", ["much_light"], ["glare"]),
+            helper.make_node("Min", ["glare", "none"], ["nothing"]),
+            helper.make_node("ReduceMean", ["nothing"], ["zero"], axes=[1]),
+            helper.make_node("Add", ["depth_before", "zero"], ["depth"]),
+        ]
+    )
     with pytest.raises(
         PosecError,
         match=r"tensor 'depth.Exp' on frame 2 takes values from inf to inf: the float network overflows",

@@ -88,8 +88,14 @@ def test_equal_inputs_give_equal_bytes(people_pictures, ranges, tmp_path):
         build(
             tiny_graph_of(), GENERIC, "int8", ranges=ranges, out=tmp_path / name, golden=people_pictures[:2]
         )
-    first, second = ({path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
-                     for folder in (tmp_path / "first", tmp_path / "second"))  # fmt: skip
+    first, second = (
+        {
+            path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        for folder in (tmp_path / "first", tmp_path / "second")
+    )
     assert first == second
     assert len(first) == 6
 

@@ -34,8 +34,15 @@ def write(tmp_path):
         scenes = []
         for number, people in enumerate(pictures):
             cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((200, 400, 3), 90, np.uint8))
-            entries = [{"joints_mm": people.joints_mm[i].tolist(), "root_mm": people.roots_mm[i].tolist(),
-                        "joints_px": people.joints_px[i].tolist(), "visible": visible} for i in range(len(people))]  # fmt: skip
+            entries = [
+                {
+                    "joints_mm": people.joints_mm[i].tolist(),
+                    "root_mm": people.roots_mm[i].tolist(),
+                    "joints_px": people.joints_px[i].tolist(),
+                    "visible": visible,
+                }
+                for i in range(len(people))
+            ]
             scenes.append({"file": f"{number}.png", "focal_px": 320.0, "people": entries})
         (tmp_path / "scenes.json").write_text(json.dumps(scenes))
         return read_scenes(tmp_path / "scenes.json", MUPOTS17)
@@ -123,8 +130,19 @@ def test_the_estimator_gets_the_focal_length(write):
     assert rows[0]["ap_root25"] == 100
 
 
-@pytest.mark.parametrize("text", ["", "3", '["a"]', '[{"file": "a.png"}]', '[{"file": "a", "focal_px": 1, "people": [{}]}]',
-    '[{"file": "a", "focal_px": 0, "people": []}]', '[{"file": "a", "focal_px": 1e999, "people": []}]', '[{"file": "a", "focal_px": 1, "people": []}, {"file": "a"}]'])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "3",
+        '["a"]',
+        '[{"file": "a.png"}]',
+        '[{"file": "a", "focal_px": 1, "people": [{}]}]',
+        '[{"file": "a", "focal_px": 0, "people": []}]',
+        '[{"file": "a", "focal_px": 1e999, "people": []}]',
+        '[{"file": "a", "focal_px": 1, "people": []}, {"file": "a"}]',
+    ],
+)
 def test_other_json_is_refused(tmp_path, text):
     (tmp_path / "scenes.json").write_text(text)
     with pytest.raises(PosecError, match=r"give a file of rendered scenes|is not a file of rendered scenes"):

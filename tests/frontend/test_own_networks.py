@@ -37,8 +37,16 @@ QUICK = (
     "gelu",
     "half-inside",
 )
-CASES = [pytest.param(name, form, id=f"{name}-{form}", marks=() if name in QUICK and form == "onnx-default" else pytest.mark.slow)
-         for name in PARTS for form in FORMATS]  # fmt: skip
+CASES = [
+    pytest.param(
+        name,
+        form,
+        id=f"{name}-{form}",
+        marks=() if name in QUICK and form == "onnx-default" else pytest.mark.slow,
+    )
+    for name in PARTS
+    for form in FORMATS
+]
 # The sums of float16 differ by a step of float16.
 TOLERANCE = {"half-inside": 5e-3}
 
@@ -119,9 +127,14 @@ def in_type(kind: int, dtype: type, *, inside: bool) -> onnx.ModelProto:
 
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize(
-    ("kind", "dtype"), [(TensorProto.FLOAT16, np.float16), (TensorProto.DOUBLE, np.float64), (TensorProto.BFLOAT16, ml_dtypes.bfloat16)],
+    ("kind", "dtype"),
+    [
+        (TensorProto.FLOAT16, np.float16),
+        (TensorProto.DOUBLE, np.float64),
+        (TensorProto.BFLOAT16, ml_dtypes.bfloat16),
+    ],
     ids=["float16", "float64", "bfloat16"],
-)  # fmt: skip
+)
 def test_a_network_in_another_floating_point_type_is_calibrated_and_exported(kind, dtype, inside, tmp_path):
     folder = write_checkpoint(tmp_path / "other", model=in_type(kind, dtype, inside=inside))
     frames = write_spots(tmp_path / "spots")

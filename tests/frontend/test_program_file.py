@@ -54,40 +54,74 @@ REFUSED = {
     "an extension": (target("#marker:name"), "#marker"),
     "an operator in capitals of another alphabet": (target("torch.ops.aten.cоnv2d.default"), "calls"),
     "an operator as an argument": (argument({"as_operator": "os.system"}), "as_operator"),
-    "an object of its own": (argument({"as_custom_obj": {"name": "a", "class_fqn": "marker"}}), "as_custom_obj"),
+    "an object of its own": (
+        argument({"as_custom_obj": {"name": "a", "class_fqn": "marker"}}),
+        "as_custom_obj",
+    ),
     "a graph within": (argument({"as_graph": {"name": "a", "graph": {}}}), "as_graph"),
-    "a table of arguments": (argument({"as_string_to_argument": {"a": {"as_int": 1}}}), "as_string_to_argument"),
+    "a table of arguments": (
+        argument({"as_string_to_argument": {"a": {"as_int": 1}}}),
+        "as_string_to_argument",
+    ),
     "a symbol": (argument({"as_sym_int": {"as_name": EVIL}}), "static"),
     "an expression as a size": (set_size(EXPRESSION), "as_expr.*static"),
-    "an expression as a value": (program(lambda plain: graph(plain)["sym_int_values"].update(s0=EXPRESSION)), "not fixed"),
-    "a range of a symbol": (program(lambda plain: plain["range_constraints"].update(s0={"min_val": 1, "max_val": 2})), "not fixed"),
-    "an object's class": (program(lambda plain: graph(plain)["custom_obj_values"].update(a={"name": "a", "class_fqn": "b"})), "allowed"),
+    "an expression as a value": (
+        program(lambda plain: graph(plain)["sym_int_values"].update(s0=EXPRESSION)),
+        "not fixed",
+    ),
+    "a range of a symbol": (
+        program(lambda plain: plain["range_constraints"].update(s0={"min_val": 1, "max_val": 2})),
+        "not fixed",
+    ),
+    "an object's class": (
+        program(lambda plain: graph(plain)["custom_obj_values"].update(a={"name": "a", "class_fqn": "b"})),
+        "allowed",
+    ),
     "source as the name of a tensor": (renamed("images", EVIL), "no plain name"),
     "a keyword as the name of a tensor": (renamed("images", "lambda"), "no plain name"),
-    "source as the name of an argument": (program(lambda plain: signature(plain).update(forward_arg_names=[EVIL])), "no plain name"),
+    "source as the name of an argument": (
+        program(lambda plain: signature(plain).update(forward_arg_names=[EVIL])),
+        "no plain name",
+    ),
     "source as the name of a weight": (renamed("stem.0.weight", f"stem.{EVIL}"), "no plain name"),
     "an attribute of classes as a weight": (renamed("stem.0.weight", "stem.__class__"), "no plain name"),
     "source in a text": (argument({"as_string": "'); import marker; ('"}), "no plain name"),
     "a number of 400 digits": (argument({"as_int": 10**400}), "64 bits"),
     "a huge tensor": (set_size({"as_int": 2**62}), "too large"),
-    "a tensor of many dimensions": (program(lambda plain: next(iter(graph(plain)["tensor_values"].values())).update(sizes=[{"as_int": 1}] * 99)), "large"),
+    "a tensor of many dimensions": (
+        program(
+            lambda plain: next(iter(graph(plain)["tensor_values"].values())).update(
+                sizes=[{"as_int": 1}] * 99
+            )
+        ),
+        "large",
+    ),
     "another dialect": (program(lambda plain: plain.update(verifiers=["marker"])), "no dialect"),
     "a pickled weight": (config("weights", pickled_weight), "pickled"),
-    "a weight with a path": (config("weights", lambda weights, _: next(iter(weights.values())).update(path_name="../../a")), "no plain name"),
+    "a weight with a path": (
+        config("weights", lambda weights, _: next(iter(weights.values())).update(path_name="../../a")),
+        "no plain name",
+    ),
     "a pickled constant": (payload("tensor_0"), "pickled"),
     "a script object": (payload("custom_obj_0"), "no plain name"),
     "an opaque object": (payload("opaque_obj_0"), "no plain name"),
-    "compiled code": (lambda entries: entries.update({"archive/data/aotinductor/model/a.so": b"\x7fELF"}), "compiled code"),
+    "compiled code": (
+        lambda entries: entries.update({"archive/data/aotinductor/model/a.so": b"\x7fELF"}),
+        "compiled code",
+    ),
     "two programs": (lambda entries: entries.update({"archive/models/other.json": b"{}"}), "2 programs"),
     "two roots": (lambda entries: entries.update({"other/data/weights/weight_0": b""}), "one folder"),
     "no program": (lambda entries: entries.pop(MODEL), "0 programs"),
-    "no list of weights": (lambda entries: entries.pop("archive/data/weights/model_weights_config.json"), "torch.export.save"),
+    "no list of weights": (
+        lambda entries: entries.pop("archive/data/weights/model_weights_config.json"),
+        "torch.export.save",
+    ),
     "a missing weight": (lambda entries: entries.pop("archive/data/weights/weight_0"), "torch.export.save"),
     "a program nested deep": (lambda entries: entries.update({MODEL: b"[" * 100_000}), "torch.export.save"),
     "a program that is a list": (lambda entries: entries.update({MODEL: b"[]"}), "expected a table"),
     "a program in Latin-1": (lambda entries: entries.update({MODEL: b'{"a": "\xe9"}'}), "torch.export.save"),
     "an empty program": (lambda entries: entries.update({MODEL: b"{}"}), "expected a table"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("change", "words"), REFUSED.values(), ids=REFUSED)

@@ -341,8 +341,16 @@ def test_onnx_runtime_gets_the_providers_tensorrt_then_cuda_then_cpu(tmp_path, a
     described = open_engine(jetson_bundle(tmp_path / "a", "int8", workspace_mb=64, dla_core=1)).describe()
     assert [name for name, _ in asked[0]] == BEST_FIRST
     options = asked[0][0][1]
-    assert {name: options[f"trt_{name}"] for name in ("fp16_enable", "int8_enable", "max_workspace_size", "dla_enable", "dla_core")} == {
-        "fp16_enable": "True", "int8_enable": "True", "max_workspace_size": str(64 * MB), "dla_enable": "True", "dla_core": "1"}  # fmt: skip
+    assert {
+        name: options[f"trt_{name}"]
+        for name in ("fp16_enable", "int8_enable", "max_workspace_size", "dla_enable", "dla_core")
+    } == {
+        "fp16_enable": "True",
+        "int8_enable": "True",
+        "max_workspace_size": str(64 * MB),
+        "dla_enable": "True",
+        "dla_core": "1",
+    }
     assert asked[0][1][1] == asked[0][2][1] == {}
     # The others could not start: what runs is said, not what was asked for.
     assert described["provider"] == "CPUExecutionProvider"

@@ -161,11 +161,15 @@ def test_a_single_layer_kept_float_is_float_in_the_file(place, tmp_path):
 def test_scales_that_tflite_fixes_or_shares_are_kept():
     """Sigmoid, Concat, MaxPool, nearest Resize, Mul and averages in integers, where the converter must find nothing to rescale."""
     nodes = [
-        node("Sigmoid", "before", "gate"), node("Mul", "before gate", "gated"),
-        node("MaxPool", "gated", "peaks", kernel_shape=[2, 2], strides=[2, 2]), node("AveragePool", "gated", "means", kernel_shape=[2, 2], strides=[2, 2]),
-        node("Concat", "peaks means", "both", axis=1), node("Conv", "both w", "narrow"),
-        node("Resize", "narrow - scales", "wide", mode="nearest"), node("Add", "wide before", "after"),
-    ]  # fmt: skip
+        node("Sigmoid", "before", "gate"),
+        node("Mul", "before gate", "gated"),
+        node("MaxPool", "gated", "peaks", kernel_shape=[2, 2], strides=[2, 2]),
+        node("AveragePool", "gated", "means", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Concat", "peaks means", "both", axis=1),
+        node("Conv", "both w", "narrow"),
+        node("Resize", "narrow - scales", "wide", mode="nearest"),
+        node("Add", "wide before", "after"),
+    ]
     weights = np.random.default_rng(3).normal(0, 0.4, (WIDTH, 2 * WIDTH, 1, 1)).astype(np.float32)
     graph, job = qdq_graph(network_about(nodes, {"w": weights, "scales": np.array([1, 1, 2, 2], np.float32)}))
     content = PI5.backend.lower(graph, job)["model.tflite"]

@@ -94,14 +94,21 @@ def test_a_pool_with_padding_stays():
     assert convert_average_pools(graph) == 0
 
 
-CLIPS = {"where the integers end": ((0.0, 1.0), 1 / 255, -128, 1), "beyond their end": ((-2.0, 2.0), 1 / 255, -128, 1),
-         "at both ends": ((-1.0, 1.0), 1 / 128, 0, 1), "amid the integers": ((0.0, 0.5), 1 / 255, -128, 0)}  # fmt: skip
+CLIPS = {
+    "where the integers end": ((0.0, 1.0), 1 / 255, -128, 1),
+    "beyond their end": ((-2.0, 2.0), 1 / 255, -128, 1),
+    "at both ends": ((-1.0, 1.0), 1 / 128, 0, 1),
+    "amid the integers": ((0.0, 0.5), 1 / 255, -128, 0),
+}
 
 
 @pytest.mark.parametrize(("limits", "scale", "zero_point", "dropped"), CLIPS.values(), ids=CLIPS)
 def test_a_clip_is_removed_where_integers_saturate_at_its_limits(limits, scale, zero_point, dropped):
-    nodes = [node("Clip", "before low high", "clipped"), node("QuantizeLinear", "clipped scale zero", "integers"),
-             node("DequantizeLinear", "integers scale zero", "after")]  # fmt: skip
+    nodes = [
+        node("Clip", "before low high", "clipped"),
+        node("QuantizeLinear", "clipped scale zero", "integers"),
+        node("DequantizeLinear", "integers scale zero", "after"),
+    ]
     arrays = {
         "low": np.float32(limits[0]),
         "high": np.float32(limits[1]),

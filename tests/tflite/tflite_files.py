@@ -43,8 +43,14 @@ def file_operators(content):
         max(codes[operator.opcodeIndex].builtinCode, codes[operator.opcodeIndex].deprecatedBuiltinCode)
         for operator in graph.operators
     ]
-    return [(names[kind], {graph.tensors[i].type for i in operator.inputs if i >= 0}, graph.tensors[operator.outputs[0]].type)
-            for kind, operator in zip(kinds, graph.operators, strict=True)]  # fmt: skip
+    return [
+        (
+            names[kind],
+            {graph.tensors[i].type for i in operator.inputs if i >= 0},
+            graph.tensors[operator.outputs[0]].type,
+        )
+        for kind, operator in zip(kinds, graph.operators, strict=True)
+    ]
 
 
 def constant_bytes(content):

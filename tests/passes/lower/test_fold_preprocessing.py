@@ -24,8 +24,10 @@ SPECS = {
     "no mean": tiny_spec(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)),
 }
 FORMS = [("uint8", False), ("int8", False), ("float32", False), ("float32", True)]
-FRAMES = [FrameInput(dtype, layout, order, normalized)
-          for (dtype, normalized), layout, order in itertools.product(FORMS, ("NHWC", "NCHW"), ("BGR", "RGB"))]  # fmt: skip
+FRAMES = [
+    FrameInput(dtype, layout, order, normalized)
+    for (dtype, normalized), layout, order in itertools.product(FORMS, ("NHWC", "NCHW"), ("BGR", "RGB"))
+]
 CAMERA = FrameInput("uint8", "NHWC", "BGR", normalized=False)
 
 

@@ -60,8 +60,10 @@ def apply(step, graph: Graph) -> int:
 
 
 def test_constants_become_initializers_in_every_form():
-    forms = [helper.make_node("Constant", [], ["low"], value_float=-0.1),
-             helper.make_node("Constant", [], ["high"], value=numpy_helper.from_array(np.float32(0.2)))]  # fmt: skip
+    forms = [
+        helper.make_node("Constant", [], ["low"], value_float=-0.1),
+        helper.make_node("Constant", [], ["high"], value=numpy_helper.from_array(np.float32(0.2))),
+    ]
     graph = one_head_graph([*forms, helper.make_node("Clip", ["frame", "low", "high"], ["y"])], {})
     assert apply(inline_constants, graph) == 2
     assert kinds(graph) == ["Clip"]
@@ -241,8 +243,12 @@ def test_layers_and_activations_are_left_as_they_are(tiny_graph):
 
 
 def test_names_follow_the_place_of_a_node_and_are_stable():
-    nodes = [helper.make_node("Conv", ["frame", "onnx::Conv_7"], ["9"], "/stem/Conv"), helper.make_node("Clip", ["9", "10", "11"], ["12"]),
-             helper.make_node("Clip", ["12", "10", "11"], ["13"], "/stem/Clip"), helper.make_node("Relu", ["13"], ["y"], "stem.Clip")]  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["frame", "onnx::Conv_7"], ["9"], "/stem/Conv"),
+        helper.make_node("Clip", ["9", "10", "11"], ["12"]),
+        helper.make_node("Clip", ["12", "10", "11"], ["13"], "/stem/Clip"),
+        helper.make_node("Relu", ["13"], ["y"], "stem.Clip"),
+    ]
     graph = one_head_graph(
         nodes, {"11": np.float32(1), "onnx::Conv_7": array(2, 3, 1, 1), "10": np.float32(-1)}
     )

@@ -80,10 +80,13 @@ def test_the_last_layers_of_heads_may_multiply_integers_and_write_floats(tiny):
             if node.op_type == "Conv" and any(node.name in names for names in head_layers(graph).values())
         ]
         assert len(last) == 5
-        assert {found.producers[node.input[1]].op_type if node.input[1] in found.producers else "" for node in last} == (
-            {""} if scheme is AFFINE else {"DequantizeLinear"})  # fmt: skip
+        assert {
+            found.producers[node.input[1]].op_type if node.input[1] in found.producers else ""
+            for node in last
+        } == ({""} if scheme is AFFINE else {"DequantizeLinear"})
         assert {reader.op_type for node in last for reader in found.readers[node.output[0]]} == (
-            {"Sigmoid", "Tanh"} if scheme.exceptions.float_heads else {"QuantizeLinear"})  # fmt: skip
+            {"Sigmoid", "Tanh"} if scheme.exceptions.float_heads else {"QuantizeLinear"}
+        )
         pairs = [(run(graph.model, frame), run(integer.model, frame)) for frame in frames]
         errors.append(
             np.mean([np.abs(wanted[name] - got[name]).mean() for wanted, got in pairs for name in wanted])

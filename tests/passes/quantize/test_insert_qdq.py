@@ -125,8 +125,14 @@ def folded_frame(offsets: list[float]) -> Graph:
     conv, arrays = convolution(
         "a", "x", np.random.default_rng(0).normal(size=(4, 3, 3, 3)) / 128, np.ones(4), pads=[1] * 4
     )
-    return small_graph([*nodes, *conv, helper.make_node("Relu", ["a.y"], ["out"])], [*extra, *arrays], "out", [1, 4, 8, 8],
-                       dtype=TensorProto.UINT8, input_shape=(1, 8, 8, 3))  # fmt: skip
+    return small_graph(
+        [*nodes, *conv, helper.make_node("Relu", ["a.y"], ["out"])],
+        [*extra, *arrays],
+        "out",
+        [1, 4, 8, 8],
+        dtype=TensorProto.UINT8,
+        input_shape=(1, 8, 8, 3),
+    )
 
 
 @pytest.mark.parametrize(

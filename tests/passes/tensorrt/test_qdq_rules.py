@@ -107,8 +107,15 @@ def test_a_layer_is_int8_or_float_as_a_whole(body, count):
     assert len(quantizers) == (0 if count or "Quantize" not in body else 2)
 
 
-K = {"k": np.asarray([1, 1, 2, 2], np.float32), "w": np.ones((4, 4, 3, 3), np.float32), "one": np.ones((1, 4, 1, 1), np.float32),
-     "big": np.ones((4, 4, 33, 33), np.float32), "low": np.float32(0), "high": np.float32(6), "minus": np.float32(-3)}  # fmt: skip
+K = {
+    "k": np.asarray([1, 1, 2, 2], np.float32),
+    "w": np.ones((4, 4, 3, 3), np.float32),
+    "one": np.ones((1, 4, 1, 1), np.float32),
+    "big": np.ones((4, 4, 33, 33), np.float32),
+    "low": np.float32(0),
+    "high": np.float32(6),
+    "minus": np.float32(-3),
+}
 ON_DLA = {
     "convolution": "y = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w)",
     "ReLU6": "y = Clip(x, low, high)",
