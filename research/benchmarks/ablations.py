@@ -36,9 +36,9 @@ from toolkit.evaluation.photos import evaluate_photos, read_photos
 from toolkit.evaluation.run import Estimate
 from toolkit.evaluation.scenes import evaluate_scenes, read_scenes
 from toolkit.network.embedding import BONES, PoseEmbedding, decoder_arrays, load_embedding
-from toolkit.network.heads import EMBEDDING
-from toolkit.network.keypoints import JOINTS
-from toolkit.network.network import BRANCH, HIDDEN, KeypointNetwork, Ways
+from toolkit.network.heads import EMBEDDING, LATENT_CHANNELS
+from toolkit.network.keypoints import BRANCH_CHANNELS, JOINTS, KeypointRegression
+from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import EPSILON, bone_directions, mirror_directions
 from toolkit.runtime.decoding.decode import decode_heads
 from toolkit.runtime.decoding.kinematics import Layers, layers
@@ -49,21 +49,21 @@ from toolkit.runtime.preprocess import Batch
 from toolkit.training.labels.lifter import Lifter, normalize_points, pose
 from toolkit.training.labels.projections import view
 from toolkit.training.labels.train_lifter import LifterTraining, evaluate, lifting_losses
-from toolkit.training.learning.network_run import NetworkRun
 from toolkit.training.learning.network_settings import NetworkTraining, read_settings
+from toolkit.training.learning.network_step import NetworkLearner
 from toolkit.training.learning.train_network import read_network, train_network
 from toolkit.training.motion.anatomy import plausible_share
 from toolkit.training.motion.augment import augment, draw
 from toolkit.training.motion.mocap import load_mocap, poses_from_joints
 from toolkit.training.pictures.dataset import ComposedPictures
 from toolkit.training.pictures.photos import Photo, Photos, load_photos
-from toolkit.training.release.model_card import table
+from toolkit.training.release.card_markup import table
 from toolkit.training.run.configuration import REFERENCE
-from toolkit.training.run.runs import one_cycle, set_learning_rate
+from toolkit.training.run.steps import one_cycle, set_learning_rates
 
 EMBEDDED, PLAIN = "32 numbers of the embedding", "48 numbers of bone directions"
 # Parts of the network that learned from skeletons.
-OF_SKELETONS = ("lift.", "heads.", "auxiliary.")
+OF_SKELETONS = ("lifting_head.", "heads.", "auxiliary.")
 
 
 class Variant(NamedTuple):
@@ -85,7 +85,7 @@ class Variant(NamedTuple):
     settings: Mapping[str, Any] = MappingProxyType({})
 
 
-ALIGNED = {"align": 1.0}
+ALIGNED = {"align_weight": 1.0}
 VARIANTS = (
     Variant("as shipped: no alignment"),
     Variant("alignment", settings=ALIGNED),
@@ -94,11 +94,11 @@ VARIANTS = (
     Variant("an encoder each", reads_ways=False),
     Variant("an encoder each, alignment", reads_ways=False, settings=ALIGNED),
     Variant("no second modality: pictures alone", skeletons=False, reads_ways=False),
-    Variant("alignment, cycle, agreement of views", settings={"align": 1.0, "cycle": 0.5, "agree": 0.5}),
+    Variant("alignment, cycle, agreement of views", settings={"align_weight": 1.0, "cycle_weight": 0.5, "consistency_weight": 0.5}),
 )
 
 
-class NoWays(Ways):
+class NoWays(KeypointRegression):
     """Sees no way to any key point."""
 
     def forward(self, branch: Tensor) -> Tensor:
@@ -128,9 +128,10 @@ def first_network(variant: Variant, lift: Path) -> KeypointNetwork:
             {name: value for name, value in untrained.items() if name.startswith(OF_SKELETONS)}, strict=False
         )
     if not variant.reads_ways:
-        network.reader.ways = NoWays(BRANCH, 2 * JOINTS, 1)
+        network.keypoint_head.regression = NoWays(BRANCH_CHANNELS, 2 * JOINTS, 1)
         # The picture's share starts at zero, and so would all gradients.
-        nn.init.normal_(network.lift.see.weight, std=network.lift.see.in_channels**-0.5)
+        features = network.lifting_head.from_features
+        nn.init.normal_(features.weight, std=features.in_channels**-0.5)
     return network
 
 
@@ -212,7 +213,7 @@ def lift(name: str, embedding: PoseEmbedding, size: int, mocap: Path, steps: int
         ]
     )
     for step in range(steps):
-        set_learning_rate(optimizer, one_cycle(step, steps, config.learning_rate, warm_up=0.1))
+        set_learning_rates(optimizer, one_cycle(step, steps, config.learning_rate, warm_up=0.1))
         loss = weights @ torch.stack(
             list(
                 lifting_losses(
@@ -261,12 +262,12 @@ def learn_codes(
     """Train a network whose poses are codes of an embedding, and return what yields its figures."""
     network = first_network(VARIANTS[0], options.lift)
     torch.manual_seed(0)
-    network.heads["embedding"] = nn.Conv2d(HIDDEN, size, 1)
+    network.heads["embedding"] = nn.Conv2d(LATENT_CHANNELS, size, 1)
     plain = network.spec()
     spec = replace(
         plain, heads={**plain.heads, "embedding": replace(plain.heads["embedding"], channels=size)}
     )
-    run = NetworkRun(config, network, None, "cpu")
+    learner, step = NetworkLearner(config, network, embedding.decode), 0
     batches = iter(
         DataLoader(
             ComposedPictures(material, config.mixture, spec, config.seed),
@@ -275,13 +276,14 @@ def learn_codes(
             prefetch_factor=6,
         )
     )
-    while run.done < 1:
-        run.learn(next(batches), spec, embedding.decode)
-        if run.step % config.report_every == 0:
-            say(f"{name}: {run.pictures} of {config.pictures} pictures")
+    while step * config.batch < config.pictures:
+        learner.learn(next(batches), step, step * config.batch / config.pictures)
+        step += 1
+        if step % config.report_every == 0:
+            say(f"{name}: {step * config.batch} of {config.pictures} pictures")
 
     def judge_codes(photos: Mapping[str, Photographs]) -> dict[str, Any]:
-        directions, estimate = [], estimator(run.average, spec, decoder, None)
+        directions, estimate = [], estimator(learner.average, spec, decoder, None)
 
         def kept(picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
             people = estimate(picture_bgr, focal_px=focal_px)
@@ -315,7 +317,7 @@ def compare_networks(
         config = replace(settings, **variant.settings)
         network = first_network(variant, options.lift)
         pictures = material if variant.rendered else unrendered
-        train_network(config, pictures, options.embedding, options.out / str(number), "cpu", 1, network)
+        train_network(config, pictures, options.embedding, options.out / str(number), network=network)
     photos, decoder = photographs(options.data), layers(decoder_arrays(load_embedding(options.embedding)))
     return [{"trained": variant.name, **judge(first_network(variant, options.lift), options.out / str(number), decoder, photos)}
             for number, variant in chosen]  # fmt: skip
@@ -389,9 +391,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)  # training forks, which threads would not survive
-    written = read_settings(REFERENCE.with_name("keypoint_network.toml"))
+    written = read_settings(REFERENCE)
     settings = replace(
-        written, minutes=0.0, pictures=options.pictures, integers=0.0, warm_up=20, report_every=10
+        written, minutes=0.0, pictures=options.pictures, int8_share=0.0, warm_up=20, report_every=10
     )
     material = load_photos(
         options.data, options.labels, "ship", options.bodies, [*options.scenes, *options.more]

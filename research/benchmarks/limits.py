@@ -28,8 +28,8 @@ from toolkit.frontend.trace import REFERENCE, checkpoint_folder
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.network.embedding import load_embedding
 from toolkit.network.heads import to_units
-from toolkit.network.keypoints import JOINTS
-from toolkit.network.network import KeypointNetwork, told_ways
+from toolkit.network.keypoints import JOINTS, encode_offsets
+from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import torso_frame
 from toolkit.runtime.decoding.decode import decode_heads
 from toolkit.runtime.decoding.keypoints import Keypoints, find_keypoints
@@ -42,8 +42,8 @@ from toolkit.training.labels.fit_keypoints import Refinement, refine
 from toolkit.training.labels.lifter import load_lifter
 from toolkit.training.labels.teacher import open_teacher
 from toolkit.training.pictures.people import KEYPOINT_JOINTS
+from toolkit.training.release.card_markup import table
 from toolkit.training.release.lifted_people import people_of_lifted
-from toolkit.training.release.model_card import table
 
 SCENES = Path(__file__).parents[2] / "toolkit/samples/scenes.json"
 NEAR_TORSOS = (0.1, 0.2)
@@ -111,7 +111,7 @@ def exact_ways(scene: Scene, letterbox: Letterbox, spec: PoseSpec, own: torch.Te
     nearest = (cells[:, None] - at).norm(dim=-1).argmin(1)
     ways_px = torch.zeros(len(cells), JOINTS, 2)
     ways_px[:, FACE:] = points[nearest] - cells[:, None]
-    told = told_ways(ways_px).T.unflatten(1, own.shape[2:])[None]
+    told = encode_offsets(ways_px).T.unflatten(1, own.shape[2:])[None]
     body = torch.arange(len(told[0])) % JOINTS >= FACE
     return torch.where(body[:, None, None], told, own)
 
@@ -148,18 +148,16 @@ class Told:
     def heads(self, look: Looked, ways: bool) -> dict[str, np.ndarray]:
         """Return the heads of a scene; with `ways` the lift reads the true ones."""
         network, (_, scene, letterbox, image, _) = self.network, look
-        fine, deep = network.trunk(image)
-        branches = network.reader(fine)
-        features, latent = network.read(branches, deep)
+        fine, deep = network.backbone(image)
+        branches = network.keypoint_head(fine)
+        features, latent = network.encode(branches, deep)
         if ways:
-            own = network.reader.ways(functional.avg_pool2d(branches["ways"], 2))
-            latent = network.lift.latent(exact_ways(scene, letterbox, self.spec, own), features)
+            own = network.keypoint_head.regression(functional.avg_pool2d(branches["regression"], 2))
+            latent = network.lifting_head.latent(exact_ways(scene, letterbox, self.spec, own), features)
         heads = to_units(
-            {"centre": network.heads["centre"](features), **network.poses(network.lift(latent))}
+            {"centre": network.heads["centre"](features), **network.poses(network.lifting_head(latent))}
         )._asdict()
-        heads["keypoints"], heads["keypoint_offset"] = network.reader.keypoints(
-            branches["heat"], branches["offset"]
-        )
+        heads["keypoints"], heads["keypoint_offset"] = network.keypoint_head.outputs(branches)
         return {name: value[0].numpy() for name, value in heads.items()}
 
     def people(self, ways: bool = False, keypoints: bool = False, fit: bool = True) -> dict[str, PoseFrame]:

@@ -42,7 +42,7 @@ from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
 from toolkit.report.measure import FloatReference, measure_bundles
 from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
-from toolkit.training.release.model_card import put_table
+from toolkit.training.release.card_markup import put_table
 from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
 from toolkit.verification.verify import verify
 

@@ -39,7 +39,7 @@ from toolkit.training.learning.train_network import read_network, train_network
 from toolkit.training.pictures.compose import Mixture
 from toolkit.training.pictures.people import KEYPOINT_JOINTS, nobody, read_people
 from toolkit.training.pictures.photos import Photo, Photos, read_tar
-from toolkit.training.release.model_card import read_lspet
+from toolkit.training.release.card_photos import read_lspet
 from toolkit.training.run.configuration import REFERENCE
 
 MIXTURE = Mixture(mosaic=0.0, scene=0.85, pasted=0.0, empty=0.15)
@@ -154,7 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     config = replace(
-        read_settings(REFERENCE), minutes=0.0, pictures=options.pictures, trunk_rate=0.0, mixture=MIXTURE
+        read_settings(REFERENCE),
+        minutes=0.0,
+        pictures=options.pictures,
+        backbone_rate=0.0,
+        int8_share=0.0,
+        mixture=MIXTURE,
     )
     empty = [
         Photo(encoded, nobody()) for encoded in read_tar(options.data / "backgrounds/images.tar").values()

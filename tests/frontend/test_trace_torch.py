@@ -63,7 +63,7 @@ def test_weights_of_the_reference_architecture(decoder, tmp_path):
     graph = prepare(trace(tmp_path / "weights"))
     assert_heads(graph, network(torch.zeros(1, 3, *SIZE))._asdict())
     assert graph.model.opset_import[0].version == OPSET
-    assert graph.model.graph.node[0].name == "trunk.stem.Conv"
+    assert graph.model.graph.node[0].name == "backbone.stem.Conv"
 
 
 @pytest.fixture(scope="module")

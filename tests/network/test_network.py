@@ -11,12 +11,11 @@ from torch.nn import functional
 
 from toolkit.errors import PosecError
 from toolkit.frontend.trace import trace
-from toolkit.network.backbone import Halving
+from toolkit.network.blocks import StridedConv2d
 from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
 from toolkit.network.embedding import PoseEmbedding, decoder_arrays
-from toolkit.network.heads import cost
-from toolkit.network.keypoints import JOINTS
-from toolkit.network.network import REACHES_PX, KeypointNetwork
+from toolkit.network.keypoints import JOINTS, OFFSET_SCALES_PX
+from toolkit.network.network import KeypointNetwork, cost
 from toolkit.passes.edit.edits import attribute
 
 pytestmark = pytest.mark.torch
@@ -39,9 +38,9 @@ def test_maps_have_the_shapes_and_the_order_of_the_contract(network: KeypointNet
         assert float(values.max()) <= spec.heads[name].high
 
 
-def test_a_halving_convolution_sees_what_tensorflows_same_padding_shows() -> None:
+def test_a_strided_convolution_pads_as_tensorflows_same() -> None:
     """Output i of TensorFlow's SAME at an even size is of the inputs 2 i, 2 i + 1 and 2 i + 2."""
-    layer, maps = Halving(1, 1), torch.zeros(1, 1, 4, 4)
+    layer, maps = StridedConv2d(1, 1), torch.zeros(1, 1, 4, 4)
     maps[0, 0, 2, 2] = 1.0
     with torch.no_grad():
         layer.weight.copy_(torch.arange(9.0).reshape(1, 1, 3, 3))
@@ -50,11 +49,12 @@ def test_a_halving_convolution_sees_what_tensorflows_same_padding_shows() -> Non
 
 
 @torch.no_grad()
-def test_untrained_poses_are_the_lifts_alone(network: KeypointNetwork) -> None:
-    fine, deep = network.trunk(torch.randn(1, 3, *SIZE))
-    branches = network.reader(fine)
-    latent = network.lift.latent(network.reader.ways(functional.avg_pool2d(branches["ways"], 2)))
-    alone = {**network.poses(network.lift(latent)), "latent": latent}
+def test_untrained_poses_are_lifted_from_key_points_alone(network: KeypointNetwork) -> None:
+    fine, deep = network.backbone(torch.randn(1, 3, *SIZE))
+    branches = network.keypoint_head(fine)
+    offsets = network.keypoint_head.regression(functional.avg_pool2d(branches["regression"], 2))
+    latent = network.lifting_head.latent(offsets)
+    alone = {**network.poses(network.lifting_head(latent)), "latent": latent}
     raw = network.raw_maps(fine, deep)
     assert set(raw) == {"centre", *alone}
     for name, values in alone.items():
@@ -62,17 +62,17 @@ def test_untrained_poses_are_the_lifts_alone(network: KeypointNetwork) -> None:
 
 
 @torch.no_grad()
-def test_ways_are_told_at_every_scale_and_cut(network: KeypointNetwork) -> None:
+def test_key_point_offsets_are_encoded_at_every_scale_and_clipped(network: KeypointNetwork) -> None:
     branch = torch.rand(1, 96, 3, 5)
-    cells = functional.conv2d(branch, network.reader.ways.weight, 200 * torch.ones(2 * JOINTS))
-    told = KeypointNetwork().reader.ways
-    told.weight.copy_(network.reader.ways.weight)
-    told.bias.fill_(200.0)  # type: ignore[union-attr]
-    for scale, values in zip(REACHES_PX, told(branch).split(2 * JOINTS, 1), strict=True):
+    cells = functional.conv2d(branch, network.keypoint_head.regression.weight, 200 * torch.ones(2 * JOINTS))
+    regression = KeypointNetwork().keypoint_head.regression
+    regression.weight.copy_(network.keypoint_head.regression.weight)
+    regression.bias.fill_(200.0)  # type: ignore[union-attr]
+    for scale, values in zip(OFFSET_SCALES_PX, regression(branch).split(2 * JOINTS, 1), strict=True):
         torch.testing.assert_close(values, (4 * cells / scale).clamp(-1, 1))
 
 
-def test_it_compiles_to_plain_layers_that_compute_the_same(network: KeypointNetwork, tmp_path: Path) -> None:
+def test_it_is_traced_to_plain_layers_with_equal_outputs(network: KeypointNetwork, tmp_path: Path) -> None:
     spec = replace(network.spec(), input_size=SIZE)
     save_checkpoint(tmp_path / "network", network, decoder_arrays(PoseEmbedding()), spec)
     model = trace(tmp_path / "network").model
@@ -89,13 +89,13 @@ def test_it_compiles_to_plain_layers_that_compute_the_same(network: KeypointNetw
         "Sigmoid",
         "Mul",
     }
-    halving = [
+    strided = [
         node
         for node in model.graph.node
         if attribute(node, "strides", [1, 1]) == [2, 2] and node.op_type == "Conv"
     ]
-    assert [list(attribute(node, "pads", [])) for node in halving] == [[0, 0, 1, 1]] * 5
-    assert halving[0].name == "/trunk/stem/Conv"
+    assert [list(attribute(node, "pads", [])) for node in strided] == [[0, 0, 1, 1]] * 5
+    assert strided[0].name == "/backbone/stem/Conv"
     picture = np.random.default_rng(0).standard_normal((1, 3, *SIZE), np.float32)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     with torch.no_grad():

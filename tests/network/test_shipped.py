@@ -1,4 +1,4 @@
-"""What is shipped: weights that find people at the size that they were learned at, on a trunk that int8 holds."""
+"""The shipped checkpoint: it detects people at its input size, and its backbone is on the int8 grid."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +13,13 @@ from toolkit.frontend.trace import REFERENCE, checkpoint_folder, trace
 from toolkit.ir.float_engine import float_estimator
 from toolkit.network.checkpoint import load_checkpoint
 from toolkit.runtime.pose import MUPOTS17
-from toolkit.training.int8.snap_weights import put_on_grid
+from toolkit.training.int8.snap_weights import snap_network
 
 pytestmark = pytest.mark.torch
 SCENES = 8
 
 
-def test_the_shipped_network_finds_people_at_its_size():
+def test_the_shipped_network_detects_people_at_its_input_size():
     graph = trace(REFERENCE)
     assert (graph.spec.name, graph.spec.input_size) == (REFERENCE, (256, 448))
     scenes = read_scenes(Path(toolkit.__file__).parent / "samples/scenes.json", MUPOTS17)
@@ -32,14 +32,14 @@ def test_the_shipped_network_finds_people_at_its_size():
     assert figures["mpjpe_mm"] < 200
 
 
-def test_of_the_shipped_trunk_int8_has_nothing_to_round():
+def test_the_weights_of_the_shipped_backbone_are_on_the_int8_grid():
     network = load_checkpoint(checkpoint_folder(REFERENCE)).network
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    assert put_on_grid(network)
+    assert snap_network(network)
     for key, value in network.state_dict().items():
         if (
             key.endswith("weight") and value.dim() == 4
-        ):  # what is left to round, in steps of each channel's grid
+        ):  # the remaining rounding, in steps of each channel's grid
             step = value.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12) / 127
             assert ((value - before[key]).abs() < 1e-3 * step).all(), key
         else:

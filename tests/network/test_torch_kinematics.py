@@ -34,10 +34,10 @@ def test_forward_kinematics_is_the_boards() -> None:
 
 def test_six_numbers_to_a_rotation_as_on_the_board_and_back() -> None:
     numbers = torch.randn(20, 6, generator=torch.Generator().manual_seed(1))
-    found = rotation_from_6d(numbers)
-    np.testing.assert_allclose(found.numpy(), runtime.rotation_from_6d(numbers.numpy()), atol=1e-5)
-    np.testing.assert_allclose(torch.linalg.det(found).numpy(), 1, atol=1e-5)
-    torch.testing.assert_close(rotation_from_6d(rotation_to_6d(found)), found, atol=1e-5, rtol=0)
+    rotations = rotation_from_6d(numbers)
+    np.testing.assert_allclose(rotations.numpy(), runtime.rotation_from_6d(numbers.numpy()), atol=1e-5)
+    np.testing.assert_allclose(torch.linalg.det(rotations).numpy(), 1, atol=1e-5)
+    torch.testing.assert_close(rotation_from_6d(rotation_to_6d(rotations)), rotations, atol=1e-5, rtol=0)
 
 
 def test_a_quarter_turn_about_y_takes_z_to_x() -> None:

@@ -12,12 +12,12 @@ from torch import nn
 from toolkit.network.network import KeypointNetwork
 
 SCOPE = "StatefulPartitionedCall/"
-TRUNK = "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
+BACKBONE = "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
 
 
 def movenet_names(network: KeypointNetwork) -> list[tuple[str, nn.Module, str]]:
-    """Name of every array of MoveNet.MultiPose that is read, the layer that it is for, and which of its parameters."""
-    trunk, reader, names = network.trunk, network.reader, []
+    """Every array of MoveNet.MultiPose that is read: its name, its layer, and the parameter."""
+    backbone, head, names = network.backbone, network.keypoint_head, []
 
     def folded(name: str, layer: nn.Module, kind: str = "Conv2D") -> None:
         names.extend(
@@ -32,45 +32,45 @@ def movenet_names(network: KeypointNetwork) -> list[tuple[str, nn.Module, str]]:
             ]
         )
 
-    folded(f"{TRUNK}model/Conv1", trunk.stem)
-    for number, block in enumerate(trunk.blocks):
-        name = f"{TRUNK}model/" + (f"block_{number}" if number else "expanded_conv")
+    folded(f"{BACKBONE}model/Conv1", backbone.stem)
+    for number, block in enumerate(backbone.blocks):
+        name = f"{BACKBONE}model/" + (f"block_{number}" if number else "expanded_conv")
         if number:
             folded(f"{name}_expand", block.get_submodule("expand"))
         folded(f"{name}_depthwise", block.get_submodule("depthwise"), "depthwise")
         folded(f"{name}_project", block.get_submodule("project"))
-    folded(f"{TRUNK}model/Conv_1", trunk.last)
-    plain(f"{TRUNK}conv2d", trunk.top)
-    for number, level in enumerate(trunk.levels):
-        plain(f"{TRUNK}conv2d_{number + 1}", level.get_submodule("side"))
-        name = f"{TRUNK}separable_conv2d" + (f"_{number}" if number else "") + "/separable_conv2d"
+    folded(f"{BACKBONE}model/Conv_1", backbone.last)
+    plain(f"{BACKBONE}conv2d", backbone.top)
+    for number, level in enumerate(backbone.levels):
+        plain(f"{BACKBONE}conv2d_{number + 1}", level.get_submodule("side"))
+        name = f"{BACKBONE}separable_conv2d" + (f"_{number}" if number else "") + "/separable_conv2d"
         names.append((f"{name}/ReadVariableOp", level.get_submodule("depthwise"), "weight"))
         names += [
             (f"{name}_{end}", level.get_submodule("pointwise"), part)
             for end, part in (("weights", "weight"), ("bn_offset", "bias"))
         ]
     heads = (
-        ("center_0", "person", 3, None),
-        ("kpt_heatmap_0", "heat", 6, 7),
-        ("kpt_regress_0", "ways", 7, 8),
+        ("center_0", "center", 3, None),
+        ("kpt_heatmap_0", "heatmap", 6, 7),
+        ("kpt_regress_0", "regression", 7, 8),
         ("kpt_offset_0", "offset", 8, 9),
     )
-    for head, branch, separable, last in heads:
-        name = f"{head}/separable_conv2d_{separable}"
+    for scope, branch, separable, last in heads:
+        name = f"{scope}/separable_conv2d_{separable}"
         names.append(
             (
                 f"{name}/separable_conv2d/ReadVariableOp",
-                reader.branches.get_submodule(f"{branch}.0"),
+                head.branches.get_submodule(f"{branch}.0"),
                 "weight",
             )
         )
-        pointwise = reader.branches.get_submodule(f"{branch}.1")
+        pointwise = head.branches.get_submodule(f"{branch}.1")
         names += [
             (f"{name}/separable_conv2d/ReadVariableOp_1", pointwise, "weight"),
             (f"{name}/BiasAdd/ReadVariableOp", pointwise, "bias"),
         ]
         if last is not None:
-            plain(f"{head}/conv2d_{last}", reader.get_submodule(branch))
+            plain(f"{scope}/conv2d_{last}", head.get_submodule(branch))
     return names
 
 

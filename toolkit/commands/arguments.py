@@ -42,7 +42,7 @@ KEEP_FLOAT = (
         "nargs": "+",
         "default": [],
         "metavar": "LAYER",
-        "help": "layers that int8 is to leave alone, as `posec blame` names them; 'trunk.levels.*' stands for all that begin so",
+        "help": "layers that int8 is to leave alone, as `posec blame` names them; 'backbone.levels.*' stands for all that begin so",
     },
 )
 OVERWRITE = (["--overwrite"], {"action": "store_true", "help": "replace what is there"})

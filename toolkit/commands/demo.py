@@ -21,7 +21,7 @@ PRECISIONS = ("float32", "int8")
 SHOWN = "intel-cpu-int8"
 # Float layers that keep int8 within the drift limits on the shipped scenes; docs/quantization.md has those for photographs.
 OBSERVER = "percentile"
-KEEP_FLOAT = ("trunk.levels.*", "reader.*")
+KEEP_FLOAT = ("backbone.levels.*", "keypoint_head.*")
 BUNDLES = tuple(f"{target}-{precision}" for target in TARGETS for precision in PRECISIONS)
 # Where `posec run` writes a file, and its name directly in the demo's folder.
 GATHERED = {

@@ -1,67 +1,65 @@
-"""posec train quantized: a quantization-aware finish of a checkpoint, for when calibration alone is not enough."""
+"""Quantization-aware training of a checkpoint, for networks that calibration alone leaves inaccurate."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import targets as boards
 
 from ..ir.ranges import Ranges
 from ..network.checkpoint import save_graph
-from ..training.int8.finetune import Finishing, finish
+from ..training.int8.finetune import QATSettings, finetune
 from ..training.run.configuration import add_settings, chosen_settings
+from ..training.run.runs import RunFiles, log_line
 from . import inputs
 from .terminal import say
 
-_EVERY = 10
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `finish` from the command line."""
+    """Run `finetune` from the command line."""
     parser = argparse.ArgumentParser(
-        prog="posec train quantized", description=__doc__,
-        epilog="example: posec train quantized reference --calibration calibration.json --frames photos/ --target intel-cpu --out finished/",
-    )  # fmt: skip
+        prog="posec train quantized",
+        description=__doc__,
+        epilog="example: posec train quantized reference --calibration calibration.json --frames photos/ "
+        "--target intel-cpu --out finetuned/",
+    )
     parser.add_argument("checkpoint", help="'reference' or the folder of a checkpoint")
-    parser.add_argument("--calibration", required=True, help="its ranges, as `posec calibrate` wrote them")
-    parser.add_argument("--frames", required=True, help="folder, listing or video; no labels are needed")
-    parser.add_argument("--count", type=int, help="how many of them")
+    parser.add_argument(
+        "--calibration", required=True, help="ranges of the checkpoint, written by `posec calibrate`"
+    )
+    parser.add_argument("--frames", required=True, help="folder, listing or video; labels are not needed")
+    parser.add_argument("--count", type=int, help="number of frames (default: all)")
     parser.add_argument(
         "--target",
         default="generic-cpu",
-        help="a board whose integers are learned (default: generic-cpu, as intel-cpu)",
+        help="board whose int8 scheme is trained for (default: generic-cpu, the same scheme as intel-cpu)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
-        help="folder of the new checkpoint: calibrate and export it as any other",
+        help="folder of the new checkpoint; an interrupted run resumes from the .state beside it",
     )
-    add_settings(parser, Finishing, "quantized")
+    add_settings(parser, QATSettings, "finetune")
     options = parser.parse_args(arguments)
 
     target, graph = boards.load(options.target), inputs.checkpoint(options.checkpoint)
     target.check_precision("int8")
-
-    def report(step: int, figures: Mapping[str, float]) -> None:
-        if step % _EVERY == 0:
-            print(
-                json.dumps(
-                    {"step": step, **{name: float(f"{value:.4g}") for name, value in figures.items()}}
-                ),
-                flush=True,
-            )
-
-    frames = inputs.frames(options.frames, graph.spec, options.count)
-    found = finish(
-        graph, target, Ranges.load(options.calibration), frames, chosen_settings(options, Finishing), report
+    result = finetune(
+        graph,
+        target,
+        Ranges.load(options.calibration),
+        inputs.frames(options.frames, graph.spec, options.count),
+        chosen_settings(options, QATSettings),
+        files=RunFiles(*(options.out.with_name(options.out.name + end) for end in (".state", ".jsonl"))),
+        progress=lambda step, figures: print(log_line(step, figures), flush=True),
     )
-    save_graph(options.out, found.graph)
+    save_graph(options.out, result.graph)
     say(
-        f"{options.out}: int8 against float on held frames: {found.before:.3g} before, {found.after:.3g} after; now `posec calibrate {options.out}`"
+        f"{options.out}: loss of int8 on held-out frames {result.loss_before:.3g} before, "
+        f"{result.loss_after:.3g} after; next: posec calibrate {options.out}"
     )
 
 

@@ -1,1 +1,1 @@
-"""The network that finds people and their poses, and the pose embedding behind it, in torch."""
+"""The pose network and the pose embedding in torch, and their checkpoints."""

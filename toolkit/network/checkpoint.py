@@ -1,12 +1,11 @@
-"""A trained network on disk: a folder of two safetensors files and the contract between them; see `checkpoint_files`."""
+"""Checkpoints: a folder with a network's weights, its embedding decoder and its specification; see `checkpoint_files`."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from ..errors import PosecError
 from ..ir.graph import Graph
@@ -21,14 +21,31 @@ from ..runtime.plain_files import write_folder
 from ..runtime.pose import PoseSpec
 from .checkpoint_files import GRAPH, NETWORK, POSE, SPEC, CheckpointFiles, check_decoder, read_files
 from .network import KeypointNetwork
+from .toml_writer import to_toml
 
 TRAINING_ONLY = "auxiliary."
-# Networks that this version has no code for; checkpoints that state no architecture are the first of them.
-FORMER = ("picture", "picture and maps")
+# Architectures that are no longer implemented; checkpoints that state none have the first.
+FORMER_ARCHITECTURES = ("picture", "picture and maps")
+# Former prefixes of weights, in checkpoints of earlier versions, and the present ones.
+FORMER_PREFIXES = {
+    "trunk.": "backbone.",
+    "reader.branches.person.": "keypoint_head.branches.center.",
+    "reader.branches.ways.": "keypoint_head.branches.regression.",
+    "reader.branches.heat.": "keypoint_head.branches.heatmap.",
+    "reader.branches.offset.": "keypoint_head.branches.offset.",
+    "reader.ways.": "keypoint_head.regression.",
+    "reader.heat.": "keypoint_head.heatmap.",
+    "reader.offset.": "keypoint_head.offset.",
+    "near.": "fine_projection.",
+    "far.": "deep_projection.",
+    "lift.enter.": "lifting_head.from_keypoints.",
+    "lift.see.": "lifting_head.from_features.",
+    "lift.think.": "lifting_head.mlp.",
+}
 
 
 class Checkpoint(NamedTuple):
-    """A network ready to run, the arrays of its embedding decoder, and its contract."""
+    """A network in evaluation mode, the arrays of its embedding decoder, and its specification."""
 
     network: KeypointNetwork
     decoder: dict[str, np.ndarray]
@@ -38,20 +55,32 @@ class Checkpoint(NamedTuple):
 def save_checkpoint(
     folder: str | Path,
     network: KeypointNetwork,
-    embedding_decoder_arrays: Mapping[str, np.ndarray],
+    decoder: Mapping[str, np.ndarray],
     spec: PoseSpec,
+    *,
     licence: str = "",
-    whole: tuple[str, ...] = ("",),
+    float32_prefixes: tuple[str, ...] = ("",),
 ) -> None:
-    """Write a checkpoint folder, replacing one that is there, whole or not at all.
+    """Write a checkpoint folder atomically; an existing checkpoint is replaced.
 
-    Weights whose names begin with none of `whole` are rounded to float16, for a smaller file; what runs computes in float32 all the
-    same. Raises PosecError where the decoder or the spec does not fit the network, or where `folder` holds something else.
+    Args:
+        folder: new, empty, or a checkpoint.
+        network: its weights are stored.
+        decoder: arrays of the embedding decoder, see `decoder_arrays`.
+        spec: specification of the network.
+        licence: SPDX name, stored in the specification.
+        float32_prefixes: weights whose names start with none of these are stored as float16, for a smaller
+            file; the loaded network computes in float32.
+
+    Raises PosecError where the decoder or the specification does not fit the network, or `folder` holds
+    other files.
     """
-    _check(spec, embedding_decoder_arrays, network, "the checkpoint to be written")
+    _check(spec, decoder, network, "the checkpoint to be written")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     tensors = {
-        name: tensor.half() if tensor.is_floating_point() and not name.startswith(whole) else tensor
+        name: tensor.half()
+        if tensor.is_floating_point() and not name.startswith(float32_prefixes)
+        else tensor
         for name, tensor in tensors.items()
     }
     weights = save_tensors(
@@ -62,13 +91,13 @@ def save_checkpoint(
         "architecture": network.architecture,
         **({"licence": licence} if licence else {}),
     }
-    _write(Path(folder), weights, embedding_decoder_arrays, spec, about)
+    _write(Path(folder), weights, decoder, spec, about)
 
 
 def save_graph(folder: str | Path, graph: Graph) -> None:
-    """Write a graph as a checkpoint folder of the ONNX kind, which `trace` reads, replacing one that is there, whole or not at all.
+    """Write a graph atomically as a checkpoint folder with an ONNX model, which `trace` reads.
 
-    Raises PosecError where `folder` holds something else.
+    An existing checkpoint is replaced. Raises PosecError where `folder` holds other files.
     """
     about = {"network": GRAPH, "licence": graph.licence}
     _write(Path(folder), graph.model.SerializeToString(deterministic=True), graph.decoder, graph.spec, about)
@@ -84,13 +113,16 @@ def _write(
     try:
         write_folder(folder, blobs, replaces=SPEC)
     except FileExistsError as error:
-        raise PosecError(f"'{folder}' exists and is no checkpoint; give a new or an empty folder") from error
+        raise PosecError(
+            f"'{folder}' exists and is not a checkpoint; give a new or an empty folder"
+        ) from error
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
     """Read a checkpoint folder.
 
-    Raises PosecError where a file is missing, is not the one that was written, or does not fit the network.
+    Weights under former module names are renamed. Raises PosecError where a file is missing, differs from its
+    SHA-256, or does not fit the network.
     """
     folder = Path(folder)
     if not (folder / SPEC).exists():
@@ -99,21 +131,25 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
 
 
 def build_network(files: CheckpointFiles) -> Checkpoint:
-    """Return the network whose weights a checkpoint holds. Raises PosecError where they are of another network, or not finite."""
+    """Return the network of a checkpoint.
+
+    Raises PosecError where the weights belong to another network or are not finite.
+    """
     about, decoder, spec, folder = files.about, files.decoder, files.spec, files.path.parent
     if files.path.name != NETWORK:
         raise PosecError(f"'{folder}' holds the network as {files.path.name}, needed for this: {NETWORK}")
-    _check_architecture(about.get("architecture", FORMER[0]), folder)
+    _check_architecture(about.get("architecture", FORMER_ARCHITECTURES[0]), folder)
     network = KeypointNetwork()
     try:
-        tensors = load_tensors(files.network)
+        tensors = current_names(load_tensors(files.network))
         missing, unknown = network.load_state_dict(tensors, strict=False)
     except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
         raise PosecError(f"'{folder}' does not hold the weights of this network: {error}") from error
     missing = [name for name in missing if not name.startswith(TRAINING_ONLY)]
     if missing or unknown:
         raise PosecError(
-            f"'{folder / NETWORK}' does not fit this network; missing: {missing[:3] or 'none'}, unknown: {unknown[:3] or 'none'}"
+            f"'{folder / NETWORK}' does not fit this network; missing: {missing[:3] or 'none'}, "
+            f"unknown: {unknown[:3] or 'none'}"
         )
     if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
         raise PosecError(f"'{folder / NETWORK}' holds NaN or infinity in {broken[0]}; train it again")
@@ -121,22 +157,32 @@ def build_network(files: CheckpointFiles) -> Checkpoint:
     return Checkpoint(network.eval(), decoder, spec)
 
 
+def current_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors with former module names replaced by the present ones."""
+    return {_current_name(name): tensor for name, tensor in tensors.items()}
+
+
+def _current_name(name: str) -> str:
+    prefix = next((former for former in FORMER_PREFIXES if name.startswith(former)), "")
+    return FORMER_PREFIXES.get(prefix, "") + name.removeprefix(prefix)
+
+
 def _check_architecture(architecture: object, folder: Path) -> None:
-    if architecture in FORMER:
+    if architecture in FORMER_ARCHITECTURES:
         raise PosecError(
-            f"'{folder}' holds a network of the architecture '{architecture}', which posec no longer has: use the shipped network, "
-            "'reference', train another (docs/training.md), or export this one to ONNX with the version of posec that wrote it"
+            f"'{folder}' has the architecture '{architecture}', which posec no longer supports; use the shipped "
+            "'reference', train another network, or export this one to ONNX with the posec version that wrote it"
         )
     if architecture != KeypointNetwork.architecture:
         raise PosecError(
-            f"'{folder}' holds a network of architecture '{architecture}'; known: {KeypointNetwork.architecture}"
+            f"'{folder}' has the architecture '{architecture}'; known: {KeypointNetwork.architecture}"
         )
 
 
 def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: KeypointNetwork, where: str) -> None:
     check_decoder(decoder, spec, where)
     own = network.spec()
-    # A spec may leave out heads of key points that the network has: people are then as the other heads say.
+    # A specification may omit the key-point heads; poses are then decoded from the others alone.
     channels = {name: head.channels for name, head in own.heads.items()}
     differing = [name for name, head in spec.heads.items() if channels.get(name) != head.channels]
     if differing or spec.stride != own.stride or (spec.keypoints and spec.keypoints != own.keypoints):
@@ -144,34 +190,6 @@ def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: KeypointN
             "keypoints" if spec.stride == own.stride else f"stride {spec.stride}"
         )
         raise PosecError(
-            f"{where}: this network has stride {own.stride} and heads {channels}, the spec differs: {differs}"
+            f"{where}: the network has stride {own.stride} and heads {channels}, "
+            f"the specification differs in: {differs}"
         )
-
-
-def to_toml(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
-    """Return nested tables of strings, booleans, numbers and lists of them as TOML."""
-    lines = [
-        f"{_key(name)} = {_value(value)}" for name, value in table.items() if not isinstance(value, Mapping)
-    ]
-    blocks: list[str] = ["\n".join(lines)] if lines else []
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            inner = (*path, _key(name))
-            blocks.append(f"[{'.'.join(inner)}]\n" + to_toml(value, inner))
-    return "\n\n".join(block.rstrip("\n") for block in blocks) + "\n"
-
-
-def _key(name: str) -> str:
-    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else _value(name)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    raise PosecError(f"TOML has no {type(value).__name__}; got {value!r}")

@@ -1,6 +1,7 @@
 """The pose embedding: an auto-encoder between bone directions and 32 numbers in [-1, 1].
 
-Size and prior follow the adversarial auto-encoders of Kundu et al. (WACV 2019): every embedding of the cube should be a pose.
+Size and prior follow Kundu et al. (WACV 2019), whose adversarial auto-encoder makes every point of the cube a
+plausible pose.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ HIDDEN = 512
 
 
 class PoseEmbedding(nn.Module):
-    """Encoder and decoder of poses; a pose is 16 unit bone directions in the torso frame."""
+    """Auto-encoder of poses; a pose is 16 unit bone directions in the torso frame."""
 
     def __init__(self, size: int = EMBEDDING_SIZE, hidden: int = HIDDEN) -> None:
         super().__init__()
@@ -43,14 +44,14 @@ class PoseEmbedding(nn.Module):
 
 
 def _layers(*sizes: int) -> list[nn.Module]:
-    found: list[nn.Module] = []
+    layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        found += [nn.Linear(inputs, outputs), nn.LeakyReLU(LEAKY_SLOPE)]
-    return found[:-1]
+        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(LEAKY_SLOPE)]
+    return layers[:-1]
 
 
 def decoder_arrays(model: PoseEmbedding) -> dict[str, np.ndarray]:
-    """Return the decoder as `weight_0`, `bias_0`, …, the format of `toolkit.runtime.decoding.kinematics.layers`."""
+    """Return the decoder as `weight_0`, `bias_0`, …, as `runtime.decoding.kinematics.layers` reads it."""
     linear = [layer for layer in model.decoder if isinstance(layer, nn.Linear)]
     arrays: dict[str, np.ndarray] = {}
     for index, layer in enumerate(linear):
@@ -60,7 +61,10 @@ def decoder_arrays(model: PoseEmbedding) -> dict[str, np.ndarray]:
 
 
 def take_decoder(model: PoseEmbedding, path: str | Path) -> None:
-    """Give a model the decoder that `decoder_arrays` stored, frozen. Raises PosecError where it is of another form."""
+    """Load the decoder that `decoder_arrays` stored into a model and freeze it.
+
+    Raises PosecError where it does not fit.
+    """
     linear = [layer for layer in model.decoder if isinstance(layer, nn.Linear)]
     try:
         arrays = load_file(path)
@@ -74,18 +78,21 @@ def take_decoder(model: PoseEmbedding, path: str | Path) -> None:
         ) from error
     if arrays:
         raise PosecError(
-            f"'{path}' holds more than a decoder of {len(linear)} layers: {', '.join(sorted(arrays))}"
+            f"'{path}' has arrays beyond a decoder of {len(linear)} layers: {', '.join(sorted(arrays))}"
         )
     model.decoder.requires_grad_(False)
 
 
 def load_embedding(path: str | Path, device: torch.device | str = "cpu") -> PoseEmbedding:
-    """Return the frozen embedding stored as safetensors. Raises PosecError where file and network differ."""
+    """Return the frozen embedding of a safetensors file.
+
+    Raises PosecError where the file does not fit the network.
+    """
     model = PoseEmbedding()
     try:
         model.load_state_dict(load_file(path))
     except (OSError, RuntimeError, SafetensorError) as error:
         raise PosecError(
-            f"'{path}' is not a pose embedding: {error}; give the file that train_embedding wrote"
+            f"'{path}' is not a pose embedding: {error}; give a file that `posec train embedding` wrote"
         ) from error
     return model.to(device).eval().requires_grad_(False)

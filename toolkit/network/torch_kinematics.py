@@ -1,6 +1,7 @@
-"""Joints, bone directions and rotations in torch: the differentiable counterpart of `toolkit.runtime.decoding.kinematics`.
+"""Differentiable kinematics in torch; `toolkit.runtime.decoding.kinematics` is the numpy version.
 
-Frames of reference as in `toolkit.runtime.pose`; a rotation matrix holds the torso's x, y and z axes as its columns.
+Frames of reference as in `toolkit.runtime.pose`; a rotation matrix holds the torso's x, y and z axes as its
+columns.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Array = TypeVar("Array", np.ndarray, Tensor)
 
 
 def bone(name: str, skeleton: Skeleton = MUPOTS17) -> int:
-    """Return the index of the bone that ends at a joint."""
+    """Return the index of the bone that ends at the named joint."""
     return skeleton.bones.index(skeleton.index(name))
 
 
@@ -52,12 +53,12 @@ def rotation_from_6d(numbers: Tensor) -> Tensor:
 
 
 def rotation_to_6d(rotations: Tensor) -> Tensor:
-    """Return the y and x axes (..., 6) of rotation matrices (..., 3, 3): the inverse of `rotation_from_6d`."""
+    """Return the y and x axes (..., 6) of rotations (..., 3, 3), the inverse of `rotation_from_6d`."""
     return torch.cat([rotations[..., :, 1], rotations[..., :, 0]], -1)
 
 
 def rotation_about(axes: Tensor, angles: Tensor) -> Tensor:
-    """Return rotation matrices (..., 3, 3) about axes (..., 3), normalized here, by angles (...,) in radians (Rodrigues)."""
+    """Return rotations (..., 3, 3) about axes (..., 3) by angles (...,) in radians (Rodrigues)."""
     x, y, z = functional.normalize(axes, dim=-1, eps=EPSILON).unbind(-1)
     zero = torch.zeros_like(x)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
@@ -68,8 +69,9 @@ def rotation_about(axes: Tensor, angles: Tensor) -> Tensor:
 def torso_frames(joints: Tensor, skeleton: Skeleton = MUPOTS17) -> Tensor:
     """Return the torso's axes as rotation matrices (..., 3, 3) from joints (..., J, 3).
 
-    y points from pelvis to neck; x is the mean direction of the hip and shoulder lines, to the person's left, made
-    perpendicular to y; z = x × y points to the front. The frame is undefined where those joints coincide.
+    y points from pelvis to neck. x is the mean direction of the hip and shoulder lines, to the person's left,
+    made perpendicular to y. z = x × y points to the front. The frame is undefined where these joints
+    coincide.
     """
 
     def line(start: str, end: str) -> Tensor:
@@ -82,7 +84,7 @@ def torso_frames(joints: Tensor, skeleton: Skeleton = MUPOTS17) -> Tensor:
 
 
 def torso_frame(joints: np.ndarray) -> np.ndarray:
-    """Return `torso_frames` of joints (..., 17, 3) for numpy, as (..., 3, 3) of the same floating type."""
+    """Return `torso_frames` (..., 3, 3) of a numpy array of joints (..., 17, 3), in its floating type."""
     return torso_frames(torch.from_numpy(np.ascontiguousarray(joints))).numpy()
 
 
@@ -100,7 +102,7 @@ def bone_directions(joints: np.ndarray, frame: np.ndarray, skeleton: Skeleton = 
 
 
 def mirror_directions(directions: Array) -> Array:
-    """Return the bone directions (..., 16, 3) of the person in a mirror: left and right exchanged, x negated."""
+    """Return the bone directions (..., 16, 3) of the mirrored pose: left and right swapped, x negated."""
     mirrored = directions[..., MIRROR_BONES, :]
     mirrored[..., 0] *= -1
     return mirrored

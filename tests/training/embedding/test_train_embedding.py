@@ -14,19 +14,14 @@ from safetensors.torch import load_file
 import toolkit
 from toolkit.errors import PosecError
 from toolkit.network.embedding import decoder_arrays, load_embedding
-from toolkit.training.embedding import train_embedding as training
 from toolkit.training.embedding.adversary import (
     PoseDiscriminator,
     adversarial_loss,
     discriminator_loss,
     sliced_uniform_loss,
 )
-from toolkit.training.embedding.train_embedding import (
-    EmbeddingTraining,
-    spread_mm,
-    stature_m,
-    train_embedding,
-)
+from toolkit.training.embedding.embedding_figures import spread_mm, stature_m
+from toolkit.training.embedding.train_embedding import EmbeddingLearner, EmbeddingTraining, train_embedding
 
 pytestmark = pytest.mark.torch
 SHIPPED = Path(toolkit.__file__).parent / "reference"
@@ -55,13 +50,14 @@ def test_a_killed_run_ends_with_the_same_weights(
 ) -> None:
     train_embedding(SHORT, mocap, tmp_path / "whole.safetensors")
 
-    def killed_at_50(*arguments: Any) -> dict[str, torch.Tensor]:
-        if arguments[1] == 50:
-            raise KeyboardInterrupt
-        return step(*arguments)
+    learn = EmbeddingLearner.learn
 
-    step = training._step
-    monkeypatch.setattr(training, "_step", killed_at_50)
+    def killed_at_50(*arguments: Any) -> dict[str, torch.Tensor]:
+        if arguments[2] == 50:
+            raise KeyboardInterrupt
+        return learn(*arguments)
+
+    monkeypatch.setattr(EmbeddingLearner, "learn", killed_at_50)
     with pytest.raises(KeyboardInterrupt):
         train_embedding(SHORT, mocap, tmp_path / "killed.safetensors")
     monkeypatch.undo()
@@ -79,7 +75,7 @@ def test_seeds_differ(mocap: Path, tmp_path: Path) -> None:
     assert not torch.equal(first["decoder.0.weight"], second["decoder.0.weight"])
 
 
-def test_an_encoder_is_learned_for_a_decoder_that_stays_as_it_is(mocap: Path, tmp_path: Path) -> None:
+def test_an_encoder_is_trained_for_a_frozen_decoder(mocap: Path, tmp_path: Path) -> None:
     decoder = SHIPPED / "pose.safetensors"
     figures = train_embedding(SHORT, mocap, tmp_path / "embedding.safetensors", decoder=decoder)
     lines = [json.loads(line) for line in (tmp_path / "embedding.jsonl").read_text().splitlines()]
@@ -89,12 +85,12 @@ def test_an_encoder_is_learned_for_a_decoder_that_stays_as_it_is(mocap: Path, tm
 
 
 @pytest.mark.parametrize("wrong", ["network.safetensors", "spec.toml", "nothing"])
-def test_what_is_no_decoder_is_refused(wrong: str, mocap: Path, tmp_path: Path) -> None:
+def test_other_files_than_decoders_are_refused(wrong: str, mocap: Path, tmp_path: Path) -> None:
     with pytest.raises(PosecError, match="is not the decoder"):
         train_embedding(SHORT, mocap, tmp_path / "embedding.safetensors", decoder=SHIPPED / wrong)
 
 
-def test_the_adversary_learns_to_tell_poses_from_noise() -> None:
+def test_the_adversary_learns_to_distinguish_poses_from_noise() -> None:
     torch.manual_seed(0)
     judge = PoseDiscriminator()
     optimizer = torch.optim.Adam(judge.parameters(), 1e-3)
@@ -110,7 +106,7 @@ def test_the_adversary_learns_to_tell_poses_from_noise() -> None:
     assert adversarial_loss(judge(noise)) > 3 > adversarial_loss(judge(real))
 
 
-def test_a_uniform_sample_is_nearer_to_uniform_than_a_narrow_one() -> None:
+def test_a_uniform_sample_has_a_lower_prior_loss_than_a_narrow_one() -> None:
     generator = torch.Generator().manual_seed(0)
     samples = [torch.rand(512, 32, generator=generator) * 2 - 1 for _ in range(2)]
     near, far = (

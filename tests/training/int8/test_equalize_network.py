@@ -12,14 +12,15 @@ from toolkit.errors import PosecError
 from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
 from toolkit.network.embedding import PoseEmbedding, decoder_arrays
 from toolkit.network.network import KeypointNetwork
-from toolkit.training.int8.equalize import MOST, equalize, even, main
+from toolkit.training.int8.channel_ranges import MAX_FACTOR, range_scale
+from toolkit.training.int8.equalize import equalize, main
 
 pytestmark = pytest.mark.torch
 PICTURES = torch.randn(4, 3, 64, 96, generator=torch.Generator().manual_seed(1))
 
 
 def uneven_network() -> KeypointNetwork:
-    """A network whose channels have ranges that differ, and in which every part has its say."""
+    """A network with unequal channel ranges, in which every part affects the outputs."""
     torch.manual_seed(0)
     network = KeypointNetwork().eval()
     with torch.no_grad():
@@ -34,38 +35,38 @@ def uneven_network() -> KeypointNetwork:
 
 
 def spread(maps: Tensor) -> float:
-    """How many times the range of the middle channel the largest one's is."""
+    """The largest range of a channel relative to the median one."""
     ranges = maps.abs().amax((0, 2, 3))
     return float(ranges.max() / ranges.median())
 
 
 @torch.no_grad()
-def test_nothing_changes_but_the_ranges() -> None:
+def test_outputs_are_unchanged_and_ranges_become_equal() -> None:
     network = uneven_network()
-    before, (fine, deep) = network(PICTURES), network.trunk(PICTURES)
+    before, (fine, deep) = network(PICTURES), network.backbone(PICTURES)
     equalize(network, PICTURES.split(2))
     for name, values, wanted in zip(network.spec().head_names, network(PICTURES), before, strict=True):
         torch.testing.assert_close(values, wanted, atol=1e-3 * float(wanted.abs().max()), rtol=0, msg=name)
-    even_fine, even_deep = network.trunk(PICTURES)
+    even_fine, even_deep = network.backbone(PICTURES)
     for maps, wanted in ((even_fine, fine), (even_deep[0], deep[0])):
         assert spread(maps) < 0.75 * spread(wanted)
         assert spread(maps) < 1.3
 
 
 @torch.no_grad()
-def test_rectified_channels_fill_their_range() -> None:
+def test_channels_before_a_relu6_fill_its_range() -> None:
     network = uneven_network()
     equalize(network, [PICTURES])
-    stem = network.trunk.stem(PICTURES).clamp(min=0).amax((0, 2, 3))
-    assert float(stem.min()) > 5  # 6, less what keeps off the limit
+    stem = network.backbone.stem(PICTURES).clamp(min=0).amax((0, 2, 3))
+    assert float(stem.min()) > 5  # 6 with a margin
 
 
-def test_silent_channels_are_not_blown_up() -> None:
-    assert even(torch.tensor([12.0, 6.0, 0.0])).tolist() == pytest.approx([0.5, 1.0, 0.5 * MOST])
+def test_the_factor_of_silent_channels_is_bounded() -> None:
+    assert range_scale(torch.tensor([12.0, 6.0, 0.0])).tolist() == pytest.approx([0.5, 1.0, 0.5 * MAX_FACTOR])
 
 
-def test_no_picture_is_refused() -> None:
-    with pytest.raises(PosecError, match="no picture"):
+def test_no_pictures_are_refused() -> None:
+    with pytest.raises(PosecError, match="no pictures"):
         equalize(KeypointNetwork(), [])
 
 
@@ -88,6 +89,6 @@ def test_a_checkpoint_is_equalized_from_pictures(tmp_path: Path) -> None:
         ]
     )
     assert not torch.equal(
-        load_checkpoint(tmp_path / "even").network.get_parameter("trunk.last.weight"),
-        network.trunk.last.weight,
+        load_checkpoint(tmp_path / "even").network.get_parameter("backbone.last.weight"),
+        network.backbone.last.weight,
     )

@@ -1,4 +1,4 @@
-"""The quantization-aware finish of a tiny network: integers closer to the float network, found again by the compiler."""
+"""Quantization-aware training of a tiny network: closer to the float network, with integers that export finds again."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from toolkit.passes.quantize.float_layers import stays_float
 from toolkit.passes.quantize.insert_qdq import insert_qdq
 from toolkit.passes.quantize.pipeline import lower_graph
 from toolkit.passes.quantize.qparams import to_int8, weight_scales
-from toolkit.training.int8.finetune import Finishing, finish
-from toolkit.training.int8.torch_graph import Replay
+from toolkit.training.int8.finetune import QATSettings, finetune
+from toolkit.training.int8.torch_graph import TorchGraph
+from toolkit.training.run.runs import RunFiles
 from toolkit.verification.simulation import FloatReference
 
 pytestmark = pytest.mark.torch
@@ -35,24 +36,24 @@ PLAIN = targets.load("generic-cpu")
 SCHEME = with_weights(PLAIN.backend.scheme(Job(PLAIN, "int8")), per_channel=False)
 TARGET = with_scheme(PLAIN, SCHEME)
 PICTURES = [spot_picture(seed % 5, seed=seed) for seed in range(40)]
-SETTINGS = Finishing(steps=100, learning_rate=1e-4, threads=1)
+SETTINGS = QATSettings(steps=100, learning_rate=1e-4, threads=1)
 
 
 @pytest.fixture(scope="module")
-def finished():
+def finetuned():
     graph = tiny_graph_of()
-    return finish(graph, TARGET, calibration.collect(graph, PICTURES), PICTURES, SETTINGS)
+    return finetune(graph, TARGET, calibration.collect(graph, PICTURES), PICTURES, SETTINGS)
 
 
 @pytest.mark.parametrize("integers", [False, True], ids=["float", "int8"])
-def test_the_replay_computes_what_the_graph_computes(integers):
+def test_the_torch_graph_has_the_outputs_of_the_graph(integers):
     graph = prepare(tiny_graph_of())
     ranges = calibration.collect(graph, PICTURES[:5])
     if integers:
         insert_qdq(graph, ranges.tensors, SCHEME.for_training())
     noise = np.random.default_rng(0).normal(0, 0.6, (1, 3, *graph.spec.input_size)).astype(np.float32)
     with torch.no_grad():
-        replayed = Replay(graph)(torch.from_numpy(noise))
+        replayed = TorchGraph(graph)(torch.from_numpy(noise))
     for name, (tensor, _) in graph.heads.items():
         # The middle of an integer may be rounded either way, and what follows differs by a step or two.
         np.testing.assert_allclose(
@@ -61,7 +62,7 @@ def test_the_replay_computes_what_the_graph_computes(integers):
 
 
 @pytest.mark.parametrize("pads", [[0, 0, 1, 1], [1, 0, 2, 3]])
-def test_convolutions_that_pad_unevenly_are_replayed(pads):
+def test_convolutions_with_asymmetric_padding_are_supported(pads):
     rng = np.random.default_rng(0)
     weight, noise = (
         rng.standard_normal(shape).astype(np.float32) for shape in ((4, 3, 3, 3), (1, 3, 16, 16))
@@ -72,13 +73,13 @@ def test_convolutions_that_pad_unevenly_are_replayed(pads):
     heads = {name: replace(head, tensor="y") for name, head in graph.spec.heads.items()}
     graph = replace(graph, spec=replace(graph.spec, heads=heads))
     with torch.no_grad():
-        replayed = Replay(graph)(torch.from_numpy(noise))["centre"].numpy()
+        replayed = TorchGraph(graph)(torch.from_numpy(noise))["centre"].numpy()
     wanted = onnxruntime.InferenceSession(graph.model.SerializeToString()).run(None, {"frame": noise})[0]
     np.testing.assert_allclose(replayed, wanted, atol=1e-4)
 
 
-def test_weights_that_were_integers_once_start_on_their_own_grid():
-    """Their largest is not 127 steps: a grid of the finish's own would round them a second time before it learns."""
+def test_weights_on_an_int8_grid_keep_their_grid():
+    """Their largest value is not 127 steps, so a newly chosen grid would round them a second time."""
     graph = prepare(tiny_graph_of())
     for node in weighted_layers(graph.model):
         weight = index_graph(graph.model).array(node.input[1])
@@ -100,18 +101,18 @@ def test_weights_that_were_integers_once_start_on_their_own_grid():
         if node.op_type == "QuantizeLinear" and node.input[0] in found.constants
     ]
     assert len(names) > 5
-    learned = Replay(integer, names).on_grid()
+    learned = TorchGraph(integer, names).quantized_constants()
     for name in names:
         np.testing.assert_allclose(learned[name].numpy(), found.array(name), rtol=1e-4, atol=1e-6)
 
 
-def test_the_integers_come_closer_to_the_float_network(finished):
-    assert finished.after < 0.9 * finished.before
+def test_the_loss_of_int8_falls(finetuned):
+    assert finetuned.loss_after < 0.9 * finetuned.loss_before
 
 
-def test_the_compiler_finds_the_learned_integers_again(finished):
-    found, left = index_graph(finished.graph.model), stays_float(finished.graph, SCHEME)
-    layers = [node for node in weighted_layers(finished.graph.model) if layer_name(node) not in left]
+def test_the_trained_weights_are_on_the_int8_grid(finetuned):
+    found, left = index_graph(finetuned.graph.model), stays_float(finetuned.graph, SCHEME)
+    layers = [node for node in weighted_layers(finetuned.graph.model) if layer_name(node) not in left]
     assert len(layers) > 5
     changed = 0
     for node in layers[1:]:  # the frame is folded into the first
@@ -125,10 +126,10 @@ def test_the_compiler_finds_the_learned_integers_again(finished):
     assert changed == len(layers) - 1
 
 
-def test_the_people_come_closer_too(finished):
+def test_the_drift_of_people_falls(finetuned):
     graph, judged = prepare(tiny_graph_of()), [spot_picture(seed % 5, seed=300 + seed) for seed in range(10)]
     reference, job = FloatReference(graph, judged), Job(TARGET, "int8")
-    trained = prepare(finished.graph)
+    trained = prepare(finetuned.graph)
     ranges = calibration.collect(trained, PICTURES)
     drift = reference.drift(reference.heads(lower_graph(trained, job, ranges)))
     plain = reference.drift(reference.heads(lower_graph(graph, job, calibration.collect(graph, PICTURES))))
@@ -144,9 +145,25 @@ def test_the_command_writes_a_checkpoint_that_can_be_traced(tmp_path, capsys):
     for index, picture in enumerate(PICTURES[:6]):
         cv2.imwrite(str(tmp_path / "frames" / f"{index}.png"), picture)
     calibration.collect(trace(tmp_path / "tiny"), PICTURES[:6]).save(tmp_path / "ranges.json")
-    main([str(tmp_path / "tiny"), "--calibration", str(tmp_path / "ranges.json"), "--frames", str(tmp_path / "frames"), "--steps", "10",
-          "--held", "2", "--threads", "1", "--out", str(tmp_path / "finished")])  # fmt: skip
+    main(
+        [
+            str(tmp_path / "tiny"),
+            "--calibration",
+            str(tmp_path / "ranges.json"),
+            "--frames",
+            str(tmp_path / "frames"),
+            "--steps",
+            "10",
+            "--held",
+            "2",
+            "--threads",
+            "1",
+            "--out",
+            str(tmp_path / "finished"),
+        ]
+    )
     assert '"step": 10' in capsys.readouterr().out
+    assert not (tmp_path / "finished.state").exists()
     graph = trace(tmp_path / "finished")
     assert graph.spec == trace(tmp_path / "tiny").spec
     assert graph.licence == "made by the tests"
@@ -157,15 +174,40 @@ def test_the_command_writes_a_checkpoint_that_can_be_traced(tmp_path, capsys):
     ]
 
 
-def test_what_cannot_be_learned_is_refused(tiny_graph):
+def test_an_interrupted_training_resumes_with_equal_weights(tmp_path):
+    graph, settings = tiny_graph_of(), QATSettings(steps=20, report_every=10, learning_rate=1e-4, threads=1)
+    ranges = calibration.collect(graph, PICTURES[:12])
+
+    def weights(files=None, progress=lambda step, figures: None):
+        result = finetune(graph, TARGET, ranges, PICTURES[:12], settings, files=files, progress=progress)
+        model = result.graph.model
+        return {tensor.name: tensor.SerializeToString() for tensor in model.graph.initializer}
+
+    def killed(step, figures):
+        if step == 20:
+            raise KeyboardInterrupt
+
+    whole, files = weights(), RunFiles.beside(tmp_path / "network")
+    with pytest.raises(KeyboardInterrupt):
+        weights(files, killed)
+    assert files.state.exists()
+    with pytest.raises(PosecError, match="belongs to a run with"):
+        finetune(graph, TARGET, ranges, PICTURES[:12], replace(settings, seed=1), files=files)
+    steps = []
+    assert weights(files, lambda step, figures: steps.append(step)) == whole
+    assert steps == [20]
+    assert not files.state.exists()
+
+
+def test_unusable_inputs_are_refused(tiny_graph):
     ranges = calibration.collect(tiny_graph, PICTURES[:5])
-    with pytest.raises(PosecError, match="3 frames, 8 of them held back; give at least 12"):
-        finish(tiny_graph, TARGET, ranges, PICTURES[:3], SETTINGS)
+    with pytest.raises(PosecError, match="3 frames, 8 of them held out; give at least 12"):
+        finetune(tiny_graph, TARGET, ranges, PICTURES[:3], SETTINGS)
     with pytest.raises(PosecError, match="belong to another network"):
-        finish(tiny_graph, TARGET, replace(ranges, graph_sha256="0" * 64), PICTURES, SETTINGS)
+        finetune(tiny_graph, TARGET, replace(ranges, graph_sha256="0" * 64), PICTURES, SETTINGS)
     graph = prepare(tiny_graph)
     node = next(node for node in graph.model.graph.node if node.op_type == "Relu")
     node.CopyFrom(helper.make_node("Softsign", list(node.input), list(node.output), node.name))
     onnx.checker.check_model(graph.model)
     with pytest.raises(PosecError, match="Softsign cannot be trained"):
-        Replay(graph)
+        TorchGraph(graph)

@@ -1,4 +1,4 @@
-"""A trunk that moved gets weights that int8 holds, and the compiler finds the same integers."""
+"""Weights snapped to the int8 grid are unchanged by compilation."""
 
 import numpy as np
 import pytest
@@ -7,45 +7,45 @@ import torch
 from toolkit.network.checkpoint import TRAINING_ONLY, load_checkpoint, save_checkpoint
 from toolkit.network.network import KeypointNetwork
 from toolkit.passes.quantize.qparams import to_int8, weight_scales
-from toolkit.training.int8 import snap_weights as grid
-from toolkit.training.int8.snap_weights import put_on_grid, to_grid
+from toolkit.training.int8 import snap_weights as module
+from toolkit.training.int8.snap_weights import snap_network, snap_to_grid
 
 
 @pytest.mark.parametrize("shape", [(48, 1, 3, 3), (32, 64, 1, 1), (17, 24, 3, 3)])
-def test_the_compiler_rounds_a_gridded_weight_to_itself(shape):
+def test_the_compiler_leaves_snapped_weights_unchanged(shape):
     weight = (
         torch.randn(shape, generator=torch.Generator().manual_seed(1))
         * torch.logspace(-3, 1, shape[0])[:, None, None, None]
     )
-    gridded = to_grid(weight)
+    snapped = snap_to_grid(weight)
     largest = weight.abs().flatten(1).amax(1)[:, None, None, None]
-    assert ((gridded - weight).abs() <= 0.501 * largest / 127).all(), "half a step"
-    assert not torch.allclose(gridded, weight, rtol=1e-4)
-    values = gridded.numpy()
+    assert ((snapped - weight).abs() <= 0.501 * largest / 127).all(), "half a step"
+    assert not torch.allclose(snapped, weight, rtol=1e-4)
+    values = snapped.numpy()
     scales = weight_scales(values, 0)
     compiled = to_int8(values, scales, 0) * scales.reshape(-1, 1, 1, 1)
     assert (np.abs(compiled - values) <= 1e-5 * largest.numpy()).all()
 
 
-def test_channels_without_weights_stay_without():
+def test_channels_of_zeros_stay_zero():
     weight = torch.zeros(3, 8, 1, 1)
     weight[1] = torch.linspace(-1, 1, 8)[:, None, None]
-    gridded = to_grid(weight)
-    assert torch.equal(gridded[0], weight[0])
-    assert torch.equal(gridded[2], weight[2])
+    snapped = snap_to_grid(weight)
+    assert torch.equal(snapped[0], weight[0])
+    assert torch.equal(snapped[2], weight[2])
 
 
-def test_of_a_network_the_trunk_and_its_reader_are_rounded_and_nothing_else(tmp_path, capsys):
+def test_only_the_backbone_and_the_key_point_head_are_snapped(tmp_path, capsys):
     torch.manual_seed(2)
     network = KeypointNetwork().eval()
     decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
     save_checkpoint(tmp_path / "moved", network, decoder, network.spec())
-    grid.main(["--checkpoint", str(tmp_path / "moved"), "--out", str(tmp_path / "gridded")])
-    assert "trunk.stem" in capsys.readouterr().out
-    gridded = load_checkpoint(tmp_path / "gridded").network
+    module.main(["--checkpoint", str(tmp_path / "moved"), "--out", str(tmp_path / "snapped")])
+    assert "backbone.stem" in capsys.readouterr().out
+    snapped = load_checkpoint(tmp_path / "snapped").network
     before, after = (
         network.state_dict(),
-        {name: value.clone() for name, value in gridded.state_dict().items()},
+        {name: value.clone() for name, value in snapped.state_dict().items()},
     )
     changed = {
         name
@@ -55,9 +55,9 @@ def test_of_a_network_the_trunk_and_its_reader_are_rounded_and_nothing_else(tmp_
     layers = {
         f"{name}.weight" for name, layer in network.named_modules() if isinstance(layer, torch.nn.Conv2d)
     }
-    assert changed == {name for name in layers if name.startswith(("trunk.", "reader."))}
-    assert put_on_grid(gridded)[0] == "trunk.stem"
-    for name, again in gridded.state_dict().items():
+    assert changed == {name for name in layers if name.startswith(("backbone.", "keypoint_head."))}
+    assert snap_network(snapped)[0] == "backbone.stem"
+    for name, again in snapped.state_dict().items():
         torch.testing.assert_close(
             again, after[name], rtol=0, atol=1e-6, msg=f"{name}: a second time changes nothing"
         )

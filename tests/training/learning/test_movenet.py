@@ -16,28 +16,30 @@ pytestmark = pytest.mark.torch
 
 
 @torch.no_grad()
-def test_every_weight_finds_its_layer(tmp_path: Path) -> None:
+def test_every_weight_is_copied_to_its_layer(tmp_path: Path) -> None:
     torch.manual_seed(0)
     made, read = KeypointNetwork(), KeypointNetwork()
     load_movenet(read, write_movenet(tmp_path, made))
-    # Its fields say y and x joint by joint; the reader has all x first.
-    for layer in (made.reader.ways, made.reader.offset):
+    # MoveNet interleaves y and x per joint; the key-point head has all x first.
+    for layer in (made.keypoint_head.regression, made.keypoint_head.offset):
         assert layer.bias is not None
         layer.weight.copy_(torch.cat([layer.weight[1::2], layer.weight[::2]]))
         layer.bias.copy_(torch.cat([layer.bias[1::2], layer.bias[::2]]))
     wanted = made.state_dict()
-    slow = {
-        name: values for name, values in read.state_dict().items() if name.startswith(("trunk.", "reader."))
+    pretrained = {
+        name: values
+        for name, values in read.state_dict().items()
+        if name.startswith(("backbone.", "keypoint_head."))
     }
-    assert len(slow) == len(list(made.slow_parameters()))
-    for name, values in slow.items():
+    assert len(pretrained) == len(list(made.pretrained_parameters()))
+    for name, values in pretrained.items():
         torch.testing.assert_close(values, wanted[name].half().float(), msg=name)
 
 
 def test_another_network_is_refused(tmp_path: Path) -> None:
     path = write_movenet(tmp_path, KeypointNetwork())
     path.write_text(path.read_text().replace("kpt_offset_0", "kpt_elsewhere_0"))
-    with pytest.raises(PosecError, match=r"no MoveNet\.MultiPose: 'kpt_offset_0.* has no such weights"):
+    with pytest.raises(PosecError, match=r"not MoveNet\.MultiPose: 'kpt_offset_0.* has no such weights"):
         load_movenet(KeypointNetwork(), path)
     path = write_movenet(tmp_path, KeypointNetwork())
     plain = json.loads(path.read_text())
@@ -71,11 +73,11 @@ def test_broken_files_are_refused(tmp_path: Path, change: dict[str, Any], messag
         read_weights(path)
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PosecError, match=r"no TensorFlow\.js model"):
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PosecError, match=r"not a TensorFlow\.js model"):
         read_weights(tmp_path / "missing.json")
     (tmp_path / "other.json").write_text("[1, 2]")
-    with pytest.raises(PosecError, match=r"no TensorFlow\.js model"):
+    with pytest.raises(PosecError, match=r"not a TensorFlow\.js model"):
         read_weights(tmp_path / "other.json")
     with (tmp_path / "large.json").open("wb") as file:
         file.truncate(5 << 20)

@@ -12,16 +12,16 @@ from safetensors.torch import load_file, save_file
 
 from toolkit.errors import PosecError
 from toolkit.network.embedding import PoseEmbedding
-from toolkit.network.keypoints import JOINTS
-from toolkit.network.network import REACHES_PX, KeypointNetwork
+from toolkit.network.keypoints import JOINTS, OFFSET_SCALES_PX
+from toolkit.network.network import KeypointNetwork
 from toolkit.training.learning.pretrain_lift import (
+    KeypointErrors,
     LiftTraining,
-    WayFaults,
-    draw_ways,
+    draw_skeletons,
     lift_losses,
     train_lift,
 )
-from toolkit.training.learning.skeleton_scenes import FACE_POINTS
+from toolkit.training.learning.skeleton_points import FACE_POINTS
 from toolkit.training.learning.train_network import read_network
 from toolkit.training.run.runs import save_weights
 
@@ -42,27 +42,29 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path
     )
 
 
-def test_readings_lead_to_the_key_points() -> None:
+def test_encoded_offsets_decode_to_the_key_points() -> None:
     spec, generator = KeypointNetwork().spec(), torch.Generator().manual_seed(0)
-    ways, label, cells_px = draw_ways(
+    keypoints, label = draw_skeletons(
         torch.from_numpy(captured_poses(20)),
         40,
         spec,
         PoseEmbedding(),
         generator,
-        WayFaults((0.0, 0.0), 1.0, 0.0),
+        KeypointErrors((0.0, 0.0), 1.0, 0.0),
     )
-    assert len(ways) == len(cells_px) > 20
+    offsets, cells_px, _ = keypoints
+    assert len(offsets) == len(cells_px) > 20
     torch.testing.assert_close((cells_px - spec.cell_origin_px) % spec.stride, torch.zeros_like(cells_px))
     farthest = (
-        ways[:, -2 * JOINTS :].unflatten(1, (2, JOINTS)).transpose(1, 2)[:, FACE_POINTS:] * REACHES_PX[-1]
+        offsets[:, -2 * JOINTS :].unflatten(1, (2, JOINTS)).transpose(1, 2)[:, FACE_POINTS:]
+        * OFFSET_SCALES_PX[-1]
     )
-    wanted = (label["keypoints_px"] - cells_px[:, None]).clamp(-REACHES_PX[-1], REACHES_PX[-1])
+    wanted = (label["keypoints_px"] - cells_px[:, None]).clamp(-OFFSET_SCALES_PX[-1], OFFSET_SCALES_PX[-1])
     torch.testing.assert_close(farthest, wanted, atol=1e-3, rtol=0)
-    assert float(ways.abs().max()) <= 1
+    assert float(offsets.abs().max()) <= 1
 
 
-def test_a_lift_learns_and_the_network_goes_on_from_it(
+def test_a_lifting_head_learns_and_the_network_starts_from_it(
     tmp_path: Path, material: tuple[Path, Path, Path]
 ) -> None:
     out = tmp_path / "lift.safetensors"
@@ -72,15 +74,15 @@ def test_a_lift_learns_and_the_network_goes_on_from_it(
     assert not out.with_suffix(".state").exists()
     network = read_network(out)
     assert isinstance(network, KeypointNetwork)
-    assert network.lift.see.weight.count_nonzero() == 0
+    assert network.lifting_head.from_features.weight.count_nonzero() == 0
     weights = load_file(out)
-    del weights["lift.think.0.weight"]
+    del weights["lifting_head.mlp.0.weight"]
     save_file(weights, tmp_path / "less.safetensors")
-    with pytest.raises(PosecError, match=r"missing \['lift.think.0.weight'\]"):
+    with pytest.raises(PosecError, match=r"missing \['lifting_head.mlp.0.weight'\]"):
         read_network(tmp_path / "less.safetensors")
 
 
-def test_an_interrupted_run_goes_on(
+def test_an_interrupted_run_resumes(
     tmp_path: Path, material: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "lift.safetensors"
@@ -95,16 +97,16 @@ def test_an_interrupted_run_goes_on(
     assert not out.with_suffix(".state").exists()
 
 
-def test_a_lift_learns_to_close_its_cycle_where_the_settings_ask_for_it() -> None:
+def test_a_lifting_head_learns_to_close_the_cycle_on_request() -> None:
     torch.manual_seed(0)
     network, embedding = KeypointNetwork(), PoseEmbedding().requires_grad_(False)
     spec, generator = network.spec(), torch.Generator().manual_seed(0)
-    people = draw_ways(torch.from_numpy(captured_poses(20)), 20, spec, embedding, generator)
-    assert "cycle" not in lift_losses(network, *people, spec, embedding)
-    learned = [*network.lift.parameters(), *network.heads.parameters()]
+    people = draw_skeletons(torch.from_numpy(captured_poses(20)), 20, spec, embedding, generator)
+    assert "cycle" not in lift_losses(network, people, spec, embedding.decode)
+    learned = [*network.lifting_head.parameters(), *network.heads.parameters()]
     optimizer, figures = torch.optim.Adam(learned, 2e-3), []
     for _ in range(12):
-        loss = lift_losses(network, *people, spec, embedding, cycle=True)["cycle"]
+        loss = lift_losses(network, people, spec, embedding.decode, cycle=True)["cycle"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

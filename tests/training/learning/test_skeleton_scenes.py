@@ -19,20 +19,20 @@ SIZE = reference_spec().input_size
 NOSE, LEFT_SHOULDER = 0, 5
 
 
-def scenes(count: int = 16, seed: int = 0, how: SceneSettings | None = None) -> Scenes:
+def scenes(count: int = 16, seed: int = 0, settings: SceneSettings | None = None) -> Scenes:
     poses = torch.from_numpy(captured_poses(40))
     generator = torch.Generator().manual_seed(seed)
-    return draw_scenes(poses, count, SIZE, PoseEmbedding().encode, generator, how or SceneSettings())
+    return draw_scenes(poses, count, SIZE, PoseEmbedding().encode, generator, settings or SceneSettings())
 
 
-def test_joints_outside_the_frame_leave_no_trace() -> None:
+def test_points_outside_the_frame_are_not_visible() -> None:
     made = scenes(64)
     outside = ~(
         (made.points_px > made.frame[:, None, None, :2]) & (made.points_px < made.frame[:, None, None, 2:])
     ).all(-1)
-    assert outside[made.there].any()
+    assert outside[made.present].any()
     assert not made.visible[outside].any()
-    assert not made.visible[~made.there].any()
+    assert not made.visible[~made.present].any()
 
 
 def test_labels_agree_with_the_points() -> None:
@@ -52,10 +52,21 @@ def test_labels_agree_with_the_points() -> None:
     assert int(person.sum()) > 60
 
 
-def test_noses_show_when_they_point_at_the_camera() -> None:
+def test_noses_are_visible_when_they_face_the_camera() -> None:
     upright = replace(SceneSettings().viewing, facing=0.0, tumbled=0.0, pitch_rad=0.01, roll_rad=0.01)
-    made = scenes(80, how=replace(SceneSettings(), people=(0.0, 1.0), framed=0.0, blocked=0.0, close_up=0.0, stature_px=(80.0, 81.0),
-                                  head_turn_rad=0.0, viewing=upright))  # fmt: skip
+    made = scenes(
+        80,
+        settings=replace(
+            SceneSettings(),
+            people=(0.0, 1.0),
+            framed=0.0,
+            blocked=0.0,
+            close_up=0.0,
+            stature_px=(80.0, 81.0),
+            head_turn_rad=0.0,
+            viewing=upright,
+        ),
+    )
     front = made.labels["rotation"][:, 0, 2, 2]  # away from the camera
     shown = (made.visible[:, 0, LEFT_SHOULDER] > 0) & (
         (made.points_px[:, 0, NOSE] > made.frame[:, :2]).all(-1)
@@ -67,13 +78,13 @@ def test_noses_show_when_they_point_at_the_camera() -> None:
     assert (left_ear[:, 0] > right_ear[:, 0])[front < -0.4].all()
 
 
-def test_mirror_exchanges_sides_alone() -> None:
+def test_mirror_swaps_left_and_right_only() -> None:
     assert MIRROR[0] == 0
     assert MIRROR[1:5] == [2, 1, 4, 3]
     assert [MIRROR[joint] for joint in MIRROR] == list(range(JOINTS))
 
 
-def test_scenes_depend_on_the_generator_alone() -> None:
+def test_equal_seeds_give_equal_scenes() -> None:
     torch.manual_seed(1)
     model = PoseEmbedding()
     poses = torch.from_numpy(captured_poses(10))

@@ -25,7 +25,7 @@ from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.learning.losses import pose_losses
 from toolkit.training.learning.network_settings import NetworkTraining, read_settings, read_size
 from toolkit.training.learning.targets import make_targets
-from toolkit.training.learning.train_network import main, train_network
+from toolkit.training.learning.train_network import Hardware, main, train_network
 from toolkit.training.pictures.compose import Mixture, compose
 from toolkit.training.pictures.dataset import IGNORED, NOBODY, PERSON, ComposedPictures, pack
 from toolkit.training.pictures.layers import Canvas
@@ -329,7 +329,7 @@ def test_without_fitted_poses_photographs_teach_by_their_key_points_alone(
 
     def losses(exact: bool) -> dict[str, float]:
         labels = batch_of(replace(people, exact=np.array([exact])))
-        found = pose_losses(raw, labels, reference_spec(), embedding[1].decode, fitted=0.0)
+        found = pose_losses(raw, labels, reference_spec(), embedding[1].decode, fitted_pose_weight=0.0)
         return {name: float(value.detach()) for name, value in found.items()}
 
     known, unknown = losses(True), losses(False)
@@ -352,21 +352,21 @@ def test_a_batch_with_nobody_teaches_that_it_is_empty(embedding: tuple[Path, Pos
 def test_gradients_reach_every_trainable_parameter(embedding: tuple[Path, PoseEmbedding]) -> None:
     torch.manual_seed(0)
     network = KeypointNetwork().train()
-    network.trunk.freeze()
+    network.backbone.freeze()
     with torch.no_grad():
         for zero in (
             network.context.merge,
-            network.lift.see,
+            network.lifting_head.from_features,
         ):  # at their zero start, what is before them has no gradient yet
             zero.weight.normal_(std=0.05)
     people = people_in_a_portrait(embedding[1])
-    raw = network.raw_maps(*network.trunk(torch.randn(1, 3, 256, 448)))
+    raw = network.raw_maps(*network.backbone(torch.randn(1, 3, 256, 448)))
     losses = pose_losses(raw, batch_of(people), network.spec(), embedding[1].decode)
     torch.stack(list(losses.values())).sum().backward()
     for name, parameter in network.named_parameters():
         # MobileNetV2 is frozen; heat and offsets of key points are judged by the anchor alone.
-        unused = ("reader.heat", "reader.offset", "reader.branches.offset")
-        if name.startswith(("trunk.stem", "trunk.blocks.", "trunk.last", *unused)):
+        unused = ("keypoint_head.heatmap", "keypoint_head.offset", "keypoint_head.branches.offset")
+        if name.startswith(("backbone.stem", "backbone.blocks.", "backbone.last", *unused)):
             assert parameter.grad is None, name
         else:
             assert parameter.grad is not None, name
@@ -387,44 +387,60 @@ def test_a_run_learns_is_kept_and_goes_on(
         report_every=1,
         save_every_s=0,
     )
-    train_network(config, photos, embedding[0], tmp_path / "out", workers=0)
-    train_network(replace(config, pictures=6), photos, embedding[0], tmp_path / "out", workers=0)
+    train_network(config, photos, embedding[0], tmp_path / "out", hardware=Hardware(workers=0))
+    train_network(
+        replace(config, pictures=6), photos, embedding[0], tmp_path / "out", hardware=Hardware(workers=0)
+    )
     lines = [json.loads(line) for line in (tmp_path / "out/train.jsonl").read_text().splitlines()]
     assert [line["pictures"] for line in lines] == [2, 4, 6]
     assert all(np.isfinite(list(line.values())).all() for line in lines)
     kept = load_checkpoint(tmp_path / "out/checkpoint").network.state_dict()
     start = KeypointNetwork().state_dict()
     assert any(not torch.equal(kept[name], start[name]) for name in kept if name.startswith("heads."))
-    with pytest.raises(PosecError, match="delete it or give another folder"):
-        train_network(replace(config, learning_rate=1.0), photos, embedding[0], tmp_path / "out", workers=0)
+    with pytest.raises(PosecError, match="delete it or give another output"):
+        train_network(
+            replace(config, learning_rate=1.0),
+            photos,
+            embedding[0],
+            tmp_path / "out",
+            hardware=Hardware(workers=0),
+        )
     with pytest.raises(PosecError, match=r"posec train lift.*give --init"):
-        train_network(replace(config, init=""), photos, embedding[0], tmp_path / "new", workers=0)
+        train_network(
+            replace(config, init=""), photos, embedding[0], tmp_path / "new", hardware=Hardware(workers=0)
+        )
     with pytest.raises(PosecError, match="one of them must be 0"):
-        train_network(replace(config, minutes=1.0), photos, embedding[0], tmp_path / "out", workers=0)
+        train_network(
+            replace(config, minutes=1.0), photos, embedding[0], tmp_path / "out", hardware=Hardware(workers=0)
+        )
 
 
-@pytest.mark.parametrize("trunk_rate", [0.0, 1e-4])
+@pytest.mark.parametrize("backbone_rate", [0.0, 1e-4])
 def test_a_network_that_reads_key_points_learns_pictures(
     tmp_path: Path,
     material: tuple[Path, Path, Path],
     embedding: tuple[Path, PoseEmbedding],
-    trunk_rate: float,
+    backbone_rate: float,
 ) -> None:
     torch.manual_seed(0)
     start = KeypointNetwork()
     save_weights(tmp_path / "start.safetensors", start)
     photos = load_photos(material[0], material[1], "ship", material[2])
     config = NetworkTraining(init=str(tmp_path / "start.safetensors"), pictures=4, batch=2, warm_up=1, report_every=1, save_every_s=0,
-                             trunk_rate=trunk_rate, integers=0.5)  # fmt: skip
-    train_network(config, photos, embedding[0], tmp_path / "out", workers=0)
+                             backbone_rate=backbone_rate, int8_share=0.5)  # fmt: skip
+    train_network(config, photos, embedding[0], tmp_path / "out", hardware=Hardware(workers=0))
     network, _, spec = load_checkpoint(tmp_path / "out/checkpoint")
     assert (spec.cell_origin_px, spec.keypoints) == (2.0, start.spec().keypoints)
     kept, first = network.state_dict(), start.state_dict()
-    assert not torch.equal(kept["near.0.weight"], first["near.0.weight"])
-    assert torch.equal(kept["trunk.stem.weight"], first["trunk.stem.weight"])
-    assert torch.equal(kept["trunk.blocks.16.project.weight"], first["trunk.blocks.16.project.weight"])
-    for name in ("trunk.levels.0.side.weight", "reader.ways.weight", "reader.heat.weight"):
-        assert torch.equal(kept[name], first[name]) == (trunk_rate == 0), name
+    assert not torch.equal(kept["fine_projection.0.weight"], first["fine_projection.0.weight"])
+    assert torch.equal(kept["backbone.stem.weight"], first["backbone.stem.weight"])
+    assert torch.equal(kept["backbone.blocks.16.project.weight"], first["backbone.blocks.16.project.weight"])
+    for name in (
+        "backbone.levels.0.side.weight",
+        "keypoint_head.regression.weight",
+        "keypoint_head.heatmap.weight",
+    ):
+        assert torch.equal(kept[name], first[name]) == (backbone_rate == 0), name
 
 
 def test_a_network_learns_at_the_size_that_it_is_told(
@@ -482,8 +498,8 @@ def test_processes_learn_one_network_together(
 def test_the_reference_configuration_is_read(tmp_path: Path) -> None:
     path = Path(__file__).parents[3] / "toolkit/training/configs/reference.toml"
     settings = read_settings(path)
-    assert settings.losses["rotation"] == 0.5
-    assert settings.mixture.empty == 0.1
+    assert settings.loss_weights["rotation"] == 0.5
+    assert settings.mixture.empty == 0.15
     (tmp_path / "odd.toml").write_text("[network]\nlearning_speed = 1.0\n")
     with pytest.raises(PosecError, match="learning_speed"):
         read_settings(tmp_path / "odd.toml")

@@ -1,4 +1,4 @@
-"""The model card's comparisons: key points as people, and the page's tables."""
+"""The comparisons of the model card, and the tables of its page."""
 
 from dataclasses import replace
 from time import sleep
@@ -13,19 +13,21 @@ from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.runtime.pose import MUPOTS17, PoseFrame
 from toolkit.training.labels.fit_keypoints import Refinement
 from toolkit.training.labels.teacher import Found
+from toolkit.training.release.card_markup import put_table, table
+from toolkit.training.release.card_photos import people_of_keypoints
 from toolkit.training.release.compare_teacher import compare_on_scenes, compare_time
 from toolkit.training.release.lifted_people import lifted_estimator, people_of_lifted, teachers_keypoints
-from toolkit.training.release.model_card import main, people_of_keypoints, put_table, table
+from toolkit.training.release.model_card import main
 
 
-def test_key_points_become_people_where_the_protocol_reads_them():
+def test_key_points_become_joints_where_the_protocol_reads_them():
     keypoints = np.random.default_rng(0).uniform(0, 100, (3, 17, 3))
     people = people_of_keypoints(keypoints, MUPOTS17)
     np.testing.assert_allclose(body_joints_px(people, MUPOTS17), keypoints[:, BODY, :2], rtol=1e-6)
     np.testing.assert_allclose(people.centres_px, keypoints[:, [5, 6, 11, 12], :2].mean(1), rtol=1e-6)
 
 
-def test_tables_replace_what_stands_between_their_marks_and_nothing_else():
+def test_only_the_text_between_marks_is_replaced():
     page = "a\n<!-- figures: photos -->\nold\n<!-- end -->\nb\n<!-- figures: scenes -->\n<!-- end -->\n"
     rows = table(
         [{"n": 3, "share": 0.61234, "far": 1234.5, "none": None}],
@@ -75,12 +77,15 @@ def taken(people, kept):
     )
 
 
-def test_estimators_are_compared_by_who_was_to_be_found_and_erring_on_the_same_people():
+def test_estimators_are_compared_by_groups_with_errors_over_common_people():
     everyone = people_at((-900, 0, 3000), (0, 0, 4000), (1500, 0, 4000))
     alone = people_at((0, 0, 9000))
-    # Visible shares: hidden, partly hidden, seen; one alone and far away, and one whom nobody is asked for.
-    truth = {"a": Scene(everyone, np.array([0.4, 0.8, 1.0]), FOCAL_PX), "b": Scene(alone, np.array([0.95]), FOCAL_PX),
-             "c": Scene(alone, np.array([0.1]), FOCAL_PX)}  # fmt: skip
+    # Visible shares: hidden, partly hidden, seen; one alone and far away, and one not required.
+    truth = {
+        "a": Scene(everyone, np.array([0.4, 0.8, 1.0]), FOCAL_PX),
+        "b": Scene(alone, np.array([0.95]), FOCAL_PX),
+        "c": Scene(alone, np.array([0.1]), FOCAL_PX),
+    }
     deep = replace(everyone, roots_mm=everyone.roots_mm + np.float32([0, 0, 300]))
     found = {
         "exact": {"a": everyone, "b": alone, "c": alone},
@@ -107,10 +112,12 @@ def test_estimators_are_compared_by_who_was_to_be_found_and_erring_on_the_same_p
     assert rows["visible >0.9", "exact"]["centre_precision"] is None
 
 
-def test_times_are_medians_by_people_who_can_be_seen(tmp_path):
-    scenes = {"a.png": Scene(people_at((0, 0, 4000), (900, 0, 4000)), np.array([1.0, 0.9]), FOCAL_PX),
-              "b.png": Scene(people_at((0, 0, 4000), (900, 0, 4000)), np.array([1.0, 0.1]), FOCAL_PX),
-              "c.png": Scene(people_at(), np.zeros(0), FOCAL_PX)}  # fmt: skip
+def test_times_are_medians_by_number_of_visible_people(tmp_path):
+    scenes = {
+        "a.png": Scene(people_at((0, 0, 4000), (900, 0, 4000)), np.array([1.0, 0.9]), FOCAL_PX),
+        "b.png": Scene(people_at((0, 0, 4000), (900, 0, 4000)), np.array([1.0, 0.1]), FOCAL_PX),
+        "c.png": Scene(people_at(), np.zeros(0), FOCAL_PX),
+    }
     for name in scenes:
         cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
     calls = []
@@ -134,7 +141,7 @@ def test_times_are_medians_by_people_who_can_be_seen(tmp_path):
     assert calls == ["quick", "slow"] * 7
 
 
-def test_lifted_people_stand_where_their_scale_and_their_ray_say():
+def test_lifted_people_are_placed_by_scale_and_viewing_ray():
     truth = people_at((700, -200, 5000), (0, 0, 2000))
     px_per_m = 1000 * FOCAL_PX / truth.roots_mm[:, 2]
     lifted = {
@@ -159,7 +166,7 @@ def test_lifted_people_stand_where_their_scale_and_their_ray_say():
     )
 
 
-def test_who_is_hardly_seen_is_not_lifted_and_nobody_is_nobody():
+def test_uncertain_people_are_not_lifted_and_no_people_give_no_poses():
     keypoints = np.full((2, 17, 3), 0.9, np.float32)
     keypoints[1, 5:, 2] = 0.4
     find = teachers_keypoints(lambda _: Found(np.ones((2, 5), np.float32), keypoints), Refinement())
@@ -170,12 +177,15 @@ def test_who_is_hardly_seen_is_not_lifted_and_nobody_is_nobody():
     assert people.joints_mm.shape == (0, 17, 3)
 
 
-def test_the_card_names_what_it_left_out_and_why(tmp_path, capsys):
+def test_the_tables_left_out_are_named_with_what_they_need(tmp_path, capsys):
     page = tmp_path / "page.md"
     page.write_text("nothing to measure\n")
     main(["--lifter", "lifter.safetensors", "--out", str(page)])
-    said = capsys.readouterr().out
-    assert "left out: teacher, which needs --scenes and --teacher and --embedding\n" in said
-    assert [name for name in ("embedding", "scenes", "photos", "sizes", "teacher", "time") if f"left out: {name}," in said] == [
-        "embedding", "scenes", "photos", "sizes", "teacher", "time"]  # fmt: skip
+    output = capsys.readouterr().out
+    assert "left out: teacher, which needs --scenes and --teacher and --embedding\n" in output
+    assert [
+        name
+        for name in ("embedding", "scenes", "photos", "sizes", "teacher", "time")
+        if f"left out: {name}," in output
+    ] == ["embedding", "scenes", "photos", "sizes", "teacher", "time"]
     assert page.read_text() == "nothing to measure\n"

@@ -1,4 +1,4 @@
-"""Processes that learn together: real ones, started by torchrun."""
+"""Data-parallel training in real processes, started by torchrun."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from toolkit.training.run.parallel import agreed, average_gradients, join_processes, processes
 
 pytestmark = pytest.mark.torch
-TOGETHER = """
+SCRIPT = """
 import json, sys
 import torch
 from toolkit.training.run.parallel import agreed, average_gradients, join_processes, processes
@@ -24,14 +24,14 @@ first, second = (torch.zeros(size, requires_grad=True) for size in (3, 2))
 if rank:
     second.sum().backward()
 average_gradients([first, second])
-said = {"rank": rank, "of": processes(), "first": first.grad.tolist(), "second": second.grad.tolist(), "number": agreed(10.0 * rank)}
-open(f"{sys.argv[1]}/{rank}.json", "w").write(json.dumps(said))
+results = {"rank": rank, "of": processes(), "first": first.grad.tolist(), "second": second.grad.tolist(), "number": agreed(10.0 * rank)}
+open(f"{sys.argv[1]}/{rank}.json", "w").write(json.dumps(results))
 """
 
 
-def test_two_processes_take_the_mean_of_their_gradients(tmp_path: Path) -> None:
+def test_gradients_are_averaged_over_two_processes(tmp_path: Path) -> None:
     script = tmp_path / "together.py"
-    script.write_text(TOGETHER)
+    script.write_text(SCRIPT)
     launch = [
         sys.executable,
         "-m",
@@ -44,16 +44,16 @@ def test_two_processes_take_the_mean_of_their_gradients(tmp_path: Path) -> None:
     ]
     done = subprocess.run(launch, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    said = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
-    assert [one["rank"] for one in said] == [0, 1]
-    for one in said:
+    results = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert [one["rank"] for one in results] == [0, 1]
+    for one in results:
         assert one["of"] == 2
         assert one["first"] == [1.5] * 3
-        assert one["second"] == [0.5] * 2  # one process alone had something to say of it
+        assert one["second"] == [0.5] * 2  # only one process had a gradient
         assert one["number"] == 5.0
 
 
-def test_one_process_is_left_alone() -> None:
+def test_a_single_process_keeps_its_gradients() -> None:
     parameter = torch.ones(2, requires_grad=True)
     (3 * parameter).sum().backward()
     assert join_processes() == 0

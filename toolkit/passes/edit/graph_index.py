@@ -70,7 +70,7 @@ def layer_name(node: onnx.NodeProto) -> str:
 
 
 def named_layers(model: onnx.ModelProto, names: Collection[str]) -> tuple[str, ...]:
-    """Return the layers that names and patterns such as "trunk.levels.*" match, each once.
+    """Return the layers that names and patterns such as "backbone.levels.*" match, each once.
 
     Names without a wildcard are returned unchecked. Raises PosecError where a pattern matches nothing.
     """

@@ -27,7 +27,7 @@ _PARTS = {
 def name_tensors(graph: Graph) -> int:
     """Name nodes by their place in the network, and tensors by the nodes that compute or read them.
 
-        /trunk/stem/Conv: (x.1, onnx::Conv_423) -> 424      becomes      trunk.stem.Conv: (frame, trunk.stem.Conv.weight) -> trunk.stem.Conv
+        /backbone/stem/Conv: (x.1, onnx::Conv_423) -> 424      becomes      backbone.stem.Conv: (frame, backbone.stem.Conv.weight) -> backbone.stem.Conv
 
     1. A node keeps its name, with dots for slashes. A node without a name gets its operator and position: `Conv_7`.
        If such a node belongs to one head only, it is named after the head: `rotation.Conv`.

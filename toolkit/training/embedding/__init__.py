@@ -1,1 +1,1 @@
-"""Learning the pose embedding."""
+"""Training of the pose embedding."""

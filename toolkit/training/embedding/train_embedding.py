@@ -1,7 +1,8 @@
-"""Learn the pose embedding from motion capture: stage 0 of the paper's learning.
+"""Train the pose embedding on motion capture (stage 0 of Kundu et al., ECCV 2020).
 
-Reconstruction makes embeddings of captured poses precise; a uniform prior spreads them over the cube [-1, 1]^32; an adversary
-and the cycle embedding → pose → embedding make what lies between them a pose as well (Kundu et al., WACV 2019).
+Reconstruction makes embeddings of captured poses precise. A uniform prior spreads them over the cube [-1,
+1]^32. An adversary and the cycle embedding → pose → embedding make the points in between plausible poses
+(Kundu et al., WACV 2019).
 """
 
 from __future__ import annotations
@@ -16,17 +17,14 @@ from torch import Tensor
 
 from ...network.embedding import PoseEmbedding, take_decoder
 from ...network.torch_kinematics import bone_lengths_m, forward_kinematics
-from ...runtime.pose import MUPOTS17
-from ..motion.anatomy import plausible_share
 from ..motion.augment import augment, draw
-from ..motion.mocap import SPLITS, load_mocap
+from ..motion.mocap import load_mocap
+from ..run.compute import add_device
 from ..run.configuration import add_settings, chosen_settings
-from ..run.runs import Run, Stateful, add_device, one_cycle, set_learning_rate
+from ..run.runs import Run, RunFiles, RunPlan, save_weights, seed_all
+from ..run.steps import one_cycle, set_learning_rates, take_step
 from .adversary import PoseDiscriminator, adversarial_loss, discriminator_loss, sliced_uniform_loss
-
-# The embedding reconstructs at the bone lengths of the skeleton; reports are at this stature, as the field quotes them.
-REPORTED_STATURE_M = 1.70
-ANKLE_TO_SOLE_M = 0.08
+from .embedding_figures import evaluate
 
 
 @dataclass(frozen=True)
@@ -48,165 +46,133 @@ class EmbeddingTraining:
     seed: int = 0
 
 
-def train_embedding(config: EmbeddingTraining, mocap_folder: str | Path, out: str | Path, device: str = "cpu",
-                    decoder: str | Path | None = None) -> dict[str, float]:  # fmt: skip
-    """Train the auto-encoder, write its weights, and return the last line of figures.
+class EmbeddingLearner:
+    """An embedding in training, with its adversary and their optimizers."""
+
+    def __init__(
+        self, settings: EmbeddingTraining, device: str = "cpu", decoder: str | Path | None = None
+    ) -> None:
+        self.settings = settings
+        self.model, self.adversary = PoseEmbedding().to(device), PoseDiscriminator().to(device)
+        if decoder is not None:
+            take_decoder(self.model, decoder)
+        learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.Adam(learned, settings.learning_rate)
+        self.adversary_optimizer = torch.optim.Adam(
+            self.adversary.parameters(), settings.adversary_rate, betas=(0.5, 0.9)
+        )
+
+    def learn(self, poses: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Take one step of the embedding and one of the adversary on random poses, and return the losses.
+
+        Args:
+            poses: (N, 16, 3) captured bone directions; every second batch of them is augmented.
+            step: steps taken.
+            generator: draws poses, noise and embeddings.
+        """
+        settings, model = self.settings, self.model
+        set_learning_rates(self.optimizer, one_cycle(step, settings.steps, settings.learning_rate))
+        captured = (augment if step % 2 else draw)(poses, settings.batch, generator)
+        lengths = bone_lengths_m(device=poses.device)
+        codes = model.encode(captured)
+        noise = torch.randn(codes.shape, generator=generator, device=codes.device) * settings.noise
+        reconstructed = model.decode((codes + noise).clamp(-1, 1))
+        joints, wanted = (forward_kinematics(part, lengths) for part in (reconstructed, captured))
+        joint_error = (joints - wanted).norm(dim=-1).mean()
+        uniform = torch.rand(codes.shape, generator=generator, device=codes.device) * 2 - 1
+        prior = sliced_uniform_loss(codes, uniform, settings.sliced_directions, generator)
+        decoded = model.decode(uniform)
+        cycle = (model.encode(decoded) - uniform).abs().mean()
+        adversarial = adversarial_loss(self.adversary(decoded))
+        loss = (
+            joint_error
+            + settings.direction_weight * (reconstructed - captured).abs().mean()
+            + settings.prior_weight * prior
+            + settings.cycle_weight * cycle
+            + settings.adversary_weight * adversarial
+        )
+        take_step(self.optimizer, loss)
+        discriminator = discriminator_loss(self.adversary(captured), self.adversary(decoded.detach()))
+        take_step(self.adversary_optimizer, discriminator)
+        return {
+            "joint_error_m": joint_error,
+            "prior": prior,
+            "cycle": cycle,
+            "adversarial": adversarial,
+            "discriminator": discriminator,
+        }
+
+
+def train_embedding(
+    settings: EmbeddingTraining,
+    mocap_folder: str | Path,
+    out: str | Path,
+    *,
+    device: str = "cpu",
+    decoder: str | Path | None = None,
+) -> dict[str, float]:
+    """Train the embedding, write its weights, and return its figures, see `embedding_figures.evaluate`.
 
     Args:
-        config: settings.
+        settings: of the run.
         mocap_folder: see `load_mocap`.
-        out: the safetensors file to write; `.jsonl` (progress) and `.state` (to resume from) stand beside it.
+        out: safetensors file to write; `.jsonl` (log) and `.state` (to resume from) are beside it.
         device: a torch device.
-        decoder: a checkpoint's `pose.safetensors`, to learn an encoder for as it is: checkpoints have none, and a network that should go
-            on learning needs the embeddings of new poses. None to learn both.
+        decoder: a checkpoint's `pose.safetensors`, to train only an encoder for it, because checkpoints have
+            no encoder and further training of a network needs embeddings of new poses. None to train both.
 
-    A run that was interrupted goes on from its last report. Raises PosecError where the state has other settings.
+    An interrupted run resumes from its last report. Raises PosecError where the state has other settings.
     """
     poses = {split: torch.from_numpy(array).to(device) for split, array in load_mocap(mocap_folder).items()}
-    torch.manual_seed(config.seed)
-    model, adversary = PoseEmbedding().to(device), PoseDiscriminator().to(device)
-    if decoder is not None:
-        take_decoder(model, decoder)
-    optimizer = torch.optim.Adam(
-        [part for part in model.parameters() if part.requires_grad], config.learning_rate
+    generator = seed_all(settings.seed, device)
+    learner = EmbeddingLearner(settings, device, decoder)
+    run = Run(
+        RunPlan(settings, settings.report_every, steps=settings.steps),
+        {
+            "model": learner.model,
+            "adversary": learner.adversary,
+            "optimizer": learner.optimizer,
+            "adversary_optimizer": learner.adversary_optimizer,
+        },
+        generator,
+        files=RunFiles.beside(out),
+        save=lambda: save_weights(Path(out), learner.model),
     )
-    adversary_optimizer = torch.optim.Adam(adversary.parameters(), config.adversary_rate, betas=(0.5, 0.9))
-    generator = torch.Generator(device).manual_seed(config.seed)
-    parts: dict[str, Stateful] = {
-        "model": model,
-        "adversary": adversary,
-        "optimizer": optimizer,
-        "adversary_optimizer": adversary_optimizer,
-    }
-    run = Run(out, config, parts, generator)
-    for step in range(run.first, config.steps):
-        set_learning_rate(optimizer, one_cycle(step, config.steps, config.learning_rate))
-        losses = _step(
-            config, step, model, adversary, optimizer, adversary_optimizer, poses["train"], generator
-        )
-        if (step + 1) % config.report_every == 0 and step + 1 < config.steps:
-            run.keep(step + 1, model)
-            figures = {name: loss.item() for name, loss in losses.items()}
-            run.report(step + 1, figures | evaluate(model, {"val": poses["val"]}, config))
-    run.finish(model)
-    figures = evaluate(model, poses, config)
-    run.report(config.steps, figures)
+
+    def figures_of(splits: Sequence[str]) -> dict[str, float]:
+        chosen = {split: poses[split] for split in splits}
+        return evaluate(learner.model, chosen, random_poses=settings.random_poses, seed=settings.seed + 1)
+
+    while run.done < 1:
+        run.advance(learner.learn(poses["train"], run.step, generator))
+        if run.report_due and run.done < 1:
+            run.report(figures_of(["val"]))
+            run.keep()
+    run.finish()
+    figures = figures_of(list(poses))
+    run.report(figures)
     return figures
-
-
-def _step(
-    config: EmbeddingTraining,
-    step: int,
-    model: PoseEmbedding,
-    adversary: PoseDiscriminator,
-    optimizer: torch.optim.Optimizer,
-    adversary_optimizer: torch.optim.Optimizer,
-    poses: Tensor,
-    generator: torch.Generator,
-) -> dict[str, Tensor]:
-    """Take one step of the embedding and one of the adversary and return their losses; every second batch is augmented."""
-    real = (augment if step % 2 else draw)(poses, config.batch, generator)
-    lengths = bone_lengths_m(device=poses.device)
-    codes = model.encode(real)
-    noise = torch.randn(codes.shape, generator=generator, device=codes.device) * config.noise
-    decoded = model.decode((codes + noise).clamp(-1, 1))
-    joint_error = (
-        (forward_kinematics(decoded, lengths) - forward_kinematics(real, lengths)).norm(dim=-1).mean()
-    )
-    uniform = torch.rand(codes.shape, generator=generator, device=codes.device) * 2 - 1
-    prior = sliced_uniform_loss(codes, uniform, config.sliced_directions, generator)
-    made = model.decode(uniform)
-    cycle = (model.encode(made) - uniform).abs().mean()
-    deceived = adversarial_loss(adversary(made))
-    loss = (
-        joint_error
-        + config.direction_weight * (decoded - real).abs().mean()
-        + config.prior_weight * prior
-        + config.cycle_weight * cycle
-        + config.adversary_weight * deceived
-    )
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    judged = discriminator_loss(adversary(real), adversary(made.detach()))
-    adversary_optimizer.zero_grad()
-    judged.backward()
-    adversary_optimizer.step()
-    return {
-        "joint_error_m": joint_error,
-        "prior": prior,
-        "cycle": cycle,
-        "deceived": deceived,
-        "judged": judged,
-    }
-
-
-@torch.no_grad()
-def evaluate(model: PoseEmbedding, poses: dict[str, Tensor], config: EmbeddingTraining) -> dict[str, float]:
-    """Return the figures of an embedding.
-
-    Per split: mean and 95th percentile joint error of reconstruction in mm at 1.70 m stature, pelvis excluded, and the share of
-    its poses within the joint limits. Then the same share for decoded random embeddings, how far those and captured poses spread
-    (an adversary could win with one good pose), the spread of the embeddings (uniform: 0.577), and the gap of the cycle
-    embedding → pose → embedding.
-    """
-    device = next(model.parameters()).device
-    generator = torch.Generator(device).manual_seed(config.seed + 1)
-    lengths = bone_lengths_m(device=device)
-    moving = [joint for joint in range(len(MUPOTS17.names)) if joint != MUPOTS17.root]
-    scale = 1000 * REPORTED_STATURE_M / stature_m()
-    figures: dict[str, float] = {}
-    for split, captured in poses.items():
-        decoded = torch.cat([model.decode(model.encode(part)) for part in captured.split(8192)])
-        errors = (forward_kinematics(decoded, lengths) - forward_kinematics(captured, lengths)).norm(dim=-1)[
-            :, moving
-        ] * scale
-        figures[f"{split}_mm"] = errors.mean().item()
-        figures[f"{split}_p95_mm"] = errors.flatten().sort()[0][int(0.95 * errors.numel())].item()
-        figures[f"{split}_within_limits"] = plausible_share(captured)[0]
-    captured = poses.get("val", next(iter(poses.values())))
-    codes = model.encode(captured)
-    uniform = torch.rand(config.random_poses, codes.shape[1], generator=generator, device=device) * 2 - 1
-    made = model.decode(uniform)
-    figures["random_within_limits"], by_limit = plausible_share(made)
-    figures["random_spread_mm"], figures["captured_spread_mm"] = spread_mm(made), spread_mm(captured)
-    if set(SPLITS) <= set(poses):
-        figures |= {f"random_{name}": share for name, share in by_limit.items()}
-    figures["code_std"] = codes.std().item()
-    figures["cycle_gap"] = (model.encode(made) - uniform).abs().mean().item()
-    return figures
-
-
-def spread_mm(directions: Tensor) -> float:
-    """Return the mean distance of joints from their mean place over poses (N, 16, 3), in mm."""
-    joints = forward_kinematics(directions, bone_lengths_m(device=directions.device))
-    return 1000 * (joints - joints.mean(0)).norm(dim=-1).mean().item()
-
-
-def stature_m() -> float:
-    """Return the height of the skeleton standing straight, soles included, in metres."""
-    lengths = dict(zip(MUPOTS17.bones, MUPOTS17.bone_lengths_mm, strict=True))
-    column = ("spine", "neck", "head", "head_top", "left_knee", "left_ankle")
-    return sum(lengths[MUPOTS17.index(joint)] for joint in column) / 1000 + ANKLE_TO_SOLE_M
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `train_embedding` from the command line."""
     parser = argparse.ArgumentParser(
         prog="posec train embedding",
-        description="Learn the pose embedding from motion capture.",
+        description="Train the pose embedding on motion capture.",
         epilog="example: posec train embedding --mocap mocap/ --out embedding.safetensors",
     )
     parser.add_argument("--mocap", required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--out", required=True, help="safetensors file to write")
-    parser.add_argument(
-        "--decoder", help="pose.safetensors of a checkpoint, to learn only what encodes for it"
-    )
+    parser.add_argument("--decoder", help="pose.safetensors of a checkpoint, to train only an encoder for it")
     add_device(parser)
     add_settings(parser, EmbeddingTraining, "embedding")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     train_embedding(
-        chosen_settings(chosen, EmbeddingTraining), chosen.mocap, chosen.out, chosen.device, chosen.decoder
+        chosen_settings(options, EmbeddingTraining),
+        options.mocap,
+        options.out,
+        device=options.device,
+        decoder=options.decoder,
     )
 
 

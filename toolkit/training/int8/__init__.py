@@ -1,1 +1,1 @@
-"""Training for integers."""
+"""Preparation of a trained network for int8: equalization, grid weights, quantization-aware training."""

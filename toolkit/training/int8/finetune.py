@@ -1,4 +1,4 @@
-"""A quantization-aware finish: a network learns to say with a scheme's integers what it says in float."""
+"""Quantization-aware training: a quantized network learns to reproduce the outputs of its float version."""
 
 from __future__ import annotations
 
@@ -21,22 +21,25 @@ from ...passes.edit.graph_index import index_graph, weighted_layers
 from ...passes.quantize.bias_correction import correct_biases
 from ...passes.quantize.pipeline import lower_graph
 from ...runtime.preprocess import Batch
-from ..run.runs import one_cycle
-from .distillation_loss import heads_apart
-from .torch_graph import Replay
+from ..run.runs import Progress, Run, RunFiles, RunPlan, seed_all
+from ..run.steps import one_cycle, set_learning_rates, take_step
+from .distillation_loss import distillation_loss
+from .torch_graph import TorchGraph
 
-# Computes the same numbers from weights that it merges, which then could not be trained one by one.
+# This pass merges weights, which could then not be trained one by one.
 _SKIPPED = ("fuse_head_convs",)
 
 
 @dataclass(frozen=True)
-class Finishing:
+class QATSettings:
     """Settings of the run.
 
     Attributes:
-        steps, batch: gradient steps, and frames in each.
-        learning_rate: at its highest, of Adam; a linear rise, then half a cosine.
-        held: frames that are not learned from, on which the loss is told.
+        steps: gradient steps.
+        batch: frames per step.
+        learning_rate: peak rate of Adam, on a one-cycle schedule.
+        held_out: frames that are not trained on, for the loss before and after.
+        report_every: steps between reports.
         seed: of the choice of frames.
         threads: of torch.
     """
@@ -44,90 +47,140 @@ class Finishing:
     steps: int = 200
     batch: int = 4
     learning_rate: float = 3e-5
-    held: int = 8
+    held_out: int = 8
+    report_every: int = 10
     seed: int = 0
     threads: int = 2
 
 
-class Finished(NamedTuple):
-    """The network, and the loss of its integers on held frames before and after."""
+@dataclass(frozen=True)
+class _RunIdentity:
+    """What a run that resumes must have in common with the one that was interrupted."""
+
+    settings: QATSettings
+    target: str
+    graph_sha256: str
+
+
+class Finetuned(NamedTuple):
+    """A graph with trained weights, and the loss of its int8 version on held-out frames before and after."""
 
     graph: Graph
-    before: float
-    after: float
+    loss_before: float
+    loss_after: float
 
 
-def finish(graph: Graph, target: Target, ranges: Ranges, frames: Iterable[np.ndarray], settings: Finishing = Finishing(),
-           report: Callable[[int, Mapping[str, float]], None] = lambda step, figures: None) -> Finished:  # fmt: skip
-    """Return the graph with weights whose integers, by the target's scheme, say what the given float weights say.
+class _TrainingGraphs(NamedTuple):
+    """Graphs of one network: float, with Q/DQ, and the one that receives the weights; constants to train."""
 
-    The network with the Q/DQ that `insert_qdq` writes learns the float network's own heads (self-distillation), so no frame
-    needs a label; `heads_apart` says what counts. Scales stay as they are: every weight ends on the grid of integers that it began
-    on, where `insert_qdq` finds it again without a second rounding. Calibrate and export the result as any other checkpoint.
+    floating: Graph
+    quantized: Graph
+    learner: Graph
+    trained: Sequence[str]
+
+
+def finetune(
+    graph: Graph,
+    target: Target,
+    ranges: Ranges,
+    frames: Iterable[np.ndarray],
+    settings: QATSettings = QATSettings(),
+    *,
+    files: RunFiles | None = None,
+    progress: Progress = lambda step, figures: None,
+) -> Finetuned:
+    """Return the graph with weights trained for a target's int8 scheme.
+
+    The graph with Q/DQ learns the heads of the float graph (self-distillation with `distillation_loss`), so
+    frames need no labels. Scales are constant: every weight ends on its initial int8 grid, and export finds
+    the same integers again. Calibrate and export the result as any other checkpoint.
 
     Args:
-        graph: as traced or prepared.
-        target: whose back end's passes and scheme are simulated.
+        graph: traced or prepared.
+        target: its back end's passes and scheme are simulated.
         ranges: of `calibration.collect` on the same graph.
-        frames: BGR pictures (H, W, 3) uint8 like those that the network will see; kept in memory.
-        settings: see Finishing.
-        report: is told (step, {"loss": …}).
+        frames: BGR pictures (H, W, 3) uint8 like those of the application; kept in memory.
+        settings: of the run.
+        files: state to resume from, and log; None for neither.
+        progress: receives the loss at each report.
 
-    Raises PosecError where there are too few frames, the ranges belong to another graph, or an operator cannot be trained.
+    Raises PosecError where there are too few frames, the ranges belong to another graph, or an operator
+    cannot be trained.
     """
-    prepared, job = prepare(graph), Job(target, "int8")
     torch.set_num_threads(settings.threads)
-    torch.manual_seed(settings.seed)
-    # The order of an export, with weights that gradients can reach: layers of heads stay apart, as their weights do.
+    graphs = _training_graphs(graph, target, ranges)
+    inputs = _inputs(graphs.floating, frames)
+    least = settings.held_out + settings.batch
+    if len(inputs) < least:
+        raise PosecError(
+            f"{len(inputs)} frames, {settings.held_out} of them held out; give at least {least}, or hundreds"
+        )
+    teacher, student = TorchGraph(graphs.floating).eval(), TorchGraph(graphs.quantized, graphs.trained)
+    held_out, training = inputs[: settings.held_out], inputs[settings.held_out :]
+
+    def loss_of(batch: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = teacher(batch)
+        return distillation_loss(student(batch), wanted, graphs.floating)
+
+    def held_out_loss() -> float:
+        with torch.no_grad():
+            return float(np.mean([float(loss_of(frame[None].float())) for frame in held_out]))
+
+    before, generator = held_out_loss(), seed_all(settings.seed)
+    optimizer = torch.optim.Adam(student.parameters(), settings.learning_rate)
+    identity = _RunIdentity(settings, target.name, ranges.graph_sha256)
+    plan = RunPlan(identity, settings.report_every, steps=settings.steps, progress=progress)
+    run = Run(plan, {"student": student, "optimizer": optimizer}, generator, files=files)
+    _train(run, optimizer, training, loss_of, settings)
+    weights = {name: value.numpy() for name, value in student.quantized_constants().items()}
+    _replace_constants(graphs.learner.model, weights)
+    graphs.learner.stage = Stage.TRACED  # new weights must be prepared again
+    return Finetuned(graphs.learner, before, held_out_loss())
+
+
+def _train(
+    run: Run,
+    optimizer: torch.optim.Optimizer,
+    inputs: Tensor,
+    loss_of: Callable[[Tensor], Tensor],
+    settings: QATSettings,
+) -> None:
+    """Take the steps of a run on random batches of inputs (N, …)."""
+    while run.done < 1:
+        chosen = torch.randint(len(inputs), (settings.batch,), generator=run.generator)
+        set_learning_rates(optimizer, one_cycle(run.step, settings.steps, settings.learning_rate))
+        loss = loss_of(inputs[chosen].float())
+        take_step(optimizer, loss)
+        run.advance({"loss": loss})
+        if run.report_due:
+            run.report()
+            run.keep()
+    run.finish()
+
+
+def _training_graphs(graph: Graph, target: Target, ranges: Ranges) -> _TrainingGraphs:
+    """Return the graphs of an export, with weights that gradients reach."""
+    prepared, job = prepare(graph), Job(target, "int8")
     floating = lower_graph(prepared, job, skip_passes=_SKIPPED)
-    integer = lower_graph(prepared, job, ranges, skip_passes=_SKIPPED, for_training=True)
+    quantized = lower_graph(prepared, job, ranges, skip_passes=_SKIPPED, for_training=True)
     learner = prepared.copy()
     correct_biases(learner, ranges.means, target.backend.scheme(job))
-    trained = _trained(learner, integer)
-    pixels = _batches(floating, frames)
-    if len(pixels) < settings.held + settings.batch:
-        raise PosecError(
-            f"{len(pixels)} frames, {settings.held} of them held back; give at least {settings.held + settings.batch}, hundreds are better"
-        )
-    teacher, student = Replay(floating).eval(), Replay(integer, trained)
-    held, learned = pixels[: settings.held], pixels[settings.held :]
-
-    def loss_of(frames: Tensor) -> Tensor:
-        with torch.no_grad():
-            wanted = teacher(frames)
-        return heads_apart(student(frames), wanted, floating)
-
-    def held_loss() -> float:
-        with torch.no_grad():
-            return float(np.mean([float(loss_of(frame[None].float())) for frame in held]))
-
-    before = held_loss()
-    optimizer = torch.optim.Adam(student.parameters(), settings.learning_rate)
-    for step in range(settings.steps):
-        chosen = torch.randint(len(learned), (settings.batch,))
-        for group in optimizer.param_groups:
-            group["lr"] = one_cycle(step, settings.steps, settings.learning_rate)
-        loss = loss_of(learned[chosen].float())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        report(step + 1, {"loss": float(loss.detach())})
-    _put(learner.model, {name: value.numpy() for name, value in student.on_grid().items()})
-    learner.stage = Stage.TRACED  # with other weights, it is prepared anew
-    return Finished(learner, before, held_loss())
+    trained = _trained(learner, quantized)
+    return _TrainingGraphs(floating, quantized, learner, trained)
 
 
-def _batches(graph: Graph, frames: Iterable[np.ndarray]) -> Tensor:
-    """Return (N, …) what the graph is fed for each frame, as the frame's own type: pixels are a quarter of floats."""
-    batch, made = Batch(graph.spec, graph.frame), []
+def _inputs(graph: Graph, frames: Iterable[np.ndarray]) -> Tensor:
+    """Return the graph's input (N, …) for each frame in its own type, because uint8 needs less memory."""
+    batch, arrays = Batch(graph.spec, graph.frame), []
     for picture in frames:
         batch.fill(picture)
-        made.append(batch.array.copy())
-    return torch.from_numpy(np.concatenate(made)) if made else torch.zeros(0)
+        arrays.append(batch.array.copy())
+    return torch.from_numpy(np.concatenate(arrays)) if arrays else torch.zeros(0)
 
 
 def _trained(learner: Graph, folded: Graph) -> Sequence[str]:
-    """Return the constants that are learned: weights and biases of layers that the back end's passes left as they were."""
+    """Return the constants to train: weights and biases that the back end's passes left unchanged."""
     kept = index_graph(folded.model).constants
     names = [name for node in weighted_layers(learner.model) for name in node.input[1:] if name in kept]
     same = index_graph(learner.model).constants
@@ -138,7 +191,7 @@ def _trained(learner: Graph, folded: Graph) -> Sequence[str]:
     ]
 
 
-def _put(model: onnx.ModelProto, values: Mapping[str, np.ndarray]) -> None:
+def _replace_constants(model: onnx.ModelProto, values: Mapping[str, np.ndarray]) -> None:
     for tensor in model.graph.initializer:
         if tensor.name in values:
             tensor.CopyFrom(

@@ -1,6 +1,7 @@
-"""Put a trunk that has moved on grids that int8 holds, so that what is measured of the network is what compiles.
+"""Snap the weights of a trained backbone to the int8 grid, so that int8 compilation does not change them.
 
-Weights are rounded here, before the heads settle on what the trunk yields then (`posec train network --trunk-rate 0`).
+The remaining layers are trained afterwards on the outputs of the snapped backbone (`posec train network
+--backbone-rate 0`).
 """
 
 from __future__ import annotations
@@ -12,45 +13,47 @@ from pathlib import Path
 from torch import Tensor, from_numpy, nn, no_grad
 
 from ...network.checkpoint import load_checkpoint, save_checkpoint
-from ...network.network import KeypointNetwork
+from ...network.network import PRETRAINED_PREFIXES, KeypointNetwork
 from ...passes.quantize.qparams import to_int8, weight_scales
-from ..release.export_checkpoint import WHOLE
 
 
-def to_grid(weight: Tensor) -> Tensor:
-    """Return a weight (channels, ...) as its int8 has it, of one scale per output channel; on such grids it stays, but for float32 noise."""
+def snap_to_grid(weight: Tensor) -> Tensor:
+    """Round a weight (channels, ...) to int8 with one scale per output channel.
+
+    Idempotent but for float32 rounding.
+    """
     values = weight.detach().numpy()
     scales = weight_scales(values, 0)
     return from_numpy(to_int8(values, scales, 0) * scales.reshape(-1, *(1,) * (values.ndim - 1)))
 
 
-def put_on_grid(network: KeypointNetwork) -> list[str]:
-    """Round the trunk and what reads key points from it in place; return the convolutions' names."""
+def snap_network(network: KeypointNetwork) -> list[str]:
+    """Snap the convolutions of the backbone and the key-point head in place; returns their names."""
     layers = {
         name: layer
         for name, layer in network.named_modules()
-        if isinstance(layer, nn.Conv2d) and name.startswith(WHOLE)
+        if isinstance(layer, nn.Conv2d) and name.startswith(PRETRAINED_PREFIXES)
     }
     with no_grad():
         for layer in layers.values():
-            layer.weight.copy_(to_grid(layer.weight))
+            layer.weight.copy_(snap_to_grid(layer.weight))
     return list(layers)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Put a checkpoint's trunk on its grids from the command line."""
+    """Snap the weights of a checkpoint from the command line."""
     parser = argparse.ArgumentParser(
         prog="posec train grid",
-        description="Round a trunk that has moved to weights that int8 holds.",
-        epilog="example: posec train grid --checkpoint moved/checkpoint --out gridded/",
+        description="Snap the weights of a trained backbone to the int8 grid.",
+        epilog="example: posec train grid --checkpoint network/checkpoint --out snapped/",
     )
-    parser.add_argument("--checkpoint", type=Path, required=True, help="folder that a training wrote")
-    parser.add_argument("--out", type=Path, required=True)
-    chosen = parser.parse_args(arguments)
-    network, decoder, spec = load_checkpoint(chosen.checkpoint)
-    rounded = put_on_grid(network)
-    save_checkpoint(chosen.out, network, decoder, spec)
-    print(f"{chosen.out}: {len(rounded)} convolutions on grids, {rounded[0]} to {rounded[-1]}")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="folder of a checkpoint")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
+    options = parser.parse_args(arguments)
+    network, decoder, spec = load_checkpoint(options.checkpoint)
+    names = snap_network(network)
+    save_checkpoint(options.out, network, decoder, spec)
+    print(f"{options.out}: {len(names)} convolutions snapped to the int8 grid, {names[0]} to {names[-1]}")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,10 @@ from ...network.torch_kinematics import bone_lengths_m, forward_kinematics
 from ..motion.augment import augment, draw
 from ..motion.mocap import load_mocap
 from ..pictures.people import BODY_KEYPOINTS
+from ..run.compute import add_device
 from ..run.configuration import add_settings, chosen_settings
-from ..run.runs import Run, add_device, one_cycle, set_learning_rate
+from ..run.runs import Run, RunFiles, RunPlan, save_weights, seed_all
+from ..run.steps import one_cycle, set_learning_rates, take_step
 from .lifter import SEEN_JOINTS, Lifter, normalize_points, pose
 from .projections import view
 
@@ -60,11 +62,16 @@ def train_lifter(
     """
     poses = {split: torch.from_numpy(array).to(device) for split, array in load_mocap(mocap_folder).items()}
     embedding = load_embedding(embedding_path, device)
-    torch.manual_seed(config.seed)
+    generator = seed_all(config.seed, device)
     model = Lifter().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    generator = torch.Generator(device).manual_seed(config.seed)
-    run = Run(out, config, {"model": model, "optimizer": optimizer}, generator)
+    run = Run(
+        RunPlan(config, config.report_every, steps=config.steps),
+        {"model": model, "optimizer": optimizer},
+        generator,
+        files=RunFiles.beside(out),
+        save=lambda: save_weights(Path(out), model),
+    )
     weights = torch.tensor(
         [
             1.0,
@@ -75,23 +82,19 @@ def train_lifter(
         ],
         device=device,
     )
-    for step in range(run.first, config.steps):
-        set_learning_rate(optimizer, one_cycle(step, config.steps, config.learning_rate, warm_up=0.1))
+    while run.done < 1:
+        set_learning_rates(optimizer, one_cycle(run.step, config.steps, config.learning_rate, warm_up=0.1))
         losses = lifting_losses(model, embedding, augment(poses["train"], config.batch, generator), generator)
-        loss = weights @ torch.stack(list(losses.values()))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-        optimizer.step()
-        if (step + 1) % config.report_every == 0 and step + 1 < config.steps:
-            run.keep(step + 1, model)
-            figures = {name: value.item() for name, value in losses.items()}
-            run.report(step + 1, figures | evaluate(model, embedding, poses["val"], "val", config))
-    run.finish(model)
+        take_step(optimizer, weights @ torch.stack(list(losses.values())), config.clip_norm)
+        run.advance(losses)
+        if run.report_due and run.done < 1:
+            run.report(evaluate(model, embedding, poses["val"], "val", config))
+            run.keep()
+    run.finish()
     figures = evaluate(model, embedding, poses["val"], "val", config) | evaluate(
         model, embedding, poses["test"], "test", config
     )
-    run.report(config.steps, figures)
+    run.report(figures)
     return figures
 
 

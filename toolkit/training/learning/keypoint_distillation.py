@@ -1,4 +1,4 @@
-"""Keep the key points that a network reads, while the layers move that read them: what MoveNet learned of many more people."""
+"""Distillation of key points, which keeps a key-point head in training close to the initial one."""
 
 from __future__ import annotations
 
@@ -8,45 +8,52 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...network.network import KeypointNetwork, KeypointReader
+from ...network.keypoints import KeypointHead
+from ...network.network import KeypointNetwork
 
 
-class KeypointAnchor(nn.Module):
-    """A network as it was when a training started, frozen, which says what key points there are."""
+class KeypointTeacher(nn.Module):
+    """A frozen copy of a network's backbone and key-point head, from the start of a training."""
 
     def __init__(self, network: KeypointNetwork) -> None:
         super().__init__()
-        self.trunk = copy.deepcopy(network.trunk)
-        self.reader = copy.deepcopy(network.reader)
+        self.backbone = copy.deepcopy(network.backbone)
+        self.keypoint_head = copy.deepcopy(network.keypoint_head)
         self.eval().requires_grad_(False)
 
-    def forward(self, images: Tensor, network: KeypointNetwork, fine: Tensor) -> Tensor:
-        """Return how far the key points that a network reads moved, of normalized pictures (B, 3, H, W).
+    def loss(self, images: Tensor, student: KeypointHead, fine: Tensor) -> Tensor:
+        """Return the distance of a student's key points from the teacher's.
 
-        Cross-entropy of the heat above its minimum, summed over joints, and distance of offsets in cells where there is a joint.
+        The sum of `heat_divergence`, and the L1 distance of offsets in cells, weighted by the teacher's heat.
 
         Args:
-            images: the pictures.
-            network: its reader has moved.
-            fine: (B, 24, H / 4, W / 4) what its trunk says of them.
+            images: normalized (B, 3, H, W).
+            student: key-point head in training.
+            fine: (B, 24, H / 4, W / 4) features of the student's backbone for these images.
         """
         with torch.no_grad():
-            logits, offsets = _told(self.reader, self.trunk(images)[0])
-            heat = torch.sigmoid(logits)
-        found_logits, found_offsets = _told(network.reader, fine)
-        near = torch.cat([heat, heat], 1)
-        moved = ((found_offsets - offsets).abs() * near).sum() / near.sum().clamp(min=1)
-        return heat_surplus(found_logits, logits) + moved
+            wanted_logits, wanted_offsets = _raw_outputs(self.keypoint_head, self.backbone(images)[0])
+            heat = torch.sigmoid(wanted_logits)
+        logits, offsets = _raw_outputs(student, fine)
+        weights = torch.cat([heat, heat], 1)
+        distance = ((offsets - wanted_offsets).abs() * weights).sum() / weights.sum().clamp(min=1)
+        return heat_divergence(logits, wanted_logits) + distance
 
 
-def _told(reader: KeypointReader, fine: Tensor) -> tuple[Tensor, Tensor]:
-    """Return heat as logits, and offsets in cells."""
-    return reader.heat(reader.branches["heat"](fine)).float(), reader.offset(
-        reader.branches["offset"](fine)
-    ).float()
+def _raw_outputs(head: KeypointHead, fine: Tensor) -> tuple[Tensor, Tensor]:
+    """Return heat logits (B, 17, h, w), and offsets (B, 34, h, w) in cells."""
+    branches = head.branches
+    return (
+        head.heatmap(branches["heatmap"](fine)).float(),
+        head.offset(branches["offset"](fine)).float(),
+    )
 
 
-def heat_surplus(found: Tensor, logits: Tensor) -> Tensor:
-    """Return the cross-entropy of heat maps (B, J, h, w), both as logits, above its minimum: summed over joints, the mean over cells."""
-    heat, entropy = torch.sigmoid(logits), functional.binary_cross_entropy_with_logits
-    return (entropy(found, heat, reduction="none") - entropy(logits, heat, reduction="none")).sum(1).mean()
+def heat_divergence(logits: Tensor, wanted_logits: Tensor) -> Tensor:
+    """Return the Kullback-Leibler divergence of heat maps (B, J, h, w), given as logits.
+
+    It is summed over joints and averaged over cells.
+    """
+    heat, entropy = torch.sigmoid(wanted_logits), functional.binary_cross_entropy_with_logits
+    divergence = entropy(logits, heat, reduction="none") - entropy(wanted_logits, heat, reduction="none")
+    return divergence.sum(1).mean()

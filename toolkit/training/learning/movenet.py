@@ -1,7 +1,7 @@
-"""Read the first weights of a KeypointNetwork's trunk and reader from MoveNet.MultiPose.
+"""Initial weights of the backbone and the key-point head from MoveNet.MultiPose.
 
-Google's MoveNet.MultiPose.Lightning (Apache-2.0) as TensorFlow.js keeps it: a .json file that names the weights, in their order, and a
-.bin file beside it that holds them.
+Google's MoveNet.MultiPose.Lightning (Apache-2.0) in the format of TensorFlow.js: a .json file that lists the
+weights, and a .bin file beside it that holds them.
 """
 
 from __future__ import annotations
@@ -17,97 +17,111 @@ import torch
 from torch import nn
 
 from ...errors import PosecError
-from ...network.keypoints import JOINTS
+from ...network.backbone import Backbone
+from ...network.keypoints import JOINTS, KeypointHead
 from ...network.network import KeypointNetwork
 
 LARGEST_JSON_BYTES, LARGEST_WEIGHTS_BYTES = 4 << 20, 64 << 20
 SCOPE = "StatefulPartitionedCall/"
-TRUNK = "/model_1/"
-# The heads by branch: their names, and the numbers of their separable and last convolutions.
+BACKBONE = "/model_1/"
+# MoveNet's heads by branch: the name, and the numbers of the separable and of the last convolution.
 BRANCHES = {
-    "person": ("center_0", 3, None),
-    "heat": ("kpt_heatmap_0", 6, 7),
-    "ways": ("kpt_regress_0", 7, 8),
+    "center": ("center_0", 3, None),
+    "heatmap": ("kpt_heatmap_0", 6, 7),
+    "regression": ("kpt_regress_0", 7, 8),
     "offset": ("kpt_offset_0", 8, 9),
 }
-# MoveNet says y and x joint by joint; here all x come first.
+# MoveNet interleaves y and x per joint; here all x precede all y.
 X_THEN_Y = [*range(1, 2 * JOINTS, 2), *range(0, 2 * JOINTS, 2)]
-_KINDS = {"float16": np.float16, "float32": np.float32, "int32": np.int32}
+_DTYPES = {"float16": np.float16, "float32": np.float32, "int32": np.int32}
 
 
 def load_movenet(network: KeypointNetwork, path: Path) -> None:
-    """Give a network the trunk and the reader of a .json file of MoveNet.MultiPose. Raises PosecError where it is another network."""
-    weights = read_weights(path)
-    prefix = next((name[: name.index(TRUNK) + len(TRUNK)] for name in weights if TRUNK in name), "")
-    trunk, reader = network.trunk, network.reader
+    """Load the backbone and the key-point head of a network from MoveNet's .json file.
+
+    Raises PosecError for another network.
+    """
+    weights = _Weights(path)
+    prefix = next(
+        (name[: name.index(BACKBONE) + len(BACKBONE)] for name in weights.arrays if BACKBONE in name), ""
+    )
+    _load_backbone(network.backbone, weights, prefix)
+    _load_keypoint_head(network.keypoint_head, weights)
+
+
+class _Weights:
+    """The arrays of a TensorFlow.js model, to be copied into layers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.arrays = path, read_weights(path)
 
     def put(
-        layer: nn.Module,
-        weight: str,
-        bias: str | None,
+        self,
+        parameter: torch.Tensor | None,
+        name: str,
+        *,
         depthwise: bool = False,
         rows: list[int] | None = None,
     ) -> None:
-        assert isinstance(layer, nn.Conv2d)
-        axes = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
-        found = [weights.get(name) for name in (weight, bias) if name is not None]
-        wanted = [layer.weight, *([layer.bias] if bias is not None else [])]
-        for name, array, parameter in zip((weight, bias), found, wanted, strict=False):
-            array = array if array is None or array.ndim != 4 else array.transpose(axes)
-            if array is None or parameter is None or array.shape != tuple(parameter.shape):
-                shape = "no such weights" if array is None else array.shape
-                raise PosecError(f"'{path}' is no MoveNet.MultiPose: '{name}' has {shape}, needed {tuple(parameter.shape) if parameter is not None else ()}")  # fmt: skip
-            with torch.no_grad():
-                parameter.copy_(
-                    torch.from_numpy(np.ascontiguousarray(array if rows is None else array[rows]))
-                )
+        """Copy an array into a parameter, in torch's layout, and with its rows reordered."""
+        array, shape = self.arrays.get(name), tuple(parameter.shape) if parameter is not None else ()
+        if array is not None and array.ndim == 4:
+            array = array.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1))
+        if array is None or parameter is None or array.shape != shape:
+            actual = "no such weights" if array is None else array.shape
+            raise PosecError(f"'{self.path}' is not MoveNet.MultiPose: '{name}' has {actual}, needed {shape}")
+        with torch.no_grad():
+            parameter.copy_(torch.from_numpy(np.ascontiguousarray(array if rows is None else array[rows])))
 
-    def folded(layer: nn.Module, name: str, depthwise: bool = False) -> None:
+    def folded(self, layer: nn.Module, name: str, *, depthwise: bool = False) -> None:
+        """Copy a convolution with its folded batch norm."""
         kind = "depthwise" if depthwise else "Conv2D"
-        put(layer, f"{name}/{kind}_weights", f"{name}/{kind}_bn_offset", depthwise)
+        self.put(layer.get_parameter("weight"), f"{name}/{kind}_weights", depthwise=depthwise)
+        self.put(layer.get_parameter("bias"), f"{name}/{kind}_bn_offset")
 
-    def plain(layer: nn.Module, name: str, rows: list[int] | None = None) -> None:
-        put(layer, f"{name}/Conv2D/ReadVariableOp", f"{name}/BiasAdd/ReadVariableOp", rows=rows)
+    def plain(self, layer: nn.Module, name: str, rows: list[int] | None = None) -> None:
+        """Copy a convolution with bias."""
+        self.put(layer.get_parameter("weight"), f"{name}/Conv2D/ReadVariableOp", rows=rows)
+        self.put(layer.get_parameter("bias"), f"{name}/BiasAdd/ReadVariableOp", rows=rows)
 
-    folded(trunk.stem, f"{prefix}model/Conv1")
-    for number, block in enumerate(trunk.blocks):
+
+def _load_backbone(backbone: Backbone, weights: _Weights, prefix: str) -> None:
+    weights.folded(backbone.stem, f"{prefix}model/Conv1")
+    for number, block in enumerate(backbone.blocks):
         name = f"{prefix}model/" + (f"block_{number}" if number else "expanded_conv")
         if number:
-            folded(block.get_submodule("expand"), f"{name}_expand")
-        folded(block.get_submodule("depthwise"), f"{name}_depthwise", True)
-        folded(block.get_submodule("project"), f"{name}_project")
-    folded(trunk.last, f"{prefix}model/Conv_1")
-    plain(trunk.top, f"{prefix}conv2d")
-    for number, level in enumerate(trunk.levels):
-        plain(level.get_submodule("side"), f"{prefix}conv2d_{number + 1}")
+            weights.folded(block.get_submodule("expand"), f"{name}_expand")
+        weights.folded(block.get_submodule("depthwise"), f"{name}_depthwise", depthwise=True)
+        weights.folded(block.get_submodule("project"), f"{name}_project")
+    weights.folded(backbone.last, f"{prefix}model/Conv_1")
+    weights.plain(backbone.top, f"{prefix}conv2d")
+    for number, level in enumerate(backbone.levels):
+        weights.plain(level.get_submodule("side"), f"{prefix}conv2d_{number + 1}")
         name = f"{prefix}separable_conv2d" + (f"_{number}" if number else "") + "/separable_conv2d"
-        put(level.get_submodule("depthwise"), f"{name}/ReadVariableOp", None, True)
-        put(level.get_submodule("pointwise"), f"{name}_weights", f"{name}_bn_offset")
-    lasts = {
-        "heat": (reader.heat, None),
-        "ways": (reader.ways, X_THEN_Y),
-        "offset": (reader.offset, X_THEN_Y),
-    }
-    for branch, (head, separable, last) in BRANCHES.items():
-        name = f"{head}/separable_conv2d_{separable}"
-        put(
-            reader.branches.get_submodule(f"{branch}.0"),
-            f"{name}/separable_conv2d/ReadVariableOp",
-            None,
-            True,
+        weights.put(level.get_parameter("depthwise.weight"), f"{name}/ReadVariableOp", depthwise=True)
+        weights.put(level.get_parameter("pointwise.weight"), f"{name}_weights")
+        weights.put(level.get_parameter("pointwise.bias"), f"{name}_bn_offset")
+
+
+def _load_keypoint_head(head: KeypointHead, weights: _Weights) -> None:
+    rows = {"heatmap": None, "regression": X_THEN_Y, "offset": X_THEN_Y}
+    for branch, (scope, separable, last) in BRANCHES.items():
+        name = f"{scope}/separable_conv2d_{separable}"
+        convolutions = head.branches.get_submodule(branch)
+        weights.put(
+            convolutions.get_parameter("0.weight"), f"{name}/separable_conv2d/ReadVariableOp", depthwise=True
         )
-        put(
-            reader.branches.get_submodule(f"{branch}.1"),
-            f"{name}/separable_conv2d/ReadVariableOp_1",
-            f"{name}/BiasAdd/ReadVariableOp",
-        )
+        weights.put(convolutions.get_parameter("1.weight"), f"{name}/separable_conv2d/ReadVariableOp_1")
+        weights.put(convolutions.get_parameter("1.bias"), f"{name}/BiasAdd/ReadVariableOp")
         if last is not None:
-            layer, rows = lasts[branch]
-            plain(layer, f"{head}/conv2d_{last}", rows)
+            weights.plain(head.get_submodule(branch), f"{scope}/conv2d_{last}", rows[branch])
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """Return all weights of a TensorFlow.js graph model as float32 or int32, by name. Raises PosecError for other files."""
+    """Return all weights of a TensorFlow.js graph model by name, as float32 or int32.
+
+    Raises PosecError for other files.
+    """
     try:
         if path.stat().st_size > LARGEST_JSON_BYTES:
             raise PosecError(
@@ -117,25 +131,24 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
         entries = [entry for group in groups for entry in group["weights"]]
         names = [str(name) for group in groups for name in group["paths"]]
         if any(Path(name).name != name for name in names):
-            raise PosecError(f"'{path}' names weights outside its folder")
+            raise PosecError(f"'{path}' refers to weights outside its folder")
         files = [path.parent / name for name in names]
         if sum(file.stat().st_size for file in files) > LARGEST_WEIGHTS_BYTES:
             raise PosecError(f"the weights of '{path}' are larger than {LARGEST_WEIGHTS_BYTES >> 20} MB")
-        return _unpacked(entries, b"".join(file.read_bytes() for file in files))
+        return _arrays(entries, b"".join(file.read_bytes() for file in files))
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise PosecError(
-            f"'{path}' is no TensorFlow.js model with its weights beside it: {error!r}"
+            f"'{path}' is not a TensorFlow.js model with its weights beside it: {error!r}"
         ) from error
 
 
-def _unpacked(entries: list[Mapping[str, Any]], data: bytes) -> dict[str, np.ndarray]:
+def _arrays(entries: list[Mapping[str, Any]], data: bytes) -> dict[str, np.ndarray]:
     arrays, at = {}, 0
     for entry in entries:
-        kind = np.dtype(_KINDS[entry.get("quantization", entry)["dtype"]])
+        dtype = np.dtype(_DTYPES[entry.get("quantization", entry)["dtype"]])
         shape = [int(side) for side in entry["shape"]]
-        array = np.frombuffer(data, kind, math.prod(shape), at).reshape(shape)
+        array = np.frombuffer(data, dtype, math.prod(shape), at).reshape(shape)
         at += array.nbytes
-        arrays[str(entry["name"]).removeprefix(SCOPE)] = array.astype(
-            np.int32 if kind == np.int32 else np.float32
-        )
+        kept = np.int32 if dtype == np.int32 else np.float32
+        arrays[str(entry["name"]).removeprefix(SCOPE)] = array.astype(kept)
     return arrays

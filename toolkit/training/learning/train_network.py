@@ -1,96 +1,122 @@
-"""Learn the image network from composed pictures: stage 2 of the paper's learning, with fitted and exact poses as targets."""
+"""Train the network on composed pictures (stage 2 of Kundu et al., ECCV 2020)."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ...errors import PosecError
-from ...network.checkpoint import TRAINING_ONLY, save_checkpoint
+from ...network.checkpoint import TRAINING_ONLY, current_names, save_checkpoint
 from ...network.embedding import decoder_arrays, load_embedding
 from ...network.network import KeypointNetwork
 from ..pictures.dataset import ComposedPictures
 from ..pictures.photos import Photos, load_photos
+from ..run.compute import add_device, keep_memory
 from ..run.configuration import add_config
-from ..run.parallel import agreed, join_processes
-from ..run.runs import add_device, keep_memory
-from .keypoint_distillation import KeypointAnchor
-from .network_run import Log, NetworkRun
-from .network_settings import NetworkTraining, add_size, read_settings
+from ..run.parallel import join_processes, processes
+from ..run.runs import Run, RunFiles, RunPlan, seed_all
+from .network_settings import STAGES, NetworkTraining, add_size, read_settings
+from .network_step import NetworkLearner
 
 
-def train_network(config: NetworkTraining, photos: Photos, embedding: Path, out: Path, device: str = "cpu", workers: int = 1,
-                  network: KeypointNetwork | None = None) -> None:  # fmt: skip
+@dataclass(frozen=True)
+class Hardware:
+    """Where a training runs: a torch device, and the processes that compose pictures for it."""
+
+    device: str = "cpu"
+    workers: int = 1
+
+
+def train_network(
+    settings: NetworkTraining,
+    photos: Photos,
+    embedding: Path,
+    out: Path,
+    *,
+    network: KeypointNetwork | None = None,
+    hardware: Hardware = Hardware(),
+) -> None:
     """Train the network and write its averaged weights as a checkpoint.
 
     Args:
-        config: settings.
-        photos: material.
-        embedding: the pose embedding, as `train_embedding` wrote it.
-        out: folder to write: `checkpoint/`, `train.jsonl` and, to resume from, `train.state`.
-        device: a torch device.
-        workers: processes that compose pictures.
-        network: where to start, instead of `config.init`.
+        settings: of the run.
+        photos: material of the pictures.
+        embedding: safetensors file of the pose embedding.
+        out: folder for `checkpoint/`, `train.jsonl` (log) and `train.state` (to resume from).
+        network: where to start, instead of `settings.init`.
+        hardware: device and workers.
 
-    An interrupted run goes on from its last save, with the time spent kept. Started by torchrun, several processes learn together (see
-    `parallel`); `config.batch` is of each. Raises PosecError where settings contradict each other.
+    An interrupted run resumes from its last checkpoint, and a finished one goes on where the settings make it
+    longer. Started by torchrun, several processes train together, see `parallel`. Raises PosecError for
+    contradictory settings.
     """
-    if bool(config.pictures) == bool(config.minutes):
+    if bool(settings.pictures) == bool(settings.minutes):
         raise PosecError(
-            f"a run is as long as `pictures` or `minutes` says; got {config.pictures} and {config.minutes}, one of them must be 0"
+            f"a run needs a length in pictures or in minutes, got {settings.pictures} and {settings.minutes}; "
+            "one of them must be 0"
         )
-    out.mkdir(parents=True, exist_ok=True)
     keep_memory()
     rank = join_processes()
-    torch.manual_seed(config.seed)
-    poses = load_embedding(embedding, device)
-    network = network or read_network(config.init)
-    run = NetworkRun(
-        config, network, KeypointAnchor(network) if config.anchor and config.trunk_rate else None, device
+    generator = seed_all(settings.seed, hardware.device)
+    poses = load_embedding(embedding, hardware.device)
+    learner = NetworkLearner(settings, network or read_network(settings.init), poses.decode, hardware.device)
+    plan = RunPlan(
+        replace(settings, pictures=0, minutes=0.0),
+        settings.report_every,
+        steps=settings.pictures / (settings.batch * processes()),
+        minutes=settings.minutes,
     )
-    spec = replace(run.network.spec(), input_size=config.input_size)
-    state = out / "train.state"
-    if state.exists():
-        run.resume(state)
-    pictures = ComposedPictures(
-        photos, config.mixture, spec, config.seed + rank, start=run.step * config.batch
+    run = Run(
+        plan,
+        {"network": learner.network, "average": learner.average, "optimizer": learner.optimizer},
+        generator,
+        files=RunFiles(out / "train.state", out / "train.jsonl"),
+        save=lambda: save_checkpoint(
+            out / "checkpoint", learner.average, decoder_arrays(poses), learner.spec
+        ),
+        writes=rank == 0,
     )
-    batches = iter(
-        DataLoader(pictures, config.batch, num_workers=workers, prefetch_factor=6 if workers else None)
-    )
-    log = Log(out / "train.jsonl", run.step) if rank == 0 else None
-    saved = last = time.monotonic()
+    start = run.step * settings.batch
+    pictures = ComposedPictures(photos, settings.mixture, learner.spec, settings.seed + rank, start=start)
+    prefetch = 6 if hardware.workers else None
+    loader = DataLoader(pictures, settings.batch, num_workers=hardware.workers, prefetch_factor=prefetch)
+    _train(learner, run, iter(loader))
+
+
+def _train(learner: NetworkLearner, run: Run, batches: Iterator[dict[str, Tensor]]) -> None:
+    """Take the steps of a run, report them, and keep the run in time."""
+    settings, saved = learner.settings, time.monotonic()
     while run.done < 1:
-        figures = run.learn(next(batches), spec, poses.decode)
-        now = time.monotonic()
-        run.spent_s, last = run.spent_s + agreed(now - last), now
-        if log is None:
+        run.advance(learner.learn(next(batches), run.step, run.done))
+        if not run.writes:
             continue
-        log.add(run, figures)
-        if now - saved > config.save_every_s or run.done >= 1:
-            contract = replace(run.average.spec(), input_size=config.input_size)
-            save_checkpoint(out / "checkpoint", run.average, decoder_arrays(poses), contract)
-            run.save(state)
-            saved = now
+        if run.report_due:
+            pictures = run.step * settings.batch * processes()
+            rate = learner.optimizer.param_groups[0]["lr"]
+            run.report({"pictures": pictures, "done": run.done, "rate": rate})
+        if time.monotonic() - saved > settings.save_every_s or run.done >= 1:
+            run.keep()
+            saved = time.monotonic()
 
 
 def read_network(path: str | Path) -> KeypointNetwork:
-    """Return the network whose weights a safetensors file holds; those of `auxiliary` may be absent. Raises PosecError."""
+    """Return the network of a safetensors file; weights of `auxiliary` may be absent. Raises PosecError."""
     if not str(path):
         raise PosecError(
-            "a network starts from what `posec train lift` wrote, or from another's weights; give --init"
+            "a network starts from the output of `posec train lift` or another network's weights; give --init"
         )
     network = KeypointNetwork()
     try:
-        missing, unknown = network.load_state_dict(load_file(path), strict=False)
+        missing, unknown = network.load_state_dict(current_names(load_file(path)), strict=False)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise PosecError(f"init = '{path}' does not hold this network: {error}") from error
     if unknown or any(not name.startswith(TRAINING_ONLY) for name in missing):
@@ -104,10 +130,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `train_network` from the command line."""
     parser = argparse.ArgumentParser(
         prog="posec train network",
-        description="Learn the image network from composed pictures.",
-        epilog="example: posec train network --data data/ --labels labels/ --bodies bodies/ --embedding embedding.safetensors --init lift.safetensors --out network/",
+        description="Train the network on composed pictures.",
+        epilog="example: posec train network --data data/ --labels labels/ --bodies bodies/ "
+        "--embedding embedding.safetensors --init lift.safetensors --out network/",
     )
     add_config(parser)
+    parser.add_argument(
+        "--stage", choices=STAGES, default=STAGES[0], help="section of the configuration (default: network)"
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs and backgrounds")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label files")
     parser.add_argument("--embedding", type=Path, required=True, help="safetensors of the pose embedding")
@@ -117,41 +147,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
         type=Path,
         action="append",
         default=[],
-        help="folder of further photographs; may be given again",
+        help="folder of further photographs; may be repeated",
     )
     parser.add_argument(
         "--init", help="safetensors of the network to start from (default: the configuration's)"
     )
+    parser.add_argument("--learning-rate", type=float, help="peak rate (default: the configuration's)")
     parser.add_argument(
-        "--learning-rate", type=float, help="of all but the trunk (default: the configuration's)"
+        "--backbone-rate",
+        "--trunk-rate",
+        type=float,
+        help="peak rate of backbone and key-point head; 0 freezes them (default: the configuration's)",
     )
-    parser.add_argument(
-        "--trunk-rate", type=float, help="of the trunk; 0 keeps it as it is (default: the configuration's)"
-    )
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--minutes", type=float, help="length of the run, instead of the configuration's")
     add_size(parser, "the configuration's")
-    parser.add_argument("--tier", default="ship")
+    parser.add_argument("--tier", default="ship", help="licence tier of the photographs (default: ship)")
     add_device(parser)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2, help="of torch (default: 2)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that compose pictures (default: 1)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    config = read_settings(options.config)
-    if options.minutes:
-        config = replace(config, minutes=options.minutes, pictures=0)
-    if options.size:
-        config = replace(config, input_size=options.size)
-    said = {
-        name: getattr(options, name)
-        for name in ("learning_rate", "trunk_rate")
-        if getattr(options, name) is not None
-    }
-    config = replace(config, **said)
-    if options.init:
-        config = replace(config, init=options.init)
     photos = load_photos(options.data, options.labels, options.tier, options.bodies, options.more)
-    train_network(config, photos, options.embedding, options.out, options.device, options.workers)
+    hardware = Hardware(options.device, options.workers)
+    train_network(_settings(options), photos, options.embedding, options.out, hardware=hardware)
+
+
+def _settings(options: argparse.Namespace) -> NetworkTraining:
+    """Return the settings of the configuration file with those of the command line."""
+    settings = read_settings(options.config, options.stage)
+    if options.minutes:
+        settings = replace(settings, minutes=options.minutes, pictures=0)
+    if options.size:
+        settings = replace(settings, input_size=options.size)
+    for name in ("learning_rate", "backbone_rate", "init"):
+        if getattr(options, name) is not None:
+            settings = replace(settings, **{name: getattr(options, name)})
+    return settings
 
 
 if __name__ == "__main__":

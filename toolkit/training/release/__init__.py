@@ -1,1 +1,1 @@
-"""From a run to a released checkpoint and its model card."""
+"""Releasing a trained network: the shipped checkpoint and its model card."""

@@ -1,4 +1,4 @@
-"""Pictures with what a network finds on them, on one sheet, evenly spread over a set so that nobody picks the flattering ones."""
+"""A contact sheet of pictures with detected people, evenly spread over a set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from ...runtime.plain_files import write_plain
 from ...runtime.pose import PoseFrame, Skeleton
 from ...runtime.video.draw import draw_people
 
-TILE = (270, 615)  # height; and width with the views from above and from the side
+# Height and width of a tile, with the views from above and from the side.
+TILE = (270, 615)
 GROUND = 32
 
 
@@ -28,7 +29,15 @@ def contact_sheet(
     count: int,
     columns: int,
 ) -> np.ndarray:
-    """Return a sheet (H, W, 3) uint8 BGR of `count` pictures at equal steps through the set, each with its people and their side view."""
+    """Return a sheet (H, W, 3) uint8 BGR of `count` pictures at equal steps through a set.
+
+    Args:
+        estimate: picture and focal length to people.
+        pictures: the set.
+        skeleton: of the people.
+        count: number of pictures.
+        columns: tiles per row.
+    """
     chosen = set(np.linspace(0, len(pictures) - 1, min(count, len(pictures))).round().astype(int).tolist())
     tiles = []
     for index, (_, picture, focal_px) in enumerate(pictures):
@@ -43,34 +52,39 @@ def contact_sheet(
 def _tile(drawn: np.ndarray) -> np.ndarray:
     scale = min(TILE[0] / drawn.shape[0], TILE[1] / drawn.shape[1])
     small = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    top, left = (TILE[0] - small.shape[0]) // 2, (TILE[1] - small.shape[1]) // 2
-    return cv2.copyMakeBorder(small, top, TILE[0] - small.shape[0] - top, left, TILE[1] - small.shape[1] - left, cv2.BORDER_CONSTANT,
-                              value=(GROUND,) * 3)  # fmt: skip
+    free_rows, free_columns = TILE[0] - small.shape[0], TILE[1] - small.shape[1]
+    top, left = free_rows // 2, free_columns // 2
+    borders = (top, free_rows - top, left, free_columns - left)
+    return cv2.copyMakeBorder(small, *borders, cv2.BORDER_CONSTANT, value=(GROUND,) * 3)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw the sheet that the arguments ask for."""
-    parser = argparse.ArgumentParser(prog="posec train sheet", description="Draw what a network finds, on one sheet.",
-                                     epilog="example: posec train sheet --scenes toolkit/samples/scenes.json --out sheet.jpg")  # fmt: skip
+    """Draw a sheet from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="posec train sheet",
+        description="Draw a contact sheet of detected people.",
+        epilog="example: posec train sheet --scenes toolkit/samples/scenes.json --out sheet.jpg",
+    )
     parser.add_argument("--checkpoint", default="reference", help="the network (default: the shipped one)")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--scenes", type=Path, help="scenes.json of rendered scenes")
-    what.add_argument(
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--scenes", type=Path, help="scenes.json of rendered scenes")
+    source.add_argument(
         "--photos",
         nargs=2,
         metavar=("JSON", "PICTURES"),
         help="COCO key points, and the folder or tar of their pictures",
     )
-    parser.add_argument("--count", type=int, default=24)
-    parser.add_argument("--columns", type=int, default=3)
-    parser.add_argument("--out", type=Path, required=True, help="a .jpg file to write")
-    chosen = parser.parse_args(arguments)
-    graph = trace(chosen.checkpoint)
+    parser.add_argument("--count", type=int, default=24, help="number of pictures (default: 24)")
+    parser.add_argument("--columns", type=int, default=3, help="tiles per row (default: 3)")
+    parser.add_argument("--out", type=Path, required=True, help=".jpg file to write")
+    options = parser.parse_args(arguments)
+    graph = trace(options.checkpoint)
     skeleton = graph.spec.skeleton
-    pictures = read_scenes(chosen.scenes) if chosen.scenes else read_photos(*chosen.photos)
-    sheet = contact_sheet(float_estimator(graph), pictures, skeleton, chosen.count, chosen.columns)
-    write_plain(chosen.out, cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes())
-    print(f"wrote {chosen.out}")
+    pictures = read_scenes(options.scenes) if options.scenes else read_photos(*options.photos)
+    sheet = contact_sheet(float_estimator(graph), pictures, skeleton, options.count, options.columns)
+    encoded = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 82])[1]
+    write_plain(options.out, encoded.tobytes())
+    print(f"wrote {options.out}")
 
 
 if __name__ == "__main__":

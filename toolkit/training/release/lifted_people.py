@@ -1,6 +1,6 @@
-"""People in 3D by way of 2D key points: a teacher, then the lifter and the fit that also made the training labels.
+"""3D people from 2D key points: a 2D teacher, the lifter, and the fit that made the training labels.
 
-This is the chain that taught the reference network, run as an estimator of its own, so that the two can be compared.
+These produced the labels of the reference network; here they are an estimator that it is compared with.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from ..labels.teacher import Teacher
 Keypoints = Callable[[np.ndarray], np.ndarray]
 
 
-def teachers_keypoints(teacher: Teacher, how: Refinement) -> Keypoints:
-    """Return a function from a picture to the key points (N, 17, 3) of the people that a teacher is sure enough of to teach them."""
+def teachers_keypoints(teacher: Teacher, settings: Refinement) -> Keypoints:
+    """Return a function from a picture to the key points (N, 17, 3) of people with enough confident ones."""
 
-    def find(picture_bgr: np.ndarray) -> np.ndarray:
+    def detect(picture_bgr: np.ndarray) -> np.ndarray:
         keypoints = teacher(picture_bgr).keypoints
-        return keypoints[(keypoints[..., 2] > how.sure_confidence).sum(1) >= how.sure_points]
+        return keypoints[(keypoints[..., 2] > settings.sure_confidence).sum(1) >= settings.sure_points]
 
-    return find
+    return detect
 
 
 def lifted_estimator(
-    keypoints_of: Keypoints, embedding: PoseEmbedding, lifter: Lifter, how: Refinement | None = None
+    keypoints_of: Keypoints, embedding: PoseEmbedding, lifter: Lifter, settings: Refinement | None = None
 ) -> Estimate:
-    """Return an estimator of the people whose key points a function finds, each lifted and then fitted.
+    """Return an estimator that lifts and fits the people of detected key points.
 
-    The skeleton is MUPOTS17 at its own bone lengths, the focal length by default that of the reference network.
+    The skeleton is MUPOTS17 with its bone lengths; the default focal length is that of the reference network.
     """
-    how = how or Refinement()
+    settings = settings or Refinement()
     spec = reference_spec()
 
     def estimate(picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
@@ -47,13 +47,10 @@ def lifted_estimator(
         if not len(keypoints):
             return nobody(spec)
         size = picture_bgr.shape[:2]
-        lifted = refine(keypoints, embedding, lifter, how)
-        return people_of_lifted(
-            lifted,
-            keypoints[:, :, 2].mean(1),
-            size,
-            spec.focal_default * max(size) if focal_px is None else focal_px,
-        )
+        lifted = refine(keypoints, embedding, lifter, settings)
+        default_px = spec.focal_default * max(size)
+        scores = keypoints[:, :, 2].mean(1)
+        return people_of_lifted(lifted, scores, size, default_px if focal_px is None else focal_px)
 
     return estimate
 
@@ -61,9 +58,13 @@ def lifted_estimator(
 def people_of_lifted(
     lifted: dict[str, np.ndarray], scores: np.ndarray, size: tuple[int, int], focal_px: float
 ) -> PoseFrame:
-    """Return people of what `refine` found in a picture of a size (height, width), as `decode_heads` places those of a network.
+    """Return people from lifted poses, placed before the camera as `decode_heads` places them.
 
-    Joints leave the frame of the ray through the person's centre for the camera's; the scale at the person is the distance.
+    Args:
+        lifted: result of `refine`; joints are in the frame of the viewing ray.
+        scores: (N,).
+        size: (height, width) of the picture.
+        focal_px: focal length; with the scale of a person it gives the distance.
     """
     principal_px = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
     neck, pelvis = MUPOTS17.index("neck"), MUPOTS17.index("pelvis")

@@ -1,1 +1,1 @@
-"""Resumable runs, their settings, and work in parallel."""
+"""Training runs: resumable state, steps, settings, and several processes."""

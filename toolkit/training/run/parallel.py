@@ -1,7 +1,7 @@
-"""One training in several processes: each learns pictures of its own, and all take the mean of their gradients.
+"""Data-parallel training: each process has its own pictures, and gradients are averaged.
 
-`torchrun --nproc-per-node 2 -m toolkit.training.train_joint …` starts them. Two processes of one thread learn faster on a CPU than one
-process of two threads: layers this small leave a second thread little to do.
+Start it with `torchrun --nproc-per-node 2 -m toolkit.training.learning.train_network …`. On a CPU, two
+processes of one thread are faster than one process of two threads, because the layers are small.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from torch import Tensor, distributed
 
 
 def join_processes() -> int:
-    """Meet the other processes that torchrun started, and return this one's rank; 0 where there is one alone."""
+    """Join the processes that torchrun started and return this one's rank; 0 for a single process."""
     if "TORCHELASTIC_RUN_ID" in os.environ and not distributed.is_initialized():
         distributed.init_process_group("gloo")
-        # Left to the interpreter's end, its threads may abort a process that has done its work, and torchrun then ends the others.
+        # If the interpreter destroys the group, its threads may abort, and torchrun stops the others.
         atexit.register(distributed.destroy_process_group)
     return distributed.get_rank() if distributed.is_initialized() else 0
 
@@ -41,7 +41,7 @@ def average_gradients(parameters: Sequence[Tensor]) -> None:
 
 
 def agreed(number: float) -> float:
-    """Return the mean over the processes of a number that steers all of them, such as the time that a step took."""
+    """Return the mean over all processes of a number on which they must agree, such as a duration."""
     if not distributed.is_initialized():
         return number
     shared = torch.tensor([number], dtype=torch.float64)
@@ -50,5 +50,5 @@ def agreed(number: float) -> float:
 
 
 def processes() -> int:
-    """Return how many learn together."""
+    """Return the number of processes that train together."""
     return distributed.get_world_size() if distributed.is_initialized() else 1

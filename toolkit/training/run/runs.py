@@ -1,189 +1,216 @@
-"""What every training run keeps: settings, weights, a state to resume from, and a log that can be plotted."""
+"""A resumable training run: its length, clock, state, log and progress.
+
+Every stage of the training uses it.
+"""
 
 from __future__ import annotations
 
-import argparse
-import ctypes
 import json
-import math
 import pickle
 import time
 import zipfile
-from collections.abc import Mapping
-from dataclasses import Field, asdict
+from collections.abc import Callable, Mapping
+from dataclasses import Field, asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from ...errors import PosecError
 from ...runtime.plain_files import write_plain, write_whole
+from .parallel import agreed
 
-# Of glibc's malloc.h: how many blocks may be asked of the system one by one, and how much free memory is given back to it (-1: never).
-_M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1
+_COUNTERS = ("step", "spent_s", "generator")
+# Steps taken, and the figures of a report.
+Progress = Callable[[int, Mapping[str, float]], None]
 
 
 class Settings(Protocol):
-    """A dataclass of numbers with defaults."""
+    """A dataclass of settings with defaults."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
 class Stateful(Protocol):
-    """A network or an optimizer."""
+    """A module or an optimizer."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything it has learned."""
+        """Return the whole state."""
 
     def load_state_dict(self, state: dict[str, Any], /) -> Any:
-        """Take over what another had learned."""
+        """Restore a state."""
 
 
-class Clock:
-    """How long a run has trained, interruptions not counted."""
+class RunFiles(NamedTuple):
+    """Where a run keeps its state, to resume from, and its log, one JSON object a line."""
 
-    def __init__(self) -> None:
-        self.spent_s = 0.0
+    state: Path
+    log: Path
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the time spent."""
-        return {"spent_s": self.spent_s}
+    @classmethod
+    def beside(cls, out: str | Path) -> RunFiles:
+        """Return the files beside an output: the same name with `.state` and `.jsonl`."""
+        return cls(Path(out).with_suffix(".state"), Path(out).with_suffix(".jsonl"))
 
-    def load_state_dict(self, state: dict[str, Any], /) -> None:
-        """Go on from that time."""
-        self.spent_s = float(state["spent_s"])
+
+@dataclass(frozen=True)
+class RunPlan:
+    """How long a run is, and which settings a resumed run must have.
+
+    Attributes:
+        settings: a state with other settings is refused.
+        report_every: steps between reports.
+        steps: length in steps, 0 where `minutes` is the length.
+        minutes: length in minutes of training, interruptions excluded.
+        progress: receives each report.
+    """
+
+    settings: Settings
+    report_every: int
+    steps: float = 0.0
+    minutes: float = 0.0
+    progress: Progress = lambda step, figures: print(log_line(step, figures), flush=True)
 
 
 class Run:
-    """A training run that can be killed: it goes on from the last `keep`.
+    """A training run that can be killed at any time and resumes from its last `keep`.
 
-    Beside the weights `<out>` stand `<out stem>.jsonl`, one line per report, and until the end `<out stem>.state`.
+    Constructing a run restores its parts and generator where a state exists, and cuts later lines off the
+    log.
 
     Attributes:
-        first: the step to go on from, 0 for a new run. Constructing the run restores the parts and the generator.
+        step: steps taken.
+        spent_s: seconds of training, interruptions excluded.
 
-    Raises PosecError where the state on disk cannot be read or belongs to a run with other settings.
+    Raises PosecError where the state cannot be read or belongs to a run with other settings.
     """
 
     def __init__(
-        self, out: str | Path, config: Settings, parts: Mapping[str, Stateful], generator: torch.Generator
+        self,
+        plan: RunPlan,
+        parts: Mapping[str, Stateful],
+        generator: torch.Generator,
+        *,
+        files: RunFiles | None = None,
+        save: Callable[[], None] = lambda: None,
+        writes: bool = True,
     ) -> None:
-        self.out = Path(out)
-        self.parts, self.generator = parts, generator
-        self.settings = json.dumps(asdict(config))
-        self.state_path, self.log_path = self.out.with_suffix(".state"), self.out.with_suffix(".jsonl")
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        self.first = self._resume() if self.state_path.exists() else 0
-        self._trim_log()
-        self.started = time.monotonic()
+        """Start or resume a run.
 
-    def report(self, step: int, figures: Mapping[str, float]) -> None:
-        """Append a line of figures to the log and print it; `seconds` counts from the start or resumption."""
-        record = {"step": step, **figures, "seconds": time.monotonic() - self.started}
-        line = json.dumps(
-            {
-                name: float(f"{value:.5g}") if isinstance(value, float) else value
-                for name, value in record.items()
+        Args:
+            plan: length and settings.
+            parts: modules and optimizers, restored and kept.
+            generator: the source of randomness, restored and kept.
+            files: state and log; None to keep neither.
+            save: writes the weights at each `keep` and at the end.
+            writes: False in all but one of several processes.
+        """
+        self.plan, self.parts, self.generator, self.save = plan, parts, generator, save
+        self.files, self.writes = files, writes and files is not None
+        self.step, self.spent_s = 0, 0.0
+        self._figures: list[Mapping[str, Tensor | float]] = []
+        if files is not None and files.state.exists():
+            self._resume(files.state)
+        if files is not None and self.writes:
+            _cut_log(files.log, self.step)
+        self._last = time.monotonic()
+
+    @property
+    def done(self) -> float:
+        """Completed share of the run; 1 or more at its end."""
+        return self.step / self.plan.steps if self.plan.steps else self.spent_s / (60 * self.plan.minutes)
+
+    @property
+    def report_due(self) -> bool:
+        """Whether the last step was a multiple of `report_every`."""
+        return self.step > 0 and self.step % self.plan.report_every == 0
+
+    def advance(self, figures: Mapping[str, Tensor | float]) -> None:
+        """Count a step and its time, and collect its figures for the next report."""
+        now = time.monotonic()
+        self.spent_s, self._last = self.spent_s + agreed(now - self._last), now
+        self.step += 1
+        if self.writes or self.files is None:
+            detached = {
+                name: value.detach() if isinstance(value, Tensor) else value
+                for name, value in figures.items()
             }
-        )
-        with self.log_path.open("a") as log:
-            log.write(line + "\n")
-        print(line, flush=True)
+            self._figures.append(detached)
 
-    def keep(self, step: int, model: nn.Module) -> None:
-        """Write the model's weights and everything needed to resume after `step` steps, whole or not at all."""
-        save_weights(self.out, model)
+    def report(self, further: Mapping[str, float] | None = None) -> None:
+        """Report the means of the figures since the last report, `further` figures, and the minutes."""
+        names = dict.fromkeys(name for figures in self._figures for name in figures)
+        values = {
+            name: [float(figures[name]) for figures in self._figures if name in figures] for name in names
+        }
+        means = {name: sum(numbers) / len(numbers) for name, numbers in values.items()}
+        record = {**means, **(further or {}), "minutes": self.spent_s / 60}
+        self._figures = []
+        if self.files is not None and self.writes:
+            with self.files.log.open("a") as log:
+                log.write(log_line(self.step, record) + "\n")
+        self.plan.progress(self.step, record)
+
+    def keep(self) -> None:
+        """Save the weights, and atomically write the state to resume from."""
+        if self.files is None or not self.writes:
+            return
+        self.save()
         state = {name: part.state_dict() for name, part in self.parts.items()}
-        with write_whole(self.state_path) as file:
-            torch.save(
-                {"settings": self.settings, "step": step, "generator": self.generator.get_state(), **state},
-                file,
-            )
+        about = {"settings": self._settings(), "step": self.step, "spent_s": self.spent_s}
+        with write_whole(self.files.state) as file:
+            torch.save({**about, "generator": self.generator.get_state(), **state}, file)
 
-    def finish(self, model: nn.Module) -> None:
-        """Write the final weights; there is nothing to resume any more."""
-        save_weights(self.out, model)
-        self.state_path.unlink(missing_ok=True)
+    def finish(self) -> None:
+        """Save the final weights and delete the state."""
+        if self.files is not None and self.writes:
+            self.save()
+            self.files.state.unlink(missing_ok=True)
 
-    def _resume(self) -> int:
+    def _resume(self, path: Path) -> None:
         try:
-            # torch also reads an older format that is not a zip file, and fails on torn ones in many ways.
-            if not zipfile.is_zipfile(self.state_path):
+            # torch also reads a legacy format, and fails on truncated files with many exceptions.
+            if not zipfile.is_zipfile(path):
                 raise RuntimeError("not a state that a run has written")
-            state = torch.load(self.state_path, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError) as error:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            if not isinstance(state, dict) or not {"settings", *_COUNTERS, *self.parts} <= set(state):
+                raise RuntimeError("not the state of such a run")
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise PosecError(f"cannot resume from '{path}': {error}; delete it to start anew") from error
+        if state["settings"] != self._settings():
             raise PosecError(
-                f"cannot resume from '{self.state_path}': {error}; delete it to start anew"
-            ) from error
-        if state["settings"] != self.settings:
-            raise PosecError(
-                f"'{self.state_path}' belongs to a run with {state['settings']}, asked: {self.settings}; delete it or give another output"
+                f"'{path}' belongs to a run with {state['settings']}, asked: {self._settings()}; "
+                "delete it or give another output"
             )
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
         self.generator.set_state(state["generator"])
-        return int(state["step"])
+        self.step, self.spent_s = int(state["step"]), float(state["spent_s"])
 
-    def _trim_log(self) -> None:
-        # What a killed run reported after its last state is about to be done again.
-        lines = self.log_path.read_text().splitlines() if self.first and self.log_path.exists() else []
-        write_plain(
-            self.log_path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= self.first)
-        )
+    def _settings(self) -> str:
+        return json.dumps(asdict(self.plan.settings), sort_keys=True)
+
+
+def seed_all(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Seed torch's global generators, and return a generator of the same seed on a device."""
+    torch.manual_seed(seed)
+    return torch.Generator(device).manual_seed(seed)
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
-    """Write a network's tensors as safetensors, whole or not at all."""
-    write_plain(
-        path, save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
-    )
+    """Write a module's tensors atomically as safetensors."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_plain(path, save(tensors))
 
 
-def one_cycle(step: int, steps: int, peak: float, warm_up: float = 0.05) -> float:
-    """Return the learning rate of a step: a linear rise over the share `warm_up` of all steps, then half a cosine to 0."""
-    done = (step + 1) / max(steps, 1)
-    if done < warm_up:
-        return peak * done / warm_up
-    return peak * 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
+def log_line(step: int, figures: Mapping[str, float]) -> str:
+    """Return a report as one line of JSON, with five significant digits."""
+    return json.dumps({"step": step, **{name: float(f"{value:.5g}") for name, value in figures.items()}})
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every parameter group the same learning rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def keep_memory() -> bool:
-    """Have the C library keep what is freed, for the next step to use again; say whether it can (glibc's does).
-
-    Else every step gets its gigabytes anew from the system, which clears them first: 40 % of a step's time on two cores.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return False
-    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1))
-
-
-def mixed_precision(device: torch.device) -> torch.autocast:
-    """Return the context in which a training computes its networks: bfloat16 where the device has it, else float32.
-
-    A CPU without it emulates it, 17 times slower than float32.
-    """
-    able = {
-        "cpu": torch.cpu._is_avx512_bf16_supported,
-        "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False),
-    }
-    return torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=device.type in able and able[device.type]()
-    )
-
-
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where to compute: by default on a CUDA GPU, where there is one."""
-    default = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument(
-        "--device", default=default, help=f"torch device (default: cuda where there is one, here {default})"
-    )
+def _cut_log(path: Path, step: int) -> None:
+    """Drop the lines after a step: a killed run repeats what it reported after its last state."""
+    lines = path.read_text().splitlines() if step and path.exists() else []
+    write_plain(path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
