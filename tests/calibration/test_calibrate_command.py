@@ -141,7 +141,7 @@ def test_a_truncated_video_is_reported(tiny_checkpoint, tmp_path, capsys):
         (["-o", "/proc/c.json"], "cannot write"),
         (["-o", "/dev/null"], "is a device or a pipe"),
         (["-o", "c.json", "--frames", ""], "frames is empty"),
-        (["-o", "c.json", "--count", "0"], "asked for 0"),
+        (["-o", "c.json", "--count", "0"], "at least 1, got 0"),
         (["-o", "c.json", "--count", "2", "--seed", "-1"], "seed must lie between"),
         (["-o", "c.json", "--count", "2", "--seed", "-1", "--choose", "coverage"], "seed must lie between"),
     ],

@@ -80,5 +80,5 @@ def test_cover_chooses_frames_by_the_detections_of_the_network(tiny_graph, tmp_p
     assert len(chosen) == 8
     assert {"05.png", "17.png"} <= set(chosen.names)
     assert chosen.names == cover(tiny_graph, frames, 8).names
-    with pytest.raises(PosecError, match="asked for 0"):
+    with pytest.raises(PosecError, match="at least 1, got 0"):
         cover(tiny_graph, frames, 0)

@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 
 from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph, run_passes
-from toolkit.passes.opset.lower_opset import OPSET, lower_opset
+from toolkit.passes.opset.lower_opset import lower_opset
 from toolkit.passes.prepare.batch_norm import fold_batch_norm
 from toolkit.passes.prepare.constants import inline_constants
 from toolkit.passes.prepare.hard_swish import decompose_hard_swish
@@ -184,41 +184,6 @@ def test_hard_swish_is_decomposed_by_its_definition():
     assert kinds(graph) == ["HardSigmoid", "Mul", "Relu"]
     assert apply(decompose_hard_swish, graph) == 0
     assert apply(lower_opset, graph) > 0
-
-
-def test_the_opset_is_lowered_where_the_older_operators_are_equivalent():
-    scales = np.asarray([1, 1, 2, 2], np.float32)
-    nodes = [
-        helper.make_node("Resize", ["frame", "", "s"], ["a"], mode="linear", antialias=0),
-        helper.make_node("Relu", ["a"], ["y"]),
-    ]
-    graph = one_head_graph(nodes, {"s": scales}, opset=19)
-    graph.model.producer_name, graph.model.graph.doc_string = "torch", "from /home/somebody"
-    graph.model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    assert apply(lower_opset, graph) == 2
-    assert [(entry.domain, entry.version) for entry in graph.model.opset_import] == [("", OPSET)]
-    assert not graph.model.producer_name
-    assert not graph.model.graph.doc_string
-    assert apply(lower_opset, graph) == 0
-
-
-@pytest.mark.parametrize(
-    ("node", "opset", "word"),
-    [
-        (helper.make_node("Resize", ["frame", "", "s"], ["y"], mode="linear", antialias=1), 19, "antialias"),
-        (helper.make_node("ReduceMean", ["frame", "n"], ["y"]), 18, "computes its input 'n'"),
-        (helper.make_node("BitwiseNot", ["frame"], ["y"]), 18, "BitwiseNot"),
-        (helper.make_node("Relu", ["frame"], ["y"]), 6, "export the network again"),
-    ],
-    ids=["a new attribute", "a computed input", "a new operator", "too old"],
-)
-def test_a_graph_without_an_equivalent_in_the_older_opset_is_refused(node, opset, word):
-    arrays = {"s": np.asarray([1, 1, 0.5, 0.5], np.float32), "i": np.asarray([2, 3])}
-    graph = one_head_graph(
-        [node], {name: values for name, values in arrays.items() if name in node.input}, opset=opset
-    )
-    with pytest.raises(PosecError, match=word):
-        lower_opset(graph)
 
 
 def test_onnxsim_folds_constants():
