@@ -29,7 +29,9 @@ def cover(
     Runs the float network once over every frame. Raises PosecError for a `count` below 1.
     """
     if count < 1:
-        raise PosecError(f"the number of calibration frames must be at least 1, got {count}; 64 to 256 are usual")
+        raise PosecError(
+            f"the number of calibration frames must be at least 1, got {count}; 64 to 256 are usual"
+        )
     return frames.take(choose(survey(graph, frames, progress), count, seed))
 
 

@@ -148,7 +148,9 @@ def generator(seed: int) -> np.random.Generator:
 
 def _checked(count: int | None) -> None:
     if count is not None and count < 1:
-        raise PosecError(f"the number of calibration frames must be at least 1, got {count}; 64 to 256 are usual")
+        raise PosecError(
+            f"the number of calibration frames must be at least 1, got {count}; 64 to 256 are usual"
+        )
 
 
 def _spread(length: int, count: int, random: np.random.Generator) -> set[int]:

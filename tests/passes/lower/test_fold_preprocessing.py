@@ -12,6 +12,7 @@ from onnx import helper
 
 from toolkit.errors import PosecError
 from toolkit.ir.float_engine import float_estimator
+from toolkit.ir.graph import Stage
 from toolkit.passes import prepare
 from toolkit.passes.lower.fold_preprocessing import fold_frame
 from toolkit.passes.lower.swap_transpose_dequantize import swap_transpose_dequantize
@@ -62,6 +63,7 @@ def test_a_cast_is_the_first_node_on_request():
 
 def test_readers_other_than_convolutions_get_nodes_instead_of_weights():
     graph = one_head_graph([helper.make_node("Relu", ["frame"], ["y"])], {})
+    graph.stage = Stage.PREPARED
     red_up = np.zeros((1, 3, 16, 16), np.float32)
     red_up[0, 0] = 1
     fold_frame(CAMERA)(graph)

@@ -150,7 +150,7 @@ ON_GPU = {
     ),
     "quantized": (
         "q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z)",
-        "the DLA takes no explicit quantization",
+        "the DLA does not support explicit quantization",
     ),
 }
 
