@@ -54,7 +54,7 @@ def test_every_observer_is_measured_by_the_drift_of_people(tiny_graph, people_pi
 
 def test_a_comparison_without_people_or_pictures_is_refused(tiny_graph, people_pictures):
     empty = [np.zeros((60, 90, 3), np.uint8)]
-    with pytest.raises(PosecError, match="no frames to judge on"):
+    with pytest.raises(PosecError, match="no frames to measure drift on"):
         compare(tiny_graph, people_pictures, [], target=TARGET)
     with pytest.raises(PosecError, match="found no people"):
         compare(tiny_graph, people_pictures, empty, target=TARGET, observers=["min-max"])

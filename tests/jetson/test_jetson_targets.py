@@ -234,7 +234,7 @@ def with_options(name, **options):
             "jetson-orin-nx",
             "int8",
             0,
-            "takes neither float32 nor explicit int8, got 'int8' with dla_core = 0; take float16",
+            "supports neither float32 nor explicit int8, got 'int8' with dla_core = 0; take float16",
         ),
         ("jetson-orin-nx", "float32", 1, "got 'float32' with dla_core = 1; take float16"),
     ],

@@ -87,7 +87,7 @@ def search_precision(
     check_request(target, ExportRequest(out=settings.out, overwrite=settings.overwrite))
     pictures = list(frames)
     if not pictures:
-        raise PosecError("no frames to judge on; give frames with people in them")
+        raise PosecError("no frames to measure drift on; give frames with people in them")
     prepared = prepare(graph)
     with tempfile.TemporaryDirectory() as folder:
         bench = CandidateBench(prepared, target, ranges, pictures, Path(folder), settings, progress)
