@@ -53,15 +53,15 @@ class Sweep:
     def ranges(self, observer: str = "min-max") -> Ranges:
         """Return the ranges by one observer. Raises PosecError for an unknown observer."""
         observe = OBSERVERS[_known(observer)]
-        pairs = {name: observe(seen) for name, seen in self.tensors.items()}
+        pairs = {name: observe(stats) for name, stats in self.tensors.items()}
         means = {name: self.tensors[name].means for name in self.weighted}
         return Ranges(pairs, observer, self.graph_sha256, tuple(self.frames_sha256), versions(), means)
 
     def save(self, path: str | Path) -> None:
         """Write the file whole or not at all."""
         arrays: dict[str, Any] = {
-            f"{name}\n{key}": np.asarray(getattr(seen, key))
-            for name, seen in self.tensors.items()
+            f"{name}\n{key}": np.asarray(getattr(stats, key))
+            for name, stats in self.tensors.items()
             for key in _FIELDS
         }
         with write_whole(path) as file:
@@ -86,7 +86,7 @@ class Sweep:
                 name, _, attribute = key.rpartition("\n")
                 fields.setdefault(name, {})[attribute] = values
             sweep.tensors = {name: Observation.from_arrays(arrays) for name, arrays in fields.items()}
-            if any(seen.frames != len(sweep.frames_sha256) for seen in sweep.tensors.values()):
+            if any(stats.frames != len(sweep.frames_sha256) for stats in sweep.tensors.values()):
                 raise ValueError("its tensors were observed on different frames")
         except (ValueError, KeyError) as error:
             raise PosecError(

@@ -1,4 +1,4 @@
-"""Choose a few hundred of many thousand frames so that they cover every kind of scene."""
+"""Choose a few hundred of many thousand frames that cover every kind of scene."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph
 
 from .frames import Frames, generator
-from .survey import Progress, Scene, survey
+from .survey import FrameStats, Progress, survey
 
 # Bin edges: number of people, height as a fraction of the picture, mean gray level, position.
 PEOPLE = (1, 2, 3, 6)
@@ -29,21 +29,23 @@ def cover(
     Runs the float network once over every frame. Raises PosecError for a `count` below 1.
     """
     if count < 1:
-        raise PosecError(f"asked for {count} calibration frames; ask for at least 1, 64 to 256 are usual")
+        raise PosecError(
+            f"the number of calibration frames must be at least 1, got {count}; 64 to 256 are usual"
+        )
     return frames.take(choose(survey(graph, frames, progress), count, seed))
 
 
-def kinds(scene: Scene) -> list[tuple[str, int]]:
+def kinds(scene: FrameStats) -> list[tuple[str, int]]:
     """Return the kinds of scene that a frame belongs to: bins of people, light, height, place and look."""
     found = {("people", _bin(len(scene.scores), PEOPLE)), ("light", _bin(scene.light, LIGHTS))}
     found |= {("height", _bin(height, HEIGHTS)) for height in scene.heights}
     found |= {("place", 3 * _bin(y, _THIRDS) + _bin(x, _THIRDS)) for x, y in scene.centres}
     # Frames of one camera share the signs of the lowest frequencies.
-    found.add(("look", scene.look.bits >> 55))
+    found.add(("look", scene.picture_hash.bits >> 55))
     return sorted(found)
 
 
-def choose(scenes: Sequence[Scene], count: int, seed: int = 0) -> list[int]:
+def choose(scenes: Sequence[FrameStats], count: int, seed: int = 0) -> list[int]:
     """Return indices of up to `count` scenes, in the order of choice.
 
     Greedy: the next scene is the one with the rarest kinds among those chosen so far. A kind that was chosen
@@ -68,9 +70,9 @@ def choose(scenes: Sequence[Scene], count: int, seed: int = 0) -> list[int]:
             heapq.heappush(heap, (now, place, index))
             continue
         there.update(shown[index])
-        if scenes[index].look.sha256 not in taken:
+        if scenes[index].picture_hash.sha256 not in taken:
             chosen.append(index)
-            taken.add(scenes[index].look.sha256)
+            taken.add(scenes[index].picture_hash.sha256)
     return chosen
 
 

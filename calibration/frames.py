@@ -20,7 +20,7 @@ from toolkit.runtime.pose import PoseSpec
 from toolkit.runtime.preprocess import check_picture, place
 from toolkit.runtime.video.sources import PICTURES, open_source, read_picture
 
-# Pictures that `read_picture` refuses: a folder reports them as unreadable instead of passing them over.
+# Pictures that `read_picture` refuses: a folder reports them as unreadable instead of skipping them.
 OTHER_PICTURES = (".avif", ".gif", ".heic", ".heif", ".jp2", ".tif", ".tiff")
 LARGEST_LISTING_BYTES = 64 * 2**20
 LARGEST_SEED = 2**63 - 1
@@ -30,14 +30,14 @@ Readings = Iterator["np.ndarray | PoseError"]
 
 @dataclass(frozen=True)
 class Frames:
-    """Pictures to calibrate on; iterating reads them anew, one at a time, as (height, width, 3) uint8 BGR.
+    """Pictures to calibrate on; iterating reads them again, one at a time, as (height, width, 3) uint8 BGR.
 
     Attributes:
         source: the folder, video or listing, for messages.
         spec: contract of the network that they are for.
         names: one per frame: path below the source, or frame number in a video.
         hashes: one per frame, see `picture_sha256`.
-        unreadable: (name, reason) of each picture that was asked for and could not be read.
+        unreadable: (name, reason) of each selected picture that could not be read.
         read: returns the picture of each name in turn, or the error that it gave.
     """
 
@@ -148,7 +148,9 @@ def generator(seed: int) -> np.random.Generator:
 
 def _checked(count: int | None) -> None:
     if count is not None and count < 1:
-        raise PosecError(f"asked for {count} calibration frames; ask for at least 1, 64 to 256 are usual")
+        raise PosecError(
+            f"the number of calibration frames must be at least 1, got {count}; 64 to 256 are usual"
+        )
 
 
 def _spread(length: int, count: int, random: np.random.Generator) -> set[int]:

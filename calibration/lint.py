@@ -14,7 +14,7 @@ from toolkit.passes.edit.graph_index import weighted_layers
 
 from .collect import Sweep
 from .frames import Frames
-from .survey import Look, Scene, look
+from .survey import FrameStats, PerceptualHash, perceptual_hash
 
 ENOUGH_FRAMES = 32
 # A share of frames with one view.
@@ -49,7 +49,7 @@ class Finding:
 
 
 def lint_frames(
-    graph: Graph, frames: Frames, scenes: Sequence[Scene], *, evaluation: Frames | None = None
+    graph: Graph, frames: Frames, scenes: Sequence[FrameStats], *, evaluation: Frames | None = None
 ) -> list[Finding]:
     """Return the problems of frames, those that stop a calibration first.
 
@@ -61,7 +61,7 @@ def lint_frames(
 
     Raises PosecError where `scenes` belong to other frames.
     """
-    if [scene.look.sha256 for scene in scenes] != list(frames.hashes):
+    if [scene.picture_hash.sha256 for scene in scenes] != list(frames.hashes):
         raise PosecError("the scenes are not those of these frames; survey the frames that are linted")
     found = [
         *_overlap(frames, scenes, evaluation),
@@ -97,14 +97,14 @@ def _apart(first: Ranges, second: Ranges, name: str) -> float:
     return abs(widths[0] - widths[1]) / max(*widths, 1e-12)
 
 
-def _overlap(frames: Frames, scenes: Sequence[Scene], evaluation: Frames | None) -> Iterable[Finding]:
+def _overlap(frames: Frames, scenes: Sequence[FrameStats], evaluation: Frames | None) -> Iterable[Finding]:
     if evaluation is None:
         return
-    theirs = [look(picture) for picture in evaluation]
+    theirs = [perceptual_hash(picture) for picture in evaluation]
     pairs = [
         (name, evaluation.names[index])
         for name, scene in zip(frames.names, scenes, strict=True)
-        if (index := _resembled(scene.look, theirs)) is not None
+        if (index := _resembled(scene.picture_hash, theirs)) is not None
     ]
     if pairs:
         listed = ", ".join(f"'{mine}' is '{yours}'" for mine, yours in pairs[:3]) + (
@@ -117,7 +117,7 @@ def _overlap(frames: Frames, scenes: Sequence[Scene], evaluation: Frames | None)
         yield Finding("overlap", text, "remove them: accuracy on calibration frames is too good", stops=True)
 
 
-def _resembled(mine: Look, others: Sequence[Look]) -> int | None:
+def _resembled(mine: PerceptualHash, others: Sequence[PerceptualHash]) -> int | None:
     return next((index for index, other in enumerate(others) if mine.resembles(other)), None)
 
 
@@ -131,7 +131,7 @@ def _unreadable(frames: Frames) -> Iterable[Finding]:
         )
 
 
-def _number(scenes: Sequence[Scene]) -> Iterable[Finding]:
+def _number(scenes: Sequence[FrameStats]) -> Iterable[Finding]:
     if len(scenes) < ENOUGH_FRAMES:
         yield Finding(
             "few",
@@ -140,8 +140,8 @@ def _number(scenes: Sequence[Scene]) -> Iterable[Finding]:
         )
 
 
-def _sameness(scenes: Sequence[Scene]) -> Iterable[Finding]:
-    repeated = len(scenes) - len({scene.look.sha256 for scene in scenes})
+def _sameness(scenes: Sequence[FrameStats]) -> Iterable[Finding]:
+    repeated = len(scenes) - len({scene.picture_hash.sha256 for scene in scenes})
     if repeated:
         yield Finding(
             "repeated",
@@ -149,7 +149,8 @@ def _sameness(scenes: Sequence[Scene]) -> Iterable[Finding]:
             "remove the copies: they only take time",
         )
     largest = max(
-        (sum(scene.look.shares_view(other.look) for other in scenes) for scene in scenes), default=0
+        (sum(scene.picture_hash.shares_view(other.picture_hash) for other in scenes) for scene in scenes),
+        default=0,
     )
     if len(scenes) > 1 and largest >= ONE_SCENE * len(scenes):
         text = f"{largest} of {len(scenes)} frames show the same view"
@@ -158,7 +159,7 @@ def _sameness(scenes: Sequence[Scene]) -> Iterable[Finding]:
         )
 
 
-def _people(scenes: Sequence[Scene]) -> Iterable[Finding]:
+def _people(scenes: Sequence[FrameStats]) -> Iterable[Finding]:
     shown = sum(len(scene.scores) > 0 for scene in scenes)
     advice = "give frames with people as in the camera's pictures"
     if not shown:
@@ -169,7 +170,7 @@ def _people(scenes: Sequence[Scene]) -> Iterable[Finding]:
         yield Finding("people", f"the float network finds people on {shown} of {len(scenes)} frames", advice)
 
 
-def _contrast(graph: Graph, scenes: Sequence[Scene]) -> Iterable[Finding]:
+def _contrast(graph: Graph, scenes: Sequence[FrameStats]) -> Iterable[Finding]:
     flat = sum(max(scene.deviations) < FLAT_DEVIATION for scene in scenes)
     if flat > len(scenes) / 2:
         spread, light = (
@@ -187,7 +188,7 @@ def _contrast(graph: Graph, scenes: Sequence[Scene]) -> Iterable[Finding]:
         yield Finding("contrast", text, advice, stops=True)
 
 
-def _colour(graph: Graph, scenes: Sequence[Scene]) -> Iterable[Finding]:
+def _colour(graph: Graph, scenes: Sequence[FrameStats]) -> Iterable[Finding]:
     """Check the colour of heads: skin and hair of every colour are redder than blue."""
     warmth = np.concatenate([scene.warmth[scene.scores > SURE] for scene in scenes] or [np.zeros(0)])
     warmth = warmth[np.isfinite(warmth) & (np.abs(warmth) > COLOURED)]

@@ -129,46 +129,46 @@ class Observation:
         return np.arange(-_HALF, _HALF + 1) * (2.0**self.exponent / _HALF)
 
 
-def min_max(seen: Observation) -> Pair:
+def min_max(stats: Observation) -> Pair:
     """Return the extremes."""
-    return seen.low, seen.high
+    return stats.low, stats.high
 
 
-def moving_average(seen: Observation) -> Pair:
+def moving_average(stats: Observation) -> Pair:
     """Return the moving average of each frame's extremes (Jacob et al., CVPR 2018, section 3.1)."""
-    return seen.average_low, seen.average_high
+    return stats.average_low, stats.average_high
 
 
-def percentile(seen: Observation, percent: float = PERCENT) -> Pair:
+def percentile(stats: Observation, percent: float = PERCENT) -> Pair:
     """Return the range of `percent` of all values, cut at both ends (Wu et al., arXiv 2004.09602, 3.3)."""
-    total = np.concatenate([[0], np.cumsum(seen.counts)])
+    total = np.concatenate([[0], np.cumsum(stats.counts)])
     tail = (100 - percent) / 200 * total[-1]
-    low = float(np.interp(tail, total, seen.edges)) if tail else seen.low
-    high = float(np.interp(total[-1] - tail, total, seen.edges)) if tail else seen.high
-    return _inside(seen, low, high)
+    low = float(np.interp(tail, total, stats.edges)) if tail else stats.low
+    high = float(np.interp(total[-1] - tail, total, stats.edges)) if tail else stats.high
+    return _inside(stats, low, high)
 
 
-def _inside(seen: Observation, low: float, high: float) -> Pair:
-    high = float(min(seen.high, high))
-    return float(min(max(seen.low, low), high)), high
+def _inside(stats: Observation, low: float, high: float) -> Pair:
+    high = float(min(stats.high, high))
+    return float(min(max(stats.low, low), high)), high
 
 
-def entropy(seen: Observation) -> Pair:
+def entropy(stats: Observation) -> Pair:
     """Return the range with the least loss of information (Migacz, GTC 2017: 8-bit inference with TensorRT).
 
     The histogram of magnitudes is clipped at every threshold T. The T with the least Kullback-Leibler
     divergence between the clipped histogram and its image in 128 levels (256 without negative values) is
     chosen. The bin at zero takes the count of its neighbour: ReLU fills it, and zero is exact in integers.
     """
-    magnitudes = seen.counts[_HALF:] + (seen.counts[:_HALF][::-1])
+    magnitudes = stats.counts[_HALF:] + (stats.counts[:_HALF][::-1])
     magnitudes[0] = magnitudes[1]
-    width = 2.0**seen.exponent / _HALF
-    magnitudes = magnitudes[: int(max(-seen.low, seen.high) / width) + 1].astype(np.float64)
-    levels = LEVELS if seen.low >= 0 else LEVELS // 2
+    width = 2.0**stats.exponent / _HALF
+    magnitudes = magnitudes[: int(max(-stats.low, stats.high) / width) + 1].astype(np.float64)
+    levels = LEVELS if stats.low >= 0 else LEVELS // 2
     candidates = [*range(levels, len(magnitudes), 4), len(magnitudes)]
     scores = [_divergence(magnitudes, stop, levels) for stop in candidates]
     threshold = candidates[int(np.argmin(scores))] * width
-    return _inside(seen, -threshold, threshold)
+    return _inside(stats, -threshold, threshold)
 
 
 def _divergence(magnitudes: np.ndarray, stop: int, levels: int) -> float:
@@ -187,26 +187,26 @@ def _divergence(magnitudes: np.ndarray, stop: int, levels: int) -> float:
     return float(np.sum(p[p > 0] * np.log(p[p > 0] / np.maximum(q[p > 0], 1e-12))))
 
 
-def mean_squared_error(seen: Observation) -> Pair:
+def mean_squared_error(stats: Observation) -> Pair:
     """Return the range with the least mean squared error (Nagel et al., arXiv 2106.08295, 3.1).
 
     Both ends shrink together first, then each alone.
     """
-    centres = (seen.edges[:-1] + seen.edges[1:]) / 2
-    some = seen.counts > 0
-    centres, counts = centres[some], seen.counts[some].astype(np.float64)
+    centres = (stats.edges[:-1] + stats.edges[1:]) / 2
+    some = stats.counts > 0
+    centres, counts = centres[some], stats.counts[some].astype(np.float64)
     shares = np.arange(1, _MSE_STEPS + 1) / _MSE_STEPS
-    low = high = _least_error([(share, share) for share in shares], seen, centres, counts)[0]
-    if seen.low < 0:
-        low, high = _least_error([(share, high) for share in shares], seen, centres, counts)
-    low, high = _least_error([(low, share) for share in shares], seen, centres, counts)
-    return float(min(seen.low, 0.0) * low), float(max(seen.high, 0.0) * high)
+    low = high = _least_error([(share, share) for share in shares], stats, centres=centres, counts=counts)[0]
+    if stats.low < 0:
+        low, high = _least_error([(share, high) for share in shares], stats, centres=centres, counts=counts)
+    low, high = _least_error([(low, share) for share in shares], stats, centres=centres, counts=counts)
+    return float(min(stats.low, 0.0) * low), float(max(stats.high, 0.0) * high)
 
 
-def _least_error(shares: list[Pair], seen: Observation, centres: np.ndarray, counts: np.ndarray) -> Pair:
+def _least_error(shares: list[Pair], stats: Observation, *, centres: np.ndarray, counts: np.ndarray) -> Pair:
     errors = []
     for low_share, high_share in shares:
-        low, high = min(seen.low, 0.0) * low_share, max(seen.high, 0.0) * high_share
+        low, high = min(stats.low, 0.0) * low_share, max(stats.high, 0.0) * high_share
         step = max(high - low, 1e-12) / (LEVELS - 1)
         offset = np.rint(low / step)
         rounded = (np.clip(np.rint(centres / step), offset, offset + LEVELS - 1)) * step

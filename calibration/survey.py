@@ -16,13 +16,13 @@ from toolkit.runtime.pose import PoseFrame, Skeleton
 from .frames import picture_sha256
 
 Progress = Callable[[int, int], None]
-# The perceptual hash keeps the _LOOK x _LOOK lowest frequencies of a _THUMB x _THUMB picture.
-_LOOK, _THUMB = 8, 32
+# The perceptual hash keeps the _WAVES x _WAVES lowest frequencies of a _THUMB x _THUMB picture.
+_WAVES, _THUMB = 8, 32
 HEAD = "head"
 
 
 @dataclass(frozen=True)
-class Look:
+class PerceptualHash:
     """Perceptual hash of a picture, robust to its size and compression.
 
     Attributes:
@@ -35,23 +35,23 @@ class Look:
     bits: int
     thumb: np.ndarray
 
-    def resembles(self, other: Look, bits: int = 12, correlation: float = 0.95) -> bool:
-        """Return whether two pictures are the same but for size, compression and a little brightness."""
+    def resembles(self, other: PerceptualHash, bits: int = 12, correlation: float = 0.95) -> bool:
+        """Return whether two pictures are equal up to size, compression and a little brightness."""
         if self.sha256 == other.sha256:
             return True
         return (self.bits ^ other.bits).bit_count() <= bits and float(self.thumb @ other.thumb) >= correlation
 
-    def shares_view(self, other: Look, correlation: float = 0.7) -> bool:
-        """Return whether two pictures may be of one still camera; other people do not change the whole."""
+    def shares_view(self, other: PerceptualHash, correlation: float = 0.7) -> bool:
+        """Return whether two pictures may come from one still camera; people change the correlation little."""
         return float(self.thumb @ other.thumb) >= correlation
 
 
 @dataclass(frozen=True)
-class Scene:
+class FrameStats:
     """Statistics of one frame, with the float network's people.
 
     Attributes:
-        look: see Look.
+        picture_hash: see PerceptualHash.
         light: mean gray level, 0..255.
         means: mean of blue, green and red, 0..255.
         deviations: their standard deviations.
@@ -61,7 +61,7 @@ class Scene:
         warmth: (N,) mean red minus mean blue of their heads, -255..255; NaN for a head outside the picture.
     """
 
-    look: Look
+    picture_hash: PerceptualHash
     light: float
     means: tuple[float, ...]
     deviations: tuple[float, ...]
@@ -71,17 +71,17 @@ class Scene:
     warmth: np.ndarray
 
 
-def look(picture: np.ndarray) -> Look:
+def perceptual_hash(picture: np.ndarray) -> PerceptualHash:
     """Return the hash of a BGR picture (H, W, 3) uint8: Zauner's DCT hash (2010) without the constant."""
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     thumb = cv2.resize(grey, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA).astype(np.float32)
-    waves = cv2.dct(thumb)[:_LOOK, :_LOOK].ravel()[1:]
+    waves = cv2.dct(thumb)[:_WAVES, :_WAVES].ravel()[1:]
     bits = int("".join("1" if wave else "0" for wave in waves > np.median(waves)), 2)
     centred = thumb.ravel() - thumb.mean()
-    return Look(picture_sha256(picture), bits, centred / max(float(np.linalg.norm(centred)), 1e-6))
+    return PerceptualHash(picture_sha256(picture), bits, centred / max(float(np.linalg.norm(centred)), 1e-6))
 
 
-def survey(graph: Graph, frames: Iterable[np.ndarray], progress: Progress | None = None) -> list[Scene]:
+def survey(graph: Graph, frames: Iterable[np.ndarray], progress: Progress | None = None) -> list[FrameStats]:
     """Run the float network over frames, BGR (H, W, 3) uint8, and return the statistics of each, in order."""
     estimator, scenes = float_estimator(graph), []
     count = len(frames) if isinstance(frames, Sized) else 0
@@ -91,8 +91,8 @@ def survey(graph: Graph, frames: Iterable[np.ndarray], progress: Progress | None
         means, deviations = cv2.meanStdDev(picture)
         light = float(np.dot(means.ravel(), (0.114, 0.587, 0.299)))
         scenes.append(
-            Scene(
-                look(picture),
+            FrameStats(
+                perceptual_hash(picture),
                 light,
                 tuple(means.ravel()),
                 tuple(deviations.ravel()),

@@ -1,4 +1,4 @@
-"""Boards: one TOML per board says what it can do, one module per back end compiles for it."""
+"""Boards: one TOML file describes each board, one module per back end compiles for it."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def names() -> list[str]:
 
 
 def backends() -> list[str]:
-    """Return the names of the back ends: the modules here that name an ENGINE."""
+    """Return the names of the back ends: the modules of this folder that define ENGINE."""
     return sorted(
         path.stem for path in _HERE.glob("*.py") if re.search(r"^ENGINE\b", path.read_text(), re.MULTILINE)
     )
 
 
 def load(name_or_path: str | Path) -> Target:
-    """Return a board by its name, or by the path of a TOML file of the same form.
+    """Return a board by its name, or by the path of a TOML file in the same format.
 
-    Raises PosecError where there is none of that name, or where the file does not describe a board.
+    Raises PosecError where the name is unknown, or the file does not describe a board.
     """
     given = str(name_or_path)
     path = Path(given) if given.endswith(".toml") else _HERE / f"{given}.toml"
@@ -45,9 +45,9 @@ def load(name_or_path: str | Path) -> Target:
         raise PosecError(f"no target file '{path}'; known targets: {', '.join(names())}")
     if not SAFE_NAME.fullmatch(path.stem):
         raise PosecError(
-            f"the file's name names the target: '{path.name}' must be made of letters, digits, '_', '-' and '.'; rename it"
+            f"the file name is the name of the target: '{path.name}' may contain letters, digits, '_', '-' and '.'; rename it"
         )
-    plain = read_toml(path, advice="give a plain .toml file of the form that the shipped targets have")
+    plain = read_toml(path, advice="give a plain .toml file like those of the shipped targets")
     try:
         return _target(path.stem, plain)
     except ValueError as error:
@@ -71,7 +71,7 @@ def _target(name: str, plain: Mapping[str, Any]) -> Target:
         if not all(
             precision in PRECISIONS and isinstance(text, str) for precision, text in tables[field].items()
         ):
-            raise PosecError(f"[{field}] must say a text for some of {', '.join(PRECISIONS)}")
+            raise PosecError(f"[{field}] must hold texts for some of {', '.join(PRECISIONS)}")
     if not isinstance(listed, list) or "bfloat16" not in listed:
         # Target files of before bfloat16 do not mention it.
         tables["refusals"] = {"bfloat16": "its file does not list it", **tables["refusals"]}
@@ -83,15 +83,14 @@ def _target(name: str, plain: Mapping[str, Any]) -> Target:
     allowed = {precision: _allowance(precision, tables["allowed"].get(precision)) for precision in precisions}
     module = cast(Backend, importlib.import_module(f"{__name__}.{plain['backend']}"))
     return Target(
-        name,
-        plain["title"],
-        module,
-        precisions,
-        tables["refusals"],
-        allowed,
-        tables["options"],
-        tables["facts"],
-        tables["advice"],
+        name=name,
+        title=plain["title"],
+        backend=module,
+        allowed=allowed,
+        refusals=tables["refusals"],
+        options=tables["options"],
+        facts=tables["facts"],
+        advice=tables["advice"],
     )
 
 
@@ -105,9 +104,9 @@ def _precisions(listed: Any, refusals: Mapping[str, str]) -> tuple[str, ...]:
         raise PosecError(
             f"'precisions' must list some of {', '.join(PRECISIONS)}, the default first; got {listed!r}"
         )
-    if silent := [precision for precision in PRECISIONS if (precision in listed) == (precision in refusals)]:
+    if unclear := [precision for precision in PRECISIONS if (precision in listed) == (precision in refusals)]:
         raise PosecError(
-            f"{silent[0]} must be in 'precisions', or in [refusals] with the reason, and not in both"
+            f"{unclear[0]} must be in 'precisions', or in [refusals] with the reason, and not in both"
         )
     return tuple(listed)
 

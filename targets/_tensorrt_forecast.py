@@ -1,4 +1,4 @@
-"""What a Jetson will make of a graph: layers per precision, what the DLA leaves to the GPU, memory, and the same by trtexec."""
+"""Forecast of a graph on a Jetson: precision per layer, DLA fallbacks, memory, and the trtexec command."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ TRTEXEC = "/usr/src/tensorrt/bin/trtexec"
 
 
 def plan_details(graph: Graph, job: Job) -> dict[str, Any]:
-    """Return what the board will do with a compiled graph, as JSON takes it.
+    """Return the forecast of a lowered graph on the board, for JSON.
 
-    A forecast from the graph and NVIDIA's documents: nothing here was measured on a Jetson.
+    It follows from the graph and NVIDIA's documents, not from measurements on a Jetson.
 
     Returns:
-        `layers`: precision → how many, an activation counted with the layer that it fuses with;
-        `float layers`: those among them that int8 leaves float;
-        `dla`: cores, and layer → why it falls back to the GPU;
-        `memory_mb`: of weights, of activations, and the workspace that building may take; CUDA and TensorRT come on top;
+        `layers`: precision → number of layers; a fused activation counts with its layer;
+        `float layers`: layers that int8 leaves float;
+        `dla`: cores, and layer → reason why it falls back to the GPU;
+        `memory_mb`: weights, activations, and the workspace of the build, without CUDA and TensorRT themselves;
         `build_minutes`: expected, (low, high);
         `trtexec`: the command that builds and times the same plan.
     """
@@ -40,23 +40,24 @@ def plan_details(graph: Graph, job: Job) -> dict[str, Any]:
     details: dict[str, Any] = {"layers": counts}
     if job.precision == "int8":
         details["float layers"] = [name for name, precision in precisions.items() if precision != "int8"]
-    return {
-        **details, "dla": _dla(graph, job), "memory_mb": _memory(graph, job, options.get("workspace_mb", 0)),
-        "build_minutes": list(options.get("build_minutes", ())), "tensorrt": list(facts["tensorrt"]), "trtexec": trtexec_line(job),
-    }  # fmt: skip
+    details["dla"] = _dla(graph, job)
+    details["memory_mb"] = _memory(graph, job, options.get("workspace_mb", 0))
+    details["build_minutes"] = list(options.get("build_minutes", ()))
+    details["tensorrt"] = list(facts["tensorrt"])
+    return {**details, "trtexec": trtexec_line(job)}
 
 
 def layer_precisions(graph: Graph, precision: str) -> dict[str, str]:
-    """Return the precision in which the board computes each layer that is not fused into the one before it."""
-    found = index_graph(graph.model)
+    """Return the precision of each layer on the board, without layers that are fused into the one before."""
+    graph_index = index_graph(graph.model)
     rest = "float32" if precision == "float32" else "float16"
     layers = {}
     for node in graph.model.graph.node:
-        if node.op_type in (*_QUANTIZERS, "Constant") or _is_fused(node, found):
+        if node.op_type in (*_QUANTIZERS, "Constant") or _is_fused(node, graph_index):
             continue
-        operands = [node.input[i] for i in found.data_inputs(node)]
+        operands = [node.input[i] for i in graph_index.data_inputs(node)]
         integer = any(
-            name in found.producers and found.producers[name].op_type == "DequantizeLinear"
+            name in graph_index.producers and graph_index.producers[name].op_type == "DequantizeLinear"
             for name in operands
         )
         layers[layer_name(node)] = "int8" if integer else rest
@@ -64,7 +65,7 @@ def layer_precisions(graph: Graph, precision: str) -> dict[str, str]:
 
 
 def trtexec_line(job: Job) -> str:
-    """Return the command line of NVIDIA's trtexec that builds the plan of a bundle's model.onnx as the engine does."""
+    """Return the trtexec command that builds the plan of a bundle's model.onnx as the engine does."""
     flags = {"float32": ["--noTF32"], "float16": ["--fp16"], "int8": ["--int8", "--fp16"]}[job.precision]
     workspace = job.target.options.get("workspace_mb", 512)
     old = all(tuple(map(int, version.split(".")[:2])) < (8, 4) for version in job.target.facts["tensorrt"])
@@ -80,18 +81,20 @@ def _dla(graph: Graph, job: Job) -> dict[str, Any]:
         return {"cores": 0, "why": "this board has no DLA"}
     if job.precision != "float16":
         why = (
-            "the DLA takes no explicit quantization"
+            "the DLA does not support explicit quantization"
             if job.precision == "int8"
-            else "the DLA computes in float16 and int8 alone"
+            else "the DLA computes only in float16 and int8"
         )
-        return {"cores": cores, "why": f"{why}: all layers run on the GPU; take float16 for the DLA"}
+        return {"cores": cores, "why": f"{why}: all layers run on the GPU; export float16 for the DLA"}
     return {"cores": cores, "on the gpu": dla_obstacles(graph)}
 
 
-def _is_fused(node: onnx.NodeProto, found: GraphIndex) -> bool:
-    maker = found.producers.get(node.input[0]) if node.input else None
+def _is_fused(node: onnx.NodeProto, graph_index: GraphIndex) -> bool:
+    maker = graph_index.producers.get(node.input[0]) if node.input else None
     alone = (
-        maker is not None and len(found.readers[node.input[0]]) == 1 and node.input[0] not in found.outputs
+        maker is not None
+        and len(graph_index.readers[node.input[0]]) == 1
+        and node.input[0] not in graph_index.outputs
     )
     return (
         node.op_type in FUSED_ACTIVATIONS and alone and maker is not None and maker.op_type not in _QUANTIZERS
@@ -99,7 +102,7 @@ def _is_fused(node: onnx.NodeProto, found: GraphIndex) -> bool:
 
 
 def _memory(graph: Graph, job: Job, workspace_mb: int) -> dict[str, float]:
-    model, found = graph.model, index_graph(graph.model)
+    model, graph_index = graph.model, index_graph(graph.model)
     width = 4 if job.precision == "float32" else 2
     integers = {node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
     weights = sum(
@@ -109,13 +112,13 @@ def _memory(graph: Graph, job: Job, workspace_mb: int) -> dict[str, float]:
     )
     return {
         "weights": round(weights / _MB, 1),
-        "activations": round(_most_alive(model, found, width) / _MB, 1),
+        "activations": round(_most_alive(model, graph_index, width) / _MB, 1),
         "workspace": workspace_mb,
     }
 
 
-def _most_alive(model: onnx.ModelProto, found: GraphIndex, width: int) -> int:
-    """Return the bytes of the tensors that live at the same time, at the worst moment; a quantized tensor lives once, as int8."""
+def _most_alive(model: onnx.ModelProto, graph_index: GraphIndex, width: int) -> int:
+    """Return the largest number of bytes of tensors that are alive at once; a quantized tensor counts once, as int8."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
     sizes = {}
     for value in (*inferred.input, *inferred.output, *inferred.value_info):
@@ -126,7 +129,7 @@ def _most_alive(model: onnx.ModelProto, found: GraphIndex, width: int) -> int:
     placed = {
         node.output[0]: 0
         for node in model.graph.node
-        if node.op_type == "DequantizeLinear" or _is_fused(node, found)
+        if node.op_type == "DequantizeLinear" or _is_fused(node, graph_index)
     }
     sizes.update(placed)
     last = {name: place for place, node in enumerate(model.graph.node) for name in node.input}
@@ -137,6 +140,6 @@ def _most_alive(model: onnx.ModelProto, found: GraphIndex, width: int) -> int:
         alive -= sum(
             sizes.get(name, 0)
             for name in set(node.input)
-            if last.get(name) == place and name not in found.constants
+            if last.get(name) == place and name not in graph_index.constants
         )
     return most

@@ -1,4 +1,4 @@
-"""TensorRT on Jetson: the bundle carries an ONNX file, explicit int8 or float; the board builds its plan from that."""
+"""TensorRT on Jetson: the bundle has an ONNX file, float or with Q/DQ, from which the board builds its plan."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ SCHEME = Scheme(
     name="s8s8-symmetric-per-channel",
     operators=("Conv", "ConvTranspose", "Add", "Resize", "AveragePool", "MaxPool", "Concat"),
     activations=Activations("int8", symmetric=True, quantize_results=False, same_scale=("Resize", "MaxPool")),
-    # Every version reads float → QuantizeLinear → DequantizeLinear; the board folds it to int8.
+    # Every version reads float → QuantizeLinear → DequantizeLinear, and folds it to int8.
     weights=Weights(as_integers=False),
     bias="float32",
-    # TensorRT computes grouped convolutions no faster in int8 than in float16, and they cost most of the drift.
+    # Grouped convolutions are no faster in int8 than in float16, and cause most of the drift.
     exceptions=Exceptions(float_depthwise=True, fused_residual=True),
 )
 
 
 def frame(precision: str) -> FrameInput:
-    """Return the picture as cv2 delivers it: the GPU does the rest."""
+    """Return the frame as cv2 delivers it; the GPU normalizes it."""
     return FrameInput("uint8", "NHWC", "BGR", normalized=False)
 
 
 def frame_for(job: Job) -> FrameInput:
-    """Return the same in float32 where the board's TensorRT has no uint8 (before 8.5)."""
+    """Return the frame for a board: float32 where its TensorRT has no uint8 (before 8.5)."""
     pixels = all("UINT8" in rules_for(version).types for version in versions(job))
     return frame(job.precision) if pixels else FrameInput("float32", "NHWC", "BGR", normalized=False)
 
 
 def versions(job: Job) -> tuple[str, ...]:
-    """Return the TensorRT versions that the board's JetPacks have. Raises PosecError where the target does not state any."""
+    """Return the TensorRT versions of the board's JetPacks. Raises PosecError where the target states none."""
     stated = job.target.facts.get("tensorrt")
     if (
         not isinstance(stated, list | tuple)
@@ -75,9 +75,9 @@ def versions(job: Job) -> tuple[str, ...]:
 
 
 def pre_quantize(job: Job) -> Sequence[Pass]:
-    """Fold the frame; for int8, take the pixels as the integers that they are.
+    """Return the passes that fold the frame and, for int8, quantize its pixels exactly.
 
-    Raises PosecError where the target's options ask for what the board has not.
+    Raises PosecError where the target's options require hardware that the board lacks.
     """
     _check_build(job)
     _check_dla(job)
@@ -115,28 +115,28 @@ def _check_dla(job: Job) -> None:
         )
     if job.precision != "float16":
         raise PosecError(
-            f"the DLA takes neither float32 nor explicit int8, got '{job.precision}' with dla_core = {core}; take float16"
+            f"the DLA supports neither float32 nor explicit int8, got '{job.precision}' with dla_core = {core}; take float16"
         )
 
 
 def scheme(job: Job) -> Scheme:
-    """Return symmetric int8 activations, int8 weights per channel, float biases; of a residual the shortcut alone is quantized."""
+    """Return symmetric int8 activations, int8 weights per channel, float biases; of a residual only the shortcut is quantized."""
     return SCHEME
 
 
 def post_quantize(job: Job) -> Sequence[Pass]:
-    """Let layers that were kept float read floats, and prove that every TensorRT that the board may have takes the graph."""
+    """Return the passes that drop one-sided Q/DQ, and check the graph against every TensorRT version of the board."""
     proof = tensorrt_check(*versions(job))
     return (drop_one_sided_qdq, proof) if job.precision == "int8" else (proof,)
 
 
 def missing() -> str:
-    """Return nothing: what TensorRT does is done on the board."""
+    """Return an empty string: TensorRT is needed only on the board."""
     return ""
 
 
 def check(graph: Graph, job: Job) -> None:
-    """Accept every graph: the passes refuse what the engine does not run."""
+    """Accept every graph: `tensorrt_check` refuses unsupported ones before."""
 
 
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:

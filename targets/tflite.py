@@ -1,8 +1,9 @@
-"""TFLite for Arm boards: the graph, with its Q/DQ, replayed as torch operations and converted by litert-torch."""
+"""TFLite for Arm boards: the lowered graph, replayed as torch operations and converted by litert-torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -10,6 +11,7 @@ from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph, Pass
 from toolkit.ir.scheme import Activations, Exceptions, Scheme
 from toolkit.ir.target import Job
+from toolkit.passes.edit.graph_index import WEIGHT_AXIS, layer_name
 from toolkit.passes.lower.average_pool_to_conv import convert_average_pools
 from toolkit.passes.lower.drop_redundant_clips import drop_redundant_clips
 from toolkit.passes.lower.fold_preprocessing import fold_frame
@@ -22,26 +24,26 @@ ENGINE = "tflite"
 REQUIRES = "pip install 'posec[tflite]'"
 TOOLS = ("litert_torch", "litert_converter", "ai_edge_litert", "torch")
 
-# TFLite's integer kernels for these move or average integers, and never rescale them.
+# TFLite's integer kernels of these types keep the scale of their input.
 _SAME_SCALE = ("Resize", "AveragePool", "MaxPool", "Concat", "Transpose", "Reshape")
 _FIXED = {"Sigmoid": (1 / 256, -128), "Tanh": (1 / 128, 0)}
 SCHEME = Scheme(
     name="s8s8-affine-per-channel",
     operators=("Conv", "Add", "Mul", "GlobalAveragePool", "Sigmoid", "Tanh", *_SAME_SCALE),
     activations=Activations("int8", same_scale=_SAME_SCALE, fixed=_FIXED),
-    # Key points tolerate integers, and save time.
+    # Key-point heads tolerate int8, which is faster.
     exceptions=Exceptions(integer_heads=KEYPOINT_HEADS),
     fuse_conv_sums=True,
 )
 
-# Boards of one family get the same file, and a conversion takes seconds: the last two are kept, by graph and kind.
-_converted: dict[tuple[str, bool], bytes] = {}
+# The last two conversions, by (hash of the graph, int8): boards of one family share a file.
+_CACHE: dict[tuple[str, bool], bytes] = {}
 
 
 def frame(precision: str) -> FrameInput:
-    """Return signed pixels for int8, which are the network's first integers; normalized numbers else.
+    """Return int8 pixels for int8, which the first layer reads directly; otherwise normalized floats.
 
-    A float model could take pixels, too, but casting every pixel is slower than a table of 256 numbers.
+    A float model could take pixels as well, but casting them in the graph is slower than a table of 256 floats.
     """
     if precision == "int8":
         return FrameInput("int8", "NHWC", "BGR", normalized=False)
@@ -49,15 +51,18 @@ def frame(precision: str) -> FrameInput:
 
 
 def pre_quantize(job: Job) -> Sequence[Pass]:
-    """Fold the frame; for int8, average pools become convolutions as well."""
+    """Return the passes that fold the frame and, for int8, replace average pools by convolutions.
+
+    The pass raises PosecError for int8 where the means of the channels differ or are no integers.
+    """
 
     def fold_pixels(graph: Graph) -> int:
         means = set(graph.spec.mean)
         exact = len(means) == 1 and float(min(means)).is_integer()
         if job.precision == "int8" and not exact:
             raise PosecError(
-                "TFLite int8 needs one whole number as the mean of all channels, so that pixels are integers of the network; the spec has "
-                f"{graph.spec.mean}; take float32 or float16 here, train with such a mean, or take a board of another engine"
+                f"TFLite int8 needs one whole number as the mean of all channels; the spec has {graph.spec.mean}; "
+                "take float32 or float16, train with such a mean, or take a board with another engine"
             )
         return fold_frame(frame(job.precision))(graph)
 
@@ -65,12 +70,12 @@ def pre_quantize(job: Job) -> Sequence[Pass]:
 
 
 def scheme(job: Job) -> Scheme:
-    """Return affine int8 activations, int8 weights per channel, and the scales that TFLite fixes."""
+    """Return affine int8 activations, int8 weights per channel, and the scales that TFLite prescribes."""
     return SCHEME
 
 
 def post_quantize(job: Job) -> Sequence[Pass]:
-    """Drop what saturation does anyway, compute float heads at once; count the float islands, and refuse those that no head asked for."""
+    """Return the passes that drop redundant clips, fuse float heads, and check the float islands."""
     return drop_redundant_clips, fuse_head_convs, check_float_islands(SCHEME.operators)
 
 
@@ -82,7 +87,7 @@ def missing() -> str:
 
 
 def check(graph: Graph, job: Job) -> None:
-    """Raise PosecError where an operator cannot be expressed in TFLite: the graph is replayed, and nothing is converted."""
+    """Raise PosecError where an operator cannot be expressed in TFLite. The graph is replayed in torch, not converted."""
     import torch
 
     from ._litert.replay import Replay
@@ -92,46 +97,53 @@ def check(graph: Graph, job: Job) -> None:
             Replay(graph).eval()(torch.zeros(1, *graph.spec.input_size, 3))
     except PosecError:
         raise
-    except (
-        RuntimeError,
-        ValueError,
-        IndexError,
-        TypeError,
-    ) as error:  # of torch, for arguments that it does not take
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:  # of torch, for unsupported arguments
         raise PosecError(
             f"TFLite: this graph cannot be replayed: {str(error).splitlines()[0]}; export another network"
         ) from error
 
 
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:
-    """Return model.tflite. Raises PosecError where TFLite cannot express an operator, or the converter left float what should be integer."""
-    from ._litert.flatbuffer import count_float_islands, halve_weights
+    """Return model.tflite.
+
+    Raises PosecError where TFLite cannot express an operator, or the converter changed which operators are float.
+    """
+    from ._litert.flatbuffer import halve_weights
 
     content = _convert(graph, job.precision == "int8")
     if job.precision == "float16":
         content = halve_weights(content)
-    if job.precision == "int8" and (left := count_float_islands(content)) != (
-        wanted := len(float_islands(graph.model, SCHEME.operators))
-    ):
-        raise PosecError(
-            f"the converter made {left} float islands of {wanted}; this litert-torch is another than was tested with: {REQUIRES}"
-        )
+    if job.precision == "int8":
+        _check_islands(graph, content)
     return {"model.tflite": content}
 
 
+def _check_islands(graph: Graph, content: bytes) -> None:
+    """Raise PosecError where a file has other float islands than its graph."""
+    from ._litert.flatbuffer import count_float_islands
+
+    islands = float_islands(graph.model, SCHEME.operators)
+    if (found := count_float_islands(content)) != len(islands):
+        layers = [layer_name(node) for island in islands for node in island if node.op_type in WEIGHT_AXIS]
+        raise PosecError(
+            f"litert-torch {version('litert_torch')} converted this graph to {found} float islands instead of "
+            f"{len(islands)} (float layers: {', '.join(layers)}); take float32 or float16, or keep other layers float"
+        )
+
+
 def plan_details(graph: Graph, job: Job) -> dict[str, Any]:
-    """Return nothing: the plan holds all that is known."""
+    """Return nothing: there is no forecast for this engine."""
     return {}
 
 
 def _convert(graph: Graph, integers: bool) -> bytes:
     from ._litert.convert import convert
-    from ._litert.moves import join_moves
+    from ._litert.join_transposes import join_transposes
 
-    asked = (graph.sha256, integers)
-    if asked not in _converted:
-        content = join_moves(convert(graph, integers))
-        while len(_converted) > 1:
-            _converted.pop(next(iter(_converted)))
-        _converted[asked] = content
-    return _converted[asked]
+    key = (graph.sha256, integers)
+    if key not in _CACHE:
+        content = join_transposes(convert(graph, integers))
+        while len(_CACHE) > 1:
+            _CACHE.pop(next(iter(_CACHE)))
+        _CACHE[key] = content
+    return _CACHE[key]

@@ -79,7 +79,14 @@ def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> I
     ) -> tuple[str, Path]:
         folder = contest.out / target.name / str(next(number))
         build(
-            contest.graph, board, "int8" if ranges else FLOAT, ranges, folder, [], keep_float, overwrite=True
+            contest.graph,
+            board,
+            "int8" if ranges else FLOAT,
+            ranges=ranges,
+            out=folder,
+            golden=[],
+            keep_float=keep_float,
+            overwrite=True,
         )
         return name, folder
 

@@ -1,4 +1,4 @@
-"""The conversion itself: litert-torch on the replayed graph."""
+"""Convert the replayed graph by litert-torch."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def convert(graph: Graph, integers: bool) -> bytes:
 
     Args:
         graph: NHWC frame; with Q/DQ where `integers`.
-        integers: make integer kernels of Q and DQ; without this word the converter keeps float kernels between them.
+        integers: convert Q and DQ to integer kernels; otherwise the converter keeps float kernels between them.
 
-    Raises PosecError where the graph has an operator that is not known, or the converter fails.
+    Raises PosecError where an operator is not supported, or the converter fails.
     """
     replay = Replay(graph).eval()
     frame = torch.zeros(1, *graph.spec.input_size, 3)
@@ -36,17 +36,17 @@ def convert(graph: Graph, integers: bool) -> bytes:
         from litert_torch.quantize.pt2e_quantizer import PT2EQuantizer, get_symmetric_quantization_config
         from litert_torch.quantize.quant_config import QuantConfig
 
-        # Which quantizer it is does not matter, as the integers are there already: its presence says that they are meant.
-        meant = (
+        # The graph has its Q/DQ already; any quantizer makes the converter use integer kernels.
+        settings = (
             QuantConfig(pt2e_quantizer=PT2EQuantizer().set_global(get_symmetric_quantization_config()))
             if integers
             else None
         )
         try:
-            return bytes(litert_torch.convert(replay, (frame,), quant_config=meant).model_content())
+            return bytes(litert_torch.convert(replay, (frame,), quant_config=settings).model_content())
         except PosecError:
             raise
-        except Exception as error:  # the converter's exceptions have no parent of their own
+        except Exception as error:  # its exceptions have no common base class
             raise PosecError(
                 f"litert-torch {litert_torch.__version__} cannot convert this graph: {type(error).__name__}: {error}"
             ) from error
@@ -54,7 +54,7 @@ def convert(graph: Graph, integers: bool) -> bytes:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep the converter's progress off the terminal, and stdout for those who asked for JSON."""
+    """Suppress the converter's progress, so that stdout stays valid with --json."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -72,7 +72,7 @@ def _silence() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet_libraries() -> Iterator[None]:
-    """Send what C++ writes to the standard error nowhere: it knows nothing of Python's streams."""
+    """Discard what C++ libraries write to the standard error, which bypasses `sys.stderr`."""
     sys.stderr.flush()
     kept = os.dup(_STDERR)
     try:

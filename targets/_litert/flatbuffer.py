@@ -1,4 +1,4 @@
-"""What is in a TFLite file, and edits of it."""
+"""Read and edit TFLite files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-# The XNNPACK delegate computes in float16 where a model says that it may and the CPU can.
+# This metadata allows XNNPACK to compute in float16 on CPUs with float16 arithmetic.
 REDUCED_PRECISION = (b"reduced_precision_support", b"fp16accfp16")
 
 
@@ -27,7 +27,7 @@ def write_model(model: Any) -> bytes:
 
 
 def count_float_islands(content: bytes) -> int:
-    """Return how many groups of operators compute in float32 and hand their results to each other, of one int8 file."""
+    """Return the number of connected groups of float32 operators in an int8 file."""
     from ai_edge_litert.schema_py_generated import BuiltinOperator, TensorType
 
     model = read_model(content)
@@ -49,9 +49,9 @@ def count_float_islands(content: bytes) -> int:
 
 
 def halve_weights(content: bytes) -> bytes:
-    """Return a float32 file with its constants as float16, each behind a DEQUANTIZE, marked as fit for float16 arithmetic.
+    """Return a float32 file with its constants in float16, each behind a DEQUANTIZE, and float16 arithmetic allowed.
 
-    Where the CPU has such arithmetic XNNPACK uses it; elsewhere it unpacks the constants once, when the file is opened.
+    On a CPU without float16 arithmetic, XNNPACK converts the constants to float32 once, when the file is opened.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -66,38 +66,31 @@ def halve_weights(content: bytes) -> bytes:
         if tensor.type != schema.TensorType.FLOAT32 or data is None or not len(data):
             continue
         half = schema.TensorT()
-        half.shape, half.name, half.type, half.hasRank = (
-            tensor.shape,
-            tensor.name + b"/float16",
-            schema.TensorType.FLOAT16,
-            tensor.hasRank,
-        )
+        half.shape, half.hasRank = tensor.shape, tensor.hasRank
+        half.name, half.type = tensor.name + b"/float16", schema.TensorType.FLOAT16
         half.buffer = len(model.buffers)
         buffer = schema.BufferT()
         with np.errstate(over="ignore"):
             values = np.frombuffer(bytes(data), np.float32)
             buffer.data = np.clip(values, -65504, 65504).astype(np.float16).view(np.uint8)
         model.buffers.append(buffer)
-        model.buffers[tensor.buffer].data, tensor.buffer = None, 0  # its values are computed now
+        model.buffers[tensor.buffer].data, tensor.buffer = None, 0  # it is computed from the float16 constant
         graph.tensors.append(half)
         unpack = schema.OperatorT()
-        unpack.opcodeIndex, unpack.inputs, unpack.outputs = (
-            len(model.operatorCodes) - 1,
-            [len(graph.tensors) - 1],
-            [index],
-        )
+        unpack.opcodeIndex = len(model.operatorCodes) - 1
+        unpack.inputs, unpack.outputs = [len(graph.tensors) - 1], [index]
         unpacked.append(unpack)
     graph.operators = [*unpacked, *graph.operators]
-    _note(model, *REDUCED_PRECISION)
+    _add_metadata(model, *REDUCED_PRECISION)
     return write_model(model)
 
 
-def _note(model: Any, name: bytes, text: bytes) -> None:
-    """Add a named note to a model."""
+def _add_metadata(model: Any, name: bytes, text: bytes) -> None:
+    """Add named metadata to a model."""
     from ai_edge_litert import schema_py_generated as schema
 
-    buffer, note = schema.BufferT(), schema.MetadataT()
+    buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(text, np.uint8)
-    note.name, note.buffer = name, len(model.buffers)
+    entry.name, entry.buffer = name, len(model.buffers)
     model.buffers.append(buffer)
-    model.metadata = [*(model.metadata or []), note]
+    model.metadata = [*(model.metadata or []), entry]

@@ -47,9 +47,14 @@ def half_jpeg() -> bytes:
     return content[: len(content) // 2]
 
 
-@pytest.mark.parametrize(("name", "content", "reason"), [
-    ("huge.png", huge_png(), "60000 x 60000 pixels"), ("cut.jpg", half_jpeg(), "damaged"), ("none.jpg", b"", "no picture"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("huge.png", huge_png(), "60000 x 60000 pixels"),
+        ("cut.jpg", half_jpeg(), "damaged"),
+        ("none.jpg", b"", "no picture"),
+    ],
+)
 def test_pictures_that_run_skips_are_left_out_of_the_ranges_and_reported(
     tiny_checkpoint, tmp_path, capsys, name, content, reason
 ):
@@ -111,7 +116,7 @@ def test_a_video_that_states_no_number_of_frames_is_calibrated_and_verified_on(
     assert json.loads(capsys.readouterr().out)["frames"] == 6
 
 
-def test_a_video_that_is_cut_off_says_so(tiny_checkpoint, tmp_path, capsys):
+def test_a_truncated_video_is_reported(tiny_checkpoint, tmp_path, capsys):
     writer = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120))
     for index in range(40):
         writer.write(spot_picture(1, index))
@@ -125,13 +130,23 @@ def test_a_video_that_is_cut_off_says_so(tiny_checkpoint, tmp_path, capsys):
     assert len(json.loads((tmp_path / "c.json").read_text())["frames_sha256"]) == 8
 
 
-@pytest.mark.parametrize(("options", "sentence"), [
-    (["-o", "folder"], "is a folder; name a file"), (["-o", "file/c.json"], "cannot write"), (["-o", "."], "is a folder; name a file"),
-    (["-o", ""], "give one"), (["-o", "new/"], "names a folder"), (["-o", "/proc/c.json"], "cannot write"), (["-o", "/dev/null"], "is a device or a pipe"),
-    (["-o", "c.json", "--frames", ""], "frames is empty"), (["-o", "c.json", "--count", "0"], "asked for 0"), (["-o", "c.json", "--count", "2", "--seed", "-1"], "seed must lie between"),
-    (["-o", "c.json", "--count", "2", "--seed", "-1", "--choose", "coverage"], "seed must lie between"),
-])  # fmt: skip
-def test_what_cannot_be_done_is_refused_before_any_frame_is_read(
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["-o", "folder"], "is a folder; name a file"),
+        (["-o", "file/c.json"], "cannot write"),
+        (["-o", "."], "is a folder; name a file"),
+        (["-o", ""], "give one"),
+        (["-o", "new/"], "names a folder"),
+        (["-o", "/proc/c.json"], "cannot write"),
+        (["-o", "/dev/null"], "is a device or a pipe"),
+        (["-o", "c.json", "--frames", ""], "frames is empty"),
+        (["-o", "c.json", "--count", "0"], "at least 1, got 0"),
+        (["-o", "c.json", "--count", "2", "--seed", "-1"], "seed must lie between"),
+        (["-o", "c.json", "--count", "2", "--seed", "-1", "--choose", "coverage"], "seed must lie between"),
+    ],
+)
+def test_invalid_options_are_refused_before_any_frame_is_read(
     tmp_path, monkeypatch, capsys, tiny_checkpoint, options, sentence
 ):
     monkeypatch.chdir(tmp_path)
@@ -150,11 +165,11 @@ def test_what_cannot_be_done_is_refused_before_any_frame_is_read(
         )
         == 2
     )
-    heard = capsys.readouterr().err
-    assert sentence in heard
-    assert "calibrating" not in heard
-    assert "looking over" not in heard
-    assert "choosing" not in heard
+    printed = capsys.readouterr().err
+    assert sentence in printed
+    assert "calibrating" not in printed
+    assert "looking over" not in printed
+    assert "choosing" not in printed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "frames"]
 
 
@@ -183,7 +198,7 @@ def test_the_folder_of_the_ranges_is_made(tmp_path, tiny_checkpoint):
     assert [path.name for path in (tmp_path / "new" / "deep").iterdir()] == ["c.json"]
 
 
-def test_a_damaged_unfinished_calibration_is_refused_in_a_sentence(
+def test_a_damaged_unfinished_calibration_is_refused_with_the_reason(
     tiny_graph, tiny_checkpoint, people_pictures, tmp_path, capsys
 ):
     """Bytes flipped, cut and repeated all over a file that an interrupted run left."""

@@ -14,7 +14,7 @@ from toolkit.passes import prepare
 from toolkit.runtime.preprocess import to_batch
 
 
-def test_min_max_is_what_the_float_network_does(tiny_graph, people_pictures):
+def test_min_max_covers_the_values_of_the_float_network(tiny_graph, people_pictures):
     ranges = collect(tiny_graph, people_pictures)
     graph = prepare(tiny_graph)
     session = onnxruntime.InferenceSession(
@@ -48,7 +48,7 @@ def test_one_sweep_serves_every_observer_and_the_file_is_the_same_each_time(
         assert Ranges.load(tmp_path / "a.json").observer == name
 
 
-def test_progress_tells_how_many_of_how_many(tiny_graph, people_pictures):
+def test_progress_reports_frames_done_and_frames_in_all(tiny_graph, people_pictures):
     steps = []
     collect(tiny_graph, people_pictures, progress=lambda done, count: steps.append((done, count)))
     assert steps == [(i, 5) for i in range(1, 6)]
@@ -100,14 +100,16 @@ def test_overflow_names_the_tensor_and_the_frame(tiny_graph, people_pictures):
     )
     depth = next(node for node in model.graph.node if "depth" in node.output)
     depth.output[0] = "depth_before"
-    model.graph.node.extend([
-        helper.make_node("GlobalAveragePool", ["frame"], ["light"]),
-        helper.make_node("Mul", ["light", "steep"], ["much_light"]),
-        helper.make_node("Exp", ["much_light"], ["glare"]),
-        helper.make_node("Min", ["glare", "none"], ["nothing"]),
-        helper.make_node("ReduceMean", ["nothing"], ["zero"], axes=[1]),
-        helper.make_node("Add", ["depth_before", "zero"], ["depth"]),
-    ])  # fmt: skip
+    model.graph.node.extend(
+        [
+            helper.make_node("GlobalAveragePool", ["frame"], ["light"]),
+            helper.make_node("Mul", ["light", "steep"], ["much_light"]),
+            helper.make_node("Exp", ["much_light"], ["glare"]),
+            helper.make_node("Min", ["glare", "none"], ["nothing"]),
+            helper.make_node("ReduceMean", ["nothing"], ["zero"], axes=[1]),
+            helper.make_node("Add", ["depth_before", "zero"], ["depth"]),
+        ]
+    )
     with pytest.raises(
         PosecError,
         match=r"tensor 'depth.Exp' on frame 2 takes values from inf to inf: the float network overflows",
@@ -122,7 +124,7 @@ def damaged(content, random):
     return bytes(content[: random.integers(len(content))] if random.random() < 0.2 else content)
 
 
-def test_a_damaged_unfinished_calibration_is_refused_in_a_sentence_or_read(
+def test_a_damaged_unfinished_calibration_is_refused_with_the_reason_or_read(
     tiny_graph, people_pictures, tmp_path
 ):
     file, random = tmp_path / "c.unfinished", np.random.default_rng(0)

@@ -15,7 +15,7 @@ ALLOWED = Allowance(drift_mm=8.0, people_lost=0.03, people_invented=0.03)
 TARGET = replace(BOARD, allowed={**BOARD.allowed, "int8": ALLOWED})
 
 
-def test_every_observer_is_judged_by_the_people_it_leaves(tiny_graph, people_pictures):
+def test_every_observer_is_measured_by_the_drift_of_people(tiny_graph, people_pictures):
     judged = [spot_picture(people, 50 + people) for people in range(5)]
     stages: list[str] = []
 
@@ -52,9 +52,9 @@ def test_every_observer_is_judged_by_the_people_it_leaves(tiny_graph, people_pic
     assert stages[-1] == "judging 3/3"
 
 
-def test_nothing_to_judge_on_is_refused(tiny_graph, people_pictures):
+def test_a_comparison_without_people_or_pictures_is_refused(tiny_graph, people_pictures):
     empty = [np.zeros((60, 90, 3), np.uint8)]
-    with pytest.raises(PosecError, match="no frames to judge on"):
+    with pytest.raises(PosecError, match="no frames to measure drift on"):
         compare(tiny_graph, people_pictures, [], target=TARGET)
     with pytest.raises(PosecError, match="found no people"):
         compare(tiny_graph, people_pictures, empty, target=TARGET, observers=["min-max"])

@@ -7,16 +7,16 @@ from networks import spot_picture
 
 from calibration import folder
 from calibration.coverage import choose, cover, kinds
-from calibration.survey import Scene, look
+from calibration.survey import FrameStats, perceptual_hash
 from toolkit.errors import PosecError
 
 
-def made(people: int, seed: int, light: float = 100.0, height: float = 0.4) -> Scene:
+def made(people: int, seed: int, light: float = 100.0, height: float = 0.4) -> FrameStats:
     random = np.random.default_rng(seed)
     picture = random.integers(0, 255, (40, 60, 3)).astype(np.uint8)
     heights = np.full(people, height)
-    return Scene(
-        look(picture),
+    return FrameStats(
+        perceptual_hash(picture),
         light,
         (light,) * 3,
         (50.0,) * 3,
@@ -28,7 +28,7 @@ def made(people: int, seed: int, light: float = 100.0, height: float = 0.4) -> S
 
 
 @pytest.fixture
-def lopsided() -> list[Scene]:
+def lopsided() -> list[FrameStats]:
     """Two hundred scenes of one large person, and a few of nobody, of crowds, of small people, of the dark."""
     return [
         *(made(1, seed) for seed in range(200)),
@@ -69,7 +69,7 @@ def test_the_seed_repeats_and_copies_are_taken_once(lopsided):
     assert choose([], 5) == []
 
 
-def test_cover_chooses_frames_by_what_the_network_sees(tiny_graph, tmp_path: Path):
+def test_cover_chooses_frames_by_the_detections_of_the_network(tiny_graph, tmp_path: Path):
     for index in range(24):
         cv2.imwrite(
             str(tmp_path / f"{index:02d}.png"),
@@ -80,5 +80,5 @@ def test_cover_chooses_frames_by_what_the_network_sees(tiny_graph, tmp_path: Pat
     assert len(chosen) == 8
     assert {"05.png", "17.png"} <= set(chosen.names)
     assert chosen.names == cover(tiny_graph, frames, 8).names
-    with pytest.raises(PosecError, match="asked for 0"):
+    with pytest.raises(PosecError, match="at least 1, got 0"):
         cover(tiny_graph, frames, 0)

@@ -36,7 +36,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_folder_gives_every_picture_in_it_and_reports_what_it_cannot_read(photos):
+def test_a_folder_gives_every_picture_and_reports_unreadable_ones(photos):
     frames = folder(photos, tiny_spec())
     assert frames.names == (*(f"{i}.png" for i in range(7)), "more/7.png")
     assert dict(frames.unreadable).keys() == {"broken.jpg", "line.png"}
@@ -115,7 +115,7 @@ def test_a_part_of_the_frames_reads_the_same_pictures(source, request):
             lambda root: folder(root / "bad", tiny_spec()),
             "none of 1 frames of '.*bad' can be read; the first, 'x.jpg': .* is no picture",
         ),
-        (lambda root: folder(root / "bad", tiny_spec(), count=0), "asked for 0 calibration frames"),
+        (lambda root: folder(root / "bad", tiny_spec(), count=0), "at least 1, got 0"),
         (lambda root: folder(root / "bad", tiny_spec(), count=1, seed=-1), "seed must lie between 0 and"),
         (lambda root: listing(root, tiny_spec()), "is a folder, not a plain file; give a text file"),
         (

@@ -8,7 +8,7 @@ from networks import spot_picture
 
 from calibration import folder, sweep
 from calibration.lint import Finding, lint_frames, lint_halves
-from calibration.survey import look, survey
+from calibration.survey import perceptual_hash, survey
 from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph
 from toolkit.passes import prepare
@@ -68,7 +68,7 @@ def test_frames_of_the_evaluation_set_stop(tiny_graph, varied, tmp_path, change)
     assert str(found["overlap"]).startswith("stop: overlap: ")
 
 
-def test_too_few_frames_copies_and_unreadable_files_are_told(tiny_graph, varied, tmp_path):
+def test_too_few_frames_copies_and_unreadable_files_are_reported(tiny_graph, varied, tmp_path):
     root = write(tmp_path / "frames", [*varied[:6], varied[0]])
     (root / "torn.jpg").write_bytes(b"\xff\xd8")
     found = checks(tiny_graph, root)
@@ -78,7 +78,7 @@ def test_too_few_frames_copies_and_unreadable_files_are_told(tiny_graph, varied,
     assert not any(finding.stops for finding in found.values())
 
 
-def test_one_view_is_told(tiny_graph, tmp_path):
+def test_frames_of_one_view_are_reported(tiny_graph, tmp_path):
     view = scene(0, 0).astype(int)
     view += 2 * (view - view.mean((0, 1)).astype(int))
     people = [spot_picture(1, seed).astype(int) - 65 for seed in range(36)]
@@ -88,7 +88,7 @@ def test_one_view_is_told(tiny_graph, tmp_path):
     assert set(checks(tiny_graph, write(tmp_path / "frames", pictures))) == {"scene"}
 
 
-def test_frames_without_people_stop_and_few_with_people_are_told(tiny_graph, tmp_path):
+def test_frames_without_people_stop_and_few_with_people_are_reported(tiny_graph, tmp_path):
     found = checks(tiny_graph, write(tmp_path / "nobody", [scene(0, seed) for seed in range(36)]))
     assert set(found) == {"people"}
     assert found["people"].stops
@@ -125,7 +125,7 @@ def test_warmth_is_measured_at_the_head(tiny_graph):
     assert (known[1] < 0).all()
 
 
-def test_halves_that_disagree_are_told(tiny_graph, varied):
+def test_halves_with_different_ranges_are_reported(tiny_graph, varied):
     dark = [picture // 4 for picture in varied[:8]]
     graph = prepare(tiny_graph)
     assert lint_halves(graph, (sweep(graph, varied[:18]), sweep(graph, varied[18:]))) == []
@@ -141,5 +141,5 @@ def test_scenes_of_other_frames_are_refused(tiny_graph, varied, tmp_path):
 
 
 def test_different_pictures_do_not_resemble_each_other():
-    looks = [look(scene(seed % 4, seed)) for seed in range(60)]
-    assert not any(a.resembles(b) for index, a in enumerate(looks) for b in looks[:index])
+    hashes = [perceptual_hash(scene(seed % 4, seed)) for seed in range(60)]
+    assert not any(a.resembles(b) for index, a in enumerate(hashes) for b in hashes[:index])

@@ -100,7 +100,7 @@ def test_every_observer_copes_with_rectified_constant_and_zero_tensors(name, hea
         assert min(low, 0) <= value <= max(high, 0) + 1e-6
 
 
-def test_channels_are_told_apart():
+def test_channels_have_separate_statistics():
     seen = Observation()
     seen.add(np.asarray([[[1.0, 2.0], [-4.0, 8.0]]], np.float32))
     seen.add(np.asarray([[[0.0, 1.0], [0.0, 0.0]]], np.float32))
@@ -110,6 +110,6 @@ def test_channels_are_told_apart():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_network_that_overflows_is_named(value):
+def test_a_network_that_overflows_is_reported(value):
     with pytest.raises(PosecError, match="overflows"):
         observed([0.0, value])

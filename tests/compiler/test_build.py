@@ -1,4 +1,4 @@
-"""build() and plan(): what is in a bundle, that it runs, that equal inputs give equal bytes, and what is refused before any work."""
+"""build() and plan(): the content of a bundle, equal bytes for equal inputs, and refusals before any work."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_float_bundle_finds_the_people_of_the_float_network(tiny_graph, people
 
 
 def test_golden_people_are_those_of_the_float_network(tiny_graph, people_pictures, ranges, tmp_path):
-    bundle = build(tiny_graph, GENERIC, "int8", ranges, tmp_path / "int8", people_pictures)
+    bundle = build(tiny_graph, GENERIC, "int8", ranges=ranges, out=tmp_path / "int8", golden=people_pictures)
     wanted = float_estimator(tiny_graph)
     assert [len(people) for _, people in bundle.golden()] == [0, 1, 2, 3, 4]
     for (picture, people), original in zip(bundle.golden(), people_pictures, strict=True):
@@ -62,7 +62,13 @@ def test_golden_people_are_those_of_the_float_network(tiny_graph, people_picture
 def test_an_int8_bundle_describes_itself(tiny_graph, people_pictures, ranges, tmp_path):
     prepared = prepare(tiny_graph)
     bundle = build(
-        tiny_graph, GENERIC, "int8", ranges, tmp_path / "int8", people_pictures[:1], keep_float=["Conv_0"]
+        tiny_graph,
+        GENERIC,
+        "int8",
+        ranges=ranges,
+        out=tmp_path / "int8",
+        golden=people_pictures[:1],
+        keep_float=["Conv_0"],
     )
     assert bundle.ranges_sha256 == ranges.sha256
     assert bundle.graph_sha256 == prepared.sha256 == ranges.graph_sha256
@@ -79,9 +85,17 @@ def test_an_int8_bundle_describes_itself(tiny_graph, people_pictures, ranges, tm
 
 def test_equal_inputs_give_equal_bytes(people_pictures, ranges, tmp_path):
     for name in ("first", "second"):
-        build(tiny_graph_of(), GENERIC, "int8", ranges, tmp_path / name, people_pictures[:2])
-    first, second = ({path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
-                     for folder in (tmp_path / "first", tmp_path / "second"))  # fmt: skip
+        build(
+            tiny_graph_of(), GENERIC, "int8", ranges=ranges, out=tmp_path / name, golden=people_pictures[:2]
+        )
+    first, second = (
+        {
+            path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        for folder in (tmp_path / "first", tmp_path / "second")
+    )
     assert first == second
     assert len(first) == 6
 
@@ -105,7 +119,10 @@ REFUSED = {
     ),
     "a word that is no precision": ({"precision": "fp8"}, "got 'fp8'; take float32"),
     "int8 without ranges": ({"precision": "int8"}, "needs ranges.*posec calibrate"),
-    "layers to keep float in a float network": ({"keep_float": ["Conv_0"]}, "given for float32"),
+    "layers to keep float in a float network": (
+        {"keep_float": ["Conv_0"]},
+        "--keep-float is for int8, got float32",
+    ),
     "no folder": ({"out": ""}, "no folder"),
 }
 
@@ -121,7 +138,7 @@ def test_an_impossible_request_is_refused_before_any_work(request_of, words, tin
 
 def test_ranges_of_another_network_are_refused(ranges, tmp_path):
     with pytest.raises(PosecError, match=r"another network.*calibrate again"):
-        build(tiny_graph_of(seed=2), GENERIC, "int8", ranges, tmp_path / "bundle")
+        build(tiny_graph_of(seed=2), GENERIC, "int8", ranges=ranges, out=tmp_path / "bundle")
 
 
 def test_layers_are_kept_float_by_patterns(tiny_graph):
@@ -130,18 +147,18 @@ def test_layers_are_kept_float_by_patterns(tiny_graph):
         for name, why in plan(tiny_graph, GENERIC, "int8", keep_float=["Conv_1*", "Conv_3"])[
             "stays float"
         ].items()
-        if why == "asked for"
+        if why == "kept float on request"
     ]
     prepared = [layer_name(node) for node in prepare(tiny_graph).model.graph.node]
     assert sorted(names) == sorted(name for name in prepared if name.startswith("Conv_1") or name == "Conv_3")
     assert len(names) > 1
-    with pytest.raises(PosecError, match=r"no layer is called like 'Pool\*'; layers are called"):
+    with pytest.raises(PosecError, match=r"no layer matches 'Pool\*'; layers are"):
         plan(tiny_graph, GENERIC, "int8", keep_float=["Pool*"])
 
 
-def test_an_unknown_layer_to_keep_float_is_refused_with_the_menu(tiny_graph, ranges, tmp_path):
+def test_an_unknown_layer_to_keep_float_is_refused_with_the_known_ones(tiny_graph, ranges, tmp_path):
     with pytest.raises(PosecError, match=r"no layer 'Conv_99'.*Conv_0, Conv_3"):
-        build(tiny_graph, GENERIC, "int8", ranges, tmp_path / "bundle", keep_float=["Conv_99"])
+        build(tiny_graph, GENERIC, "int8", ranges=ranges, out=tmp_path / "bundle", keep_float=["Conv_99"])
 
 
 def test_a_folder_that_is_taken_is_refused(tiny_graph, tmp_path):
@@ -170,8 +187,10 @@ def test_a_back_end_whose_tool_is_missing_is_refused(tiny_graph, tmp_path, monke
 
 
 def test_a_plan_matches_the_bundle(tiny_graph, people_pictures, ranges, tmp_path):
-    planned = plan(tiny_graph, GENERIC, "int8", ranges)
-    bundle = build(tiny_graph, GENERIC, "int8", ranges, tmp_path / "bundle", people_pictures[:1])
+    planned = plan(tiny_graph, GENERIC, "int8", ranges=ranges)
+    bundle = build(
+        tiny_graph, GENERIC, "int8", ranges=ranges, out=tmp_path / "bundle", golden=people_pictures[:1]
+    )
     assert json.loads(json.dumps(planned)) == planned
     assert planned["passes"] == dict(bundle.passes)
     assert planned["scheme"] == bundle.scheme
@@ -183,7 +202,7 @@ def test_a_plan_matches_the_bundle(tiny_graph, people_pictures, ranges, tmp_path
 def test_an_int8_plan_works_without_ranges_and_states_that_build_needs_them(tiny_graph):
     planned = plan(tiny_graph, GENERIC, "int8", keep_float=["Conv_3"])
     assert planned["needed first"] == ["int8 needs ranges: posec calibrate"]
-    assert planned["stays float"]["Conv_3"] == "asked for"
+    assert planned["stays float"]["Conv_3"] == "kept float on request"
     assert "head 'centre'" in planned["stays float"]["centre.Conv"]
     with pytest.raises(PosecError, match="got 'float16'"):
         plan(tiny_graph, GENERIC, "float16")

@@ -1,4 +1,4 @@
-"""A bundle counts as written once its engine, in a process of its own, computes what its graph defines."""
+"""A bundle is written only if its engine, in another process, computes the heads of its graph."""
 
 from __future__ import annotations
 
@@ -59,23 +59,23 @@ def export_int8(part: str, target: str, frames: str, folder) -> tuple[int, str]:
 @pytest.mark.openvino
 def test_a_file_that_ends_its_engine_is_not_written(frames, tmp_path, capsys):
     status, out = export_int8("split-scaled", "intel-cpu", frames, tmp_path)
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     if status == 0:  # a later OpenVINO may run it
         command = [sys.executable, "-m", "toolkit", "verify", str(out)]
         assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode in (0, 1)
     else:
-        assert "openvino cannot run this file" in said
+        assert "openvino cannot run this file" in printed
         assert not out.exists()
 
 
 @pytest.mark.openvino
 def test_heads_that_differ_beyond_rounding_are_refused(frames, tmp_path, capsys):
     status, out = export_int8("instance-norm", "intel-cpu", frames, tmp_path)
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     if status == 0:  # a later OpenVINO may compute it as the graph does
         assert main(["verify", str(out)]) == 0
     else:
-        assert "otherwise than the graph" in said
+        assert "otherwise than the graph" in printed
         assert not out.exists()
 
 
@@ -87,7 +87,7 @@ def test_the_same_network_passes_in_an_engine_that_computes_it_as_the_graph_does
 
 @pytest.mark.parametrize("name", ["generic-cpu", "intel-cpu", "raspberry-pi-5"])
 @pytest.mark.parametrize("fault", ["other weights", "no model"])
-def test_every_engine_that_is_here_is_asked(name, fault, tmp_path, monkeypatch, people_pictures):
+def test_every_installed_engine_is_checked(name, fault, tmp_path, monkeypatch, people_pictures):
     target = targets.load(name)
     if why := target.backend.missing():
         pytest.skip(why)

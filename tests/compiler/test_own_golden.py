@@ -26,9 +26,7 @@ def pictures(tmp_path):
     return folders
 
 
-def test_a_bundle_carries_the_pictures_that_it_was_given_and_is_judged_by_them(
-    tiny_checkpoint, pictures, tmp_path
-):
+def test_a_bundle_holds_the_given_pictures_and_is_verified_on_them(tiny_checkpoint, pictures, tmp_path):
     out = str(tmp_path / "out")
     assert (
         main(
@@ -73,9 +71,9 @@ def test_pictures_without_people_are_a_verdict_of_their_own_with_a_way_out(
     )
     assert "export again with --golden" in capsys.readouterr().err
     assert main(["verify", out]) == 2
-    said = capsys.readouterr().err
-    assert "no people to judge by" in said
-    assert "--golden" in said
+    printed = capsys.readouterr().err
+    assert "no people to compare" in printed
+    assert "--golden" in printed
 
 
 def test_golden_pictures_that_are_not_there_are_refused_before_the_work(tiny_checkpoint, tmp_path, capsys):

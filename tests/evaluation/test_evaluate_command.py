@@ -49,8 +49,17 @@ def coco_of(found: dict[str, PoseFrame], names: tuple[str, ...] = COCO_JOINTS) -
                 (*joints[MUPOTS17.index(name)], 2) if name in MUPOTS17.names else (0, 0, 0) for name in known
             ]
             low, size = joints.min(axis=0), np.ptp(joints, axis=0)
-            entries.append({"image_id": image, "category_id": 1, "keypoints": np.array(points).ravel().tolist(), "iscrowd": 0, "num_keypoints": 12,
-                            "area": float(np.prod(size)), "bbox": [*low, *size]})  # fmt: skip
+            entries.append(
+                {
+                    "image_id": image,
+                    "category_id": 1,
+                    "keypoints": np.array(points).ravel().tolist(),
+                    "iscrowd": 0,
+                    "num_keypoints": 12,
+                    "area": float(np.prod(size)),
+                    "bbox": [*low, *size],
+                }
+            )
     images = [{"id": image, "file_name": name} for image, name in enumerate(found)]
     return {
         "images": images,
@@ -60,9 +69,22 @@ def coco_of(found: dict[str, PoseFrame], names: tuple[str, ...] = COCO_JOINTS) -
 
 
 def scenes_of(found: dict[str, PoseFrame]) -> list[dict]:
-    return [{"file": name, "focal_px": 200.0, "people": [
-        {"joints_mm": people.joints_mm[i].tolist(), "root_mm": people.roots_mm[i].tolist(), "joints_px": people.joints_px[i].tolist(), "visible": 1.0}
-        for i in range(len(people))]} for name, people in found.items()]  # fmt: skip
+    return [
+        {
+            "file": name,
+            "focal_px": 200.0,
+            "people": [
+                {
+                    "joints_mm": people.joints_mm[i].tolist(),
+                    "root_mm": people.roots_mm[i].tolist(),
+                    "joints_px": people.joints_px[i].tolist(),
+                    "visible": 1.0,
+                }
+                for i in range(len(people))
+            ],
+        }
+        for name, people in found.items()
+    ]
 
 
 def evaluated(capsys: pytest.CaptureFixture, network: Path, *options: object) -> dict:
@@ -74,9 +96,9 @@ def evaluated(capsys: pytest.CaptureFixture, network: Path, *options: object) ->
 def refused(capsys: pytest.CaptureFixture, network: Path, *options: object) -> str:
     capsys.readouterr()
     assert main(["evaluate", str(network), *map(str, options), "--threads", "1"]) == 2
-    heard = capsys.readouterr().err
-    assert heard.count("\n") == 1
-    return heard
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    return printed
 
 
 def without(name: str):
@@ -87,15 +109,36 @@ def put(name: str, value: object):
     return lambda plain: [entry.update({name: value}) for entry in plain["annotations"]]
 
 
-@pytest.mark.parametrize("change", [
-    put("area", 0), put("area", None), without("area"), without("iscrowd"), without("num_keypoints"), without("bbox"), put("bbox", [0, 0, 0, 0]),
-    without("category_id"), put("iscrowd", False), lambda plain: plain.pop("categories"),
-    lambda plain: [change(plain) for change in (without("area"), without("bbox"), without("num_keypoints"), without("iscrowd"))],
-    lambda plain: [plain["annotations"].append({"image_id": 0, "category_id": 3, "keypoints": [1, 2, 2], "bbox": [0, 0, 9, 9]}),
-                   plain["categories"].append({"id": 3, "name": "dog", "keypoints": ["tail"]})],
-    lambda plain: [plain["annotations"].append({"image_id": 0, "category_id": 2, "bbox": [0, 0, 9, 9]}),
-                   plain["categories"].append({"id": 2, "name": "dog"})],
-], ids=range(13))  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("area", 0),
+        put("area", None),
+        without("area"),
+        without("iscrowd"),
+        without("num_keypoints"),
+        without("bbox"),
+        put("bbox", [0, 0, 0, 0]),
+        without("category_id"),
+        put("iscrowd", False),
+        lambda plain: plain.pop("categories"),
+        lambda plain: [
+            change(plain)
+            for change in (without("area"), without("bbox"), without("num_keypoints"), without("iscrowd"))
+        ],
+        lambda plain: [
+            plain["annotations"].append(
+                {"image_id": 0, "category_id": 3, "keypoints": [1, 2, 2], "bbox": [0, 0, 9, 9]}
+            ),
+            plain["categories"].append({"id": 3, "name": "dog", "keypoints": ["tail"]}),
+        ],
+        lambda plain: [
+            plain["annotations"].append({"image_id": 0, "category_id": 2, "bbox": [0, 0, 9, 9]}),
+            plain["categories"].append({"id": 2, "name": "dog"}),
+        ],
+    ],
+    ids=range(13),
+)
 def test_fields_that_the_format_leaves_out_have_a_default(
     tiny_checkpoint, found, pictures, tmp_path, capsys, change
 ):
@@ -124,21 +167,35 @@ def first(name: str, value: object):
     return lambda plain: plain["annotations"][0].update({name: value})
 
 
-@pytest.mark.parametrize(("change", "sentence"), [
-    (first("keypoints", [1.0] * 14), "annotation 0: its keypoints has 14 numbers, not 51"),
-    (first("keypoints", {"x": 1}), "annotation 0"), (first("keypoints", "none"), "annotation 0"), (first("bbox", [1, 2]), "its bbox has 2 numbers"),
-    (first("bbox", [1, 2, -3, 4]), "negative size"), (first("area", float("nan")), "NaN is no finite number"), (first("area", 10**400), "a number of 401 digits is too large"),
-    (first("area", "large"), "annotation 0"), (first("image_id", 99), "annotation 0: there is no image 99"), (first("image_id", []), "annotation 0"),
-    (lambda plain: plain["annotations"][0].pop("image_id"), "annotation 0: it has no 'image_id'"),
-    (lambda plain: plain["annotations"].insert(0, 3), "annotation 0"), (lambda plain: plain.update(images={}), "no list 'images'"),
-    (lambda plain: plain["images"][0].pop("file_name"), "image 0 needs an id and a file_name"),
-    (lambda plain: plain["images"][1].update(file_name="0.png"), "two images have the same"),
-    (lambda plain: plain["categories"][0].update(keypoints=["a"] * 17), "no key point of its categories is a body joint"),
-    (lambda plain: plain.update(categories=7), "categories"), (lambda plain: plain.update(categories=[7]), "not a COCO key point file"),
-    (lambda plain: plain["images"][0].update(file_name="../0.png"), "lies outside"),
-    (lambda plain: plain["images"][0].update(file_name="a\0b"), "lies outside"),
-])  # fmt: skip
-def test_labels_that_contradict_the_format_are_refused_in_a_sentence(
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (first("keypoints", [1.0] * 14), "annotation 0: its keypoints has 14 numbers, not 51"),
+        (first("keypoints", {"x": 1}), "annotation 0"),
+        (first("keypoints", "none"), "annotation 0"),
+        (first("bbox", [1, 2]), "its bbox has 2 numbers"),
+        (first("bbox", [1, 2, -3, 4]), "negative size"),
+        (first("area", float("nan")), "NaN is no finite number"),
+        (first("area", 10**400), "a number of 401 digits is too large"),
+        (first("area", "large"), "annotation 0"),
+        (first("image_id", 99), "annotation 0: there is no image 99"),
+        (first("image_id", []), "annotation 0"),
+        (lambda plain: plain["annotations"][0].pop("image_id"), "annotation 0: it has no 'image_id'"),
+        (lambda plain: plain["annotations"].insert(0, 3), "annotation 0"),
+        (lambda plain: plain.update(images={}), "no list 'images'"),
+        (lambda plain: plain["images"][0].pop("file_name"), "image 0 needs an id and a file_name"),
+        (lambda plain: plain["images"][1].update(file_name="0.png"), "two images have the same"),
+        (
+            lambda plain: plain["categories"][0].update(keypoints=["a"] * 17),
+            "no key point of its categories is a body joint",
+        ),
+        (lambda plain: plain.update(categories=7), "categories"),
+        (lambda plain: plain.update(categories=[7]), "not a COCO key point file"),
+        (lambda plain: plain["images"][0].update(file_name="../0.png"), "lies outside"),
+        (lambda plain: plain["images"][0].update(file_name="a\0b"), "lies outside"),
+    ],
+)
+def test_labels_that_contradict_the_format_are_refused_with_the_reason(
     tiny_checkpoint, found, pictures, tmp_path, capsys, change, sentence
 ):
     plain = coco_of(found)
@@ -161,7 +218,7 @@ def test_labels_that_contradict_the_format_are_refused_in_a_sentence(
         '[{"file": {}, "people": 1}]',
     ],
 )
-def test_other_json_is_refused_in_a_sentence(tiny_checkpoint, pictures, tmp_path, capsys, option, text):
+def test_other_json_is_refused_with_the_reason(tiny_checkpoint, pictures, tmp_path, capsys, option, text):
     (tmp_path / "x.json").write_bytes(text.encode("latin-1"))
     assert "x.json' is not " in refused(
         capsys, tiny_checkpoint, option, tmp_path / "x.json", *([pictures] if option == "--photos" else [])
@@ -198,7 +255,7 @@ def archive(path: Path, pictures: Path, mode: str = "w", prefix: str = "") -> Pa
 @pytest.mark.parametrize(
     ("mode", "prefix"), [("w", ""), ("w", "./"), ("w:gz", ""), ("w:bz2", "./"), ("w:xz", "")]
 )
-def test_pictures_lie_in_tar_files_as_tar_writes_them(
+def test_pictures_are_read_from_the_tar_files_of_gnu_tar(
     tiny_checkpoint, found, pictures, tmp_path, capsys, mode, prefix
 ):
     (tmp_path / "people.json").write_text(json.dumps(coco_of(found)))
@@ -231,22 +288,35 @@ def linked(path: Path, pictures: Path, *links: tuple[bytes, str, str]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("links", [
-    [(tarfile.SYMTYPE, "0.png", "store/zero.png")], [(tarfile.LNKTYPE, "0.png", "store/zero.png")],
-    [(tarfile.SYMTYPE, "0.png", "store/link.png"), (tarfile.SYMTYPE, "store/link.png", "zero.png")],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "links",
+    [
+        [(tarfile.SYMTYPE, "0.png", "store/zero.png")],
+        [(tarfile.LNKTYPE, "0.png", "store/zero.png")],
+        [(tarfile.SYMTYPE, "0.png", "store/link.png"), (tarfile.SYMTYPE, "store/link.png", "zero.png")],
+    ],
+)
 def test_links_to_members_are_followed(tiny_checkpoint, found, pictures, tmp_path, capsys, links):
     (tmp_path / "people.json").write_text(json.dumps(coco_of(found)))
     path = linked(tmp_path / "pictures.tar", pictures, *links)
     assert evaluated(capsys, tiny_checkpoint, "--photos", tmp_path / "people.json", path)["oks75"] == 1.0
 
 
-@pytest.mark.parametrize("links", [
-    [], [(tarfile.SYMTYPE, "0.png", "0.png")], [(tarfile.SYMTYPE, "0.png", "a"), (tarfile.SYMTYPE, "a", "0.png")], [(tarfile.LNKTYPE, "0.png", "0.png")],
-    [(tarfile.SYMTYPE, "0.png", "/etc/hostname")], [(tarfile.SYMTYPE, "0.png", "../../etc/hostname")], [(tarfile.DIRTYPE, "0.png", "")],
-    [(tarfile.FIFOTYPE, "0.png", "")], [(tarfile.CHRTYPE, "0.png", "")],
-])  # fmt: skip
-def test_members_that_lead_to_no_picture_are_refused_in_a_sentence(
+@pytest.mark.parametrize(
+    "links",
+    [
+        [],
+        [(tarfile.SYMTYPE, "0.png", "0.png")],
+        [(tarfile.SYMTYPE, "0.png", "a"), (tarfile.SYMTYPE, "a", "0.png")],
+        [(tarfile.LNKTYPE, "0.png", "0.png")],
+        [(tarfile.SYMTYPE, "0.png", "/etc/hostname")],
+        [(tarfile.SYMTYPE, "0.png", "../../etc/hostname")],
+        [(tarfile.DIRTYPE, "0.png", "")],
+        [(tarfile.FIFOTYPE, "0.png", "")],
+        [(tarfile.CHRTYPE, "0.png", "")],
+    ],
+)
+def test_members_that_lead_to_no_picture_are_refused_with_the_reason(
     tiny_checkpoint, found, pictures, tmp_path, capsys, links
 ):
     (tmp_path / "people.json").write_text(json.dumps(coco_of(found)))
@@ -254,7 +324,7 @@ def test_members_that_lead_to_no_picture_are_refused_in_a_sentence(
     assert "'0.png' in" in refused(capsys, tiny_checkpoint, "--photos", tmp_path / "people.json", path)
 
 
-def test_damaged_tar_files_are_refused_in_a_sentence(tiny_checkpoint, found, pictures, tmp_path, capsys):
+def test_damaged_tar_files_are_refused_with_the_reason(tiny_checkpoint, found, pictures, tmp_path, capsys):
     (tmp_path / "people.json").write_text(json.dumps(coco_of(found)))
     random, statuses = np.random.default_rng(0), []
     for number, mode in enumerate(("w", "w:gz", "w:bz2", "w:xz") * 10):
@@ -315,13 +385,18 @@ def ordered(
 ) -> PoseSpec:
     """The same contract with joints in another order, and under other names."""
     new = {before: now for now, before in enumerate(order)}
-    skeleton = Skeleton(tuple(names[i] for i in order), tuple(new.get(MUPOTS17.parents[i], -1) for i in order), tuple(new[i] for i in MUPOTS17.bones),
-                        MUPOTS17.bone_lengths_mm, tuple(new[MUPOTS17.mirror[i]] for i in order))  # fmt: skip
+    skeleton = Skeleton(
+        tuple(names[i] for i in order),
+        tuple(new.get(MUPOTS17.parents[i], -1) for i in order),
+        tuple(new[i] for i in MUPOTS17.bones),
+        MUPOTS17.bone_lengths_mm,
+        tuple(new[MUPOTS17.mirror[i]] for i in order),
+    )
     return replace(spec, skeleton=skeleton)
 
 
 @pytest.mark.parametrize("protocol", ["photos", "scenes"])
-def test_joints_are_compared_by_name_in_whatever_order(
+def test_joints_are_compared_by_name_in_any_order(
     tiny_checkpoint, found, pictures, tmp_path, capsys, protocol
 ):
     moved = {

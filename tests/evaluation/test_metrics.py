@@ -1,4 +1,4 @@
-"""What each metric must say of predictions whose quality is known without measuring."""
+"""Metrics on predictions of known quality."""
 
 import numpy as np
 import pytest
@@ -91,7 +91,7 @@ def test_a_mirrored_pose_scores_low():
     assert metrics.pck(metrics.joint_errors_mm(mirrored, standing)[:, scored]) < 20
 
 
-def test_oks_is_one_at_the_truth_and_falls_as_coco_says():
+def test_oks_is_one_at_the_truth_and_falls_as_in_coco():
     truth, sigmas = np.zeros((2, 2)), np.array([0.1, 0.1])
     assert metrics.oks(truth, truth, np.array([1, 1]), area_px=100.0, sigmas=sigmas) == 1
     one_sigma = np.array([[2.0, 0.0], [50.0, 0.0]])  # 2 sigma sqrt(area) = 2 px
@@ -122,7 +122,7 @@ def test_a_root_counts_once_and_only_for_its_nearest_prediction_of_the_best_scor
     assert metrics.root_hits(np.array([0.5]), roots[:1], np.zeros((0, 3))).tolist() == [False]
 
 
-def test_recall_and_precision_of_nobody_are_not_a_number():
+def test_recall_and_precision_without_people_are_nan():
     assert metrics.recall(1, 4) == 0.25
     assert metrics.precision(3, 4) == 0.75
     assert np.isnan(metrics.recall(0, 0))

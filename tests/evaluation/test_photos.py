@@ -13,8 +13,25 @@ from toolkit.evaluation.photos import BODY, BODY_NAMES, body_joints_px, evaluate
 from toolkit.evaluation.run import evaluate
 from toolkit.runtime.pose import MUPOTS17
 
-COCO_NAMES = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
-              "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle")  # fmt: skip
+COCO_NAMES = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
 
 
 def annotate(people, image_id=1, seen=2, crowd=0, number=None, box=None):
@@ -25,9 +42,16 @@ def annotate(people, image_id=1, seen=2, crowd=0, number=None, box=None):
         for index in BODY:
             keypoints[index] = [*joints[MUPOTS17.index(COCO_NAMES[index])], seen]
         low, high = joints.min(axis=0), joints.max(axis=0)
-        entries.append({"image_id": image_id, "keypoints": keypoints.ravel().tolist(), "iscrowd": crowd,
-                        "num_keypoints": 12 if number is None else number, "area": float(np.prod(high - low)),
-                        "bbox": box or [*low, *(high - low)]})  # fmt: skip
+        entries.append(
+            {
+                "image_id": image_id,
+                "keypoints": keypoints.ravel().tolist(),
+                "iscrowd": crowd,
+                "num_keypoints": 12 if number is None else number,
+                "area": float(np.prod(high - low)),
+                "bbox": box or [*low, *(high - low)],
+            }
+        )
     return entries
 
 
@@ -55,8 +79,19 @@ def test_the_twelve_joints_are_cocos_in_cocos_order():
 
 def test_perfect_people_score_one(write):
     row, tall, small = evaluate_photos({"a.png": TWO}, write(annotate(TWO)), MUPOTS17)
-    assert row == {"protocol": "tiny-coco", "subset": "all", "people": 2, "oks_people": 2, "centre_recall": 1.0, "oks50": 1.0,
-                   "oks75": 1.0, "mean_oks": 1.0, "pck20": 1.0, "predictions": 2, "off_person": 0}  # fmt: skip
+    assert row == {
+        "protocol": "tiny-coco",
+        "subset": "all",
+        "people": 2,
+        "oks_people": 2,
+        "centre_recall": 1.0,
+        "oks50": 1.0,
+        "oks75": 1.0,
+        "mean_oks": 1.0,
+        "pck20": 1.0,
+        "predictions": 2,
+        "off_person": 0,
+    }
     assert (tall["people"], small["people"]) == (2, 0)
     assert small["centre_recall"] is None
     assert small["oks50"] is None
@@ -69,7 +104,7 @@ def test_small_people_have_their_own_row(write):
     assert [row["centre_recall"] for row in rows] == [pytest.approx(2 / 3), 1.0, 0.0]
 
 
-def test_a_missed_picture_counts_as_nobody_found(write):
+def test_a_missing_picture_counts_as_no_people_found(write):
     photos = write(annotate(TWO) + annotate(TWO, image_id=2), names=("a.png", "b.png"))
     row = evaluate_photos({"a.png": TWO}, photos, MUPOTS17)[0]
     assert (row["people"], row["centre_recall"], row["oks50"], row["predictions"]) == (4, 0.5, 0.5, 2)
@@ -110,7 +145,7 @@ def test_pck_counts_joints_nearer_than_a_fifth_of_the_torso_diagonal(write):
     assert evaluate_photos({"a.png": found}, write(entries), MUPOTS17)[0]["pck20"] is None
 
 
-def test_crowds_and_people_without_key_points_are_not_asked_for_but_excuse_a_prediction(write):
+def test_crowds_and_people_without_key_points_are_not_scored_and_excuse_a_prediction(write):
     photos = write(annotate(TWO, crowd=1) + annotate(people_at((100, 120), px_per_mm=0.12), number=0))
     rows = evaluate_photos({"a.png": TWO}, photos, MUPOTS17)
     assert (rows[0]["people"], rows[0]["off_person"]) == (0, 0)
@@ -151,9 +186,15 @@ def test_pictures_may_lie_in_a_tar_file(write, tmp_path):
     assert names == [("a.png", (300, 400, 3))]
 
 
-@pytest.mark.parametrize(("name", "content", "says"), [
-    ("../outside.png", None, "outside"), ("missing.png", None, "no picture"), ("text.png", b"no picture", "is no picture"), ("empty.png", b"", "is no picture"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("../outside.png", None, "outside"),
+        ("missing.png", None, "no picture"),
+        ("text.png", b"no picture", "is no picture"),
+        ("empty.png", b"", "is no picture"),
+    ],
+)
 def test_hostile_pictures_are_refused(write, tmp_path, name, content, says):
     photos = write([])
     if content is not None:

@@ -1,4 +1,4 @@
-"""Protocol rendered-scenes: what it must say of perfect, doubled, halved, hidden and mirrored people."""
+"""Protocol rendered-scenes on perfect, doubled, halved, hidden and mirrored people."""
 
 import json
 from pathlib import Path
@@ -34,8 +34,15 @@ def write(tmp_path):
         scenes = []
         for number, people in enumerate(pictures):
             cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((200, 400, 3), 90, np.uint8))
-            entries = [{"joints_mm": people.joints_mm[i].tolist(), "root_mm": people.roots_mm[i].tolist(),
-                        "joints_px": people.joints_px[i].tolist(), "visible": visible} for i in range(len(people))]  # fmt: skip
+            entries = [
+                {
+                    "joints_mm": people.joints_mm[i].tolist(),
+                    "root_mm": people.roots_mm[i].tolist(),
+                    "joints_px": people.joints_px[i].tolist(),
+                    "visible": visible,
+                }
+                for i in range(len(people))
+            ]
             scenes.append({"file": f"{number}.png", "focal_px": 320.0, "people": entries})
         (tmp_path / "scenes.json").write_text(json.dumps(scenes))
         return read_scenes(tmp_path / "scenes.json", MUPOTS17)
@@ -116,15 +123,26 @@ def test_hidden_people_are_neither_missed_nor_false(write):
     assert (row["people"], row["predictions"], row["centre_precision"]) == (0, 0, None)
 
 
-def test_the_estimator_is_told_the_focal_length(write):
+def test_the_estimator_gets_the_focal_length(write):
     focal = []
     rows = evaluate(lambda picture, focal_px: focal.append(focal_px) or FOUR, write(FOUR, FOUR), MUPOTS17)
     assert focal == [320.0, 320.0]
     assert rows[0]["ap_root25"] == 100
 
 
-@pytest.mark.parametrize("text", ["", "3", '["a"]', '[{"file": "a.png"}]', '[{"file": "a", "focal_px": 1, "people": [{}]}]',
-    '[{"file": "a", "focal_px": 0, "people": []}]', '[{"file": "a", "focal_px": 1e999, "people": []}]', '[{"file": "a", "focal_px": 1, "people": []}, {"file": "a"}]'])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "3",
+        '["a"]',
+        '[{"file": "a.png"}]',
+        '[{"file": "a", "focal_px": 1, "people": [{}]}]',
+        '[{"file": "a", "focal_px": 0, "people": []}]',
+        '[{"file": "a", "focal_px": 1e999, "people": []}]',
+        '[{"file": "a", "focal_px": 1, "people": []}, {"file": "a"}]',
+    ],
+)
 def test_other_json_is_refused(tmp_path, text):
     (tmp_path / "scenes.json").write_text(text)
     with pytest.raises(PosecError, match=r"give a file of rendered scenes|is not a file of rendered scenes"):

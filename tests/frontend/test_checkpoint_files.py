@@ -186,7 +186,7 @@ def test_weights_that_are_not_finite_are_refused(operator, value, folder, capsys
     onnx.save(model, folder / "model.onnx")
     status, line = planned(folder, capsys)
     assert status == 2
-    assert "holds NaN or infinity" in line
+    assert "holds NaN" in line
 
 
 def test_weights_of_the_reference_architecture_that_are_not_finite_are_refused(tmp_path, capsys):
@@ -200,7 +200,7 @@ def test_weights_of_the_reference_architecture_that_are_not_finite_are_refused(t
     save_checkpoint(tmp_path / "nan", network, decoder, spec)
     status, line = planned(tmp_path / "nan", capsys)
     assert status == 2
-    assert "holds NaN or infinity" in line
+    assert "holds NaN" in line
 
 
 def test_a_hash_that_names_a_path_is_refused(folder, capsys):

@@ -38,7 +38,7 @@ def write(path, text):
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_toml_is_refused_in_a_sentence(text, tmp_path):
+def test_hostile_toml_is_refused_with_the_reason(text, tmp_path):
     write(tmp_path / "a.toml", text)
     with pytest.raises(PosecError, match=r"a\.toml.*; write it again") as refusal:
         read_toml(tmp_path / "a.toml", advice="write it again")

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from toolkit.errors import PosecError
 from toolkit.frontend.trace import trace
 from toolkit.passes import prepare
-from toolkit.passes.prepare.opset import OPSET
+from toolkit.passes.opset.lower_opset import OPSET
 from toolkit.runtime.pose import HEADS
 
 torch = pytest.importorskip("torch")

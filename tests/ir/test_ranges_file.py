@@ -1,4 +1,4 @@
-"""A calibration file: what is saved is what is loaded, and anything else is refused in a sentence."""
+"""A calibration file: a round trip, and refusals of any other file."""
 
 from __future__ import annotations
 

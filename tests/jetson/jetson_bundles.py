@@ -19,12 +19,26 @@ def jetson_bundle(
     """Write a bundle of the tiny network that wants the engine `tensorrt`."""
     graph = tiny_graph_of()
     info = {
-        "posec": "0.1.0", "name": "tiny", "target": "jetson-test", "backend": "tensorrt", "engine": "tensorrt", "precision": precision,
-        "model": "model.onnx", "frame": dict(vars(graph.frame)), "spec": graph.spec.to_dict(), "scheme": None,
-        "float_baseline": "float32", "ranges_sha256": None, "graph_sha256": graph.sha256, "passes": [], "tools": {},
-        "licence": "made by the tests", "allowed": {"drift_mm": 8.0, "people_lost": 0.02, "people_invented": 0.02},
-        "options": options, "float_layers": [],
-    }  # fmt: skip
+        "posec": "0.1.0",
+        "name": "tiny",
+        "target": "jetson-test",
+        "backend": "tensorrt",
+        "engine": "tensorrt",
+        "precision": precision,
+        "model": "model.onnx",
+        "frame": dict(vars(graph.frame)),
+        "spec": graph.spec.to_dict(),
+        "scheme": None,
+        "float_baseline": "float32",
+        "ranges_sha256": None,
+        "graph_sha256": graph.sha256,
+        "passes": [],
+        "tools": {},
+        "licence": "made by the tests",
+        "allowed": {"drift_mm": 8.0, "people_lost": 0.02, "people_invented": 0.02},
+        "options": options,
+        "float_layers": [],
+    }
     np.savez(folder.parent / "pose.npz", **graph.decoder)
     files = {
         "model.onnx": (model or graph.model).SerializeToString(),

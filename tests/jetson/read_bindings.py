@@ -1,4 +1,4 @@
-"""Record what NVIDIA's Python bindings of TensorRT really offer, so that the stand-in can be held to it.
+"""Record the interface of NVIDIA's Python bindings of TensorRT, to check the stand-in against it.
 
     pip download --no-deps tensorrt_bindings==8.6.1       # or tensorrt-cu12-bindings==10.3.0, tensorrt-cu13-bindings==10.16.1.11
     python -m zipfile -e tensorrt_bindings-8.6.1-*.whl unpacked-8.6.1/

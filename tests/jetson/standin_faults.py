@@ -1,4 +1,4 @@
-"""What goes wrong in the stand-in for TensorRT, and what it notes."""
+"""Faults of the stand-in for TensorRT, and its record of calls."""
 
 from __future__ import annotations
 

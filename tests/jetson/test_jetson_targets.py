@@ -1,4 +1,4 @@
-"""The six Jetson boards: what they refuse, what their bundles hold, and that these run as they should."""
+"""The Jetson boards: refusals, content of their bundles, and that these run."""
 
 import dataclasses
 import json
@@ -105,7 +105,7 @@ def test_every_network_obeys_the_rules_of_every_tensorrt_the_board_may_have(name
 @pytest.mark.parametrize(
     ("name", "dtype"), [("jetson-nano", "float32"), ("jetson-tx2", "float32"), ("jetson-orin-nano", "uint8")]
 )
-def test_pictures_go_in_as_pixels_where_tensorrt_has_uint8(
+def test_pictures_enter_as_pixels_where_tensorrt_has_uint8(
     name, dtype, tiny_graph, tmp_path, people_pictures
 ):
     bundle = export(tiny_graph, name, "float16", tmp_path / "b", pictures=people_pictures)
@@ -234,12 +234,12 @@ def with_options(name, **options):
             "jetson-orin-nx",
             "int8",
             0,
-            "takes neither float32 nor explicit int8, got 'int8' with dla_core = 0; take float16",
+            "supports neither float32 nor explicit int8, got 'int8' with dla_core = 0; take float16",
         ),
         ("jetson-orin-nx", "float32", 1, "got 'float32' with dla_core = 1; take float16"),
     ],
 )
-def test_what_the_dla_cannot_do_is_refused(name, precision, core, words, tiny_graph):
+def test_a_precision_that_the_dla_lacks_is_refused(name, precision, core, words, tiny_graph):
     with pytest.raises(PosecError, match=words):
         plan(tiny_graph, with_options(name, dla_core=core), precision)
 
@@ -256,7 +256,7 @@ def test_what_the_dla_cannot_do_is_refused(name, precision, core, words, tiny_gr
         ({"build_minutes": 5}, r"build_minutes are two numbers, \[3, 12\]; got 5"),
     ],
 )
-def test_what_the_builder_cannot_be_given_is_refused(options, words, tiny_graph):
+def test_invalid_builder_options_are_refused(options, words, tiny_graph):
     with pytest.raises(PosecError, match=words):
         plan(tiny_graph, with_options("jetson-orin-nano", **options), "float16")
 
@@ -274,7 +274,7 @@ def test_a_board_that_does_not_state_its_tensorrt_is_refused(stated, tiny_graph)
         plan(tiny_graph, dataclasses.replace(target, facts=facts), "float16")
 
 
-def test_a_plan_tells_of_layers_memory_and_the_dla(prepared, ranges):
+def test_a_plan_forecasts_layers_memory_and_the_dla(prepared, ranges):
     job, graph = compiled(prepared, "jetson-orin-nx", "float16")
     details = plan_details(graph, job)
     json.dumps(details)

@@ -39,14 +39,14 @@ def test_bytes_come_back_from_the_gpu(cuda):
     assert cuda.memory[1] == before[1]
 
 
-def test_the_gpu_says_what_it_is(cuda):
+def test_the_gpu_is_described(cuda):
     assert cuda.name
     assert cuda.capability >= (3, 0)
     assert cuda.multiprocessors > 0
     assert cuda.version >= (10, 2)
 
 
-def test_more_memory_than_there_is_is_refused(cuda):
+def test_more_memory_than_the_board_has_is_refused(cuda):
     with pytest.raises(CudaError, match="cudaMalloc: out of memory"):
         DeviceMemory(cuda, 1 << 50)
     DeviceMemory(cuda, 1 << 20)

@@ -58,7 +58,7 @@ def wait_for(path, seconds=120):
         time.sleep(0.02)
 
 
-def test_what_was_stored_is_loaded(tmp_path):
+def test_a_stored_plan_is_loaded(tmp_path):
     ours = cache(tmp_path / "p")
     assert ours.load() is None
     assert ours.timings() == b""
@@ -79,7 +79,7 @@ def test_every_part_of_the_fingerprint_counts(name, tmp_path):
 @pytest.mark.parametrize(
     "harm", ["cut plan", "changed plan", "no note", "cut note", "note of another", "note is a list"]
 )
-def test_a_plan_that_is_not_whole_or_not_ours_does_not_count(harm, tmp_path):
+def test_an_incomplete_or_foreign_plan_is_ignored(harm, tmp_path):
     ours = cache(tmp_path / "p")
     ours.store(b"plan" * 100, b"")
     note = ours.plan.with_suffix(".json")
@@ -147,7 +147,7 @@ def test_a_killed_build_leaves_no_plan_and_the_next_one_takes_less_memory(tmp_pa
     assert trt.record.workspaces[1] == 400 << 20
 
 
-def test_a_spoilt_count_of_killed_builds_stops_nobody(tmp_path):
+def test_a_damaged_count_of_killed_builds_is_ignored(tmp_path):
     ours = cache(tmp_path / "p")
     assert [ours.begin(), ours.begin()] == [0, 1]
     ours.plan.with_suffix(".attempts").write_bytes(b"\xff\0")
@@ -178,8 +178,8 @@ def test_of_two_processes_one_builds_and_the_other_waits(tmp_path, plans):
     assert second.poll() is None
     first.send_signal(signal.SIGKILL)  # the right to build passes on with its holder's death
     first.communicate()
-    said, error = second.communicate(timeout=120)
-    assert "built in" in said, error
-    assert said.rstrip().endswith("[]")
+    printed, error = second.communicate(timeout=120)
+    assert "built in" in printed, error
+    assert printed.rstrip().endswith("[]")
     third = start(bundle.folder, plans)
     assert "loaded" in third.communicate(timeout=120)[0]

@@ -1,4 +1,4 @@
-"""The stand-in offers what NVIDIA's own bindings do, by the same names and arguments, and nothing that they lack.
+"""The stand-in has the interface of NVIDIA's bindings, with the same names and arguments, and no more.
 
 8.6.1 and 10.3.0 are the versions of JetPack 6.0 and of 6.1 and 6.2; `read_bindings.py` made the record. Bindings of 8.2 and 8.5, which JetPack 4
 and 5 have, are in no package index: for these the stand-in follows NVIDIA's documents.
@@ -83,7 +83,7 @@ def test_a_serialized_plan_is_a_mere_buffer(version):
             wrong()
 
 
-def test_the_engines_monitor_takes_what_tensorrt_tells_it():
+def test_the_progress_monitor_accepts_the_calls_of_tensorrt():
     trt = make_module("10.3.0", StandInCuda())
     monitor = plan_build._make_monitor(
         trt,

@@ -68,7 +68,7 @@ def test_every_version_finds_the_heads_of_the_onnx_file(version, bundle, board):
 @pytest.mark.parametrize(
     ("number", "version"), [(10020, "10.2"), (11040, "11.4"), (12060, "12.6"), (13000, "13.0")]
 )
-def test_every_cuda_says_what_the_gpu_is(number, version, bundle, board):
+def test_every_cuda_version_describes_the_gpu(number, version, bundle, board):
     board(version=number, tensorrt="10.3.0")
     described = open_engine(bundle).describe()
     assert (described["gpu"], described["cuda"]) == ("Orin", version)
@@ -82,7 +82,7 @@ def test_a_call_makes_two_copies_and_waits_once(bundle, board):
     assert cuda.calls == ["cudaMemcpyAsync", "cudaMemcpyAsync", "cudaStreamSynchronize"]
 
 
-def test_heads_live_as_long_as_someone_holds_them(bundle, board):
+def test_heads_live_as_long_as_they_are_referenced(bundle, board):
     _, cuda = board()
     engine = open_engine(bundle)
     frame = frame_of(bundle)
@@ -97,7 +97,7 @@ def test_heads_live_as_long_as_someone_holds_them(bundle, board):
     assert not cuda.pinned
 
 
-def test_boards_whose_pinned_memory_is_not_cached_get_ordinary_heads(bundle, board):
+def test_boards_with_uncached_pinned_memory_use_pageable_heads(bundle, board):
     _, cuda = board("8.2.1.8", name="NVIDIA Tegra X1", capability=(5, 3), multiprocessors=1)
     engine, frame = open_engine(bundle), frame_of(bundle)
     heads = engine(frame)
@@ -134,13 +134,13 @@ def test_the_builder_gets_the_precision_and_the_memory_cap(version, precision, f
     assert trt.record.workspaces == [64 * MB]
 
 
-def test_the_memory_cap_is_half_of_what_is_free(tmp_path, board):
+def test_the_memory_cap_is_half_of_the_free_memory(tmp_path, board):
     trt, _ = board(total=100 * MB)
     open_engine(jetson_bundle(tmp_path / "b", workspace_mb=4096))
     assert trt.record.workspaces == [50 * MB]
 
 
-def test_a_dla_core_is_asked_for_with_fallback_to_the_gpu(tmp_path, board):
+def test_a_dla_core_is_requested_with_fallback_to_the_gpu(tmp_path, board):
     trt, _ = board("8.6.2")
     open_engine(jetson_bundle(tmp_path / "b", dla_core=1))
     assert trt.record.flags == [{"FP16", "TF32", "GPU_FALLBACK"}]
@@ -151,16 +151,16 @@ def test_a_dla_core_is_asked_for_with_fallback_to_the_gpu(tmp_path, board):
 def test_the_second_load_builds_nothing(bundle, board, capsys):
     trt, _ = board()
     assert open_engine(bundle).describe()["plan"].endswith("s")
-    said = capsys.readouterr().err
-    assert "expect 2 to 4 minutes" in said
-    assert "plan built in" in said
+    printed = capsys.readouterr().err
+    assert "expect 2 to 4 minutes" in printed
+    assert "plan built in" in printed
     assert open_engine(bundle).describe()["plan"].endswith("loaded")
     assert trt.record.builds == 1
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(("version", "step"), [("8.5.2", ""), ("10.3.0", ", Building Engine 2/2")])
-def test_a_build_tells_how_far_it_is(version, step, bundle, board, capsys, monkeypatch):
+def test_a_build_reports_its_progress(version, step, bundle, board, capsys, monkeypatch):
     monkeypatch.setattr(plan_build, "_TELL_EVERY_S", 0.02)
     board(version, Faults(seconds=0.3))
     open_engine(bundle)
@@ -180,7 +180,7 @@ MACHINES = {
 @pytest.mark.parametrize(
     "change", [*MACHINES, "model", "precision", "workspace", "dla core", "tensorrt", "jetpack"]
 )
-def test_whatever_changes_gets_its_own_plan(change, tmp_path, board, capsys, monkeypatch):
+def test_every_changed_input_gets_its_own_plan(change, tmp_path, board, capsys, monkeypatch):
     board()
     open_engine(jetson_bundle(tmp_path / "a", workspace_mb=64))
     trt, _ = board("10.7.0" if change == "tensorrt" else "10.3.0", **MACHINES.get(change, {}))
@@ -258,13 +258,13 @@ def test_a_plan_that_tensorrt_refuses_is_built_again(bundle, board, plans, capsy
     ids=["parser", "build", "context", "deserialize", "start", "memory"],
 )
 @pytest.mark.parametrize("version", ["8.2.1.8", "10.3.0"])
-def test_failures_are_told_in_tensorrts_own_words(version, faults, words, bundle, board):
+def test_failures_quote_the_message_of_tensorrt(version, faults, words, bundle, board):
     board(version, faults)
     with pytest.raises(EngineError, match=words):
         open_engine(bundle)
 
 
-def test_a_plan_that_fails_to_run_says_so(bundle, board):
+def test_a_plan_that_fails_to_run_raises_an_error(bundle, board):
     trt, _ = board()
     engine = open_engine(bundle)
     trt.faults.execute = True
@@ -305,7 +305,7 @@ def test_memory_that_runs_out_names_the_call(bundle, board):
         open_engine(bundle)
 
 
-def test_without_tensorrt_onnx_runtime_runs_the_bundle_and_says_so(
+def test_without_tensorrt_onnx_runtime_runs_the_bundle_with_a_warning(
     bundle, monkeypatch, capsys, people_pictures
 ):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
@@ -337,12 +337,20 @@ def asked(monkeypatch, plans):
     return lists
 
 
-def test_onnx_runtime_is_asked_for_tensorrt_then_cuda_then_the_cpu(tmp_path, asked, capsys):
+def test_onnx_runtime_gets_the_providers_tensorrt_then_cuda_then_cpu(tmp_path, asked, capsys):
     described = open_engine(jetson_bundle(tmp_path / "a", "int8", workspace_mb=64, dla_core=1)).describe()
     assert [name for name, _ in asked[0]] == BEST_FIRST
     options = asked[0][0][1]
-    assert {name: options[f"trt_{name}"] for name in ("fp16_enable", "int8_enable", "max_workspace_size", "dla_enable", "dla_core")} == {
-        "fp16_enable": "True", "int8_enable": "True", "max_workspace_size": str(64 * MB), "dla_enable": "True", "dla_core": "1"}  # fmt: skip
+    assert {
+        name: options[f"trt_{name}"]
+        for name in ("fp16_enable", "int8_enable", "max_workspace_size", "dla_enable", "dla_core")
+    } == {
+        "fp16_enable": "True",
+        "int8_enable": "True",
+        "max_workspace_size": str(64 * MB),
+        "dla_enable": "True",
+        "dla_core": "1",
+    }
     assert asked[0][1][1] == asked[0][2][1] == {}
     # The others could not start: what runs is said, not what was asked for.
     assert described["provider"] == "CPUExecutionProvider"
@@ -368,7 +376,7 @@ def test_onnx_runtime_shares_no_plan_between_weights_precisions_or_jetpacks(tmp_
     assert len(set(folders)) == 4
 
 
-def test_a_folder_named_tensorrt_is_not_taken_for_it(bundle, monkeypatch):
+def test_a_folder_named_tensorrt_is_not_imported(bundle, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", type(sys)("tensorrt"))
     assert "the module found is not TensorRT" in open_engine(bundle).describe()["instead of tensorrt"]
 
@@ -390,7 +398,7 @@ def test_without_a_cuda_library_onnx_runtime_runs_the_bundle(bundle, board, monk
     )
 
 
-def test_without_any_engine_the_refusal_says_what_to_install(bundle, monkeypatch):
+def test_without_any_engine_the_error_states_the_command_to_install_one(bundle, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(EngineError, match=r"python3-libnvinfer-dev.*pip install onnxruntime"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import toolkit
-from toolkit.evaluation.run import find_everybody
+from toolkit.evaluation.run import find_people
 from toolkit.evaluation.scenes import evaluate_scenes, read_scenes
 from toolkit.frontend.trace import REFERENCE, checkpoint_folder, trace
 from toolkit.ir.float_engine import float_estimator
@@ -25,7 +25,7 @@ def test_the_shipped_network_detects_people_at_its_input_size():
     scenes = read_scenes(Path(toolkit.__file__).parent / "samples/scenes.json", MUPOTS17)
     peopled = [file for file, scene in scenes.scenes.items() if len(scene.people)][:SCENES]
     few = replace(scenes, scenes={file: scenes.scenes[file] for file in peopled})
-    figures = evaluate_scenes(find_everybody(float_estimator(graph, threads=1), few), few, MUPOTS17)[0]
+    figures = evaluate_scenes(find_people(float_estimator(graph, threads=1), few), few, MUPOTS17)[0]
     assert figures["people"] > SCENES
     assert figures["centre_recall"] > 0.8
     assert figures["centre_precision"] > 0.8

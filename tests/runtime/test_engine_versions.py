@@ -54,8 +54,8 @@ def bundles(tmp_path_factory, people_pictures):
                 graph,
                 targets.load(target),
                 precision,
-                ranges,
-                made[engine, precision],
+                ranges=ranges,
+                out=made[engine, precision],
                 golden=people_pictures,
             )
     return made

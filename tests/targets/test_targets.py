@@ -1,4 +1,4 @@
-"""Every board, whatever its back end: a new TOML is tested by being there."""
+"""Every board of targets/: a new TOML file is tested without a new test."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_back_end_has_every_member_of_the_protocol(name):
 @pytest.mark.parametrize(("name", "precision"), BOARDS)
 def test_a_plan_of_every_precision_can_be_made(name, precision, tiny_graph, ranges):
     target = targets.load(name)
-    planned = plan(tiny_graph, target, precision, ranges)
+    planned = plan(tiny_graph, target, precision, ranges=ranges)
     assert planned["engine"] == target.backend.ENGINE
     assert planned["allowed"] == dataclasses.asdict(target.allowed[precision])
     assert (planned["scheme"] is not None) == (precision == "int8")
@@ -75,9 +75,9 @@ def test_every_precision_is_built_and_runs_here_within_its_limits(
         tiny_graph,
         target,
         precision,
-        ranges if precision == "int8" else None,
-        tmp_path / "bundle",
-        people_pictures[:2],
+        ranges=ranges if precision == "int8" else None,
+        out=tmp_path / "bundle",
+        golden=people_pictures[:2],
     )
     assert tiny_graph.sha256 == before
     assert read_bundle(tmp_path / "bundle") == bundle
@@ -98,7 +98,9 @@ def test_every_back_end_keeps_the_key_point_heads(name, precision, people_pictur
     if why := target.backend.missing() or target.refusals.get(precision, ""):
         pytest.skip(why)
     ranges = calibration.collect(graph, people_pictures) if precision == "int8" else None
-    bundle = build(graph, target, precision, ranges, tmp_path / "bundle", people_pictures[:2])
+    bundle = build(
+        graph, target, precision, ranges=ranges, out=tmp_path / "bundle", golden=people_pictures[:2]
+    )
     assert bundle.spec == graph.spec
     if bundle.engine == "tensorrt":
         pytest.skip("TensorRT runs on a GPU")
@@ -126,7 +128,7 @@ def test_openvino_runs_the_stated_precision(tiny_graph, people_pictures, tmp_pat
         np.testing.assert_allclose(heads[name], values, atol=1e-4)
 
 
-def test_an_unknown_board_is_refused_with_the_menu():
+def test_an_unknown_board_is_refused_with_the_known_ones():
     with pytest.raises(
         PosecError,
         match=r"no target 'jetson-nan'; known: .*generic-cpu.*intel-cpu.*; or give a path to a \.toml file",
@@ -174,7 +176,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG)
-def test_a_wrong_board_file_is_refused_in_one_sentence(text, words, tmp_path):
+def test_an_invalid_board_file_is_refused_with_the_reason(text, words, tmp_path):
     (tmp_path / "my-board.toml").write_text(text)
     with pytest.raises(PosecError, match=words):
         targets.load(tmp_path / "my-board.toml")

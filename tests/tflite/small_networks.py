@@ -9,7 +9,7 @@ import onnx
 from networks import CHANNELS, tiny_decoder, tiny_spec
 from onnx import TensorProto, helper, numpy_helper
 
-from toolkit.ir.graph import Graph
+from toolkit.ir.graph import Graph, Stage
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import PoseSpec
 
@@ -21,13 +21,17 @@ def network_about(
     arrays: Mapping[str, np.ndarray],
     spec: PoseSpec | None = None,
     seed: int = 0,
+    *,
+    stage: Stage = Stage.TRACED,
 ) -> Graph:
     """Return a graph: frame (1, 3, 64, 96) → Conv → `before` (1, 4, 8, 12) → your nodes → `after` (1, 4, 8, 12) → heads."""
     spec, random = spec or tiny_spec(), np.random.default_rng(seed)
     constants = {
-        "stem.weight": random.normal(0, 0.1, (WIDTH, 3, 8, 8)), "stem.bias": random.normal(0, 0.1, WIDTH),
-        **{f"{name}.weight": random.normal(0, 0.5, (count, WIDTH, 1, 1)) for name, count in CHANNELS.items()},
-    }  # fmt: skip
+        "stem.weight": random.normal(0, 0.1, (WIDTH, 3, 8, 8)),
+        "stem.bias": random.normal(0, 0.1, WIDTH),
+    }
+    for name, count in CHANNELS.items():
+        constants[f"{name}.weight"] = random.normal(0, 0.5, (count, WIDTH, 1, 1))
     stem = helper.make_node("Conv", ["frame", "stem.weight", "stem.bias"], ["before"], "stem", strides=[8, 8])
     heads = []
     for name in CHANNELS:
@@ -49,7 +53,8 @@ def network_about(
     graph = helper.make_graph([stem, *nodes, *heads], "about", [frame], outputs, initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
-    return Graph(model, spec, FrameInput(colour_order=spec.colour_order), tiny_decoder(), "made by the tests")
+    frame_input = FrameInput(colour_order=spec.colour_order)
+    return Graph(model, spec, frame_input, tiny_decoder(), "made by the tests", stage=stage)
 
 
 def node(kind: str, inputs: str, output: str, **attributes: object) -> onnx.NodeProto:

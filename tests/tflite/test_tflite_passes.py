@@ -11,6 +11,7 @@ import calibration
 import targets
 from toolkit.compiler.build import plan
 from toolkit.errors import PosecError
+from toolkit.ir.graph import Stage
 from toolkit.passes.lower.average_pool_to_conv import convert_average_pools
 from toolkit.passes.lower.drop_redundant_clips import drop_redundant_clips
 
@@ -19,7 +20,9 @@ PICTURES = [spot_picture(people, seed=people) for people in range(1, 5)]
 
 
 def planned(graph, keep_float=()):
-    return dict(plan(graph, PI5, "int8", calibration.collect(graph, PICTURES), keep_float)["passes"])
+    return dict(
+        plan(graph, PI5, "int8", ranges=calibration.collect(graph, PICTURES), keep_float=keep_float)["passes"]
+    )
 
 
 def test_heads_that_read_one_map_are_one_island():
@@ -52,7 +55,8 @@ def test_an_unexpected_float_island_is_refused(nodes):
     )
     name = nodes[0].op_type
     with pytest.raises(
-        PosecError, match=rf"int8 would leave '{name}' \({name}\) in float, amid integers.*--keep-float stem"
+        PosecError,
+        match=rf"int8 would leave '{name}' \({name}\) in float, between integer layers.*--keep-float stem",
     ):
         planned(graph)
     assert planned(graph, ["stem"])["check_float_islands"] == 2
@@ -73,7 +77,7 @@ WIDE = node("Resize", "half - scales", "after", mode="nearest")
 
 
 def test_an_average_pool_becomes_a_convolution():
-    graph = network_about([HALF, WIDE], TWICE)
+    graph = network_about([HALF, WIDE], TWICE, stage=Stage.PREPARED)
     wanted = outputs_of(graph.model)
     assert convert_average_pools(graph) == 1
     assert "AveragePool" not in {step.op_type for step in graph.model.graph.node}
@@ -83,26 +87,37 @@ def test_an_average_pool_becomes_a_convolution():
 
 def test_a_pool_with_padding_stays():
     graph = network_about(
-        [node("AveragePool", "before", "after", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {}
+        [node("AveragePool", "before", "after", kernel_shape=[3, 3], pads=[1, 1, 1, 1])],
+        {},
+        stage=Stage.PREPARED,
     )
     assert convert_average_pools(graph) == 0
 
 
-CLIPS = {"where the integers end": ((0.0, 1.0), 1 / 255, -128, 1), "beyond their end": ((-2.0, 2.0), 1 / 255, -128, 1),
-         "at both ends": ((-1.0, 1.0), 1 / 128, 0, 1), "amid the integers": ((0.0, 0.5), 1 / 255, -128, 0)}  # fmt: skip
+CLIPS = {
+    "where the integers end": ((0.0, 1.0), 1 / 255, -128, 1),
+    "beyond their end": ((-2.0, 2.0), 1 / 255, -128, 1),
+    "at both ends": ((-1.0, 1.0), 1 / 128, 0, 1),
+    "amid the integers": ((0.0, 0.5), 1 / 255, -128, 0),
+}
 
 
 @pytest.mark.parametrize(("limits", "scale", "zero_point", "dropped"), CLIPS.values(), ids=CLIPS)
 def test_a_clip_is_removed_where_integers_saturate_at_its_limits(limits, scale, zero_point, dropped):
-    nodes = [node("Clip", "before low high", "clipped"), node("QuantizeLinear", "clipped scale zero", "integers"),
-             node("DequantizeLinear", "integers scale zero", "after")]  # fmt: skip
+    nodes = [
+        node("Clip", "before low high", "clipped"),
+        node("QuantizeLinear", "clipped scale zero", "integers"),
+        node("DequantizeLinear", "integers scale zero", "after"),
+    ]
     arrays = {
         "low": np.float32(limits[0]),
         "high": np.float32(limits[1]),
         "scale": np.float32(scale),
         "zero": np.int8(zero_point),
     }
-    graph = network_about(nodes, {name: np.asarray(value) for name, value in arrays.items()})
+    graph = network_about(
+        nodes, {name: np.asarray(value) for name, value in arrays.items()}, stage=Stage.QUANTIZED
+    )
     wanted = outputs_of(graph.model)
     assert drop_redundant_clips(graph) == dropped
     assert ("Clip" in {step.op_type for step in graph.model.graph.node}) != bool(dropped)

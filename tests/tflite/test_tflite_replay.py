@@ -1,4 +1,4 @@
-"""The graph replayed in torch computes what ONNX Runtime computes, operator by operator; what it does not know it refuses by name."""
+"""The graph replayed in torch: equal to ONNX Runtime for every operator, and refusals by name."""
 
 from __future__ import annotations
 
@@ -62,6 +62,11 @@ OPERATORS = {
         [node("Transpose", "before", "x", perm=[0, 2, 1, 3]), node("Reshape", "x apart", "y"),
          helper.make_node("Transpose", ["y"], ["z"], "again", perm=[0, 3, 1, 2, 4]), helper.make_node("Reshape", ["z", "whole"], ["after"], "last")],
         {"apart": np.array([1, 4, 2, WIDTH, 12], np.int64), "whole": np.array([1, WIDTH, 8, 12], np.int64)},
+    ),
+    "channels gathered by pairs of one index": (
+        [node("Transpose", "before", "x", perm=[1, 0, 2, 3]), node("GatherND", "x places", "y"),
+         helper.make_node("Transpose", ["y"], ["after"], "back", perm=[1, 0, 2, 3])],
+        {"places": np.array([[3], [0], [-1], [1]], np.int64)},
     ),
     "split": ([helper.make_node("Split", ["before", "sizes"], ["x", "y"], "Split", axis=1), node("Concat", "y x", "after", axis=1)],
               {"sizes": np.array([3, 1], np.int64)}),

@@ -115,7 +115,7 @@ def test_a_missing_runtime_is_named_and_the_others_are_compared(tiny_graph, tmp_
     assert list(found.drifts) == [("generic-cpu", "float32")]
 
 
-def test_what_cannot_be_compared_is_refused(tiny_graph, tmp_path):
+def test_an_invalid_comparison_is_refused(tiny_graph, tmp_path):
     ranges = calibration.collect(tiny_graph, PICTURES)
     with pytest.raises(PosecError, match="found no people"):
         across_runtimes(

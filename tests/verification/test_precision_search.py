@@ -124,8 +124,8 @@ def test_nothing_is_written_where_no_candidate_is_within_the_limits(tiny_graph, 
     assert all(row[-1].startswith("misses drift_mm") for row in found.rows()[1:])
 
 
-def test_what_cannot_be_judged_is_refused(tiny_graph, ranges, tmp_path):
-    with pytest.raises(PosecError, match="no frames to judge on"):
+def test_a_measurement_without_people_or_pictures_is_refused(tiny_graph, ranges, tmp_path):
+    with pytest.raises(PosecError, match="no frames to measure drift on"):
         search(tiny_graph, ranges, [], tmp_path / "out")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("mine")

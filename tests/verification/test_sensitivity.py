@@ -90,5 +90,5 @@ def test_the_float_network_has_no_drift_from_itself(tiny_graph, ranges):
 def test_ranges_of_another_network_and_no_pictures_are_refused(tiny_graph, ranges):
     with pytest.raises(PosecError, match="belong to another network"):
         measure_sensitivity(tiny_graph, TARGET, replace(ranges, graph_sha256="0" * 64), frames=PICTURES)
-    with pytest.raises(PosecError, match="no frames to judge on"):
+    with pytest.raises(PosecError, match="no frames to measure drift on"):
         measure_sensitivity(tiny_graph, TARGET, ranges, frames=[])

@@ -116,11 +116,16 @@ def test_each_network_runs_once_per_picture(tmp_path, people_pictures, tiny_grap
     ]  # 5 are the golden people's
 
 
-def test_joints_are_compared_by_name_in_whatever_order(tmp_path, people_pictures, tiny_graph):
+def test_joints_are_compared_by_name_in_any_order(tmp_path, people_pictures, tiny_graph):
     order = (14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4)
     new, old = {before: now for now, before in enumerate(order)}, MUPOTS17
-    reordered = Skeleton(tuple(old.names[i] for i in order), tuple(new.get(old.parents[i], -1) for i in order), tuple(new[i] for i in old.bones),
-                         old.bone_lengths_mm, tuple(new[old.mirror[i]] for i in order))  # fmt: skip
+    reordered = Skeleton(
+        tuple(old.names[i] for i in order),
+        tuple(new.get(old.parents[i], -1) for i in order),
+        tuple(new[i] for i in old.bones),
+        old.bone_lengths_mm,
+        tuple(new[old.mirror[i]] for i in order),
+    )
     bundle = write_tiny_bundle(tmp_path / "spoiled", spoiled(tiny_graph, "embedding", noise=0.2))
     drift = verify(bundle, tiny_graph, people_pictures, threads=1)
     again = verify(

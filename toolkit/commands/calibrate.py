@@ -17,7 +17,7 @@ from .terminal import answer, progress, say, table
 
 if TYPE_CHECKING:
     from calibration import Finding, Frames
-    from calibration.survey import Scene
+    from calibration.survey import FrameStats
 
     from ..ir.graph import Graph
     from ..ir.ranges import Ranges
@@ -76,7 +76,7 @@ class _ChosenFrames(NamedTuple):
     """Calibration frames, and their statistics if the choice needed them."""
 
     frames: Frames
-    stats: list[Scene]
+    stats: list[FrameStats]
 
 
 class _Collected(NamedTuple):

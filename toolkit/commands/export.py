@@ -82,7 +82,8 @@ def _export(args: argparse.Namespace) -> int:
     """Write a bundle of one precision."""
     import targets as boards
 
-    from ..compiler.build import ExportRequest, export_bundle
+    from ..compiler.build import export_bundle
+    from ..compiler.request import ExportRequest
 
     target, graph = boards.load(args.target), inputs.checkpoint(args.checkpoint)
     request = ExportRequest(

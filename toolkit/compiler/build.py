@@ -1,13 +1,13 @@
-"""The compiler: a graph and a target go in, a bundle comes out. Read this file first."""
+"""The compiler, from a graph and a target to a bundle. Read this file first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -23,74 +23,53 @@ from ..runtime.bundle import DECODER, Bundle, write_bundle
 from .checks import check_request, nominal_ranges
 from .engine_check import check_engine
 from .golden import golden_files, golden_pictures, pack_arrays
+from .request import ExportRequest
 
 TOOLS = ("onnx", "onnxsim", "onnxruntime", "numpy", "cv2")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportRequest:
-    """The settings of one export.
+class ExportSettings(TypedDict, total=False):
+    """The keyword arguments of `build`, see ExportRequest."""
 
-    Attributes:
-        out: folder to write.
-        precision: "float32", "float16" or "int8", if the target has it.
-        ranges: of `calibration.collect`; required for int8.
-        golden: BGR pictures (H, W, 3) uint8 to ship with the people found on them; None takes shipped scenes.
-        keep_float: names or patterns of layers that int8 leaves float, beside those of the scheme.
-        skip_passes: names of passes to leave out, for debugging; the bundle's history records them.
-        overwrite: replace an existing bundle.
-    """
-
-    out: str | Path = ""
-    precision: str = "float32"
-    ranges: Ranges | None = None
-    golden: Sequence[np.ndarray] | None = None
-    keep_float: Collection[str] = ()
-    skip_passes: Collection[str] = ()
-    overwrite: bool = False
+    out: str | Path
+    ranges: Ranges | None
+    golden: Sequence[np.ndarray] | None
+    keep_float: Collection[str]
+    overwrite: bool
 
 
 def build(
     graph: Graph,
     target: Target,
     precision: str = "float32",
-    ranges: Ranges | None = None,
-    out: str | Path = "",
-    golden: Sequence[np.ndarray] | None = None,
-    keep_float: Collection[str] = (),
-    overwrite: bool = False,
-    progress: Callable[[str], None] = lambda step: None,
+    *,
+    progress: Callable[[str], None] = lambda stage: None,
+    **settings: Unpack[ExportSettings],
 ) -> Bundle:
     """Compile a traced graph for a board and write its bundle, or nothing; equal inputs give equal bytes.
 
     Args:
         graph: of `trace`; not changed.
         target: of `targets.load`.
-        precision, ranges, out, golden, keep_float, overwrite: see ExportRequest.
-        progress: called with the name of each step.
+        precision: "float32", "float16" or "int8".
+        progress: called with the name of each stage.
+        settings: `out`, `ranges`, `golden`, `keep_float`, `overwrite`: see ExportRequest.
 
     Raises PosecError where the request cannot be met, before any work where possible.
     """
-    request = ExportRequest(
-        out=out,
-        precision=precision,
-        ranges=ranges,
-        golden=golden,
-        keep_float=keep_float,
-        overwrite=overwrite,
-    )
-    return export_bundle(graph, target, request, progress)
+    return export_bundle(graph, target, ExportRequest(precision=precision, **settings), progress=progress)
 
 
 def export_bundle(
     graph: Graph,
     target: Target,
     request: ExportRequest,
-    progress: Callable[[str], None] = lambda step: None,
+    *,
+    progress: Callable[[str], None] = lambda stage: None,
 ) -> Bundle:
-    """Do what `build` documents, by an ExportRequest: prepare, quantize, lower, golden pictures, check, write."""
+    """Compile as `build` does, by an ExportRequest: prepare, quantize, lower, golden pictures, check, write."""
     job, ranges = Job(target, request.precision), request.ranges
-    check_request(target, job.precision, ranges, request.keep_float, request.out, request.overwrite)
+    check_request(target, request)
     progress("prepare")
     prepared = prepare(graph)
     progress("rewrite")  # pre_quantize → quantize → post_quantize
@@ -100,7 +79,7 @@ def export_bundle(
     model = target.backend.lower(lowered, job)
     progress("golden")
     golden = golden_files(prepared, request.golden)
-    info = {**_describe(prepared, lowered, job, ranges), "model": next(iter(model))}
+    info = {**_describe(prepared, lowered, job, ranges=ranges), "model": next(iter(model))}
     files = {**model, DECODER: pack_arrays(dict(graph.decoder)), **golden}
     progress("check in the engine")
     check_engine(prepared, lowered, job, info=info, files=files, pictures=golden_pictures(golden))
@@ -111,10 +90,11 @@ def plan(
     graph: Graph,
     target: Target,
     precision: str = "float32",
+    *,
     ranges: Ranges | None = None,
     keep_float: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return what `build` would do, for JSON: passes run in memory, nothing is converted or written.
+    """Return the plan of a `build`, for JSON: passes run in memory, nothing is converted or written.
 
     Without ranges, an int8 plan lists the layers that stay float and states that ranges are needed.
     `forecast` is the back end's `plan_details`. Raises PosecError as `build` does.
@@ -125,7 +105,7 @@ def plan(
     lowered = lower_graph(prepared, job, ranges, keep_float=keep_float)
     scheme = backend.scheme(job) if precision == "int8" else None
     needs_ranges = scheme is not None and ranges is None
-    _check_backend(prepared, job, ranges, keep_float)
+    _check_backend(prepared, job, ranges, keep_float=keep_float)
     missing = [backend.missing(), "int8 needs ranges: posec calibrate" if needs_ranges else ""]
     planned: dict[str, Any] = {"network": graph.spec.name, "target": target.name, "board": target.title}
     planned.update({"precision": precision, "engine": backend.ENGINE, "input": asdict(lowered.frame)})
@@ -140,8 +120,8 @@ def plan(
     return planned
 
 
-def _check_backend(prepared: Graph, job: Job, ranges: Ranges | None, keep_float: Collection[str]) -> None:
-    """Raise PosecError where `lower` would refuse the graph; nominal ranges stand in for missing ones."""
+def _check_backend(prepared: Graph, job: Job, ranges: Ranges | None, *, keep_float: Collection[str]) -> None:
+    """Raise PosecError where `lower` would refuse the graph; missing ranges are replaced by nominal ones."""
     if job.precision == "int8" and ranges is None:
         ranges = nominal_ranges(prepared)
     lowered = lower_graph(prepared, job, ranges, keep_float=keep_float)
@@ -149,7 +129,7 @@ def _check_backend(prepared: Graph, job: Job, ranges: Ranges | None, keep_float:
         job.target.backend.check(lowered, job)
 
 
-def _describe(prepared: Graph, lowered: Graph, job: Job, ranges: Ranges | None) -> dict[str, Any]:
+def _describe(prepared: Graph, lowered: Graph, job: Job, *, ranges: Ranges | None) -> dict[str, Any]:
     """Return the fields of bundle.json except `model`."""
     target, backend, int8 = job.target, job.target.backend, job.precision == "int8"
     tools = {name: _version(name) for name in dict.fromkeys([*TOOLS, *backend.TOOLS])}
@@ -179,5 +159,5 @@ def _version(module: str) -> str:
     """Return a tool's version, without importing it where possible: onnxsim takes seconds."""
     try:
         return metadata.version(module)
-    except metadata.PackageNotFoundError:  # distributed under another name, as cv2 is
+    except metadata.PackageNotFoundError:  # the distribution has another name, as for cv2
         return str(import_module(module).__version__) if find_spec(module) else "not installed"

@@ -1,8 +1,7 @@
-"""Refuse early: every reason why a request cannot be met, found before any work is done."""
+"""Checks of a request before any work: precision, ranges, output folder, tools."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import PosecError
@@ -10,25 +9,20 @@ from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Target
 from ..runtime.files.bundle_files import DESCRIPTION
+from .request import ExportRequest
 
 
-def check_request(
-    target: Target,
-    precision: str,
-    ranges: Ranges | None,
-    keep_float: Collection[str],
-    out: str | Path,
-    overwrite: bool,
-) -> None:
-    """Raise PosecError where the board lacks the precision, ranges are missing, `out` is taken, or a tool is not installed."""
+def check_request(target: Target, request: ExportRequest) -> None:
+    """Raise PosecError where the board lacks the precision, ranges are missing, `out` is taken, or a tool is missing."""
+    precision, out = request.precision, request.out
     target.check_precision(precision)
-    if precision == "int8" and ranges is None:
+    if precision == "int8" and request.ranges is None:
         raise PosecError(
             "int8 needs ranges: make them with `posec calibrate … -o calibration.json` and pass --calibration calibration.json"
         )
-    if keep_float and precision != "int8":
+    if request.keep_float and precision != "int8":
         raise PosecError(
-            f"layers to keep float were given for {precision}, where all are; ask for int8 or leave them out"
+            f"--keep-float is for int8, got {precision}, in which all layers are float; export int8 or leave it out"
         )
     if not str(out):
         raise PosecError("no folder to write the bundle to; give one with -o")
@@ -36,7 +30,7 @@ def check_request(
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         if not (path / DESCRIPTION).is_file():
             raise PosecError(f"'{out}' is there and is no bundle; give another folder")
-        if not overwrite:
+        if not request.overwrite:
             raise PosecError(f"'{out}' is there already; give another folder, or pass --overwrite")
     if why := target.backend.missing():
         raise PosecError(
@@ -45,7 +39,7 @@ def check_request(
 
 
 def nominal_ranges(prepared: Graph) -> Ranges:
-    """Return ranges from -1 to 1 for every tensor: a plan checks int8 with them before any calibration."""
+    """Return ranges from -1 to 1 for every tensor, with which a plan checks int8 before calibration."""
     names = [
         prepared.input_name,
         *(name for node in prepared.model.graph.node for name in node.output if name),

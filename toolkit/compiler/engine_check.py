@@ -1,4 +1,4 @@
-"""Before a bundle counts as written, its engine opens it in a process of its own, and its heads are compared with the graph's."""
+"""Check of a new bundle before it is written: its engine, in another process, must compute the heads of the graph."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from ..runtime.bundle import write_bundle
 from ..runtime.engines.onnxruntime import cpu_options, library
 from ..runtime.preprocess import to_batch
 
-# Engines that this machine can have; a plan for TensorRT is built and judged on the board.
+# Engines that run on the host; a TensorRT plan is built and checked on the board.
 HERE = ("onnxruntime", "openvino", "tflite")
 _SECONDS = 300
 _MOST_PICTURES = 4
-# Distance from the float heads, root mean square, in parts of a head's spread over the pictures. Rounding in the graph comes on top.
-# bfloat16 rounds every layer in the engine, not in the graph; a head computed wrongly is off by a whole spread or more.
+# Root-mean-square distance from the float heads, as a fraction of a head's standard deviation over the pictures.
+# The rounding error of the graph is added. bfloat16 rounds every layer in the engine, not in the graph.
 _ALLOWED = {"float32": 0.002, "float16": 0.1, "bfloat16": 0.4, "int8": 0.02}
-# An engine rounds elsewhere than the graph, by as much; where it computes something else, its distance is a multiple of that.
+# Factor on the rounding error of the graph: an engine rounds in other places, by similar amounts.
 _ROUNDING = 1.5
-# Of a head that hardly changes over the pictures, in parts of its range.
+# Least standard deviation, as a fraction of the head's range: some heads hardly change over the pictures.
 _SMALLEST_SPREAD = 0.05
 
 
@@ -42,14 +42,14 @@ def check_engine(
     files: Mapping[str, bytes],
     pictures: Sequence[np.ndarray],
 ) -> None:
-    """Raise PosecError where the engine of a bundle to be cannot run it, or strays from the float heads by more than the graph does.
+    """Raise PosecError where the engine cannot run the model, or its heads differ from the float heads by more than rounding.
 
     Args:
         prepared: the float graph.
-        compiled: what was lowered, with Q/DQ where the job is int8.
-        job: what the bundle is for.
-        info, files: of the bundle, as `write_bundle` takes them.
-        pictures: BGR (H, W, 3) uint8; noise stands in where there are none.
+        compiled: the lowered graph, with Q/DQ where the job is int8.
+        job: target and precision.
+        info, files: arguments of `write_bundle`.
+        pictures: BGR (H, W, 3) uint8; noise where there are none.
     """
     if job.target.backend.ENGINE not in HERE:
         return
@@ -57,7 +57,7 @@ def check_engine(
     exact = _graph_heads(prepared, _batches(prepared, chosen))
     batches = _batches(compiled, chosen)
     rounded = _graph_heads(compiled, batches) if job.precision == "int8" else exact
-    found = _engine_heads(info, files, batches, job)
+    found = _engine_heads(info, files, batches=batches, job=job)
     for head, values in exact.items():
         stated = compiled.spec.heads[head]
         spread = max(float(values.std()), _SMALLEST_SPREAD * (stated.high - stated.low))
@@ -74,7 +74,7 @@ def _distance(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _batches(graph: Graph, pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Return (N, 1, …) as the graph takes them; `to_batch` may return the same array again."""
+    """Return the inputs of a graph (N, 1, …), copied: `to_batch` may reuse its array."""
     return np.stack([np.array(to_batch(picture, graph.spec, graph.frame)[0]) for picture in pictures])
 
 
@@ -86,7 +86,7 @@ def _chosen(graph: Graph, pictures: Sequence[np.ndarray]) -> Sequence[np.ndarray
 
 
 def _graph_heads(graph: Graph, batches: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the heads as the graph defines them: ONNX Runtime without any optimization rounds where Q and DQ are, and nowhere else."""
+    """Return the heads as the graph defines them: without optimizations, ONNX Runtime rounds only at Q and DQ."""
     onnxruntime = library()
     options = cpu_options(onnxruntime)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -96,7 +96,7 @@ def _graph_heads(graph: Graph, batches: np.ndarray) -> dict[str, np.ndarray]:
         )
         names = {head: tensor for head, (tensor, _) in graph.heads.items()}
         runs = [session.run(list(names.values()), {graph.input_name: batch}) for batch in batches]
-    except Exception as error:  # its exceptions have no parent of their own
+    except Exception as error:  # its exceptions have no common base class
         raise PosecError(
             f"ONNX Runtime cannot run the compiled graph: {str(error).splitlines()[0]}"
         ) from error
@@ -104,13 +104,13 @@ def _graph_heads(graph: Graph, batches: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _engine_heads(
-    info: Mapping[str, Any], files: Mapping[str, bytes], batches: np.ndarray, job: Job
+    info: Mapping[str, Any], files: Mapping[str, bytes], *, batches: np.ndarray, job: Job
 ) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         bundle, given, made = (str(Path(folder) / name) for name in ("bundle", "batches.npy", "heads.npz"))
         write_bundle(bundle, info, files)
         np.save(given, batches)
-        # The child imports this very copy of the package.
+        # The child imports the same copy of the package.
         paths = os.pathsep.join(
             filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         )

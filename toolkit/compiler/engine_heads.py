@@ -1,4 +1,4 @@
-"""Run a bundle's engine on batches in a process of its own: `python -m toolkit.compiler.engine_heads BUNDLE BATCHES.npy HEADS.npz`."""
+"""Run a bundle's engine in its own process: `python -m toolkit.compiler.engine_heads BUNDLE BATCHES.npy HEADS.npz`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..runtime.errors import PoseError
 
 
 def main(folder: str, batches: str, heads: str) -> int:
-    """Write head name → (N, C, h, w) float32 of batches (N, 1, …); exit status 2 with a sentence where the engine fails."""
+    """Write head name → (N, C, h, w) float32 of batches (N, 1, …); returns 2 and prints the error where the engine fails."""
     try:
         engine = open_engine(read_bundle(folder))
-        # The engine may use its arrays again: they are copied.
+        # The engine may reuse its arrays: copy them.
         made = [
             {name: np.array(values) for name, values in engine(batch).items()} for batch in np.load(batches)
         ]

@@ -1,4 +1,4 @@
-"""Golden pictures: with them a board checks that it finds the people that the float network finds."""
+"""Golden pictures: a board checks that it finds the same people on them as the float network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..runtime.files.pictures import SourceError, decode_picture, encode_picture
 
 SCENES = Path(__file__).parents[1] / "samples" / "scenes"
 _SHIPPED = 8
-# A person whose score is this near the threshold may come and go by rounding alone.
+# Rounding alone may move a score across the threshold by this much.
 _MARGIN = 0.1
 
 
@@ -30,8 +30,8 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
     Args:
         graph: the prepared float graph.
         pictures: BGR (H, W, 3) uint8; an empty sequence gives no files. None takes a few of the shipped
-            scenes, spread over them. It prefers scenes on which no score is near the threshold, so that a
-            board is judged by people and not by rounding at the threshold.
+            scenes, spread over them. Scenes without a score near the threshold are preferred: rounding does
+            not change their people.
 
     Raises PosecError where there are too many pictures or people, or where one is no picture.
     """

@@ -102,7 +102,7 @@ def centre_distance(centre_px: np.ndarray, person: Annotated) -> float:
     return distance if distance < 1 else math.inf
 
 
-def on_somebody(centre_px: np.ndarray, people: tuple[Annotated, ...], margin_px: float = 5) -> bool:
+def is_on_person(centre_px: np.ndarray, people: tuple[Annotated, ...], margin_px: float = 5) -> bool:
     """Return whether a centre lies in any annotated box, crowds included."""
     return any(
         (person.box[:2] - margin_px <= centre_px).all()
@@ -154,8 +154,8 @@ def evaluate_photos(
             judged += [_missed(person, body) for person in scored]
             continue
         found = with_centres(found, skeleton, centre_joints)
-        judged += _judge(found, scored, body_joints_px(found, skeleton)[:, body - BODY[0]], body)
-        off_person += sum(not on_somebody(centre, people) for centre in found.centres_px.astype(np.float64))
+        judged += _judge(found, scored, body_joints_px(found, skeleton)[:, body - BODY[0]], body=body)
+        off_person += sum(not is_on_person(centre, people) for centre in found.centres_px.astype(np.float64))
     rows = [
         _row("all", judged),
         _row(f">={TALL_PX}", [person for person in judged if person.height_px >= TALL_PX]),
@@ -181,7 +181,7 @@ def _diagonal_px(person: Annotated) -> float:
 
 
 def _judge(
-    found: PoseFrame, scored: list[Annotated], joints_px: np.ndarray, body: np.ndarray
+    found: PoseFrame, scored: list[Annotated], joints_px: np.ndarray, *, body: np.ndarray
 ) -> list[Judged]:
     """Return the result for each scored person of a picture; `joints_px` (N, len(body), 2) are predicted."""
     centres_px = found.centres_px.astype(np.float64)

@@ -41,7 +41,7 @@ _DAMAGES = (
 def read_picture(source: str | Path, name: str) -> np.ndarray:
     """Return picture `name` (H, W, 3) uint8 BGR of a folder or tar file, by the runtime's reader of pictures.
 
-    GraphIndex are followed; in a tar file, to its members only. Raises PosecError where the picture is missing,
+    Links are followed; in a tar file, only to its members. Raises PosecError where the picture is missing,
     outside the folder, larger than 64 MiB or not a picture.
     """
     path = Path(source)
@@ -82,7 +82,7 @@ def _from_tar(path: Path, name: str) -> bytes:
             raise _missing(path, name)
         if not member.isfile():
             raise PosecError(
-                f"'{name}' in '{path}' is no file, or a link that leads to none; give a tar file of pictures"
+                f"'{name}' in '{path}' is no file, or a link to none; give a tar file of pictures"
             )
         _check_size(name, member.size)
         stream: Any = archive.extractfile(member)

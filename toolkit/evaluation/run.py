@@ -26,7 +26,7 @@ class Estimate(Protocol):
         """Return the people of a picture (H, W, 3) uint8 BGR."""
 
 
-def find_everybody(
+def find_people(
     estimate: Estimate, pictures: Photos | Scenes, progress: Progress | None = None
 ) -> dict[str, PoseFrame]:
     """Return file name → people of every picture; calls `progress` with (pictures done, pictures in all)."""
@@ -50,7 +50,7 @@ def evaluate(
 
     `skeleton` and `centre_joints` are those of the estimator's network.
     """
-    people = find_everybody(estimate, pictures, progress)
+    people = find_people(estimate, pictures, progress)
     if isinstance(pictures, Photos):
         return evaluate_photos(people, pictures, skeleton, centre_joints=centre_joints)
     return evaluate_scenes(people, pictures, skeleton, centre_joints=centre_joints)

@@ -1,7 +1,7 @@
 """Protocol "rendered-scenes": pictures rendered with exact 3D.
 
-People are matched one-to-one, nearest centres first, within half a true torso (`match_people`). People of
-whom less than a quarter is visible are ignored: missing them is no error, finding them is no false positive.
+People are matched one-to-one, nearest centres first, within half a true torso (`match_people`). People
+less than a quarter visible are ignored: missing them is no error, finding them is no false positive.
 
 PCK_rel@150   as MuPoTS-3D: relative to the pelvis, found bones rescaled to their true lengths, 14 joints,
               error strictly below 150 mm. "all" counts every joint of a missed person as wrong, "matched"
@@ -107,8 +107,8 @@ def evaluate_scenes(
         judged.append(_judge(found, scene, joints))
     rows = [_row("all", judged, whole=True)]
     rows += [
-        _row(f">={TALL_PX}", judged, lambda height: height >= TALL_PX),
-        _row(f"<{TALL_PX}", judged, lambda height: height < TALL_PX),
+        _row(f">={TALL_PX}", judged, keep=lambda height: height >= TALL_PX),
+        _row(f"<{TALL_PX}", judged, keep=lambda height: height < TALL_PX),
     ]
     rows += [
         _row(name, [part for part in judged if least <= part.crowd <= most], whole=True)
@@ -156,7 +156,11 @@ def _judge(found: PoseFrame | None, scene: Scene, joints: _Joints) -> _Judged:
 
 
 def _row(
-    subset: str, judged: Sequence[_Judged], keep: Callable[[float], bool] | None = None, whole: bool = False
+    subset: str,
+    judged: Sequence[_Judged],
+    *,
+    keep: Callable[[float], bool] | None = None,
+    whole: bool = False,
 ) -> dict[str, Any]:
     chosen = [
         (part, person)
@@ -168,16 +172,16 @@ def _row(
     joints = next((len(errors) for part in judged for errors in part.errors_mm), 1)
     errors = np.array([part.errors_mm[person] for part, person in chosen]).reshape(len(chosen), joints)
     roots = np.array([part.root_mm[person] for part, person in chosen]).reshape(-1, 3)
-    everybody = np.concatenate(
+    all_errors = np.concatenate(
         [errors, np.full((people - len(chosen), errors.shape[1]), metrics.UNMATCHED_MM)]
     )
     row = {
         "people": people,
         "found": len(chosen),
         "centre_recall": metrics.recall(len(chosen), people),
-        "pck_rel150": metrics.pck(everybody),
+        "pck_rel150": metrics.pck(all_errors),
         "pck_rel150_matched": metrics.pck(errors),
-        "auc_rel": metrics.auc(everybody),
+        "auc_rel": metrics.auc(all_errors),
         "mpjpe_mm": _mean([part.mpjpe_mm[person] for part, person in chosen]),
         "pa_mpjpe_mm": _mean([part.pa_mpjpe_mm[person] for part, person in chosen]),
         "root_depth_mm": _mean(np.abs(roots[:, 2])),

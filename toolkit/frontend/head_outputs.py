@@ -1,4 +1,4 @@
-"""Give an imported model's outputs the names of the heads, and its input the shape of the batch."""
+"""Name the outputs of an imported model after the heads, and check its input."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..runtime.pose import PoseSpec
 
 
 def name_heads(model: onnx.ModelProto, spec: PoseSpec) -> PoseSpec:
-    """Rename, in place, the outputs that `spec` names to their heads, drop other outputs, and return the spec that says so.
+    """Rename outputs to the heads of `spec`, in place, drop other outputs, and return the spec with the new names.
 
-    Raises PosecError where the spec names an output that the model does not have, or one twice.
+    Raises PosecError where the spec names an output that the model lacks, or one output twice.
     """
     outputs = {value.name: value for value in model.graph.output}
     wanted = {head: spec.heads[head].tensor for head in spec.head_names}
@@ -34,7 +34,7 @@ def name_heads(model: onnx.ModelProto, spec: PoseSpec) -> PoseSpec:
     model.graph.output.extend(kept)
     remove_dead_nodes(model)
     renamed = {tensor: head for head, tensor in wanted.items()}
-    # A tensor inside that happens to be called as a head makes way.
+    # An inner tensor with the name of a head is renamed.
     renamed |= {head: fresh_name(model, f"{head}.inner") for head in spec.head_names if head not in renamed}
     _rename(model, renamed)
     heads = {head: dataclasses.replace(spec.heads[head], tensor=head) for head in spec.head_names}
@@ -42,7 +42,7 @@ def name_heads(model: onnx.ModelProto, spec: PoseSpec) -> PoseSpec:
 
 
 def check_batch(model: onnx.ModelProto, spec: PoseSpec) -> None:
-    """Raise PosecError unless the model has one float32 input (1, 3, H, W) of the spec's size; constants listed as inputs go."""
+    """Raise PosecError unless the model has one float32 input (1, 3, H, W) of the spec's size. Drop constants among the inputs."""
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     expected = [1, 3, *spec.input_size]
@@ -59,7 +59,7 @@ def check_batch(model: onnx.ModelProto, spec: PoseSpec) -> None:
             f"'{name}' {tuple(shape)} of {TensorProto.DataType.Name(kind)}" for name, shape, kind in found
         )
         raise PosecError(
-            f"the model should take one float32 batch of shape {tuple(expected)}, it takes {listed}; correct input_size or export again"
+            f"the model must take one float32 batch of shape {tuple(expected)}, it takes {listed}; correct input_size or export again"
         )
     if len(inputs) < len(model.graph.input):
         del model.graph.input[:]

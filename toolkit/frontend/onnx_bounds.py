@@ -1,4 +1,4 @@
-"""Bounds on what an ONNX model from outside may take: memory and arithmetic, from its inferred shapes, before anything runs."""
+"""Bounds on memory and arithmetic of an untrusted ONNX model, from its inferred shapes, before it runs."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ..errors import PosecError
 from ..passes.edit.edits import attribute
 from ..passes.prepare.shapes import static_shape
 
-# Numbers of all tensors together; the larger ones of a network live one after the other.
+# Numbers of all tensors together; they are not all alive at once.
 MOST_NUMBERS = 2**30
-# Numbers that depend on constants alone: they are computed when the graph is prepared, and written into the file.
+# Numbers computed from constants: they are folded into the file.
 MOST_CONSTANT = 2**26
 # Multiplications and additions for one picture.
 MOST_OPERATIONS = 2**40
 _RANDOM = frozenset(
     ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"]
 )
-# Numbers read per number written, or more: sorts, sums along an axis, interpolation.
+# Upper bounds on numbers read per number written: sorts, sums along an axis, interpolation.
 _COSTLY = {"TopK": 64, "CumSum": 64, "LRN": 256, "Resize": 64, "Softmax": 16, "LogSoftmax": 16}
 
 
 def check_sizes(graph: onnx.GraphProto, most_elements: int) -> None:
-    """Raise PosecError where a tensor of an inferred graph has no fixed shape or is huge, or where all take too much.
+    """Raise PosecError where a tensor of an inferred graph has no fixed shape or is too large, or the sum is too large.
 
     Args:
         graph: of `passes.prepare.shapes.infer`.
-        most_elements: of one tensor.
+        most_elements: largest number of elements of one tensor.
     """
     shapes = _shapes(graph)
     constants = {tensor.name for tensor in graph.initializer}
@@ -36,9 +36,9 @@ def check_sizes(graph: onnx.GraphProto, most_elements: int) -> None:
     for node in graph.node:
         if node.op_type in _RANDOM:
             raise PosecError(
-                f"operator {node.op_type} ({node.name}) is random; export a network that computes the same each time"
+                f"operator {node.op_type} ({node.name}) is random; export a deterministic network"
             )
-        size = sum(_size(name, shapes, node, most_elements) for name in node.output if name)
+        size = sum(_size(name, shapes, node, most=most_elements) for name in node.output if name)
         numbers += size
         if all(name in constants for name in node.input if name):
             constants.update(node.output)
@@ -63,7 +63,7 @@ def _shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _size(name: str, shapes: dict[str, tuple[int, ...]], node: onnx.NodeProto, most: int) -> int:
+def _size(name: str, shapes: dict[str, tuple[int, ...]], node: onnx.NodeProto, *, most: int) -> int:
     if name not in shapes:
         raise PosecError(
             f"tensor '{name}' of {node.op_type} ({node.name}) has no fixed shape; export with static shapes"
@@ -81,12 +81,12 @@ def _size(name: str, shapes: dict[str, tuple[int, ...]], node: onnx.NodeProto, m
 
 
 def _operations(node: onnx.NodeProto, size: int, shapes: dict[str, tuple[int, ...]]) -> int:
-    """Return about how many operations a node takes, from the numbers that it writes and those that each of them reads."""
+    """Return an estimate of the operations of a node, from the numbers that it writes and reads."""
     first = shapes.get(node.input[0], ()) if node.input else ()
     inputs = sum(math.prod(shapes.get(name, ())) for name in node.input if name)
     if node.op_type in ("Conv", "ConvTranspose") and len(node.input) > 1:
         weight = shapes.get(node.input[1], ())
-        # A weight is applied at every place of the larger of input and output.
+        # A weight is applied at every position of the larger of input and output.
         places = max(size // max(weight[0], 1), math.prod(first[2:])) if weight else 0
         return math.prod(weight) * places
     if node.op_type in ("MatMul", "Gemm"):
@@ -98,7 +98,7 @@ def _operations(node: onnx.NodeProto, size: int, shapes: dict[str, tuple[int, ..
 
 
 def _einsum_operations(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
-    """Return the product of all sizes that an equation names, as if it were computed by loops."""
+    """Return the product of all sizes in the equation, the cost of nested loops."""
     sizes: dict[str, int] = {}
     for letters, name in zip(
         str(attribute(node, "equation", "")).split("->")[0].split(","), node.input, strict=False

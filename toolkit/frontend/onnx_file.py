@@ -1,8 +1,9 @@
-"""Read an ONNX file from outside: nothing beside it is opened, nothing in it is run, and its sizes are bounded."""
+"""Read an untrusted ONNX file: external data is refused, nothing in it runs, and its sizes are bounded."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from onnx import TensorProto, numpy_helper
 
 from ..errors import PosecError
 from ..passes.prepare.float32 import widen_floats
-from ..passes.prepare.fold_shapes import fold_shapes
+from ..passes.prepare.fold_branches import fold_branches
 from ..passes.prepare.shapes import infer, static_shape
+from ..runtime.files.plain_files import read_plain
 from .onnx_bounds import check_sizes
 
 LARGEST_BYTES = 512 * 2**20
@@ -21,7 +23,7 @@ MOST_NODES = 20_000
 # Numbers in one tensor: a batch of 4096 x 4096 pixels in 16 channels.
 MOST_ELEMENTS = 2**28
 _DEFAULT_DOMAINS = ("", "ai.onnx")
-# What protobuf and numpy raise for bytes that are no model.
+# Exceptions of protobuf and numpy for bytes that are no model.
 _UNREADABLE = (
     DecodeError,
     ValueError,
@@ -36,10 +38,10 @@ _UNREADABLE = (
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """Return the model of a file, in float32, its constants complete and its shapes static.
+    """Return the model of a file in float32, with complete constants and static shapes.
 
-    Raises PosecError where the file is too large, is not ONNX, keeps weights elsewhere, has operators of its own or control
-    flow, or where a tensor is huge or has no fixed shape.
+    Raises PosecError where the file is too large or not ONNX, or where it has external weights, custom operators or
+    control flow, or a tensor that is huge or has no fixed shape.
     """
     model = load_onnx(path)
     try:
@@ -50,15 +52,12 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 
 def load_onnx(path: Path) -> onnx.ModelProto:
     """Return the model of a file as it is. Raises PosecError where the file is missing, too large or not ONNX."""
-    if not path.is_file():
-        raise PosecError(f"no network file '{path}'; give the path of an ONNX file")
-    if path.stat().st_size > LARGEST_BYTES:
-        raise PosecError(
-            f"'{path}' has {path.stat().st_size >> 20} MB, posec reads up to {LARGEST_BYTES >> 20} MB"
-        )
+    content = read_plain(
+        path, most_bytes=LARGEST_BYTES, error=PosecError, advice="give the path of an ONNX file"
+    )
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
-    except (OSError, *_UNREADABLE) as error:
+        model = onnx.load_model_from_string(content)
+    except _UNREADABLE as error:
         raise PosecError(f"'{path}' is not an ONNX model; export the network again") from error
     if not model.graph.node or not model.graph.output:
         raise PosecError(
@@ -68,7 +67,7 @@ def load_onnx(path: Path) -> onnx.ModelProto:
 
 
 def settle(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Check a model from outside, in place, and return it: shape arithmetic computed, floats as float32, shapes of outputs static.
+    """Check an untrusted model, in place, and return it with folded shapes, float32 floats and static output shapes.
 
     Raises PosecError as `read_onnx` does.
     """
@@ -82,7 +81,8 @@ def settle(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _settled(model: onnx.ModelProto) -> onnx.ModelProto:
     check_contents(model)
-    fold_shapes(model)
+    fold_branches(model)
+    _check_no_branches(model)
     widen_floats(model)
     inferred = _inferred(model)
     for value in (*inferred.input, *inferred.output):
@@ -106,7 +106,7 @@ def check_contents(model: onnx.ModelProto) -> None:
 
 
 def _inferred(model: onnx.ModelProto) -> onnx.GraphProto:
-    """Return the graph with every shape inferred; sizes that the file itself gives as names are forgotten."""
+    """Return the graph with every shape inferred; symbolic sizes of the file are dropped."""
     for value in model.graph.output:
         for dimension in value.type.tensor_type.shape.dim:
             dimension.ClearField("dim_param")
@@ -122,35 +122,70 @@ def _invalid(error: Exception) -> PosecError:
 
 
 def _check_nodes(model: onnx.ModelProto) -> None:
-    if len(model.graph.node) > MOST_NODES:
-        raise PosecError(f"{len(model.graph.node)} nodes, posec reads up to {MOST_NODES}")
+    graphs = [model.graph, *_branches(model.graph)]
+    nodes = [node for graph in graphs for node in graph.node]
+    if len(nodes) > MOST_NODES:
+        raise PosecError(f"{len(nodes)} nodes, posec reads up to {MOST_NODES}")
     if not any(entry.domain in _DEFAULT_DOMAINS for entry in model.opset_import):
         raise PosecError("the model states no ONNX opset; export the network again")
-    for node in model.graph.node:
+    for node in nodes:
         if node.domain not in _DEFAULT_DOMAINS:
             raise PosecError(
                 f"operator {node.op_type} is of domain '{node.domain}'; export with standard ONNX operators alone"
             )
-        if any(attribute.type in (attribute.GRAPH, attribute.GRAPHS) for attribute in node.attribute):
-            raise PosecError(
-                f"operator {node.op_type} ({node.name}) is control flow; export a network without branches and loops"
-            )
+        if node.op_type != "If" and _has_graph(node):
+            raise _control_flow(node)
         if (
             node.op_type in ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
             or "Integer" in node.op_type
         ):
             raise PosecError(
-                f"operator {node.op_type} ({node.name}) is quantization; export the plain float network"
+                f"operator {node.op_type} ({node.name}) is quantization; export the float network"
             )
-    if model.functions or model.graph.sparse_initializer or model.graph.quantization_annotation:
+    if model.functions or any(graph.sparse_initializer or graph.quantization_annotation for graph in graphs):
         raise PosecError("functions, sparse weights or quantization inside; export the plain float network")
+
+
+def _check_no_branches(model: onnx.ModelProto) -> None:
+    for node in model.graph.node:
+        if _has_graph(node):
+            raise _control_flow(node)
+
+
+def _has_graph(node: onnx.NodeProto) -> bool:
+    return any(attribute.type in (attribute.GRAPH, attribute.GRAPHS) for attribute in node.attribute)
+
+
+def _control_flow(node: onnx.NodeProto) -> PosecError:
+    return PosecError(
+        f"operator {node.op_type} ({node.name}) is control flow; export a network without branches and loops"
+    )
+
+
+def _branches(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield the graphs inside the attributes of nodes, at any depth."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs) if _holds_graph(attribute) else ():
+                yield inner
+                yield from _branches(inner)
+
+
+def _holds_graph(attribute: onnx.AttributeProto) -> bool:
+    return bool(attribute.graphs) or attribute.HasField("g")
 
 
 def constants_of(model: onnx.ModelProto) -> list[tuple[str, TensorProto]]:
     """Return (name, tensor) of every constant: weights, and tensors among the attributes of nodes."""
-    inside = [(node.output[0] if node.output else node.op_type, tensor) for node in model.graph.node for attribute in node.attribute
-              for tensor in ([attribute.t] if attribute.type == attribute.TENSOR else attribute.tensors)]  # fmt: skip
-    return [*((tensor.name, tensor) for tensor in model.graph.initializer), *inside]
+    graphs = [model.graph, *_branches(model.graph)]
+    weights = [(tensor.name, tensor) for graph in graphs for tensor in graph.initializer]
+    inside: list[tuple[str, TensorProto]] = []
+    for node in (node for graph in graphs for node in graph.node):
+        name = node.output[0] if node.output else node.op_type
+        for attribute in node.attribute:
+            single = attribute.type == attribute.TENSOR
+            inside += [(name, tensor) for tensor in ([attribute.t] if single else attribute.tensors)]
+    return [*weights, *inside]
 
 
 def check_constant(tensor: TensorProto, name: str) -> None:
@@ -175,8 +210,10 @@ def _check_static(value: onnx.ValueInfoProto) -> None:
     shape = static_shape(value)
     if shape and all(size > 0 for size in shape):
         return
-    sizes = [str(dimension.dim_value) if dimension.HasField("dim_value") else dimension.dim_param or "?"
-             for dimension in value.type.tensor_type.shape.dim]  # fmt: skip
+    dimensions = value.type.tensor_type.shape.dim
+    sizes = [
+        str(each.dim_value) if each.HasField("dim_value") else each.dim_param or "?" for each in dimensions
+    ]
     raise PosecError(
         f"'{value.name}' has shape ({', '.join(sizes)}); export with static shapes, one picture at a time"
     )

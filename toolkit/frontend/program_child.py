@@ -76,7 +76,7 @@ def main(names: Sequence[str]) -> None:
     """Convert the program on standard input to ONNX on standard output; runs in the child alone."""
     content = sys.stdin.buffer.read()
     result = os.dup(1)
-    os.dup2(2, 1)  # what libraries print is no part of the model
+    os.dup2(2, 1)  # prints of libraries must not mix with the model
     give_up_rights(os.environ["TMPDIR"])
     try:
         import onnxscript  # noqa: F401  # torch's exporter needs it
@@ -102,7 +102,7 @@ def main(names: Sequence[str]) -> None:
 
 
 def _converted(torch: Any, content: bytes, names: Sequence[str]) -> bytes:
-    # The exporter warns that torchvision is absent, which is of no concern here.
+    # The exporter warns that torchvision is absent; it is not needed.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -120,7 +120,7 @@ def _converted(torch: Any, content: bytes, names: Sequence[str]) -> bytes:
 
 
 def _check_targets(torch: Any, program: Any) -> None:
-    """Raise PosecError where a name of the allow-list has become anything but an operator."""
+    """Raise PosecError where a call of the program is no operator of this torch."""
     import operator
 
     for node in program.graph.nodes:

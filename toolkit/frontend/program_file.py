@@ -1,7 +1,7 @@
 """Read a .pt2 file without torch, and rebuild it from the parts that `program_grammar` lists.
 
-torch.export.load unpickles, imports and evaluates what a file names. It therefore never sees the file of the
-user, but the one that is rebuilt here, and sees it in a process without rights (`program_child`). Compiled
+torch.export.load unpickles, imports and evaluates names in a file. It therefore reads only the file that is
+rebuilt here, in a process without rights (`program_child`). Compiled
 code, pickles, sample inputs and everything else in the archive are left out or refused.
 """
 

@@ -1,4 +1,4 @@
-"""The allow-list of a .pt2 file's JSON: the file is rebuilt from it, so that nothing else reaches torch.
+"""The allow-list of a .pt2 file's JSON; the file is rebuilt from it, and nothing else reaches torch.
 
 torch resolves strings of such a file to modules, attributes, types, symbols and Python source. So each string
 here is an identifier of the graph, an operator of `program_operators`, or one of a few fixed words. The parts
@@ -64,7 +64,7 @@ def elements(value: Any) -> list[dict[str, int]]:
 
 
 def tree(value: Any) -> str:
-    """Read a tree specification: tuples, lists and dictionaries of tensors. Returns it written anew."""
+    """Read a tree specification: tuples, lists and dictionaries of tensors. Returns it serialized again."""
     plain = json.loads(value) if isinstance(value, str) else None
     if not isinstance(plain, list) or len(plain) != 2 or plain[0] != 1:
         raise GrammarError(f"{short(value)} is no tree of tuples and dictionaries")
@@ -165,14 +165,14 @@ _CALL = table(
 
 
 def _root_call(value: Any) -> list[dict[str, Any]]:
-    """Read how the whole network is called; how its parts were called is left out."""
+    """Read the call signature of the whole network; those of its modules are left out."""
     roots = (
         [entry for entry in value if isinstance(entry, dict) and entry.get("fqn") == ""]
         if isinstance(value, list)
         else []
     )
     if len(roots) != 1:
-        raise GrammarError("does not state once how the network is called")
+        raise GrammarError("must state one call signature of the network")
     return [{"fqn": "", "signature": _CALL(roots[0].get("signature"))}]
 
 

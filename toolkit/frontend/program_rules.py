@@ -14,7 +14,7 @@ _LARGEST_WHOLE = 2**63
 
 
 class GrammarError(ValueError):
-    """Something in a program that is not on the list; the message says where and what."""
+    """A part of a program that is not on the allow-list; the message names it."""
 
 
 def table(**rules: Rule) -> Rule:

@@ -1,4 +1,4 @@
-"""Give up the rights of this process for good; on Linux by Landlock and a network namespace."""
+"""Give up the rights of this process permanently; on Linux by Landlock and a network namespace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NO_NEW_PRIVILEGES, _NEW_NETWORK, _NEW_USER = 38, 0x40000000, 0x10000000
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION, _BENEATH_PATH = 1, 1
 _EXECUTE, _READ_FILE, _READ_FOLDER = 1 << 0, 1 << 2, 1 << 3
-# Version of Landlock → number of kinds of access to files that it knows, one bit each.
+# Version of Landlock → number of file access rights, one bit each.
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 _NETWORK_RIGHTS, _SCOPES = 0b11, 0b11  # bind and connect; abstract sockets and signals
 
@@ -31,9 +31,8 @@ class _BeneathPath(ctypes.Structure):
 def give_up_rights(scratch: str) -> bool:
     """Bound memory and time, and allow no program, no network, and no writing outside `scratch`.
 
-    To be called before any other thread starts: such a thread would keep its rights. Returns whether the
-        system took the right
-    to write away; the bounds hold everywhere but on Windows.
+    Call it before any other thread starts: such a thread would keep its rights. Returns whether the system
+    forbids writing; the bounds hold everywhere but on Windows.
     """
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
@@ -55,7 +54,7 @@ def give_up_rights(scratch: str) -> bool:
 
 
 def _restrict(libc: ctypes.CDLL, scratch: str) -> bool:
-    """Take the rights away by Landlock (Linux 5.13 and later)."""
+    """Drop file and network rights by Landlock (Linux 5.13 and later)."""
     version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_ASK_VERSION))
     if version < 1:
         return False

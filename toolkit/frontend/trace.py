@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from ..errors import PosecError
 from ..ir.graph import Graph, check_heads
 from ..network.checkpoint_files import SPEC, CheckpointFiles, read_files
-from ..passes.prepare.opset import OPSET
+from ..passes.opset.lower_opset import OPSET
 from ..runtime.frame import FrameInput
 from ..runtime.pose import PoseSpec
 from .head_outputs import check_batch, name_heads

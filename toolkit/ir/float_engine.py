@@ -37,7 +37,7 @@ class FloatEngine:
             self._session = onnxruntime.InferenceSession(
                 graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # ONNX Runtime raises classes of its own, without a common parent
+        except Exception as error:  # its exceptions have no common base class
             raise PosecError(f"ONNX Runtime cannot open network '{graph.spec.name}': {error}") from error
         self._input, self._threads, self._version = graph.input_name, threads, onnxruntime.__version__
         self._heads = {name: tensor for name, (tensor, _) in graph.heads.items()}

@@ -22,7 +22,7 @@ Arguments = ParamSpec("Arguments")
 
 
 class Stage(Enum):
-    """How far a graph has come; the value describes what holds from there on."""
+    """The stage of compilation of a graph; the value describes its properties."""
 
     TRACED = "as the exporter wrote it"
     PREPARED = "opset 13, batch norms folded, tensors named"
@@ -41,7 +41,7 @@ class Graph:
         decoder: weights of the embedding-to-pose decoder, see `runtime.decoding.kinematics.layers`.
         licence: of the weights, one line.
         history: (pass, number of places rewritten) in the order of execution.
-        stage: what has been done to the model so far; passes check it.
+        stage: of the compilation; passes check it.
     """
 
     model: onnx.ModelProto
@@ -109,7 +109,7 @@ def requires(
 
 
 def check_stage(graph: Graph, name: str, stages: Collection[Stage]) -> None:
-    """Raise PosecError where a graph is in none of the stages that the step called `name` requires."""
+    """Raise PosecError unless a graph is in one of the stages that pass `name` requires."""
     if graph.stage not in stages:
         wanted = " or ".join(f"{stage.name.lower()} ({stage.value})" for stage in stages)
         raise PosecError(

@@ -17,23 +17,22 @@ BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8}
 
 @dataclass(frozen=True)
 class Allowance:
-    """Limits of the drift of a compiled network from the float one, see `verify`: mm, and fractions of people."""
+    """Limits of the drift of a compiled network from the float one, see `verify`; people as fractions."""
 
     drift_mm: float
     people_lost: float
     people_invented: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """A board: its precisions, its limits, and the back end that compiles for it.
 
     Attributes:
         name, title: "raspberry-pi-5", "Raspberry Pi 5 (4 × Cortex-A76)".
         backend: the module of the back end, see Backend.
-        precisions: supported by both hardware and runtime, the default first.
-        refusals: precision → why the board does not have it.
-        allowed: precision → Allowance.
+        allowed: precision → Allowance, of the precisions that hardware and runtime support; the default first.
+        refusals: precision → why the board does not support it.
         options: of the engine, such as threads.
         facts: memory, peak figures, versions; for the plan and the report.
         advice: precision → one line on when to choose it.
@@ -42,12 +41,16 @@ class Target:
     name: str
     title: str
     backend: Backend
-    precisions: tuple[str, ...]
-    refusals: Mapping[str, str]
     allowed: Mapping[str, Allowance]
+    refusals: Mapping[str, str]
     options: Mapping[str, Any]
     facts: Mapping[str, Any]
     advice: Mapping[str, str]
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Supported precisions, the default first."""
+        return tuple(self.allowed)
 
     def check_precision(self, precision: str) -> None:
         """Raise PosecError, with the reason and the nearest choice, where board or machine lack `precision`."""
@@ -69,7 +72,7 @@ class Target:
         return str(lacking(precision)) if lacking else ""
 
     def _nearest(self, precision: str) -> str:
-        """Return the other offered precision with the nearest number of bits; of two, the lower."""
+        """Return the other supported precision nearest in bits; of two, the lower."""
         if precision not in PRECISIONS:
             return self.precisions[0]
         bits = BITS[precision]
@@ -102,7 +105,7 @@ class Backend(Protocol):
     def pre_quantize(self, job: Job) -> Sequence[Pass]:
         """Return the passes that run before quantization, in order; one of them folds the preprocessing.
 
-        Raises PosecError where the target's options ask for something that the board does not have.
+        Raises PosecError where the target's options require hardware that the board lacks.
         """
 
     def scheme(self, job: Job) -> Scheme:

@@ -1,4 +1,4 @@
-"""TOML from outside: bounded in size, in the depth of its keys, and in its numbers."""
+"""Untrusted TOML: bounded in size, in the depth of its keys, and in its numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passes: rewrites of a Graph, one per file, each a function Graph → number of places rewritten."""
+"""Passes: rewrites of a Graph, one per file; each is a function from a Graph to the number of places rewritten."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import PosecError
 from ..ir.graph import Graph, Pass, Stage, check_heads, check_stage, run_passes
 from ..runtime.engines.onnxruntime import cpu_options, library
+from .opset.lower_opset import lower_opset
 from .prepare.batch_norm import fold_batch_norm
 from .prepare.constants import inline_constants
 from .prepare.conv_rows import convolve_rows_as_maps
@@ -14,12 +15,11 @@ from .prepare.expand_depthwise import expand_depthwise
 from .prepare.hard_swish import decompose_hard_swish
 from .prepare.identities import drop_identities
 from .prepare.names import name_tensors
-from .prepare.opset import lower_opset
 from .prepare.simplify import simplify
 from .prepare.split_heads import split_heads
 from .quantize.equalize import equalize_convs
 
-# For every board, in this order; ranges belong to the tensors of the result.
+# For every board, in this order. Ranges belong to the tensors of the result.
 PREPARE: tuple[Pass, ...] = (
     inline_constants,
     drop_identities,
@@ -38,9 +38,9 @@ _TOLERANCE = 1e-3
 
 
 def prepare(graph: Graph) -> Graph:
-    """Return the prepared graph, which calibration, quantization and every back end start from.
+    """Return the prepared graph, the input of calibration, quantization and every back end.
 
-    A graph that is prepared already is returned as it is, without any work.
+    A prepared graph is returned as it is.
     Raises PosecError where the graph is quantized or lowered, a pass fails, or the heads change on noise.
     """
     if graph.stage is Stage.PREPARED:
@@ -49,7 +49,7 @@ def prepare(graph: Graph) -> Graph:
     prepared = graph.copy()
     run_passes(prepared, PREPARE)
     check_heads(prepared)
-    before, after = _heads_of_noise(graph), _heads_of_noise(prepared)
+    before, after = _heads_on_noise(graph), _heads_on_noise(prepared)
     for head in after:
         if not (difference := float(np.abs(before[head] - after[head]).max())) <= _TOLERANCE:
             raise PosecError(
@@ -60,8 +60,8 @@ def prepare(graph: Graph) -> Graph:
     return prepared
 
 
-def _heads_of_noise(graph: Graph) -> dict[str, np.ndarray]:
-    """Return head → values of a fixed random input."""
+def _heads_on_noise(graph: Graph) -> dict[str, np.ndarray]:
+    """Return head → values on a fixed random input."""
     onnxruntime = library()
     options = cpu_options(onnxruntime, threads=1)
     noise = np.random.default_rng(0).normal(0, 0.5, (1, 3, *graph.spec.input_size)).astype(np.float32)
@@ -71,7 +71,7 @@ def _heads_of_noise(graph: Graph) -> dict[str, np.ndarray]:
             graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         heads = session.run(list(names.values()), {graph.input_name: noise})
-    except Exception as error:  # ONNX Runtime raises classes of its own, without a common parent
+    except Exception as error:  # its exceptions have no common base class
         raise PosecError(
             f"ONNX Runtime cannot run network '{graph.spec.name}': {str(error).splitlines()[0]}; export it again"
         ) from error

@@ -1,4 +1,4 @@
-"""Compare runtimes: the people of int8 bundles built from one calibration, person by person."""
+"""Compare runtimes: the people of int8 bundles from one calibration."""
 
 from __future__ import annotations
 
@@ -97,7 +97,15 @@ def across_runtimes(
             continue
         progress(f"{target.name}: building, and finding people on {len(pictures)} frames")
         try:
-            build(graph, target, "int8", ranges, Path(folder) / target.name, golden=[], overwrite=True)
+            build(
+                graph,
+                target,
+                "int8",
+                ranges=ranges,
+                out=Path(folder) / target.name,
+                golden=[],
+                overwrite=True,
+            )
             estimator = load(str(Path(folder) / target.name), threads)
         except EngineError as error:  # it is not installed
             missing[target.name] = str(error)
@@ -116,7 +124,7 @@ def across_runtimes(
 
 
 def _compared(name: str, other: str, people: Mapping[str, Sequence[PoseFrame]]) -> bool:
-    """Return whether a pair has a drift: not a target with itself, nor with one that found no people."""
+    """Return whether a pair has a drift: two different runtimes, of which the second found people."""
     return name != other and (other == FLOAT or any(len(found) for found in people[other]))
 
 

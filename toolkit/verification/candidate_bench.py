@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compiler.build import ExportRequest, build, export_bundle
+from ..compiler.build import build, export_bundle
+from ..compiler.request import ExportRequest
 from ..device.drift import Drift
 from ..device.golden_check import verify_golden
 from ..errors import PosecError

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..compiler.build import export_bundle
 from ..compiler.checks import check_request
+from ..compiler.request import ExportRequest
 from ..errors import PosecError
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
@@ -47,13 +48,15 @@ class PrecisionSearch:
         return rows
 
     def to_dict(self) -> dict[str, Any]:
-        """Return lists, numbers and strings for a JSON file; candidates are called "rungs" there, as in older files."""
-        rungs = []
+        """Return lists, numbers and strings for a JSON file; its key for the candidates is "rungs"."""
+        candidates = []
         for each in self.candidates:
             golden = None if each.golden is None else each.golden.to_dict()
             plain = {**asdict(each), "name": each.name, "drift": each.drift.to_dict(), "golden": golden}
-            rungs.append({**plain, "passes": bool(each), "missed": each.missed, "taken": each is self.taken})
-        return {"taken": self.taken.name if self.taken else None, "rungs": rungs}
+            candidates.append(
+                {**plain, "passes": bool(each), "missed": each.missed, "taken": each is self.taken}
+            )
+        return {"taken": self.taken.name if self.taken else None, "rungs": candidates}
 
 
 def search_precision(
@@ -77,14 +80,14 @@ def search_precision(
         ranges: of `calibration.collect`; without tensors, int8 is left out.
         frames: BGR pictures (H, W, 3) uint8 with people in them; other frames than those of the calibration.
         settings: see SearchSettings.
-        progress: called with a line per step.
+        progress: called with a line per candidate.
 
     Raises PosecError where the request cannot be met, or the target's engine does not run here.
     """
-    check_request(target, "float32", None, (), settings.out, settings.overwrite)
+    check_request(target, ExportRequest(out=settings.out, overwrite=settings.overwrite))
     pictures = list(frames)
     if not pictures:
-        raise PosecError("no frames to judge on; give frames with people in them")
+        raise PosecError("no frames to measure drift on; give frames with people in them")
     prepared = prepare(graph)
     with tempfile.TemporaryDirectory() as folder:
         bench = CandidateBench(prepared, target, ranges, pictures, Path(folder), settings, progress)
@@ -110,7 +113,7 @@ def searched(target: Target, *, calibrated: bool) -> list[str]:
 
 
 def _int8_candidates(bench: CandidateBench) -> Iterator[Candidate]:
-    """Yield int8 with more and more sensitive layers in float, until the smallest sufficient number is known."""
+    """Yield int8 with more and more sensitive layers in float, until the smallest sufficient number is found."""
     first = bench.measure("int8")
     yield first
     if first:
@@ -122,12 +125,12 @@ def _int8_candidates(bench: CandidateBench) -> Iterator[Candidate]:
         candidate = bench.measure("int8", worst[:count])
         yield candidate
         if candidate:
-            yield from _bisect(bench, worst, fails, count)
+            yield from _bisect(bench, worst, fails=fails, passes=count)
             return
         fails, count = count, 2 * count
 
 
-def _bisect(bench: CandidateBench, worst: Sequence[str], fails: int, passes: int) -> Iterator[Candidate]:
+def _bisect(bench: CandidateBench, worst: Sequence[str], *, fails: int, passes: int) -> Iterator[Candidate]:
     while passes - fails > 1:
         middle = (fails + passes) // 2
         candidate = bench.measure("int8", worst[:middle])

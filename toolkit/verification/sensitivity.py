@@ -69,11 +69,15 @@ class Sensitivity:
         """Return the table, its header first: heads in their order, then up to `most` layers, worst first."""
         rows = [
             ["part", "operator", "int8 only mm", "float only mm", "lost", "invented"],
-            _row("all", "", None, summary(self.whole)),
+            _row("all", "", int8_only=None, remaining=summary(self.whole)),
         ]
-        rows += [_row(f"head {name}", "", None, remaining) for name, remaining in self.heads.items()]
+        rows += [
+            _row(f"head {name}", "", int8_only=None, remaining=remaining)
+            for name, remaining in self.heads.items()
+        ]
         return rows + [
-            _row(each.layer, each.operator, each.int8_only, each.float_only) for each in self.layers[:most]
+            _row(each.layer, each.operator, int8_only=each.int8_only, remaining=each.float_only)
+            for each in self.layers[:most]
         ]
 
 
@@ -111,7 +115,7 @@ def measure_sensitivity(
     """
     prepared, job = prepare(graph), Job(target, "int8")
     keep_float = named_layers(prepared.model, settings.keep_float)
-    layers = _layers(prepared, job, keep_float, settings.layers)
+    layers = _layers(prepared, job, keep_float, measure=settings.layers)
     reference = FloatReference(prepared, frames)
     runs = _count(1 + len(layers.measured) * (2 if settings.float_only else 1), progress)
 
@@ -138,7 +142,7 @@ def measure_sensitivity(
     return Sensitivity(everything, remaining, tuple(measured))
 
 
-def _layers(prepared: Graph, job: Job, keep_float: Collection[str], measure: bool) -> _Layers:
+def _layers(prepared: Graph, job: Job, keep_float: Collection[str], *, measure: bool) -> _Layers:
     scheme = job.target.backend.scheme(job)
     left = stays_float(prepared, scheme, keep_float)
     operators = {
@@ -163,7 +167,7 @@ def summary(drift: Drift) -> DriftSummary:
     return DriftSummary(drift.drift_mm, drift.people_lost, drift.people_invented)
 
 
-def _row(part: str, operator: str, int8_only: DriftSummary | None, remaining: DriftSummary) -> list[str]:
+def _row(part: str, operator: str, *, int8_only: DriftSummary | None, remaining: DriftSummary) -> list[str]:
     people = [f"{100 * fraction:.1f} %" for fraction in (remaining.people_lost, remaining.people_invented)]
     return [
         part,

@@ -28,7 +28,7 @@ class FloatReference:
         """Run a graph over BGR pictures (H, W, 3) uint8, which are kept. Raises PosecError without pictures."""
         self._pictures = list(frames)
         if not self._pictures:
-            raise PosecError("no frames to judge on; give frames with people in them")
+            raise PosecError("no frames to measure drift on; give frames with people in them")
         self._float, self._allowed = float_estimator(graph), allowed
         self._heads = [self._of(self._float, picture) for picture in self._pictures]
         self._people = [self._decode(heads, box) for heads, box in self._heads]

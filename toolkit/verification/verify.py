@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-ALL_MAY_GO = {"drift_mm": float("inf"), "people_lost": float("inf"), "people_invented": float("inf")}
+NO_LIMITS = {"drift_mm": float("inf"), "people_lost": float("inf"), "people_invented": float("inf")}
 
 
 def verify(
@@ -48,7 +48,7 @@ def verify(
         A Drift, true within all limits. For its `blame`, each head of the compiled network in turn is
         replaced by the float one before decoding.
 
-    Raises PosecError where the float network finds no people on all frames: there is nothing to judge by.
+    Raises PosecError where the float network finds no people on all frames: drift is not defined.
     """
     from ..evaluation.joints import in_joints
     from ..ir.float_engine import float_estimator
@@ -65,13 +65,13 @@ def verify(
     count = len(frames) if isinstance(frames, Sized) else 0
     truth: list[PoseFrame] = []
     found: list[PoseFrame] = []
-    repaired: dict[str, list[PoseFrame]] = {name: [] for name in graph.spec.head_names}
+    replaced: dict[str, list[PoseFrame]] = {name: [] for name in graph.spec.head_names}
     for picture in frames:
         float_heads, letterbox = floating.infer(picture)
         truth.append(floating.decode(float_heads, letterbox))
         heads, _ = compiled.infer(picture)
         found.append(compiled.decode(heads, letterbox))
-        for name, people in repaired.items():
+        for name, people in replaced.items():
             people.append(compiled.decode({**heads, name: float_heads[name]}, letterbox))
         if progress:
             progress(len(truth), count)
@@ -86,7 +86,7 @@ def verify(
         ]
         return measure_drift(named, truth, skeleton, allowed=limits, blame=blame)
 
-    remains = {name: drift(people, ALL_MAY_GO) for name, people in repaired.items()}
+    remains = {name: drift(people, NO_LIMITS) for name, people in replaced.items()}
     blame = {
         name: DriftSummary(rest.drift_mm, rest.people_lost, rest.people_invented)
         for name, rest in remains.items()

@@ -1,4 +1,4 @@
-"""A folded frame: the same heads from the same picture, whatever form the picture takes."""
+"""Folded preprocessing: equal heads for every type, layout and colour order of the input."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from onnx import helper
 
 from toolkit.errors import PosecError
 from toolkit.ir.float_engine import float_estimator
+from toolkit.ir.graph import Stage
 from toolkit.passes import prepare
 from toolkit.passes.lower.fold_preprocessing import fold_frame
 from toolkit.passes.lower.swap_transpose_dequantize import swap_transpose_dequantize
@@ -24,8 +25,10 @@ SPECS = {
     "no mean": tiny_spec(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)),
 }
 FORMS = [("uint8", False), ("int8", False), ("float32", False), ("float32", True)]
-FRAMES = [FrameInput(dtype, layout, order, normalized)
-          for (dtype, normalized), layout, order in itertools.product(FORMS, ("NHWC", "NCHW"), ("BGR", "RGB"))]  # fmt: skip
+FRAMES = [
+    FrameInput(dtype, layout, order, normalized)
+    for (dtype, normalized), layout, order in itertools.product(FORMS, ("NHWC", "NCHW"), ("BGR", "RGB"))
+]
 CAMERA = FrameInput("uint8", "NHWC", "BGR", normalized=False)
 
 
@@ -52,14 +55,15 @@ def test_one_integer_mean_becomes_a_zero_point():
     assert [node.op_type for node in graph.model.graph.node[:3]] == ["Transpose", "DequantizeLinear", "Conv"]
 
 
-def test_a_cast_comes_first_where_it_is_asked_for():
+def test_a_cast_is_the_first_node_on_request():
     graph = prepare(tiny_graph_of())
     fold_frame(CAMERA, cast=True)(graph)
     assert [node.op_type for node in graph.model.graph.node[:4]] == ["Cast", "Transpose", "Sub", "Conv"]
 
 
-def test_what_is_no_convolution_gets_nodes_instead_of_weights():
+def test_readers_other_than_convolutions_get_nodes_instead_of_weights():
     graph = one_head_graph([helper.make_node("Relu", ["frame"], ["y"])], {})
+    graph.stage = Stage.PREPARED
     red_up = np.zeros((1, 3, 16, 16), np.float32)
     red_up[0, 0] = 1
     fold_frame(CAMERA)(graph)
@@ -104,7 +108,7 @@ def test_pixels_can_be_dequantized_before_they_are_transposed():
 @pytest.mark.parametrize(
     "form", [FrameInput(), FrameInput("uint8", "NCHW", "BGR", normalized=False)], ids=["floats", "planes"]
 )
-def test_a_frame_that_begins_otherwise_stays(form):
+def test_another_frame_stays(form):
     graph = prepare(tiny_graph_of())
     fold_frame(form)(graph)
     assert swap_transpose_dequantize(graph) == 0

@@ -1,4 +1,4 @@
-"""Heads computed at once: the same numbers, and what cannot be joined stays apart."""
+"""Fused head convolutions: equal heads, and layers that cannot be fused stay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from networks import outputs_of, tiny_graph_of, tiny_spec, with_keypoints
 from onnx import TensorProto, helper, numpy_helper
 
-from toolkit.ir.graph import Graph
+from toolkit.ir.graph import Graph, Stage
 from toolkit.passes import prepare
 from toolkit.passes.edit.graph_index import index_graph
 from toolkit.passes.lower.fuse_head_convs import fuse_head_convs
@@ -71,7 +71,7 @@ def network(**branches: dict) -> Graph:
         ir_version=8,
     )
     onnx.checker.check_model(model, full_check=True)
-    return Graph(model, spec, FrameInput(), {})
+    return Graph(model, spec, FrameInput(), {}, stage=Stage.PREPARED)
 
 
 def convolutions(graph: Graph) -> list[onnx.NodeProto]:

@@ -29,8 +29,11 @@ def windows(*, reader: str = "Conv", multipliers: tuple[int, int] = (3, 3)) -> G
     for name, multiplier, side in zip("pq", multipliers, (3, 7), strict=True):
         nodes.append(conv("heat", f"window_{name}", f"k{name}", group=5, pads=[side // 2] * 4))
         arrays[f"k{name}"] = array(5 * multiplier, 1, side, side)
-        read = conv(f"window_{name}", f"enter_{name}", f"e{name}") if reader == "Conv" else helper.make_node(
-            "ReduceMean", [f"window_{name}"], [f"enter_{name}"], axes=[1], keepdims=1)  # fmt: skip
+        read = (
+            conv(f"window_{name}", f"enter_{name}", f"e{name}")
+            if reader == "Conv"
+            else helper.make_node("ReduceMean", [f"window_{name}"], [f"enter_{name}"], axes=[1], keepdims=1)
+        )
         nodes.append(read)
         arrays[f"e{name}"] = array(4, 5 * multiplier, 1, 1)
     return one_head_graph([*nodes, helper.make_node("Add", ["enter_p", "enter_q"], ["y"])], arrays)

@@ -10,12 +10,12 @@ from onnx import helper, numpy_helper
 
 from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph, run_passes
+from toolkit.passes.opset.lower_opset import lower_opset
 from toolkit.passes.prepare.batch_norm import fold_batch_norm
 from toolkit.passes.prepare.constants import inline_constants
 from toolkit.passes.prepare.hard_swish import decompose_hard_swish
 from toolkit.passes.prepare.identities import drop_identities
 from toolkit.passes.prepare.names import name_tensors
-from toolkit.passes.prepare.opset import OPSET, lower_opset
 from toolkit.passes.prepare.simplify import is_plain, simplify
 from toolkit.passes.prepare.split_heads import split_heads
 
@@ -60,8 +60,10 @@ def apply(step, graph: Graph) -> int:
 
 
 def test_constants_become_initializers_in_every_form():
-    forms = [helper.make_node("Constant", [], ["low"], value_float=-0.1),
-             helper.make_node("Constant", [], ["high"], value=numpy_helper.from_array(np.float32(0.2)))]  # fmt: skip
+    forms = [
+        helper.make_node("Constant", [], ["low"], value_float=-0.1),
+        helper.make_node("Constant", [], ["high"], value=numpy_helper.from_array(np.float32(0.2))),
+    ]
     graph = one_head_graph([*forms, helper.make_node("Clip", ["frame", "low", "high"], ["y"])], {})
     assert apply(inline_constants, graph) == 2
     assert kinds(graph) == ["Clip"]
@@ -184,42 +186,7 @@ def test_hard_swish_is_decomposed_by_its_definition():
     assert apply(lower_opset, graph) > 0
 
 
-def test_the_opset_is_lowered_where_the_older_operators_are_equivalent():
-    scales = np.asarray([1, 1, 2, 2], np.float32)
-    nodes = [
-        helper.make_node("Resize", ["frame", "", "s"], ["a"], mode="linear", antialias=0),
-        helper.make_node("Relu", ["a"], ["y"]),
-    ]
-    graph = one_head_graph(nodes, {"s": scales}, opset=19)
-    graph.model.producer_name, graph.model.graph.doc_string = "torch", "from /home/somebody"
-    graph.model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    assert apply(lower_opset, graph) == 2
-    assert [(entry.domain, entry.version) for entry in graph.model.opset_import] == [("", OPSET)]
-    assert not graph.model.producer_name
-    assert not graph.model.graph.doc_string
-    assert apply(lower_opset, graph) == 0
-
-
-@pytest.mark.parametrize(
-    ("node", "opset", "word"),
-    [
-        (helper.make_node("Resize", ["frame", "", "s"], ["y"], mode="linear", antialias=1), 19, "antialias"),
-        (helper.make_node("ReduceMean", ["frame", "n"], ["y"]), 18, "computes its input 'n'"),
-        (helper.make_node("BitwiseNot", ["frame"], ["y"]), 18, "BitwiseNot"),
-        (helper.make_node("Relu", ["frame"], ["y"]), 6, "export the network again"),
-    ],
-    ids=["a new attribute", "a computed input", "a new operator", "too old"],
-)
-def test_a_graph_without_an_equivalent_in_the_older_opset_is_refused(node, opset, word):
-    arrays = {"s": np.asarray([1, 1, 0.5, 0.5], np.float32), "i": np.asarray([2, 3])}
-    graph = one_head_graph(
-        [node], {name: values for name, values in arrays.items() if name in node.input}, opset=opset
-    )
-    with pytest.raises(PosecError, match=word):
-        lower_opset(graph)
-
-
-def test_onnxsim_folds_what_is_constant():
+def test_onnxsim_folds_constants():
     nodes = [
         conv("frame", "a"),
         helper.make_node("Neg", ["k"], ["n"]),
@@ -241,8 +208,12 @@ def test_layers_and_activations_are_left_as_they_are(tiny_graph):
 
 
 def test_names_follow_the_place_of_a_node_and_are_stable():
-    nodes = [helper.make_node("Conv", ["frame", "onnx::Conv_7"], ["9"], "/stem/Conv"), helper.make_node("Clip", ["9", "10", "11"], ["12"]),
-             helper.make_node("Clip", ["12", "10", "11"], ["13"], "/stem/Clip"), helper.make_node("Relu", ["13"], ["y"], "stem.Clip")]  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["frame", "onnx::Conv_7"], ["9"], "/stem/Conv"),
+        helper.make_node("Clip", ["9", "10", "11"], ["12"]),
+        helper.make_node("Clip", ["12", "10", "11"], ["13"], "/stem/Clip"),
+        helper.make_node("Relu", ["13"], ["y"], "stem.Clip"),
+    ]
     graph = one_head_graph(
         nodes, {"11": np.float32(1), "onnx::Conv_7": array(2, 3, 1, 1), "10": np.float32(-1)}
     )

@@ -90,8 +90,8 @@ def test_means_of_channels_come_back_in_a_network(people_pictures):
         for correct in errors:
             integer = graph.copy()
             if correct:
-                assert correct_biases(integer, ranges.means, coarse, others) == 1
-            insert_qdq(integer, ranges.tensors, coarse, others)
+                assert correct_biases(integer, ranges.means, coarse, keep_float=others) == 1
+            insert_qdq(integer, ranges.tensors, coarse, keep_float=others)
             errors[correct] += float(
                 np.abs(channel_means(integer, layer.output[0], people_pictures) - wanted).mean()
             )
@@ -116,7 +116,7 @@ def test_a_shared_bias_moves_for_the_quantized_layer_alone():
     second.CopyFrom(graph.model.graph.node[0])
     second.name, second.output[0] = "other", "z"
     graph.model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 6, 10, 10]))
-    assert correct_biases(graph, {"frame": (1.0,) * 6}, SCHEME, ["other"]) == 1
+    assert correct_biases(graph, {"frame": (1.0,) * 6}, SCHEME, keep_float=["other"]) == 1
     assert [node.input[2] for node in graph.model.graph.node] == ["y.corrected_bias", "b"]
 
 

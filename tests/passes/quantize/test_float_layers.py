@@ -13,7 +13,7 @@ from toolkit.passes.quantize.float_layers import float_layers, stays_float
 from toolkit.passes.quantize.insert_qdq import insert_qdq
 
 
-def test_depthwise_convolutions_stay_float_where_the_scheme_says_so(tiny):
+def test_depthwise_convolutions_stay_float_by_the_scheme(tiny):
     graph, ranges, _ = tiny
     integer, scheme = graph.copy(), with_exceptions(SYMMETRIC, float_depthwise=True)
     insert_qdq(integer, ranges, scheme)
@@ -31,14 +31,14 @@ def test_depthwise_convolutions_stay_float_where_the_scheme_says_so(tiny):
     assert len(float_layers(integer)) < len(weighted_layers(graph.model))
 
 
-def test_what_stays_float_is_named_with_its_reason(tiny):
+def test_float_layers_are_listed_with_their_reasons(tiny):
     graph, ranges, _ = tiny
     first = layer_name(weighted_layers(graph.model)[0])
     reasons = stays_float(graph, AFFINE, [first])
-    assert reasons[first] == "asked for"
+    assert reasons[first] == "kept float on request"
     assert reasons[head_layers(graph)["depth"][0]] == "among the last layers of head 'depth'"
     integer = graph.copy()
-    insert_qdq(integer, ranges, AFFINE, [first])
+    insert_qdq(integer, ranges, AFFINE, keep_float=[first])
     assert set(float_layers(integer)) == {first, *(names[0] for names in head_layers(graph).values())}
     assert float_layers(graph) == [layer_name(node) for node in weighted_layers(graph.model)]
 
@@ -80,10 +80,13 @@ def test_the_last_layers_of_heads_may_multiply_integers_and_write_floats(tiny):
             if node.op_type == "Conv" and any(node.name in names for names in head_layers(graph).values())
         ]
         assert len(last) == 5
-        assert {found.producers[node.input[1]].op_type if node.input[1] in found.producers else "" for node in last} == (
-            {""} if scheme is AFFINE else {"DequantizeLinear"})  # fmt: skip
+        assert {
+            found.producers[node.input[1]].op_type if node.input[1] in found.producers else ""
+            for node in last
+        } == ({""} if scheme is AFFINE else {"DequantizeLinear"})
         assert {reader.op_type for node in last for reader in found.readers[node.output[0]]} == (
-            {"Sigmoid", "Tanh"} if scheme.exceptions.float_heads else {"QuantizeLinear"})  # fmt: skip
+            {"Sigmoid", "Tanh"} if scheme.exceptions.float_heads else {"QuantizeLinear"}
+        )
         pairs = [(run(graph.model, frame), run(integer.model, frame)) for frame in frames]
         errors.append(
             np.mean([np.abs(wanted[name] - got[name]).mean() for wanted, got in pairs for name in wanted])

@@ -1,4 +1,4 @@
-"""Sums of convolutions computed as one: the same numbers, fewer roundings, and what cannot be joined stays apart."""
+"""Fused sums of convolutions: equal heads, fewer roundings, and sums that cannot be fused stay."""
 
 from __future__ import annotations
 
@@ -52,8 +52,11 @@ def network() -> Graph:
         )
         if biased:
             arrays[f"read{part}.b"] = random.normal(0, 1, 5)
-    nodes += [helper.make_node("Add", ["term0", "term1"], ["partial"], "partial"), helper.make_node("Add", ["partial", "term2"], ["total"], "total"),
-              helper.make_node("Relu", ["total"], ["out"], "out")]  # fmt: skip
+    nodes += [
+        helper.make_node("Add", ["term0", "term1"], ["partial"], "partial"),
+        helper.make_node("Add", ["partial", "term2"], ["total"], "total"),
+        helper.make_node("Relu", ["total"], ["out"], "out"),
+    ]
     initializers = [
         numpy_helper.from_array(values.astype(np.float32), name) for name, values in arrays.items()
     ]

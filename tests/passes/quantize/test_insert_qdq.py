@@ -45,7 +45,7 @@ def test_the_integers_stay_close_to_the_floats(tiny, scheme):
             assert np.abs(wanted[name] - got[name]).mean() < 0.02 * (head.high - head.low)
 
 
-def test_nothing_stands_between_a_convolution_and_its_relu(tiny):
+def test_no_qdq_separates_a_convolution_from_its_relu(tiny):
     graph, ranges, _ = tiny
     integer = graph.copy()
     insert_qdq(integer, ranges, AFFINE)
@@ -125,8 +125,14 @@ def folded_frame(offsets: list[float]) -> Graph:
     conv, arrays = convolution(
         "a", "x", np.random.default_rng(0).normal(size=(4, 3, 3, 3)) / 128, np.ones(4), pads=[1] * 4
     )
-    return small_graph([*nodes, *conv, helper.make_node("Relu", ["a.y"], ["out"])], [*extra, *arrays], "out", [1, 4, 8, 8],
-                       dtype=TensorProto.UINT8, input_shape=(1, 8, 8, 3))  # fmt: skip
+    return small_graph(
+        [*nodes, *conv, helper.make_node("Relu", ["a.y"], ["out"])],
+        [*extra, *arrays],
+        "out",
+        [1, 4, 8, 8],
+        dtype=TensorProto.UINT8,
+        input_shape=(1, 8, 8, 3),
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,7 +165,7 @@ def test_a_float_layer_reads_floats_and_an_integer_neighbour_reads_integers():
         [1, 3, 8, 8],
     )
     frame = random.normal(size=(1, 3, 8, 8)).astype(np.float32)
-    assert insert_qdq(graph, observed(graph.model, [frame]), int8_heads(AFFINE), ["a", "b"]) == 1
+    assert insert_qdq(graph, observed(graph.model, [frame]), int8_heads(AFFINE), keep_float=["a", "b"]) == 1
     found = index_graph(graph.model)
     assert [node.input[0] for node in graph.model.graph.node if node.op_type == "Conv"] == [
         "frame",
@@ -181,7 +187,7 @@ def test_a_float_layer_reads_floats_and_an_integer_neighbour_reads_integers():
         ({"stage": Stage.QUANTIZED}, "'insert_qdq' requires .* prepared .* this one is quantized"),
     ],
 )
-def test_what_cannot_be_quantized_is_refused(change, message):
+def test_an_invalid_quantization_request_is_refused(change, message):
     nodes, arrays = convolution("a", "frame", np.ones((3, 3, 1, 1)))
     graph = small_graph(nodes, arrays, "a.y", [1, 3, 8, 8])
     graph.stage = change.get("stage", Stage.PREPARED)
@@ -190,5 +196,5 @@ def test_what_cannot_be_quantized_is_refused(change, message):
             graph,
             change.get("ranges", {"frame": (0, 1), "a.y": (0, 1)}),
             int8_heads(AFFINE),
-            change.get("keep", ()),
+            keep_float=change.get("keep", ()),
         )

@@ -77,10 +77,10 @@ def kept_layers(prepared: Graph, keep: bool) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("keep", [False, True], ids=["all int8", "with layers kept float"])
 @pytest.mark.parametrize("board", BOARDS)
-def test_sensitivity_judges_the_graph_that_is_lowered(board, keep, prepared, ranges, judged, tmp_path):
+def test_sensitivity_measures_the_graph_that_is_lowered(board, keep, prepared, ranges, judged, tmp_path):
     target, lowered = recording(board)
     keep_float = kept_layers(prepared, keep)
-    build(prepared, target, "int8", ranges, tmp_path / "bundle", golden=[], keep_float=keep_float)
+    build(prepared, target, "int8", ranges=ranges, out=tmp_path / "bundle", golden=[], keep_float=keep_float)
     settings = SensitivitySettings(keep_float=keep_float, layers=False)
     measure_sensitivity(prepared, target, ranges, frames=PICTURES, settings=settings)
     assert judged == lowered
@@ -88,13 +88,13 @@ def test_sensitivity_judges_the_graph_that_is_lowered(board, keep, prepared, ran
 
 
 @pytest.mark.parametrize("board", BOARDS)
-def test_the_comparison_of_observers_judges_the_graph_that_is_lowered(board, prepared, judged, tmp_path):
+def test_the_comparison_of_observers_measures_the_graph_that_is_lowered(board, prepared, judged, tmp_path):
     target, lowered = recording(board)
     found = calibration.compare(
         prepared, PICTURES, PICTURES, target=target, observers=["min-max", "mean-squared-error"]
     )
     for name, ranges in found.ranges.items():
-        build(prepared, target, "int8", ranges, tmp_path / name, golden=[])
+        build(prepared, target, "int8", ranges=ranges, out=tmp_path / name, golden=[])
     assert judged == lowered
     assert len(set(lowered)) == 2
 
@@ -106,7 +106,7 @@ def test_precision_search_measures_and_writes_the_graph_that_is_lowered(board, p
         pytest.skip(why)
     settings = SearchSettings(out=tmp_path / "out", allowed=LOOSE, golden=[], threads=1)
     assert search_precision(prepared, target, ranges, frames=PICTURES, settings=settings)
-    build(prepared, target, "int8", ranges, tmp_path / "bundle", golden=[])
+    build(prepared, target, "int8", ranges=ranges, out=tmp_path / "bundle", golden=[])
     float32, candidate, written, exported = lowered
     assert candidate == written == exported
     assert float32 != exported
@@ -114,7 +114,7 @@ def test_precision_search_measures_and_writes_the_graph_that_is_lowered(board, p
 
 @pytest.mark.torch
 @pytest.mark.parametrize("board", BOARDS)
-def test_training_learns_the_integers_of_the_graph_that_is_lowered(board, prepared, ranges, monkeypatch):
+def test_training_uses_the_qparams_of_the_graph_that_is_lowered(board, prepared, ranges, monkeypatch):
     pytest.importorskip("torch")
     from toolkit.training.int8 import finetune
 
@@ -182,9 +182,9 @@ def test_each_step_refuses_a_graph_of_another_stage(board, prepared, ranges):
 
 def test_a_pass_is_skipped_by_name_and_the_history_records_it(prepared, ranges, monkeypatch):
     board = targets.load("generic-cpu")
-    whole = plan(prepared, board, "int8", ranges)["passes"]
+    whole = plan(prepared, board, "int8", ranges=ranges)["passes"]
     monkeypatch.setenv(SKIP_VARIABLE, "fuse_head_convs, correct_biases")
-    skipped = plan(prepared, board, "int8", ranges)["passes"]
+    skipped = plan(prepared, board, "int8", ranges=ranges)["passes"]
     assert whole["fuse_head_convs"] > 0
     assert whole["correct_biases"] > 0
     changed = {"fuse_head_convs", "correct_biases"}
@@ -195,7 +195,7 @@ def test_a_pass_is_skipped_by_name_and_the_history_records_it(prepared, ranges, 
         with pytest.raises(
             PosecError, match=f"names '{name}', which cannot be skipped; take some of .*fuse_head_convs"
         ):
-            plan(prepared, board, "int8", ranges)
+            plan(prepared, board, "int8", ranges=ranges)
 
 
 def test_the_table_of_operators_follows_from_the_schemes():
@@ -212,7 +212,7 @@ def test_the_table_of_operators_follows_from_the_schemes():
 
 def test_the_drift_of_blame_is_that_of_the_exported_bundle(prepared, ranges, tmp_path):
     board = targets.load("generic-cpu")
-    bundle = build(prepared, board, "int8", ranges, tmp_path / "bundle", golden=[])
+    bundle = build(prepared, board, "int8", ranges=ranges, out=tmp_path / "bundle", golden=[])
     settings = SensitivitySettings(layers=False)
     found = measure_sensitivity(prepared, board, ranges, frames=PICTURES, settings=settings)
     drift = verify(bundle, prepared, PICTURES, threads=1)

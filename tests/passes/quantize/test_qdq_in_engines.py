@@ -44,7 +44,7 @@ def test_onnx_runtime_leaves_a_layer_float_that_was_left_float():
         nodes, arrays = nodes + made[0], arrays + made[1]
     graph = small_graph(nodes, arrays, "c.y", [1, 4, 8, 8])
     frame = rng.standard_normal((1, 3, 8, 8)).astype(np.float32)
-    insert_qdq(graph, observed(graph.model, [frame]), AFFINE, ["b"])
+    insert_qdq(graph, observed(graph.model, [frame]), AFFINE, keep_float=["b"])
     options = cpu_options(onnxruntime)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     plain = onnxruntime.InferenceSession(

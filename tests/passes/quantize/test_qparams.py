@@ -18,8 +18,12 @@ from toolkit.passes.quantize.qparams import to_int8, weight_scales
 def test_same_scale_operators_share_it_and_runtimes_may_fix_outputs():
     nodes, arrays = convolution("a", "frame", np.random.default_rng(0).normal(size=(2, 3, 1, 1)))
     scales = numpy_helper.from_array(np.asarray([1, 1, 2, 2], np.float32), "scales")
-    nodes += [helper.make_node("Sigmoid", ["a.y"], ["s"]), helper.make_node("Resize", ["s", "", "scales"], ["r"], mode="linear"),
-              helper.make_node("Concat", ["r", "r"], ["c"], axis=1), helper.make_node("Neg", ["c"], ["out"])]  # fmt: skip
+    nodes += [
+        helper.make_node("Sigmoid", ["a.y"], ["s"]),
+        helper.make_node("Resize", ["s", "", "scales"], ["r"], mode="linear"),
+        helper.make_node("Concat", ["r", "r"], ["c"], axis=1),
+        helper.make_node("Neg", ["c"], ["out"]),
+    ]
     graph = small_graph(nodes, [*arrays, scales], "out", [1, 4, 16, 16])
     frame = np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype(np.float32)
     scheme = int8_heads(AFFINE, operators=(*AFFINE.operators, "Sigmoid"))

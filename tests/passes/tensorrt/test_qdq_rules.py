@@ -7,7 +7,7 @@ import pytest
 from networks import tiny_graph_of, tiny_spec
 from onnx import numpy_helper, parser
 
-from toolkit.ir.graph import run_passes
+from toolkit.ir.graph import Stage, run_passes
 from toolkit.passes import prepare
 from toolkit.passes.lower.drop_one_sided_qdq import drop_one_sided_qdq
 from toolkit.passes.lower.fold_preprocessing import fold_frame
@@ -40,6 +40,7 @@ def of_text(body, constants, frame="float[1,4,8,8] x"):
     for number, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{number}"
     graph.model.CopyFrom(model)
+    graph.stage = Stage.QUANTIZED
     return graph
 
 
@@ -106,8 +107,15 @@ def test_a_layer_is_int8_or_float_as_a_whole(body, count):
     assert len(quantizers) == (0 if count or "Quantize" not in body else 2)
 
 
-K = {"k": np.asarray([1, 1, 2, 2], np.float32), "w": np.ones((4, 4, 3, 3), np.float32), "one": np.ones((1, 4, 1, 1), np.float32),
-     "big": np.ones((4, 4, 33, 33), np.float32), "low": np.float32(0), "high": np.float32(6), "minus": np.float32(-3)}  # fmt: skip
+K = {
+    "k": np.asarray([1, 1, 2, 2], np.float32),
+    "w": np.ones((4, 4, 3, 3), np.float32),
+    "one": np.ones((1, 4, 1, 1), np.float32),
+    "big": np.ones((4, 4, 33, 33), np.float32),
+    "low": np.float32(0),
+    "high": np.float32(6),
+    "minus": np.float32(-3),
+}
 ON_DLA = {
     "convolution": "y = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w)",
     "ReLU6": "y = Clip(x, low, high)",
@@ -142,7 +150,7 @@ ON_GPU = {
     ),
     "quantized": (
         "q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z)",
-        "the DLA takes no explicit quantization",
+        "the DLA does not support explicit quantization",
     ),
 }
 

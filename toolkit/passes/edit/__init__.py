@@ -1,1 +1,1 @@
-"""Edits of an ONNX model that passes share."""
+"""Index and edits of an ONNX model, for all passes."""

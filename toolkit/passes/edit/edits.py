@@ -1,4 +1,4 @@
-"""The few edits of an ONNX model that passes share: new constants, replaced uses, removal of dead nodes."""
+"""Edits of an ONNX model: new constants, replaced uses, removal of dead nodes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
-    """Return an attribute's value, strings as str, or `default` where the node does not have it."""
+    """Return an attribute's value, strings as str, or `default`."""
     for stated in node.attribute:
         if stated.name == name:
             value = helper.get_attribute_value(stated)
@@ -26,7 +26,7 @@ def add_array(model: onnx.ModelProto, name: str, values: np.ndarray) -> str:
 
 
 def fresh_name(model: onnx.ModelProto, name: str) -> str:
-    """Return `name`, or `name_2`, `name_3`, … where a tensor of the model has it already."""
+    """Return `name`, or `name_2`, `name_3`, … if a tensor has that name."""
     taken = {tensor for node in model.graph.node for tensor in (*node.input, *node.output)}
     taken |= {tensor.name for tensor in (*model.graph.initializer, *model.graph.input, *model.graph.output)}
     return numbered(name, taken)

@@ -15,7 +15,7 @@ from ...ir.graph import Graph
 
 # Operator type → the axis of its weight that counts output channels.
 WEIGHT_AXIS = {"Conv": 0, "ConvTranspose": 1}
-# Integer kernels apply these for free: the output saturates at the activation's limits.
+# Integer kernels fuse these: the output saturates at the limits of the activation.
 FUSED_ACTIVATIONS = ("Relu", "Clip")
 # Separates the names of the layers that a pass has fused into one.
 JOINED = "+"
@@ -39,7 +39,7 @@ class GraphIndex:
         return [i for i, name in enumerate(node.input) if name and name not in self.constants]
 
     def result(self, node: onnx.NodeProto) -> str:
-        """Return the output of a node, or that of the Relu or Clip that is its only reader."""
+        """Return the output of a node, or of the Relu or Clip that is its only reader."""
         readers = self.readers.get(node.output[0], [])
         if (
             len(readers) == 1
@@ -83,8 +83,7 @@ def named_layers(model: onnx.ModelProto, names: Collection[str]) -> tuple[str, .
             matched += matching
         else:
             raise PosecError(
-                f"no layer is called like '{name}'; layers are called {', '.join(layers[:3])} and so on: "
-                "`posec blame` lists them"
+                f"no layer matches '{name}'; layers are {', '.join(layers[:3])}, …; list them with `posec blame`"
             )
     return tuple(dict.fromkeys(matched))
 

@@ -1,1 +1,1 @@
-"""Passes that back ends select."""
+"""Passes that back ends choose from."""

@@ -6,17 +6,18 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import add_array, attribute
 
 
+@requires(Stage.PREPARED)
 def convert_average_pools(graph: Graph) -> int:
     """Replace each AveragePool by the equivalent depthwise convolution.
 
         x -> AveragePool(2 x 2) -> y        becomes        x -> Conv(1/4 everywhere, one group per channel) -> y
 
     1. The pool has no padding and all kernel positions lie inside the map; otherwise its divisor is not constant.
-    2. Without the pass, the pool would split an int8 network in two parts for XNNPACK, with a kernel of TFLite between.
+    2. Otherwise XNNPACK would run the network in two parts, with a TFLite kernel for the pool between them.
 
     Returns the number of pools replaced.
     """

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import remove_dead_nodes
 from ..edit.graph_index import WEIGHT_AXIS, GraphIndex, index_graph
 
 
+@requires(Stage.PREPARED, Stage.QUANTIZED)
 def drop_one_sided_qdq(graph: Graph) -> int:
     """Remove Q/DQ pairs on one operand of a layer whose other operand is float; they cost time and save none.
 

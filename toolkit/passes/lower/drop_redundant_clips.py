@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import remove_dead_nodes, replace_uses
 from ..edit.graph_index import index_graph
 
 _INTEGERS = (np.int8, np.uint8)
 
 
+@requires(Stage.PREPARED, Stage.QUANTIZED)
 def drop_redundant_clips(graph: Graph) -> int:
     """Remove each Clip in front of a QuantizeLinear that saturates within its limits.
 

@@ -1,4 +1,4 @@
-"""Let the graph take the picture as the camera delivers it: pixels, colour order and layout, normalized inside."""
+"""Fold preprocessing into the graph: its input becomes the picture as cv2 delivers it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from ...errors import PosecError
-from ...ir.graph import Graph, Pass
+from ...ir.graph import Graph, Pass, Stage, requires
 from ...runtime.frame import FrameInput
 from ..edit.edits import add_array, attribute, remove_dead_nodes, replace_uses
 from ..edit.graph_index import GraphIndex, index_graph
@@ -16,30 +16,31 @@ _TYPES = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8, "float32": Tenso
 
 
 def fold_frame(frame: FrameInput, cast: bool = False) -> Pass:
-    """Return the pass that makes a prepared graph take `frame`.
+    """Return the pass that changes the input of a prepared graph to `frame`, and normalizes inside the graph.
 
     Args:
-        frame: what the graph is to take.
-        cast: turn integers into floats by a Cast as the first node, as TensorRT wants it, and never by a DequantizeLinear.
+        frame: type, layout, colour order and normalization of the new input.
+        cast: convert integers by a Cast as the first node, which TensorRT requires, and not by a DequantizeLinear.
 
     The pass:
 
         frame float32 NCHW RGB, (x - mean) / std -> Conv(w, b)
         frame uint8 NHWC BGR -> Transpose -> DequantizeLinear(scale 1, zero point mean) -> Conv(w / std, channels swapped; b)
 
-    1. Where the three means differ or are no integers, Cast and Sub(mean) stand in place of the DequantizeLinear.
-    2. The border that a convolution pads with zeros stays the mean, so the numbers are equal everywhere.
-    3. Where the batch is read by anything but plain convolutions, Mul(1 / std) and Gather(channels) are nodes of their own.
+    1. Where the three means differ or are no integers, Cast and Sub(mean) replace the DequantizeLinear.
+    2. Padding of the convolutions still equals the mean, so border pixels do not change.
+    3. Where a reader of the input is no plain convolution, Mul(1 / std) and Gather(channels) are separate nodes.
 
-    It counts 1, or 0 where the graph takes `frame` already.
+    The pass returns 1, or 0 where the input is `frame` already.
     """
 
+    @requires(Stage.PREPARED)
     def fold_frame(graph: Graph) -> int:
         if graph.frame == frame:
             return 0
         if (graph.frame.dtype, graph.frame.layout, graph.frame.normalized) != ("float32", "NCHW", True):
             raise PosecError(
-                f"the frame is folded already, it is {graph.frame}; start from the prepared graph"
+                f"preprocessing is folded already, the input is {graph.frame}; start from the prepared graph"
             )
         _fold(graph, frame, cast)
         return 1
@@ -48,7 +49,7 @@ def fold_frame(frame: FrameInput, cast: bool = False) -> Pass:
 
 
 def _fold(graph: Graph, frame: FrameInput, cast: bool) -> None:
-    model, found = graph.model, index_graph(graph.model)
+    model, graph_index = graph.model, index_graph(graph.model)
     swap = frame.colour_order != graph.frame.colour_order
     scale = np.ones(3) if frame.normalized else 1 / np.asarray(graph.spec.std)
     zero = np.asarray(graph.spec.mean) - (128 if frame.dtype == "int8" else 0)
@@ -66,11 +67,11 @@ def _fold(graph: Graph, frame: FrameInput, cast: bool) -> None:
     elif frame.dtype != "float32" and not cast:
         chain.add("Cast", to=TensorProto.FLOAT)
     if not frame.normalized and not dequantize and zero.any():
-        # In the order that the channels have here, before they are swapped.
+        # Channels are still in the order of `frame`: they are swapped later.
         chain.add("Sub", (zero[::-1] if swap else zero).astype(np.float32).reshape(1, 3, 1, 1))
-    if all(_is_plain(node, graph.input_name, found) for node in readers):
+    if all(_is_plain(node, graph.input_name, graph_index) for node in readers):
         for conv in readers:
-            weight = found.array(conv.input[1])
+            weight = graph_index.array(conv.input[1])
             folded = (weight * scale.reshape(1, 3, 1, 1)).astype(weight.dtype)
             conv.input[1] = add_array(model, conv.input[1], folded[:, ::-1] if swap else folded)
     else:
@@ -88,25 +89,25 @@ def _fold(graph: Graph, frame: FrameInput, cast: bool) -> None:
     graph.frame = frame
 
 
-def _is_plain(node: onnx.NodeProto, batch: str, found: GraphIndex) -> bool:
+def _is_plain(node: onnx.NodeProto, batch: str, graph_index: GraphIndex) -> bool:
     single = list(node.input).count(batch) == 1 and node.input[0] == batch
     return (
         single
         and node.op_type == "Conv"
         and attribute(node, "group", 1) == 1
-        and node.input[1] in found.constants
+        and node.input[1] in graph_index.constants
     )
 
 
 class _Chain:
-    """Nodes between the batch and those that read it now."""
+    """A chain of new nodes between the input and its readers."""
 
     def __init__(self, model: onnx.ModelProto, batch: str) -> None:
         self._model, self._batch, self._end = model, batch, batch
         self._nodes: list[onnx.NodeProto] = []
 
     def add(self, operator: str, *constants: np.ndarray, **attributes: object) -> None:
-        """Append a node that reads the end so far, and constants."""
+        """Append a node that reads the end of the chain, and constants."""
         name = f"{self._batch}.{operator}"
         names = [
             add_array(self._model, f"{name}.constant_{position}", values)
@@ -116,7 +117,7 @@ class _Chain:
         self._end = name
 
     def close(self) -> None:
-        """Let the batch's readers read the end, and put the nodes in front of them."""
+        """Connect the readers of the input to the end of the chain, and insert the nodes."""
         replace_uses(self._model, self._batch, self._end)
         for node in reversed(self._nodes):
             self._model.graph.node.insert(0, node)

@@ -1,4 +1,4 @@
-"""Fuse the last convolutions of heads that read the same map: with few channels each, they leave vector units idle."""
+"""Fuse the last convolutions of heads that read the same map: alone, each has too few channels for vector units."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import add_array, fresh_name, replace
 from ..edit.graph_index import JOINED, GraphIndex, index_graph, layer_name
 
@@ -19,13 +19,14 @@ _ACTIVATIONS = ("Sigmoid", "Tanh", "Clip", "Relu", "HardSigmoid", "Mul")
 _OPSET = 13
 
 
+@requires(Stage.PREPARED, Stage.QUANTIZED)
 def fuse_head_convs(graph: Graph) -> int:
     """Fuse the last layers of heads that agree in input, attributes and kernel, and split the channels of the result.
 
         x -> Conv(v) -> Tanh -> a                x -> Conv([v, w]) -> Split -> Tanh -> a
         x -> Conv(w) -> Sigmoid -> b                                        -> Sigmoid -> b
 
-    The results are the same. The layers may also be a Resize or a sum of such convolutions, if all parts agree.
+    The results are equal. A layer may also be a Resize or a sum of such convolutions, if all parts agree.
 
     1. A Conv has one group, and constant float weights; layers with Q/DQ stay as they are.
     2. A fused layer has no other reader, and is no head itself.
@@ -71,9 +72,8 @@ def _form(tensor: str, graph_index: GraphIndex) -> tuple[object, ...] | None:
             tuple(graph_index.constants[node.input[1]].dims[1:]),
             len(node.input),
         )
-    if (
-        node.op_type == "Resize" and graph_index.data_inputs(node) == [0] and len(node.input) == 3
-    ):  # a fourth input would count channels
+    # A fourth input, the sizes, would include the number of channels.
+    if node.op_type == "Resize" and graph_index.data_inputs(node) == [0] and len(node.input) == 3:
         inner = _form(node.input[0], graph_index)
         constants = tuple(graph_index.array(name).tobytes() if name else b"" for name in node.input[1:])
         return None if inner is None else ("Resize", attributes, constants, inner)

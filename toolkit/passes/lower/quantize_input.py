@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import add_array, replace_uses
 from ..edit.graph_index import index_graph
 
 
+@requires(Stage.PREPARED)
 def quantize_input(graph: Graph) -> int:
     """Quantize folded uint8 pixels with scale 1 and zero point 0, which is exact for a mean of 128.
 

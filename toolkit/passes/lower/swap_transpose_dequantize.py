@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import onnx
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.graph_index import index_graph
 
 
+@requires(Stage.PREPARED, Stage.QUANTIZED)
 def swap_transpose_dequantize(graph: Graph) -> int:
     """Swap the Transpose and the DequantizeLinear behind a folded input.
 
         frame -> Transpose -> DequantizeLinear -> x        becomes        frame -> DequantizeLinear -> Transpose -> x
 
-    The results are the same. OpenVINO moves a DequantizeLinear through a Transpose to the convolution, but leaves the
+    The results are equal. OpenVINO moves a DequantizeLinear through a Transpose to the convolution, but leaves the
     convolution in float where the Transpose comes first. ONNX Runtime accepts either order.
 
     1. There is one scale, and the DequantizeLinear is the only reader of the Transpose.
 
-    Returns 1, or 0 where the graph begins otherwise.
+    Returns 1, or 0 for any other graph.
     """
     graph_index = index_graph(graph.model)
     readers = graph_index.readers.get(graph.input_name, [])

@@ -1,1 +1,1 @@
-"""Passes that every graph goes through, for any board."""
+"""Passes that run on every graph, for any board."""

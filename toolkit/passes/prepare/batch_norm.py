@@ -27,7 +27,7 @@ def fold_batch_norm(graph: Graph) -> int:
     for norm in [node for node in model.graph.node if node.op_type == "BatchNormalization"]:
         conv = graph_index.producers.get(norm.input[0])
         if conv is not None and _is_foldable(norm, conv, graph_index):
-            _fold(model, norm, conv, graph_index)
+            _fold(model, norm, conv, graph_index=graph_index)
             count += 1
     remove_dead_nodes(model)
     return count
@@ -44,7 +44,7 @@ def _is_foldable(norm: onnx.NodeProto, conv: onnx.NodeProto, graph_index: GraphI
 
 
 def _fold(
-    model: onnx.ModelProto, norm: onnx.NodeProto, conv: onnx.NodeProto, graph_index: GraphIndex
+    model: onnx.ModelProto, norm: onnx.NodeProto, conv: onnx.NodeProto, *, graph_index: GraphIndex
 ) -> None:
     scale, shift, mean, variance = (graph_index.array(name).astype(np.float64) for name in norm.input[1:])
     factor = scale / np.sqrt(variance + attribute(norm, "epsilon", 1e-5))

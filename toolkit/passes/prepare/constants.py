@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import replace
 
 _SHORT_FORMS = {
@@ -17,13 +17,14 @@ _SHORT_FORMS = {
 }
 
 
+@requires(Stage.TRACED)
 def inline_constants(graph: Graph) -> int:
-    """Turn each Constant node into an initializer, so that a constant has one form.
+    """Turn each Constant node into an initializer, the one form of a constant that other passes read.
 
         Constant -> c -> Clip        becomes        c (initializer) -> Clip
 
-    1. `value`, and the short forms `value_float(s)` and `value_int(s)`, are read.
-    2. A Constant of another form (strings, sparse) stays.
+    1. `value`, `value_float(s)` and `value_int(s)` are read.
+    2. A Constant of strings, or a sparse one, stays.
 
     Returns the number of nodes removed.
     """
@@ -31,7 +32,7 @@ def inline_constants(graph: Graph) -> int:
 
 
 def inline_constants_of(model: onnx.ModelProto) -> int:
-    """Do the same to a model that is no Graph yet."""
+    """Apply `inline_constants` to a plain ONNX model."""
     kept = []
     for node in model.graph.node:
         tensor = _tensor(node) if node.op_type == "Constant" else None

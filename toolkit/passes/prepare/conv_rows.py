@@ -1,4 +1,4 @@
-"""Compute a convolution in one dimension as one of maps that are one pixel high."""
+"""Replace 1-D convolutions by 2-D ones on maps of height 1."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import add_array, attribute, fresh_name, remove_dead_nodes
 from ..edit.graph_index import WEIGHT_AXIS, index_graph
 
@@ -14,8 +14,9 @@ from ..edit.graph_index import WEIGHT_AXIS, index_graph
 _FIRST = {"kernel_shape": [1], "strides": [1], "dilations": [1], "output_padding": [0]}
 
 
+@requires(Stage.TRACED)
 def convolve_rows_as_maps(graph: Graph) -> int:
-    """Give each convolution of three axes a fourth one, as quantization, TensorRT and TFLite expect.
+    """Replace each 1-D convolution by a 2-D one, which quantization, TensorRT and TFLite require.
 
         x (1, C, L) -> Conv(w) -> y        becomes        x -> Unsqueeze(2) -> Conv(w (O, I, 1, k)) -> Squeeze(2) -> y
 

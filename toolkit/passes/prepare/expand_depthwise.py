@@ -16,12 +16,12 @@ _BLOCK = 16
 
 @requires(Stage.TRACED)
 def expand_depthwise(graph: Graph) -> int:
-    """Repeat the input channels of a depthwise convolution with multiplier m, so that its multiplier becomes 1.
+    """Repeat the input channels of a depthwise convolution with multiplier m, to make the multiplier 1.
 
         x -> Conv(w) -> Relu -> Conv(k, group g, m g outputs)        becomes
         x -> Conv(w, each row m times) -> Relu -> Conv(k, group m g, m g outputs)
 
-    The results are the same.
+    The results are equal.
 
     1. The Conv before it has one group. Its readers, through a Relu or Clip, are all such convolutions, with one
        multiplier, and neither it nor the activation is a head.
@@ -51,9 +51,9 @@ def expand_depthwise(graph: Graph) -> int:
         sums = [only_reader(graph_index.result(node), graph_index) for node in spread]
         padded = -(-outputs // _BLOCK) * _BLOCK if all(reader is not None for reader in sums) else outputs
         rows = np.arange(padded) % outputs
-        select_rows(model, maker, rows // (outputs // channels), graph_index)
+        select_rows(model, maker, rows // (outputs // channels), graph_index=graph_index)
         for node, reader in zip(spread, sums, strict=True):
-            select_rows(model, node, rows, graph_index)
+            select_rows(model, node, rows, graph_index=graph_index)
             set_groups(node, padded)
             if reader is not None and padded > outputs:
                 weight = graph_index.array(reader.input[1])
@@ -74,7 +74,7 @@ def _multiplier(node: onnx.NodeProto, channels: int, graph_index: GraphIndex) ->
 
 
 def only_through_activation(maker: onnx.NodeProto, graph_index: GraphIndex) -> bool:
-    """Return whether a node has no reader but its Relu or Clip, where it has one."""
+    """Return whether the only reader of a node is its Relu or Clip, if it has one."""
     readers, result = graph_index.readers[maker.output[0]], graph_index.result(maker)
     return maker.output[0] not in graph_index.outputs and (
         result == maker.output[0] or [node.op_type in FUSED_ACTIVATIONS for node in readers] == [True]
@@ -95,7 +95,7 @@ def only_reader(tensor: str, graph_index: GraphIndex) -> onnx.NodeProto | None:
 
 
 def select_rows(
-    model: onnx.ModelProto, node: onnx.NodeProto, rows: np.ndarray, graph_index: GraphIndex
+    model: onnx.ModelProto, node: onnx.NodeProto, rows: np.ndarray, *, graph_index: GraphIndex
 ) -> None:
     """Replace the weight and bias of a convolution by these rows of them."""
     for position, name in enumerate(node.input[1:], 1):

@@ -1,4 +1,4 @@
-"""Compute in float32 what a file computes in another floating-point type."""
+"""Convert float16, bfloat16 and float64 tensors of a model to float32."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def widen_floats(model: onnx.ModelProto) -> int:
-    """Make each float16, bfloat16 and float64 tensor float32, in place; return the number of constants and casts changed.
+    """Convert all floats to float32, in place; return the number of constants and casts changed.
 
         x -> Cast(float16) -> Conv(float16 w) -> Cast(float32) -> y        becomes        x -> Conv(float32 w) -> y
 
-    A cast between two of these types becomes an Identity. Values beyond float32 become its largest.
+    A cast between two of these types becomes an Identity. Values beyond the range of float32 are clipped to it.
     """
     count = 0
     for node in model.graph.node:

@@ -1,4 +1,4 @@
-"""Compute what depends on constants and static shapes alone, within bounds that hold for files from outside."""
+"""Compute nodes on constants and static shapes, within bounds that hold for untrusted files."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from .shapes import static_shapes
 # The arithmetic on shapes that exporters write, and small tables; larger constants are left to onnxsim.
 MOST_NUMBERS = 2**16
 _MOST_ROUNDS = 64
-_ELEMENTWISE = frozenset(
-    ["Abs", "Add", "And", "Cast", "Ceil", "Clip", "Div", "Equal", "Floor", "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual",
-     "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Reciprocal", "Round", "Sign", "Sqrt", "Sub", "Sum", "Where"]
-)  # fmt: skip
-# No result of these has more numbers than their inputs together.
-_SHRINKING = frozenset(
-    ["Concat", "Flatten", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "ScatterND", "Slice", "Split", "Squeeze",
-     "Transpose", "Unsqueeze"]
-)  # fmt: skip
+_ARITHMETIC = "Abs Add Ceil Clip Div Floor Max Min Mod Mul Neg Reciprocal Round Sign Sqrt Sub Sum"
+_LOGIC = "And Cast Equal Greater GreaterOrEqual Identity Less LessOrEqual Not Or Where"
+_ELEMENTWISE = frozenset([*_ARITHMETIC.split(), *_LOGIC.split()])
+# A result of these has at most as many numbers as the inputs together.
+_REDUCTIONS = "ReduceMax ReduceMin ReduceProd ReduceSum"
+_MOVES = "Concat Flatten Reshape ScatterND Slice Split Squeeze Transpose Unsqueeze"
+_SHRINKING = frozenset([*_REDUCTIONS.split(), *_MOVES.split()])
+
+
+def constant_array(model: onnx.ModelProto, name: str) -> np.ndarray | None:
+    """Return the values of an initializer, or None where there is none of that name."""
+    return next((numpy_helper.to_array(each) for each in model.graph.initializer if each.name == name), None)
 
 
 def fold_shapes(model: onnx.ModelProto) -> int:
@@ -34,7 +37,7 @@ def fold_shapes(model: onnx.ModelProto) -> int:
         x (1, 16, 8, 12) -> Shape -> Gather(2) -> Mul(2)        becomes        a constant, 16
 
     1. Constant nodes become initializers; a Shape or Size is read from an inferred static shape.
-    2. An operator whose result may have more than MOST_NUMBERS numbers stays: its size is bounded before it is computed.
+    2. An operator whose result may have more than MOST_NUMBERS numbers stays; sizes are bounded before computing.
     3. An operator that fails stays, for the checker to refuse.
     """
     count, position = inline_constants_of(model), 0
@@ -48,7 +51,7 @@ def fold_shapes(model: onnx.ModelProto) -> int:
         kept: list[onnx.NodeProto] = []
         position = len(model.graph.node)
         for node in model.graph.node:
-            results = _compute(node, values, shapes, model)
+            results = _compute(node, values, shapes, model=model)
             if results is None:
                 kept.append(node)
                 continue
@@ -67,6 +70,7 @@ def _compute(
     node: onnx.NodeProto,
     values: Mapping[str, np.ndarray],
     shapes: Mapping[str, Sequence[int]],
+    *,
     model: onnx.ModelProto,
 ) -> dict[str, np.ndarray] | None:
     """Return a node's results by name, or None where it must stay."""
@@ -84,9 +88,8 @@ def _compute(
         if size is None or size > MOST_NUMBERS:
             return None
         return _evaluate(node, dict(zip(names, arrays, strict=True)), model)
-    except (
-        Exception
-    ):  # whatever numpy does with arguments that ONNX forbids: the checker refuses them with a sentence
+    # numpy raises any class for arguments that ONNX forbids; the checker refuses them.
+    except Exception:
         return None
 
 

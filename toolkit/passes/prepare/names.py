@@ -1,4 +1,4 @@
-"""Names that people read and that calibration relies on."""
+"""Name layers and tensors, for reports and for the ranges of calibration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import onnx
 
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import numbered, replace
 
 BATCH = "frame"
@@ -23,28 +23,29 @@ _PARTS = {
 }
 
 
+@requires(Stage.TRACED)
 def name_tensors(graph: Graph) -> int:
-    """Name nodes by where they stand in the network, and tensors by the nodes that make or read them.
+    """Name nodes by their place in the network, and tensors by the nodes that compute or read them.
 
         /backbone/stem/Conv: (x.1, onnx::Conv_423) -> 424      becomes      backbone.stem.Conv: (frame, backbone.stem.Conv.weight) -> backbone.stem.Conv
 
-    1. A node keeps its name, dots for slashes; one that has none is called by its operator and its place: `Conv_7`.
-       One that is called by its operator alone, and that a single head is made from, is called by that head: `rotation.Conv`.
-    2. A node's result is called as the node, its constants `<node>.weight`, `<node>.bias`, …; the first reader names a constant.
-    3. Heads keep their names; the batch is `frame`.
-    4. Constants stand in the order of their readers, and notes on inner shapes go, so that equal networks have equal bytes.
+    1. A node keeps its name, with dots for slashes. A node without a name gets its operator and position: `Conv_7`.
+       If such a node belongs to one head only, it is named after the head: `rotation.Conv`.
+    2. A result has the name of its node. Constants are `<node>.weight`, `<node>.bias`, …, after their first reader.
+    3. Heads keep their names; the input is `frame`.
+    4. Constants are sorted by their readers and inferred shapes are removed: equal networks have equal bytes.
 
-    Running it twice changes nothing. Returns the number of tensors renamed.
+    The pass is idempotent. Returns the number of tensors renamed.
     """
     model = graph.model
     heads = [value.name for value in model.graph.output]
     names = {graph.input_name: BATCH, **{head: head for head in heads}}
     taken, order = {BATCH, *heads}, []
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node, called in zip(model.graph.node, _node_names(model), strict=True):
-        node.name = called
+    for node, name in zip(model.graph.node, _node_names(model), strict=True):
+        node.name = name
         for position, tensor in enumerate(node.output):
-            _give(names, taken, tensor, called if position == 0 else f"{called}.{position}")
+            _give(names, taken, tensor=tensor, wanted=name if position == 0 else f"{name}.{position}")
         parts = _PARTS.get(node.op_type, ())
         for position, tensor in enumerate(node.input):
             if tensor in constants and tensor not in names:
@@ -52,7 +53,7 @@ def name_tensors(graph: Graph) -> int:
                 part = (
                     parts[position] if position < len(parts) and parts[position] else f"constant_{position}"
                 )
-                _give(names, taken, tensor, f"{called}.{part}")
+                _give(names, taken, tensor=tensor, wanted=f"{name}.{part}")
     for node in model.graph.node:
         for field in (node.input, node.output):
             for position, tensor in enumerate(field):
@@ -68,7 +69,7 @@ def name_tensors(graph: Graph) -> int:
 
 
 def drop_notes(model: onnx.ModelProto) -> None:
-    """Leave out what is not the network: notes, and the names and versions of exporters and of onnxsim."""
+    """Remove documentation, metadata, and the names and versions of exporters."""
     for field in (
         "producer_name",
         "producer_version",
@@ -90,22 +91,22 @@ def drop_notes(model: onnx.ModelProto) -> None:
             part.ClearField("metadata_props")
 
 
-def _give(names: dict[str, str], taken: set[str], tensor: str, wanted: str) -> None:
+def _give(names: dict[str, str], taken: set[str], *, tensor: str, wanted: str) -> None:
     if tensor and tensor not in names:
         names[tensor] = numbered(wanted, taken)
         taken.add(names[tensor])
 
 
 def _node_names(model: onnx.ModelProto) -> list[str]:
-    called: list[str] = []
+    names: list[str] = []
     taken: set[str] = set()
     for place, (node, heads) in enumerate(zip(model.graph.node, _heads_made_from(model), strict=True)):
         wanted = node.name.strip("/").replace("/", ".") or f"{node.op_type}_{place}"
         if len(heads) == 1 and re.fullmatch(rf"{node.op_type}(_\d+)?", wanted):
             wanted = f"{min(heads)}.{node.op_type}"
-        called.append(numbered(wanted, taken))
-        taken.add(called[-1])
-    return called
+        names.append(numbered(wanted, taken))
+        taken.add(names[-1])
+    return names
 
 
 def _heads_made_from(model: onnx.ModelProto) -> list[set[str]]:

@@ -6,9 +6,9 @@ import onnx
 
 
 def infer(model: onnx.ModelProto, *, strict: bool = False) -> onnx.GraphProto:
-    """Return the graph with inferred notes on its tensors, what the file itself notes of inner tensors left out.
+    """Return the graph with inferred types and shapes; those that the file states for inner tensors are ignored.
 
-    Raises what `onnx.shape_inference` raises where `strict`.
+    With `strict`, raises the errors of `onnx.shape_inference`.
     """
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
@@ -19,7 +19,7 @@ def infer(model: onnx.ModelProto, *, strict: bool = False) -> onnx.GraphProto:
 
 
 def static_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """Return tensor name → shape, of the tensors whose sizes are all known; constants included."""
+    """Return tensor name → shape, of all tensors with static shapes, constants included."""
     inferred = infer(model)
     shapes = {tensor.name: tuple(tensor.dims) for tensor in inferred.initializer}
     for value in (*inferred.input, *inferred.output, *inferred.value_info):
@@ -29,7 +29,7 @@ def static_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
 
 
 def static_shape(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
-    """Return a tensor's shape, None where a size of it is not a number."""
+    """Return a tensor's shape, or None where it is not static."""
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
         return None

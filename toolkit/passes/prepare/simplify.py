@@ -1,29 +1,34 @@
-"""Fold whatever is constant, with onnxsim."""
+"""Fold constants with onnxsim."""
 
 from __future__ import annotations
 
 import onnx
 
 from ...errors import PosecError
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.graph_index import index_graph
 
-# Of these onnxsim makes nothing else, unless their operands are constant.
+# onnxsim changes none of these unless their operands are constant.
+_LAYERS = "Conv ConvTranspose AveragePool MaxPool GlobalAveragePool BatchNormalization Resize"
+_ACTIVATIONS = "Relu LeakyRelu PRelu Clip Sigmoid Tanh HardSigmoid HardSwish"
 _PLAIN = frozenset(
-    ["Conv", "ConvTranspose", "Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Add", "Sub", "Mul", "Div", "Neg",
-     "Concat", "Slice", "Split", "Resize", "AveragePool", "MaxPool", "GlobalAveragePool", "BatchNormalization"]
-)  # fmt: skip
+    [
+        *_LAYERS.split(),
+        *_ACTIVATIONS.split(),
+        *["Add", "Sub", "Mul", "Div", "Neg", "Concat", "Slice", "Split"],
+    ]
+)
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 
 
+@requires(Stage.TRACED)
 def simplify(graph: Graph) -> int:
-    """Fold constants, such as the arithmetic on shapes that exporters leave behind, and drop what does nothing.
+    """Fold constants, such as the shape arithmetic of exporters, and remove nodes without effect.
 
-    1. A graph of layers and activations alone is left as it is: importing onnxsim takes seconds.
-    2. Any other is given to onnxsim: where shapes are computed, something is constant, or a constant is added
-       to a convolution.
+    1. A graph of only layers and activations stays as it is: importing onnxsim is slow.
+    2. Any other graph is simplified: one with shape arithmetic, constant operands, or a constant added to a convolution.
 
-    Returns by how many nodes the graph shrank. Raises PosecError where onnxsim is missing: it is needed on the host alone.
+    Returns the number of nodes removed. Raises PosecError where onnxsim is missing; only the host needs it.
     """
     if is_plain(graph.model):
         return 0
@@ -42,13 +47,13 @@ def simplify(graph: Graph) -> int:
 
 
 def is_plain(model: onnx.ModelProto) -> bool:
-    """Return whether a model has nothing that onnxsim would fold."""
-    found = index_graph(model)
+    """Return whether onnxsim would leave a model unchanged."""
+    graph_index = index_graph(model)
     for node in model.graph.node:
-        data = found.data_inputs(node)
+        data = graph_index.data_inputs(node)
         if node.op_type not in _PLAIN or not data:
             return False
-        maker = found.producers.get(node.input[data[0]])
+        maker = graph_index.producers.get(node.input[data[0]])
         if (
             node.op_type in _ARITHMETIC
             and len(data) == 1

@@ -13,13 +13,13 @@ _END = 2**31 - 1
 
 @requires(Stage.TRACED)
 def split_heads(graph: Graph) -> int:
-    """Split each convolution whose output is only sliced by channel, so that each part gets its own range and scale.
+    """Split each convolution whose output is only sliced by channel, so each part has its own range.
 
         x -> Conv(w, b) -> Slice[0:1] -> a        becomes        x -> Conv(w[0:1], b[0:1]) -> a
                        \\-> Slice[1:3] -> b                       x -> Conv(w[1:3], b[1:3]) -> b
 
     1. The Conv has one group and constant weights; every reader slices channels only, by constant bounds, with step 1.
-    2. A Conv whose output is a head, or has a reader that is no Slice, stays.
+    2. A Conv whose output is a head, or has another reader than a Slice, stays.
 
     Returns the number of convolutions split.
     """

@@ -66,13 +66,13 @@ def assign_qparams(
     for group in dict.fromkeys(groups[name] for name in sorted(tensors)):
         prescribed = _prescribed(group, scheme, graph_index)
         assigned[group] = prescribed or activation_qparams(
-            *_range(graph, group, ranges, graph_index), scheme.activations
+            *_range(graph, group, ranges=ranges, graph_index=graph_index), scheme.activations
         )
     return {tensor: assigned[groups[tensor]] for tensor in tensors}
 
 
 def _prescribed(group: frozenset[str], scheme: Scheme, graph_index: GraphIndex) -> QParams | None:
-    """Return qparams that are given: those of the frame, or of an operator whose result the runtime fixes."""
+    """Return prescribed qparams: of the frame, or of an operator whose result the runtime fixes."""
     dtype = np.int8 if scheme.activations.dtype == "int8" else np.uint8
     prescribed: dict[tuple[float, int], QParams] = {}
     for name in sorted(group):
@@ -91,7 +91,9 @@ def _prescribed(group: frozenset[str], scheme: Scheme, graph_index: GraphIndex) 
     return next(iter(prescribed.values()), None)
 
 
-def _range(graph: Graph, group: frozenset[str], ranges: Mapping[str, Pair], graph_index: GraphIndex) -> Pair:
+def _range(
+    graph: Graph, group: frozenset[str], *, ranges: Mapping[str, Pair], graph_index: GraphIndex
+) -> Pair:
     known = [ranges[name] for name in sorted(group) if name in ranges]
     known = known or [pair for name in sorted(group) if (pair := _pixel_range(graph, name, graph_index))]
     if not known:

@@ -1,4 +1,4 @@
-"""DriftSummary what rounding the weights does to the mean of a layer's output."""
+"""Correct the biases of layers for the mean error of their rounded weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .qparams import to_int8, weight_scales
 
 @requires(Stage.PREPARED)
 def correct_biases(
-    graph: Graph, means: Mapping[str, Sequence[float]], scheme: Scheme, keep_float: Collection[str] = ()
+    graph: Graph, means: Mapping[str, Sequence[float]], scheme: Scheme, *, keep_float: Collection[str] = ()
 ) -> int:
     """Add to the bias of each layer that will be quantized the mean error of its rounded weights.
 

@@ -1,4 +1,4 @@
-"""Equalize the channels between two convolutions, so that one scale fits them all."""
+"""Equalize the channels between two convolutions, for one scale to fit all of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SMALLEST_SPREAD = 2.5
 
 @requires(Stage.TRACED)
 def equalize_convs(graph: Graph) -> int:
-    """Scale each channel between two convolutions so that the weights before and behind it have equal magnitude.
+    """Scale each channel between two convolutions to give the weights before and after it equal magnitude.
 
         x -> Conv(w, b) -> Relu -> Conv(v) -> y
         x -> Conv(s w, s b) -> Relu -> Conv(v / s) -> y        s = sqrt(max|v| / max|w|), per channel
@@ -31,9 +31,9 @@ def equalize_convs(graph: Graph) -> int:
     2. Both have constant weights; the first one's result and the activation's have one reader and are no head.
     3. The second one has one group, or one group per channel.
     4. Pairs whose s differs by less than a factor of six between channels stay as they are.
-    5. Pairs of quantized weights, multiples of one step per channel, stay as they are: scaled, they would be rounded
-       again, and quantization-aware training may have equalized the maps, which weights do not show.
-    6. s is a power of two: the float network computes the same bits. Pairs that share a convolution are visited until
+    5. Pairs of quantized weights, multiples of one step per channel, stay as they are. Scaling would round them
+       again, and quantization-aware training may have equalized the maps.
+    6. s is a power of two: the float network computes the same bits. Pairs that share a convolution are repeated until
        nothing changes.
 
     Returns the number of pairs changed.
@@ -43,7 +43,9 @@ def equalize_convs(graph: Graph) -> int:
         graph_index, moved = index_graph(graph.model), False
         for first in [node for node in graph.model.graph.node if node.op_type == "Conv"]:
             second = _second(first, graph_index)
-            if second is not None and _balance(graph.model, first, second, index_graph(graph.model)):
+            if second is not None and _balance(
+                graph.model, first, second, graph_index=index_graph(graph.model)
+            ):
                 changed.add(first.output[0])
                 moved = True
         if not moved:
@@ -76,7 +78,7 @@ def _only_reader(tensor: str, graph_index: GraphIndex) -> onnx.NodeProto | None:
 
 
 def _balance(
-    model: onnx.ModelProto, first: onnx.NodeProto, second: onnx.NodeProto, graph_index: GraphIndex
+    model: onnx.ModelProto, first: onnx.NodeProto, second: onnx.NodeProto, *, graph_index: GraphIndex
 ) -> bool:
     """Scale the channels between two convolutions; return whether any had to be."""
     weight, following = graph_index.array(first.input[1]), graph_index.array(second.input[1])

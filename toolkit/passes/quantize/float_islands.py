@@ -7,7 +7,7 @@ from collections.abc import Collection
 import onnx
 
 from ...errors import PosecError
-from ...ir.graph import Graph, Pass
+from ...ir.graph import Graph, Pass, Stage, requires
 from ..edit.graph_index import (
     FUSED_ACTIVATIONS,
     WEIGHT_AXIS,
@@ -18,7 +18,7 @@ from ..edit.graph_index import (
 )
 
 _BRIDGES = ("QuantizeLinear", "DequantizeLinear")
-# These only move values; in front of a DequantizeLinear they move integers.
+# These only move values: integers, in front of a DequantizeLinear.
 _MOVES = ("Transpose",)
 # Integer kernels of these take two maps, and no constant.
 _PAIRS = ("Add", "Mul", "Concat")
@@ -33,11 +33,12 @@ def check_float_islands(operators: Collection[str]) -> Pass:
     The pass changes nothing:
 
     1. An island is expected where it ends in a head, or has a layer with float weights, which only `keep_float` makes.
-    2. Any other is refused: converting to float and back costs more than the operator, and would go unnoticed.
+    2. Any other is refused: converting to float and back costs more than the operator.
 
     A graph without Q/DQ has no islands. Raises PosecError naming the layers of an unexpected island.
     """
 
+    @requires(Stage.PREPARED, Stage.QUANTIZED)
     def check_float_islands(graph: Graph) -> int:
         if not any(node.op_type in _BRIDGES for node in graph.model.graph.node):
             return 0
@@ -57,8 +58,8 @@ def _refuse(graph: Graph, islands: list[list[onnx.NodeProto]]) -> None:
             names = ", ".join(f"'{layer_name(node)}' ({node.op_type})" for node in island)
             before = _weighted_before(island[0], graph_index)
             raise PosecError(
-                f"int8 would leave {names} in float, amid integers; "
-                f"export another precision, change the network, or ask for it: --keep-float {before}"
+                f"int8 would leave {names} in float, between integer layers; "
+                f"export another precision, change the network, or accept it: --keep-float {before}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Which layers an int8 graph leaves in float, and why."""
+"""Layers that an int8 graph leaves in float, with the reasons."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ELEMENTWISE = ("Add", "Sub", "Mul", "Concat")
 
 
 def stays_float(graph: Graph, scheme: Scheme, keep_float: Collection[str] = ()) -> dict[str, str]:
-    """Return the layers that `insert_qdq` leaves float, name → why, of a graph without Q/DQ.
+    """Return the layers that `insert_qdq` leaves float, name → reason, of a graph without Q/DQ.
 
     Raises PosecError where a name of `keep_float` is no layer of the graph.
     """
@@ -40,7 +40,7 @@ def stays_float(graph: Graph, scheme: Scheme, keep_float: Collection[str] = ()) 
     heads, reasons = float_head_layers(graph, scheme), {}
     for name, node in nodes.items():
         if name in keep_float:
-            reasons[name] = "asked for"
+            reasons[name] = "kept float on request"
         elif name in heads and not (scheme.exceptions.head_weights and node.op_type in WEIGHT_AXIS):
             reasons[name] = f"among the last layers of head '{heads[name]}'"
         elif why := _obstacle(node, scheme, graph_index):

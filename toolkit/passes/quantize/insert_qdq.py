@@ -16,14 +16,14 @@ from .qdq_writer import QDQWriter
 
 @requires(Stage.PREPARED)
 def insert_qdq(
-    graph: Graph, ranges: Mapping[str, Pair], scheme: Scheme, keep_float: Collection[str] = ()
+    graph: Graph, ranges: Mapping[str, Pair], scheme: Scheme, *, keep_float: Collection[str] = ()
 ) -> int:
     """Surround the operators of a scheme by Q/DQ; return the number of operators that compute in integers.
 
         x -> Conv(w, b) -> Relu -> y        x -> Q -> DQ -> Conv(DQ(int8 w), DQ(int32 b)) -> Relu -> Q -> DQ -> y
 
-    Nothing stands between an operator and the Relu or Clip that is its only reader: integer kernels saturate for free.
-    A tensor that is an integer already, such as a folded uint8 frame, gets no second Q.
+    No Q/DQ separates an operator from the Relu or Clip that is its only reader: integer kernels fuse them.
+    A tensor of integers, such as a folded uint8 frame, is not quantized again.
 
     Args:
         graph: the prepared float graph; changed in place, its stage becomes QUANTIZED.
@@ -43,7 +43,7 @@ def insert_qdq(
         (name, i)
         for name, node in operators.items()
         for i in graph_index.data_inputs(node)
-        if not _fused_operand(node, i, scheme, graph_index)
+        if not _fused_operand(node, i, scheme=scheme, graph_index=graph_index)
     }
     heads, results = float_head_layers(graph, scheme), set()
     if scheme.activations.quantize_results:
@@ -91,7 +91,7 @@ def _operators(model: onnx.ModelProto, scheme: Scheme, graph_index: GraphIndex) 
     ]
 
 
-def _fused_operand(node: onnx.NodeProto, position: int, scheme: Scheme, graph_index: GraphIndex) -> bool:
+def _fused_operand(node: onnx.NodeProto, position: int, *, scheme: Scheme, graph_index: GraphIndex) -> bool:
     """Return whether an Add takes this operand from a convolution that the runtime fuses it with."""
     if not scheme.exceptions.fused_residual or node.op_type != "Add":
         return False

@@ -31,7 +31,7 @@ def lower_graph(
     """Return the graph that the back end's `lower` takes; `prepared` is not changed.
 
     The order: correct biases, the back end's `pre_quantize`, fuse sums of convolutions, insert Q/DQ,
-    the back end's `post_quantize`. Float precisions, and int8 without ranges, have the back end's passes alone.
+    the back end's `post_quantize`. Float precisions, and int8 without ranges, run only the back end's passes.
 
     Args:
         prepared: of `passes.prepare`.
@@ -74,13 +74,13 @@ def _quantization(ranges: Ranges, scheme: Scheme, keep_float: Collection[str]) -
     tensors = dict(ranges.tensors)  # fuse_conv_sums adds to it
 
     def correct(graph: Graph) -> int:
-        return correct_biases(graph, ranges.means, scheme, keep_float)
+        return correct_biases(graph, ranges.means, scheme, keep_float=keep_float)
 
     def fuse(graph: Graph) -> int:
         return fuse_conv_sums(graph, tensors, keep_float) if scheme.fuse_conv_sums else 0
 
     def insert(graph: Graph) -> int:
-        return insert_qdq(graph, tensors, scheme, keep_float)
+        return insert_qdq(graph, tensors, scheme, keep_float=keep_float)
 
     correct.__name__, fuse.__name__, insert.__name__ = "correct_biases", "fuse_conv_sums", "insert_qdq"
     return [correct, fuse, insert]

@@ -58,7 +58,7 @@ class QDQWriter:
         given = self.qparams.get(source) or given_qparams(source, self.graph_index)
         assert given is not None, f"{source} of {node.name} is not quantized"
         input_scale = float(given.scale)
-        scales = weight_scales(weight, axis, bias, input_scale)
+        scales = weight_scales(weight, axis, bias=bias, input_scale=input_scale)
         prefix = node.output[0]
         names = self._pair(f"{prefix}/weight", scales, np.int8)
         integers = f"{prefix}/weight_int8"
@@ -73,12 +73,12 @@ class QDQWriter:
                 **_on(axis),
             )
             self.nodes.append(made)
-        node.input[1] = self._dequantize(integers, names, f"{prefix}/weight", axis)
+        node.input[1] = self._dequantize(integers, names, f"{prefix}/weight", axis=axis)
         if bias is not None:
             scales = (scales.astype(np.float64) * input_scale).astype(np.float32)
             names = self._pair(f"{prefix}/bias", scales, np.int32)
             integers = self._constant(f"{prefix}/bias_int32", to_int32(bias, scales))
-            node.input[2] = self._dequantize(integers, names, f"{prefix}/bias", axis)
+            node.input[2] = self._dequantize(integers, names, f"{prefix}/bias", axis=axis)
 
     def write(self, model: onnx.ModelProto) -> None:
         """Replace the nodes of a model, and its constants but for those that are still read."""
@@ -98,7 +98,7 @@ class QDQWriter:
         self.constants[name] = numpy_helper.from_array(np.asarray(values), name)
         return name
 
-    def _dequantize(self, source: str, names: Iterable[str], result: str, axis: int | None = None) -> str:
+    def _dequantize(self, source: str, names: Iterable[str], result: str, *, axis: int | None = None) -> str:
         made = helper.make_node(
             "DequantizeLinear", [source, *names], [result], f"{result}/dequantize", **_on(axis)
         )

@@ -12,9 +12,9 @@ WEIGHT_LIMIT = 127
 _SMALLEST_RANGE = 1e-6
 # An int32 bias must leave room for the sum of products that is added to it.
 _BIAS_LIMIT = 2**30
-# How far from a whole number of steps a weight may be, in steps: float32 noise is far below, rounding far above.
+# Tolerance for a whole number of steps, in steps: above float32 noise, below rounding errors.
 _STEP_TOLERANCE = 0.01
-# Among so few weights, perhaps no two differ by exactly one step.
+# Number of weights below which perhaps no two differ by exactly one step.
 _FEW = 32
 
 
@@ -28,8 +28,8 @@ class QParams(NamedTuple):
 def activation_qparams(low: float, high: float, activations: Activations) -> QParams:
     """Return scale and zero point of an activation with values from `low` to `high`.
 
-    Zero is always exact. The scale is rounded down so that no integer stands for a number beyond the range;
-    otherwise a runtime may not drop a ReLU6 that saturation already implies.
+    Zero is always exact. The scale is rounded down to keep every integer inside the range:
+    a runtime then drops a ReLU6 that saturation implies.
     """
     low, high = min(low, 0.0), max(high, 0.0, min(low, 0.0) + _SMALLEST_RANGE)
     if activations.symmetric:
@@ -47,12 +47,12 @@ def _rounded_down(value: float) -> np.ndarray:
 
 
 def weight_scales(
-    weight: np.ndarray, axis: int | None, bias: np.ndarray | None = None, input_scale: float | None = None
+    weight: np.ndarray, axis: int | None, *, bias: np.ndarray | None = None, input_scale: float | None = None
 ) -> np.ndarray:
     """Return scales of a weight: one per index of `axis`, or 0-d where `axis` is None.
 
     The largest weight becomes 127, unless the weights are multiples of one step that fit int8 as they are.
-    So a network that was quantized before gets the same integers back, without a second rounding.
+    A network that was quantized before thus keeps its integers, without a second rounding.
     With `bias` and `input_scale`, a scale is raised until the bias fits an int32 of scale input_scale * weight scale:
     a channel of tiny weights may have a large bias.
     """
@@ -62,7 +62,7 @@ def weight_scales(
     largest = rows.max(1).astype(np.float64)
     scales = largest / WEIGHT_LIMIT
     for steps in (np.broadcast_to(_step(rows), scales.shape), np.asarray([_step(row) for row in rows])):
-        # The finest scale that the step is a multiple of: the bias is rounded to it, too.
+        # The finest scale that the step is a multiple of: biases are rounded to it as well.
         parts = np.floor((WEIGHT_LIMIT + _STEP_TOLERANCE) * steps / np.maximum(largest, 1e-30))
         multiples = rows / np.where(parts > 0, steps, 1)[:, None]
         exact = (parts > 0) & (np.abs(multiples - np.rint(multiples)).max(1) < _STEP_TOLERANCE)
@@ -99,7 +99,7 @@ def _step(weights: np.ndarray) -> float:
 def _scales_by_trial(rows: np.ndarray, largest: np.ndarray) -> np.ndarray:
     """Return scales (N,) that make whole numbers up to 127 of non-negative rows (N, K); else the largest is 127.
 
-    The nine weights of a depthwise kernel may lie so far apart that no two differ by one step; hence the trial.
+    Scales are tried one by one: among the nine weights of a depthwise kernel, perhaps no two differ by one step.
     """
     scales = largest / WEIGHT_LIMIT
     left = np.flatnonzero(largest > 0)

@@ -1,6 +1,6 @@
-"""`tensorrt-check`: prove that a model obeys the rules of a TensorRT version, where TensorRT itself cannot be asked.
+"""`tensorrt-check`: check a model against the rules of a TensorRT version, without TensorRT.
 
-The rules are those of its ONNX parser, and those that its fusions need.
+The rules are those of its ONNX parser and of its fusions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .qdq_rules import QUANTIZERS, integer_findings
 from .rules import Finding, Rules, rules_for
 
 _TRANSFORMS = ("half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric", "align_corners")
-# Operator → the inputs that its importer takes as constants only.
+# Operator → inputs that its importer requires to be constants.
 _CONSTANT_INPUTS = {
     "Conv": (2,),
     "ConvTranspose": (2,),
@@ -34,17 +34,17 @@ _CONSTANT_INPUTS = {
 
 
 def check(model: onnx.ModelProto, version: str) -> list[Finding]:
-    """Return which rules of a TensorRT version a model breaks, in the order of its nodes; an empty list where none."""
-    rules, found = rules_for(version), index_graph(model)
+    """Return the rules of a TensorRT version that a model breaks, in the order of its nodes."""
+    rules, graph_index = rules_for(version), index_graph(model)
     findings = [*_file(model, rules), *_external(model), *_types(model, rules)]
     for node in model.graph.node:
         findings += _operator(node, rules)
-        findings += _arguments(node, rules, found)
-    return findings + list(integer_findings(model, rules, found))
+        findings += _arguments(node, rules, graph_index)
+    return findings + list(integer_findings(model, rules, graph_index))
 
 
 def check_file(path: str | Path, version: str) -> list[Finding]:
-    """Return what `check` finds in an ONNX file; weights beside the file are a finding, and are not read.
+    """Return the findings of `check` for an ONNX file; external weights are a finding and are not read.
 
     Raises PosecError where the file is missing, too large, or no valid ONNX model.
     """
@@ -58,20 +58,21 @@ def check_file(path: str | Path, version: str) -> list[Finding]:
         return check(model, version)
     except PosecError as error:
         raise PosecError(f"'{path}': {error}") from error
-    except Exception as error:  # the checker raises several classes; what it lets pass may lack inputs or have attributes of another type
+    except Exception as error:
+        # The checker raises several classes; a model that passes it may still lack inputs or have attributes of a wrong type.
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise PosecError(f"'{path}' is not a valid ONNX model: {why}; export the network again") from error
 
 
 def tensorrt_check(*versions: str) -> Pass:
-    """Return the pass that refuses a graph which one of these TensorRT versions would not take; it rewrites nothing."""
+    """Return the pass that refuses a graph that one of these TensorRT versions cannot read; it rewrites nothing."""
 
     def tensorrt_check(graph: Graph) -> int:
         for version in versions:
             if findings := check(graph.model, version):
                 more = f", and {len(findings) - 3} more" if len(findings) > 3 else ""
                 raise PosecError(
-                    f"TensorRT {version} would not take this network: {'; '.join(map(str, findings[:3]))}{more}"
+                    f"TensorRT {version} cannot read this network: {'; '.join(map(str, findings[:3]))}{more}"
                 )
         return 0
 
@@ -82,7 +83,7 @@ def _file(model: onnx.ModelProto, rules: Rules) -> Iterator[Finding]:
     for entry in model.opset_import:
         if entry.domain not in ("", "ai.onnx"):
             yield Finding(
-                "domain", entry.domain, f"TensorRT {rules.version} knows ONNX's own operators alone"
+                "domain", entry.domain, f"TensorRT {rules.version} reads only operators of the ONNX domain"
             )
         elif not rules.opset[0] <= entry.version <= rules.opset[1]:
             yield Finding(
@@ -118,7 +119,7 @@ def _types(model: onnx.ModelProto, rules: Rules) -> Iterator[Finding]:
             )
             if others:
                 yield Finding(
-                    "type", value.name, f"UINT8 may go from an input into a Cast alone, here into {others[0]}"
+                    "type", value.name, f"UINT8 may go only from an input into a Cast, here into {others[0]}"
                 )
     zero_points = {
         node.input[2] for node in model.graph.node if node.op_type in QUANTIZERS and len(node.input) > 2
@@ -136,16 +137,16 @@ def _operator(node: onnx.NodeProto, rules: Rules) -> Iterator[Finding]:
         yield Finding("operator", layer_name(node), f"TensorRT {rules.version} has no {node.op_type}")
 
 
-def _arguments(node: onnx.NodeProto, rules: Rules, found: GraphIndex) -> Iterator[Finding]:
-    """Yield what the importer of an operator asserts of its inputs and attributes."""
+def _arguments(node: onnx.NodeProto, rules: Rules, graph_index: GraphIndex) -> Iterator[Finding]:
+    """Yield broken assertions of an operator's importer on inputs and attributes."""
     where = layer_name(node)
     for position in _CONSTANT_INPUTS.get(node.op_type, ()):
         name = node.input[position] if position < len(node.input) else ""
-        maker = found.producers.get(name)
-        # What is wrong with a dequantized bias is said of its DequantizeLinear.
+        maker = graph_index.producers.get(name)
+        # A finding on a dequantized bias is reported for its DequantizeLinear.
         if (
             name
-            and name not in found.constants
+            and name not in graph_index.constants
             and not (maker is not None and maker.op_type == "DequantizeLinear")
         ):
             yield Finding("constant input", where, f"input {position} of {node.op_type} must be a constant")
@@ -156,20 +157,20 @@ def _arguments(node: onnx.NodeProto, rules: Rules, found: GraphIndex) -> Iterato
             f"TensorRT {rules.version} casts to no {TensorProto.DataType.Name(attribute(node, 'to', 0))}",
         )
     if node.op_type in ("Conv", "ConvTranspose"):
-        yield from _convolution(node, where, found)
+        yield from _convolution(node, where, graph_index)
     if node.op_type == "Resize":
-        yield from _resize(node, where, rules, found)
+        yield from _resize(node, where, rules=rules, graph_index=graph_index)
 
 
-def _convolution(node: onnx.NodeProto, where: str, found: GraphIndex) -> Iterator[Finding]:
+def _convolution(node: onnx.NodeProto, where: str, graph_index: GraphIndex) -> Iterator[Finding]:
     if (
         len(node.input) > 2
-        and node.input[2] in found.constants
-        and found.constants[node.input[2]].data_type != TensorProto.FLOAT
+        and node.input[2] in graph_index.constants
+        and graph_index.constants[node.input[2]].data_type != TensorProto.FLOAT
     ):
         yield Finding("bias", where, "a bias must be float32")
-    if node.input[1] in found.constants:
-        weight = found.array(node.input[1])
+    if node.input[1] in graph_index.constants:
+        weight = graph_index.array(node.input[1])
         if weight.ndim not in (4, 5):
             yield Finding(
                 "shape",
@@ -180,7 +181,7 @@ def _convolution(node: onnx.NodeProto, where: str, found: GraphIndex) -> Iterato
             yield Finding("shape", where, "kernel_shape differs from the weight's")
 
 
-def _resize(node: onnx.NodeProto, where: str, rules: Rules, found: GraphIndex) -> Iterator[Finding]:
+def _resize(node: onnx.NodeProto, where: str, *, rules: Rules, graph_index: GraphIndex) -> Iterator[Finding]:
     mode, transform = (
         attribute(node, "mode", "nearest"),
         attribute(node, "coordinate_transformation_mode", "half_pixel"),
@@ -195,8 +196,8 @@ def _resize(node: onnx.NodeProto, where: str, rules: Rules, found: GraphIndex) -
     ):
         yield Finding("resize", where, "tf_half_pixel_for_nn goes with round_prefer_floor only")
     scales = (
-        found.array(node.input[2])
-        if len(node.input) > 2 and node.input[2] in found.constants
+        graph_index.array(node.input[2])
+        if len(node.input) > 2 and node.input[2] in graph_index.constants
         else np.zeros(0)
     )
     if scales.size and mode != "nearest" and np.count_nonzero(scales != 1) > (2 if mode == "cubic" else 3):

@@ -1,6 +1,6 @@
-"""Layers that the deep learning accelerator of Xavier and Orin cannot run, and why; they fall back to the GPU.
+"""Layers that the deep learning accelerator (DLA) of Xavier and Orin cannot run, with the reasons.
 
-Source: NVIDIA's tables of DLA layers and the comments of NvInfer.h 10.3. A forecast: the builder on the board decides.
+Source: NVIDIA's tables of DLA layers and the comments of NvInfer.h 10.3. The builder on the board has the last word.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST_CHANNELS = 8192
 
 
 def dla_obstacles(graph: Graph) -> dict[str, str]:
-    """Return the layers that fall back to the GPU, name → why, of a lowered graph."""
+    """Return the layers that fall back to the GPU, name → reason, of a lowered graph."""
     graph_index = index_graph(graph.model)
     shapes = _shapes(graph.model)
     reasons = {
@@ -41,7 +41,7 @@ def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
 def _obstacle(node: onnx.NodeProto, graph_index: GraphIndex, shapes: dict[str, list[int]]) -> str:
     kind = node.op_type
     if kind in _QUANTIZERS:
-        return "the DLA takes no explicit quantization"
+        return "the DLA does not support explicit quantization"
     if kind in WEIGHT_AXIS:
         return _convolution(node, shapes)
     if kind == "Clip":
@@ -54,19 +54,19 @@ def _obstacle(node: onnx.NodeProto, graph_index: GraphIndex, shapes: dict[str, l
         )
         pads = list(attribute(node, "pads", [0]))
         return (
-            _outside("kernel", kernel, 1, 8)
-            or _outside("stride", strides, 1, 16)
-            or _outside("padding", pads, 0, 7)
+            _outside("kernel", kernel, low=1, high=8)
+            or _outside("stride", strides, low=1, high=16)
+            or _outside("padding", pads, low=0, high=7)
         )
     if kind == "Concat":
         return (
             ""
             if attribute(node, "axis", 1) in (1, -3)
-            else "it concatenates along another axis than the channels"
+            else "it concatenates along another axis than channels"
         )
     if kind in _ELEMENTWISE:
         return (
-            "an operand is constant, and the DLA has no constants"
+            "an operand is constant, which the DLA does not support"
             if len(graph_index.data_inputs(node)) < len(node.input)
             else ""
         )
@@ -87,14 +87,14 @@ def _convolution(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> str:
         return (
             "transposed, with groups or dilation"
             if grouped
-            else _outside("padding of a transposed convolution", pads, 0, 0)
+            else _outside("padding of a transposed convolution", pads, low=0, high=0)
         )
     return (
-        _outside("kernel", kernel, 1, 32)
-        or _outside("stride", strides, 1, 8)
-        or _outside("padding", pads, 0, min(31, max(min(kernel) - 1, 0)))
-        or _outside("dilation", dilations, 1, 32)
-        or _outside("number of channels", [channels], 1, _MOST_CHANNELS)
+        _outside("kernel", kernel, low=1, high=32)
+        or _outside("stride", strides, low=1, high=8)
+        or _outside("padding", pads, low=0, high=min(31, max(min(kernel) - 1, 0)))
+        or _outside("dilation", dilations, low=1, high=32)
+        or _outside("number of channels", [channels], low=1, high=_MOST_CHANNELS)
     )
 
 
@@ -128,6 +128,6 @@ def _resize(node: onnx.NodeProto, graph_index: GraphIndex) -> str:
     return ""
 
 
-def _outside(what: str, values: Sequence[int], low: int, high: int) -> str:
+def _outside(what: str, values: Sequence[int], *, low: int, high: int) -> str:
     strange = [value for value in values if not low <= value <= high]
     return f"{what} {strange[0]}, the DLA takes {low} to {high}" if strange else ""

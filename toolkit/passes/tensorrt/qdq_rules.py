@@ -106,7 +106,7 @@ def _sources(node: onnx.NodeProto, rules: Rules, graph_index: GraphIndex) -> Ite
             yield _finding(
                 "fusion",
                 node,
-                f"it stands between {layer_name(maker)} and its {fused[0].op_type}, which then cannot fuse",
+                f"it separates {layer_name(maker)} from its {fused[0].op_type} and prevents their fusion",
             )
         return
     constant, maker = graph_index.constants.get(node.input[0]), graph_index.producers.get(node.input[0])
@@ -151,7 +151,7 @@ def _residual(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding
             yield _finding(
                 "fusion",
                 node,
-                f"Q/DQ between {layer_name(maker)} and the Add that sums it up; only the shortcut needs them",
+                f"Q/DQ between {layer_name(maker)} and its Add; only the shortcut needs them",
             )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import PosecError
+from ...ir.toml_file import read_toml
 
 _DATA = Path(__file__).with_suffix(".toml")
 
@@ -35,7 +35,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Finding:
-    """A broken rule: its name, the node or tensor, and why TensorRT would refuse it or not fuse it."""
+    """A broken rule: its name, the node or tensor, and the reason why TensorRT refuses it or does not fuse it."""
 
     rule: str
     where: str
@@ -50,8 +50,8 @@ def _known() -> dict[tuple[int, ...], Rules]:
     known: dict[tuple[int, ...], Rules] = {}
     lists: dict[str, frozenset[str]] = {name: frozenset() for name in ("types", "resize_modes", "operators")}
     int8_weights = False
-    for version, table in tomllib.loads(_DATA.read_text()).items():
-        lists = {name: had | frozenset(table.get(name, ())) for name, had in lists.items()}
+    for version, table in read_toml(_DATA).items():
+        lists = {name: earlier | frozenset(table.get(name, ())) for name, earlier in lists.items()}
         int8_weights = table.get("int8_weights", int8_weights)
         first, last = table["opset"]
         known[_numbers(version)] = Rules(

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ...evaluation.photos import evaluate_photos
-from ...evaluation.run import Estimate, find_everybody
+from ...evaluation.run import Estimate, find_people
 from ...evaluation.scenes import evaluate_scenes, read_scenes
 from ...frontend.trace import REFERENCE, checkpoint_folder, split_size, trace
 from ...ir.float_engine import float_estimator
@@ -77,7 +77,7 @@ def photo_table(checkpoints: Sequence[str], data: Path) -> str:
         ("CCP, held-out tenth, against the teacher", held_out_ccp(data), ""),
     )
     for title, photos, labels in sets:
-        people = {name: find_everybody(estimate, photos) for name, estimate in networks.items()}
+        people = {name: find_people(estimate, photos) for name, estimate in networks.items()}
         if labels:
             people["2D teacher"] = teachers_people(data / f"labels/{labels}.npz", photos, MUPOTS17)
         for estimator, detected in people.items():
@@ -94,7 +94,7 @@ def scene_table(checkpoints: Sequence[str], scenes: Sequence[Path]) -> str:
     for path in scenes:
         truth = read_scenes(path)
         for name, estimate in open_networks(checkpoints).items():
-            figures = evaluate_scenes(find_everybody(estimate, truth), truth, MUPOTS17)
+            figures = evaluate_scenes(find_people(estimate, truth), truth, MUPOTS17)
             rows += [{"network": name, "scenes": len(truth), **row} for row in figures]
     return table(rows, {"network": "network", "scenes": "scenes", "subset": "of", **SCENE_COLUMNS})
 
@@ -108,8 +108,8 @@ def size_table(sizes: Sequence[str], scenes: Sequence[Path], data: Path) -> str:
         gmac = cost(load_checkpoint(checkpoint_folder(name)).network, graph.spec.input_size)[0] / 1e9
         for path in scenes:
             truth = read_scenes(path)
-            scene = evaluate_scenes(find_everybody(estimator, truth), truth, skeleton)[0]
-            photo = evaluate_photos(find_everybody(estimator, tiny), tiny, skeleton)[0]
+            scene = evaluate_scenes(find_people(estimator, truth), truth, skeleton)[0]
+            photo = evaluate_photos(find_people(estimator, tiny), tiny, skeleton)[0]
             about = {"network": name, "size": "x".join(map(str, graph.spec.input_size)), "gmac": gmac}
             rows.append({**scene, **about, "scene_recall": scene["centre_recall"], **photo})
     return table(rows, SIZE_COLUMNS)
@@ -122,7 +122,7 @@ def teacher_table(checkpoints: Sequence[str], scenes: Sequence[Path], files: Tea
     rows = []
     for path in scenes:
         truth = read_scenes(path)
-        people = {name: find_everybody(estimate, truth) for name, estimate in estimators.items()}
+        people = {name: find_people(estimate, truth) for name, estimate in estimators.items()}
         rows += compare_on_scenes(people, truth, MUPOTS17)
     return table(rows, {"group": "of", "by": "by", **TEACHER_COLUMNS})
 

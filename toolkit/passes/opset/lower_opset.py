@@ -1,4 +1,4 @@
-"""Bring a graph to the opset that every board reads."""
+"""Lower a graph to the opset that every board reads."""
 
 from __future__ import annotations
 
@@ -6,34 +6,39 @@ import onnx
 from onnx import defs, helper
 
 from ...errors import PosecError
-from ...ir.graph import Graph
+from ...ir.graph import Graph, Stage, requires
 from ..edit.edits import replace
-from .constants import inline_constants_of
-from .fold_shapes import fold_shapes
-from .names import drop_notes
-from .newer_operators import NEUTRAL, REWRITES, Tensors, expand
+from ..prepare.constants import inline_constants_of
+from ..prepare.fold_shapes import fold_shapes
+from ..prepare.names import drop_notes
+from .function_bodies import Expansion, expand
+from .rewrites import NEUTRAL, REWRITES
+from .tensors import Tensors
 
-# TensorRT 8.2, the last for the first Jetson Nano, reads no later one; QuantizeLinear has an axis from here on.
+# The latest that TensorRT 8.2, the last version for the Jetson Nano, reads; the first in which QuantizeLinear has an axis.
 OPSET = 13
 # ONNX Runtime before 1.18 refuses later ones.
 IR_VERSION = 8
 # The first opset that onnx's version converter reads with confidence.
 _OLDEST = 7
 _DEFAULT_DOMAINS = ("", "ai.onnx")
-# A body of a function may use functions in turn.
+# The body of a function may use other functions.
 _DEEPEST = 8
 
 
+@requires(Stage.TRACED)
 def lower_opset(graph: Graph) -> int:
-    """State opset 13 and the default domain alone, and leave out what is not the network: notes, versions of exporters.
+    """Express a graph in opset 13 of the default domain, without notes and versions of exporters.
+
+        ReduceMean-18(x, axes) -> y        becomes        ReduceMean-13(x), attribute axes -> y
 
     1. A graph of opset 7 to 12 is converted by onnx's version converter.
-    2. An operator with a rewrite, such as a ReduceMean whose axes are an input, is rewritten; see `newer_operators`.
-    3. An operator that opset 13 lacks, and that ONNX defines as a function of others, becomes those others.
-    4. An operator whose definition has the same inputs and attributes in opset 13 stays; an attribute that only the newer
-       definition has goes if its value is the default.
+    2. An operator with a rewrite, such as a ReduceMean whose axes are an input, is rewritten; see `rewrites`.
+    3. An operator that opset 13 lacks is replaced by its function body, if ONNX defines one.
+    4. An operator with the same inputs and attributes in opset 13 stays. An attribute that only the newer definition
+       has is removed if its value is the default.
 
-    The definitions do not state new meanings of old attributes; `prepare` compares the numbers.
+    A changed meaning of an unchanged attribute is not detected here: `prepare` compares the heads on noise.
     Returns the number of operators changed. Raises PosecError naming the first operator that opset 13 cannot express.
     """
     model = graph.model
@@ -57,7 +62,7 @@ def _raised(model: onnx.ModelProto, stated: int) -> onnx.ModelProto:
         )
     try:
         raised = onnx.version_converter.convert_version(model, OPSET)
-    except Exception as error:  # the converter raises classes of its own, and RuntimeError
+    except Exception as error:  # its exceptions have no common base class
         why = str(error).strip().splitlines()[0]
         raise PosecError(
             f"the graph has ONNX opset {stated} and cannot be converted to {OPSET} ({why}); export it with opset {OPSET} or later"
@@ -72,14 +77,17 @@ def _lower_all(model: onnx.ModelProto, stated: int) -> int:
     pending = [(node, stated, 0) for node in reversed(model.graph.node)]
     while pending:
         node, opset, depth = pending.pop()
-        parts = _parts(node, opset, depth, tensors)
-        if parts is None:
+        if depth > _DEEPEST:
+            raise PosecError(
+                f"operator {node.op_type} ({node.name}) is a function of itself; export the network without it"
+            )
+        expansion = _expansion(node, opset, tensors)
+        if expansion is None:
             count += _lower(node, opset)
             kept.append(node)
             continue
         count += 1
-        made, opset = parts
-        pending += [(part, opset, depth + 1) for part in reversed(made)]
+        pending += [(part, expansion.opset, depth + 1) for part in reversed(expansion.nodes)]
     replace(model.graph.node, kept)
     model.graph.initializer.extend(tensors.added)
     # The bodies of functions hold constants as nodes.
@@ -88,18 +96,12 @@ def _lower_all(model: onnx.ModelProto, stated: int) -> int:
     return count
 
 
-def _parts(
-    node: onnx.NodeProto, opset: int, depth: int, tensors: Tensors
-) -> tuple[list[onnx.NodeProto], int] | None:
-    """Return the nodes that stand for a newer one and their opset, or None for a node that may stay."""
+def _expansion(node: onnx.NodeProto, opset: int, tensors: Tensors) -> Expansion | None:
+    """Return the nodes that replace a newer one, or None for a node that may stay."""
     tensors.note(node)
-    if depth > _DEEPEST:
-        raise PosecError(
-            f"operator {node.op_type} ({node.name}) is a function of functions of itself; express it by others"
-        )
     if opset > OPSET and node.op_type in REWRITES:
-        made = REWRITES[node.op_type](node, tensors)
-        return None if made is None else (made, OPSET)
+        rewritten = REWRITES[node.op_type](node, tensors)
+        return None if rewritten is None else Expansion(rewritten, OPSET)
     return expand(node, opset, tensors) if _is_missing(node) else None
 
 

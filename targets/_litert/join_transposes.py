@@ -1,4 +1,4 @@
-"""Moves of numbers that follow each other in a TFLite file, as one move, or none where the second takes back the first."""
+"""Join consecutive TRANSPOSE operators of a TFLite file."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 from .flatbuffer import read_model, write_model
 
 
-def join_moves(content: bytes) -> bytes:
-    """Return a file in which no TRANSPOSE reads another.
+def join_transposes(content: bytes) -> bytes:
+    """Return a file in which no TRANSPOSE reads another; where p[q] is the identity, y is x.
 
-        x -> TRANSPOSE(p) -> TRANSPOSE(q) -> y        becomes        x -> TRANSPOSE(p[q]) -> y, or x itself where p[q] moves nothing
+        x -> TRANSPOSE(p) -> TRANSPOSE(q) -> y        becomes        x -> TRANSPOSE(p[q]) -> y
 
-    The converter keeps maps that are read both as they lie and otherwise in a third order: two moves that need not be.
+    The converter stores maps that are read in two orders in a third one, which costs two transposes per reader.
     """
     from ai_edge_litert import schema_py_generated as schema
 
     model = read_model(content)
     graph, codes = model.subgraphs[0], model.operatorCodes
 
-    def is_move(operator: Any) -> bool:
+    def is_transpose(operator: Any) -> bool:
         code = codes[operator.opcodeIndex]
         return bool(max(code.builtinCode, code.deprecatedBuiltinCode) == schema.BuiltinOperator.TRANSPOSE)
 
@@ -33,19 +33,22 @@ def join_moves(content: bytes) -> bytes:
     joined = 0
     for operator in graph.operators:
         operator.inputs = [same.get(int(tensor), int(tensor)) for tensor in operator.inputs]
-        before = makers.get(operator.inputs[0]) if is_move(operator) else None
-        if before is None or not is_move(before):
+        before = makers.get(operator.inputs[0]) if is_transpose(operator) else None
+        if before is None or not is_transpose(before):
             continue
-        moved, joined = order(before)[order(operator)], joined + 1
-        if np.array_equal(moved, np.arange(len(moved))) and operator.outputs[0] not in graph.outputs:
+        permutation, joined = order(before)[order(operator)], joined + 1
+        if (
+            np.array_equal(permutation, np.arange(len(permutation)))
+            and operator.outputs[0] not in graph.outputs
+        ):
             same[int(operator.outputs[0])] = int(before.inputs[0])
         else:
-            operator.inputs = [int(before.inputs[0]), _constant(model, moved)]
+            operator.inputs = [int(before.inputs[0]), _constant(model, permutation)]
     if not joined:
         return content
     kept, read = [], {int(tensor) for tensor in graph.outputs}
     for operator in reversed(graph.operators):
-        if not is_move(operator) or int(operator.outputs[0]) in read:
+        if not is_transpose(operator) or int(operator.outputs[0]) in read:
             kept.append(operator)
             read |= {int(tensor) for tensor in operator.inputs}
     graph.operators = kept[::-1]
@@ -53,17 +56,13 @@ def join_moves(content: bytes) -> bytes:
 
 
 def _constant(model: Any, values: np.ndarray) -> int:
-    """Add an int32 constant; return its number."""
+    """Add an int32 constant; return its tensor index."""
     from ai_edge_litert import schema_py_generated as schema
 
     graph, buffer, tensor = model.subgraphs[0], schema.BufferT(), schema.TensorT()
     buffer.data = values.astype(np.int32).view(np.uint8)
-    tensor.shape, tensor.type, tensor.buffer, tensor.name = (
-        [len(values)],
-        schema.TensorType.INT32,
-        len(model.buffers),
-        b"order",
-    )
+    tensor.shape, tensor.type = [len(values)], schema.TensorType.INT32
+    tensor.buffer, tensor.name = len(model.buffers), b"order"
     model.buffers.append(buffer)
     graph.tensors.append(tensor)
     return len(graph.tensors) - 1
