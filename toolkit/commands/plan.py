@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     target = boards.load(args.target)
     precision = args.precision or target.precisions[0]
     graph, ranges = inputs.checkpoint(args.checkpoint), inputs.ranges(args.calibration)
-    planned = plan(graph, target, precision, ranges, args.keep_float)
+    planned = plan(graph, target, precision, ranges=ranges, keep_float=args.keep_float)
     answer(args, planned, "\n".join(f"{key}: {_text(value)}" for key, value in planned.items()))
     return EXIT_OK
 
