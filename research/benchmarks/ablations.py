@@ -40,10 +40,10 @@ from toolkit.network.heads import EMBEDDING, LATENT_CHANNELS
 from toolkit.network.keypoints import BRANCH_CHANNELS, JOINTS, KeypointRegression
 from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import EPSILON, bone_directions, mirror_directions
+from toolkit.runtime.decoding.bone_prior import REFINEMENT, Refinement
 from toolkit.runtime.decoding.decode import DecodeOptions, decode_heads
 from toolkit.runtime.decoding.intrinsics import pinhole
 from toolkit.runtime.decoding.kinematics import Layers, layers
-from toolkit.runtime.decoding.refine import REFINEMENT, Refinement
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import PoseFrame, PoseSpec, Skeleton
 from toolkit.runtime.preprocess import Batch

@@ -31,11 +31,11 @@ from toolkit.network.heads import to_units
 from toolkit.network.keypoints import JOINTS, encode_offsets
 from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import torso_frame
+from toolkit.runtime.decoding.bone_prior import REFINEMENT
 from toolkit.runtime.decoding.decode import DecodeOptions, decode_heads
 from toolkit.runtime.decoding.intrinsics import pinhole
 from toolkit.runtime.decoding.keypoints import Keypoints, find_keypoints
 from toolkit.runtime.decoding.kinematics import layers
-from toolkit.runtime.decoding.refine import REFINEMENT
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import KEYPOINT_HEADS, KeypointGrid, PoseFrame, PoseSpec
 from toolkit.runtime.preprocess import Batch, Letterbox

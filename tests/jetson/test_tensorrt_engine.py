@@ -197,7 +197,7 @@ def test_every_changed_input_gets_its_own_plan(change, tmp_path, board, capsys, 
         other = jetson_bundle(tmp_path / "c", model=model, workspace_mb=64)
     open_engine(other)
     assert trt.record.builds == 1
-    assert "does not take the plan" not in capsys.readouterr().err  # it was never tried
+    assert "cannot load the plan" not in capsys.readouterr().err  # it was never tried
 
 
 def test_the_same_model_under_another_name_shares_the_plan(tmp_path, board):
@@ -236,7 +236,7 @@ def test_a_plan_that_tensorrt_refuses_is_built_again(bundle, board, plans, capsy
     plan.with_suffix(".json").write_text(json.dumps(note))
     open_engine(bundle)
     assert trt.record.builds == 2
-    assert "TensorRT does not take the plan it built earlier" in capsys.readouterr().err
+    assert "TensorRT cannot load the plan that it built earlier" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_plan_that_tensorrt_refuses_is_built_again(bundle, board, plans, capsy
             "built no plan: Could not find any implementation",
         ),
         (Faults(context=True), "no memory left to run the plan"),
-        (Faults(deserialize=True), "does not take the plan it just built"),
+        (Faults(deserialize=True), "cannot load the plan that it just built"),
         (Faults(starts=False), "cannot start: CUDA initialization failure"),
         (Faults(memory_bytes=1 * MB), "ran out of memory: .*add swap"),
     ],
@@ -410,5 +410,5 @@ def test_a_plan_with_other_outputs_than_the_bundles_is_refused(tmp_path, board):
     bundle = jetson_bundle(tmp_path / "b")
     model = onnx.load(bundle.model_path)
     del model.graph.output[-1]
-    with pytest.raises(EngineError, match="the bundle promises"):
+    with pytest.raises(EngineError, match="the bundle specifies"):
         open_engine(jetson_bundle(tmp_path / "c", model=model))

@@ -63,7 +63,7 @@ def _estimator(args: argparse.Namespace) -> PoseEstimator:
     """Return the estimator of a bundle or of a float network."""
     from ..ir.float_engine import float_estimator
     from ..runtime import load
-    from ..runtime.decoding.refine import REFINEMENT
+    from ..runtime.decoding.bone_prior import REFINEMENT
 
     if (Path(args.network) / "bundle.json").is_file():
         return load(args.network, args.threads, refine=not args.no_refine, centre_threshold=args.threshold)

@@ -24,7 +24,7 @@ CAMERA_SIZE = (720, 1280)
 
 
 def check(folder: str, threads: int | None = None) -> dict[str, Any]:
-    """Return `bundle`, `machine`, and `drift` on the golden pictures; it is None where there is nothing to judge by, see `unjudged`."""
+    """Return `bundle`, `machine`, `drift` on the golden pictures, and `unjudged`, the reason if `drift` is None."""
     described, drift, unjudged = describe_bundle(read_bundle(folder)), None, ""
     try:
         drift = verify_golden(folder, threads).to_dict()
@@ -36,7 +36,7 @@ def check(folder: str, threads: int | None = None) -> dict[str, Any]:
 
 
 def measure(folder: str, path: str, *, seconds: float, threads: int | None = None) -> Result:
-    """Measure the bundle on its golden pictures, resized to a camera's, and write the result."""
+    """Measure the bundle on its golden pictures, resized to a camera's size, and write the result."""
     checked = check(folder, threads)
     (measured,) = bench([folder], settings=BenchSettings(size=CAMERA_SIZE, seconds=seconds, threads=threads))
     result = Result(checked["bundle"], measured, checked["drift"], (), (), checked["unjudged"])
@@ -46,9 +46,9 @@ def measure(folder: str, path: str, *, seconds: float, threads: int | None = Non
 
 def main(arguments: Sequence[str]) -> int:
     """Run one request. Returns 0, or 2 after a sentence on stderr."""
-    what, folder, *rest = arguments
+    request, folder, *rest = arguments
     try:
-        if what == "check":
+        if request == "check":
             answer: Any = check(folder)
         else:
             answer = measure(

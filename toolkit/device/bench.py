@@ -1,9 +1,9 @@
-"""Measure bundles on this machine, end to end: picture in memory to PoseFrame, every stage, every sample kept.
+"""Measure bundles on this machine, from the picture in memory to the PoseFrame, with the samples of every stage.
 
-Method. Each bundle has a process of its own. The first call is timed apart (cold). Then the bundles take turns of a few
-frames, so that throttling and other processes affect all of them alike. A ratio between two bundles is the ratio of their
-medians in one such run. The first frame of every turn is not counted. Latency excludes reading the picture from disk and
-drawing.
+Method: each bundle runs in a process of its own, and its first call is timed separately (cold).
+Then the bundles take turns of a few frames, so that throttling and other processes affect all of them alike.
+A ratio between two bundles is the ratio of their medians in one such run.
+The first frame of every turn is not counted. Latency excludes reading the picture from disk and drawing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..runtime.errors import PosecError
 from ..runtime.files.bundle_files import sha256_of
@@ -32,15 +32,15 @@ PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 @dataclass(frozen=True)
 class BenchSettings:
-    """How bundles are measured.
+    """Settings of a bench.
 
     Attributes:
-        pictures: files, or one file or folder, that every bundle runs on in turn; empty takes the first bundle's golden pictures.
-        size: (height, width) that the pictures are resized to beforehand, such as a camera's (720, 1280).
-        seconds: time for each bundle, in turns of `frames_per_turn` counted frames; five turns at least.
-        frames_per_turn: see `seconds`.
-        threads: of the engines; None leaves it to each bundle.
-        sustained_seconds: then run each bundle continuously for so long.
+        pictures: files, or one file or folder; empty takes the first bundle's golden pictures.
+        size: (height, width) to resize the pictures to beforehand, such as a camera's (720, 1280).
+        seconds: time for each bundle, with at least five turns.
+        frames_per_turn: counted frames in each turn.
+        threads: of the engines; None takes each bundle's.
+        sustained_seconds: duration of a continuous run of each bundle afterwards.
     """
 
     pictures: str | Path | Sequence[str | Path] = ()
@@ -63,26 +63,69 @@ class BenchSettings:
 def bench(
     bundles: Sequence[str | Path], *, settings: BenchSettings | None = None, progress: Progress | None = None
 ) -> list[dict[str, Any]]:
-    """Measure bundles side by side and return one measurement per bundle, in their order.
+    """Measure bundles side by side and return one measurement per bundle, in order.
 
     Args:
         bundles: their folders.
         settings: None takes the defaults.
-        progress: called with (seconds done, seconds in all).
+        progress: called with (elapsed seconds, total seconds).
 
     Returns:
-        Plain dictionaries: `run` (one id for all measured together), `status` "ran" or "failed" with `reason`, `cold`,
-        `latency` (see `summary`), `samples` (names of the columns, and rows in ms), `ratios` (other bundle → ratio of
-        medians, with p10 and p90 of the ratio over rounds, and the ratio of processor times), `sustained` (see `steady`), `decode_us` (people → cost),
-        `memory`, `engine`, `inputs`, `machine`.
+        Dictionaries with `run` (one id for all bundles of the bench), `status` ("ran" or "failed"), `reason`,
+        `cold`, `latency` (see `summary`), `samples` (names of the columns, and rows in ms),
+        `ratios` (other bundle → ratios, see `ratios`), `sustained` (see `steady`), `decode_us` (people → cost),
+        `memory`, `engine`, `inputs` and `machine`.
 
-    Raises PosecError where there is nothing to measure with; a bundle that cannot run is a result, not an error.
+    Raises PosecError if there are no bundles or no pictures. A bundle that cannot run is a result, not an error.
     """
     settings = settings or BenchSettings()
     if not bundles:
         raise PosecError("bench needs a bundle, got 0 bundles; name folders that `posec export` wrote")
     shown = picture_files(settings.pictures or Path(bundles[0]) / "golden")
-    inputs = {
+    inputs = _describe_inputs(shown, settings)
+    clock = _Clock(progress, len(bundles) * (settings.seconds + settings.sustained_seconds))
+    workers = [WorkerProcess(Path(folder)) for folder in bundles]
+    try:
+        answers = _measure(workers, shown, settings, clock=clock)
+    finally:
+        for worker in workers:
+            worker.close()
+    clock.tick(finished=True)
+    busy = busy_share(answers.before, answers.after, sum(end["cpu_s"] for end in answers.counted if end))
+    shared = _Shared(
+        {"run": uuid.uuid4().hex[:12], "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
+        inputs,
+        {**machine_facts(), "before": answers.before, "after": answers.after, "busy": busy},
+    )
+    return [_measurement(index, workers, answers, shared=shared) for index in range(len(workers))]
+
+
+class _Answers(NamedTuple):
+    """Answers of the workers, one per worker in their order, and the state of the machine around the turns.
+
+    `counted` are the resources after the turns, `ends` those after everything.
+    """
+
+    cold: list[Any]
+    rounds: list[list[Any]]
+    counted: list[Any]
+    decode: list[Any]
+    sustained: list[Any]
+    ends: list[Any]
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class _Shared(NamedTuple):
+    """Entries that all measurements of a bench have in common."""
+
+    run: dict[str, Any]
+    inputs: dict[str, Any]
+    machine: dict[str, Any]
+
+
+def _describe_inputs(shown: Sequence[Path], settings: BenchSettings) -> dict[str, Any]:
+    return {
         "pictures": [{"name": path.name, "sha256": _sha256(path)} for path in shown],
         "resized_to": list(settings.size) if settings.size else None,
         "seconds": settings.seconds,
@@ -90,63 +133,61 @@ def bench(
         "threads": settings.threads,
         "sustained_seconds": settings.sustained_seconds,
     }
-    sustained_s = settings.sustained_seconds
-    clock = _Clock(progress, len(bundles) * (settings.seconds + sustained_s))
-    workers = [WorkerProcess(Path(folder)) for folder in bundles]
-    try:
-        cold = [
-            worker.ask(
-                "load",
-                folder=str(worker.folder),
-                pictures=[str(path) for path in shown],
-                size=settings.size,
-                threads=settings.threads,
-            )
-            for worker in workers
-        ]
-        before = machine_state()
-        rounds = _take_turns(workers, settings, clock)
-        after = machine_state()
-        middle = [None if worker.failed else worker.ask("finish") for worker in workers]
-        decode = [None if worker.failed else worker.ask("decode_cost") for worker in workers]
-        sustained = [
-            None if worker.failed or sustained_s <= 0 else worker.ask("sustain", seconds=sustained_s)
-            for worker in workers
-        ]
-        ends = [None if worker.failed else worker.ask("finish") for worker in workers]
-    finally:
-        for worker in workers:
-            worker.close()
-    clock.tick(finished=True)
-    busy = busy_share(before, after, sum(end["cpu_s"] for end in middle if end))
-    run = {"run": uuid.uuid4().hex[:12], "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-    machine = {**machine_facts(), "before": before, "after": after, "busy": busy}
-    found = []
-    for index, worker in enumerate(workers):
-        opened, end, slices = cold[index] or {}, ends[index], sustained[index]
-        found.append(
-            {
-                **run,
-                "bundle": str(worker.folder),
-                "status": "failed" if worker.failed else "ran",
-                "reason": worker.failed[:LONGEST_REASON],
-                "cold": {name: opened[name] for name in ("load_ms", "first_ms")} if opened else None,
-                "latency": None if worker.failed else summary(rounds[index]),
-                "samples": {"columns": [*COLUMNS, "people"], "rounds": rounds[index]},
-                "ratios": {} if worker.failed else ratios(index, rounds, workers),
-                "sustained": steady(slices) if slices else None,
-                "decode_us": decode[index],
-                "memory": {"peak_mb": end["peak_memory_mb"]} if end else None,
-                "engine": opened.get("engine", {}),
-                "inputs": {**inputs, "shapes": opened.get("shapes")},
-                "machine": {**machine, "libraries": opened.get("libraries", {})},
-            }
+
+
+def _measure(
+    workers: Sequence[WorkerProcess], shown: Sequence[Path], settings: BenchSettings, *, clock: _Clock
+) -> _Answers:
+    """Return the answers of all workers; the entries of a failed worker are None."""
+
+    def ask(request: str, **arguments: Any) -> list[Any]:
+        return [None if worker.failed else worker.ask(request, **arguments) for worker in workers]
+
+    pictures, sustained_s = [str(path) for path in shown], settings.sustained_seconds
+    cold = [
+        worker.ask(
+            "load",
+            folder=str(worker.folder),
+            pictures=pictures,
+            size=settings.size,
+            threads=settings.threads,
         )
-    return found
+        for worker in workers
+    ]
+    before = machine_state()
+    rounds = _take_turns(workers, settings, clock)
+    after = machine_state()
+    counted, decode = ask("finish"), ask("decode_cost")
+    sustained = ask("sustain", seconds=sustained_s) if sustained_s > 0 else [None for _ in workers]
+    return _Answers(cold, rounds, counted, decode, sustained, ends=ask("finish"), before=before, after=after)
+
+
+def _measurement(
+    index: int, workers: Sequence[WorkerProcess], answers: _Answers, *, shared: _Shared
+) -> dict[str, Any]:
+    """Return the measurement of one bundle, see `bench`."""
+    worker, rounds = workers[index], answers.rounds
+    opened, end, slices = answers.cold[index] or {}, answers.ends[index], answers.sustained[index]
+    return {
+        **shared.run,
+        "bundle": str(worker.folder),
+        "status": "failed" if worker.failed else "ran",
+        "reason": worker.failed[:LONGEST_REASON],
+        "cold": {name: opened[name] for name in ("load_ms", "first_ms")} if opened else None,
+        "latency": None if worker.failed else summary(rounds[index]),
+        "samples": {"columns": [*COLUMNS, "people"], "rounds": rounds[index]},
+        "ratios": {} if worker.failed else ratios(index, rounds, workers),
+        "sustained": steady(slices) if slices else None,
+        "decode_us": answers.decode[index],
+        "memory": {"peak_mb": end["peak_memory_mb"]} if end else None,
+        "engine": opened.get("engine", {}),
+        "inputs": {**shared.inputs, "shapes": opened.get("shapes")},
+        "machine": {**shared.machine, "libraries": opened.get("libraries", {})},
+    }
 
 
 def picture_files(pictures: str | Path | Sequence[str | Path]) -> list[Path]:
-    """Return the pictures named, or those in a folder, sorted. Raises PosecError where there is none."""
+    """Return the given pictures, or those in a folder, sorted. Raises PosecError if there are none."""
     if isinstance(pictures, (str, Path)):
         where = Path(pictures)
         files = (
@@ -166,12 +207,8 @@ class _Clock:
     """Reports the elapsed seconds of a bench, once per second."""
 
     def __init__(self, progress: Progress | None, seconds: float) -> None:
-        self._progress, self._seconds, self._start, self._reported = (
-            progress,
-            max(1, round(seconds)),
-            time.perf_counter(),
-            -1,
-        )
+        self._progress, self._seconds = progress, max(1, round(seconds))
+        self._start, self._reported = time.perf_counter(), -1
 
     def tick(self, finished: bool = False) -> None:
         done = self._seconds if finished else min(int(time.perf_counter() - self._start), self._seconds - 1)
@@ -181,7 +218,7 @@ class _Clock:
 
 
 def _take_turns(workers: Sequence[WorkerProcess], settings: BenchSettings, clock: _Clock) -> list[list[Any]]:
-    """Return the rounds of each worker; a worker that fails keeps those that it had."""
+    """Return the rounds of each worker; a worker that fails keeps its earlier ones."""
     rounds: list[list[Any]] = [[] for _ in workers]
     start, done = time.perf_counter(), 0
     while done < LEAST_ROUNDS or time.perf_counter() - start < settings.seconds * len(workers):
@@ -202,6 +239,4 @@ def _sha256(path: Path) -> str:
     try:
         return sha256_of(path)
     except OSError as error:
-        raise PosecError(
-            f"cannot read picture '{path}': {error.strerror}; name others to bench with"
-        ) from error
+        raise PosecError(f"cannot read picture '{path}': {error.strerror}; name other pictures") from error

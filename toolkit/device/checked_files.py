@@ -14,7 +14,15 @@ MOST_VALUES = 4_000_000  # of a file; a parsed value takes many times the bytes 
 
 
 class Kind(NamedTuple):
-    """A kind of file: its name, format number, largest size in bytes, the command that writes it, and its schema."""
+    """A kind of file.
+
+    Attributes:
+        name: for messages.
+        version: format number.
+        largest: size limit in bytes.
+        made_by: the command that writes it.
+        rule: schema of the content.
+    """
 
     name: str
     version: int
@@ -24,9 +32,9 @@ class Kind(NamedTuple):
 
 
 def read_checked(path: Path, kind: Kind) -> dict[str, Any]:
-    """Return the content of a JSON file that keeps the rules of its kind.
+    """Return the content of a JSON file of the given kind.
 
-    Raises PosecError if the file is missing, not a plain file, too large, newer, or of another form.
+    Raises PosecError if the file is missing, not a plain file, too large, newer, or invalid.
     """
     if not path.exists():
         raise PosecError(f"no {kind.name} '{path}'; make one with {kind.made_by}")
@@ -36,7 +44,7 @@ def read_checked(path: Path, kind: Kind) -> dict[str, Any]:
 
 
 def parse_checked(content: bytes, kind: Kind, where: str) -> dict[str, Any]:
-    """Return the mapping in the text of a JSON file, likewise; `where` names it in messages."""
+    """Return the content of a JSON text, as `read_checked` does; `where` names it in messages."""
     try:
         if sum(content.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
             raise SchemaError(f"it holds more than {MOST_VALUES} values")
@@ -52,5 +60,6 @@ def parse_checked(content: bytes, kind: Kind, where: str) -> dict[str, Any]:
             f"'{where}' is not a {kind.name} of {kind.made_by}: {str(error) or type(error).__name__}"
         ) from error
     raise PosecError(
-        f"'{where}' has {kind.name} format {ascii(plain['format'])[:20]}, this posec reads {kind.version}; make it again with {kind.made_by}"
+        f"'{where}' has {kind.name} format {ascii(plain['format'])[:20]}, this posec reads {kind.version}; "
+        f"make it again with {kind.made_by}"
     )

@@ -1,14 +1,15 @@
-"""The board's end of a deployment: lock, free space, the switch, and removal of what nothing runs.
+"""The board's side of a deployment: lock, free space, switch of the link, and removal of unused deployments.
 
-The host sends this file's text and runs it by `python -c` before it copies anything, so it imports the standard library alone.
+The host runs this file's text by `python -c` before it copies anything, so it imports only the standard library.
 
     FOLDER/                        one lock for all deployments to it
-      NAME -> .deployed/NAME/ID    what runs
+      NAME -> .deployed/NAME/ID    the current deployment
       .deployed/NAME/ID/           one deployment each
       packages-HASH/               unpacked wheels, shared by the deployments that name them
 
-Arguments: FOLDER NAME ID WAIT_SECONDS. Every answer is a line of JSON. The program holds the lock until its input ends, for whatever
-reason, a lost connection included. It then removes every deployment that no link names, its own too unless the host sent "switch".
+Arguments: FOLDER NAME ID WAIT_SECONDS. Every answer is a line of JSON.
+The program holds the lock until its input ends, for example because the connection was lost.
+Then it removes every deployment without a link, including its own unless the host sent "switch".
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def answer(**facts: Any) -> None:
 
 
 def take_lock(folder: str, wait_s: float) -> IO[str]:
-    """Enter `folder`, made where it is missing, and return its locked lock file. Raises Refused after `wait_s` seconds."""
+    """Enter `folder`, created if missing, and return its locked lock file. Raises Refused after `wait_s` seconds."""
     deadline, waiting = time.monotonic() + wait_s, False
     while True:
         os.makedirs(folder, exist_ok=True)
@@ -82,7 +83,7 @@ def take_lock(folder: str, wait_s: float) -> IO[str]:
 
 
 def _is_current(lock: IO[str]) -> bool:
-    """Return whether the lock file is still the one in the folder: a clean-up removes it."""
+    """Return whether the lock file is still in the folder; a clean-up removes it."""
     try:
         there = os.stat(LOCK)
     except FileNotFoundError:
@@ -91,7 +92,7 @@ def _is_current(lock: IO[str]) -> bool:
 
 
 def switch(name: str, identity: str) -> None:
-    """Let the link `name` lead to the deployment, in one step; a power cut leaves one of the two whole."""
+    """Switch the link `name` to the deployment atomically; a power cut leaves either target."""
     os.sync()
     beside = f".{name}.{identity}"
     os.symlink(os.path.join(DEPLOYED, name, identity), beside)
@@ -99,8 +100,8 @@ def switch(name: str, identity: str) -> None:
     os.sync()  # before the old one is removed
 
 
-def sweep() -> None:
-    """Remove deployments that no link in the folder names, packages that no deployment uses, and links half made."""
+def remove_unused() -> None:
+    """Remove deployments without a link, packages without a deployment, and temporary links."""
     for name in os.listdir("."):
         if HALF_MADE.fullmatch(name) and os.path.islink(name):
             os.unlink(name)
@@ -144,8 +145,8 @@ def _stop(*_: Any) -> NoReturn:
 
 
 def serve(name: str, identity: str) -> None:
-    """Clear what earlier deployments left, state the free space, and obey the host until its input ends."""
-    sweep()
+    """Remove remains of earlier deployments, report the free space, and serve the host until its input ends."""
+    remove_unused()
     if os.path.lexists(name) and not os.path.islink(name):
         raise Refused(f"'{name}' in that folder was not deployed by posec; move it away")
     disk = os.statvfs(".")
@@ -167,7 +168,7 @@ def main(arguments: list[str]) -> int:
         try:
             serve(name, identity)
         finally:
-            sweep()
+            remove_unused()
             if os.listdir(".") == [LOCK]:
                 os.unlink(LOCK)
                 os.chdir("/")

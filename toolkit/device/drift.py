@@ -1,11 +1,11 @@
-"""Drift: people lost and invented by a compiled network, millimetres, and the head that causes most of it."""
+"""Drift of a compiled network: people lost and invented, distances of joints, and the head that causes most."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ LIMITS = ("drift_mm", "people_lost", "people_invented")
 
 @dataclass(frozen=True)
 class Stray:
-    """A person that only one of two networks found: picture, score, and height in the picture."""
+    """A person that only one of two networks found."""
 
     frame: int
     score: float
@@ -36,18 +36,18 @@ class DriftSummary:
 
 @dataclass(frozen=True)
 class Drift:
-    """Drift of a compiled network from the float one, in pose units. True within the limits of `allowed`.
+    """Drift of a compiled network from the float one; True within the limits of `allowed`.
 
     Attributes:
         frames: pictures compared.
         people: number of people that the float network found; fractions are of these.
-        lost, invented: people that only the float, only the compiled network found.
+        lost: people that only the float network found.
+        invented: people that only the compiled network found.
         drift_mm: mean distance of joints, pelvis-relative, over matched people; NaN without matches.
-        drift_p50_mm, drift_p95_mm, drift_max_mm: the same for the median, the 95th percentile and the worst
-            person.
+        drift_p50_mm, drift_p95_mm, drift_max_mm: median, 95th percentile and maximum over people.
         centre_shift_px: mean shift of the centres in picture pixels.
         root_drift_mm: mean distance of the pelvis in the camera frame.
-        blame: head → drift without its rounding; empty without float heads.
+        blame: head → drift with that head in float; empty without float heads.
         allowed: limits by name (LIMITS); fractions for people.
     """
 
@@ -71,7 +71,7 @@ class Drift:
 
     @property
     def people_invented(self) -> float:
-        """People that the float network did not find, as a fraction of those it found."""
+        """People that only the compiled network found, as a fraction of the float network's people."""
         return len(self.invented) / self.people
 
     @property
@@ -114,8 +114,8 @@ class Drift:
                 text += f"; {word} people scored {min(scores):.2f} to {max(scores):.2f}"
                 text += f", the tallest {tallest_px:.0f} px"
         if self.missed and self.worst_head:
-            repair = self.blame[self.worst_head]
-            rest = f"{repair.drift_mm:.1f} mm, {100 * repair.people_lost:.1f} % lost"
+            without = self.blame[self.worst_head]
+            rest = f"{without.drift_mm:.1f} mm, {100 * without.people_lost:.1f} % lost"
             text += f"; worst head '{self.worst_head}': with it in float {rest}"
         return text
 
@@ -149,53 +149,61 @@ def measure_drift(
         allowed: limit name → largest value.
         blame: see Drift.
 
-    Raises PosecError where the float network found no people: there is nothing to judge by.
+    Raises PosecError if the float network found no people.
     """
-    lost: list[Stray] = []
-    invented: list[Stray] = []
-    drifts, shifts, roots = [], [], []
-    frames = people = 0
     found, truth = list(compiled), list(floating)
     if len(found) != len(truth):
         raise PosecError(
             f"compiled people of {len(found)} frames against float people of {len(truth)}; "
             "compare the same frames"
         )
-    for mine, theirs in ((found[i], truth[i]) for i in range(len(truth))):
-        pairs = match_people(mine, theirs, skeleton)
-        lost += _strays(frames, theirs, {pair[1] for pair in pairs})
-        invented += _strays(frames, mine, {pair[0] for pair in pairs})
-        for a, b in pairs:
-            drifts.append(float(np.linalg.norm(mine.joints_mm[a] - theirs.joints_mm[b], axis=1).mean()))
-            shifts.append(float(np.linalg.norm(mine.centres_px[a] - theirs.centres_px[b])))
-            roots.append(float(np.linalg.norm(mine.roots_mm[a] - theirs.roots_mm[b])))
-        frames += 1
-        people += len(theirs)
+    people, frames = sum(len(expected) for expected in truth), len(truth)
+    matched = _match_frames(found, truth, skeleton)
     if people == 0:
-        also = f" (the compiled network found {len(invented)})" if invented else ""
+        also = f" (the compiled network found {len(matched.invented)})" if matched.invented else ""
         raise PosecError(
             f"the float network found no people on {frames} frames{also}: there is nothing to judge by; "
             "give frames with people in them"
         )
-    mean, median, p95, most = (
-        float(of(drifts)) if drifts else math.nan
-        for of in (np.mean, np.median, lambda values: np.percentile(values, 95), np.max)
-    )
-    shift, root = (float(np.mean(values)) if values else math.nan for values in (shifts, roots))
+    drifts_mm = matched.drifts_mm
     return Drift(
-        frames,
-        people,
-        tuple(lost),
-        tuple(invented),
-        mean,
-        median,
-        p95,
-        most,
-        shift,
-        root,
-        {name: float(allowed[name]) for name in LIMITS},
-        blame or {},
+        frames=frames,
+        people=people,
+        lost=tuple(matched.lost),
+        invented=tuple(matched.invented),
+        drift_mm=float(np.mean(drifts_mm)) if drifts_mm else math.nan,
+        drift_p50_mm=float(np.median(drifts_mm)) if drifts_mm else math.nan,
+        drift_p95_mm=float(np.percentile(drifts_mm, 95)) if drifts_mm else math.nan,
+        drift_max_mm=float(np.max(drifts_mm)) if drifts_mm else math.nan,
+        centre_shift_px=float(np.mean(matched.shifts_px)) if drifts_mm else math.nan,
+        root_drift_mm=float(np.mean(matched.roots_mm)) if drifts_mm else math.nan,
+        allowed={name: float(allowed[name]) for name in LIMITS},
+        blame=blame or {},
     )
+
+
+class _Matched(NamedTuple):
+    """People without a match, and the distances of the matched ones."""
+
+    lost: list[Stray]
+    invented: list[Stray]
+    drifts_mm: list[float]
+    shifts_px: list[float]
+    roots_mm: list[float]
+
+
+def _match_frames(found: list[PoseFrame], truth: list[PoseFrame], skeleton: Skeleton) -> _Matched:
+    matched = _Matched([], [], [], [], [])
+    for frame, (mine, theirs) in enumerate(zip(found, truth)):
+        pairs = match_people(mine, theirs, skeleton)
+        matched.lost.extend(_strays(frame, theirs, {pair[1] for pair in pairs}))
+        matched.invented.extend(_strays(frame, mine, {pair[0] for pair in pairs}))
+        for a, b in pairs:
+            apart_mm = np.linalg.norm(mine.joints_mm[a] - theirs.joints_mm[b], axis=1)
+            matched.drifts_mm.append(float(apart_mm.mean()))
+            matched.shifts_px.append(float(np.linalg.norm(mine.centres_px[a] - theirs.centres_px[b])))
+            matched.roots_mm.append(float(np.linalg.norm(mine.roots_mm[a] - theirs.roots_mm[b])))
+    return matched
 
 
 def _strays(frame: int, people: PoseFrame, matched: set[int]) -> list[Stray]:
@@ -207,11 +215,11 @@ def _strays(frame: int, people: PoseFrame, matched: set[int]) -> list[Stray]:
     ]
 
 
-def _severity(repair: DriftSummary) -> float:
+def _severity(drift: DriftSummary) -> float:
     """Return millimetres plus the percentages of people lost and invented; infinite where not measured."""
     return (
-        repair.drift_mm + 100 * (repair.people_lost + repair.people_invented)
-        if math.isfinite(repair.drift_mm)
+        drift.drift_mm + 100 * (drift.people_lost + drift.people_invented)
+        if math.isfinite(drift.drift_mm)
         else math.inf
     )
 

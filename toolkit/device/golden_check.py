@@ -1,4 +1,4 @@
-"""Drift of a bundle on its golden pictures: needs neither the checkpoint nor the host's libraries."""
+"""Drift of a bundle on its golden pictures, without the checkpoint and the host's libraries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def verify_golden(
     Returns:
         A Drift without `blame`: the bundle has no float heads.
 
-    Raises PosecError if the bundle has no golden pictures, or there are no people in them.
+    Raises PosecError if the bundle has no golden pictures, or none with people.
     """
     bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
     golden = bundle.golden()

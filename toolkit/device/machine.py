@@ -1,6 +1,6 @@
 """Facts and state of the machine that a latency was measured on.
 
-All values come from system files; those that a system lacks are None.
+All values come from system files; missing ones are None.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ PI_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 def machine_facts(root: str = "/") -> dict[str, Any]:
     """Return the constant facts; `root` is the folder of proc and sys.
 
-    Keys: board, cpu, architecture, virtual, logical_cpus, usable_cpus, memory_mb, os, kernel, python, power_mode.
+    Keys: board, cpu, architecture, virtual, logical_cpus, usable_cpus, memory_mb, os, kernel, python,
+    power_mode.
     """
     system = Path(root)
     cpuinfo = _read(system / "proc/cpuinfo") or ""
@@ -63,7 +64,10 @@ def machine_facts(root: str = "/") -> dict[str, Any]:
 
 
 def machine_state(root: str = "/") -> dict[str, Any]:
-    """Return the state: temperatures_c, governor, frequencies_mhz, throttled, load_1min, memory_available_mb, cpu_ticks."""
+    """Return the current state.
+
+    Keys: temperatures_c, governor, frequencies_mhz, throttled, load_1min, memory_available_mb, cpu_ticks.
+    """
     system = Path(root)
     cpus = sorted((system / "sys/devices/system/cpu").glob("cpu[0-9]*"), key=lambda path: int(path.name[3:]))
     frequencies = [_integer(_read(cpu / "cpufreq/scaling_cur_freq")) for cpu in cpus]
@@ -81,9 +85,10 @@ def machine_state(root: str = "/") -> dict[str, Any]:
 
 
 def busy_share(before: dict[str, Any], after: dict[str, Any], own_seconds: float) -> dict[str, Any]:
-    """Return how much of the processors others took between two states: `others` and `stolen` (by the hypervisor), 0..1.
+    """Return the share of the processors that others used between two states, each 0..1.
 
-    `own_seconds` is the processor time of the measured processes meanwhile. Empty where the system lacks them.
+    Keys: `others` for other processes, `stolen` for the hypervisor. Empty if the system does not report them.
+    `own_seconds` is the processor time of the measured processes in between.
     """
     if not before["cpu_ticks"] or not after["cpu_ticks"]:
         return {}
@@ -97,7 +102,7 @@ def busy_share(before: dict[str, Any], after: dict[str, Any], own_seconds: float
 
 
 def peak_memory_mb(root: str = "/") -> float | None:
-    """Return the largest resident memory this process has had. Not `ru_maxrss`: that is inherited from the parent process."""
+    """Return the peak resident memory of this process; `ru_maxrss` would include the parent's."""
     for line in (_read(Path(root) / "proc/self/status") or "").splitlines():
         if line.startswith("VmHWM:"):
             return round(int(line.split()[1]) / 1024, 1)

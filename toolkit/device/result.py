@@ -21,7 +21,7 @@ ENDING = ".result.json"
 KIND = Kind("result", FORMAT, 32 << 20, "`posec bench`", RESULT)
 HASH_DIGITS = 8  # of the bundle's SHA-256 in the name of its result
 _LONGEST_PART = 40  # of a file's name
-TOLD = (
+BUNDLE_FIELDS = (
     "name",
     "target",
     "backend",
@@ -51,8 +51,8 @@ class Result:
         drift: `Drift.to_dict()`, or None.
         accuracy: rows of `evaluate`, of one or more protocols.
         pictures: annotated pictures, each `caption` and `jpeg` (base64).
-        unjudged: the reason where there is no drift.
-        title: name among other results; empty takes target and precision. It is not part of the file.
+        unjudged: the reason if there is no drift.
+        title: name among other results, not part of the file; empty takes target and precision.
     """
 
     bundle: Mapping[str, Any]
@@ -75,7 +75,7 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """One of "accepted", "rejected", "not judged": whether the drift from the float network is within its limits."""
+        """One of "accepted", "rejected", "not judged": the drift from the float network against its limits."""
         return "not judged" if self.drift is None else "accepted" if self.drift["within"] else "rejected"
 
     @property
@@ -101,7 +101,7 @@ class Result:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of the file; status, verdict and reason are derived, for other readers of the file."""
+        """Return the content of the file; status, verdict and reason are derived, for other programs."""
         plain = {name: getattr(self, name) for name in _STORED}
         return {
             **plain,
@@ -116,10 +116,10 @@ _STORED = ("bundle", "bench", "drift", "accuracy", "pictures", "unjudged")
 
 
 def describe_bundle(bundle: Bundle) -> dict[str, Any]:
-    """Return the identity of a bundle: fields of bundle.json, hashes, and sizes in bytes of the model and of all files."""
+    """Return the identity of a bundle: fields of bundle.json, hashes, and sizes in bytes."""
     sizes = {name: (bundle.folder / name).stat().st_size for name in bundle.files}
     return {
-        **{name: getattr(bundle, name) for name in TOLD},
+        **{name: getattr(bundle, name) for name in BUNDLE_FIELDS},
         "folder": bundle.folder.name,
         "sha256": sha256_of(bundle.folder / DESCRIPTION),
         "model_sha256": bundle.files[bundle.model],
@@ -132,12 +132,12 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
 def result_name(bundle: Mapping[str, Any], place: str = "") -> str:
     """Return the file name of a bundle's result, such as "intel-cpu-int8-3fa1c02b.result.json".
 
-    It holds the hash of the bundle, so that two networks for one board keep one result each. A bundle may come from
-    anywhere, so only the letters, digits, dots and hyphens of its names are used.
+    It includes the hash of the bundle, so that two networks for one board have separate results.
+    Bundles are untrusted, so only letters, digits, dots and hyphens of their names are used.
 
     Args:
         bundle: see `describe_bundle`.
-        place: where it was measured, such as the host of a board; part of the name.
+        place: place of the measurement, such as the host of a board; part of the name.
     """
     parts = [
         bundle["target"],
@@ -153,7 +153,7 @@ def _plain(part: str) -> str:
 
 
 def save_result(result: Result, path: str | Path) -> None:
-    """Write the file whole or not at all. Raises PosecError where `read_result` would refuse it, or it cannot be written."""
+    """Write the file atomically. Raises PosecError if `read_result` would refuse it, or writing fails."""
     content = json.dumps(result.to_dict(), indent=None, allow_nan=False)
     parse_result(content, str(path))
     try:
@@ -165,12 +165,12 @@ def save_result(result: Result, path: str | Path) -> None:
 
 
 def read_result(path: str | Path) -> Result:
-    """Read what `save_result` wrote. Raises PosecError where the file is missing, too large, newer, or of another form."""
+    """Read a result file. Raises PosecError if it is missing, too large, newer, or invalid."""
     return _of(read_checked(Path(path), KIND))
 
 
 def parse_result(text: str, where: str) -> Result:
-    """Return the result in the text of a file; `where` names it in messages. Raises PosecError as `read_result` does."""
+    """Return the result in the text of a file; `where` names it in messages. Raises PosecError if invalid."""
     return _of(parse_checked(text.encode(), KIND, where))
 
 

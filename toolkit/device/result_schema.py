@@ -1,4 +1,4 @@
-"""What a result file holds: every value that the report, the board's answer or `bench --again` reads."""
+"""Schema of a result file: every value that the report, the board or `bench --again` reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a JSON file may hold, as data: types, ranges and sizes, checked before anything of the file is used.
+"""Schemas of JSON files as data: types, ranges and sizes, checked before a file is used.
 
 Rules nest: `Fields({"frames": Number(0, 1e9), "name": Text()})`. A rule raises SchemaError with the path of the first value that
 breaks it. A file may hold fields that no rule names; `check_bounds` limits those, too.
@@ -182,7 +182,7 @@ SCALAR = Either((Flag(), Number(), Maybe(Text())))
 
 
 def check_bounds(plain: Any) -> None:
-    """Raise SchemaError where values are nested deeper than DEEPEST, numbers are not finite or too large, or text is no Unicode."""
+    """Raise SchemaError for nesting deeper than DEEPEST, numbers not finite or too large, and invalid Unicode."""
     waiting: list[tuple[Any, int]] = [(plain, 0)]
     while waiting:
         value, depth = waiting.pop()
@@ -202,7 +202,7 @@ def check_bounds(plain: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    """Return a value for a message: short, and never the whole of a large one."""
+    """Return a short description of a value for a message."""
     if isinstance(value, (dict, list, tuple)):
         return "a mapping" if isinstance(value, dict) else f"a list of {len(value)}"
     return ascii(value)[:60]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import PosecError
+from ..runtime.decoding.bone_prior import REFINEMENT, Refinement
 from ..runtime.decoding.decode import DecodeOptions
 from ..runtime.decoding.kinematics import layers
-from ..runtime.decoding.refine import REFINEMENT, Refinement
 from ..runtime.engines import check_threads
 from ..runtime.engines.onnxruntime import cpu_options, library
 from ..runtime.estimator import PoseEstimator
@@ -60,4 +60,4 @@ def float_estimator(
     Raises PosecError where the graph cannot run.
     """
     engine, options = FloatEngine(graph, threads), DecodeOptions(refinement=refinement)
-    return PoseEstimator(graph.spec, graph.frame, layers(graph.decoder), engine, options=options)
+    return PoseEstimator(graph.spec, graph.frame, layers(graph.decoder), engine=engine, options=options)

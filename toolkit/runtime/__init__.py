@@ -37,6 +37,7 @@ def load(
     folder: str,
     threads: Optional[int] = None,
     focal_px: Optional[float] = None,
+    *,
     refine: bool = True,
     centre_threshold: Optional[float] = None,
     camera: Optional[CameraModel] = None,
@@ -58,9 +59,9 @@ def load(
     `focal_px` or `centre_threshold` is out of range.
     """
     from .bundle import read_bundle
+    from .decoding.bone_prior import REFINEMENT
     from .decoding.decode import DecodeOptions
     from .decoding.intrinsics import focal_length
-    from .decoding.refine import REFINEMENT
     from .engines import open_engine
     from .estimator import PoseEstimator
 
@@ -70,7 +71,7 @@ def load(
         bundle.spec,
         bundle.frame,
         bundle.decoder(),
-        open_engine(bundle, threads),
+        engine=open_engine(bundle, threads),
         bundle=bundle,
         camera=camera if focal_px is None else focal_length(focal_px),
         options=DecodeOptions(refinement=REFINEMENT if refine else None),

@@ -15,7 +15,7 @@ from .decoding.kinematics import Layers
 from .engines import Engine
 from .errors import HeadError, PoseError
 from .frame import FrameInput
-from .pose import PoseFrame, PoseSpec
+from .pose import Head, PoseFrame, PoseSpec
 from .preprocess import Batch, Letterbox
 
 
@@ -47,8 +47,8 @@ class PoseEstimator:
         spec: PoseSpec,
         frame: FrameInput,
         decoder: Layers,
-        engine: Engine,
         *,
+        engine: Engine,
         camera: Optional[CameraModel] = None,
         options: DecodeOptions = DECODING,
         bundle: Optional[Bundle] = None,
@@ -121,9 +121,7 @@ class PoseEstimator:
             self._describe_camera(letterbox),
         ]
         lines += [
-            _range(name, heads[name], spec.heads[name].low, spec.heads[name].high)
-            for name in spec.head_names
-            if name in heads
+            _describe_range(name, heads[name], spec.heads[name]) for name in spec.head_names if name in heads
         ]
         try:
             check_heads(heads, spec)
@@ -187,8 +185,9 @@ class PoseEstimator:
         return f"camera: focal length {intrinsics.mean_focal_px:.0f} px, {view}"
 
 
-def _range(name: str, values: np.ndarray, low: float, high: float) -> str:
-    """Return one line on the values of a head, beside the range in the specification."""
+def _describe_range(name: str, values: np.ndarray, head: Head) -> str:
+    """Return one line on the values of a head and the range in the specification."""
+    low, high = head.low, head.high
     finite = values[np.isfinite(values)]
     span = f"{finite.min():.3f} to {finite.max():.3f}" if finite.size else "no numbers"
     broken = f", {values.size - finite.size} of {values.size} not finite" if finite.size < values.size else ""

@@ -14,11 +14,12 @@ from recorded_heads import Recorded, keypoint_spec, mark, recorded_heads, replay
 
 import toolkit
 from toolkit.runtime import load
+from toolkit.runtime.decoding.bone_prior import REFINEMENT, Refinement
 from toolkit.runtime.decoding.decode import DecodeOptions, HeadError, decode_heads
 from toolkit.runtime.decoding.intrinsics import pinhole
 from toolkit.runtime.decoding.keypoints import Keypoints, find_keypoints, match_keypoints
 from toolkit.runtime.decoding.kinematics import decode_embeddings, layers, paths_mm, rotation_from_6d
-from toolkit.runtime.decoding.refine import REFINEMENT, Bodies, Refinement, refine
+from toolkit.runtime.decoding.refine import Bodies, refine
 from toolkit.runtime.pose import MUPOTS17, Head, PoseSpec, SpecError
 from toolkit.runtime.preprocess import place
 
@@ -164,11 +165,11 @@ def test_a_fit_that_overflows_leaves_the_network_its_word():
     bones = rotation_from_6d(rotation) @ decode_embeddings(embedding, DECODER).transpose(0, 2, 1)
     bodies = Bodies(bones, np.array([64.0], np.float32), np.array([[224.0, 128.0]], np.float32))
     seen = find_keypoints(heads, SPEC, 0.2)
-    moved, matches = refine(bodies, seen, SPEC, REFINEMENT)
+    moved, matches = refine(bodies, seen, SPEC, settings=REFINEMENT)
     assert matches.pull.sum() > 5
     assert not np.array_equal(moved.bones, bodies.bones)
     with np.errstate(all="ignore"):
-        kept, _ = refine(bodies, seen._replace(heat=seen.heat * np.float32(3e38)), SPEC, REFINEMENT)
+        kept, _ = refine(bodies, seen._replace(heat=seen.heat * np.float32(3e38)), SPEC, settings=REFINEMENT)
     assert all(np.array_equal(new, old) for new, old in zip(kept, bodies, strict=True))
 
 
@@ -263,7 +264,7 @@ def keypoints(*rows):
 
 def matched(at, seen, reach=10.0, least_heat=0.0):
     at = np.array(at, np.float32)
-    return match_keypoints(at, np.full(at.shape[:2], reach, np.float32), seen, least_heat)
+    return match_keypoints(at, np.full(at.shape[:2], reach, np.float32), seen, least_heat=least_heat)
 
 
 def test_a_key_point_pulls_less_with_distance_and_not_beyond_its_reach():
@@ -365,7 +366,7 @@ def test_the_fit_is_the_posterior_mean_of_a_gaussian():
         (joints_px(bodies) + random.normal(0, 0.4, (12, 2))).astype(np.float32),
         np.ones(12, np.float32),
     )
-    fitted, matches = refine(bodies, seen, SPEC, how)
+    fitted, matches = refine(bodies, seen, SPEC, settings=how)
     bones = bodies.bones[0].T.astype(np.float64)
     between = {
         "neck": 0,
@@ -423,7 +424,7 @@ def test_what_moves_all_joints_at_once_is_found(unknown):
     }[unknown]
     seen = Keypoints(np.arange(12), joints_px(change), np.ones(12, np.float32))
     before = np.abs(joints_px(bodies) - joints_px(change)).max()
-    fitted, _ = refine(bodies, seen, SPEC, Refinement(**{**still, unknown: 0.3}))
+    fitted, _ = refine(bodies, seen, SPEC, settings=Refinement(**{**still, unknown: 0.3}))
     assert np.abs(joints_px(fitted) - joints_px(change)).max() < 0.2 * before
 
 

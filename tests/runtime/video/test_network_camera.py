@@ -14,12 +14,12 @@ from tiny_bundles import write_tiny_bundle
 from video_files import jpeg, write_matroska
 
 from toolkit.runtime import load
-from toolkit.runtime.video.latest_frame import newest
+from toolkit.runtime.video.latest_frame import latest_frames
 from toolkit.runtime.video.recording.clip import CLIP
 from toolkit.runtime.video.recording.recording_folder import LINES, MANIFEST
 from toolkit.runtime.video.settings import StreamSettings
 from toolkit.runtime.video.sources import CameraGone, SourceError, open_source
-from toolkit.runtime.video.stream import watch
+from toolkit.runtime.video.stream import stream
 
 PART = b"--next\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n"
 EVERY_S = 0.01
@@ -85,24 +85,24 @@ def gray(level):
     return np.full((48, 64, 3), level, np.uint8)
 
 
-def number_of(shot):
-    return round(float(shot.picture.mean()))
+def number_of(frame):
+    return round(float(frame.picture.mean()))
 
 
 def test_a_slow_reader_sees_the_newest_picture():
     with Camera(250) as camera:
-        shots = open_source(camera.url)
-        seen = [next(shots)]
+        frames = open_source(camera.url)
+        seen = [next(frames)]
         for sent in (60, 120, 180):
             while camera.sent < sent:
                 camera.gone.wait(EVERY_S)
-            seen.append(next(shots))
-        shots.close()
-    assert [shot.name for shot in seen] == ["000000", "000001", "000002", "000003"]
-    assert [number_of(shot) > sent - 40 for shot, sent in zip(seen[1:], (60, 120, 180), strict=True)] == [
+            seen.append(next(frames))
+        frames.close()
+    assert [frame.name for frame in seen] == ["000000", "000001", "000002", "000003"]
+    assert [number_of(frame) > sent - 40 for frame, sent in zip(seen[1:], (60, 120, 180), strict=True)] == [
         True
     ] * 3
-    seconds = [shot.seconds for shot in seen]
+    seconds = [frame.seconds for frame in seen]
     assert seconds[0] == 0
     assert seconds == sorted(seconds)
 
@@ -110,16 +110,16 @@ def test_a_slow_reader_sees_the_newest_picture():
 def test_no_picture_comes_twice_and_the_last_is_not_lost():
     with Camera(40) as camera:
         seen = []
-        shots = (seen.append(number_of(shot)) for shot in open_source(camera.url, retry_s=0))
+        frames = (seen.append(number_of(frame)) for frame in open_source(camera.url, retry_s=0))
         with pytest.raises(CameraGone):
-            list(shots)
+            list(frames)
     assert seen == sorted(set(seen))
     assert seen[-1] == 39
 
 
 def test_a_camera_that_hangs_has_gone():
     with Camera(5, still=True) as camera:
-        taken = list(newest(cv2.VideoCapture(camera.url, cv2.CAP_FFMPEG), hanging_after_s=0.5))
+        taken = list(latest_frames(cv2.VideoCapture(camera.url, cv2.CAP_FFMPEG), hanging_after_s=0.5))
         assert round(float(taken[-1][0].mean())) == 4
 
 
@@ -212,10 +212,10 @@ def test_a_password_is_in_no_message(bundle, command, address, secret):
 
 def test_looking_ends_though_the_camera_hangs():
     with Camera(5, still=True) as camera:
-        shots = open_source(camera.url)
-        while number_of(next(shots)) < 4:
+        frames = open_source(camera.url)
+        while number_of(next(frames)) < 4:
             pass
-        closing = threading.Thread(target=shots.close)
+        closing = threading.Thread(target=frames.close)
         closing.start()
         closing.join(15)  # FFmpeg itself waits for the camera for half a minute
         assert not closing.is_alive()
@@ -231,7 +231,7 @@ def test_a_camera_that_says_nothing_is_refused():
 
 def test_the_clip_keeps_the_cameras_pace(bundle, tmp_path):
     with Camera(100, every_s=0.05) as camera:
-        summary = watch(load(bundle), camera.url, tmp_path / "out", settings=StreamSettings(most=20))
+        summary = stream(load(bundle), camera.url, tmp_path / "out", settings=StreamSettings(most=20))
     lines = [json.loads(line) for line in (tmp_path / "out" / LINES).read_text().splitlines()]
     assert summary.pictures == len(lines) == 20
     clip = cv2.VideoCapture(str(tmp_path / "out" / CLIP))

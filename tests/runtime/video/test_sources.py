@@ -165,12 +165,12 @@ def test_a_device_or_pipe_in_place_of_a_picture_is_refused_at_once(tmp_path):
         with pytest.raises(SourceError, match="is not a plain file"):
             read_picture(tmp_path / name)
     for name in ("/dev/zero", "/dev/null", tmp_path / "zero.png"):
-        with pytest.raises(SourceError, match="device or a socket, and no camera"):
+        with pytest.raises(SourceError, match="device or a socket, not a camera"):
             open_source(str(name))
     (tmp_path / "gone.png").symlink_to("nowhere")
     (tmp_path / "good.png").write_bytes(encoded(".png"))
     skipped = []
-    assert [shot.name for shot in open_source(str(tmp_path), skipped.append)] == ["good.png"]
+    assert [frame.name for frame in open_source(str(tmp_path), skipped.append)] == ["good.png"]
     assert len(skipped) == 3
 
 
@@ -246,7 +246,7 @@ def test_pictures_without_a_suffix_and_streams_of_jpegs_are_told_apart(tmp_path)
     (tmp_path / "photo").write_bytes(encoded(".jpg"))
     (tmp_path / "stream").write_bytes(encoded(".jpg") * 5)
     (tmp_path / "camera.mjpeg").write_bytes(encoded(".jpg") * 5)
-    assert [shot.name for shot in open_source(str(tmp_path / "photo"))] == ["photo"]
+    assert [frame.name for frame in open_source(str(tmp_path / "photo"))] == ["photo"]
     assert open_source(str(tmp_path / "photo")).still
     for name in ("stream", "camera.mjpeg"):
         assert len(list(open_source(str(tmp_path / name)))) == 5
@@ -327,8 +327,8 @@ def test_a_folder_comes_in_order_and_broken_files_are_reported(tmp_path):
     (tmp_path / "notes.txt").write_text("not a picture")
     (tmp_path / "d.png").mkdir()
     said = []
-    shots = list(open_source(str(tmp_path), said.append))
-    assert [shot.name for shot in shots] == ["a.jpg", "b.webp", "c.png"]
+    frames = list(open_source(str(tmp_path), said.append))
+    assert [frame.name for frame in frames] == ["a.jpg", "b.webp", "c.png"]
     assert len(said) == 1
     assert "b.png' is no picture" in said[0]
 
@@ -343,22 +343,24 @@ def test_a_folder_with_no_readable_picture_is_refused(tmp_path):
 
 def test_one_picture(tmp_path):
     (tmp_path / "a.png").write_bytes(encoded(".png"))
-    (shot,) = open_source(str(tmp_path / "a.png"))
-    assert (shot.name, shot.seconds) == ("a.png", 0.0)
+    (frame,) = open_source(str(tmp_path / "a.png"))
+    assert (frame.name, frame.seconds) == ("a.png", 0.0)
 
 
 def test_a_video_states_its_times(tmp_path):
-    shots = list(open_source(str(write_video(tmp_path / "v.avi"))))
-    assert [round(shot.picture.mean() / 20) for shot in shots] == list(range(12))
-    assert [shot.seconds for shot in shots] == pytest.approx([number / 10 for number in range(12)], abs=1e-3)
+    frames = list(open_source(str(write_video(tmp_path / "v.avi"))))
+    assert [round(frame.picture.mean() / 20) for frame in frames] == list(range(12))
+    assert [frame.seconds for frame in frames] == pytest.approx(
+        [number / 10 for number in range(12)], abs=1e-3
+    )
 
 
 def test_a_video_that_is_cut_off_is_reported(tmp_path):
     content = write_video(tmp_path / "v.avi", frames=60).read_bytes()
     (tmp_path / "cut.avi").write_bytes(content[: len(content) // 2])
     said = []
-    shots = list(open_source(str(tmp_path / "cut.avi"), said.append))
-    assert 0 < len(shots) < 60
+    frames = list(open_source(str(tmp_path / "cut.avi"), said.append))
+    assert 0 < len(frames) < 60
     assert len(said) == 1
     assert "60 frames" in said[0]
 
@@ -415,9 +417,9 @@ def test_picamera2_is_stopped_when_the_reader_has_enough(monkeypatch):
     module = types.ModuleType("picamera2")
     module.Picamera2 = Camera
     monkeypatch.setitem(sys.modules, "picamera2", module)
-    shots = open_source("picamera2")
-    first, second = next(shots), next(shots)
-    shots.close()
+    frames = open_source("picamera2")
+    first, second = next(frames), next(frames)
+    frames.close()
     assert (first.name, second.name) == ("000000", "000001")
     assert second.seconds >= first.seconds
     assert calls == ["RGB888", "start", "stop", "close"]

@@ -249,7 +249,7 @@ def test_a_full_disk_keeps_whole_lines(bundle, film, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "pictures until then are kept" in done.stderr
+    assert "pictures recorded so far are kept" in done.stderr
     text = (tmp_path / "out" / LINES).read_text()
     assert text.endswith("\n")
     assert [json.loads(line)["picture"] for line in text.splitlines()][:2] == ["000000", "000001"]

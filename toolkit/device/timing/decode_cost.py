@@ -8,21 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from ...runtime.decoding.bone_prior import REFINEMENT
 from ...runtime.decoding.decode import MOST_PEOPLE, DecodeOptions, decode_heads
 from ...runtime.decoding.kinematics import Layers
-from ...runtime.decoding.refine import REFINEMENT
 from ...runtime.pose import PoseSpec
 from ...runtime.preprocess import place
 
 PEOPLE = (0, 1, 2, 5, 10, 20, 50)
 LEAST = 5
-COLD = 2  # calls that find cold caches
-SPACING = 2  # cells between centres: neighbours are no peaks
-FAR = 2.0  # depth head: bodies so small that neighbours are no duplicates of each other
+COLD = 2  # calls with cold caches, not counted
+SPACING = 2  # cells between centres, as neighbouring cells are no peaks
+FAR = 2.0  # value of the depth head: bodies too small to be duplicates of their neighbours
 
 
 def crowd_heads(spec: PoseSpec, people: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return heads, name → (C, h, w) float32, that decode to `people` people of random poses; ValueError where so many have no room."""
+    """Return heads, name → (C, h, w) float32, of `people` people in random poses.
+
+    Raises ValueError if the maps have no room for them.
+    """
     random, (rows, columns) = np.random.default_rng(seed), spec.map_size
     places = [(row, column) for row in range(0, rows, SPACING) for column in range(0, columns, SPACING)]
     if people > len(places):
@@ -51,10 +54,10 @@ def decode_cost(
     repeats: int = 200,
     seconds: float = 0.3,
 ) -> list[dict[str, Any]]:
-    """Return rows with `people`, `p50_us`, `p90_us`, and `unfitted_p50_us`, without the fit to key points.
+    """Return rows with `people`, `p50_us`, `p90_us`, and `unfitted_p50_us` for decoding without the fit to key points.
 
-    Counts that do not fit into the maps are left out. Each row is of `repeats` calls, or as many as fit into so many
-    seconds, at least five. Calls with and without the fit take turns.
+    Counts that do not fit into the maps are omitted. A row has at most `repeats` calls and takes about `seconds`,
+    with at least five calls. Calls with and without the fit take turns.
     """
     box = place(*spec.input_size, spec)[0]
     room = ((spec.map_size[0] + 1) // SPACING) * ((spec.map_size[1] + 1) // SPACING)

@@ -1,6 +1,7 @@
-"""One bundle in one process, measured on request: `bench` starts one per bundle, so that load time and memory are its own.
+"""A process that measures one bundle on request; one per bundle keeps load times and memory separate.
 
-Reads one JSON request per line from stdin, answers each with one JSON line on stdout: {"answer": …} or {"refused": "why"}.
+Reads one JSON request per line from stdin and answers with one JSON line on stdout:
+{"answer": …} or {"refused": "reason"}.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-# A program of the user's imports these before the runtime; so does what is measured.
+# Imported before the runtime, as in a program of the user, so that the load time excludes them.
 import cv2
 import numpy as np
 
@@ -31,9 +32,9 @@ class Worker:
         self.started_cpu_s = time.process_time()
 
     def load(
-        self, folder: str, pictures: list[str], size: list[int] | None, threads: int | None
+        self, folder: str, pictures: list[str], *, size: list[int] | None, threads: int | None
     ) -> dict[str, Any]:
-        """Open the bundle, read the pictures, run the first one; return the cold times and the engine's description."""
+        """Open the bundle and run the first picture; return the cold times and the engine's description."""
         self.pictures = [read(path, size) for path in pictures]
         start = time.perf_counter()
         from ...runtime import load
@@ -52,17 +53,17 @@ class Worker:
         }
 
     def run(self, frames: int) -> list[list[float]]:
-        """Return preprocess, inference, decode, total, processor time of all threads (ms), and people of each frame.
+        """Return a row per frame: the stages, total and processor time of all threads in ms, and people.
 
-        The first frame is not counted: it refills the caches that another bundle has emptied. Its picture is run again, as
-        otherwise turns as long as the list of pictures would never count one of them.
+        The first frame is not counted: it refills the caches that another bundle has emptied.
+        Its picture is run again, or turns as long as the list of pictures would never count it.
         """
         self._run_next()
         self.count -= 1
         return [self._run_next() for _ in range(frames)]
 
     def sustain(self, seconds: float) -> list[dict[str, Any]]:
-        """Run continuously and return one entry per second: time, frames, p50_ms, p90_ms, temperatures, clocks, throttling."""
+        """Run continuously and return one entry per second: latencies, temperatures, clocks and throttling."""
         slices: list[dict[str, Any]] = []
         start = time.perf_counter()
         while time.perf_counter() - start < seconds:
@@ -88,7 +89,7 @@ class Worker:
         return decode_cost(self.estimator.spec, self.estimator.decoder)
 
     def finish(self) -> dict[str, Any]:
-        """Return the resources of the process: peak_memory_mb and cpu_s (processor seconds of all threads)."""
+        """Return the resources of the process: peak_memory_mb, and cpu_s in processor seconds of all threads."""
         return {
             "peak_memory_mb": peak_memory_mb(),
             "cpu_s": round(time.process_time() - self.started_cpu_s, 3),
@@ -110,7 +111,7 @@ class Worker:
 
 
 def read(path: str, size: list[int] | None) -> np.ndarray:
-    """Return the picture at `path`, resized to (height, width) where a size is given. Raises SourceError where it is no picture."""
+    """Return a picture, resized to (height, width) if a size is given. Raises SourceError if unreadable."""
     from ...runtime.files.pictures import read_picture
 
     picture = read_picture(path)
@@ -119,7 +120,7 @@ def read(path: str, size: list[int] | None) -> np.ndarray:
 
 def main() -> None:
     """Answer requests until stdin ends."""
-    # Engines print to stdout at will; the answers have a pipe of their own.
+    # Engines may print to stdout, so the answers have a pipe of their own.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     worker = Worker()

@@ -1,4 +1,4 @@
-"""The bench's side of a worker: start it, send requests, end it."""
+"""A worker process as the bench sees it: start, requests, end."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from typing import Any
 
 
 class WorkerProcess:
-    """A process that measures one bundle; after a failure, `failed` holds the reason and no more requests are possible."""
+    """A process that measures one bundle; after a failure, `failed` is the reason."""
 
     def __init__(self, folder: Path) -> None:
         """Start it; the bundle in `folder` is opened by the request "load"."""
         self.folder, self.failed = folder, ""
-        home = str(
-            Path(__file__).resolve().parents[3]
-        )  # where the package lies, also when it is not installed
+        home = str(Path(__file__).resolve().parents[3])  # of the package, which need not be installed
         path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.worker"],
@@ -29,7 +27,7 @@ class WorkerProcess:
         )
 
     def ask(self, do: str, **request: Any) -> Any:
-        """Return the worker's answer to a request (a method of `worker.Worker` and its arguments), or None where it failed."""
+        """Return the answer to a request, a method of `worker.Worker` with its arguments; None if it failed."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -47,7 +45,7 @@ class WorkerProcess:
         return reply.get("answer")
 
     def close(self) -> None:
-        """End the worker; kill it where it does not end."""
+        """End the worker, by force after a timeout."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:

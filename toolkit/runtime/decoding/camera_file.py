@@ -74,7 +74,7 @@ def read_intrinsics(path: Union[str, Path]) -> CameraModel:
         raise PoseError(
             f"'{path}' is not a camera calibration: {reason}; it needs fx, fy, cx and cy, or a camera_matrix"
         ) from error
-    return lambda shown: _scaled(camera, size, shown, str(path))
+    return lambda shown: _scaled(camera, size, shown, name=str(path))
 
 
 def _parse(text: str) -> Dict[str, Any]:
@@ -180,7 +180,7 @@ def _size(plain: Mapping[str, Any]) -> Optional[Tuple[int, int]]:
 
 
 def _scaled(
-    camera: Intrinsics, size: Optional[Tuple[int, int]], shown: Tuple[int, int], name: str
+    camera: Intrinsics, size: Optional[Tuple[int, int]], shown: Tuple[int, int], *, name: str
 ) -> Intrinsics:
     """Return the camera for pictures of size `shown`.
 

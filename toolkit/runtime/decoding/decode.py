@@ -11,12 +11,13 @@ import numpy as np
 from ..errors import HeadError
 from ..pose import HEADS, PoseFrame, PoseSpec, Skeleton
 from ..preprocess import Letterbox
+from .bone_prior import REFINEMENT, Refinement
 from .centres import find_centres
 from .duplicates import Duplicates, distinct
 from .intrinsics import Intrinsics, pinhole
 from .keypoints import find_keypoints
 from .kinematics import Layers, decode_embeddings, paths_mm, ray_rotation, rotation_from_6d, torso_mm
-from .refine import REFINEMENT, Bodies, Matches, Refinement, refine, snap
+from .refine import Bodies, Matches, refine, snap
 
 MOST_PEOPLE = 64
 
@@ -67,7 +68,7 @@ def decode_heads(
     cells, scores = find_centres(heads["centre"][0], spec.centre_threshold, options.most)
     if not len(cells):
         return no_people(spec)
-    found = _posed(scores, _bodies(heads, spec, decoder, cells), spec)
+    found = _posed(scores, _bodies(heads, spec, decoder, cells=cells), spec)
     kept = found.distinct(spec, options.duplicates)
     if options.refinement is not None and spec.keypoints is not None:
         scores, bodies = found.scores[kept], found.bodies if kept.all() else found.bodies.take(kept)
@@ -107,7 +108,7 @@ class _Detections(NamedTuple):
         return distinct(centres, self.joints, px_per_mm, torso_mm=torso, duplicates=duplicates)
 
 
-def _bodies(heads: Mapping[str, np.ndarray], spec: PoseSpec, decoder: Layers, cells: np.ndarray) -> Bodies:
+def _bodies(heads: Mapping[str, np.ndarray], spec: PoseSpec, decoder: Layers, *, cells: np.ndarray) -> Bodies:
     """Return the bodies at cells (N, 2), row and column."""
     at = read_cells(heads, cells)
     centres = spec.cell_origin_px + spec.stride * (cells[:, ::-1] + at["offset"])
@@ -133,7 +134,7 @@ def _refined(
 ) -> _Detections:
     """Return detections fitted to the key points of the heads, best first; joints lie on near key points."""
     keypoints = find_keypoints(heads, spec, refinement.least_heat)
-    bodies, matches = refine(bodies, keypoints, spec, refinement)
+    bodies, matches = refine(bodies, keypoints, spec, settings=refinement)
     if refinement.evidence:
         beyond_usual = matches.pull.sum(axis=1) - refinement.usual
         scores = np.clip(scores + refinement.evidence * beyond_usual, 0, 1)

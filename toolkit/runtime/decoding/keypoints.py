@@ -96,7 +96,7 @@ def _peaks(heat: np.ndarray, least_heat: float) -> np.ndarray:
 
 
 def match_keypoints(
-    at: np.ndarray, reach_px: np.ndarray, keypoints: Keypoints, least_heat: float
+    at: np.ndarray, reach_px: np.ndarray, keypoints: Keypoints, *, least_heat: float
 ) -> Tuple[np.ndarray, np.ndarray]:
     """Return where key points pull joints, and how strongly; neither jumps when something moves a little.
 

@@ -13,7 +13,7 @@ from . import EngineError
 from ._tensorrt.board import board_facts
 from ._tensorrt.cuda import Cuda, NoCudaError
 from ._tensorrt.plan_cache import cache_folder, key_of
-from ._tensorrt.plan_runner import PlanRunner, tell, workspace_bytes
+from ._tensorrt.plan_runner import PlanRunner, report, workspace_bytes
 from .onnxruntime import cpu_options, library
 
 INSTALL = (
@@ -38,11 +38,11 @@ class Engine:
 
             if not hasattr(trt, "Builder"):  # a folder of that name on the path imports, too
                 raise ImportError("the module found is not TensorRT")
-            self._runner: Any = PlanRunner(trt, Cuda(), path, bundle)
+            self._runner: Any = PlanRunner(trt, Cuda(), path, bundle=bundle)
         except ImportError as error:
-            self._runner = _OnnxRunner(path, bundle, threads, f"TensorRT cannot be imported ({error})")
+            self._runner = _OnnxRunner(path, bundle, threads, reason=f"TensorRT cannot be imported ({error})")
         except NoCudaError as error:
-            self._runner = _OnnxRunner(path, bundle, threads, str(error))
+            self._runner = _OnnxRunner(path, bundle, threads, reason=str(error))
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
         """Return head name → (C, h, w) float32; the next call overwrites the arrays."""
@@ -58,16 +58,16 @@ class Engine:
 class _OnnxRunner:
     """ONNX Runtime on the best provider that is installed."""
 
-    def __init__(self, path: str, bundle: Bundle, threads: Optional[int], why: str) -> None:
+    def __init__(self, path: str, bundle: Bundle, threads: Optional[int], *, reason: str) -> None:
         try:
             onnxruntime = library()
         except ImportError as error:
-            raise EngineError(f"{why}; {INSTALL}") from error
+            raise EngineError(f"{reason}; {INSTALL}") from error
         settings = cpu_options(onnxruntime, threads)
         self._version = onnxruntime.__version__
         installed = onnxruntime.get_available_providers()
         here = [
-            (name, _provider_options(name, path, bundle, self._version))
+            (name, _provider_options(name, path, bundle, version=self._version))
             for name in _PROVIDERS
             if name in installed
         ]
@@ -75,7 +75,7 @@ class _OnnxRunner:
             self._session: Any = onnxruntime.InferenceSession(path, settings, providers=here)
         except Exception as error:  # its exceptions have no common base class
             raise EngineError(
-                f"{why}; ONNX Runtime {self._version} cannot open '{path}' either: {error}"
+                f"{reason}; ONNX Runtime {self._version} cannot open '{path}' either: {error}"
             ) from error
         self._input = self._session.get_inputs()[0].name
         self._heads = {name: head.tensor for name, head in bundle.spec.heads.items()}
@@ -85,9 +85,9 @@ class _OnnxRunner:
             "version": self._version,
             "provider": self._session.get_providers()[0],
             "threads": str(threads or "all"),
-            "instead of tensorrt": why,
+            "instead of tensorrt": reason,
         }
-        tell(f"{why}; ONNX Runtime runs the bundle on {self._described['provider']} instead")
+        report(f"{reason}; ONNX Runtime runs the bundle on {self._described['provider']} instead")
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
         try:
@@ -102,7 +102,7 @@ class _OnnxRunner:
         return dict(self._described)
 
 
-def _provider_options(provider: str, path: str, bundle: Bundle, version: str) -> Dict[str, str]:
+def _provider_options(provider: str, path: str, bundle: Bundle, *, version: str) -> Dict[str, str]:
     """Return the options of ONNX Runtime's TensorRT provider: precision, memory and DLA core of the plan.
 
     ONNX Runtime names its plans by the network's structure alone, so other weights or another JetPack would load the

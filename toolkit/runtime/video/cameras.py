@@ -1,4 +1,4 @@
-"""Cameras: opened again after they go away, and given up after a while."""
+"""Cameras: opened again after they stop sending, until a time limit."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import cv2
 
 from ..console import Report
 from ..files.pictures import SourceError
-from .frames import Shot, open_capture
-from .latest_frame import HANGING_AFTER_S, Taken, newest
+from .frames import CapturedFrame, open_capture
+from .latest_frame import HANGING_AFTER_S, TimedPicture, latest_frames
 
 CAMERA_SIZE = (720, 1280)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
@@ -26,17 +26,17 @@ _FINITE = re.compile(r"filesrc|num-buffers")
 
 
 class CameraGone(SourceError):
-    """A camera that gave pictures, went away, and did not come back in time."""
+    """A camera that stopped sending and did not come back in time."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """How a camera is opened.
+    """A camera and the function that opens it.
 
     Attributes:
-        name: for sentences, without credentials.
+        name: for messages, without credentials.
         open: returns an opened cv2.VideoCapture; raises SourceError.
-        ends: True where the end of the pictures is no failure; they are then read in order, else the newest alone.
+        ends: True for a finite source, whose frames are read in order; of other cameras, only the latest frame is.
     """
 
     name: str
@@ -92,7 +92,7 @@ def network_camera(address: str, name: str) -> Camera:
 
 
 def _why_not(address: str) -> str:
-    """Return why an address may not open: cv2 gives no reason."""
+    """Return a possible reason why an address does not open; cv2 gives none."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port or PORTS.get(parts.scheme.lower())
@@ -109,26 +109,26 @@ def _why_not(address: str) -> str:
     return f"'{host}' answers on port {port}: check the path, user name and password, and that it sends video"
 
 
-def watch_camera(camera: Camera, capture: Any, *, retry_s: float, report: Report) -> Iterator[Shot]:
-    """Yield the pictures of a camera; open it again, with growing pauses, when it goes away.
+def stream_camera(camera: Camera, capture: Any, *, retry_s: float, report: Report) -> Iterator[CapturedFrame]:
+    """Yield the frames of a camera; open it again, with growing pauses, when it stops sending.
 
     Args:
-        camera: how to open it again.
-        capture: the opened cv2.VideoCapture; it is released at the end.
-        retry_s: give up so many seconds after the camera went away.
-        report: called with a sentence when the camera goes away and when it is back.
+        camera: opens it again.
+        capture: an opened cv2.VideoCapture, released at the end.
+        retry_s: seconds to wait for a camera that stopped sending.
+        report: called with a sentence when the camera stops sending and when it is back.
 
-    Raises SourceError where not one picture comes, CameraGone where the camera does not come back.
+    Raises SourceError if no frame arrives, CameraGone if the camera does not come back.
     """
     number, started, gone_at, pause_s = 0, 0.0, 0.0, FIRST_PAUSE_S
     while True:
-        with closing(_in_turn(capture) if camera.ends else newest(capture)) as pictures:
+        with closing(_in_turn(capture) if camera.ends else latest_frames(capture)) as pictures:
             for picture, came in pictures:
                 started = started or came
                 if gone_at:
                     report(f"{camera.name} is back after {came - gone_at:.0f} s")
                 gone_at, pause_s = 0.0, FIRST_PAUSE_S
-                yield Shot(f"{number:06d}", picture, came - started)
+                yield CapturedFrame(f"{number:06d}", picture, came - started)
                 number += 1
         if not number:
             raise SourceError(f"{camera.name} opened but gave no picture; does another program use it?")
@@ -153,8 +153,8 @@ def watch_camera(camera: Camera, capture: Any, *, retry_s: float, report: Report
         capture = again
 
 
-def _in_turn(capture: Any) -> Generator[Taken, None, None]:
-    """Yield what a capture reads, and when, one after the other."""
+def _in_turn(capture: Any) -> Generator[TimedPicture, None, None]:
+    """Yield the frames of a capture in order, with their times."""
     try:
         while True:
             is_read, picture = capture.read()
@@ -165,8 +165,8 @@ def _in_turn(capture: Any) -> Generator[Taken, None, None]:
         capture.release()
 
 
-def picamera2() -> Iterator[Shot]:
-    """Yield the pictures of a Raspberry Pi's camera, by the picamera2 library. Raises SourceError where it cannot be opened."""
+def picamera2() -> Iterator[CapturedFrame]:
+    """Yield the frames of a Raspberry Pi's camera through picamera2. Raises SourceError if it cannot be opened."""
     try:
         from picamera2 import Picamera2
     except ImportError as error:
@@ -183,14 +183,14 @@ def picamera2() -> Iterator[Shot]:
     # picamera2 names formats by the bytes of a little-endian word: RGB888 is B, G, R in memory.
     camera.configure(camera.create_video_configuration(main={"size": (width, height), "format": "RGB888"}))
     camera.start()
-    return _picamera2_shots(camera)
+    return _picamera2_frames(camera)
 
 
-def _picamera2_shots(camera: Any) -> Iterator[Shot]:
+def _picamera2_frames(camera: Any) -> Iterator[CapturedFrame]:
     started, number = time.monotonic(), 0
     try:
         while True:
-            yield Shot(f"{number:06d}", camera.capture_array("main"), time.monotonic() - started)
+            yield CapturedFrame(f"{number:06d}", camera.capture_array("main"), time.monotonic() - started)
             number += 1
     finally:
         camera.stop()

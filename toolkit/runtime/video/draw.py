@@ -1,4 +1,4 @@
-"""Draw people over their picture: skeletons, numbers, distances, and the scene from above and from the side."""
+"""Draw people over their picture: skeletons, numbers, distances, and views from above and from the side."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def draw_people(
 
     Args:
         picture: the picture of these people.
-        people: may be empty; people with numbers that are not finite are left out.
+        people: may be empty; people with non-finite values are omitted.
         skeleton: names of joints, and bones.
         numbers: one per person, shown before the score; see `track.Tracker`.
         inset: append views from above and from the side at the right, half as wide as the picture is high.
@@ -49,18 +49,18 @@ def draw_people(
     unit = max(min(picture.shape[:2]) / 360.0, 0.6)  # lines and letters grow with the picture
     near_first = np.argsort(people.roots_mm[:, 2], kind="stable")
     for person in near_first[::-1]:
-        _skeleton(drawn, people.joints_px[person], skeleton, unit)
+        _skeleton(drawn, people.joints_px[person], skeleton, unit=unit)
     names = [f"{number}: " for number in numbers] if numbers is not None else [""] * len(people)
     texts = [
         f"{names[person]}{people.scores[person]:.2f}  {people.roots_mm[person, 2] / 1000:.1f} m"
         for person in near_first
     ]
-    _labels(drawn, texts, people.joints_px[near_first], unit)
+    _labels(drawn, texts, people.joints_px[near_first], unit=unit)
     return np.hstack([drawn, views(people, skeleton, drawn.shape[0], numbers=numbers)]) if inset else drawn
 
 
 def finite_people(people: PoseFrame) -> PoseFrame:
-    """Return the people whose numbers are all finite; JSON and pictures cannot show the others."""
+    """Return the people whose values are all finite; JSON and pictures cannot represent the others."""
     kept = _finite(people)
     return people if kept.all() else people[kept]
 
@@ -74,7 +74,7 @@ def _finite(people: PoseFrame) -> np.ndarray:
 
 
 def side_colours(skeleton: Skeleton) -> Tuple[Colour, ...]:
-    """Return a colour per bone, by the side of the joint where it ends."""
+    """Return a colour per bone: the side of the joint at its end."""
     return tuple(
         LEFT
         if skeleton.names[joint].startswith("left")
@@ -91,8 +91,8 @@ def _fixed(point: np.ndarray) -> Tuple[int, int]:
     return int(x), int(y)
 
 
-def _skeleton(drawn: np.ndarray, joints_px: np.ndarray, skeleton: Skeleton, unit: float) -> None:
-    """Draw bones and joints with a dark outline, which is visible on any background."""
+def _skeleton(drawn: np.ndarray, joints_px: np.ndarray, skeleton: Skeleton, *, unit: float) -> None:
+    """Draw bones and joints with a dark outline, to be visible on any background."""
     body_px = float(np.ptp(joints_px, axis=0).max())
     thickness = int(np.clip(round(body_px / 60), 1, max(2, round(4 * unit))))
     ends = [
@@ -118,8 +118,8 @@ def _skeleton(drawn: np.ndarray, joints_px: np.ndarray, skeleton: Skeleton, unit
             )
 
 
-def _labels(drawn: np.ndarray, texts: Sequence[str], joints_px: np.ndarray, unit: float) -> None:
-    """Write a line above each person; a line that would cover an earlier one moves below it."""
+def _labels(drawn: np.ndarray, texts: Sequence[str], joints_px: np.ndarray, *, unit: float) -> None:
+    """Write a label above each person; one that would overlap an earlier label moves below it."""
     scale, margin, thickness = 0.36 * unit, round(3 * unit), max(1, round(0.9 * unit))
     taken: List[Tuple[int, int, int, int]] = []
     for text, points in zip(texts, joints_px):
@@ -127,7 +127,7 @@ def _labels(drawn: np.ndarray, texts: Sequence[str], joints_px: np.ndarray, unit
         wide, high = width + 2 * margin, height + below + 2 * margin
         left = int(np.clip(points[:, 0].mean() - wide / 2, 0, max(0, drawn.shape[1] - wide)))
         top = int(np.clip(points[:, 1].min() - high - 2 * unit, 0, max(0, drawn.shape[0] - high)))
-        # In order from the top: a label that moved down cannot overlap one that was passed.
+        # From the top down, so that a moved label cannot overlap one that was checked before.
         for other_left, other_top, other_right, other_bottom in sorted(taken, key=lambda box: box[1]):
             if (
                 left < other_right
@@ -147,9 +147,10 @@ def _labels(drawn: np.ndarray, texts: Sequence[str], joints_px: np.ndarray, unit
 def views(
     people: PoseFrame, skeleton: Skeleton, height: int, *, numbers: Optional[Sequence[int]] = None
 ) -> np.ndarray:
-    """Return a picture (height, height // 2, 3) uint8 BGR of the people in the camera frame: from above, and below it from the side.
+    """Return a picture (height, height // 2, 3) uint8 BGR of the people in the camera frame.
 
-    The camera is at the bottom of the upper view and at the left of the lower one; both have the same scale.
+    The upper half is the view from above, with the camera at the bottom.
+    The lower half is the view from the side, with the camera at the left. Both have the same scale.
     """
     side, joints_m = height // 2, (people.joints_mm + people.roots_mm[:, None]) / 1000
     panel = np.empty((height, side, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Frames of a video that cv2 reads, with the times that the stream states."""
+"""Frames of a video that cv2 reads, with the times in the stream."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..files.pictures import LARGEST_PICTURE_PIXELS, SourceError, silence_cv2
 FILE_HINT = "is it complete, and a picture or video of a kind that cv2 reads?"
 PIPE_HINT = "a pipe takes formats that need no seeking: Matroska, MPEG-TS, fragmented MP4, Motion JPEG"
 DEFAULT_STEP_S = 0.04
-# A container states the number of its frames, or a guess far below zero or above this.
+# Containers without a frame count report one below zero or above this.
 MOST_FRAMES = 10**9
-# Fewer frames, and less time, than this part of what is stated: the file is cut off.
+# A file with a smaller part of its frames and of its time is cut off.
 COMPLETE = 0.9
 
 
-class Shot(NamedTuple):
+class CapturedFrame(NamedTuple):
     """One picture of a source.
 
     Attributes:
@@ -46,11 +46,11 @@ def open_capture(
     Args:
         where: a camera's number, a file name, an address or a GStreamer pipeline.
         name: for errors, without credentials.
-        interfaces: of cv2, tried in turn. CAP_ANY would also read numbered pictures, and print addresses with their passwords.
-        hint: what to check, or a function that finds it out.
+        interfaces: of cv2, tried in turn; CAP_ANY would also read numbered pictures and print passwords.
+        hint: advice for the error, or a function that returns it.
         options: pairs of property and value, for FFmpeg.
 
-    Raises SourceError where none opens it.
+    Raises SourceError if no interface opens it.
     """
     silence_cv2()
     fault = ""
@@ -70,27 +70,28 @@ def open_capture(
                 return capture
             capture.release()
             raise SourceError(
-                f"{name} has frames of {width:.0f} x {height:.0f} pixels, they may have {LARGEST_PICTURE_PIXELS // 10**6} million"
+                f"{name} has frames of {width:.0f} x {height:.0f} pixels, "
+                f"they may have {LARGEST_PICTURE_PIXELS // 10**6} million"
             )
         capture.release()
     raise SourceError(f"cannot open {name}{fault}; {hint if isinstance(hint, str) else hint()}")
 
 
 def is_finite(capture: Any) -> bool:
-    """Return whether a capture states a number of frames: a file, wherever it lies, and no camera."""
+    """Return whether a capture has a number of frames: it is then a file and not a camera."""
     return bool(0 < capture.get(cv2.CAP_PROP_FRAME_COUNT) < MOST_FRAMES)
 
 
 def stated_rate(capture: Any) -> Optional[float]:
-    """Return the frames per second that a container states, or None."""
+    """Return the frames per second in a container, or None."""
     rate = float(capture.get(cv2.CAP_PROP_FPS))
     return rate if 0 < rate < 1000 else None
 
 
-def read_frames(capture: Any, name: str, report: Report, *, hint: str = FILE_HINT) -> Iterator[Shot]:
-    """Yield the frames of a video file; their times are those of the stream and start at 0.
+def read_frames(capture: Any, name: str, report: Report, *, hint: str = FILE_HINT) -> Iterator[CapturedFrame]:
+    """Yield the frames of a video file, with times from 0.
 
-    Raises SourceError where not one frame can be read. `report` gets a sentence where the file ends early.
+    Raises SourceError if no frame can be read. `report` gets a sentence if the file ends early.
     """
     count, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), stated_rate(capture)
     number, first, seconds, ticks = 0, 0.0, 0.0, -1.0
@@ -107,15 +108,16 @@ def read_frames(capture: Any, name: str, report: Report, *, hint: str = FILE_HIN
                 )
             elif position - first > seconds:
                 seconds = position - first
-            else:  # some containers state no times
+            else:  # some containers have no times
                 seconds += 1 / rate if rate else DEFAULT_STEP_S
-            yield Shot(f"{number:06d}", picture, seconds)
+            yield CapturedFrame(f"{number:06d}", picture, seconds)
             number += 1
     finally:
         capture.release()
     if not number:
         raise SourceError(f"no frame of {name} can be read; {hint}")
-    # A recorder's file may start at 100 s, and counts estimated from its length include them; `ticks` are frames since 0 s.
+    # A recorder's file may start late, and frame counts estimated from its length include that time.
+    # `ticks` are the frames between 0 s and its start.
     stated = count - ticks
     if rate and ticks >= 0 and stated < MOST_FRAMES and max(number, seconds * rate + 1) < COMPLETE * stated:
         report(f"{name} states {stated:.0f} frames, {number} could be read: it is cut off or damaged")

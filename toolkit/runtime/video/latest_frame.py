@@ -1,7 +1,7 @@
-"""The newest picture of a camera that sends whether or not a picture is asked for.
+"""The latest frame of a camera that sends at its own rate.
 
-Read one after the other, the pictures of a network camera queue up, and a board slower than the camera falls ever farther behind.
-So a thread reads all pictures, and the newest is kept.
+Frames of a network camera queue up, so a board slower than the camera would fall behind.
+Therefore a thread reads all frames and keeps the latest.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ from typing import Any, Generator, List, Tuple
 import cv2
 import numpy as np
 
-# A hanging read is not waited for any longer once the caller is done.
+# Longest wait for a hanging read when the iterator is closed.
 PATIENCE_S = 2.0
-# A camera without a new picture for so long has gone.
+# A camera without a new frame for so long has stopped sending.
 HANGING_AFTER_S = 10.0
 
-Taken = Tuple[np.ndarray, float]
+TimedPicture = Tuple[np.ndarray, float]
 
 
-def newest(capture: Any, hanging_after_s: float = HANGING_AFTER_S) -> Generator[Taken, None, None]:
-    """Yield the newest picture each time with the time.monotonic() of its arrival; none twice, and always the last one.
+def latest_frames(
+    capture: Any, hanging_after_s: float = HANGING_AFTER_S
+) -> Generator[TimedPicture, None, None]:
+    """Yield the latest frame and the time.monotonic() of its arrival; each at most once, the last always.
 
     Args:
-        capture: an opened cv2.VideoCapture. A thread reads it, and releases it at its end or when the iterator is closed.
-        hanging_after_s: end after so many seconds without a new picture.
+        capture: an opened cv2.VideoCapture; a thread reads it and releases it at the end.
+        hanging_after_s: seconds without a new frame after which the iterator ends.
     """
-    came: List[Taken] = []
+    came: List[TimedPicture] = []
     changed, ended, closed = threading.Condition(), threading.Event(), threading.Event()
 
     def read() -> None:

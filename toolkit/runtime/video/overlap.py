@@ -1,4 +1,4 @@
-"""Stages that overlap: each runs in a thread and works on the next picture while its consumer works on this one."""
+"""Overlapping stages: a thread prepares the next item while the consumer processes this one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import threading
 from typing import Any, Generator, Iterator, Tuple, TypeVar
 
 T = TypeVar("T")
-# A thread that waits for its input is not waited for any longer once the consumer is done.
+# Longest wait for the thread when the generator is closed.
 PATIENCE_S = 2.0
 _STEP_S = 0.1
 
 
 def ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """Yield the items of an iterator that a thread runs, in order and complete; at most one waits.
+    """Yield the items of an iterator that runs in a thread; the queue holds one item.
 
-    Its exceptions are raised here, after the items before them. Closing the generator closes the iterator, in its thread.
+    Exceptions of the iterator are raised here, in order. Closing the generator closes the iterator in its thread.
     """
     waiting: "queue.Queue[Tuple[str, Any]]" = queue.Queue(maxsize=1)
     closed = threading.Event()

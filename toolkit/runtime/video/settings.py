@@ -11,15 +11,15 @@ from ..errors import PoseError
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """How `watch` works through a source.
+    """Settings of `stream`.
 
     Attributes:
-        most: stop after so many pictures; None for all.
-        overlay: draw the people into the pictures.
-        inset: show the people from above and from the side, too.
-        overwrite: replace a recording that is there.
-        overlap: read the next picture, and draw the last one, while the network runs.
-        retry_s: give up so many seconds after a camera went away.
+        most: largest number of pictures; None for all.
+        overlay: write pictures with the people drawn in.
+        inset: add views from above and from the side.
+        overwrite: replace an existing recording.
+        overlap: read the next picture and draw the last one during inference.
+        retry_s: seconds to wait for a camera that stopped sending.
     """
 
     most: Optional[int] = None
@@ -38,18 +38,18 @@ class StreamSettings:
 
 @dataclass
 class Summary:
-    """What `watch` did.
+    """Counts and times of a run.
 
     Attributes:
-        pictures, skipped: that were used, and that could not be.
-        with_people, people: pictures with people, and people over all pictures.
-        left_out: people with numbers that are not finite.
-        seconds: of the whole run.
-        latency_ms: median time from a picture at the network's entrance to its line.
-        median_ms: per stage of the estimator. Both are of the last 10,000 pictures.
-        interrupted: the user stopped it, or the reader of the lines has gone.
-        gone: why a camera gave no more pictures, or None.
-        written: paths.
+        pictures, skipped: numbers of usable and unusable pictures.
+        with_people, people: numbers of pictures with people, and of people in all pictures.
+        left_out: number of people with non-finite values.
+        seconds: duration of the run.
+        latency_ms: median time from the start of inference to the written line.
+        median_ms: median time per stage. Both medians are of the last 10,000 pictures.
+        interrupted: True if the user or the reader of the lines stopped the run.
+        gone: reason why a camera stopped sending, or None.
+        written: paths of the files.
     """
 
     pictures: int = 0

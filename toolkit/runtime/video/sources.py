@@ -1,4 +1,4 @@
-"""Sources of pictures: a file, a folder, a video, a pipe, a camera. Whatever exists on disk comes first."""
+"""Sources of pictures: files, folders, videos, pipes and cameras. Existing paths take precedence."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from ..command.arguments import RETRY_S
 from ..console import Report, printable, redact, say
 from ..files.image_header import picture_format
 from ..files.pictures import LARGEST_FILE_BYTES, PICTURES, SourceError, read_bounded, read_picture
-from .cameras import Camera, CameraGone, local_camera, network_camera, picamera2, pipeline, watch_camera
-from .frames import FILE_HINT, PIPE_HINT, Shot, is_finite, open_capture, read_frames, stated_rate
+from .cameras import Camera, CameraGone, local_camera, network_camera, picamera2, pipeline, stream_camera
+from .frames import FILE_HINT, PIPE_HINT, CapturedFrame, is_finite, open_capture, read_frames, stated_rate
 from .overlap import ahead
 
-__all__ = ["PICTURES", "CameraGone", "Shot", "Source", "SourceError", "open_source", "read_picture"]
+__all__ = ["PICTURES", "CameraGone", "CapturedFrame", "Source", "SourceError", "open_source", "read_picture"]
 
-KINDS = "a picture, a folder, a video, a pipe, '-', a camera's number or /dev/video0, a GStreamer pipeline, rtsp://, http:// or picamera2"
+KINDS = (
+    "a picture, a folder, a video, a pipe, '-', a camera's number or /dev/video0, a GStreamer pipeline, "
+    "rtsp://, http:// or picamera2"
+)
 STANDARD_INPUT = "-"
 _ADDRESS = re.compile(r"(rtsps?|https?|rtmps?|tcp|udp|rtp|srt)://", re.IGNORECASE)
 _FILE_INTERFACES = (cv2.CAP_FFMPEG, cv2.CAP_GSTREAMER, cv2.CAP_OPENCV_MJPEG)
@@ -31,30 +34,35 @@ _MOTION_JPEG = (".mjpeg", ".mjpg")
 _SNIFFED_BYTES = 16
 
 
-class Source(Iterator[Shot]):
+class Source(Iterator[CapturedFrame]):
     """The pictures of a source, one after the other.
 
     Attributes:
         still: True for picture files, False for videos and cameras.
-        rate: frames per second as a video's container states them, or None.
+        rate: frames per second in a video's container, or None.
         live: True for cameras.
-        skipped: pictures that could not be read so far.
+        skipped: number of unreadable pictures so far.
     """
 
     def __init__(
-        self, shots: Iterator[Shot], still: bool = False, rate: Optional[float] = None, live: bool = False
+        self,
+        frames: Iterator[CapturedFrame],
+        *,
+        still: bool = False,
+        rate: Optional[float] = None,
+        live: bool = False,
     ) -> None:
-        self._shots = shots
+        self._frames = frames
         self.still, self.rate, self.live, self.skipped = still, rate, live, 0
 
-    def __next__(self) -> Shot:
-        return next(self._shots)
+    def __next__(self) -> CapturedFrame:
+        return next(self._frames)
 
     def close(self) -> None:
         """Release the source."""
-        if isinstance(self._shots, Generator):
+        if isinstance(self._frames, Generator):
             try:
-                self._shots.close()
+                self._frames.close()
             except ValueError:  # a thread is still reading, and releases it
                 pass
 
@@ -65,15 +73,19 @@ def open_source(
     """Return the pictures of a source.
 
     Args:
-        source: a picture file; a folder, its pictures in the order of their names; a video file, whatever its suffix; a FIFO, or `-`
-            for standard input, with a video stream; the number or the device file of a camera; a GStreamer pipeline, with a `!` in
-            it, that ends in `appsink`; the address of a network camera, only its newest picture is used; or `picamera2`.
-            A file or folder of that name comes first.
-        report: called with a sentence for each picture that is skipped; None prints to standard error.
-        retry_s: give up so many seconds after a camera went away.
+        source: one of:
+            - a picture file, or a folder, whose pictures are sorted by name;
+            - a video file with any suffix;
+            - a FIFO, or `-` for standard input, with a video stream;
+            - the number or the device file of a camera, or `picamera2`;
+            - a GStreamer pipeline that contains `!` and ends in `appsink`;
+            - the address of a network camera, of which only the latest frame is used.
+            An existing file or folder takes precedence.
+        report: called with a sentence for each skipped picture; None prints to standard error.
+        retry_s: seconds to wait for a camera that stopped sending.
 
-    Raises SourceError at once where the source cannot be opened, and during iteration where not one picture can be read;
-    CameraGone where a camera goes away and does not come back.
+    Raises SourceError at once if the source cannot be opened, and during iteration if no picture can be read.
+    Raises CameraGone if a camera stops sending and does not come back.
     """
     report, text = report or say, str(source)
     if not text or "\0" in text:
@@ -103,7 +115,7 @@ def _shown(source: str) -> str:
 
 
 def _on_disk(source: str, report: Report, retry_s: float) -> Source:
-    """Open what a path leads to. Raises SourceError for devices that are no cameras, sockets and dangling links."""
+    """Open a path. Raises SourceError for devices other than cameras, sockets and dangling links."""
     path = Path(source)
     try:
         found = path.stat()
@@ -117,18 +129,18 @@ def _on_disk(source: str, report: Report, retry_s: float) -> Source:
         return _stream(source, f"pipe '{_shown(source)}'", report)
     if stat.S_ISCHR(found.st_mode) and os.major(found.st_rdev) == _VIDEO4LINUX:
         return _camera(local_camera(os.path.realpath(source), f"camera '{_shown(source)}'"), report, retry_s)
-    raise SourceError(f"'{_shown(source)}' is a device or a socket, and no camera; give {KINDS}")
+    raise SourceError(f"'{_shown(source)}' is a device or a socket, not a camera; give {KINDS}")
 
 
 def _camera(camera: Camera, report: Report, retry_s: float) -> Source:
     capture = camera.open()
     if not camera.ends and is_finite(capture):  # a file on a server
         return Source(read_frames(capture, camera.name, report), rate=stated_rate(capture))
-    return Source(watch_camera(camera, capture, retry_s=retry_s, report=report), live=True)
+    return Source(stream_camera(camera, capture, retry_s=retry_s, report=report), live=True)
 
 
 def _standard_input(report: Report) -> Source:
-    """Open standard input; a file that the shell redirected is read like any other file."""
+    """Open standard input; a redirected file is read like any other file."""
     if sys.stdin is not None and sys.stdin.isatty():
         raise SourceError("standard input is a terminal; send a video stream to it, or name a source")
     if stat.S_ISREG(os.fstat(0).st_mode) and os.path.exists("/dev/stdin"):
@@ -137,9 +149,9 @@ def _standard_input(report: Report) -> Source:
 
 
 def _stream(where: str, name: str, report: Report) -> Source:
-    """Open a pipe; a thread reads it, so that the wait for its writer can be interrupted."""
+    """Open a pipe in a thread, so that the wait for its writer can be interrupted."""
 
-    def frames() -> Iterator[Shot]:
+    def frames() -> Iterator[CapturedFrame]:
         yield from read_frames(
             open_capture(where, name, (cv2.CAP_FFMPEG,), hint=PIPE_HINT), name, report, hint=PIPE_HINT
         )
@@ -148,10 +160,10 @@ def _stream(where: str, name: str, report: Report) -> Source:
 
 
 def _file(path: Path, report: Report) -> Source:
-    """Open a file by its content: a picture or a video."""
+    """Open a picture or a video, depending on its content."""
     name = _shown(str(path))
     if _is_picture(path):
-        return Source(iter([Shot(path.name, read_picture(path), 0.0)]), still=True)
+        return Source(iter([CapturedFrame(path.name, read_picture(path), 0.0)]), still=True)
     try:
         capture = _open_video(path, f"video '{name}'")
     except SourceError:
@@ -162,7 +174,7 @@ def _file(path: Path, report: Report) -> Source:
 
 
 def _open_video(path: Path, name: str) -> Any:
-    absolute = os.path.abspath(str(path))  # FFmpeg takes a relative name with a colon for an address
+    absolute = os.path.abspath(str(path))  # FFmpeg would read a relative name with a colon as an address
     if _is_utf8(absolute):
         return open_capture(absolute, name, _FILE_INTERFACES, hint=FILE_HINT)
     with open(path, "rb") as file:
@@ -178,7 +190,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    """Return whether a file holds one picture. A Motion JPEG stream starts like a JPEG file, and goes on with another."""
+    """Return whether a file holds exactly one picture; a Motion JPEG stream is a sequence of JPEG files."""
     try:
         with open(path, "rb") as file:
             kind = picture_format(file.read(_SNIFFED_BYTES))
@@ -192,7 +204,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _folder(path: Path, report: Report) -> Source:
-    """Open the pictures in a folder: files with a picture's suffix, or a picture's first bytes."""
+    """Open the pictures in a folder, recognized by suffix or by their first bytes."""
     try:
         files = sorted(file for file in path.iterdir() if not file.is_dir() and _looks_like_picture(file))
     except OSError as error:
@@ -215,12 +227,12 @@ def _looks_like_picture(file: Path) -> bool:
 
 
 class _Folder(Source):
-    """The readable ones of the picture files in a folder."""
+    """The readable picture files of a folder."""
 
     def __init__(self, folder: Path, files: List[Path], report: Report) -> None:
         super().__init__(self._read(folder, files, report), still=True)
 
-    def _read(self, folder: Path, files: List[Path], report: Report) -> Iterator[Shot]:
+    def _read(self, folder: Path, files: List[Path], report: Report) -> Iterator[CapturedFrame]:
         for file in files:
             try:
                 picture = read_picture(file)
@@ -228,6 +240,6 @@ class _Folder(Source):
                 self.skipped += 1
                 report(f"skipped: {error}")
                 continue
-            yield Shot(file.name, picture, 0.0)
+            yield CapturedFrame(file.name, picture, 0.0)
         if self.skipped == len(files):
             raise SourceError(f"none of the {len(files)} pictures in '{_shown(str(folder))}' can be read")

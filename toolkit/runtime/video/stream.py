@@ -1,4 +1,4 @@
-"""From a source of pictures to people: JSON lines, and the pictures with the people drawn in."""
+"""Find people in a source of pictures; write JSON lines and overlays."""
 
 from __future__ import annotations
 
@@ -23,52 +23,54 @@ from .overlap import ahead
 from .recording.recording_folder import check_apart
 from .recording.writers import Recording
 from .settings import StreamSettings, Summary
-from .sources import CameraGone, Shot, Source, open_source
+from .sources import CameraGone, CapturedFrame, Source, open_source
 from .track import Tracker
 
-# A camera may run for months: the median times are of so many of the last pictures.
+# The median times are of the latest pictures, because a camera may run for months.
 TIMED = 10_000
-# So many pictures in a row that cannot be used are a fault of the network or the camera, and end the run.
+# So many unusable pictures in a row end the run: the network or the camera is faulty.
 MOST_FAILURES = 100
-# Of pictures that cannot be used, the first ones are reported one by one, then every hundredth.
+# The first unusable pictures are reported one by one, later ones every hundredth.
 REPORTED = 10
 Progress = Callable[[int, PoseFrame], None]
 _DEFAULTS = StreamSettings()
 
 
 class _Estimate(NamedTuple):
-    """The people of one picture, and when its inference started (time.perf_counter())."""
+    """The people of one picture, and the start of its inference by time.perf_counter()."""
 
-    shot: Shot
+    frame: CapturedFrame
     people: PoseFrame
     stages_ms: Dict[str, float]
     started: float
 
 
-def watch(
+def stream(
     estimator: PoseEstimator,
     source: str,
     out: Union[str, Path, None] = None,
-    lines: Optional[IO[str]] = None,
     *,
+    lines: Optional[IO[str]] = None,
     settings: StreamSettings = _DEFAULTS,
     progress: Optional[Progress] = None,
     report: Report = say,
 ) -> Summary:
-    """Find people in every picture of a source, until it ends, the user interrupts, or the reader of the lines has gone.
+    """Find people in every picture of a source.
+
+    Stops at the end of the source, at an interrupt, or when the reader of `lines` closes it.
 
     Args:
-        estimator: of `load`.
+        estimator: from `load`.
         source: see `sources.open_source`.
-        out: folder to record in: `people.jsonl`, one line per picture, and with `overlay` the pictures with people drawn in, as
-            JPEG for files and as `overlay.mkv` for videos and cameras. See `video.recording.writers.Recording`.
-        lines: also write the JSON lines here.
+        out: folder for `people.jsonl`, one line per picture, and for overlays if the settings have them:
+            JPEG files for pictures, `overlay.mkv` for videos and cameras. See `recording.writers.Recording`.
+        lines: stream that also gets the JSON lines.
         settings: see StreamSettings.
         progress: called with the number of pictures and the people of the last one.
-        report: called with a sentence for each picture that is skipped.
+        report: called with a sentence for each skipped picture.
 
-    Raises PoseError where the source cannot be read, the folder cannot be recorded in, or no picture can be used. Everything
-    that was recorded until then is kept.
+    Raises PoseError if the source cannot be read, the folder cannot be written, or no picture is usable.
+    Everything recorded until then is kept.
     """
     recording = None
     if out is not None:
@@ -77,21 +79,21 @@ def watch(
     summary, started = Summary(), time.monotonic()
     timed: Deque[Dict[str, float]] = deque(maxlen=TIMED)
     try:
-        with closing(open_source(source, report, settings.retry_s)) as shots:
+        with closing(open_source(source, report, settings.retry_s)) as frames:
             session = _Session(
-                estimator, shots, recording=recording, lines=lines, settings=settings, summary=summary
+                estimator, frames, recording=recording, lines=lines, settings=settings, summary=summary
             )
             try:
                 session.run(timed, progress, report)
             finally:
-                summary.skipped += shots.skipped
+                summary.skipped += frames.skipped
     except KeyboardInterrupt:
         summary.interrupted = True
     except CameraGone as error:
         summary.gone = str(error)
     except BaseException:
         if recording is not None and recording.pictures:
-            report(f"the {recording.pictures} pictures until then are kept in '{recording.shown}'")
+            report(f"the {recording.pictures} pictures recorded so far are kept in '{recording.shown}'")
         raise
     finally:
         summary.seconds = round(time.monotonic() - started, 2)
@@ -102,28 +104,28 @@ def watch(
 
 
 class _Session:
-    """One run of `watch`: the stages between a source and what is written."""
+    """One run of `stream`: the stages between a source and its recording."""
 
     def __init__(
         self,
         estimator: PoseEstimator,
-        shots: Source,
+        frames: Source,
         *,
         recording: Optional[Recording],
         lines: Optional[IO[str]],
         settings: StreamSettings,
         summary: Summary,
     ) -> None:
-        self._estimator, self._shots, self._recording, self._lines = estimator, shots, recording, lines
+        self._estimator, self._frames, self._recording, self._lines = estimator, frames, recording, lines
         self._settings, self._summary = settings, summary
-        self._tracker = None if shots.still else Tracker()
+        self._tracker = None if frames.still else Tracker()
 
     def run(self, timed: Deque[Dict[str, float]], progress: Optional[Progress], report: Report) -> None:
-        """Work through the source."""
+        """Process the source."""
         overlap, summary = self._settings.overlap, self._summary
-        # A camera has a thread of its own already, and a picture that waits for the network would grow old.
-        shots = ahead(self._shots) if overlap and not self._shots.live else self._shots
-        estimates = self._estimates(shots, report)
+        # A camera already has a thread of its own, and a queued picture would be out of date.
+        frames = ahead(self._frames) if overlap and not self._frames.live else self._frames
+        estimates = self._estimates(frames, report)
         with closing(ahead(estimates) if overlap else estimates) as results:
             for result in results:
                 try:
@@ -135,13 +137,13 @@ class _Session:
                 if progress is not None:
                     progress(summary.pictures, result.people)
 
-    def _estimates(self, shots: Iterator[Shot], report: Report) -> Generator[_Estimate, None, None]:
-        """Yield the people of each picture; skip, count and report a picture that cannot be used."""
+    def _estimates(self, frames: Iterator[CapturedFrame], report: Report) -> Generator[_Estimate, None, None]:
+        """Yield the people of each picture; skip, count and report unusable pictures."""
         used, failures, last = 0, 0, None  # type: int, int, Optional[PoseError]
-        for shot in shots:
+        for frame in frames:
             started = time.perf_counter()
             try:
-                people = self._estimator(shot.picture)
+                people = self._estimator(frame.picture)
             except EngineError:
                 raise
             except (PoseError, cv2.error) as error:
@@ -150,44 +152,50 @@ class _Session:
                 )
                 failures += 1
                 self._summary.skipped += 1
-                if failures >= MOST_FAILURES and not self._shots.still:
+                if failures >= MOST_FAILURES and not self._frames.still:
                     raise PoseError(
                         f"{failures} pictures in a row cannot be used; the last: {last}"
                     ) from error
-                if self._summary.skipped <= REPORTED or self._summary.skipped % 100 == 0 or self._shots.still:
-                    report(f"skipped: '{printable(shot.name, keep='')}': {last}")
+                if (
+                    self._summary.skipped <= REPORTED
+                    or self._summary.skipped % 100 == 0
+                    or self._frames.still
+                ):
+                    report(f"skipped: '{printable(frame.name, keep='')}': {last}")
                 continue
             used, failures = used + 1, 0
-            yield _Estimate(shot, people, dict(self._estimator.stages_ms), started)
+            yield _Estimate(frame, people, dict(self._estimator.stages_ms), started)
             if used == self._settings.most:
                 break
         if last is not None and not used:
             raise PoseError(f"no picture can be used; the last: {last}") from last
 
     def _write(self, result: _Estimate) -> None:
-        """Record a picture's people, first as a line, so that a reader who then stops the run has what it was shown."""
-        shot, people = result.shot, finite_people(result.people)
+        """Record a picture's people; a reader of `lines` that stops the run finds its last line recorded."""
+        frame, people = result.frame, finite_people(result.people)
         numbers = (
             None
             if self._tracker is None
-            else [int(number) for number in self._tracker.update(people, shot.seconds)]
+            else [int(number) for number in self._tracker.update(people, frame.seconds)]
         )
-        line = json.dumps(_line(shot, people, numbers), allow_nan=False) + "\n"
+        line = json.dumps(_line(frame, people, numbers), allow_nan=False) + "\n"
         summary, recording = self._summary, self._recording
         if recording is not None:
             recording.write_line(line)
             if self._settings.overlay:
                 drawn = draw_people(
-                    shot.picture,
+                    frame.picture,
                     people,
                     self._estimator.spec.skeleton,
                     numbers=numbers,
                     inset=self._settings.inset,
                 )
-                if self._shots.still:
-                    recording.write_still(shot.name, drawn)
+                if self._frames.still:
+                    recording.write_still(frame.name, drawn)
                 else:
-                    recording.write_frame(drawn, shot.seconds, rate=self._shots.rate, live=self._shots.live)
+                    recording.write_frame(
+                        drawn, frame.seconds, rate=self._frames.rate, live=self._frames.live
+                    )
         summary.pictures, summary.people = summary.pictures + 1, summary.people + len(people)
         summary.with_people += len(people) > 0
         summary.left_out += len(result.people) - len(people)
@@ -195,13 +203,13 @@ class _Session:
             write_out(self._lines, line)
 
 
-def _line(shot: Shot, people: PoseFrame, numbers: Optional[List[int]]) -> Dict[str, Any]:
-    height, width = shot.picture.shape[:2]
-    # A lone surrogate, Python's byte of a name that is not UTF-8, is no valid JSON text.
-    name = os.fsencode(shot.name).decode("utf-8", "backslashreplace")
+def _line(frame: CapturedFrame, people: PoseFrame, numbers: Optional[List[int]]) -> Dict[str, Any]:
+    height, width = frame.picture.shape[:2]
+    # JSON text cannot hold lone surrogates, which Python uses for file names that are not UTF-8.
+    name = os.fsencode(frame.name).decode("utf-8", "backslashreplace")
     plain: Dict[str, Any] = {
         "picture": name,
-        "seconds": round(shot.seconds, 4),
+        "seconds": round(frame.seconds, 4),
         "size": [height, width],
         **people.to_dict(),
     }
@@ -216,7 +224,7 @@ def _take_medians(summary: Summary, timed: Deque[Dict[str, float]]) -> None:
 
 
 def _plain(summary: Summary, source: str) -> Dict[str, Any]:
-    """Return what a recording's manifest states."""
+    """Return the content of a recording's manifest."""
     return {
         "source": redact(os.fsencode(str(source)).decode("utf-8", "backslashreplace")),
         "pictures": summary.pictures,

@@ -1,8 +1,8 @@
-"""Identities over time: match the people of a picture with those of the pictures before."""
+"""Identities over time: match the people of a picture with those of earlier pictures."""
 
 from __future__ import annotations
 
-from typing import List, Tuple
+from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -15,19 +15,29 @@ PATIENCE_S = 1.0
 SMOOTHING = 0.5
 
 
+class _Observation(NamedTuple):
+    """A person in one picture."""
+
+    centre_px: np.ndarray
+    log_depth: float
+    seconds: float
+
+
 class _Track:
     """One person: number, last position and depth, velocity."""
 
-    def __init__(self, number: int, centre_px: np.ndarray, log_depth: float, seconds: float) -> None:
-        self.number, self.centre_px, self.log_depth, self.seconds = number, centre_px, log_depth, seconds
+    def __init__(self, number: int, observation: _Observation) -> None:
+        self.number = number
+        self.centre_px, self.log_depth, self.seconds = observation
         self.velocity_px = np.zeros(2, np.float32)  # per second
 
     def predict(self, seconds: float) -> np.ndarray:
         """Return the expected centre (2,) in px, at constant velocity for at most half of `PATIENCE_S`."""
         return self.centre_px + self.velocity_px * min(seconds - self.seconds, PATIENCE_S / 2)
 
-    def see(self, centre_px: np.ndarray, log_depth: float, seconds: float) -> None:
+    def update(self, observation: _Observation) -> None:
         """Add an observation."""
+        centre_px, log_depth, seconds = observation
         if seconds > self.seconds:
             velocity_px = (centre_px - self.centre_px) / (seconds - self.seconds)
             self.velocity_px = SMOOTHING * self.velocity_px + (1 - SMOOTHING) * velocity_px
@@ -37,9 +47,10 @@ class _Track:
 class Tracker:
     """Numbers people from 1, and keeps the number of a person over time.
 
-    A person continues the track whose predicted centre and depth are nearest. Distances between centres are in body sizes, so they
-    are comparable for far and near people. Depths enter as ratios, which need no focal length. The assignment has the least total
-    cost. Numbers are never reused; a person who is away for longer than `PATIENCE_S` gets a new one.
+    A person continues the track whose predicted centre and depth are nearest; the total cost is minimal.
+    Distances between centres are in body sizes, so they are comparable for far and near people.
+    Depths enter as ratios, which need no focal length.
+    Numbers are never reused; a person absent for longer than `PATIENCE_S` gets a new one.
     """
 
     def __init__(self) -> None:
@@ -49,24 +60,27 @@ class Tracker:
     def update(self, frame: PoseFrame, seconds: float) -> np.ndarray:
         """Return the numbers (N,) int of a frame's people.
 
-        `seconds` is the time of the picture. Raises ValueError if it is before that of an earlier picture.
+        `seconds` is the time of the picture; raises ValueError if it decreases.
         """
         if any(seconds < track.seconds for track in self._tracks):
+            latest = max(track.seconds for track in self._tracks)
             raise ValueError(
-                f"a picture of {seconds:.3f} s comes after one of {max(t.seconds for t in self._tracks):.3f} s; start a new Tracker"
+                f"a picture of {seconds:.3f} s comes after one of {latest:.3f} s; start a new Tracker"
             )
         self._tracks = [track for track in self._tracks if seconds - track.seconds <= PATIENCE_S]
         numbers = np.zeros(len(frame), int)
         log_depths = np.log(np.maximum(frame.roots_mm[:, 2], 1.0))
+        observations = [
+            _Observation(centre_px, float(log_depth), seconds)
+            for centre_px, log_depth in zip(frame.centres_px, log_depths)
+        ]
         for person, track in self._pairs(frame, log_depths, seconds):
             numbers[person] = self._tracks[track].number
-            self._tracks[track].see(frame.centres_px[person], float(log_depths[person]), seconds)
+            self._tracks[track].update(observations[person])
         for person in np.flatnonzero(numbers == 0).tolist():
             self._given += 1
             numbers[person] = self._given
-            self._tracks.append(
-                _Track(self._given, frame.centres_px[person], float(log_depths[person]), seconds)
-            )
+            self._tracks.append(_Track(self._given, observations[person]))
         return numbers
 
     def _pairs(self, frame: PoseFrame, log_depths: np.ndarray, seconds: float) -> List[Tuple[int, int]]:

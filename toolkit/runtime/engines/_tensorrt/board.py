@@ -1,4 +1,4 @@
-"""What a Jetson says of itself: its model, and the release of its system."""
+"""Model and system release of a Jetson, read from its files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ from typing import Dict
 
 # Release of Jetson Linux (L4T) → JetPack, by NVIDIA's archive of releases; the first two numbers decide.
 _JETPACKS = {
-    "32.6": "4.6", "32.7": "4.6.1+", "34.1": "5.0", "35.1": "5.0.2", "35.2": "5.1", "35.3": "5.1.1", "35.4": "5.1.2", "35.5": "5.1.3",
-    "35.6": "5.1.4+", "36.2": "6.0 DP", "36.3": "6.0", "36.4": "6.1 or 6.2", "38.2": "7.0",
-}  # fmt: skip
+    "32.6": "4.6",
+    "32.7": "4.6.1+",
+    "34.1": "5.0",
+    "35.1": "5.0.2",
+    "35.2": "5.1",
+    "35.3": "5.1.1",
+    "35.4": "5.1.2",
+    "35.5": "5.1.3",
+    "35.6": "5.1.4+",
+    "36.2": "6.0 DP",
+    "36.3": "6.0",
+    "36.4": "6.1 or 6.2",
+    "38.2": "7.0",
+}
 
 
 def board_facts(root: str = "/") -> Dict[str, str]:

@@ -1,10 +1,10 @@
-"""Device and pinned memory, one stream, and what the GPU is: the CUDA runtime through ctypes, without torch or pycuda."""
+"""GPU properties, device and pinned memory, and a stream: the CUDA runtime through ctypes."""
 
 from __future__ import annotations
 
 import ctypes
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_void_p
-from typing import Any, List, Tuple
+from typing import Any, List, Tuple, Union
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class CudaError(EngineError):
 
 
 class NoCudaError(CudaError):
-    """There is no CUDA runtime, no driver that fits it, or no GPU."""
+    """The CUDA runtime, a suitable driver, or a GPU is missing."""
 
 
 def open_library() -> Any:
@@ -76,13 +76,13 @@ class Cuda:
             raise NoCudaError("the CUDA runtime finds no GPU")
 
     def call(self, name: str, *arguments: Any, allowed: int = 0) -> None:
-        """Call a function of the runtime. Raises CudaError with its name and the runtime's words, unless it returns `allowed`."""
+        """Call a function of the runtime. Raises CudaError unless it returns 0 or `allowed`."""
         code = getattr(self._library, name)(*arguments)
         if code not in (0, allowed):
-            words = (self._library.cudaGetErrorString(code) or b"unknown error").decode()
+            reason = (self._library.cudaGetErrorString(code) or b"unknown error").decode()
             kind = NoCudaError if code in (_NO_DEVICE, _INSUFFICIENT_DRIVER) else CudaError
             hint = "; close other programs, or add swap" if code == _OUT_OF_MEMORY else ""
-            raise kind(f"{name}: {words} (CUDA error {code}){hint}")
+            raise kind(f"{name}: {reason} (CUDA error {code}){hint}")
 
     def _attribute(self, number: int) -> int:
         value = c_int()
@@ -91,7 +91,7 @@ class Cuda:
 
     @property
     def name(self) -> str:
-        """The GPU's name, such as "Orin"; the first field of the properties, whose other fields differ by version."""
+        """The GPU's name, such as "Orin": the first field of the properties; the others differ by version."""
         properties = ctypes.create_string_buffer(_PROPERTIES_BYTES)
         for function in ("cudaGetDeviceProperties_v2", "cudaGetDeviceProperties"):
             if hasattr(self._library, function):
@@ -147,7 +147,7 @@ class DeviceMemory:
 
 
 class PinnedMemory:
-    """Bytes of page-locked host memory, which the GPU copies without a detour.
+    """Bytes of page-locked host memory, which the GPU copies directly.
 
     Arrays made by `array` keep the memory alive; it is freed with the last of them.
     """
@@ -185,19 +185,25 @@ class Stream:
 
     def to_device(self, target: DeviceMemory, source: PinnedMemory) -> None:
         """Queue a copy of all of `source` to the start of `target`."""
-        self._copy(target.address, target.size, source.address, source.size, _HOST_TO_DEVICE)
+        self._copy(target, source, kind=_HOST_TO_DEVICE)
 
     def to_host(self, target: PinnedMemory, source: DeviceMemory) -> None:
         """Queue a copy of all of `source` to the start of `target`."""
-        self._copy(target.address, target.size, source.address, source.size, _DEVICE_TO_HOST)
+        self._copy(target, source, kind=_DEVICE_TO_HOST)
 
-    def _copy(self, target: int, room: int, source: int, size: int, kind: int) -> None:
-        if size > room:
-            raise CudaError(f"{size} bytes do not fit {room}")
-        self._cuda.call("cudaMemcpyAsync", target, source, size, kind, self.handle)
+    def _copy(
+        self,
+        target: Union[DeviceMemory, PinnedMemory],
+        source: Union[DeviceMemory, PinnedMemory],
+        *,
+        kind: int,
+    ) -> None:
+        if source.size > target.size:
+            raise CudaError(f"{source.size} bytes do not fit {target.size}")
+        self._cuda.call("cudaMemcpyAsync", target.address, source.address, source.size, kind, self.handle)
 
     def wait(self) -> None:
-        """Return once everything queued is done; what failed since the last call is raised here."""
+        """Wait for everything queued. Raises CudaError for any failure since the last call."""
         self._cuda.call("cudaStreamSynchronize", self.handle)
 
     def __del__(self) -> None:
@@ -207,14 +213,14 @@ class Stream:
 
 
 def _free(cuda: Cuda, function: str, pointer: int) -> None:
-    """Give memory or a stream back; when the process ends the driver may be gone already, and with it what it owned."""
+    """Free memory or a stream; at the end of the process the driver may already be unloaded."""
     cuda.call(function, pointer, allowed=_UNLOADING)
 
 
 def aligned(sizes: List[int], boundary: int = 256) -> Tuple[List[int], int]:
     """Return where pieces of these sizes begin in one block, each at a multiple of `boundary`, and the block's size.
 
-    256 bytes is what TensorRT asks of every tensor's address.
+    TensorRT requires tensor addresses at multiples of 256 bytes.
     """
     offsets, end = [], 0
     for size in sizes:

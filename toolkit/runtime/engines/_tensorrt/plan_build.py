@@ -1,6 +1,6 @@
 """An ONNX file to a TensorRT plan: the builder's calls, in their order, for TensorRT 8.2 to 10.
 
-The module `tensorrt` is handed in, so that this file can be read, checked and tested where it cannot be installed.
+The module `tensorrt` is a parameter, so that this file can be tested where TensorRT cannot be installed.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .. import EngineError
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 _FIRST_MAJOR, _LAST_MAJOR = 8, 10
-_TELL_EVERY_S = 30.0
-# Where the builder runs out of memory it may succeed with less to try kernels in; below this it is not worth it.
+_REPORT_EVERY_S = 30.0
+# A builder that runs out of memory is called again with a smaller workspace, down to this one.
 SMALLEST_WORKSPACE = 32 << 20
 
 
 class PlanError(EngineError):
-    """TensorRT refused a network or a plan; the message carries its own words."""
+    """TensorRT refused a network or a plan; the message includes its errors."""
 
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What a plan is built for; with the model and the machine it decides the plan.
+    """Settings of a build; with the model and the machine they determine the plan.
 
     Attributes:
-        precision: "float32", "float16" or "int8"; int8 is the network's own Q/DQ, the rest of it float16.
-        workspace_bytes: most memory that a kernel may ask for while the builder tries it.
+        precision: "float32", "float16" or "int8"; int8 follows the network's Q/DQ nodes, the rest is float16.
+        workspace_bytes: largest memory that a kernel may request.
         dla_core: core of the deep learning accelerator, None for the GPU alone.
         minutes: (low, high) that the build is expected to take.
     """
@@ -40,12 +40,12 @@ class PlanOptions:
     minutes: Tuple[float, float] = (1.0, 10.0)
 
     def smaller(self, times: int) -> PlanOptions:
-        """Return the same with the workspace quartered `times` times, as far as is of use."""
+        """Return the options with the workspace quartered `times` times, at least SMALLEST_WORKSPACE."""
         return replace(self, workspace_bytes=max(self.workspace_bytes >> (2 * times), SMALLEST_WORKSPACE))
 
 
 def version_of(trt: Any) -> Tuple[int, ...]:
-    """Return TensorRT's version as numbers. Raises PlanError where this file does not know its interface."""
+    """Return TensorRT's version as numbers. Raises PlanError where its interface is unknown."""
     version = tuple(int(part) for part in trt.__version__.split(".")[:3] if part.isdigit())
     if not _FIRST_MAJOR <= version[0] <= _LAST_MAJOR or version < (8, 2):
         raise PlanError(
@@ -70,7 +70,13 @@ def make_logger(trt: Any) -> Any:
 
 
 def build_plan(
-    trt: Any, model: bytes, options: PlanOptions, logger: Any, timing_cache: bytes, tell: Tell
+    trt: Any,
+    model: bytes,
+    options: PlanOptions,
+    *,
+    logger: Any,
+    timing_cache: bytes,
+    report: Report,
 ) -> Tuple[bytes, bytes]:
     """Build a plan; takes minutes.
 
@@ -79,8 +85,8 @@ def build_plan(
         model: an ONNX file.
         options: see PlanOptions.
         logger: see `make_logger`.
-        timing_cache: what an earlier build on this machine returned, or nothing.
-        tell: is told now and then how far it is.
+        timing_cache: from an earlier build on this machine; may be empty.
+        report: called with a line on the progress.
 
     Returns:
         the plan, and the timing cache that makes the next build faster.
@@ -89,32 +95,38 @@ def build_plan(
     """
     while True:
         del logger.errors[:]
-        plan, cache = _build(trt, model, options, logger, timing_cache, tell)
+        plan, cache = _build(trt, model, options, logger=logger, timing_cache=timing_cache, report=report)
         if plan:
             return plan, cache
-        words = "; ".join(logger.errors[-3:]) or "TensorRT gave no reason"
-        if "outofmemory" not in words.lower().replace(" ", ""):
-            raise PlanError(f"TensorRT {trt.__version__} built no plan: {words}")
+        reason = "; ".join(logger.errors[-3:]) or "TensorRT gave no reason"
+        if "outofmemory" not in reason.lower().replace(" ", ""):
+            raise PlanError(f"TensorRT {trt.__version__} built no plan: {reason}")
         if options.workspace_bytes <= SMALLEST_WORKSPACE:
             raise PlanError(
-                f"TensorRT ran out of memory: {words}; close other programs (`sudo init 3` stops the desktop), or add swap"
+                f"TensorRT ran out of memory: {reason}; close other programs (`sudo init 3` stops the desktop), or add swap"
             )
         options = options.smaller(1)
-        tell(f"out of memory; once more with a workspace of {options.workspace_bytes >> 20} MB")
+        report(f"out of memory; once more with a workspace of {options.workspace_bytes >> 20} MB")
 
 
 def _build(
-    trt: Any, model: bytes, options: PlanOptions, logger: Any, timing_cache: bytes, tell: Tell
+    trt: Any,
+    model: bytes,
+    options: PlanOptions,
+    *,
+    logger: Any,
+    timing_cache: bytes,
+    report: Report,
 ) -> Tuple[bytes, bytes]:
     version = version_of(trt)
     builder = _make(trt.Builder, logger)
     network = builder.create_network(_network_flags(trt))
-    # The network's weights live in the parser: it must stay until the plan is built.
+    # The parser owns the network's weights: it must outlive the build.
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
         raise PlanError(f"TensorRT {trt.__version__} cannot read the network: {_parser_errors(parser)}")
     config = builder.create_builder_config()
-    _set_precision(trt, builder, config, options)
+    _set_precision(trt, builder, config, options=options)
     if version >= (8, 4):
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
     else:
@@ -123,7 +135,7 @@ def _build(
     if not config.set_timing_cache(cache, False):
         cache = config.create_timing_cache(b"")  # of another TensorRT or GPU
         config.set_timing_cache(cache, False)
-    with _Progress(trt, config, options.minutes, tell):
+    with _Progress(trt, config, options.minutes, report=report):
         plan = builder.build_serialized_network(network, config)
     if plan is None:
         return b"", b""
@@ -131,32 +143,32 @@ def _build(
 
 
 def make_runtime(trt: Any, logger: Any) -> Any:
-    """Return what deserializes plans. Raises PlanError where TensorRT cannot start."""
+    """Return a runtime that deserializes plans. Raises PlanError where TensorRT cannot start."""
     return _make(trt.Runtime, logger)
 
 
 def _make(kind: Any, logger: Any) -> Any:
     try:
         return kind(logger)
-    except TypeError as error:  # what the bindings raise where the library returns no object
+    except TypeError as error:  # raised by the bindings where the library returns no object
         raise PlanError(
             f"TensorRT cannot start: {'; '.join(logger.errors) or error}; is the GPU's driver loaded?"
         ) from error
 
 
 def _network_flags(trt: Any) -> int:
-    # The parser wants it up to TensorRT 9, the only kind of network after that.
+    # The parser requires explicit batches up to TensorRT 9; later versions have no other networks.
     flag = getattr(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None)
     return 0 if flag is None else 1 << int(flag)
 
 
-def _set_precision(trt: Any, builder: Any, config: Any, options: PlanOptions) -> None:
+def _set_precision(trt: Any, builder: Any, config: Any, *, options: PlanOptions) -> None:
     if options.precision == "int8":
         if not builder.platform_has_fast_int8:
             raise PlanError("this GPU has no int8 instructions; export the bundle with --precision float16")
         config.set_flag(trt.BuilderFlag.INT8)
     if options.precision == "float32":
-        # On by default from Ampere on, and only 10 bits of mantissa: not the float32 that was asked for.
+        # TF32 is on by default from Ampere on, and has only 10 bits of mantissa.
         config.clear_flag(trt.BuilderFlag.TF32)
     else:
         config.set_flag(trt.BuilderFlag.FP16)
@@ -178,28 +190,28 @@ def _parser_errors(parser: Any) -> str:
 
 
 class _Progress:
-    """Tells how far a build is: the builder's own steps where TensorRT has a progress monitor (10), else the time."""
+    """Reports the progress of a build: the builder's steps from TensorRT 10 on, else the elapsed time."""
 
-    def __init__(self, trt: Any, config: Any, minutes: Tuple[float, float], tell: Tell) -> None:
-        self._tell, self._minutes, self._step, self._done = tell, minutes, "", threading.Event()
+    def __init__(self, trt: Any, config: Any, minutes: Tuple[float, float], *, report: Report) -> None:
+        self._report, self._minutes, self._step, self._done = report, minutes, "", threading.Event()
         self._thread = threading.Thread(target=self._run, name="plan-progress", daemon=True)
         if hasattr(trt, "IProgressMonitor"):
             self._monitor = _make_monitor(trt, self)
             config.progress_monitor = self._monitor
 
-    def step(self, words: str) -> None:
-        self._step = words
+    def step(self, name: str) -> None:
+        self._step = name
 
     def _run(self) -> None:
         began = time.monotonic()
-        while not self._done.wait(_TELL_EVERY_S):
+        while not self._done.wait(_REPORT_EVERY_S):
             passed, at = time.monotonic() - began, f", {self._step}" if self._step else ""
-            self._tell(
+            self._report(
                 f"building the plan: {passed:.0f} s{at} (expected: {self._minutes[0]:g} to {self._minutes[1]:g} minutes)"
             )
 
     def __enter__(self) -> None:
-        self._tell(
+        self._report(
             f"building the plan, once for this board and TensorRT; expect {self._minutes[0]:g} to {self._minutes[1]:g} minutes"
         )
         self._thread.start()

@@ -1,4 +1,4 @@
-"""Plans on disk: each under the fingerprint of the machine, the model and the options that it was built for."""
+"""Plans on disk, stored by the fingerprint of machine, model and options."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _KEEP_PLANS = 12
 
 
 class CacheError(EngineError):
-    """Plans can be kept nowhere; the message says which folder to make writable."""
+    """No folder for plans; the message names the folder to make writable."""
 
 
 def cache_folder(environment: Optional[Mapping[str, str]] = None) -> Path:
-    """Return the folder for plans, made where it is missing: $POSEC_CACHE, else posec under the user's cache folder.
+    """Return the folder for plans, created if missing: $POSEC_CACHE, else posec in the user's cache folder.
 
-    A plan is a program for the GPU, so the folder is the user's alone. Raises CacheError where it is not, or cannot be made.
+    A plan is a GPU program, so the folder must belong to the user. Raises CacheError if not, or if it cannot be created.
     """
     environment = os.environ if environment is None else environment
     given = environment.get(FOLDER_VARIABLE)
@@ -52,7 +52,7 @@ def cache_folder(environment: Optional[Mapping[str, str]] = None) -> Path:
 
 
 def key_of(fingerprint: Mapping[str, Any]) -> str:
-    """Return the file name of a fingerprint; any change of any part gives another."""
+    """Return the file name for a fingerprint: a hash of all its parts."""
     return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:20]
 
 
@@ -60,7 +60,7 @@ class PlanCache:
     """The plan of one fingerprint, and the timing cache of its machine."""
 
     def __init__(self, folder: Path, fingerprint: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
-        """Take a folder of plans; `machine` is the part of the fingerprint that timings depend on."""
+        """Use a folder of plans; timings depend on `machine` alone, a part of the fingerprint."""
         self.fingerprint: Dict[str, Any] = json.loads(json.dumps({**fingerprint, "format": FORMAT}))
         self.key = key_of(self.fingerprint)
         self.plan, self._note = folder / f"{self.key}.plan", folder / f"{self.key}.json"
@@ -68,7 +68,7 @@ class PlanCache:
         self._lock, self._attempts = folder / f"{self.key}.lock", folder / f"{self.key}.attempts"
 
     def load(self) -> Optional[bytes]:
-        """Return the plan, or None where there is none, or it is not whole, or it was built for anything else."""
+        """Return the plan, or None if it is missing, incomplete, or built for another fingerprint."""
         try:
             note = json.loads(self._note.read_text())
             plan = self.plan.read_bytes()
@@ -78,7 +78,7 @@ class PlanCache:
         return plan if whole and note.get("fingerprint") == self.fingerprint else None
 
     def store(self, plan: bytes, timings: bytes) -> None:
-        """Write the plan, its note last: a plan without its note does not count."""
+        """Write the plan, then its note; a plan without its note is ignored."""
         self._note.unlink(missing_ok=True)
         _write(self.plan, plan)
         note = {"fingerprint": self.fingerprint, "sha256": hashlib.sha256(plan).hexdigest()}
@@ -87,30 +87,30 @@ class PlanCache:
         self._prune()
 
     def forget(self) -> None:
-        """Remove the plan: TensorRT did not want it."""
+        """Remove a plan that TensorRT could not load."""
         self._note.unlink(missing_ok=True)
         self.plan.unlink(missing_ok=True)
 
     def timings(self) -> bytes:
-        """Return the timing cache that earlier builds on this machine left, or nothing."""
+        """Return the timing cache of earlier builds on this machine; empty if there is none."""
         return self._timings.read_bytes() if self._timings.exists() else b""
 
     def begin(self) -> int:
-        """Return how many builds of this plan were begun and never ended: killed, most often for want of memory."""
+        """Return the number of unfinished builds of this plan: killed, usually for lack of memory."""
         noted = self._attempts.read_bytes() if self._attempts.exists() else b""
         attempts = int(noted) if noted.isdigit() else 0
         _write(self._attempts, str(attempts + 1).encode())
         return attempts
 
     def end(self) -> None:
-        """Note that the build ended, with a plan or without."""
+        """Record that the build ended, with or without a plan."""
         self._attempts.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def building(self, on_wait: Callable[[], None]) -> Iterator[None]:
-        """Hold the right to build this plan; `on_wait` is called where another process holds it.
+        """Hold the lock of this plan's build; `on_wait` is called while another process holds it.
 
-        The kernel gives the right back when its holder dies; what a killed build left half written is removed here.
+        The kernel releases the lock when its holder dies. Partial files of a killed build are removed.
         """
         import fcntl  # only where plans are built: Linux
 

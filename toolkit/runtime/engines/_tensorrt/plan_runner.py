@@ -1,4 +1,4 @@
-"""A bundle's plan, found or built, with its buffers and its stream. The module `tensorrt` is handed in."""
+"""A bundle's plan, found or built, with its buffers and its stream. The module `tensorrt` is a parameter."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .plan_tensors import Tensor, bind, tensors_of
 
 _MB = 1 << 20
 _WORKSPACE_MB = 512
-# From this compute capability on (Xavier) the CPU caches pinned memory; before, every read of it goes to the memory chips.
+# From this compute capability on (Xavier), the CPU caches pinned memory.
 _CACHED_PINNED = (7, 2)
 
 
-def tell(line: str) -> None:
-    """Say a line to whoever waits for the plan."""
+def report(line: str) -> None:
+    """Print a progress line on standard error."""
     print(f"posec: {line}", file=sys.stderr, flush=True)
 
 
 class PlanRunner:
     """One plan, its buffers and its stream."""
 
-    def __init__(self, trt: Any, cuda: Cuda, path: str, bundle: Bundle) -> None:
+    def __init__(self, trt: Any, cuda: Cuda, path: str, *, bundle: Bundle) -> None:
         version_of(trt)
         self._trt, self._bundle = trt, bundle
         self._logger = make_logger(trt)
@@ -76,7 +76,7 @@ class PlanRunner:
         engine = self._load()
         if engine is not None:
             return engine, "loaded"
-        with self._cache.building(lambda: tell("another process builds this plan; waiting for it")):
+        with self._cache.building(lambda: report("another process builds this plan; waiting for it")):
             engine = self._load()  # what that process left
             return (engine, "loaded") if engine is not None else self._build(model, options)
 
@@ -84,8 +84,8 @@ class PlanRunner:
         plan = self._cache.load()
         engine = self._runtime.deserialize_cuda_engine(plan) if plan else None
         if plan and engine is None:
-            tell(
-                f"TensorRT does not take the plan it built earlier ({'; '.join(self._logger.errors[-2:])}); building it again"
+            report(
+                f"TensorRT cannot load the plan that it built earlier ({'; '.join(self._logger.errors[-2:])}); building it again"
             )
             self._cache.forget()
         return engine
@@ -94,25 +94,32 @@ class PlanRunner:
         began, killed = time.monotonic(), self._cache.begin()
         if killed:
             options = options.smaller(killed)
-            tell(
+            report(
                 f"an earlier build was killed; this one gets a workspace of {options.workspace_bytes // _MB} MB"
             )
         try:
-            plan, timings = build_plan(self._trt, model, options, self._logger, self._cache.timings(), tell)
+            plan, timings = build_plan(
+                self._trt,
+                model,
+                options,
+                logger=self._logger,
+                timing_cache=self._cache.timings(),
+                report=report,
+            )
             self._cache.store(plan, timings)
         finally:
             self._cache.end()
         seconds = time.monotonic() - began
-        tell(f"plan built in {seconds:.0f} s: {self._cache.plan}")
+        report(f"plan built in {seconds:.0f} s: {self._cache.plan}")
         engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise EngineError(
-                f"TensorRT does not take the plan it just built: {'; '.join(self._logger.errors[-2:])}; check free memory"
+                f"TensorRT cannot load the plan that it just built: {'; '.join(self._logger.errors[-2:])}; check free memory"
             )
         return engine, f"built in {seconds:.0f} s"
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
-        """Return the heads, name → (C, h, w) float32; the next call writes over them."""
+        """Return head name → (C, h, w) float32; the next call overwrites the arrays."""
         if batch.shape != self._input.shape or batch.dtype != self._input.dtype:
             raise EngineError(
                 f"the plan takes {self._input.dtype} {self._input.shape}, got {batch.dtype} {batch.shape}"
@@ -132,22 +139,28 @@ class PlanRunner:
         return self._copies
 
     def describe(self) -> Dict[str, str]:
-        """Return engine, version, what the machine is, precision, interface, and where the plan came from."""
+        """Return engine, version, machine, precision, interface and origin of the plan."""
         facts = {
             name.replace("_", " "): str(value) for name, value in self._machine.items() if name != "tensorrt"
         }
         interface = "named tensors" if hasattr(self._engine, "num_io_tensors") else "bindings"
-        return {"engine": "tensorrt", "version": str(self._machine["tensorrt"]), **facts, "precision": self._bundle.precision,
-                "interface": interface, "plan": f"{self._cache.key}, {self._origin}"}  # fmt: skip
+        return {
+            "engine": "tensorrt",
+            "version": str(self._machine["tensorrt"]),
+            **facts,
+            "precision": self._bundle.precision,
+            "interface": interface,
+            "plan": f"{self._cache.key}, {self._origin}",
+        }
 
 
 def workspace_bytes(bundle: Bundle) -> int:
-    """Return the most memory that a kernel may ask for: the bundle's option `workspace_mb`."""
+    """Return the largest memory that a kernel may request: the bundle's option `workspace_mb`."""
     return int(bundle.options.get("workspace_mb", _WORKSPACE_MB)) * _MB
 
 
 def plan_options(bundle: Bundle, cuda: Cuda) -> PlanOptions:
-    """Return what a bundle's plan is built for; the workspace is at most half of the memory that is free now."""
+    """Return the settings of a bundle's build; the workspace is at most half of the free memory."""
     low, high = bundle.options.get("build_minutes", (1, 10))
     dla = bundle.options.get("dla_core")
     workspace = min(workspace_bytes(bundle), cuda.memory[0] // 2)
@@ -157,16 +170,22 @@ def plan_options(bundle: Bundle, cuda: Cuda) -> PlanOptions:
 
 
 def machine_facts(trt: Any, cuda: Cuda) -> Dict[str, Any]:
-    """Return what a plan depends on beside model and options: a plan of another GPU, TensorRT or JetPack is none of ours.
+    """Return the properties of GPU, TensorRT and JetPack that a plan depends on.
 
-    The multiprocessors count: to TensorRT a power mode that turns some off makes it another GPU.
+    The number of multiprocessors is one of them, because TensorRT ties a plan to it and power modes change it.
     """
-    return {"gpu": cuda.name, "compute_capability": "{}.{}".format(*cuda.capability), "multiprocessors": cuda.multiprocessors,
-            "tensorrt": str(trt.__version__), "cuda": "{}.{}".format(*cuda.version), "l4t": board_facts()["l4t"]}  # fmt: skip
+    return {
+        "gpu": cuda.name,
+        "compute_capability": "{}.{}".format(*cuda.capability),
+        "multiprocessors": cuda.multiprocessors,
+        "tensorrt": str(trt.__version__),
+        "cuda": "{}.{}".format(*cuda.version),
+        "l4t": board_facts()["l4t"],
+    }
 
 
 def fingerprint(model: bytes, bundle: Bundle, machine: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return all that a plan depends on. The workspace is the one asked for: what is free changes from minute to minute."""
+    """Return everything that a plan depends on; the workspace is the requested one, as free memory varies."""
     options = {
         "precision": bundle.precision,
         "dla_core": bundle.options.get("dla_core"),
@@ -180,7 +199,7 @@ def _check_tensors(inputs: List[Tensor], outputs: List[Tensor], bundle: Bundle) 
     found = {tensor.name: tensor.shape for tensor in outputs}
     if len(inputs) != 1 or found != wanted:
         raise EngineError(
-            f"the plan has {len(inputs)} inputs and outputs {found}; the bundle promises 1 and {wanted}; export it again"
+            f"the plan has {len(inputs)} inputs and outputs {found}; the bundle specifies 1 and {wanted}; export it again"
         )
     if any(tensor.dtype != np.float32 for tensor in outputs):
         raise EngineError("the plan's outputs are not float32; export the bundle again")

@@ -32,20 +32,28 @@ def tensors_of(trt: Any, engine: Any) -> List[Tensor]:
     """Return the inputs and outputs of a plan. Raises PlanError where one has no fixed size, or a type unknown here."""
     if hasattr(engine, "num_io_tensors"):
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
-        raw = [(name, engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT, engine.get_tensor_shape(name),
-                engine.get_tensor_dtype(name)) for name in names]  # fmt: skip
-    else:
-        raw = [(engine.get_binding_name(i), engine.binding_is_input(i), engine.get_binding_shape(i), engine.get_binding_dtype(i))
-               for i in range(engine.num_bindings)]  # fmt: skip
-    found = []
-    for name, is_input, shape, dtype in raw:
-        sizes = tuple(int(size) for size in shape)
-        if min(sizes, default=0) < 1 or dtype.name not in _TYPES:
-            raise PlanError(
-                f"tensor '{name}' of the plan is {dtype.name} {sizes}; this engine runs fixed sizes of {', '.join(_TYPES)}"
-            )
-        found.append(Tensor(name, bool(is_input), sizes, np.dtype(_TYPES[dtype.name])))
-    return found
+        return [_named_tensor(trt, engine, name) for name in names]
+    return [_bound_tensor(engine, i) for i in range(engine.num_bindings)]
+
+
+def _named_tensor(trt: Any, engine: Any, name: str) -> Tensor:
+    is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+    return _tensor(name, is_input, shape=engine.get_tensor_shape(name), dtype=engine.get_tensor_dtype(name))
+
+
+def _bound_tensor(engine: Any, index: int) -> Tensor:
+    shape, dtype = engine.get_binding_shape(index), engine.get_binding_dtype(index)
+    return _tensor(engine.get_binding_name(index), engine.binding_is_input(index), shape=shape, dtype=dtype)
+
+
+def _tensor(name: str, is_input: bool, *, shape: Any, dtype: Any) -> Tensor:
+    sizes = tuple(int(size) for size in shape)
+    if min(sizes, default=0) < 1 or dtype.name not in _TYPES:
+        raise PlanError(
+            f"tensor '{name}' of the plan is {dtype.name} {sizes}; "
+            f"this engine runs fixed sizes of {', '.join(_TYPES)}"
+        )
+    return Tensor(name, bool(is_input), sizes, np.dtype(_TYPES[dtype.name]))
 
 
 def bind(engine: Any, addresses: Mapping[str, int], stream: int) -> Callable[[], bool]:

@@ -1,4 +1,4 @@
-"""Write the frames of a clip at the times of its source, in a container that is readable up to the last cluster after a power cut."""
+"""Write a clip with the times of its source, in a container that stays readable after a power cut."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ...errors import PoseError
 
 CLIP = "overlay.mkv"
 CLIPS = r"overlay(-\d+)?\.mkv"
-# Of a single frame, and of frames without times.
+# For a single frame, and for frames without times.
 DEFAULT_FPS = 15.0
 SLOWEST_FPS, FASTEST_FPS = 1.0, 120.0
-# The rate comes from so many first frames.
+# Number of first frames that determine the rate.
 RATED = 8
-# A stated rate is used if that of the first frames differs by less than this part.
+# The container's rate is used if that of the first frames differs by less than this part.
 NEAR = 0.05
-# A longer pause starts the next clip, and so does another size of pictures: of a camera that was away, and of a damaged file.
+# A longer pause starts the next clip, as does a change of the picture size.
 CAMERA_PAUSE_S, FILE_PAUSE_S = 10.0, 600.0
 # SD cards are often FAT32, whose files end at 4 GB.
 LARGEST_BYTES = 3 * 2**30
@@ -28,14 +28,15 @@ _MEASURED_EVERY = 256
 
 
 class Clip:
-    """A clip at a constant rate that lasts as long as its source: frames are repeated, or left out, to keep the times.
+    """A clip at a constant rate and of its source's duration; frames are repeated or omitted to keep the times.
 
-    The rate is the stated one where the first frames agree. Else it is that of the shortest step between them (at least a
-    quarter of the median), or of the median step of a camera.
+    The rate is the container's if the first frames agree with it.
+    Otherwise it follows from the shortest step between them (at least a quarter of the median), or from the
+    median step of a camera.
     """
 
     def __init__(self, folder: Path, rate: Optional[float], live: bool) -> None:
-        """Write `overlay.mkv` in a folder, then `overlay-2.mkv` …; `rate` is what the source states, in frames per second."""
+        """Write `overlay.mkv` in a folder, then `overlay-2.mkv` …; `rate` is the source's, in frames per second."""
         self._folder, self._stated, self._live = folder, rate, live
         self._pause_s = CAMERA_PAUSE_S if live else FILE_PAUSE_S
         self._number, self._path = 0, folder / CLIP
@@ -45,7 +46,7 @@ class Clip:
         self._last: Optional[Tuple[np.ndarray, float]] = None
 
     def write(self, picture: np.ndarray, seconds: float) -> None:
-        """Append a picture (H, W, 3) uint8 BGR, taken at `seconds`. Raises PoseError where cv2 cannot write the clip."""
+        """Append a picture (H, W, 3) uint8 BGR with its time. Raises PoseError if cv2 cannot write the clip."""
         last = self._waiting[-1] if self._waiting else self._last
         if last is not None and (last[0].shape != picture.shape or seconds - last[1] > self._pause_s):
             self.close()
@@ -81,7 +82,7 @@ class Clip:
             self._place(picture, seconds)
 
     def sync(self) -> None:
-        """Bring what the file holds so far to the disk."""
+        """Flush the file to the disk."""
         if self._writer is not None:
             with open(self._path, "rb") as file:
                 os.fsync(file.fileno())
@@ -96,12 +97,12 @@ class Clip:
 
 
 def _open_writer(path: Path, fps: float, size: Tuple[int, int]) -> Any:
-    """Return an opened cv2.VideoWriter for frames of (width, height). Raises PoseError where cv2 cannot write the clip."""
+    """Return an opened cv2.VideoWriter for frames of (width, height). Raises PoseError if that fails."""
     folder = os.open(str(path.parent), os.O_RDONLY)
     try:
         os.fsencode(path).decode("utf-8")
         name = str(path)
-    except UnicodeDecodeError:  # cv2 takes names in UTF-8 alone
+    except UnicodeDecodeError:  # cv2 takes UTF-8 names only
         name = f"/proc/self/fd/{folder}/{path.name}"
     try:
         writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), fps, size)

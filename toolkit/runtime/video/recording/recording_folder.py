@@ -1,4 +1,4 @@
-"""The folder of a recording: its lock, its manifest, and which files in it a run wrote."""
+"""The folder of a recording: its lock, its manifest, and the files that a run wrote."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OURS = re.compile(rf"{re.escape(LINES)}|{CLIPS}|.*\.jpg|\..+\.[0-9a-f]{{8}}\.pa
 
 
 class OutputError(PoseError):
-    """A folder that cannot be recorded in, or a recording that cannot go on."""
+    """A folder that cannot hold a recording, or a recording that cannot continue."""
 
 
 def possible_files(folder: Path) -> List[str]:
@@ -50,15 +50,16 @@ def recorded_files(folder: Path, shown: str) -> List[str]:
         is_plain = stat.S_ISREG((folder / name).lstat().st_mode)
         if not (is_plain and _OURS.fullmatch(name) and manifest.is_file() and not manifest.is_symlink()):
             raise OutputError(
-                f"'{shown}' holds '{printable(name, keep='')}', which `posec run` did not write; name another folder"
+                f"'{shown}' holds '{printable(name, keep='')}', which `posec run` did not write; "
+                "name another folder"
             )
     if os.path.lexists(manifest) and (manifest.is_symlink() or not manifest.is_file()):
-        raise OutputError(f"'{shown}' holds a '{MANIFEST}' that is no plain file; name another folder")
+        raise OutputError(f"'{shown}' holds a '{MANIFEST}' that is not a plain file; name another folder")
     return names
 
 
 def locked(path: Path, shown: str) -> int:
-    """Return the descriptor of a file that is locked for this process. Raises OutputError where another one has it."""
+    """Return the descriptor of a file locked for this process. Raises OutputError if another process holds it."""
     while True:
         lock = os.open(str(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         try:
@@ -70,7 +71,7 @@ def locked(path: Path, shown: str) -> int:
                 raise OutputError(
                     f"another process is recording in '{shown}'; name another folder, or stop that process"
                 ) from error
-            # A network file system without locks: go on without.
+            # A network file system without locks: continue without.
         try:
             if os.path.samestat(os.fstat(lock), os.stat(str(path))):
                 return lock
@@ -80,7 +81,7 @@ def locked(path: Path, shown: str) -> int:
 
 
 def listed_files(content: bytes) -> Optional[Dict[str, int]]:
-    """Return name → bytes of the files of a finished recording; None for one that was cut off."""
+    """Return name → bytes of the files of a complete recording; None for an interrupted one."""
     try:
         plain = parse_json(content)
     except ValueError:
@@ -90,7 +91,7 @@ def listed_files(content: bytes) -> Optional[Dict[str, int]]:
 
 
 def changed_files(folder: Path, listed: Mapping[str, int], names: List[str]) -> List[str]:
-    """Return those of `names` that are not as the run left them: not listed, of another size, or written later."""
+    """Return those of `names` that changed since the run: not listed, of another size, or written later."""
     ended = (folder / MANIFEST).stat().st_mtime + CLOCK_S
     found = {name: (folder / name).lstat() for name in names}
     return sorted(
@@ -99,7 +100,7 @@ def changed_files(folder: Path, listed: Mapping[str, int], names: List[str]) -> 
 
 
 def keep_aside(folder: Path, names: List[str]) -> Optional[str]:
-    """Move files to a new folder inside; returns its path, or None where all were empty and are removed."""
+    """Move files to a new subfolder and return its path, or None if all were empty and are removed."""
     if not any((folder / name).lstat().st_size for name in names):
         for name in names:
             (folder / name).unlink()
@@ -116,7 +117,7 @@ def keep_aside(folder: Path, names: List[str]) -> Optional[str]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file if that is possible."""
+    """Remove a file if possible."""
     try:
         path.unlink()
     except OSError:
@@ -132,7 +133,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def check_apart(source: str, folder: str) -> None:
-    """Raise OutputError where the source lies in a recording's folder, whose files would be replaced while they are read."""
+    """Raise OutputError if the source lies in the recording's folder, whose files would be replaced."""
     inside, around = Path(os.path.realpath(source)), Path(os.path.realpath(folder))
     if (
         os.path.lexists(source)

@@ -1,4 +1,4 @@
-"""What a run records: a folder that one process writes, whole JSON lines, and clips that survive a power cut."""
+"""The recording of a run: a folder locked for one process, with JSON lines and overlays."""
 
 from __future__ import annotations
 
@@ -36,19 +36,20 @@ _SYNC_EVERY_S = 5.0
 class Recording:
     """A folder of results that belongs to this process until `close`.
 
-    `people.jsonl` grows by whole lines. `recording.json` is locked meanwhile, and lists in the end what was written, so that a later
-    run replaces that and nothing else. Without the list the recording was cut off: a later run keeps it in `interrupted-001`.
+    `people.jsonl` grows by whole lines. `recording.json` is locked until `close`, which lists the written files in it.
+    A later run replaces only listed files. A recording without the list was interrupted; a later run moves it to
+    `interrupted-001`.
 
     Attributes:
         folder: absolute path.
-        pictures: lines so far.
+        pictures: number of lines so far.
     """
 
     def __init__(self, folder: str, overwrite: bool = False, report: Report = say) -> None:
-        """Claim a folder, made where it is missing; an earlier recording stays until the first line is written.
+        """Lock a folder, created if missing; an earlier recording stays until the first line is written.
 
-        Raises OutputError where the folder cannot be written, holds anything that no run recorded, belongs to another process, or
-        holds a recording and `overwrite` is False.
+        Raises OutputError if the folder cannot be written, holds other files than recordings, is locked by another
+        process, or holds a recording and `overwrite` is False.
         """
         if not str(folder) or "\0" in str(folder):
             raise OutputError(
@@ -63,7 +64,7 @@ class Recording:
         self._clip: Optional[Clip] = None
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"'{self.shown}' is a file; name a folder")
-        recorded_files(self.folder, self.shown)  # refused before anything is written
+        recorded_files(self.folder, self.shown)  # refuse before anything is written
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = locked(self.folder / MANIFEST, self.shown)
@@ -77,7 +78,7 @@ class Recording:
             raise
 
     def _take_over(self, earlier: List[str], overwrite: bool, report: Report) -> List[str]:
-        """Keep an interrupted recording aside; return the files of a finished one, to be removed at the first line."""
+        """Move an interrupted recording aside; return the files of a complete one, removed at the first line."""
         content = os.pread(self._lock, LARGEST_MANIFEST, 0)
         if content.strip(b"\0") and not content.startswith(MAGIC):
             raise OutputError(
@@ -96,7 +97,8 @@ class Recording:
         changed = changed_files(self.folder, listed, earlier)
         if changed:
             raise OutputError(
-                f"'{self.shown}' holds '{printable(changed[0], keep='')}', which `posec run` did not write; name another folder"
+                f"'{self.shown}' holds '{printable(changed[0], keep='')}', which `posec run` did not write; "
+                "name another folder"
             )
         if not overwrite:
             raise OutputError(
@@ -108,14 +110,14 @@ class Recording:
         self._describe({"files": None})
 
     def _describe(self, plain: Mapping[str, Any]) -> None:
-        """Replace the manifest; it stays the same file, which is locked. One that is cut off is recognized by its first bytes."""
+        """Replace the content of the locked manifest; MAGIC identifies it even if it is cut off."""
         content = MAGIC + json.dumps({"process": os.getpid(), **plain}, indent=1)[1:].encode()
         os.pwrite(self._lock, content, 0)
         os.ftruncate(self._lock, len(content))
         os.fsync(self._lock)
 
     def _give_back(self, keep: bool) -> None:
-        """Release a folder in which nothing was recorded; `keep` its manifest where that describes an earlier recording."""
+        """Release a folder without new files; `keep` the manifest of an earlier recording."""
         if not keep:
             remove(self.folder / MANIFEST)
         os.close(self._lock)
@@ -123,7 +125,7 @@ class Recording:
             remove_folder(self.folder)
 
     def write_line(self, line: str) -> None:
-        """Append one line, whole or not at all. Raises OutputError where it cannot be written."""
+        """Append one line atomically. Raises OutputError if it cannot be written."""
         if self._lines is None:
             for name in self._replaced:
                 (self.folder / name).unlink()
@@ -148,7 +150,7 @@ class Recording:
                 self._clip.sync()
 
     def write_still(self, name: str, picture: np.ndarray) -> None:
-        """Write the overlay of the picture file `name` as a JPEG of the same name. Raises OutputError where it cannot be written."""
+        """Write the overlay of picture `name` as a JPEG of the same name. Raises OutputError if that fails."""
         overlay = Path(name).stem + ".jpg"
         if overlay.lower() in self._names:  # a.png beside a.jpg
             overlay = name + ".jpg"
@@ -172,7 +174,10 @@ class Recording:
         return OutputError(f"cannot write to '{self.shown}': {reason}")
 
     def close(self, summary: Mapping[str, Any]) -> List[str]:
-        """Finish the clip, list what was written, and give the folder free; returns the paths written. An empty recording leaves nothing."""
+        """Finish the clip, list the written files and release the folder; return their paths.
+
+        An empty recording leaves no files.
+        """
         try:
             if self._clip is not None:
                 self._clip.close()
@@ -189,7 +194,7 @@ class Recording:
         files = {name: (self.folder / name).lstat().st_size for name in possible_files(self.folder)}
         try:
             self._describe({**summary, "files": files})
-        except OSError as error:  # it counts as cut off, and is kept by the next run
+        except OSError as error:  # the next run moves it aside as interrupted
             raise self.failed(error) from error
         finally:
             os.close(self._lock)
