@@ -1,0 +1,111 @@
+"""Settings of the fit to key points, and the constants that it derives from a skeleton."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import List, NamedTuple, Tuple
+
+import numpy as np
+
+from ..pose import KeypointGrid, PoseSpec, Skeleton
+from .kinematics import paths_mm
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """Settings of the fit; deviations are standard deviations.
+
+    Attributes:
+        least_heat: key points of this heat or less are ignored.
+        reach_m, reach_per_bone_m: largest distance in the picture between a joint and its key point, and how much more for
+            every bone between that joint and the joints of the centre: hands move more than shoulders.
+        noise_m, noise_px: deviation of key points, in metres at the person and in pixels of the input. Where people are
+            small, the second counts more and poses change less.
+        bone, bone_per_bone: deviation of a bone's direction in radians next to the centre, and how much more for every
+            bone between.
+        turn: deviation of the whole body's turn about the spine, in radians.
+        scale: deviation of the logarithm of a person's scale.
+        centre_m: deviation of a person's centre.
+        snap_m: `joints_px` whose key point is nearer than this after the fit move onto it, the nearer the more completely.
+            Bones have fixed lengths, those of people differ; the 3D pose stays as fitted. 0 turns this off.
+        snap_pull: a key point of at least this pull moves its joint with full weight.
+        evidence: a person's score rises by this for every key point of pull 1 beyond `usual`; people who then fall below
+            the threshold are dropped. 0 leaves scores as the network gives them.
+        usual: total pull of the key points on a person whose score is right as it is.
+    """
+
+    least_heat: float = 0.15
+    reach_m: float = 0.25
+    reach_per_bone_m: float = 0.15
+    noise_m: float = 0.026
+    noise_px: float = 2.5
+    bone: float = 0.05
+    bone_per_bone: float = 0.08
+    turn: float = 0.15
+    scale: float = 0.126
+    centre_m: float = 0.04
+    snap_m: float = 0.14
+    snap_pull: float = 0.3
+    evidence: float = 0.0
+    usual: float = 1.5
+
+    def __post_init__(self) -> None:
+        if min(self.noise_m, self.reach_m, self.snap_pull) <= 0:  # the first keeps the linear system regular
+            raise ValueError(f"noise_m, reach_m and snap_pull must be above 0, got {self}")
+
+
+REFINEMENT = Refinement()
+
+
+class BonePrior(NamedTuple):
+    """Constants of a skeleton of B bones, of which K joints have key points.
+
+    Attributes:
+        joints: (K,) indices of the joints.
+        paths: (B, K), takes bones to joints in metres from the centre.
+        spine: (B,), takes bones to the neck from the pelvis.
+        variances: (B,) prior variances of the bone directions.
+        products: (B, K K), variance * path * path.
+        reaches: (K,) largest distance to a key point in metres.
+    """
+
+    joints: np.ndarray
+    paths: np.ndarray
+    spine: np.ndarray
+    variances: np.ndarray
+    products: np.ndarray
+    reaches: np.ndarray
+
+
+def bone_prior(spec: PoseSpec, settings: Refinement) -> BonePrior:
+    """Return the constants of the network's skeleton; `spec` must have `keypoints`."""
+    assert spec.keypoints is not None
+    return _bone_prior(spec.skeleton, spec.keypoints, spec.centre_joints, settings=settings)
+
+
+@lru_cache(maxsize=8)
+def _bone_prior(
+    skeleton: Skeleton, grid: KeypointGrid, centre_joints: Tuple[str, ...], *, settings: Refinement
+) -> BonePrior:
+    joints = [skeleton.index(name) for name in grid.joints if name]
+    middle = [skeleton.index(name) for name in centre_joints]
+    between = np.array(
+        [_bones_between(skeleton, joint, middle) for joint in range(len(skeleton.names))], np.float32
+    )
+    paths_m = paths_mm(skeleton) / 1000
+    paths = paths_m[joints] - paths_m[middle].mean(axis=0)
+    variances = np.square(settings.bone + settings.bone_per_bone * between[list(skeleton.bones)])
+    products = (variances * paths[:, None] * paths).reshape(-1, len(variances))
+    spine = paths_m[skeleton.index("neck")]
+    reaches = settings.reach_m + settings.reach_per_bone_m * between[joints]
+    plain = (paths.T, spine, variances, products.T, reaches)
+    return BonePrior(np.array(joints), *(np.ascontiguousarray(values, np.float32) for values in plain))
+
+
+def _bones_between(skeleton: Skeleton, joint: int, middle: List[int]) -> int:
+    """Return the number of bones on the way from a joint towards the root until a joint of `middle` or the root."""
+    bones = 0
+    while joint not in middle and skeleton.parents[joint] >= 0:
+        joint, bones = skeleton.parents[joint], bones + 1
+    return bones
