@@ -48,8 +48,13 @@ def test_a_board_of_this_python_installs_posec_and_runs_a_bundle(version, source
     python = environment(tmp_path / "env", version, f"{source}[onnxruntime]")
     cv2.imwrite(str(tmp_path / "two.png"), spot_picture(2, seed=2))
     posec = str(Path(python).with_name("posec"))
-    done = subprocess.run([posec, "run", str(bundle), "--source", str(tmp_path / "two.png"), "--json"], capture_output=True, text=True,
-                          cwd=tmp_path, check=False)  # fmt: skip
+    done = subprocess.run(
+        [posec, "run", str(bundle), "--source", str(tmp_path / "two.png"), "--json"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "people on 1" in done.stderr
     listed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout

@@ -30,8 +30,28 @@ HOST_PACKAGES = (
     "gcc",
     "libc6-dev",
 )
-PACKAGES = ("python3", "python3-venv", "openssh-server", "base-files", "base-passwd", "bash", "coreutils", "dash", "libc-bin", "login", "passwd",
-            "sed", "grep", "tar", "gzip", "findutils", "hostname", "procps", "libgomp1", "libstdc++6")  # fmt: skip
+PACKAGES = (
+    "python3",
+    "python3-venv",
+    "openssh-server",
+    "base-files",
+    "base-passwd",
+    "bash",
+    "coreutils",
+    "dash",
+    "libc-bin",
+    "login",
+    "passwd",
+    "sed",
+    "grep",
+    "tar",
+    "gzip",
+    "findutils",
+    "hostname",
+    "procps",
+    "libgomp1",
+    "libstdc++6",
+)
 RUNTIMES = ("litert", "tflite-runtime")
 # pip takes an older release where the tag of the newest is not listed.
 TAGS = [*(f"manylinux_2_{minor}" for minor in (17, 27, 28, 31, 34, 35, 36)), "manylinux2014"]
@@ -117,8 +137,17 @@ class Root:
                 subprocess.run(["umount", str(target)], check=True)
 
     def _mounts(self) -> dict[Path, Sequence[str]]:
-        return {self.system / "proc": ["-t", "proc", "proc"], self.system / "proc/cpuinfo": ["--bind", str(self.system / CPUINFO)],
-                self.system / "dev/pts": ["-t", "devpts", "-o", "newinstance,ptmxmode=0666,mode=0620,gid=5", "devpts"]}  # fmt: skip
+        return {
+            self.system / "proc": ["-t", "proc", "proc"],
+            self.system / "proc/cpuinfo": ["--bind", str(self.system / CPUINFO)],
+            self.system / "dev/pts": [
+                "-t",
+                "devpts",
+                "-o",
+                "newinstance,ptmxmode=0666,mode=0620,gid=5",
+                "devpts",
+            ],
+        }
 
 
 def setup(root: Root) -> None:
@@ -169,14 +198,31 @@ def _register() -> None:
 
 def _unpack_debian(root: Root) -> None:
     root.where.mkdir(parents=True, exist_ok=True)
-    listed = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"],
-                            capture_output=True, text=True, check=True).stdout.split("\n")  # fmt: skip
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
     mirrors = [line.split()[0] for line in listed if line.endswith(" " + SUITE)] or [
         "http://deb.debian.org/debian"
     ]
-    subprocess.run(["mmdebstrap", "-q", "--mode=root", "--architectures=arm64", "--variant=extract", f"--include={','.join(PACKAGES)}",
-                    "--aptopt=APT::Install-Recommends \"false\"", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
-                    SUITE, str(root.system), f"deb {mirrors[0]} {SUITE} main"], check=True)  # fmt: skip
+    subprocess.run(
+        [
+            "mmdebstrap",
+            "-q",
+            "--mode=root",
+            "--architectures=arm64",
+            "--variant=extract",
+            f"--include={','.join(PACKAGES)}",
+            '--aptopt=APT::Install-Recommends "false"',
+            "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+            SUITE,
+            str(root.system),
+            f"deb {mirrors[0]} {SUITE} main",
+        ],
+        check=True,
+    )
     for name in ("doc", "man", "locale"):
         shutil.rmtree(root.system / "usr/share" / name, ignore_errors=True)
 

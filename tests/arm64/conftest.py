@@ -58,5 +58,14 @@ def working_bundles(root: Root, tmp_path_factory: pytest.TempPathFactory) -> dic
 def _build(network: Graph, folder: Path) -> dict[str, Bundle]:
     pytest.importorskip("litert_torch")
     board, ranges = targets.load("raspberry-pi-4"), calibration.collect(network, PICTURES)
-    return {precision: build(network, board, precision, ranges=ranges if precision == "int8" else None, out=folder / precision, golden=PICTURES)
-            for precision in ("float32", "int8")}  # fmt: skip
+    return {
+        precision: build(
+            network,
+            board,
+            precision,
+            ranges=ranges if precision == "int8" else None,
+            out=folder / precision,
+            golden=PICTURES,
+        )
+        for precision in ("float32", "int8")
+    }

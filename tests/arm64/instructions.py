@@ -28,8 +28,14 @@ def count(root: Root, runtime: str, bundle: Path) -> list[dict[str, int]]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "counts"
         plugin = ["-plugin", f"{root.where / 'instructions.so'},out={out}"]
-        environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHOME": f"{root.system}/usr",
-                       "PYTHONPATH": f"{root.system}{root.site(runtime)}:{HERE.parents[1]}", "PYTHONNOUSERSITE": "1"}  # fmt: skip
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHOME": f"{root.system}/usr",
+            "PYTHONPATH": f"{root.system}{root.site(runtime)}:{HERE.parents[1]}",
+            "PYTHONNOUSERSITE": "1",
+        }
         # Without random addresses, and out of the root: the emulator that counts needs the host's libraries.
         emulator = ["setarch", "-R", "qemu-aarch64", "-L", str(root.system), "-cpu", root.board.cpu, *plugin]
         command = [*emulator, str(root.system / "usr/bin" / PYTHON), str(HERE / "counted.py"), str(bundle)]
@@ -56,8 +62,17 @@ def count_all(root: Root, bundles: list[Path]) -> list[dict[str, object]]:
             root.become(name)
             for runtime in RUNTIMES:
                 counts = count(root, runtime, folder)[-1]
-                rows.append({"network": bundle.spec.name, "precision": bundle.precision, "board": board.title, "cpu": board.cpu, "library": runtime,
-                             "instructions": counts["all"], "simd": counts["simd"]})  # fmt: skip
+                rows.append(
+                    {
+                        "network": bundle.spec.name,
+                        "precision": bundle.precision,
+                        "board": board.title,
+                        "cpu": board.cpu,
+                        "library": runtime,
+                        "instructions": counts["all"],
+                        "simd": counts["simd"],
+                    }
+                )
                 print(
                     f"{folder.name}, {board.title}, {runtime}: {counts['all'] / 1e6:.1f} million instructions",
                     flush=True,

@@ -33,9 +33,15 @@ _BASE = "fp asimd evtstrm crc32 cpuid"
 BOARDS = {
     "raspberry-pi-zero-2": Board("Raspberry Pi Zero 2 W Rev 1.0", "cortex-a53", 0xD03, 0, 4, _BASE),
     "raspberry-pi-4": Board("Raspberry Pi 4 Model B Rev 1.4", "cortex-a72", 0xD08, 0, 3, _BASE),
-    "raspberry-pi-5": Board("Raspberry Pi 5 Model B Rev 1.0", "cortex-a76", 0xD0B, 4, 1,
-                            "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"),
-}  # fmt: skip
+    "raspberry-pi-5": Board(
+        "Raspberry Pi 5 Model B Rev 1.0",
+        "cortex-a76",
+        0xD0B,
+        4,
+        1,
+        "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
+    ),
+}
 
 
 def become(system: Path, board: Board) -> None:
@@ -45,20 +51,33 @@ def become(system: Path, board: Board) -> None:
         f"CPU variant\t: {board.variant:#x}\nCPU part\t: {board.part:#x}\nCPU revision\t: {board.revision}\n\n"
         for core in range(CORES)
     ]
-    files = {CPUINFO: "".join(cores) + f"Revision\t: 000000\nSerial\t\t: 0000000000000000\nModel\t\t: {board.title}\n",
-             "sys/firmware/devicetree/base/model": board.title + "\0",
-             "sys/devices/platform/soc/soc:firmware/get_throttled": "40000\n",
-             "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n", "sys/class/thermal/thermal_zone0/temp": "48000\n"}  # fmt: skip
+    files = {
+        CPUINFO: "".join(cores)
+        + f"Revision\t: 000000\nSerial\t\t: 0000000000000000\nModel\t\t: {board.title}\n",
+        "sys/firmware/devicetree/base/model": board.title + "\0",
+        "sys/devices/platform/soc/soc:firmware/get_throttled": "40000\n",
+        "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
+        "sys/class/thermal/thermal_zone0/temp": "48000\n",
+    }
     cpus, everyone = "sys/devices/system/cpu", f"0-{CORES - 1}"
     files.update({f"{cpus}/{name}": everyone for name in ("possible", "present", "online")})
     files[f"{cpus}/kernel_max"] = str(2 * CORES - 1)
     for core in range(CORES):
         own, mask, all_of_them = f"{cpus}/cpu{core}", f"{1 << core:x}", f"{(1 << CORES) - 1:x}"
-        files.update({f"{own}/regs/identification/midr_el1": f"{board.midr:#018x}", f"{own}/cpufreq/scaling_governor": "ondemand",
-                      f"{own}/cpufreq/scaling_cur_freq": "1500000", f"{own}/cpufreq/cpuinfo_max_freq": "1800000",
-                      f"{own}/cpufreq/cpuinfo_min_freq": "600000", f"{own}/topology/core_id": str(core),
-                      f"{own}/topology/physical_package_id": "0", f"{own}/topology/core_siblings_list": everyone,
-                      f"{own}/topology/package_cpus_list": everyone, f"{own}/topology/thread_siblings_list": str(core)})  # fmt: skip
+        files.update(
+            {
+                f"{own}/regs/identification/midr_el1": f"{board.midr:#018x}",
+                f"{own}/cpufreq/scaling_governor": "ondemand",
+                f"{own}/cpufreq/scaling_cur_freq": "1500000",
+                f"{own}/cpufreq/cpuinfo_max_freq": "1800000",
+                f"{own}/cpufreq/cpuinfo_min_freq": "600000",
+                f"{own}/topology/core_id": str(core),
+                f"{own}/topology/physical_package_id": "0",
+                f"{own}/topology/core_siblings_list": everyone,
+                f"{own}/topology/package_cpus_list": everyone,
+                f"{own}/topology/thread_siblings_list": str(core),
+            }
+        )
         files.update({f"{own}/topology/{name}": mask for name in ("thread_siblings", "core_cpus")})
         files.update({f"{own}/topology/{name}": all_of_them for name in ("core_siblings", "package_cpus")})
     for name, text in files.items():

@@ -18,8 +18,12 @@ from toolkit.runtime.preprocess import to_batch
 HERE = Path(__file__).parent
 TOOLKIT = HERE.parents[1] / "toolkit"
 # Both libraries compute floats by XNNPACK; tflite-runtime 2.14 computes integers by kernels of its own: 14 layers and the step to floats.
-CASES = [("litert", "float32", "XNNPACK"), ("litert", "int8", "XNNPACK"),
-         ("tflite-runtime", "float32", "XNNPACK"), ("tflite-runtime", "int8", "the library's own for 15 operators, XNNPACK for the rest")]  # fmt: skip
+CASES = [
+    ("litert", "float32", "XNNPACK"),
+    ("litert", "int8", "XNNPACK"),
+    ("tflite-runtime", "float32", "XNNPACK"),
+    ("tflite-runtime", "int8", "the library's own for 15 operators, XNNPACK for the rest"),
+]
 
 
 @pytest.fixture(scope="module")

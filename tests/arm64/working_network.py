@@ -23,9 +23,13 @@ def working_graph() -> Graph:
     for block in range(BLOCKS):
         arrays[f"depthwise{block}"] = random.normal(0, 0.3, (CHANNELS, 1, 3, 3))
         arrays[f"pointwise{block}"] = random.normal(0, 0.1, (CHANNELS, CHANNELS, 1, 1))
-        nodes += [node("Conv", f"{last} depthwise{block}", f"a{block}", pads=[1] * 4, group=CHANNELS), node("Relu", f"a{block}", f"b{block}"),
-                  node("Conv", f"b{block} pointwise{block}", f"c{block}"), node("Add", f"{last} c{block}", f"d{block}"),
-                  node("Relu", f"d{block}", f"e{block}")]  # fmt: skip
+        nodes += [
+            node("Conv", f"{last} depthwise{block}", f"a{block}", pads=[1] * 4, group=CHANNELS),
+            node("Relu", f"a{block}", f"b{block}"),
+            node("Conv", f"b{block} pointwise{block}", f"c{block}"),
+            node("Add", f"{last} c{block}", f"d{block}"),
+            node("Relu", f"d{block}", f"e{block}"),
+        ]
         last = f"e{block}"
     nodes.append(node("Conv", f"{last} narrow", "after"))
     for number, step in enumerate(nodes):

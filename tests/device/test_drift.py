@@ -18,8 +18,13 @@ TRUTH = [people_at((60, 90), (160, 90)), people_at(), people_at((60, 90), (260, 
 def moved(
     people: PoseFrame, joints_mm: float = 0.0, centre_px: float = 0.0, root_mm: float = 0.0
 ) -> PoseFrame:
-    return PoseFrame(people.scores, people.centres_px + np.float32([centre_px, 0]), people.joints_mm + np.float32([0, joints_mm, 0]),
-                     people.roots_mm + np.float32([0, 0, root_mm]), people.joints_px)  # fmt: skip
+    return PoseFrame(
+        people.scores,
+        people.centres_px + np.float32([centre_px, 0]),
+        people.joints_mm + np.float32([0, joints_mm, 0]),
+        people.roots_mm + np.float32([0, 0, root_mm]),
+        people.joints_px,
+    )
 
 
 def first(people: PoseFrame, count: int) -> PoseFrame:

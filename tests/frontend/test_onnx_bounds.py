@@ -33,8 +33,11 @@ def scalar(name: str, value: float) -> onnx.TensorProto:
 def network(nodes: list[onnx.NodeProto], constants: list[onnx.TensorProto], last: str) -> onnx.ModelProto:
     """Return a network whose heads take one number of `last`, whatever its shape."""
     spec = tiny_spec()
-    ends = [helper.make_node("ReduceSum", [last], ["sum"], "sum", keepdims=0), helper.make_node("ReduceSum", ["frame"], ["frame_sum"], keepdims=0),
-            helper.make_node("Add", ["sum", "frame_sum"], ["number"])]  # fmt: skip
+    ends = [
+        helper.make_node("ReduceSum", [last], ["sum"], "sum", keepdims=0),
+        helper.make_node("ReduceSum", ["frame"], ["frame_sum"], keepdims=0),
+        helper.make_node("Add", ["sum", "frame_sum"], ["number"]),
+    ]
     shapes = [constant(f"{head}_shape", 1, *spec.head_shape(head)) for head in CHANNELS]
     ends += [helper.make_node("Expand", ["number", f"{head}_shape"], [head]) for head in CHANNELS]
     outputs = [
@@ -50,35 +53,73 @@ SIDE = 2**14
 BOMBS = {
     "ConstantOfShape": ([helper.make_node("ConstantOfShape", ["s"], ["y"])], [constant("s", 2**17, 2**17)]),
     "ConstantOfShape, many": (
-        [helper.make_node("ConstantOfShape", ["s"], [f"y{i}"]) for i in range(40)] + [helper.make_node("Sum", [f"y{i}" for i in range(40)], ["y"])],
+        [helper.make_node("ConstantOfShape", ["s"], [f"y{i}"]) for i in range(40)]
+        + [helper.make_node("Sum", [f"y{i}" for i in range(40)], ["y"])],
         [constant("s", SIDE, SIDE)],
     ),
-    "Expand": ([helper.make_node("Expand", ["one", "s"], ["y"])], [scalar("one", 1), constant("s", 2**18, 2**18)]),
+    "Expand": (
+        [helper.make_node("Expand", ["one", "s"], ["y"])],
+        [scalar("one", 1), constant("s", 2**18, 2**18)],
+    ),
     "Expand of the picture": (
-        [helper.make_node("Expand", ["frame", "s"], ["y"])], [constant("s", 2**20, 3, 64, 96)]),
-    "Tile": ([helper.make_node("Tile", ["one", "s"], ["y"])], [constant("one", 1, kind=np.float32), constant("s", 2**34)]),
-    "Tile of the picture": ([helper.make_node("Tile", ["frame", "s"], ["y"])], [constant("s", 1, 1, 2**12, 2**12)]),
-    "Range": ([helper.make_node("Range", ["a", "b", "c"], ["y"])], [scalar("a", 0), scalar("b", 1e10), scalar("c", 1)]),
-    "Range, endless": ([helper.make_node("Range", ["a", "b", "c"], ["y"])], [scalar("a", 0), scalar("b", 1), scalar("c", 0)]),
+        [helper.make_node("Expand", ["frame", "s"], ["y"])],
+        [constant("s", 2**20, 3, 64, 96)],
+    ),
+    "Tile": (
+        [helper.make_node("Tile", ["one", "s"], ["y"])],
+        [constant("one", 1, kind=np.float32), constant("s", 2**34)],
+    ),
+    "Tile of the picture": (
+        [helper.make_node("Tile", ["frame", "s"], ["y"])],
+        [constant("s", 1, 1, 2**12, 2**12)],
+    ),
+    "Range": (
+        [helper.make_node("Range", ["a", "b", "c"], ["y"])],
+        [scalar("a", 0), scalar("b", 1e10), scalar("c", 1)],
+    ),
+    "Range, endless": (
+        [helper.make_node("Range", ["a", "b", "c"], ["y"])],
+        [scalar("a", 0), scalar("b", 1), scalar("c", 0)],
+    ),
     "Resize": (
-        [helper.make_node("Resize", ["frame", "", "s"], ["y"], mode="nearest")], [constant("s", 1, 1, 4096, 4096, kind=np.float32)]),
-    "Pad": ([helper.make_node("Pad", ["frame", "p"], ["y"])], [constant("p", 0, 0, 2**16, 2**16, 0, 0, 0, 0)]),
+        [helper.make_node("Resize", ["frame", "", "s"], ["y"], mode="nearest")],
+        [constant("s", 1, 1, 4096, 4096, kind=np.float32)],
+    ),
+    "Pad": (
+        [helper.make_node("Pad", ["frame", "p"], ["y"])],
+        [constant("p", 0, 0, 2**16, 2**16, 0, 0, 0, 0)],
+    ),
     "OneHot": (
-        [helper.make_node("ReduceSum", ["frame"], ["n"], keepdims=0), helper.make_node("Cast", ["n"], ["i"], to=TensorProto.INT64),
-         helper.make_node("OneHot", ["i", "d", "v"], ["y"])],
-        [constant("d", 2**34), constant("v", 0, 1, kind=np.float32)]),
+        [
+            helper.make_node("ReduceSum", ["frame"], ["n"], keepdims=0),
+            helper.make_node("Cast", ["n"], ["i"], to=TensorProto.INT64),
+            helper.make_node("OneHot", ["i", "d", "v"], ["y"]),
+        ],
+        [constant("d", 2**34), constant("v", 0, 1, kind=np.float32)],
+    ),
     "MatMul of constants": (
-        [helper.make_node("ConstantOfShape", ["s"], ["a"]), helper.make_node("MatMul", ["a", "a"], ["y"])], [constant("s", SIDE, SIDE)]),
+        [helper.make_node("ConstantOfShape", ["s"], ["a"]), helper.make_node("MatMul", ["a", "a"], ["y"])],
+        [constant("s", SIDE, SIDE)],
+    ),
     "MatMul, many": (
         [helper.make_node("Tile", ["frame", "t"], ["w"]), helper.make_node("Reshape", ["w", "r"], ["m0"])]
-        + [helper.make_node("MatMul", [f"m{i}", f"m{i}"], [f"m{i + 1}"]) for i in range(60)] + [helper.make_node("Identity", ["m60"], ["y"])],
-        [constant("t", 1, 1, 64, 32), constant("r", 6144, 6144)]),
+        + [helper.make_node("MatMul", [f"m{i}", f"m{i}"], [f"m{i + 1}"]) for i in range(60)]
+        + [helper.make_node("Identity", ["m60"], ["y"])],
+        [constant("t", 1, 1, 64, 32), constant("r", 6144, 6144)],
+    ),
     "pool of a huge kernel": (
-        [helper.make_node("Tile", ["frame", "t"], ["w"]),
-         helper.make_node("MaxPool", ["w"], ["y"], kernel_shape=[1001, 1001], pads=[500] * 4)], [constant("t", 1, 1, 32, 32)]),
+        [
+            helper.make_node("Tile", ["frame", "t"], ["w"]),
+            helper.make_node("MaxPool", ["w"], ["y"], kernel_shape=[1001, 1001], pads=[500] * 4),
+        ],
+        [constant("t", 1, 1, 32, 32)],
+    ),
     "random": ([helper.make_node("RandomNormal", [], ["y"], shape=[2**16, 2**16])], []),
-    "shape that the picture decides": ([helper.make_node("NonZero", ["frame"], ["n"]), helper.make_node("Cast", ["n"], ["y"], to=1)], []),
-}  # fmt: skip
+    "shape that the picture decides": (
+        [helper.make_node("NonZero", ["frame"], ["n"]), helper.make_node("Cast", ["n"], ["y"], to=1)],
+        [],
+    ),
+}
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -132,19 +173,29 @@ DAMAGES = {
     "a node without outputs": lambda model: model.graph.node[0].ClearField("output"),
     "an unknown operator": lambda model: setattr(model.graph.node[0], "op_type", "Convolve"),
     "an unknown type of a tensor": lambda model: setattr(model.graph.initializer[0], "data_type", 99),
-    "an unknown type of the input": lambda model: setattr(model.graph.input[0].type.tensor_type, "elem_type", 99),
+    "an unknown type of the input": lambda model: setattr(
+        model.graph.input[0].type.tensor_type, "elem_type", 99
+    ),
     "an input without a type": lambda model: model.graph.input[0].ClearField("type"),
-    "an attribute of another type": lambda model: model.graph.node[0].attribute.append(helper.make_attribute("group", "one")),
-    "a list for a number": lambda model: model.graph.node[0].attribute.append(helper.make_attribute("group", [1, 2])),
+    "an attribute of another type": lambda model: model.graph.node[0].attribute.append(
+        helper.make_attribute("group", "one")
+    ),
+    "a list for a number": lambda model: model.graph.node[0].attribute.append(
+        helper.make_attribute("group", [1, 2])
+    ),
     "too few values": lambda model: setattr(model.graph.initializer[0], "raw_data", b"1234"),
     "negative sizes": lambda model: model.graph.initializer[0].dims.__setitem__(0, -2),
     "a name twice": lambda model: model.graph.node.add().CopyFrom(model.graph.node[0]),
     "a tensor that nothing makes": lambda model: model.graph.node[0].input.__setitem__(0, "nowhere"),
-    "a weight of one axis": lambda model: model.graph.initializer[0].CopyFrom(constant("w", 1, kind=np.float32)),
-    "a cast to nothing": lambda model: model.graph.node.insert(0, helper.make_node("Cast", ["frame"], ["c"], to=77)),
+    "a weight of one axis": lambda model: model.graph.initializer[0].CopyFrom(
+        constant("w", 1, kind=np.float32)
+    ),
+    "a cast to nothing": lambda model: model.graph.node.insert(
+        0, helper.make_node("Cast", ["frame"], ["c"], to=77)
+    ),
     "an infinite opset": lambda model: setattr(model.opset_import[0], "version", 2**62),
     "a circle": lambda model: model.graph.node[0].input.__setitem__(0, "y"),
-}  # fmt: skip
+}
 
 
 # Rules that TensorRT has as well.

@@ -22,11 +22,40 @@ RECORD = Path(__file__).with_name("tensorrt_interfaces.json")
 LIBRARIES = ("nvinfer", "nvonnxparser", "nvinfer_plugin", "nvparsers")
 # All that the engine or the stand-in touches, in any version.
 MEMBERS = {
-    "Builder": ["__init__", "build_serialized_network", "create_builder_config", "create_network", "logger", "num_DLA_cores", "platform_has_fast_int8"],
-    "IBuilderConfig": ["DLA_core", "clear_flag", "create_timing_cache", "default_device_type", "max_workspace_size", "progress_monitor", "set_flag",
-                       "set_memory_pool_limit", "set_timing_cache"],
-    "ICudaEngine": ["binding_is_input", "create_execution_context", "get_binding_dtype", "get_binding_index", "get_binding_name", "get_binding_shape",
-                    "get_tensor_dtype", "get_tensor_mode", "get_tensor_name", "get_tensor_shape", "num_bindings", "num_io_tensors"],
+    "Builder": [
+        "__init__",
+        "build_serialized_network",
+        "create_builder_config",
+        "create_network",
+        "logger",
+        "num_DLA_cores",
+        "platform_has_fast_int8",
+    ],
+    "IBuilderConfig": [
+        "DLA_core",
+        "clear_flag",
+        "create_timing_cache",
+        "default_device_type",
+        "max_workspace_size",
+        "progress_monitor",
+        "set_flag",
+        "set_memory_pool_limit",
+        "set_timing_cache",
+    ],
+    "ICudaEngine": [
+        "binding_is_input",
+        "create_execution_context",
+        "get_binding_dtype",
+        "get_binding_index",
+        "get_binding_name",
+        "get_binding_shape",
+        "get_tensor_dtype",
+        "get_tensor_mode",
+        "get_tensor_name",
+        "get_tensor_shape",
+        "num_bindings",
+        "num_io_tensors",
+    ],
     "IExecutionContext": ["engine", "execute_async_v2", "execute_async_v3", "set_tensor_address"],
     "IHostMemory": ["__getitem__", "__len__", "nbytes"],
     "ILogger": ["__init__", "log"],
@@ -35,7 +64,7 @@ MEMBERS = {
     "OnnxParser": ["__init__", "get_error", "num_errors", "parse"],
     "ParserError": ["desc", "node"],
     "Runtime": ["DLA_core", "__init__", "deserialize_cuda_engine", "logger"],
-}  # fmt: skip
+}
 ENUMERATIONS = (
     "BuilderFlag",
     "DataType",
@@ -121,8 +150,14 @@ def main(folders: list[str]) -> None:
             ).stdout
         version, found = json.loads(told)
         record[version] = found
-    lines = [f"{json.dumps(version)}: {{\n" + ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in found.items()) + "\n}" for version, found in
-             sorted(record.items(), key=lambda item: [int(part) for part in item[0].split(".")])]  # fmt: skip
+    lines = [
+        f"{json.dumps(version)}: {{\n"
+        + ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in found.items())
+        + "\n}"
+        for version, found in sorted(
+            record.items(), key=lambda item: [int(part) for part in item[0].split(".")]
+        )
+    ]
     RECORD.write_text("{" + ",\n".join(lines) + "}\n")
 
 

@@ -41,8 +41,15 @@ class Breach(Exception):
 class StandInCuda:
     """What `cuda.open_library` returns in the tests."""
 
-    def __init__(self, name: str = "Orin", capability: tuple[int, int] = (8, 7), multiprocessors: int = 8, version: int = 12060,
-                 total: int = 1 << 30, devices: int = 1) -> None:  # fmt: skip
+    def __init__(
+        self,
+        name: str = "Orin",
+        capability: tuple[int, int] = (8, 7),
+        multiprocessors: int = 8,
+        version: int = 12060,
+        total: int = 1 << 30,
+        devices: int = 1,
+    ) -> None:
         self.name, self.total, self.devices, self.version = name, total, devices, version
         self.attributes = {75: capability[0], 76: capability[1], 16: multiprocessors, 18: 1}
         self.device: dict[int, ctypes.Array] = {}

@@ -99,8 +99,15 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
             return IHostMemory(self._blob)
 
     class IBuilderConfig:
-        __slots__ = ("_flags", "_pool", "_timings", "_workspace", "default_device_type", "DLA_core",
-                     *(["progress_monitor"] if numbers >= (9,) else []))  # fmt: skip
+        __slots__ = (
+            "_flags",
+            "_pool",
+            "_timings",
+            "_workspace",
+            "default_device_type",
+            "DLA_core",
+            *(["progress_monitor"] if numbers >= (9,) else []),
+        )
 
         def set_flag(self, flag) -> None:
             expect(isinstance(flag, flags), "set_flag takes a BuilderFlag")
@@ -367,7 +374,18 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
 
         IExecutionContext.execute_async_v2 = execute_async_v2
 
-    for kind in (ILogger, Builder, OnnxParser, ParserError, Runtime, IBuilderConfig, ITimingCache, ICudaEngine, IExecutionContext,
-                 INetworkDefinition, IHostMemory):  # fmt: skip
+    for kind in (
+        ILogger,
+        Builder,
+        OnnxParser,
+        ParserError,
+        Runtime,
+        IBuilderConfig,
+        ITimingCache,
+        ICudaEngine,
+        IExecutionContext,
+        INetworkDefinition,
+        IHostMemory,
+    ):
         setattr(trt, kind.__name__, kind)
     return trt

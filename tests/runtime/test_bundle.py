@@ -93,32 +93,38 @@ def test_a_folder_that_is_no_bundle(tmp_path):
             read_bundle(where)
 
 
-@pytest.mark.parametrize(("changes", "sentence"), [
-    ({"format": 2}, "has format 2, this runtime reads up to 1; update posec"),
-    ({"format": "drop"}, "no bundle format number"),
-    ({"format": True}, "no bundle format number"),
-    ({"engine": "drop"}, r"missing fields: \['engine'\]"),
-    ({"color": 1}, r"unknown fields: \['color'\]"),
-    ({"engine": 5}, "field 'engine' must be str, got int"),
-    ({"frame": {"dtype": "uint8", "planes": 3}}, "planes"),
-    ({"frame": {"dtype": "bool"}}, "frame dtype must be one of uint8, int8, float32"),
-    ({"frame": {"dtype": ["uint8"]}}, "frame dtype must be one of"),
-    ({"spec": {}}, "incomplete pose specification"),
-    ({"spec": {**tiny_spec().to_dict(), "input_size": [10**8, 10**8]}}, "at most 4096 x 4096"),
-    ({"spec": {**tiny_spec().to_dict(), "input_size": [64.0, 96.0]}}, "whole numbers"),
-    ({"spec": {**tiny_spec().to_dict(), "stride": "8"}}, "whole numbers|incomplete"),
-    ({"spec": {**tiny_spec().to_dict(), "centre_joints": ["tail"]}}, "no joint 'tail'"),
-    ({"spec": {**tiny_spec().to_dict(), "mean": [1.0, 2.0, [3.0]]}}, "mean and std must be a list of numbers"),
-    ({"spec": {**tiny_spec().to_dict(), "focal_default": 1e300}}, "must be finite numbers"),
-    ({"passes": [["a", 1e999]]}, "no finite number"),
-    ({"allowed": {"drift_mm": -1}}, "a finite number from 0 on"),
-    ({"target": "../../x"}, "field 'target' must be a plain name"),
-    ({"precision": "a/b"}, "field 'precision' must be a plain name"),
-    ({"engine": "os.system;x"}, "field 'engine' must be a plain name"),
-    ({"passes": [["a"]]}, "not enough values"),
-    ({"allowed": {"drift_mm": "far"}}, "could not convert"),
-    ({"model": "other.onnx"}, r"'other\.onnx' is not among its files"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"format": 2}, "has format 2, this runtime reads up to 1; update posec"),
+        ({"format": "drop"}, "no bundle format number"),
+        ({"format": True}, "no bundle format number"),
+        ({"engine": "drop"}, r"missing fields: \['engine'\]"),
+        ({"color": 1}, r"unknown fields: \['color'\]"),
+        ({"engine": 5}, "field 'engine' must be str, got int"),
+        ({"frame": {"dtype": "uint8", "planes": 3}}, "planes"),
+        ({"frame": {"dtype": "bool"}}, "frame dtype must be one of uint8, int8, float32"),
+        ({"frame": {"dtype": ["uint8"]}}, "frame dtype must be one of"),
+        ({"spec": {}}, "incomplete pose specification"),
+        ({"spec": {**tiny_spec().to_dict(), "input_size": [10**8, 10**8]}}, "at most 4096 x 4096"),
+        ({"spec": {**tiny_spec().to_dict(), "input_size": [64.0, 96.0]}}, "whole numbers"),
+        ({"spec": {**tiny_spec().to_dict(), "stride": "8"}}, "whole numbers|incomplete"),
+        ({"spec": {**tiny_spec().to_dict(), "centre_joints": ["tail"]}}, "no joint 'tail'"),
+        (
+            {"spec": {**tiny_spec().to_dict(), "mean": [1.0, 2.0, [3.0]]}},
+            "mean and std must be a list of numbers",
+        ),
+        ({"spec": {**tiny_spec().to_dict(), "focal_default": 1e300}}, "must be finite numbers"),
+        ({"passes": [["a", 1e999]]}, "no finite number"),
+        ({"allowed": {"drift_mm": -1}}, "a finite number from 0 on"),
+        ({"target": "../../x"}, "field 'target' must be a plain name"),
+        ({"precision": "a/b"}, "field 'precision' must be a plain name"),
+        ({"engine": "os.system;x"}, "field 'engine' must be a plain name"),
+        ({"passes": [["a"]]}, "not enough values"),
+        ({"allowed": {"drift_mm": "far"}}, "could not convert"),
+        ({"model": "other.onnx"}, r"'other\.onnx' is not among its files"),
+    ],
+)
 def test_a_description_that_is_wrong_is_refused_in_one_sentence(folder, changes, sentence):
     rewrite(folder, **changes)
     with pytest.raises(BundleError, match=sentence) as refusal:
@@ -135,8 +141,27 @@ def test_a_description_that_is_no_json_object_is_refused(folder, content):
         read_bundle(folder)
 
 
-@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../b", "a\\b", "", ".", "..", "a//b", "./a", ".hidden", "a\x00b", "bundle.json",
-                                  "C:/x", "x" * 300, "-rf", "~/x"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../outside",
+        "/etc/passwd",
+        "a/../../b",
+        "a\\b",
+        "",
+        ".",
+        "..",
+        "a//b",
+        "./a",
+        ".hidden",
+        "a\x00b",
+        "bundle.json",
+        "C:/x",
+        "x" * 300,
+        "-rf",
+        "~/x",
+    ],
+)
 def test_a_path_that_leads_out_is_refused(folder, tmp_path, name):
     files = json.loads((folder / "bundle.json").read_text())["files"]
     rewrite(folder, files={**files, name: "0" * 64})
@@ -359,14 +384,20 @@ def test_a_pipe_in_place_of_any_file_is_refused_at_once(folder):
             read_bundle(folder)
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"weight_0": np.full((16, 8), np.nan, np.float32)}, "weight_0 holds NaN or infinity"),
-    ({"bias_1": np.full(48, np.inf, np.float32)}, "bias_1 holds NaN or infinity"),
-    ({"weight_0": np.full((16, 8), 1e300)}, "weight_0 holds NaN or infinity"),
-    ({"weight_0": np.full((16, 8), 1e30, np.float32), "weight_1": np.full((48, 16), 1e30, np.float32)}, "overflows"),
-    ({"weight_0": np.ones((16, 8), np.int32)}, "must hold floating-point numbers"),
-    ({"weight_0": np.full((16, 8), "a")}, "must hold floating-point numbers"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"weight_0": np.full((16, 8), np.nan, np.float32)}, "weight_0 holds NaN or infinity"),
+        ({"bias_1": np.full(48, np.inf, np.float32)}, "bias_1 holds NaN or infinity"),
+        ({"weight_0": np.full((16, 8), 1e300)}, "weight_0 holds NaN or infinity"),
+        (
+            {"weight_0": np.full((16, 8), 1e30, np.float32), "weight_1": np.full((48, 16), 1e30, np.float32)},
+            "overflows",
+        ),
+        ({"weight_0": np.ones((16, 8), np.int32)}, "must hold floating-point numbers"),
+        ({"weight_0": np.full((16, 8), "a")}, "must hold floating-point numbers"),
+    ],
+)
 def test_a_decoder_that_yields_no_numbers_is_refused(tmp_path, changes, words):
     bundle = write_bundle(
         tmp_path / "b", bundle_info(), {"heads.npz": b"", "pose.npz": packed({**tiny_decoder(), **changes})}

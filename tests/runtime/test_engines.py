@@ -218,9 +218,14 @@ def largest_sums():
     """Return a network of one integer convolution whose every product is 255 times 127, and what each of its sums should be."""
     stride, channels = SPEC.stride, [SPEC.heads[name].channels for name in HEADS]
     arrays = {
-        "pixel": np.float32(1 / 255), "step": np.float32(1 / 127), "one": np.float32(1), "none": np.uint8(0), "centred": np.int8(0),
-        "weight": np.full((sum(channels), 3, stride, stride), 127, np.int8), "split": np.array(channels, np.int64),
-    }  # fmt: skip
+        "pixel": np.float32(1 / 255),
+        "step": np.float32(1 / 127),
+        "one": np.float32(1),
+        "none": np.uint8(0),
+        "centred": np.int8(0),
+        "weight": np.full((sum(channels), 3, stride, stride), 127, np.int8),
+        "split": np.array(channels, np.int64),
+    }
     nodes = [
         helper.make_node("QuantizeLinear", ["frame", "pixel", "none"], ["pixels"]),
         helper.make_node("DequantizeLinear", ["pixels", "pixel", "none"], ["x"]),
@@ -231,8 +236,10 @@ def largest_sums():
         helper.make_node("Split", ["y", "split"], [SPEC.heads[name].tensor for name in HEADS], axis=1),
     ]
     frame = helper.make_tensor_value_info("frame", TensorProto.FLOAT, [1, 3, *SPEC.input_size])
-    heads = [helper.make_tensor_value_info(SPEC.heads[name].tensor, TensorProto.FLOAT, [1, count, *SPEC.map_size])
-             for name, count in zip(HEADS, channels, strict=True)]  # fmt: skip
+    heads = [
+        helper.make_tensor_value_info(SPEC.heads[name].tensor, TensorProto.FLOAT, [1, count, *SPEC.map_size])
+        for name, count in zip(HEADS, channels, strict=True)
+    ]
     held = [numpy_helper.from_array(np.asarray(value), name) for name, value in arrays.items()]
     model = helper.make_model(
         helper.make_graph(nodes, "sums", [frame], heads, held),

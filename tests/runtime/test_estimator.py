@@ -162,9 +162,15 @@ def test_the_folder_alone_works_elsewhere(tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "bundle")],
-        env={**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, "PYTHONPATH": str(tmp_path / "board")},
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env={
+            **{k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+            "PYTHONPATH": str(tmp_path / "board"),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.split() == ["2", "False"]
 
 

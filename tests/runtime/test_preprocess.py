@@ -115,35 +115,41 @@ def test_every_frame_input_holds_the_same_picture(layout, order, dtype, normaliz
     assert bgr == pytest.approx(picture.astype(float), abs=1e-4)
 
 
-@pytest.mark.parametrize("view", [
-    lambda picture: picture[::-1],
-    lambda picture: picture[:, ::-1],
-    lambda picture: picture[..., ::-1],
-    lambda picture: picture[5:-5, 3:-7],
-    lambda picture: np.asfortranarray(picture),
-    lambda picture: np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.shape),  # read only
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda picture: picture[::-1],
+        lambda picture: picture[:, ::-1],
+        lambda picture: picture[..., ::-1],
+        lambda picture: picture[5:-5, 3:-7],
+        lambda picture: np.asfortranarray(picture),
+        lambda picture: np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.shape),  # read only
+    ],
+)
 def test_views_are_read_as_numpy_shows_them(view):
     seen = view(noise(128, 192))
     frame = FrameInput("uint8", "NHWC", "BGR", False)
     assert (to_batch(seen, SPEC, frame)[0] == to_batch(np.ascontiguousarray(seen), SPEC, frame)[0]).all()
 
 
-@pytest.mark.parametrize(("picture", "sentence"), [
-    (None, "cv2.imread returns None"),
-    ([[1, 2]], "got list"),
-    (np.zeros((9, 9), np.uint8), "COLOR_GRAY2BGR"),
-    (np.zeros((9, 9, 1), np.uint8), "COLOR_GRAY2BGR"),
-    (np.zeros((9, 9, 4), np.uint8), "COLOR_BGRA2BGR"),
-    (np.zeros((9, 9, 2), np.uint8), "got shape"),
-    (np.zeros((2, 9, 9, 3), np.uint8), "one picture at a time"),
-    (np.zeros((9, 9, 3), np.float32), "convert it to uint8"),
-    (np.zeros((9, 9, 3), np.uint16), "convert it to uint8"),
-    (np.zeros((0, 9, 3), np.uint8), "empty"),
-    (np.zeros((9, 0, 3), np.uint8), "empty"),
-    (np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (20000, 9, 3)), "16384"),
-    (np.zeros((4000, 20, 3), np.uint8), "less than one cell"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("picture", "sentence"),
+    [
+        (None, "cv2.imread returns None"),
+        ([[1, 2]], "got list"),
+        (np.zeros((9, 9), np.uint8), "COLOR_GRAY2BGR"),
+        (np.zeros((9, 9, 1), np.uint8), "COLOR_GRAY2BGR"),
+        (np.zeros((9, 9, 4), np.uint8), "COLOR_BGRA2BGR"),
+        (np.zeros((9, 9, 2), np.uint8), "got shape"),
+        (np.zeros((2, 9, 9, 3), np.uint8), "one picture at a time"),
+        (np.zeros((9, 9, 3), np.float32), "convert it to uint8"),
+        (np.zeros((9, 9, 3), np.uint16), "convert it to uint8"),
+        (np.zeros((0, 9, 3), np.uint8), "empty"),
+        (np.zeros((9, 0, 3), np.uint8), "empty"),
+        (np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (20000, 9, 3)), "16384"),
+        (np.zeros((4000, 20, 3), np.uint8), "less than one cell"),
+    ],
+)
 def test_what_is_no_picture_is_refused_in_one_sentence(picture, sentence):
     with pytest.raises(PictureError, match=sentence) as refusal:
         to_batch(picture, SPEC, FrameInput())

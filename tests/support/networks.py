@@ -21,8 +21,12 @@ UNITS = {"centre": 1.0, "offset": 4.0, "embedding": 1.0, "rotation": 1.0, "depth
 CHANNELS = {"centre": 1, "offset": 2, "embedding": EMBEDDING, "rotation": 6, "depth": 1}
 
 
-def tiny_spec(input_size: tuple[int, int] = (64, 96), mean: tuple[float, ...] = (128.0,) * 3, std: tuple[float, ...] = (128.0,) * 3,
-              colour_order: str = "RGB") -> PoseSpec:  # fmt: skip
+def tiny_spec(
+    input_size: tuple[int, int] = (64, 96),
+    mean: tuple[float, ...] = (128.0,) * 3,
+    std: tuple[float, ...] = (128.0,) * 3,
+    colour_order: str = "RGB",
+) -> PoseSpec:
     """Return the contract of `tiny_model`; the size must be a multiple of 16."""
     heads = {
         name: Head(name, count, 0.0 if name == "centre" else -UNITS[name], UNITS[name])
@@ -84,8 +88,19 @@ class _Builder:
     def constant(self, value: float) -> str:
         return self.node("Constant", [], value=numpy_helper.from_array(np.asarray(value, np.float32)))
 
-    def conv(self, tensor: str, outputs: int, inputs: int, kernel: int, stride: int = 1, group: int = 1, bias: np.ndarray | None = None,
-             bright: float = 1.0, spread: float = 0.6, lit: int = 1) -> str:  # fmt: skip
+    def conv(
+        self,
+        tensor: str,
+        outputs: int,
+        inputs: int,
+        kernel: int,
+        stride: int = 1,
+        group: int = 1,
+        bias: np.ndarray | None = None,
+        bright: float = 1.0,
+        spread: float = 0.6,
+        lit: int = 1,
+    ) -> str:
         """Random weights, but the first `lit` channels average what channel 0 (all of the input, in the first layer) saw: brightness."""
         fan_in = inputs // group * kernel * kernel
         weight = self.random.normal(

@@ -148,33 +148,78 @@ def parts() -> dict[str, nn.Module]:
         "se-gate-hard": _plus(lambda self, x: x * self.gate(x), gate=_gate(nn.Hardswish(), nn.Hardsigmoid())),
         "se-gate-silu": _plus(lambda self, x: x * self.gate(x), gate=_gate(nn.SiLU(), nn.Sigmoid())),
         "se-gate-linear": Lambda(_linear_gate, one=nn.Linear(16, 4), two=nn.Linear(4, 16)),
-        "eca-gate": Lambda(lambda self, x: x * torch.sigmoid(self.conv(x.mean((2, 3)).unsqueeze(1))).transpose(1, 2).unsqueeze(-1),
-                           conv=nn.Conv1d(1, 1, 3, padding=1)),
+        "eca-gate": Lambda(
+            lambda self, x: (
+                x * torch.sigmoid(self.conv(x.mean((2, 3)).unsqueeze(1))).transpose(1, 2).unsqueeze(-1)
+            ),
+            conv=nn.Conv1d(1, 1, 3, padding=1),
+        ),
         "cbam": Cbam(),
-        "chunk": _plus(lambda self, x: torch.cat([x.chunk(2, 1)[0], self.conv(x.chunk(2, 1)[1])], 1), conv=_conv(channels=8)),
+        "chunk": _plus(
+            lambda self, x: torch.cat([x.chunk(2, 1)[0], self.conv(x.chunk(2, 1)[1])], 1),
+            conv=_conv(channels=8),
+        ),
         "chunk-uneven": _plus(lambda self, x: torch.cat(x.chunk(3, 1)[::-1], 1)),
-        "split": _plus(lambda self, x: torch.cat([self.conv(x.split([8, 8], 1)[0]), x.split([8, 8], 1)[1]], 1), conv=_conv(channels=8)),
-        "split-scaled": _plus(lambda self, x: 0.1 * torch.cat([x.chunk(2, 1)[0], self.conv(x.chunk(2, 1)[1])], 1), conv=_conv(channels=8)),
+        "split": _plus(
+            lambda self, x: torch.cat([self.conv(x.split([8, 8], 1)[0]), x.split([8, 8], 1)[1]], 1),
+            conv=_conv(channels=8),
+        ),
+        "split-scaled": _plus(
+            lambda self, x: 0.1 * torch.cat([x.chunk(2, 1)[0], self.conv(x.chunk(2, 1)[1])], 1),
+            conv=_conv(channels=8),
+        ),
         "unbind": _plus(lambda self, x: torch.cat(x.view(1, 2, 8, 8, 12).unbind(1)[::-1], 1)),
         "slice": _plus(lambda self, x: torch.cat([x[:, 8:], x[:, :8]], 1)),
         "slice-stepped": _plus(lambda self, x: torch.cat([x[:, ::2], x[:, 1::2]], 1)),
-        "focus": _plus(lambda self, x: self.up(self.conv(torch.cat([x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]], 1))),
-                       conv=nn.Conv2d(64, 16, 1), up=nn.Upsample(scale_factor=2)),
+        "focus": _plus(
+            lambda self, x: self.up(
+                self.conv(
+                    torch.cat([x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]], 1)
+                )
+            ),
+            conv=nn.Conv2d(64, 16, 1),
+            up=nn.Upsample(scale_factor=2),
+        ),
         "shuffle": _plus(lambda self, x: _shuffle(x)),
         "shuffle-module": _plus(lambda self, x: self.shuffle(x), shuffle=nn.ChannelShuffle(2)),
-        "pixel-shuffle": _plus(lambda self, x: self.shuffle(self.conv(x)), conv=nn.Conv2d(16, 64, 3, 2, 1), shuffle=nn.PixelShuffle(2)),
-        "pixel-unshuffle": _plus(lambda self, x: self.up(self.conv(self.fold(x))), fold=nn.PixelUnshuffle(2), conv=nn.Conv2d(64, 16, 1),
-                                 up=nn.ConvTranspose2d(16, 16, 2, 2)),
+        "pixel-shuffle": _plus(
+            lambda self, x: self.shuffle(self.conv(x)),
+            conv=nn.Conv2d(16, 64, 3, 2, 1),
+            shuffle=nn.PixelShuffle(2),
+        ),
+        "pixel-unshuffle": _plus(
+            lambda self, x: self.up(self.conv(self.fold(x))),
+            fold=nn.PixelUnshuffle(2),
+            conv=nn.Conv2d(64, 16, 1),
+            up=nn.ConvTranspose2d(16, 16, 2, 2),
+        ),
         "attention": SelfAttention(fused=False),
         "attention-fused": SelfAttention(fused=True),
-        "attention-module": Lambda(lambda self, x: x + self.mix(*[x.flatten(2).transpose(1, 2)] * 3)[0].transpose(1, 2).reshape(x.shape),
-                                   mix=nn.MultiheadAttention(16, 2, batch_first=True)),
-        "transformer-layer": Lambda(_transformer, layer=nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, activation="gelu", dropout=0)),
+        "attention-module": Lambda(
+            lambda self, x: (
+                x + self.mix(*[x.flatten(2).transpose(1, 2)] * 3)[0].transpose(1, 2).reshape(x.shape)
+            ),
+            mix=nn.MultiheadAttention(16, 2, batch_first=True),
+        ),
+        "transformer-layer": Lambda(
+            _transformer,
+            layer=nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, activation="gelu", dropout=0),
+        ),
         "tokens-mixed": _plus(_mixed_tokens, mix=nn.Linear(96, 96)),
-        "linear-per-place": _plus(lambda self, x: self.mix(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), mix=nn.Linear(16, 16)),
-        "einsum": _plus(lambda self, x: torch.einsum("nchw,oc->nohw", x, self.mix.weight), mix=nn.Linear(16, 16)),
-        "einsum-maps": _plus(lambda self, x: torch.einsum("nchw,ndhw->ncd", x, x).softmax(-1).mean(-1)[..., None, None] * x),
-        "bmm": _plus(lambda self, x: (torch.bmm(x.flatten(2), x.flatten(2).transpose(1, 2)).softmax(-1) @ x.flatten(2)).view(x.shape)),
+        "linear-per-place": _plus(
+            lambda self, x: self.mix(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), mix=nn.Linear(16, 16)
+        ),
+        "einsum": _plus(
+            lambda self, x: torch.einsum("nchw,oc->nohw", x, self.mix.weight), mix=nn.Linear(16, 16)
+        ),
+        "einsum-maps": _plus(
+            lambda self, x: torch.einsum("nchw,ndhw->ncd", x, x).softmax(-1).mean(-1)[..., None, None] * x
+        ),
+        "bmm": _plus(
+            lambda self, x: (
+                torch.bmm(x.flatten(2), x.flatten(2).transpose(1, 2)).softmax(-1) @ x.flatten(2)
+            ).view(x.shape)
+        ),
         "global-max": _plus(lambda self, x: torch.amax(x, (2, 3), keepdim=True)),
         "global-max-pool": _plus(lambda self, x: F.adaptive_max_pool2d(x, 1)),
         "global-max-flat": _plus(lambda self, x: x.flatten(2).max(2)[0][..., None, None]),
@@ -217,16 +262,27 @@ def parts() -> dict[str, nn.Module]:
         "hardswish": nn.Hardswish(),
         "hardsigmoid": nn.Hardsigmoid(),
         "hardtanh": nn.Hardtanh(-1, 2),
-        "hardtanh-inside": _plus(lambda self, x: self.after(self.before(x)), before=nn.Sequential(_conv(), nn.Hardtanh(-0.5, 0.1), nn.ReLU()),
-                                 after=_conv(1)),
+        "hardtanh-inside": _plus(
+            lambda self, x: self.after(self.before(x)),
+            before=nn.Sequential(_conv(), nn.Hardtanh(-0.5, 0.1), nn.ReLU()),
+            after=_conv(1),
+        ),
         "softplus": nn.Softplus(),
         "softsign": nn.Softsign(),
         "threshold": _plus(lambda self, x: torch.where(x > 0.3, x, torch.zeros_like(x))),
         "relu6": nn.ReLU6(),
         "glu": _plus(lambda self, x: F.glu(self.conv(x), 1), conv=nn.Conv2d(16, 32, 1)),
         "absolute": _plus(lambda self, x: (x - 0.5).abs().sqrt()),
-        "powers": _plus(lambda self, x: 0.1 * x.pow(2) + 0.1 * (x + 1).pow(0.5) + 0.1 * torch.exp(-x) + 0.1 * torch.log(x + 1)),
-        "arithmetic": _plus(lambda self, x: torch.maximum(x, 1 - x) / (1 + torch.minimum(x, x * x)) + torch.sin(x) * torch.erf(x)),
+        "powers": _plus(
+            lambda self, x: (
+                0.1 * x.pow(2) + 0.1 * (x + 1).pow(0.5) + 0.1 * torch.exp(-x) + 0.1 * torch.log(x + 1)
+            )
+        ),
+        "arithmetic": _plus(
+            lambda self, x: (
+                torch.maximum(x, 1 - x) / (1 + torch.minimum(x, x * x)) + torch.sin(x) * torch.erf(x)
+            )
+        ),
         "rounding": _plus(lambda self, x: 0.01 * (torch.floor(x * 0 + 1.5) + torch.ceil(x * 0 + 0.5))),
         "clamp": _plus(lambda self, x: x.clamp(min=0.1) + x.clamp(max=0.9)),
         "coordinates": Lambda(lambda self, x: self.conv(_coordinates(x)), conv=nn.Conv2d(18, 16, 1)),
@@ -238,26 +294,50 @@ def parts() -> dict[str, nn.Module]:
         "flip": _plus(lambda self, x: x.flip(3)),
         "roll": _plus(lambda self, x: x.roll((1, 2), (2, 3))),
         "gather-channels": _plus(lambda self, x: x[:, [3, 1, 2, 0, *range(4, 16)]]),
-        "average-pool": _plus(lambda self, x: F.interpolate(F.avg_pool2d(x, 2), scale_factor=2.0, mode="bilinear", align_corners=False)),
+        "average-pool": _plus(
+            lambda self, x: F.interpolate(
+                F.avg_pool2d(x, 2), scale_factor=2.0, mode="bilinear", align_corners=False
+            )
+        ),
         "average-pool-padded": nn.AvgPool2d(3, 1, 1),
         "average-pool-unpadded": nn.AvgPool2d(3, 1, 1, count_include_pad=False),
         "max-pool": nn.MaxPool2d(3, 1, 1),
-        "spp": Lambda(lambda self, x: self.conv(torch.cat([x, *(F.max_pool2d(x, k, 1, k // 2) for k in (3, 5))], 1)), conv=nn.Conv2d(48, 16, 1)),
+        "spp": Lambda(
+            lambda self, x: self.conv(torch.cat([x, *(F.max_pool2d(x, k, 1, k // 2) for k in (3, 5))], 1)),
+            conv=nn.Conv2d(48, 16, 1),
+        ),
         "adaptive-pool": _plus(lambda self, x: F.interpolate(F.adaptive_avg_pool2d(x, (2, 3)), size=(8, 12))),
-        "pool-ceil": _plus(lambda self, x: F.interpolate(F.max_pool2d(x, 3, 2, ceil_mode=True), size=(8, 12))),
+        "pool-ceil": _plus(
+            lambda self, x: F.interpolate(F.max_pool2d(x, 3, 2, ceil_mode=True), size=(8, 12))
+        ),
         "resize-nearest": _plus(lambda self, x: F.interpolate(x[..., ::2, ::2], scale_factor=2)),
-        "resize-bilinear": _plus(lambda self, x: F.interpolate(x[..., ::2, ::2], x.shape[2:], mode="bilinear")),
-        "resize-corners": _plus(lambda self, x: F.interpolate(x[..., ::2, ::2], x.shape[2:], mode="bilinear", align_corners=True)),
+        "resize-bilinear": _plus(
+            lambda self, x: F.interpolate(x[..., ::2, ::2], x.shape[2:], mode="bilinear")
+        ),
+        "resize-corners": _plus(
+            lambda self, x: F.interpolate(x[..., ::2, ::2], x.shape[2:], mode="bilinear", align_corners=True)
+        ),
         "resize-bicubic": _plus(lambda self, x: F.interpolate(x[..., ::2, ::2], x.shape[2:], mode="bicubic")),
-        "transposed-conv": Lambda(lambda self, x: self.up(self.down(x)), down=nn.Conv2d(16, 16, 3, 2, 1), up=nn.ConvTranspose2d(16, 16, 4, 2, 1)),
+        "transposed-conv": Lambda(
+            lambda self, x: self.up(self.down(x)),
+            down=nn.Conv2d(16, 16, 3, 2, 1),
+            up=nn.ConvTranspose2d(16, 16, 4, 2, 1),
+        ),
         "depthwise": nn.Sequential(_conv(groups=16), nn.BatchNorm2d(16), nn.ReLU6(), _conv(1)),
         "dilated": nn.Conv2d(16, 16, 3, padding=2, dilation=2),
-        "asymmetric-kernels": nn.Sequential(nn.Conv2d(16, 16, (1, 5), padding=(0, 2)), nn.Conv2d(16, 16, (5, 1), padding=(2, 0))),
-        "weight-standardized": _plus(lambda self, x: F.conv2d(x, (self.conv.weight - self.conv.weight.mean((1, 2, 3), keepdim=True)), padding=1), conv=_conv()),
+        "asymmetric-kernels": nn.Sequential(
+            nn.Conv2d(16, 16, (1, 5), padding=(0, 2)), nn.Conv2d(16, 16, (5, 1), padding=(2, 0))
+        ),
+        "weight-standardized": _plus(
+            lambda self, x: F.conv2d(
+                x, (self.conv.weight - self.conv.weight.mean((1, 2, 3), keepdim=True)), padding=1
+            ),
+            conv=_conv(),
+        ),
         "dropout": nn.Sequential(nn.Dropout(0.5), nn.Dropout2d(0.5), _conv(1)),
         "half-inside": _plus(lambda self, x: (x.half() * 0.5).float()),
         "double-inside": _plus(lambda self, x: (x.double() * 0.5).float()),
-    }  # fmt: skip
+    }
 
 
 def normalization() -> nn.Module:

@@ -65,12 +65,26 @@ def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
 def bundle_info(spec: PoseSpec | None = None, **changes: Any) -> dict[str, Any]:
     """Return the fields of a bundle.json for `write_bundle`."""
     info = {
-        "posec": "0.1.0", "name": "tiny", "target": "generic-cpu", "backend": "onnxruntime", "engine": "replay", "precision": "float32",
-        "model": "heads.npz", "frame": vars(FrameInput("uint8", "NHWC", "BGR", False)), "spec": (spec or tiny_spec()).to_dict(),
-        "scheme": None, "float_baseline": "float32 ONNX Runtime", "ranges_sha256": None, "graph_sha256": "0" * 64,
-        "passes": [["fold_batch_norm", 3]], "tools": {"onnx": "1.0"}, "licence": "made by the tests",
-        "allowed": {"drift_mm": 8.0, "people_lost": 0.0, "people_invented": 0.0}, "options": {}, "float_layers": [],
-    }  # fmt: skip
+        "posec": "0.1.0",
+        "name": "tiny",
+        "target": "generic-cpu",
+        "backend": "onnxruntime",
+        "engine": "replay",
+        "precision": "float32",
+        "model": "heads.npz",
+        "frame": vars(FrameInput("uint8", "NHWC", "BGR", False)),
+        "spec": (spec or tiny_spec()).to_dict(),
+        "scheme": None,
+        "float_baseline": "float32 ONNX Runtime",
+        "ranges_sha256": None,
+        "graph_sha256": "0" * 64,
+        "passes": [["fold_batch_norm", 3]],
+        "tools": {"onnx": "1.0"},
+        "licence": "made by the tests",
+        "allowed": {"drift_mm": 8.0, "people_lost": 0.0, "people_invented": 0.0},
+        "options": {},
+        "float_layers": [],
+    }
     return {**info, **changes}
 
 

@@ -54,9 +54,25 @@ def write_tiny_bundle(
             }
         )
     plain: Mapping[str, Any] = {
-        "posec": "0.1.0", "name": graph.spec.name, "target": "generic-cpu", "backend": "onnxruntime", "engine": "onnxruntime",
-        "precision": "float32", "model": "model.onnx", "frame": vars(graph.frame), "spec": graph.spec.to_dict(), "scheme": None,
-        "float_baseline": "float32", "ranges_sha256": None, "graph_sha256": sound.sha256, "passes": [["simplify", 3]],
-        "tools": {"onnx": "1"}, "licence": "made by the tests", "allowed": ALLOWED, "options": {"threads": 1}, "float_layers": [], **info,
-    }  # fmt: skip
+        "posec": "0.1.0",
+        "name": graph.spec.name,
+        "target": "generic-cpu",
+        "backend": "onnxruntime",
+        "engine": "onnxruntime",
+        "precision": "float32",
+        "model": "model.onnx",
+        "frame": vars(graph.frame),
+        "spec": graph.spec.to_dict(),
+        "scheme": None,
+        "float_baseline": "float32",
+        "ranges_sha256": None,
+        "graph_sha256": sound.sha256,
+        "passes": [["simplify", 3]],
+        "tools": {"onnx": "1"},
+        "licence": "made by the tests",
+        "allowed": ALLOWED,
+        "options": {"threads": 1},
+        "float_layers": [],
+        **info,
+    }
     return write_bundle(folder, plain, files)

@@ -194,7 +194,8 @@ class _Matched(NamedTuple):
 
 def _match_frames(found: list[PoseFrame], truth: list[PoseFrame], skeleton: Skeleton) -> _Matched:
     matched = _Matched([], [], [], [], [])
-    for frame, (mine, theirs) in enumerate(zip(found, truth)):
+    for frame, mine in enumerate(found):
+        theirs = truth[frame]
         pairs = match_people(mine, theirs, skeleton)
         matched.lost.extend(_strays(frame, theirs, {pair[1] for pair in pairs}))
         matched.invented.extend(_strays(frame, mine, {pair[0] for pair in pairs}))

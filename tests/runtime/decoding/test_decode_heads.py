@@ -31,8 +31,15 @@ def people_of(*people, spec=SPEC, box=None, focal_px=None, **options):
 
 def random_person(seed, row=12, column=20, score=0.8):
     random = np.random.default_rng(seed)
-    return Recorded(row, column, score, tuple(random.uniform(-1, 1, 2)), tuple(random.uniform(-1, 1, 8)),
-                    tuple(random.uniform(-1, 1, 6)), float(random.uniform(-1, 1)))  # fmt: skip
+    return Recorded(
+        row,
+        column,
+        score,
+        tuple(random.uniform(-1, 1, 2)),
+        tuple(random.uniform(-1, 1, 8)),
+        tuple(random.uniform(-1, 1, 6)),
+        float(random.uniform(-1, 1)),
+    )
 
 
 def turned(axis, angle, vector):
@@ -89,8 +96,12 @@ def test_one_person_is_what_plain_arithmetic_says(seed, size):
 
 
 def test_many_people_are_what_each_is_alone():
-    people = [random_person(seed, row, column, score) for seed, (row, column, score) in
-              enumerate([(3, 4, 0.9), (3, 30, 0.8), (26, 50, 0.7), (28, 10, 0.6), (15, 25, 0.5), (10, 45, 0.4)])]  # fmt: skip
+    people = [
+        random_person(seed, row, column, score)
+        for seed, (row, column, score) in enumerate(
+            [(3, 4, 0.9), (3, 30, 0.8), (26, 50, 0.7), (28, 10, 0.6), (15, 25, 0.5), (10, 45, 0.4)]
+        )
+    ]
     frame = people_of(*people, duplicates=Duplicates(0.0, 2.0, 0.0))
     assert len(frame) == 6
     for found, person in zip(frame, people, strict=True):

@@ -83,8 +83,15 @@ NESTED = {
     "width": 640,
     "height": 480,
 }
-FILES = {"opencv.yaml": OPENCV, "ros.yaml": ROS, "blocks.yaml": BLOCKS, "flat.json": json.dumps(FLAT), "nested.json": json.dumps(NESTED),
-         "flat.yaml": "\n".join(f"{name}: {value}" for name, value in FLAT.items()), "windows.yml": "\ufeff" + OPENCV.replace("\n", "\r\n")}  # fmt: skip
+FILES = {
+    "opencv.yaml": OPENCV,
+    "ros.yaml": ROS,
+    "blocks.yaml": BLOCKS,
+    "flat.json": json.dumps(FLAT),
+    "nested.json": json.dumps(NESTED),
+    "flat.yaml": "\n".join(f"{name}: {value}" for name, value in FLAT.items()),
+    "windows.yml": "\ufeff" + OPENCV.replace("\n", "\r\n"),
+}
 
 
 def picture(path: Path, size: tuple[int, int] = SIZE) -> str:
@@ -182,13 +189,22 @@ def test_the_board_takes_the_same_options(bundle, tmp_path, capsys):
     assert found == people_of(capsys, bundle, source, "--fov", "90")
 
 
-@pytest.mark.parametrize(("options", "sentence"), [
-    (["--fov", "0"], "between 1 and 179"), (["--fov", "nan"], "between 1 and 179"), (["--fov", "360"], "between 1 and 179"),
-    (["--focal-px", "-3"], "positive number"), (["--focal-px", "inf"], "positive number"), (["--fov", "60", "--focal-px", "500"], "give one"),
-    (["--intrinsics", "none.yaml"], "no such file"), (["--intrinsics", "."], "not a plain file"), (["--intrinsics", "bad.yaml"], "is not a camera calibration"),
-    (["--intrinsics", "narrow.yaml"], "is for pictures of 640 x 480, this one has 160 x 120; calibrate"),
-    (["--intrinsics", "outside.json"], "lies outside a picture of 160 x 120"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--fov", "0"], "between 1 and 179"),
+        (["--fov", "nan"], "between 1 and 179"),
+        (["--fov", "360"], "between 1 and 179"),
+        (["--focal-px", "-3"], "positive number"),
+        (["--focal-px", "inf"], "positive number"),
+        (["--fov", "60", "--focal-px", "500"], "give one"),
+        (["--intrinsics", "none.yaml"], "no such file"),
+        (["--intrinsics", "."], "not a plain file"),
+        (["--intrinsics", "bad.yaml"], "is not a camera calibration"),
+        (["--intrinsics", "narrow.yaml"], "is for pictures of 640 x 480, this one has 160 x 120; calibrate"),
+        (["--intrinsics", "outside.json"], "lies outside a picture of 160 x 120"),
+    ],
+)
 def test_cameras_that_cannot_be_are_refused_in_a_sentence(
     bundle, tmp_path, monkeypatch, capsys, options, sentence
 ):
@@ -205,13 +221,32 @@ def test_cameras_that_cannot_be_are_refused_in_a_sentence(
     assert sentence in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", [
-    "", "a", "fx: 500", '{"fx": 1}', "[1]", "{" * 9999, "[" * 99999, "a: " + "[ " * 50000, '{"fx": NaN, "fy": 1, "cx": 1, "cy": 1}',
-    '{"fx": 1' + "0" * 400 + ', "fy": 1, "cx": 1, "cy": 1}', '{"fx": -1, "fy": 1, "cx": 1, "cy": 1}', '{"fx": [], "fy": 1, "cx": 1, "cy": 1}',
-    '{"fx": 1e300, "fy": 1, "cx": 1, "cy": 1}', '{"fx": 500, "fy": 500, "cx": 1, "cy": 1, "k1": 1e9}', '{"fx": 1e-9, "fy": 1, "cx": 1, "cy": 1}',
-    ROS.replace("plumb_bob", "equidistant"), ROS.replace(", -0.01]", "]").replace(", 0.002", ""), ROS.replace("image_width: 640", "image_width: 0"),
-    ROS.replace("[500", "[.nan"), "\0", "\udcff",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "fx: 500",
+        '{"fx": 1}',
+        "[1]",
+        "{" * 9999,
+        "[" * 99999,
+        "a: " + "[ " * 50000,
+        '{"fx": NaN, "fy": 1, "cx": 1, "cy": 1}',
+        '{"fx": 1' + "0" * 400 + ', "fy": 1, "cx": 1, "cy": 1}',
+        '{"fx": -1, "fy": 1, "cx": 1, "cy": 1}',
+        '{"fx": [], "fy": 1, "cx": 1, "cy": 1}',
+        '{"fx": 1e300, "fy": 1, "cx": 1, "cy": 1}',
+        '{"fx": 500, "fy": 500, "cx": 1, "cy": 1, "k1": 1e9}',
+        '{"fx": 1e-9, "fy": 1, "cx": 1, "cy": 1}',
+        ROS.replace("plumb_bob", "equidistant"),
+        ROS.replace(", -0.01]", "]").replace(", 0.002", ""),
+        ROS.replace("image_width: 640", "image_width: 0"),
+        ROS.replace("[500", "[.nan"),
+        "\0",
+        "\udcff",
+    ],
+)
 def test_other_files_are_refused_in_a_sentence(tmp_path, text):
     (tmp_path / "camera").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(PoseError, match=r"is not a camera calibration: .*; it needs fx, fy"):

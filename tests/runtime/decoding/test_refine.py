@@ -37,8 +37,15 @@ def decoded(heads, refinement=REFINEMENT, decoder=DECODER):
 
 def true_person(seed, row=16, column=28):
     random = np.random.default_rng(seed)
-    return Recorded(row, column, 0.8, tuple(random.uniform(-0.5, 0.5, 2)), tuple(random.uniform(-0.8, 0.8, 8)),
-                    tuple(random.uniform(-1, 1, 6)), float(random.uniform(-0.4, 0.2)))  # fmt: skip
+    return Recorded(
+        row,
+        column,
+        0.8,
+        tuple(random.uniform(-0.5, 0.5, 2)),
+        tuple(random.uniform(-0.8, 0.8, 8)),
+        tuple(random.uniform(-1, 1, 6)),
+        float(random.uniform(-0.4, 0.2)),
+    )
 
 
 def said(person, seed, much=1.0):
@@ -455,8 +462,16 @@ def test_no_joint_jumps_when_a_key_point_passes_by():
 def test_one_person_and_fifty_have_the_same_pose():
     """What one person is found to be must not depend on how many others are decoded with them."""
     spec = dataclasses.replace(SPEC, centre_threshold=0.3)
-    people = [dataclasses.replace(true_person(seed), row=2 + 4 * (seed // 8), column=3 + 7 * (seed % 8), depth=1.2, score=0.9 - seed / 100)
-              for seed in range(50)]  # fmt: skip
+    people = [
+        dataclasses.replace(
+            true_person(seed),
+            row=2 + 4 * (seed // 8),
+            column=3 + 7 * (seed % 8),
+            depth=1.2,
+            score=0.9 - seed / 100,
+        )
+        for seed in range(50)
+    ]
     told = [said(person, seed, 0.3) for seed, person in enumerate(people)]
     truth = [decoded(recorded_heads([person], spec), None).joints_px[0] for person in people]
 

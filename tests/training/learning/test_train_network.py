@@ -169,8 +169,16 @@ def test_a_network_that_reads_key_points_learns_pictures(
     start = KeypointNetwork()
     save_weights(tmp_path / "start.safetensors", start)
     photos = load_photos(material[0], material[1], "ship", bodies=material[2])
-    config = NetworkTraining(init=str(tmp_path / "start.safetensors"), pictures=4, batch=2, warm_up=1, report_every=1, save_every_s=0,
-                             backbone_rate=backbone_rate, int8_share=0.5)  # fmt: skip
+    config = NetworkTraining(
+        init=str(tmp_path / "start.safetensors"),
+        pictures=4,
+        batch=2,
+        warm_up=1,
+        report_every=1,
+        save_every_s=0,
+        backbone_rate=backbone_rate,
+        int8_share=0.5,
+    )
     train_network(config, photos, embedding[0], tmp_path / "out", hardware=Hardware(workers=0))
     network, _, spec = load_checkpoint(tmp_path / "out/checkpoint")
     assert (spec.cell_origin_px, spec.keypoints) == (2.0, start.spec().keypoints)
@@ -190,8 +198,16 @@ def test_a_network_learns_at_the_size_that_it_is_told(
     tmp_path: Path, material: tuple[Path, Path, Path], embedding: tuple[Path, PoseEmbedding]
 ) -> None:
     save_weights(tmp_path / "start.safetensors", KeypointNetwork())
-    options = {"data": material[0], "labels": material[1], "bodies": material[2], "embedding": embedding[0], "out": tmp_path / "out",
-               "init": tmp_path / "start.safetensors", "workers": 0, "size": "96x160"}  # fmt: skip
+    options = {
+        "data": material[0],
+        "labels": material[1],
+        "bodies": material[2],
+        "embedding": embedding[0],
+        "out": tmp_path / "out",
+        "init": tmp_path / "start.safetensors",
+        "workers": 0,
+        "size": "96x160",
+    }
     (tmp_path / "short.toml").write_text("[network]\npictures = 2\nbatch = 2\ninput_size = [64, 64]\n")
     main(
         [
@@ -218,8 +234,17 @@ def test_processes_learn_one_network_together(
     save_weights(tmp_path / "start.safetensors", KeypointNetwork())
     config = tmp_path / "config.toml"
     config.write_text("[network]\npictures = 8\nbatch = 2\nwarm_up = 1\nreport_every = 1\nsave_every_s = 0\n")
-    options = {"config": config, "data": material[0], "labels": material[1], "bodies": material[2], "embedding": embedding[0],
-               "init": tmp_path / "start.safetensors", "out": tmp_path / "out", "threads": 1, "workers": 0}  # fmt: skip
+    options = {
+        "config": config,
+        "data": material[0],
+        "labels": material[1],
+        "bodies": material[2],
+        "embedding": embedding[0],
+        "init": tmp_path / "start.safetensors",
+        "out": tmp_path / "out",
+        "threads": 1,
+        "workers": 0,
+    }
     launch = [
         sys.executable,
         "-m",
