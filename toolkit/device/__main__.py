@@ -24,7 +24,7 @@ CAMERA_SIZE = (720, 1280)
 
 
 def check(folder: str, threads: int | None = None) -> dict[str, Any]:
-    """Return `bundle`, `machine`, `drift` on the golden pictures, and `unjudged`, the reason if `drift` is None."""
+    """Return `bundle`, `machine`, golden `drift`, and `unjudged`, the reason if `drift` is None."""
     described, drift, unjudged = describe_bundle(read_bundle(folder)), None, ""
     try:
         drift = verify_golden(folder, threads).to_dict()

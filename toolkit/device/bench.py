@@ -1,4 +1,4 @@
-"""Measure bundles on this machine, from the picture in memory to the PoseFrame, with the samples of every stage.
+"""Measure bundles on this machine, from the picture in memory to the PoseFrame, stage by stage.
 
 Method: each bundle runs in a process of its own, and its first call is timed separately (cold).
 Then the bundles take turns of a few frames, so that throttling and other processes affect all of them alike.
@@ -73,10 +73,11 @@ def bench(
     Returns:
         Dictionaries with `run` (one id for all bundles of the bench), `status` ("ran" or "failed"), `reason`,
         `cold`, `latency` (see `summary`), `samples` (names of the columns, and rows in ms),
-        `ratios` (other bundle → ratios, see `ratios`), `sustained` (see `steady`), `decode_us` (people → cost),
-        `memory`, `engine`, `inputs` and `machine`.
+        `ratios` (other bundle → ratios, see `ratios`), `sustained` (see `steady`), `decode_us` (people →
+        cost), `memory`, `engine`, `inputs` and `machine`.
 
-    Raises PosecError if there are no bundles or no pictures. A bundle that cannot run is a result, not an error.
+    Raises PosecError if there are no bundles or no pictures. A bundle that cannot run is a result, not an
+    error.
     """
     settings = settings or BenchSettings()
     if not bundles:

@@ -1,6 +1,7 @@
 """The board's side of a deployment: lock, free space, switch of the link, and removal of unused deployments.
 
-The host runs this file's text by `python -c` before it copies anything, so it imports only the standard library.
+The host runs this file's text by `python -c` before it copies anything, so it imports only the standard
+library.
 
     FOLDER/                        one lock for all deployments to it
       NAME -> .deployed/NAME/ID    the current deployment
@@ -45,7 +46,7 @@ def answer(**facts: Any) -> None:
 
 
 def take_lock(folder: str, wait_s: float) -> IO[str]:
-    """Enter `folder`, created if missing, and return its locked lock file. Raises Refused after `wait_s` seconds."""
+    """Enter `folder`, created if missing, and return its locked lock file. Raises Refused after `wait_s`."""
     deadline, waiting = time.monotonic() + wait_s, False
     while True:
         os.makedirs(folder, exist_ok=True)
@@ -145,7 +146,7 @@ def _stop(*_: Any) -> NoReturn:
 
 
 def serve(name: str, identity: str) -> None:
-    """Remove remains of earlier deployments, report the free space, and serve the host until its input ends."""
+    """Clean up after earlier deployments, report the free space, and serve the host until its input ends."""
     remove_unused()
     if os.path.lexists(name) and not os.path.islink(name):
         raise Refused(f"'{name}' in that folder was not deployed by posec; move it away")

@@ -1,4 +1,4 @@
-"""Drift of a compiled network: people lost and invented, distances of joints, and the head that causes most."""
+"""Drift of a compiled network: people lost and invented, joint distances, and the worst head."""
 
 from __future__ import annotations
 

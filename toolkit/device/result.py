@@ -75,7 +75,7 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """One of "accepted", "rejected", "not judged": the drift from the float network against its limits."""
+        """One of "accepted", "rejected", "not judged", by the drift from the float network."""
         return "not judged" if self.drift is None else "accepted" if self.drift["within"] else "rejected"
 
     @property

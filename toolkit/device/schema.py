@@ -1,7 +1,7 @@
 """Schemas of JSON files as data: types, ranges and sizes, checked before a file is used.
 
-Rules nest: `Fields({"frames": Number(0, 1e9), "name": Text()})`. A rule raises SchemaError with the path of the first value that
-breaks it. A file may hold fields that no rule names; `check_bounds` limits those, too.
+Rules nest: `Fields({"frames": Number(0, 1e9), "name": Text()})`. A rule raises SchemaError with the path of
+the first value that breaks it. A file may hold fields that no rule names; `check_bounds` limits those, too.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ SCALAR = Either((Flag(), Number(), Maybe(Text())))
 
 
 def check_bounds(plain: Any) -> None:
-    """Raise SchemaError for nesting deeper than DEEPEST, numbers not finite or too large, and invalid Unicode."""
+    """Raise SchemaError for too deep nesting, too large or non-finite numbers, and invalid Unicode."""
     waiting: list[tuple[Any, int]] = [(plain, 0)]
     while waiting:
         value, depth = waiting.pop()

@@ -47,11 +47,11 @@ def load(
     Args:
         folder: that `posec export` wrote.
         threads: of the engine; None takes the bundle's.
-        focal_px: focal length of the camera in picture pixels; None assumes the specification's. Depths of people
-            are then right relative to each other, not in metres.
+        focal_px: focal length of the camera in picture pixels; None assumes the specification's. Depths of
+            people are then right relative to each other, not in metres.
         refine: fit poses to key points if the network has key-point heads; False is faster and less accurate.
-        centre_threshold: 0..1, the score that a centre must exceed. A higher one finds fewer people and has fewer
-            false positives. None takes the specification's.
+        centre_threshold: 0..1, the score that a centre must exceed. A higher one finds fewer people and has
+            fewer false positives. None takes the specification's.
         camera: camera model in place of `focal_px`; see `decoding.intrinsics.field_of_view` and
             `decoding.camera_file.read_intrinsics`.
 

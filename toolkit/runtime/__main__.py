@@ -1,4 +1,4 @@
-"""What runs on a board: `python -m toolkit.runtime BUNDLE --source picamera2` prints one JSON line per picture."""
+"""The board's command: `python -m toolkit.runtime BUNDLE --source picamera2` prints JSON lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXIT_REFUSED = 2
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Find people in a source: `posec run`, with JSON lines. Returns its exit status, 2 after a sentence for a refused request."""
+    """Find people in a source, as `posec run --json` does. Returns the exit status."""
     open_standard_streams()
     parser = Parser(
         prog="python -m toolkit.runtime", description="Find people with a bundle; one JSON line per picture."

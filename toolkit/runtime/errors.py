@@ -18,7 +18,7 @@ from .console import redact
 
 
 class PosecError(ValueError):
-    """A request that cannot be met: what was asked, what there is, and what to do next, without credentials."""
+    """A refused request: what was asked, what there is, and what to do next, without credentials."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(redact(message))

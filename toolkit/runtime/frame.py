@@ -15,7 +15,8 @@ class FrameInput:
         dtype: "uint8" (pixels as they are), "int8" (pixel - 128) or "float32".
         layout: "NHWC" or "NCHW".
         colour_order: "BGR" or "RGB", the order of the graph's input channels; cv2 gives BGR.
-        normalized: True if the caller applies the spec's mean and std (float32 only), False if the graph does.
+        normalized: True if the caller applies the spec's mean and std (float32 only), False if the graph
+            does.
     """
 
     dtype: str = "float32"

@@ -74,7 +74,7 @@ class Batch:
             self._table = self._tables[0]  # cv2 is faster with one table
 
     def _letterbox_target(self, height: int, width: int) -> np.ndarray:
-        """Return the (H, W, 3) uint8 array that takes the resized picture: the batch itself if it is uint8 NHWC."""
+        """Return the (H, W, 3) uint8 array for the resized picture: the batch itself if it is uint8 NHWC."""
         if self._frame.layout == "NHWC" and self._frame.dtype != "float32":
             return self.array[0].view(np.uint8)
         return np.empty((height, width, 3), np.uint8)

@@ -54,10 +54,10 @@ def decode_cost(
     repeats: int = 200,
     seconds: float = 0.3,
 ) -> list[dict[str, Any]]:
-    """Return rows with `people`, `p50_us`, `p90_us`, and `unfitted_p50_us` for decoding without the fit to key points.
+    """Return rows with `people`, `p50_us`, `p90_us`, and `unfitted_p50_us` for decoding without the fit.
 
-    Counts that do not fit into the maps are omitted. A row has at most `repeats` calls and takes about `seconds`,
-    with at least five calls. Calls with and without the fit take turns.
+    Counts that do not fit into the maps are omitted. A row has at most `repeats` calls and takes about
+    `seconds`, with at least five calls. Calls with and without the fit take turns.
     """
     box = place(*spec.input_size, spec)[0]
     room = ((spec.map_size[0] + 1) // SPACING) * ((spec.map_size[1] + 1) // SPACING)

@@ -15,13 +15,13 @@ COLUMNS = (*STAGES, "total", "cpu")
 
 
 def summary(rounds: Sequence[Sequence[Sequence[float]]]) -> dict[str, dict[str, float]]:
-    """Return p50, p90, p99, mean and maximum in ms of every column over all counted frames, and their number."""
+    """Return p50, p90, p99, mean and maximum in ms of every column over all counted frames."""
     samples = np.array([frame[: len(COLUMNS)] for turn in rounds for frame in turn], np.float64)
     return {name: _percentiles(samples[:, column]) for column, name in enumerate(COLUMNS)}
 
 
 def steady(slices: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the median latency in the first and the last fifth of a sustained run, their ratio, and all entries."""
+    """Return the median latencies in the first and the last fifth of a sustained run, and their ratio."""
     fifth = max(1, len(slices) // 5)
     first, last = (
         float(np.median([entry["p50_ms"] for entry in part])) for part in (slices[:fifth], slices[-fifth:])
@@ -48,7 +48,7 @@ def _percentiles(values: np.ndarray) -> dict[str, float]:
 def ratios(
     index: int, rounds: Sequence[Any], workers: Sequence[WorkerProcess]
 ) -> dict[str, dict[str, float]]:
-    """Return the ratios of this bundle's medians to every other bundle's, with p10 and p90 over the rounds."""
+    """Return the ratios of this bundle's medians to every other bundle's, and p10 and p90 over rounds."""
     found = {}
     for other, worker in enumerate(workers):
         if other == index or worker.failed:

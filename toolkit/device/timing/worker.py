@@ -63,7 +63,7 @@ class Worker:
         return [self._run_next() for _ in range(frames)]
 
     def sustain(self, seconds: float) -> list[dict[str, Any]]:
-        """Run continuously and return one entry per second: latencies, temperatures, clocks and throttling."""
+        """Run continuously; return latencies, temperatures, clocks and throttling for every second."""
         slices: list[dict[str, Any]] = []
         start = time.perf_counter()
         while time.perf_counter() - start < seconds:
@@ -89,7 +89,7 @@ class Worker:
         return decode_cost(self.estimator.spec, self.estimator.decoder)
 
     def finish(self) -> dict[str, Any]:
-        """Return the resources of the process: peak_memory_mb, and cpu_s in processor seconds of all threads."""
+        """Return the peak memory of the process and its processor time over all threads."""
         return {
             "peak_memory_mb": peak_memory_mb(),
             "cpu_s": round(time.process_time() - self.started_cpu_s, 3),

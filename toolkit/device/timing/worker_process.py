@@ -27,7 +27,7 @@ class WorkerProcess:
         )
 
     def ask(self, do: str, **request: Any) -> Any:
-        """Return the answer to a request, a method of `worker.Worker` with its arguments; None if it failed."""
+        """Return the answer to a request: a method of `worker.Worker` and arguments. None if it failed."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:

@@ -1,4 +1,7 @@
-"""The arguments of `posec run` and of `python -m toolkit.runtime`, as data: flags, and options of argparse. Imports nothing heavy."""
+"""The arguments of `posec run` and `python -m toolkit.runtime`: flags and options of argparse.
+
+The module imports neither numpy nor cv2.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,12 @@ from typing import Any, Tuple
 from ..console import put, say
 
 EXIT_CAMERA_GONE = 3
-# Seconds after which a camera that went away is given up.
+# Seconds to wait for a camera that stopped sending.
 RETRY_S = 60.0
-SOURCES = "picture, folder, video, pipe, '-', camera number, /dev/video0, GStreamer pipeline, rtsp://, http:// or picamera2"
+SOURCES = (
+    "picture, folder, video, pipe, '-', camera number, /dev/video0, GStreamer pipeline, "
+    "rtsp://, http:// or picamera2"
+)
 
 
 def count(text: str) -> int:
@@ -26,7 +32,8 @@ THRESHOLD = (
     ["--threshold"],
     {
         "type": float,
-        "help": "score that a person must exceed, 0..1: higher finds fewer people and invents fewer (default: as the spec states)",
+        "help": "score that a person must exceed, 0..1: higher finds fewer people and invents fewer "
+        "(default: as the spec states)",
     },
 )
 NO_REFINE = (
@@ -38,8 +45,9 @@ CAMERA: Tuple[Any, ...] = (
         ["--focal-px"],
         {
             "type": float,
-            "help": "focal length of the camera in pixels of its pictures (default: stated in the spec; the shipped "
-            "network's is 0.8 of the longer side, a field of view of 64 degrees)",
+            "help": "focal length of the camera in pixels of its pictures "
+            "(default: stated in the spec; the shipped network's is 0.8 of the longer side, a field of view "
+            "of 64 degrees)",
         },
     ),
     (
@@ -47,15 +55,16 @@ CAMERA: Tuple[Any, ...] = (
         {
             "type": float,
             "metavar": "DEGREES",
-            "help": "field of view of the camera across the longer side of its pictures, in place of --focal-px",
+            "help": "field of view of the camera across the longer side of its pictures, "
+            "in place of --focal-px",
         },
     ),
     (
         ["--intrinsics"],
         {
             "metavar": "FILE",
-            "help": "calibration of the camera, in place of --focal-px: .yaml or .json of OpenCV or ROS, or with "
-            "fx, fy, cx, cy, k1, ...",
+            "help": "calibration of the camera, in place of --focal-px: .yaml or .json of OpenCV or ROS, "
+            "or with fx, fy, cx, cy, k1, ...",
         },
     ),
 )
@@ -77,7 +86,8 @@ ARGUMENTS: Tuple[Any, ...] = (
             "type": float,
             "default": RETRY_S,
             "metavar": "SECONDS",
-            "help": f"give up so long after a camera went away, with exit status {EXIT_CAMERA_GONE} (default: {RETRY_S:g})",
+            "help": "give up so long after a camera went away, "
+            f"with exit status {EXIT_CAMERA_GONE} (default: {RETRY_S:g})",
         },
     ),
     THREADS,
@@ -93,7 +103,7 @@ ARGUMENTS: Tuple[Any, ...] = (
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose messages are printable, and no error where a standard stream is closed."""
+    """An argument parser with printable messages, which tolerates closed standard streams."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if message:

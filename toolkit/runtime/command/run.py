@@ -19,7 +19,7 @@ EXIT_OK = 0
 
 
 def run(args: argparse.Namespace, source: str) -> int:
-    """Find people in a source and return the exit status: 0, or 3 if a camera stopped sending. Raises PoseError."""
+    """Find people in a source; return 0, or 3 if a camera stopped sending. Raises PoseError."""
     _stop_on_signals()
     settings = StreamSettings(
         args.most, not args.no_overlay, not args.no_inset, args.overwrite, not args.no_overlap, args.retry
@@ -69,7 +69,8 @@ def _print_summary(summary: Summary) -> None:
     )
     if summary.left_out:
         say(
-            f"left out {summary.left_out} people whose numbers are not finite; `posec verify` checks the bundle"
+            f"left out {summary.left_out} people whose numbers are not finite; `posec verify` checks the "
+            "bundle"
         )
     for path in summary.written:
         say(f"wrote {printable(path, keep='')}")

@@ -18,21 +18,21 @@ class Refinement:
 
     Attributes:
         least_heat: key points of this heat or less are ignored.
-        reach_m, reach_per_bone_m: largest distance in the picture between a joint and its key point, and how much more for
-            every bone between that joint and the joints of the centre: hands move more than shoulders.
-        noise_m, noise_px: deviation of key points, in metres at the person and in pixels of the input. Where people are
-            small, the second counts more and poses change less.
-        bone, bone_per_bone: deviation of a bone's direction in radians next to the centre, and how much more for every
-            bone between.
+        reach_m: largest distance in the picture between a joint of the centre and its key point.
+        reach_per_bone_m: increase of `reach_m` for every bone between a joint and the centre.
+        noise_m, noise_px: deviation of key points, in metres at the person and in pixels of the input.
+            For small people the second dominates, and poses change less.
+        bone: deviation of a bone's direction in radians next to the centre.
+        bone_per_bone: increase of `bone` for every bone in between.
         turn: deviation of the whole body's turn about the spine, in radians.
         scale: deviation of the logarithm of a person's scale.
         centre_m: deviation of a person's centre.
-        snap_m: `joints_px` whose key point is nearer than this after the fit move onto it, the nearer the more completely.
-            Bones have fixed lengths, those of people differ; the 3D pose stays as fitted. 0 turns this off.
+        snap_m: after the fit, `joints_px` move towards key points within this distance; 0 turns this off.
+            It corrects for bone lengths that differ from the skeleton's. The 3D pose is unchanged.
         snap_pull: a key point of at least this pull moves its joint with full weight.
-        evidence: a person's score rises by this for every key point of pull 1 beyond `usual`; people who then fall below
-            the threshold are dropped. 0 leaves scores as the network gives them.
-        usual: total pull of the key points on a person whose score is right as it is.
+        evidence: increase of a person's score for every key point of pull 1 beyond `usual`.
+            People below the threshold are then dropped. 0 keeps the network's scores.
+        usual: total pull of the key points at which a person's score is unchanged.
     """
 
     least_heat: float = 0.15
@@ -104,7 +104,7 @@ def _bone_prior(
 
 
 def _bones_between(skeleton: Skeleton, joint: int, middle: List[int]) -> int:
-    """Return the number of bones on the way from a joint towards the root until a joint of `middle` or the root."""
+    """Return the number of bones from a joint towards the root to a joint of `middle`, or to the root."""
     bones = 0
     while joint not in middle and skeleton.parents[joint] >= 0:
         joint, bones = skeleton.parents[joint], bones + 1

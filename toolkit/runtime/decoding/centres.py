@@ -13,9 +13,9 @@ _NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
 def find_centres(heat: np.ndarray, threshold: float, most: int = 64) -> Tuple[np.ndarray, np.ndarray]:
     """Return the peaks of a centre map, best first.
 
-    A peak is a plateau of one or more equal cells, joined by sides or corners, with no higher cell around any of them.
-    It counts once, at the cell nearest its middle; of equally near cells the first in raster order. Integer maps tie
-    often, and a 3x3 maximum test alone finds both ends of a plateau, and the shoulders of a slope.
+    A peak is a plateau of one or more equal cells, joined by sides or corners, without a higher neighbour.
+    It counts once, at the cell nearest its middle; of equally near cells the first in raster order. Integer
+    maps tie often, and a 3x3 maximum test alone finds both ends of a plateau, and the shoulders of a slope.
 
     Args:
         heat: (h, w) float32 scores.
@@ -23,7 +23,8 @@ def find_centres(heat: np.ndarray, threshold: float, most: int = 64) -> Tuple[np
         most: return at most this many.
 
     Returns:
-        cells (N, 2) int, row then column, and scores (N,) float32. Equal scores keep raster order. N may be 0.
+        cells (N, 2) int, row then column, and scores (N,) float32. Equal scores keep raster order. N may be
+        0.
     """
     around = cv2.dilate(heat, _NEIGHBOURS)  # the highest of the eight neighbours
     is_candidate = (heat >= around) & (heat > threshold)
@@ -37,7 +38,7 @@ def find_centres(heat: np.ndarray, threshold: float, most: int = 64) -> Tuple[np
 
 
 def _one_per_plateau(heat: np.ndarray, is_candidate: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Return one cell for each plateau that is a peak, in raster order, from the flat indices of all 3x3 maxima."""
+    """Return one cell per peak, in raster order, from the flat indices of all 3x3 maxima."""
     rows, columns = np.divmod(cells, heat.shape[1])
     padded = cv2.copyMakeBorder(heat, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=-np.inf)
     stride = padded.shape[1]
@@ -47,7 +48,8 @@ def _one_per_plateau(heat: np.ndarray, is_candidate: np.ndarray, cells: np.ndarr
     ties = padded.reshape(-1)[around] == heat.reshape(-1)[cells][:, None]
     count, labels = cv2.connectedComponents(is_candidate.view(np.uint8), connectivity=8)
     plateau = labels.reshape(-1)[cells]
-    # A plateau beside something higher has cells that are no 3x3 maxima; every connected part of its other cells touches one.
+    # A plateau with a higher neighbour has cells that are no 3x3 maxima, next to each part of its other
+    # cells.
     inner = cv2.copyMakeBorder(is_candidate.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0).reshape(
         -1
     )[around]

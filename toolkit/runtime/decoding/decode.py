@@ -29,7 +29,8 @@ class DecodeOptions:
     Attributes:
         most: number of peaks of the centre map that are used, best first.
         duplicates: when two detections are one person.
-        refinement: how poses are fitted to key points, if the network has key-point heads; None skips the fit.
+        refinement: how poses are fitted to key points, if the network has key-point heads; None skips the
+            fit.
     """
 
     most: int = MOST_PEOPLE
@@ -59,8 +60,8 @@ def decode_heads(
         camera: of pictures of this size; None assumes the specification's focal length.
         options: see DecodeOptions.
 
-    `joints_px` are by scaled orthographic projection about the person's centre. Joints near their key points lie
-    on them (`Refinement.snap_m`). The root lies on the ray through the projected pelvis.
+    `joints_px` are by scaled orthographic projection about the person's centre. Joints near their key points
+    lie on them (`Refinement.snap_m`). The root lies on the ray through the projected pelvis.
 
     Raises HeadError where a head has another shape than specified, or is not finite where a person is.
     """

@@ -12,13 +12,13 @@ class Duplicates:
     """When two detections are one person; the better one stays. Lengths are in torsos of the better one.
 
     Attributes:
-        centre_torsos: detections of like size with centres nearer than this are one person. Two people side by
-            side stand a shoulder's width apart, 0.7 torsos. One behind the other, they differ in size, or one
-            hides the other.
+        centre_torsos: detections of like size with centres nearer than this are one person. Two people side
+            by side stand a shoulder's width apart, 0.7 torsos. One behind the other, they differ in size, or
+            one hides the other.
         size_ratio: sizes are alike below this ratio; a child before an adult may share the adult's centre.
-        joints_torsos: detections with a smaller mean joint distance are one person, wherever their centres are.
-            A wide peak of the centre map yields the same limbs from two of its cells. The limbs of two people in
-            one place differ.
+        joints_torsos: detections with a smaller mean joint distance are one person, wherever their centres
+            are. A wide peak of the centre map yields the same limbs from two of its cells. The limbs of two
+            people in one place differ.
     """
 
     centre_torsos: float = 0.35
@@ -42,7 +42,8 @@ def distinct(
     stays = np.ones(count, bool)
     if count < 2:
         return stays
-    # The mean distance of joints is at least the distance of their means: a cheap test that excludes most pairs.
+    # The mean distance of joints is at least the distance of their means: a cheap test that excludes most
+    # pairs.
     points = np.stack([centres, joints.sum(axis=1) / joints.shape[1]])
     torsos_px = torso_mm * px_per_mm
     limits = np.array([[duplicates.centre_torsos], [duplicates.joints_torsos]], np.float32) * torsos_px

@@ -1,4 +1,4 @@
-"""Where joints are, as the heads of key points say it: peaks of heat, each moved by its offset; and whose they are."""
+"""Key points from their heads: peaks of heat moved by their offsets, and their assignment to people."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ class Keypoints(NamedTuple):
 def find_keypoints(heads: Mapping[str, np.ndarray], spec: PoseSpec, least_heat: float) -> Keypoints:
     """Return the peaks of heat above `least_heat` of the key points that are joints of the skeleton.
 
-    A peak is a cell that none of its eight neighbours exceeds. Raises HeadError where heat or the offset of a peak is not finite.
+    A peak is a cell that none of its eight neighbours exceeds. Raises HeadError for non-finite heat or
+    offsets.
 
     Args:
         heads: head name → (C, h, w) float32; those of key points are read.
-        spec: what they mean; must have `keypoints`.
+        spec: must have `keypoints`.
         least_heat: 0..1.
     """
     grid = spec.keypoints
@@ -51,7 +52,8 @@ def find_keypoints(heads: Mapping[str, np.ndarray], spec: PoseSpec, least_heat: 
     y = flat[(channels[kinds] + len(grid.joints)) * size + inside]
     if not np.isfinite(x.sum() + y.sum()):
         raise HeadError(
-            "head 'keypoint_offset' is not finite where a key point is; the arithmetic overflowed: build with float32"
+            "head 'keypoint_offset' is not finite where a key point is; the arithmetic overflowed: "
+            "build with float32"
         )
     points = np.empty((len(cells), 2), np.float32)
     np.add(columns, x, out=points[:, 0], casting="same_kind")
@@ -68,13 +70,13 @@ def _channels(joints: Tuple[str, ...]) -> np.ndarray:
 
 
 def _as_slice(channels: np.ndarray) -> Union[slice, np.ndarray]:
-    """Return ascending channels as a slice where they follow each other: numpy then copies nothing."""
+    """Return ascending channels as a slice if they are consecutive, which avoids a copy."""
     first, last = int(channels[0]), int(channels[-1])
     return slice(first, last + 1) if last - first + 1 == len(channels) else channels
 
 
 def _peaks(heat: np.ndarray, least_heat: float) -> np.ndarray:
-    """Return the flat indices, ascending, of the peaks of maps (C, h, w). Raises HeadError where heat is not a number."""
+    """Return the ascending flat indices of the peaks of maps (C, h, w). Raises HeadError for NaN."""
     height, width = heat.shape[1:]
     if not np.isfinite(heat.max()):  # the maximum of numbers and NaN is NaN
         raise HeadError(
@@ -98,20 +100,20 @@ def _peaks(heat: np.ndarray, least_heat: float) -> np.ndarray:
 def match_keypoints(
     at: np.ndarray, reach_px: np.ndarray, keypoints: Keypoints, *, least_heat: float
 ) -> Tuple[np.ndarray, np.ndarray]:
-    """Return where key points pull joints, and how strongly; neither jumps when something moves a little.
+    """Return target positions of joints and the pull of key points; both are continuous in the inputs.
 
-    Hard choices would: integers shift heat and offsets by a trifle, and a joint would turn to another key point. So every key point
-    within reach pulls, less with distance, by Tukey's biweight; where people contend for a key point, or key points for a joint,
-    they share by the fourth power of the pull, so that the best has nearly all.
+    A hard assignment would switch key points at small changes of the heads, such as rounding to int8.
+    Instead every key point within reach pulls, with Tukey's biweight of the distance.
+    People who compete for a key point, and key points for a joint, share by the fourth power of the pull.
 
     Args:
-        at: (N, K, 2) where the joints of N people are thought to be, pixels of the input.
-        reach_px: (N, K) how far from there a key point may be.
+        at: (N, K, 2) expected joints of N people, in pixels of the input.
+        reach_px: (N, K) largest distance of a key point.
         keypoints: of the picture.
-        least_heat: a key point of this heat does not pull.
+        least_heat: heat at which the pull is 0.
 
     Returns:
-        Where the joints are pulled to (N, K, 2), `at` where nothing pulls; and the pull (N, K) in 0..1.
+        Targets (N, K, 2), equal to `at` without a pull; and the pull (N, K) in 0..1.
     """
     if not len(keypoints.kinds):
         return at, np.zeros(at.shape[:2], np.float32)
@@ -138,7 +140,7 @@ def match_keypoints(
 
 
 def _table(keypoints: Keypoints, kinds: int) -> np.ndarray:
-    """Return x, y and heat (3, K, M) of the key points of each of K kinds, M of the commonest kind, heat 0 beyond their number."""
+    """Return x, y and heat (3, K, M) of the key points by kind; M is the largest count, unused heat is 0."""
     counts = np.bincount(keypoints.kinds, minlength=kinds)
     first = np.cumsum(counts) - counts
     table = np.zeros((3, kinds, counts.max()), np.float32)

@@ -12,7 +12,7 @@ from ..pose import Skeleton
 Layers = List[Tuple[np.ndarray, np.ndarray]]
 LEAKY_SLOPE = 0.2
 EPSILON = 1e-8
-LARGEST_OUTPUT = 1e15  # of a decoder: float32 then has room for squares of it
+LARGEST_OUTPUT = 1e15  # of a decoder; its square fits into float32
 _HALF_TURN = np.array([-1, -1, 1], np.float32)
 _MOST_WEIGHTS, _MOST_PRODUCTS = 8192, 262144
 
@@ -35,19 +35,22 @@ def layers(weights: Mapping[str, np.ndarray]) -> Layers:
             or (found and weight.shape[1] != found[-1][0].shape[0])
         ):
             raise ValueError(
-                f"pose decoder: weight_{len(found)} {weight.shape} and bias {bias.shape} do not fit the layer before"
+                f"pose decoder: weight_{len(found)} {weight.shape} and bias {bias.shape} "
+                "do not fit the layer before"
             )
         found.append((weight, bias))
     if not found or len(weights) != 2 * len(found):
         raise ValueError(
-            f"pose decoder needs weight_0, bias_0, weight_1, …; found {', '.join(sorted(weights))[:200] or 'nothing'}"
+            "pose decoder needs weight_0, bias_0, weight_1, …; "
+            f"found {', '.join(sorted(weights))[:200] or 'nothing'}"
         )
     largest = np.ones(found[0][0].shape[1])
     for weight, bias in found:
         largest = np.abs(weight).astype(np.float64) @ largest + np.abs(bias)
     if not np.all(largest < LARGEST_OUTPUT):
         raise ValueError(
-            "pose decoder: its arithmetic overflows on embeddings in [-1, 1]; train or export the decoder again"
+            "pose decoder: its arithmetic overflows on embeddings in [-1, 1]; "
+            "train or export the decoder again"
         )
     return found
 
@@ -63,7 +66,7 @@ def _finite(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
-    """Return the unit bone directions that pose embeddings stand for.
+    """Return the unit bone directions of pose embeddings.
 
     Args:
         embeddings: (N, E) float32 in [-1, 1].
@@ -72,7 +75,7 @@ def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
     Returns:
         (N, B, 3) float32 in the torso frame, B bones in the skeleton's order.
     """
-    # One column per person: BLAS then reads the weights as they lie, half the time of `embeddings @ weight.T` for few people.
+    # One column per person, so that BLAS reads the weights in memory order.
     values = embeddings.T
     for weight, bias in decoder[:-1]:
         values = small_products(weight, values)
@@ -85,11 +88,11 @@ def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
 
 
 def small_products(weight: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return weight (M, L) @ columns (L, N), in blocks of rows so small that BLAS computes each on the calling thread.
+    """Return weight (M, L) @ columns (L, N), in blocks of rows that BLAS computes on the calling thread.
 
-    BLAS libraries start threads for larger products. These spin for a while when the product is done, on cores that the
-    engine needs. OpenBLAS keeps to one thread below 2304 * 4 weights for one column and below 65536 * 4 multiplications
-    (interface/gemv.c and gemm.c). Numpy multiplies a stack of blocks in one call, at the speed of one thread on the whole.
+    BLAS libraries start threads for larger products, which then spin on cores that the engine needs.
+    OpenBLAS uses one thread below 2304 * 4 weights for one column and below 65536 * 4 multiplications
+    (interface/gemv.c and gemm.c). Numpy multiplies a stack of blocks in one call.
     """
     rows, inner = weight.shape
     most = min(_MOST_WEIGHTS // inner, _MOST_PRODUCTS // (inner * max(columns.shape[1], 1)))
@@ -98,7 +101,7 @@ def small_products(weight: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def forward_kinematics(directions: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """Return joints (N, J, 3) in mm, root at 0, from unit bone directions (N, B, 3): joint = parent + length * direction."""
+    """Return joints (N, J, 3) in mm, root at 0, from unit bone directions (N, B, 3)."""
     paths = paths_mm(skeleton)
     by_bone = directions.transpose(1, 0, 2).reshape(paths.shape[1], -1)
     return (paths @ by_bone).reshape(len(paths), -1, 3).transpose(1, 0, 2)
@@ -106,7 +109,7 @@ def forward_kinematics(directions: np.ndarray, skeleton: Skeleton) -> np.ndarray
 
 @lru_cache(maxsize=8)
 def paths_mm(skeleton: Skeleton) -> np.ndarray:
-    """Return (J, B) float32: the length of bone b where it lies between the root and joint j, else 0."""
+    """Return (J, B) float32: the length of bone b if it lies between the root and joint j, else 0."""
     paths = np.zeros((len(skeleton.names), len(skeleton.bones)), np.float32)
     for bone, joint in enumerate(skeleton.bones):
         paths[joint] = paths[skeleton.parents[joint]]
@@ -125,7 +128,7 @@ def torso_mm(skeleton: Skeleton) -> float:
 
 
 def rotation_from_6d(numbers: np.ndarray) -> np.ndarray:
-    """Return rotation matrices (N, 3, 3), columns x, y, z, from 6 numbers: y axis, then x axis (Zhou et al., CVPR 2019)."""
+    """Return rotation matrices (N, 3, 3) from 6 numbers: y axis, then x axis (Zhou et al., CVPR 2019)."""
     y, x = numbers[:, :3].T.astype(np.float32), numbers[:, 3:].T
     y = y / np.maximum(np.sqrt((y * y).sum(0)), EPSILON)
     x = x - (x * y).sum(0) * y
@@ -139,15 +142,14 @@ def rotation_from_6d(numbers: np.ndarray) -> np.ndarray:
 
 
 def ray_rotation(rays: np.ndarray) -> np.ndarray:
-    """Return the shortest rotations (N, 3, 3) that take the optical axis (0, 0, 1) to the viewing rays (N, 3).
+    """Return the shortest rotations (N, 3, 3) from the optical axis (0, 0, 1) to the viewing rays (N, 3).
 
-    A person looks the same from the camera wherever in the picture they stand, up to this rotation.
-    Rays must have z > 0. The product of two half turns, (2 h h^T / |h|^2 - I) D with D = diag(-1, -1, 1), h = (0, 0, 1) + b.
+    Up to this rotation, a person looks the same anywhere in the picture. Rays must have z > 0.
+    It is the product of two half turns: (2 h h^T / |h|^2 - I) D with D = diag(-1, -1, 1) and
+    h = (0, 0, 1) + ray / |ray|.
     """
     half = rays / np.sqrt((rays * rays).sum(axis=1))[:, None]
-    half[:, 2] += (
-        1  # half way between the axis and the ray: half a turn about it, after half a turn about the axis
-    )
+    half[:, 2] += 1  # half way between the axis and the ray
     rotations = (half / half[:, 2:])[:, :, None] * (half[:, None] * _HALF_TURN)
     rotations.reshape(-1, 9)[:, ::4] -= _HALF_TURN
     return rotations

@@ -1,8 +1,8 @@
-"""Fit poses to key points: bones turn until joints lie on the key points of their person, in one closed-form step.
+"""Fit poses to key points in one closed-form step, which turns bones towards the key points of their person.
 
-The network's bones are the mean of a Gaussian, key points are noisy measurements of joints, and the fit is the posterior
-mean: a Kalman update (Kalman, 1960) with the bones linearised about the network's answer. Its cost is one linear system
-of 2 K unknowns for each person, K key points; nothing depends on the size of the pose decoder.
+The network's bones are the mean of a Gaussian prior, and key points are noisy measurements of joints.
+The fit is the posterior mean: a Kalman update (Kalman, 1960), linearised about the network's bones.
+It solves one linear system of 2 K unknowns per person with K key points.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Matches(NamedTuple):
     """Key points of N people; joint k is the k-th of `KeypointGrid.joints` that the skeleton has.
 
     Attributes:
-        targets: (N, K, 2) float32, place of a joint's key point in the input; anything where nothing pulls.
+        targets: (N, K, 2) float32, place of a joint's key point in the input; arbitrary where `pull` is 0.
         pull: (N, K) float32 in 0..1.
     """
 
@@ -59,10 +59,10 @@ def refine(
 ) -> Tuple[Bodies, Matches]:
     """Return bodies whose projected joints lie nearer to their key points, and these key points.
 
-    The unknowns are a rotation of every bone, the turn about the spine, the logarithm of the scale, and the centre.
-    All are normal about 0. Let S be the prior covariance of the joints' places and R the noise covariance.
-    Places move by S (S + R)^-1 times their offsets from the key points.
-    Every unknown moves by its covariance with the places.
+    The unknowns are a rotation of every bone, the turn about the spine, the log scale, and the centre. All
+    are normal about 0. Let S be the prior covariance of the joints' places and R the noise covariance. Places
+    move by S (S + R)^-1 times their offsets from the key points. Every unknown moves by its covariance with
+    the places.
 
     Args:
         bodies: N people.
@@ -71,7 +71,7 @@ def refine(
         settings: see Refinement.
 
     Returns:
-        Bodies (N,), those without a key point or with numbers that overflow unchanged; and Matches (N,).
+        Bodies (N,), unchanged where there is no key point or the fit overflows; and Matches (N,).
     """
     assert spec.keypoints is not None
     prior = bone_prior(spec, settings)
@@ -167,7 +167,7 @@ def snap(
 ) -> None:
     """Move joints (N, J, 2), in pixels of the input, onto their key points, in place.
 
-    By Tukey's biweight of the distance that the fit leaves, so that no joint jumps where a key point comes or goes.
+    The weight is Tukey's biweight of the remaining distance, so that no joint jumps when a key point appears.
     """
     assert spec.keypoints is not None
     if not settings.snap_m:

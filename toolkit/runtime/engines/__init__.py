@@ -1,4 +1,4 @@
-"""Engines: batch in, heads out as float32. One module per runtime library, opened by its name in the bundle."""
+"""Engines: a batch in, float32 heads out. One module per runtime library, named in the bundle."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ _BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 def int8_saturates(cpuinfo: str = CPUINFO) -> bool:
     """Return whether this is an x86 CPU without VNNI; False where the file is missing, as outside Linux.
 
-    Such CPUs multiply 8-bit integers in pairs and add the two products in 16 bits, which saturates for large weights
-    and activations. The network then moves people and loses some.
+    Such CPUs multiply 8-bit integers in pairs and add the two products in 16 bits, which saturates for large
+    weights and activations. The network then moves people and loses some.
     """
     flags = _flags(cpuinfo)
     return bool(flags) and not _INT8 & flags

@@ -13,7 +13,7 @@ from .cpu import int8_saturates
 
 
 def library() -> Any:
-    """Import `onnxruntime` with its usage events switched off. Raises ImportError where it is not installed."""
+    """Import `onnxruntime` with its usage events disabled. Raises ImportError if it is not installed."""
     # The call below comes too late for events of the import itself.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
@@ -30,10 +30,11 @@ def cpu_options(onnxruntime: Any, threads: Optional[int] = None) -> Any:
     # Spinning threads would occupy the cores that capture and decoding need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if int8_saturates():
-        # Without VNNI, ONNX Runtime's default kernels saturate in 16 bits. This option selects slower, exact kernels.
-        # It does so on CPUs with VNNI, too.
+        # Without VNNI, ONNX Runtime's default kernels saturate in 16 bits. This option selects slower, exact
+        # kernels. It does so on CPUs with VNNI, too.
         options.add_session_config_entry("session.x64quantprecision", "1")
-    # This optimization would quantize the weights of float layers between int8 layers, with one scale per tensor.
+    # This optimization would quantize the weights of float layers between int8 layers, with one scale per
+    # tensor.
     options.add_session_config_entry("optimization.disable_specified_optimizers", "WeightBiasQuantization")
     return options
 

@@ -11,17 +11,19 @@ from ..bundle import Bundle
 from . import EngineError
 from .cpu import NO_BFLOAT16, computes_bfloat16, int8_saturates
 
-# Precision of the bundle → arithmetic of float layers. OpenVINO's own default is bf16 on some x86 CPUs, f16 on Arm.
+# Precision of the bundle → arithmetic of float layers. OpenVINO's own default is bf16 on some x86 CPUs, f16
+# on Arm.
 PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 
 class Engine:
-    """Runs an ONNX model or an OpenVINO IR, float or with QuantizeLinear, DequantizeLinear, FakeQuantize nodes."""
+    """Runs an ONNX model or an OpenVINO IR, in float or with quantization nodes."""
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
         """Compile the model; `threads` None uses all cores.
 
-        Raises EngineError where OpenVINO is missing or cannot open the model. A bfloat16 bundle needs a CPU with
+        Raises EngineError where OpenVINO is missing or cannot open the model. A bfloat16 bundle needs a CPU
+        with
         bfloat16: computed in float32, it would not be the network that was verified.
         """
         hint = _precision_hint(bundle)

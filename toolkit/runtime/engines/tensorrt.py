@@ -1,4 +1,4 @@
-"""TensorRT on a Jetson: the board builds the plan from the bundle's ONNX file once. ONNX Runtime is the fallback."""
+"""TensorRT on a Jetson: builds a plan from the bundle's ONNX file once; ONNX Runtime is the fallback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from ._tensorrt.plan_runner import PlanRunner, report, workspace_bytes
 from .onnxruntime import cpu_options, library
 
 INSTALL = (
-    "engine 'tensorrt' needs the module tensorrt, a part of JetPack (sudo apt install python3-libnvinfer-dev; "
+    "engine 'tensorrt' needs the module tensorrt, a part of JetPack (sudo apt install "
+    "python3-libnvinfer-dev; "
     "a virtual environment must be made with --system-site-packages), or, slower, ONNX Runtime: "
     "pip install onnxruntime"
 )
@@ -26,9 +27,9 @@ _PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutio
 
 
 class Engine:
-    """Runs a bundle's ONNX file by TensorRT, or by ONNX Runtime, with a message, where TensorRT or the GPU is missing.
+    """Runs a bundle's ONNX file with TensorRT, or with ONNX Runtime if TensorRT or a GPU is missing.
 
-    Raises EngineError where neither is installed, no plan can be built, or the plan's tensors are not the bundle's.
+    Raises EngineError if neither is installed, no plan can be built, or its tensors differ from the bundle's.
     """
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
@@ -50,7 +51,7 @@ class Engine:
         return heads
 
     def describe(self) -> Dict[str, str]:
-        """Return engine, version, GPU and precision, or ONNX Runtime's provider and the reason for the fallback."""
+        """Return engine, version, GPU and precision, or ONNX Runtime's provider and the reason."""
         described: Dict[str, str] = self._runner.describe()
         return described
 
@@ -105,8 +106,8 @@ class _OnnxRunner:
 def _provider_options(provider: str, path: str, bundle: Bundle, *, version: str) -> Dict[str, str]:
     """Return the options of ONNX Runtime's TensorRT provider: precision, memory and DLA core of the plan.
 
-    ONNX Runtime names its plans by the network's structure alone, so other weights or another JetPack would load the
-    first plan. Each file and machine therefore has a folder of its own.
+    ONNX Runtime names its plans by the network's structure alone, so other weights or another JetPack would
+    load the first plan. Each file and machine therefore has a folder of its own.
     """
     if provider != "TensorrtExecutionProvider":
         return {}

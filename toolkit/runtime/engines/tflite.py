@@ -16,10 +16,10 @@ class Engine:
     """Runs a TFLite file whose outputs are NHWC heads, named by its signature."""
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
-        """Open the file; `threads` None leaves their number to the library. Raises EngineError where that fails.
+        """Open the file; None for `threads` takes the library's number. Raises EngineError if that fails.
 
-        The library applies the XNNPACK delegate where it has it: ai_edge_litert for float and int8, tflite_runtime 2.14
-        for float only.
+        The library applies the XNNPACK delegate where it has it: ai_edge_litert for float and int8,
+        tflite_runtime 2.14 for float only.
         """
         interpreter_of, self._library, self._version = _library()
         self._threads = threads
@@ -34,7 +34,8 @@ class Engine:
             raise EngineError(f"'{path}' has no outputs {', '.join(missing)}; export the bundle again")
         batch = self._interpreter.get_input_details()[0]
         self._shape, self._dtype = tuple(int(size) for size in batch["shape"]), np.dtype(batch["dtype"])
-        # The library refuses to run while a view of its memory exists, so heads are copied into arrays made once.
+        # The library refuses to run while a view of its memory exists, so heads are copied into arrays made
+        # once.
         self._written = [int(outputs[name]["index"]) for name in bundle.spec.heads]
         self._input = self._interpreter.tensor(batch["index"])
         self._outputs = {name: self._interpreter.tensor(outputs[name]["index"]) for name in bundle.spec.heads}
@@ -100,7 +101,7 @@ class Engine:
 
 
 def _library() -> Tuple[Any, str, str]:
-    """Return the class Interpreter, the library's name and version. Raises EngineError where neither is installed."""
+    """Return the class Interpreter, the library's name and version. Raises EngineError without either."""
     reasons = []
     try:
         import ai_edge_litert

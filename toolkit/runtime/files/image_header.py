@@ -29,7 +29,7 @@ def picture_format(head: bytes) -> Optional[str]:
 
 
 def picture_size(content: bytes) -> Optional[Tuple[int, int]]:
-    """Return (height, width) in pixels from the header of a PNG, JPEG, BMP or WebP file, or None for any other content."""
+    """Return (height, width) in pixels from the header of a PNG, JPEG, BMP or WebP file, else None."""
     readers = {"png": _png_size, "jpeg": _jpeg_size, "bmp": _bmp_size, "webp": _webp_size}
     kind = picture_format(content[:16])
     try:
@@ -39,7 +39,7 @@ def picture_size(content: bytes) -> Optional[Tuple[int, int]]:
 
 
 def picture_fault(content: bytes) -> Optional[str]:
-    """Return why a file with a sound header cannot be decoded in full, or None: it is cut off, or claims more than it holds."""
+    """Return why a file with a valid header cannot be decoded in full, or None if it can."""
     checks = {"png": _png_fault, "jpeg": _jpeg_fault, "bmp": _bmp_fault, "webp": _webp_fault}
     kind = picture_format(content[:16])
     try:
@@ -59,7 +59,8 @@ def _png_fault(content: bytes) -> Optional[str]:
     while at < len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
         if at + 12 + length > len(content):
-            return f"its chunk {kind.decode('latin-1')!a} claims {length} bytes, the file holds {max(0, len(content) - at - 12)}"
+            held = max(0, len(content) - at - 12)
+            return f"its chunk {kind.decode('latin-1')!a} claims {length} bytes, the file holds {held}"
         if kind == b"IEND":
             return None
         at += 12 + length

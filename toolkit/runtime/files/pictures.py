@@ -1,4 +1,4 @@
-"""Read and write picture files: the one reader of all commands. Names are bytes to the system and need not be UTF-8."""
+"""Read and write picture files, for all commands; file names need not be UTF-8."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ class SourceError(PoseError):
 def read_picture(path: Union[str, Path]) -> np.ndarray:
     """Return a picture file as (height, width, 3) uint8 BGR, turned upright as its EXIF orientation states.
 
-    `joints_px` therefore fit the picture as every viewer shows it. Gray, transparent and 16-bit files are converted by cv2.
-    Raises SourceError for a file that is not a plain file, not PNG, JPEG, BMP or WebP, damaged, or too large.
+    `joints_px` therefore fit the picture as viewers show it. Gray, transparent and 16-bit files are
+    converted. Raises SourceError for a file that is not a plain file, not PNG, JPEG, BMP or WebP, damaged, or
+    too large.
     """
     name = printable(str(path), keep="")
     return decode_picture(read_bounded(path, f"picture '{name}'"), f"'{name}'")
 
 
 def read_bounded(path: Union[str, Path], name: str) -> bytes:
-    """Return the bytes of a plain file of at most 256 MB. Raises SourceError for any other; a FIFO or device never blocks."""
+    """Return the bytes of a plain file of at most 256 MB. Raises SourceError for any other file."""
     try:
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
             found = os.fstat(file.fileno())
@@ -55,16 +56,17 @@ def read_bounded(path: Union[str, Path], name: str) -> bytes:
 
 
 def decode_picture(content: bytes, name: str) -> np.ndarray:
-    """Return the bytes of a picture file as (height, width, 3) uint8 BGR; see `read_picture`. `name` is for errors.
+    """Decode a picture file to (height, width, 3) uint8 BGR; see `read_picture`. `name` is for errors.
 
-    Raises SourceError where the header claims too many pixels, before anything is decoded, and where the file is damaged.
+    Raises SourceError for damaged files, and before decoding for headers with too many pixels.
     """
     size = picture_size(content)
     if size is None:
         raise SourceError(f"{name} is no picture; known: {', '.join(kind[1:] for kind in PICTURES)}")
     if size[0] * size[1] > LARGEST_PICTURE_PIXELS:
         raise SourceError(
-            f"{name} has {size[0]} x {size[1]} pixels, pictures may have {LARGEST_PICTURE_PIXELS // 10**6} million; reduce it"
+            f"{name} has {size[0]} x {size[1]} pixels, pictures may have {LARGEST_PICTURE_PIXELS // 10**6} "
+            "million; reduce it"
         )
     fault = picture_fault(content)
     if fault:
@@ -80,7 +82,7 @@ def decode_picture(content: bytes, name: str) -> np.ndarray:
 
 
 def silence_cv2() -> None:
-    """Stop the messages of cv2 and FFmpeg: they hold addresses, passwords included, and one comes per damaged packet."""
+    """Silence cv2 and FFmpeg, whose messages include passwords and come once per damaged packet."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging = getattr(getattr(cv2, "utils", None), "logging", None)
     if logging is not None:

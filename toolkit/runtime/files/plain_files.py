@@ -66,11 +66,11 @@ def read_plain(
 def write_whole(path: PathLike, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name when the block ends without an error.
 
-    A missing parent folder is made. A block that raises leaves the old file and nothing else. Pipes and devices,
-    such as /dev/stdout, are written to directly.
+    A missing parent folder is made. A block that raises leaves the old file and nothing else. Pipes and
+    devices, such as /dev/stdout, are written to directly.
 
-    If `durable`, the bytes reach the disk before the name does: a power cut leaves the old file or the new one.
-    False is for one of many files, which would else wait for the disk one after the other.
+    If `durable`, the bytes reach the disk before the name does: a power cut leaves the old file or the new
+    one. False is for one of many files, which would else wait for the disk one after the other.
 
     Raises OSError where the file cannot be written.
     """
@@ -130,7 +130,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _shortened(name: str) -> str:
-    """Return a name without the end that would leave no room for a suffix: systems limit its bytes, not letters."""
+    """Return a name shortened to leave room for a suffix; systems limit its bytes, not its characters."""
     return os.fsencode(name)[:_LONGEST_STEM].decode("utf-8", "ignore")
 
 

@@ -36,7 +36,7 @@ class Camera:
     Attributes:
         name: for messages, without credentials.
         open: returns an opened cv2.VideoCapture; raises SourceError.
-        ends: True for a finite source, whose frames are read in order; of other cameras, only the latest frame is.
+        ends: True for a finite source, whose frames are read in order; False to read only the latest frame.
     """
 
     name: str
@@ -142,7 +142,8 @@ def stream_camera(camera: Camera, capture: Any, *, retry_s: float, report: Repor
             left_s = gone_at + retry_s - time.monotonic()
             if left_s <= 0:
                 raise CameraGone(
-                    f"{camera.name} went away after {number} pictures and did not come back within {retry_s:g} s"
+                    f"{camera.name} went away after {number} pictures and did not come back within "
+                    f"{retry_s:g} s"
                 )
             time.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -166,7 +167,7 @@ def _in_turn(capture: Any) -> Generator[TimedPicture, None, None]:
 
 
 def picamera2() -> Iterator[CapturedFrame]:
-    """Yield the frames of a Raspberry Pi's camera through picamera2. Raises SourceError if it cannot be opened."""
+    """Yield the frames of a Raspberry Pi's camera by picamera2. Raises SourceError if it cannot be opened."""
     try:
         from picamera2 import Picamera2
     except ImportError as error:
@@ -177,7 +178,8 @@ def picamera2() -> Iterator[CapturedFrame]:
         camera = Picamera2()
     except (IndexError, RuntimeError) as error:  # no camera is attached; another process has it
         raise SourceError(
-            f"cannot open the Raspberry Pi's camera: {error}; check its cable, and `rpicam-hello --list-cameras`"
+            f"cannot open the Raspberry Pi's camera: {error}; check its cable, and `rpicam-hello "
+            "--list-cameras`"
         ) from error
     height, width = CAMERA_SIZE
     # picamera2 names formats by the bytes of a little-endian word: RGB888 is B, G, R in memory.

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Dict
 
-# Release of Jetson Linux (L4T) → JetPack, by NVIDIA's archive of releases; the first two numbers decide.
+# First two numbers of the Jetson Linux (L4T) release → JetPack, from NVIDIA's archive.
 _JETPACKS = {
     "32.6": "4.6",
     "32.7": "4.6.1+",
@@ -25,7 +25,7 @@ _JETPACKS = {
 
 
 def board_facts(root: str = "/") -> Dict[str, str]:
-    """Return `model`, `l4t` and `jetpack` of the Jetson whose file system is at `root`; each "" where it is not stated."""
+    """Return `model`, `l4t` and `jetpack` of the Jetson with its file system at `root`; "" if unknown."""
     release = _read(Path(root) / "etc/nv_tegra_release")
     found = re.match(r"#\s*R(\d+).*?REVISION:\s*([\d.]+)", release)
     l4t = f"{found.group(1)}.{found.group(2)}" if found else ""

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import EngineError
 
-# JetPack 4, 5, 6 and 7 have CUDA 10.2, 11.4, 12.x and 13.x; the plain name is there where the development package is.
+# JetPack 4, 5, 6 and 7 have CUDA 10.2, 11.4, 12.x and 13.x; development packages add the plain name.
 LIBRARIES = tuple(f"libcudart.so{suffix}" for suffix in ("", ".13", ".12", ".11.0", ".10.2")) + (
     "/usr/local/cuda/lib64/libcudart.so",
 )
@@ -47,7 +47,7 @@ class NoCudaError(CudaError):
 
 
 def open_library() -> Any:
-    """Return the CUDA runtime library. Raises NoCudaError where there is none."""
+    """Return the CUDA runtime library. Raises NoCudaError if there is none."""
     for name in LIBRARIES:
         try:
             return ctypes.CDLL(name)
@@ -218,7 +218,7 @@ def _free(cuda: Cuda, function: str, pointer: int) -> None:
 
 
 def aligned(sizes: List[int], boundary: int = 256) -> Tuple[List[int], int]:
-    """Return where pieces of these sizes begin in one block, each at a multiple of `boundary`, and the block's size.
+    """Return the offsets of pieces in one block, each a multiple of `boundary`, and the block's size.
 
     TensorRT requires tensor addresses at multiples of 256 bytes.
     """

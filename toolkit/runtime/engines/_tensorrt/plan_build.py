@@ -49,7 +49,8 @@ def version_of(trt: Any) -> Tuple[int, ...]:
     version = tuple(int(part) for part in trt.__version__.split(".")[:3] if part.isdigit())
     if not _FIRST_MAJOR <= version[0] <= _LAST_MAJOR or version < (8, 2):
         raise PlanError(
-            f"TensorRT {trt.__version__}: this engine knows 8.2 to {_LAST_MAJOR}.x; install the one of the board's JetPack"
+            f"TensorRT {trt.__version__}: this engine knows 8.2 to {_LAST_MAJOR}.x; install the one of the "
+            "board's JetPack"
         )
     return version
 
@@ -91,7 +92,7 @@ def build_plan(
     Returns:
         the plan, and the timing cache that makes the next build faster.
 
-    Raises PlanError where the GPU lacks the precision, the parser refuses a node, or the builder finds no plan.
+    Raises PlanError if the GPU lacks the precision, the parser refuses a node, or no plan is found.
     """
     while True:
         del logger.errors[:]
@@ -103,7 +104,8 @@ def build_plan(
             raise PlanError(f"TensorRT {trt.__version__} built no plan: {reason}")
         if options.workspace_bytes <= SMALLEST_WORKSPACE:
             raise PlanError(
-                f"TensorRT ran out of memory: {reason}; close other programs (`sudo init 3` stops the desktop), or add swap"
+                f"TensorRT ran out of memory: {reason}; close other programs (`sudo init 3` stops the "
+                "desktop), or add swap"
             )
         options = options.smaller(1)
         report(f"out of memory; once more with a workspace of {options.workspace_bytes >> 20} MB")
@@ -175,7 +177,8 @@ def _set_precision(trt: Any, builder: Any, config: Any, *, options: PlanOptions)
     if options.dla_core is not None:
         if not 0 <= options.dla_core < builder.num_DLA_cores:
             raise PlanError(
-                f"no DLA core {options.dla_core}; this board has {builder.num_DLA_cores}; leave dla_core out for the GPU alone"
+                f"no DLA core {options.dla_core}; this board has {builder.num_DLA_cores}; leave dla_core "
+                "out for the GPU alone"
             )
         config.default_device_type = trt.DeviceType.DLA
         config.DLA_core = options.dla_core
@@ -207,12 +210,14 @@ class _Progress:
         while not self._done.wait(_REPORT_EVERY_S):
             passed, at = time.monotonic() - began, f", {self._step}" if self._step else ""
             self._report(
-                f"building the plan: {passed:.0f} s{at} (expected: {self._minutes[0]:g} to {self._minutes[1]:g} minutes)"
+                f"building the plan: {passed:.0f} s{at} (expected: {self._minutes[0]:g} to "
+                f"{self._minutes[1]:g} minutes)"
             )
 
     def __enter__(self) -> None:
         self._report(
-            f"building the plan, once for this board and TensorRT; expect {self._minutes[0]:g} to {self._minutes[1]:g} minutes"
+            f"building the plan, once for this board and TensorRT; expect {self._minutes[0]:g} to "
+            f"{self._minutes[1]:g} minutes"
         )
         self._thread.start()
 

@@ -24,7 +24,8 @@ class CacheError(EngineError):
 def cache_folder(environment: Optional[Mapping[str, str]] = None) -> Path:
     """Return the folder for plans, created if missing: $POSEC_CACHE, else posec in the user's cache folder.
 
-    A plan is a GPU program, so the folder must belong to the user. Raises CacheError if not, or if it cannot be created.
+    A plan is a GPU program, so the folder must belong to the user. Raises CacheError if not, or if it cannot
+    be created.
     """
     environment = os.environ if environment is None else environment
     given = environment.get(FOLDER_VARIABLE)
@@ -46,7 +47,8 @@ def cache_folder(environment: Optional[Mapping[str, str]] = None) -> Path:
         ) from error
     if owner != os.getuid() or not os.access(folder, os.W_OK):
         raise CacheError(
-            f"{folder} belongs to another user or cannot be written; set {FOLDER_VARIABLE} to a folder of yours"
+            f"{folder} belongs to another user or cannot be written; set {FOLDER_VARIABLE} to a folder of "
+            "yours"
         )
     return folder
 

@@ -85,7 +85,8 @@ class PlanRunner:
         engine = self._runtime.deserialize_cuda_engine(plan) if plan else None
         if plan and engine is None:
             report(
-                f"TensorRT cannot load the plan that it built earlier ({'; '.join(self._logger.errors[-2:])}); building it again"
+                "TensorRT cannot load the plan that it built earlier "
+                f"({'; '.join(self._logger.errors[-2:])}); building it again"
             )
             self._cache.forget()
         return engine
@@ -95,7 +96,8 @@ class PlanRunner:
         if killed:
             options = options.smaller(killed)
             report(
-                f"an earlier build was killed; this one gets a workspace of {options.workspace_bytes // _MB} MB"
+                "an earlier build was killed; this one gets a workspace of "
+                f"{options.workspace_bytes // _MB} MB"
             )
         try:
             plan, timings = build_plan(
@@ -114,7 +116,8 @@ class PlanRunner:
         engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise EngineError(
-                f"TensorRT cannot load the plan that it just built: {'; '.join(self._logger.errors[-2:])}; check free memory"
+                f"TensorRT cannot load the plan that it just built: {'; '.join(self._logger.errors[-2:])}; "
+                "check free memory"
             )
         return engine, f"built in {seconds:.0f} s"
 
@@ -172,7 +175,8 @@ def plan_options(bundle: Bundle, cuda: Cuda) -> PlanOptions:
 def machine_facts(trt: Any, cuda: Cuda) -> Dict[str, Any]:
     """Return the properties of GPU, TensorRT and JetPack that a plan depends on.
 
-    The number of multiprocessors is one of them, because TensorRT ties a plan to it and power modes change it.
+    The number of multiprocessors is one of them, because TensorRT ties a plan to it and power modes change
+    it.
     """
     return {
         "gpu": cuda.name,
@@ -199,7 +203,8 @@ def _check_tensors(inputs: List[Tensor], outputs: List[Tensor], bundle: Bundle) 
     found = {tensor.name: tensor.shape for tensor in outputs}
     if len(inputs) != 1 or found != wanted:
         raise EngineError(
-            f"the plan has {len(inputs)} inputs and outputs {found}; the bundle specifies 1 and {wanted}; export it again"
+            f"the plan has {len(inputs)} inputs and outputs {found}; the bundle specifies 1 and {wanted}; "
+            "export it again"
         )
     if any(tensor.dtype != np.float32 for tensor in outputs):
         raise EngineError("the plan's outputs are not float32; export the bundle again")

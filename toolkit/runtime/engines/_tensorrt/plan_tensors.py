@@ -1,4 +1,4 @@
-"""A deserialized plan's tensors and its execution, by names (TensorRT 8.5 and later) or by bindings (8.2 and 8.4)."""
+"""Tensors and execution of a plan, by names (TensorRT 8.5 and later) or by bindings (8.2 and 8.4)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Tensor:
 
 
 def tensors_of(trt: Any, engine: Any) -> List[Tensor]:
-    """Return the inputs and outputs of a plan. Raises PlanError where one has no fixed size, or a type unknown here."""
+    """Return the inputs and outputs of a plan. Raises PlanError for dynamic sizes and unsupported types."""
     if hasattr(engine, "num_io_tensors"):
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         return [_named_tensor(trt, engine, name) for name in names]
@@ -57,7 +57,7 @@ def _tensor(name: str, is_input: bool, *, shape: Any, dtype: Any) -> Tensor:
 
 
 def bind(engine: Any, addresses: Mapping[str, int], stream: int) -> Callable[[], bool]:
-    """Return a function that queues one inference on `stream`, reading and writing device memory at `addresses`.
+    """Return a function that queues one inference on `stream`, with tensors at `addresses` on the device.
 
     The function keeps the context alive, the context the engine.
     """

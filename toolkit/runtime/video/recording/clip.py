@@ -28,7 +28,7 @@ _MEASURED_EVERY = 256
 
 
 class Clip:
-    """A clip at a constant rate and of its source's duration; frames are repeated or omitted to keep the times.
+    """A clip at a constant rate; frames are repeated or omitted to keep the times of the source.
 
     The rate is the container's if the first frames agree with it.
     Otherwise it follows from the shortest step between them (at least a quarter of the median), or from the
@@ -36,7 +36,7 @@ class Clip:
     """
 
     def __init__(self, folder: Path, rate: Optional[float], live: bool) -> None:
-        """Write `overlay.mkv` in a folder, then `overlay-2.mkv` …; `rate` is the source's, in frames per second."""
+        """Write `overlay.mkv` in a folder, then `overlay-2.mkv` …; `rate` is the source's frame rate."""
         self._folder, self._stated, self._live = folder, rate, live
         self._pause_s = CAMERA_PAUSE_S if live else FILE_PAUSE_S
         self._number, self._path = 0, folder / CLIP
@@ -46,7 +46,7 @@ class Clip:
         self._last: Optional[Tuple[np.ndarray, float]] = None
 
     def write(self, picture: np.ndarray, seconds: float) -> None:
-        """Append a picture (H, W, 3) uint8 BGR with its time. Raises PoseError if cv2 cannot write the clip."""
+        """Append a picture (H, W, 3) uint8 BGR with its time. Raises PoseError if that fails."""
         last = self._waiting[-1] if self._waiting else self._last
         if last is not None and (last[0].shape != picture.shape or seconds - last[1] > self._pause_s):
             self.close()

@@ -59,7 +59,7 @@ def recorded_files(folder: Path, shown: str) -> List[str]:
 
 
 def locked(path: Path, shown: str) -> int:
-    """Return the descriptor of a file locked for this process. Raises OutputError if another process holds it."""
+    """Return the descriptor of a file locked for this process. Raises OutputError if it is taken."""
     while True:
         lock = os.open(str(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         try:

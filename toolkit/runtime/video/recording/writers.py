@@ -36,9 +36,9 @@ _SYNC_EVERY_S = 5.0
 class Recording:
     """A folder of results that belongs to this process until `close`.
 
-    `people.jsonl` grows by whole lines. `recording.json` is locked until `close`, which lists the written files in it.
-    A later run replaces only listed files. A recording without the list was interrupted; a later run moves it to
-    `interrupted-001`.
+    `people.jsonl` grows by whole lines. `recording.json` is locked until `close`, which lists the written
+    files in it. A later run replaces only listed files. A recording without the list was interrupted; a later
+    run moves it to `interrupted-001`.
 
     Attributes:
         folder: absolute path.
@@ -48,8 +48,8 @@ class Recording:
     def __init__(self, folder: str, overwrite: bool = False, report: Report = say) -> None:
         """Lock a folder, created if missing; an earlier recording stays until the first line is written.
 
-        Raises OutputError if the folder cannot be written, holds other files than recordings, is locked by another
-        process, or holds a recording and `overwrite` is False.
+        Raises OutputError if the folder cannot be written, holds other files than recordings, is locked by
+        another process, or holds a recording and `overwrite` is False.
         """
         if not str(folder) or "\0" in str(folder):
             raise OutputError(
@@ -78,7 +78,7 @@ class Recording:
             raise
 
     def _take_over(self, earlier: List[str], overwrite: bool, report: Report) -> List[str]:
-        """Move an interrupted recording aside; return the files of a complete one, removed at the first line."""
+        """Move an interrupted recording aside; return the files of a complete one, to be replaced."""
         content = os.pread(self._lock, LARGEST_MANIFEST, 0)
         if content.strip(b"\0") and not content.startswith(MAGIC):
             raise OutputError(
@@ -150,7 +150,7 @@ class Recording:
                 self._clip.sync()
 
     def write_still(self, name: str, picture: np.ndarray) -> None:
-        """Write the overlay of picture `name` as a JPEG of the same name. Raises OutputError if that fails."""
+        """Write the overlay of picture `name` as a JPEG of that name. Raises OutputError if that fails."""
         overlay = Path(name).stem + ".jpg"
         if overlay.lower() in self._names:  # a.png beside a.jpg
             overlay = name + ".jpg"
