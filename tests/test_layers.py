@@ -1,4 +1,4 @@
-"""Who may import whom: read from the source, so that a lazy import counts too."""
+"""Allowed imports between packages, read from the source to include lazy imports."""
 
 import ast
 from pathlib import Path

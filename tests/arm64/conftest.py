@@ -51,7 +51,7 @@ def bundles(root: Root, tmp_path_factory: pytest.TempPathFactory) -> dict[str, B
 
 @pytest.fixture(scope="session")
 def working_bundles(root: Root, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
-    """A network that finds nobody and works as hard as one that does, by precision."""
+    """A network that finds no people at the usual cost, by precision."""
     return _build(working_graph(), tmp_path_factory.mktemp("working"))
 
 

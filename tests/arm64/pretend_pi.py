@@ -14,7 +14,7 @@ CPUINFO = "opt/pretend/cpuinfo"
 
 @dataclass(frozen=True)
 class Board:
-    """A Raspberry Pi: the emulator's name for its CPU, and what the kernel says of it."""
+    """A Raspberry Pi: the emulator's name for its CPU, and the kernel's description of it."""
 
     title: str
     cpu: str

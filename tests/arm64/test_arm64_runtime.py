@@ -77,19 +77,19 @@ def on_x86(root, carried, runtime, precision, out):
 
 @pytest.mark.parametrize(("runtime", "precision", "kernels"), CASES)
 def test_the_library_uses_the_kernels_that_the_plan_says(on_arm, runtime, precision, kernels):
-    told, _ = on_arm[runtime, precision]
-    assert told["kernels"] == kernels
-    assert told["library"] == {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}[runtime]
+    answer, _ = on_arm[runtime, precision]
+    assert answer["kernels"] == kernels
+    assert answer["library"] == {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}[runtime]
 
 
 @pytest.mark.parametrize(("runtime", "precision", "kernels"), CASES)
 def test_heads_are_those_of_the_same_library_on_x86(
     root, carried, on_arm, runtime, precision, kernels, tmp_path
 ):
-    told, arm = on_arm[runtime, precision]
+    answer, arm = on_arm[runtime, precision]
     same, x86 = on_x86(root, carried, runtime, precision, tmp_path / "heads.npz")
     assert [same[key] for key in ("library", "version", "kernels")] == [
-        told[key] for key in ("library", "version", "kernels")
+        answer[key] for key in ("library", "version", "kernels")
     ]
     assert set(arm.files) == set(x86.files)
     for name in arm.files:
@@ -144,16 +144,16 @@ def test_without_a_library_the_board_is_told_what_to_install(root, carried):
 
 
 def test_the_board_says_what_it_is(on_arm):
-    told, _ = on_arm["litert", "int8"]
-    assert told["machine"]["architecture"] == "aarch64"
-    assert told["machine"]["board"] == "Raspberry Pi 4 Model B Rev 1.4"
-    assert "Raspberry Pi 4 Model B" in told["machine"]["cpu"]
-    assert told["state"]["governor"] == "ondemand"
-    assert told["state"]["throttled"] == {"flags": ["throttled since boot"]}
-    assert told["state"]["temperatures_c"] == {"cpu-thermal": 48.0}
+    answer, _ = on_arm["litert", "int8"]
+    assert answer["machine"]["architecture"] == "aarch64"
+    assert answer["machine"]["board"] == "Raspberry Pi 4 Model B Rev 1.4"
+    assert "Raspberry Pi 4 Model B" in answer["machine"]["cpu"]
+    assert answer["state"]["governor"] == "ondemand"
+    assert answer["state"]["throttled"] == {"flags": ["throttled since boot"]}
+    assert answer["state"]["temperatures_c"] == {"cpu-thermal": 48.0}
 
 
 def test_memory_fits_a_zero_2(on_arm):
-    for (runtime, precision), (told, _) in on_arm.items():
-        print(f"{runtime} {precision}: {told['peak_mb']} MB resident at most")
-        assert told["peak_mb"] < 300  # of 512, with the emulator's own
+    for (runtime, precision), (answer, _) in on_arm.items():
+        print(f"{runtime} {precision}: {answer['peak_mb']} MB resident at most")
+        assert answer["peak_mb"] < 300  # of 512, with the emulator's own

@@ -89,7 +89,7 @@ def test_frames_of_one_view_are_reported(tiny_graph, tmp_path):
 
 
 def test_frames_without_people_stop_and_few_with_people_are_reported(tiny_graph, tmp_path):
-    found = checks(tiny_graph, write(tmp_path / "nobody", [scene(0, seed) for seed in range(36)]))
+    found = checks(tiny_graph, write(tmp_path / "empty", [scene(0, seed) for seed in range(36)]))
     assert set(found) == {"people"}
     assert found["people"].stops
     found = checks(tiny_graph, write(tmp_path / "few", [scene(seed < 5, seed) for seed in range(36)]))

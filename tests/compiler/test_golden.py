@@ -19,7 +19,7 @@ from toolkit.runtime.decoding.centres import find_centres
 
 @pytest.fixture
 def scenes(tmp_path, monkeypatch):
-    """Twenty scenes: the first five have nobody in them."""
+    """Twenty scenes: the first five have no people."""
     for number in range(20):
         cv2.imwrite(
             str(tmp_path / f"{number:03d}.png"), spot_picture(max(0, min(number - 4, 4)), seed=number)

@@ -11,8 +11,8 @@ from toolkit.errors import PosecError
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """Two sound bundles and one whose model is no model, measured together; and what the progress was told."""
-    folder, told = tmp_path_factory.mktemp("bundles"), []
+    """Two sound bundles and one whose model is no model, measured together; and the calls of the progress."""
+    folder, calls = tmp_path_factory.mktemp("bundles"), []
     bundles = [write_tiny_bundle(folder / name).folder for name in ("one", "two")]
     broken = tiny_graph_of()
     broken.model.graph.node[0].op_type = "NoSuchOperator"
@@ -20,9 +20,9 @@ def measured(tmp_path_factory):
     found = bench(
         bundles,
         settings=BenchSettings(seconds=0.2, frames_per_turn=4, sustained_seconds=1.5, threads=1),
-        progress=lambda *done: told.append(done),
+        progress=lambda *done: calls.append(done),
     )
-    return found, told
+    return found, calls
 
 
 def test_every_counted_sample_is_kept_and_adds_up(measured):
@@ -87,9 +87,9 @@ def test_decoding_and_sustained_load_are_measured_too(measured):
 
 
 def test_progress_counts_seconds_up_to_the_end(measured):
-    told = measured[1]
-    assert told == sorted(told)
-    assert told[-1][0] == told[-1][1]
+    calls = measured[1]
+    assert calls == sorted(calls)
+    assert calls[-1][0] == calls[-1][1]
 
 
 def test_pictures_are_resized_beforehand(tmp_path):

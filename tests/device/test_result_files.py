@@ -149,9 +149,9 @@ def test_deeply_nested_and_unending_files_are_refused_through_the_command(result
         (tmp_path / name).write_text(text)
     for name in (*files, "fifo"):
         assert main(["report", str(tmp_path / name), "-o", str(out)]) == 2
-        said = capsys.readouterr().err
-        assert said.startswith(("posec report: '", "posec report: cannot read '")), said
-        assert "Traceback" not in said
+        message = capsys.readouterr().err
+        assert message.startswith(("posec report: '", "posec report: cannot read '")), message
+        assert "Traceback" not in message
     assert main(["report", "/dev/zero", "-o", str(out)]) == 2
     assert "not a plain file" in capsys.readouterr().err
     assert not out.exists()

@@ -187,7 +187,7 @@ def test_pictures_may_lie_in_a_tar_file(write, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "message"),
     [
         ("../outside.png", None, "outside"),
         ("missing.png", None, "no picture"),
@@ -195,13 +195,13 @@ def test_pictures_may_lie_in_a_tar_file(write, tmp_path):
         ("empty.png", b"", "is no picture"),
     ],
 )
-def test_hostile_pictures_are_refused(write, tmp_path, name, content, says):
+def test_hostile_pictures_are_refused(write, tmp_path, name, content, message):
     photos = write([])
     if content is not None:
         (tmp_path / name).write_bytes(content)
     (tmp_path.parent / "outside.png").write_bytes(b"secret")
     hostile = type(photos)({name: ()}, tmp_path)
-    with pytest.raises(PosecError, match=says):
+    with pytest.raises(PosecError, match=message):
         list(hostile)
 
 

@@ -5,7 +5,7 @@
     python tests/jetson/read_bindings.py unpacked-*/
 
 The wheels hold the bindings without the libraries that they call; empty libraries of the same names (made by gcc) are enough to import
-them, and pybind11 then tells every name and signature. Writes tensorrt_interfaces.json beside this file.
+them, and pybind11 then lists every name and signature. Writes tensorrt_interfaces.json beside this file.
 """
 
 from __future__ import annotations
@@ -141,14 +141,14 @@ def main(folders: list[str]) -> None:
         with tempfile.TemporaryDirectory() as libraries:
             make_libraries(Path(libraries), next(Path(folder).glob("*/tensorrt.so")))
             environment = {**os.environ, "LD_LIBRARY_PATH": libraries, "PYTHONPATH": folder}
-            told = subprocess.run(
-                [sys.executable, __file__, "--tell"],
+            listing = subprocess.run(
+                [sys.executable, __file__, "--list"],
                 env=environment,
                 capture_output=True,
                 text=True,
                 check=True,
             ).stdout
-        version, found = json.loads(told)
+        version, found = json.loads(listing)
         record[version] = found
     lines = [
         f"{json.dumps(version)}: {{\n"
@@ -162,7 +162,7 @@ def main(folders: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--tell"]:
+    if sys.argv[1:] == ["--list"]:
         import tensorrt_bindings
 
         print(json.dumps([tensorrt_bindings.__version__, read(tensorrt_bindings)]))

@@ -1,6 +1,6 @@
 """A stand-in for libcudart: the documented functions as C function pointers over host memory, with the rules enforced.
 
-Copies and kernels are queued and done at synchronization, as on a GPU: whoever reads too early reads garbage. Every breach
+Copies and kernels are queued and done at synchronization, as on a GPU: an early read gets garbage. Every breach
 of a rule is noted in `breaches` and answered by cudaErrorInvalidValue.
 """
 

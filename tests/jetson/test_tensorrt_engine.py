@@ -352,7 +352,7 @@ def test_onnx_runtime_gets_the_providers_tensorrt_then_cuda_then_cpu(tmp_path, a
         "dla_core": "1",
     }
     assert asked[0][1][1] == asked[0][2][1] == {}
-    # The others could not start: what runs is said, not what was asked for.
+    # The other providers could not start, so the description names the running one.
     assert described["provider"] == "CPUExecutionProvider"
     assert "runs the bundle on CPUExecutionProvider instead" in capsys.readouterr().err
 

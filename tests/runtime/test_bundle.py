@@ -49,8 +49,8 @@ def test_what_is_written_is_read(tmp_path):
 def test_golden_pictures_come_with_their_people(tmp_path):
     spec, pictures = tiny_spec(), [spot_picture(0, 0), spot_picture(2, 1)]
     heads = recorded_heads([Recorded(3, 4)], spec)
-    somebody = decode_heads(heads, spec, layers(tiny_decoder()), letterbox=place(120, 160, spec)[0])
-    people = [{**frame.to_dict(), "focal_px": None} for frame in (no_people(spec), somebody)]
+    one_person = decode_heads(heads, spec, layers(tiny_decoder()), letterbox=place(120, 160, spec)[0])
+    people = [{**frame.to_dict(), "focal_px": None} for frame in (no_people(spec), one_person)]
     files = {
         "heads.npz": packed(heads),
         "pose.npz": packed(tiny_decoder()),
@@ -66,7 +66,7 @@ def test_golden_pictures_come_with_their_people(tmp_path):
     golden = read_bundle(tmp_path / "b").golden()
     assert [len(frame) for _, frame in golden] == [0, 1]
     assert all((read == picture).all() for (read, _), picture in zip(golden, pictures, strict=True))
-    assert golden[1][1].joints_mm == pytest.approx(somebody.joints_mm, abs=1e-3)
+    assert golden[1][1].joints_mm == pytest.approx(one_person.joints_mm, abs=1e-3)
 
 
 def test_one_flipped_byte_is_found(folder):

@@ -1,4 +1,4 @@
-"""Text for people: nothing that a terminal would obey, no credentials, and no error where nobody can read it."""
+"""Messages: no control characters, no credentials, and no error without a reader."""
 
 import pytest
 

@@ -102,10 +102,10 @@ def test_a_batch_that_is_filled_again_is_read_again(tmp_path, engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_describe_names_version_and_threads(tmp_path, engine):
-    said = open_engine(onnx_bundle(tmp_path / "b", engine), threads=1).describe()
-    assert said["engine"] == engine
-    assert said["version"][0].isdigit()
-    assert said["threads"] == "1"
+    description = open_engine(onnx_bundle(tmp_path / "b", engine), threads=1).describe()
+    assert description["engine"] == engine
+    assert description["version"][0].isdigit()
+    assert description["threads"] == "1"
 
 
 @pytest.mark.openvino
@@ -263,8 +263,8 @@ def test_the_largest_integers_add_up_on_any_cpu(tmp_path, engine):
 def test_an_engine_says_when_it_goes_round_sums_that_overflow(tmp_path, monkeypatch, engine, overflow):
     monkeypatch.setattr(f"toolkit.runtime.engines.{engine}.int8_saturates", lambda: overflow)
     for precision in ("int8", "float32"):
-        said = open_engine(onnx_bundle(tmp_path / precision, engine, precision=precision)).describe()
-        assert ("integers" in said) is (overflow and precision == "int8")
+        description = open_engine(onnx_bundle(tmp_path / precision, engine, precision=precision)).describe()
+        assert ("integers" in description) is (overflow and precision == "int8")
 
 
 @pytest.mark.parametrize(("engine", "library"), [("onnxruntime", "onnxruntime"), ("openvino", "openvino")])

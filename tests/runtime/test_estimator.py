@@ -88,10 +88,10 @@ def test_replay_plays_frames_in_turn(tmp_path):
 
 def test_explain_says_why_nobody_is_found(tmp_path):
     replay_bundle(tmp_path / "b", recorded_heads([Recorded(3, 4, 0.28)]))
-    said = load(tmp_path / "b").explain(PICTURE)
-    assert "highest centre score 0.280 near x 51, y 45; a person must exceed 0.3" in said
-    assert "no people: no centre score exceeds the threshold" in said
-    assert said.count("head ") == 5
+    explanation = load(tmp_path / "b").explain(PICTURE)
+    assert "highest centre score 0.280 near x 51, y 45; a person must exceed 0.3" in explanation
+    assert "no people: no centre score exceeds the threshold" in explanation
+    assert explanation.count("head ") == 5
 
 
 def test_explain_counts_people_and_duplicates(tmp_path):
@@ -104,11 +104,11 @@ def test_explain_names_broken_heads(tmp_path):
     heads["centre"][0, 0, 0] = np.nan
     heads["depth"][...] = 7.0
     replay_bundle(tmp_path / "b", heads)
-    said = load(tmp_path / "b").explain(PICTURE)
-    assert "head centre: 0.0" in said
-    assert "1 of 96 not finite" in said
-    assert "head depth: 7.000 to 7.000 (specified -3 to 3), OUTSIDE, the same everywhere" in said
-    assert "no people: head 'centre' is not finite" in said
+    explanation = load(tmp_path / "b").explain(PICTURE)
+    assert "head centre: 0.0" in explanation
+    assert "1 of 96 not finite" in explanation
+    assert "head depth: 7.000 to 7.000 (specified -3 to 3), OUTSIDE, the same everywhere" in explanation
+    assert "no people: head 'centre' is not finite" in explanation
 
 
 def test_an_unknown_engine_is_refused_with_the_menu(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 from toolkit.runtime.decoding.kinematics import forward_kinematics
 from toolkit.runtime.pose import MUPOTS17
 
-# Unit bone directions of somebody standing, arms a little out, by the joint at the bone's end; torso frame.
+# Unit bone directions of a standing person, arms slightly out, by the joint at the end; torso frame.
 STANDING = {
     "spine": (0, 1, 0), "neck": (0, 1, 0), "head": (0, 1, 0.1), "head_top": (0, 1, 0),
     "right_shoulder": (-1, 0, 0), "right_elbow": (-0.3, -1, 0), "right_wrist": (-0.2, -1, 0.3),

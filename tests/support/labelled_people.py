@@ -1,4 +1,4 @@
-"""People whose labels are known exactly, and the raw maps of a network that says just that of them."""
+"""People whose labels are known exactly, and the raw maps of a network that predicts exactly them."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_people_are_found_again_within_the_allowance(bundles, precision):
     assert found.people == 10
 
 
-# This is the debugging that the warning says it is for.
+# The warning recommends this option for debugging.
 @pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors:UserWarning")
 def test_integers_are_those_of_onnx_runtime_within_one_step():
     """What the last integer layer puts out, after eleven layers, in the integers of both."""

@@ -1,4 +1,4 @@
-"""bench: latency, drift and accuracy of bundles, side by side. Valid Python 3.8: a board runs it too."""
+"""bench: latency, drift and accuracy of bundles, side by side."""
 
 from __future__ import annotations
 

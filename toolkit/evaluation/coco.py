@@ -1,4 +1,4 @@
-"""People annotated in COCO's key point format, and their pictures. Valid Python 3.8: a board runs this.
+"""People annotated in COCO's key point format, and their pictures.
 
 Optional fields have defaults: `iscrowd` is 0, `num_keypoints` is the number of labelled key points, `bbox` is
 their extent, and an `area` that is missing or 0 is 0.53 of the box, as in the evaluation of CrowdPose and AI

@@ -1,4 +1,4 @@
-"""Convert people to the joints of another skeleton, by name. Valid Python 3.8: a board runs this.
+"""Convert people to the joints of another skeleton, by name.
 
 A network and its labels may list the same joints in another order, or have joints that the other lacks.
 Metrics compare the joints that both have, and report the number of others.

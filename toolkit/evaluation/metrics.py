@@ -2,8 +2,6 @@
 
 As in the papers: errors in millimetres; PCK, AUC and AP in percent; OKS, recall and precision as fractions of
 1.
-
-Valid Python 3.8: a board runs this.
 """
 
 from __future__ import annotations

@@ -19,8 +19,6 @@ Joints are compared by name; those that the network's skeleton lacks are left ou
 Scored people have key points and are not crowds. A prediction is off-person when its centre lies in no
 annotated box, crowds included, grown by 5 pixels. `>=96` and `<96` split by the height of the box in pixels
 of the picture.
-
-Valid Python 3.8: a board runs this.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read evaluation pictures by name from a folder or a tar file. Valid Python 3.8: a board runs this."""
+"""Read evaluation pictures by name from a folder or a tar file."""
 
 from __future__ import annotations
 

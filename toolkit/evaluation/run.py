@@ -1,7 +1,4 @@
-"""Run an estimator over a protocol's pictures and measure its accuracy.
-
-Valid Python 3.8: a board runs this.
-"""
+"""Run an estimator over a protocol's pictures and measure its accuracy."""
 
 from __future__ import annotations
 

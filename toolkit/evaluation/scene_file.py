@@ -1,7 +1,4 @@
-"""Rendered scenes: pictures with exact 3D poses, from the truth file of the renderer.
-
-Valid Python 3.8: a board runs this.
-"""
+"""Rendered scenes: pictures with exact 3D poses, from the truth file of the renderer."""
 
 from __future__ import annotations
 

@@ -17,8 +17,6 @@ in `joints_missing`; the pelvis is required.
 
 Rows by size select people by the height of the box around their joints in the picture. A false positive has
 no true size, so precision and AP are stated only for rows of whole pictures.
-
-Valid Python 3.8: a board runs this.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measure a result again and check whether it holds. Valid Python 3.8: `posec bench` also runs on a board."""
+"""Measure a result again and check whether it holds."""
 
 from __future__ import annotations
 

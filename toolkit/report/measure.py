@@ -1,7 +1,4 @@
-"""Measure bundles on this machine: latency, drift, accuracy and annotated pictures, one result file each.
-
-Valid Python 3.8: `posec bench` also runs on a board.
-"""
+"""Measure bundles on this machine: latency, drift, accuracy and annotated pictures, one result file each."""
 
 from __future__ import annotations
 

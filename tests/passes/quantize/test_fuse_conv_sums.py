@@ -143,7 +143,7 @@ def not_a_convolution(graph: Graph) -> None:
 
 
 def fixed_in_size(graph: Graph) -> None:
-    """The smallest map is seen by somebody else, so it cannot be made larger."""
+    """The smallest map has another reader, so it cannot be made larger."""
     graph.model.graph.output.append(helper.make_tensor_value_info("map0", TensorProto.FLOAT, [1, 4, 8, 8]))
 
 

@@ -178,7 +178,7 @@ def test_a_float_layer_reads_floats_and_an_integer_neighbour_reads_integers():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keep": ["nobody"]}, "no layer 'nobody' to keep float; the layers with weights are a"),
+        ({"keep": ["missing"]}, "no layer 'missing' to keep float; the layers with weights are a"),
         ({"ranges": {}}, "no range for tensor 'a.y'; calibrate again, on this graph"),
         (
             {"stage": Stage.TRACED},

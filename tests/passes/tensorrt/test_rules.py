@@ -278,7 +278,7 @@ def test_external_weights_give_a_finding():
     made = model("y = Conv(x, w)", {"w": WEIGHT})
     made.graph.initializer[0].data_location = TensorProto.EXTERNAL
     made.graph.initializer[0].external_data.add(key="location", value="weights.bin")
-    with pytest.raises(Exception, match=r"weights\.bin"):  # nobody can read them, so the rule must not try to
+    with pytest.raises(Exception, match=r"weights\.bin"):  # the file is missing, so the rule must not try to
         numpy_helper.to_array(made.graph.initializer[0])
     made.graph.node[0].op_type = "Relu"
     assert "external data" in rules(check(made, "10"))

@@ -129,8 +129,8 @@ def test_poses_do_not_depend_on_the_focal_length_where_the_person_is_in_the_midd
 
 def test_without_a_focal_length_the_specification_guesses():
     person = random_person(3)
-    guessed, told = people_of(person)[0], people_of(person, focal_px=0.8 * 1280)[0]
-    assert guessed.root_mm == pytest.approx(told.root_mm)
+    guessed, given = people_of(person)[0], people_of(person, focal_px=0.8 * 1280)[0]
+    assert guessed.root_mm == pytest.approx(given.root_mm)
 
 
 def test_the_same_scene_at_twice_the_resolution_is_the_same_in_millimetres():
@@ -198,7 +198,7 @@ def test_no_more_than_asked():
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_head_that_is_no_number_where_a_person_is_is_refused(name, value):
     heads = recorded_heads([Recorded(12, 20)], SPEC)
-    heads[name][0, 3, 3] = value  # nobody there
+    heads[name][0, 3, 3] = value  # no person there
     assert len(decode_heads(heads, SPEC, DECODER, letterbox=box_of())) == 1
     heads[name][0, 12, 20] = value
     with pytest.raises(HeadError, match=f"head '{name}'"):

@@ -48,7 +48,7 @@ def true_person(seed, row=16, column=28):
     )
 
 
-def said(person, seed, much=1.0):
+def predicted(person, seed, much=1.0):
     """Return the person as a network would say it that is not quite right."""
     random = np.random.default_rng(100 + seed)
     return dataclasses.replace(
@@ -65,8 +65,8 @@ def joints_of(*people):
     return np.stack([decoded(recorded_heads([person], SPEC), None).joints_px[0] for person in people])
 
 
-def heads_with_keypoints(people, told, heat=0.9, of=tuple(range(12))):
-    heads = recorded_heads(told, SPEC)
+def heads_with_keypoints(people, predictions, heat=0.9, of=tuple(range(12))):
+    heads = recorded_heads(predictions, SPEC)
     for person in joints_of(*people) if people else ():
         for channel in of:
             mark(heads, SPEC, 1 + channel, *person[JOINTS[channel]], heat)
@@ -84,18 +84,18 @@ def same(one, other):
 @pytest.mark.parametrize("seed", range(8))
 def test_joints_come_to_lie_on_their_key_points(seed):
     person = true_person(seed)
-    heads, truth = heads_with_keypoints([person], [said(person, seed)]), joints_of(person)
+    heads, truth = heads_with_keypoints([person], [predicted(person, seed)]), joints_of(person)
     before, after = error_px(decoded(heads, None), truth), error_px(decoded(heads), truth)
     assert after < 0.5 * before
 
 
 def test_a_fit_in_the_picture_gains_in_depth_too():
-    """The prior's answer for depth is the network's; what the picture tells must on average not take from it."""
+    """The fit must on average keep the depths, which the key points do not determine."""
     people = [true_person(seed) for seed in range(12)]
     errors = np.zeros(2)
     for seed, person in enumerate(people):
         truth = decoded(recorded_heads([person], SPEC), None)
-        heads = heads_with_keypoints([person], [said(person, seed)])
+        heads = heads_with_keypoints([person], [predicted(person, seed)])
         for index, how in enumerate((None, REFINEMENT)):
             errors[index] += np.linalg.norm(decoded(heads, how).joints_mm - truth.joints_mm, axis=-1).mean()
     assert errors[1] < errors[0]
@@ -103,7 +103,7 @@ def test_a_fit_in_the_picture_gains_in_depth_too():
 
 def test_a_stiff_prior_keeps_what_the_network_said():
     person = true_person(1)
-    heads = heads_with_keypoints([person], [said(person, 1)])
+    heads = heads_with_keypoints([person], [predicted(person, 1)])
     stiff = Refinement(bone=0, bone_per_bone=0, turn=0, scale=0, centre_m=0, snap_m=0)
     assert decoded(heads, stiff).joints_mm == pytest.approx(decoded(heads, None).joints_mm, abs=0.1)
 
@@ -113,7 +113,7 @@ def test_whoever_has_no_key_point_stays_as_the_network_said(case):
     person = true_person(2)
     heads = recorded_heads([person], SPEC)
     if case == "faint":
-        heads = heads_with_keypoints([person], [said(person, 2)], heat=0.9 * REFINEMENT.least_heat)
+        heads = heads_with_keypoints([person], [predicted(person, 2)], heat=0.9 * REFINEMENT.least_heat)
     elif case == "out of reach":
         mark(heads, SPEC, 1, 8.0, 8.0)
     elif case == "no joint":
@@ -132,7 +132,7 @@ def test_nobody_stays_nobody():
 def test_one_key_point_moves_its_person_a_little():
     """Two numbers for 14 unknowns: the prior decides among all that fit."""
     person = true_person(3)
-    heads = heads_with_keypoints([person], [said(person, 3)], of=[0])
+    heads = heads_with_keypoints([person], [predicted(person, 3)], of=[0])
     joint, truth = JOINTS[0], joints_of(person)[0]
     before, after = decoded(heads, None)[0], decoded(heads)[0]
     apart = [np.linalg.norm(found.joints_px[joint] - truth[joint]) for found in (before, after)]
@@ -142,9 +142,9 @@ def test_one_key_point_moves_its_person_a_little():
 
 def test_people_take_their_own_key_points_in_any_order():
     people = [true_person(4, column=16), true_person(5, column=42)]
-    told = [said(person, seed) for seed, person in enumerate(people)]
-    both = decoded(heads_with_keypoints(people, told))
-    for person, hint in zip(people, told, strict=True):
+    predictions = [predicted(person, seed) for seed, person in enumerate(people)]
+    both = decoded(heads_with_keypoints(people, predictions))
+    for person, hint in zip(people, predictions, strict=True):
         alone = decoded(heads_with_keypoints([person], [hint]))[0]
         found = min(both, key=lambda other: float(np.abs(other.centre_px - alone.centre_px).sum()))
         assert found.joints_px == pytest.approx(alone.joints_px, abs=0.02)
@@ -153,13 +153,13 @@ def test_people_take_their_own_key_points_in_any_order():
 
 def test_the_same_heads_give_the_same_people():
     people = [true_person(seed, column=8 + 12 * seed) for seed in range(4)]
-    heads = heads_with_keypoints(people, [said(person, seed) for seed, person in enumerate(people)])
+    heads = heads_with_keypoints(people, [predicted(person, seed) for seed, person in enumerate(people)])
     assert same(decoded(heads), decoded(heads))
 
 
 def test_heads_are_left_as_they_are():
     person = true_person(6)
-    heads = heads_with_keypoints([person], [said(person, 6)])
+    heads = heads_with_keypoints([person], [predicted(person, 6)])
     kept = {name: values.copy() for name, values in heads.items()}
     decoded(heads)
     assert all(np.array_equal(heads[name], kept[name]) for name in heads)
@@ -167,7 +167,7 @@ def test_heads_are_left_as_they_are():
 
 def test_a_fit_that_overflows_leaves_the_network_its_word():
     person = true_person(7)
-    heads = heads_with_keypoints([person], [said(person, 7)])
+    heads = heads_with_keypoints([person], [predicted(person, 7)])
     embedding, rotation = (heads[name][:, [16], [28]].T for name in ("embedding", "rotation"))
     bones = rotation_from_6d(rotation) @ decode_embeddings(embedding, DECODER).transpose(0, 2, 1)
     bodies = Bodies(bones, np.array([64.0], np.float32), np.array([[224.0, 128.0]], np.float32))
@@ -201,15 +201,15 @@ def test_evidence_changes_scores_and_who_is_left():
 def test_two_that_are_drawn_together_are_one():
     person = true_person(8)
     twin = dataclasses.replace(
-        said(person, 8), row=13, score=0.6, offset=(person.offset[0], person.offset[1] + 3 - 1.4)
+        predicted(person, 8), row=13, score=0.6, offset=(person.offset[0], person.offset[1] + 3 - 1.4)
     )
-    heads = heads_with_keypoints([person], [said(person, 9), twin])
+    heads = heads_with_keypoints([person], [predicted(person, 9), twin])
     assert len(decoded(heads)) <= len(decoded(heads, None))
 
 
 def test_an_estimator_fits_unless_told_not_to(tmp_path):
     person = true_person(1)
-    heads = heads_with_keypoints([person], [said(person, 1)])
+    heads = heads_with_keypoints([person], [predicted(person, 1)])
     replay_bundle(tmp_path / "bundle", heads, SPEC)
     picture = np.zeros((*SPEC.input_size, 3), np.uint8)
     fitted, plain = (
@@ -437,7 +437,7 @@ def test_what_moves_all_joints_at_once_is_found(unknown):
 
 def test_joints_near_their_key_points_lie_on_them_and_the_3d_pose_does_not_follow():
     person = true_person(2)
-    heads, truth = heads_with_keypoints([person], [said(person, 2)]), joints_of(person)
+    heads, truth = heads_with_keypoints([person], [predicted(person, 2)]), joints_of(person)
     plain, snapped = decoded(heads, dataclasses.replace(REFINEMENT, snap_m=0)), decoded(heads)
     assert error_px(snapped, truth) < 0.6 * error_px(plain, truth)
     for name in ("scores", "centres_px", "joints_mm", "roots_mm"):
@@ -472,20 +472,20 @@ def test_one_person_and_fifty_have_the_same_pose():
         )
         for seed in range(50)
     ]
-    told = [said(person, seed, 0.3) for seed, person in enumerate(people)]
+    predictions = [predicted(person, seed, 0.3) for seed, person in enumerate(people)]
     truth = [decoded(recorded_heads([person], spec), None).joints_px[0] for person in people]
 
     def heads_of(indices):
-        heads = recorded_heads([told[index] for index in indices], spec)
+        heads = recorded_heads([predictions[index] for index in indices], spec)
         for index in indices:
             mark(heads, spec, 1 + index % 12, *truth[index][JOINTS[index % 12]])
         return heads
 
-    everybody = decoded(heads_of(range(50)))
-    assert len(everybody) == 50
+    together = decoded(heads_of(range(50)))
+    assert len(together) == 50
     for index in range(50):
         alone = decoded(heads_of([index]))[0]
-        found = everybody[int(np.linalg.norm(everybody.centres_px - alone.centre_px, axis=1).argmin())]
+        found = together[int(np.linalg.norm(together.centres_px - alone.centre_px, axis=1).argmin())]
         assert found.joints_mm == pytest.approx(alone.joints_mm, abs=0.02), index
         assert found.joints_px == pytest.approx(alone.joints_px, abs=1e-3), index
 

@@ -326,11 +326,11 @@ def test_a_folder_comes_in_order_and_broken_files_are_reported(tmp_path):
     (tmp_path / "b.png").write_bytes(b"broken")
     (tmp_path / "notes.txt").write_text("not a picture")
     (tmp_path / "d.png").mkdir()
-    said = []
-    frames = list(open_source(str(tmp_path), said.append))
+    messages = []
+    frames = list(open_source(str(tmp_path), messages.append))
     assert [frame.name for frame in frames] == ["a.jpg", "b.webp", "c.png"]
-    assert len(said) == 1
-    assert "b.png' is no picture" in said[0]
+    assert len(messages) == 1
+    assert "b.png' is no picture" in messages[0]
 
 
 def test_a_folder_with_no_readable_picture_is_refused(tmp_path):
@@ -358,11 +358,11 @@ def test_a_video_states_its_times(tmp_path):
 def test_a_video_that_is_cut_off_is_reported(tmp_path):
     content = write_video(tmp_path / "v.avi", frames=60).read_bytes()
     (tmp_path / "cut.avi").write_bytes(content[: len(content) // 2])
-    said = []
-    frames = list(open_source(str(tmp_path / "cut.avi"), said.append))
+    messages = []
+    frames = list(open_source(str(tmp_path / "cut.avi"), messages.append))
     assert 0 < len(frames) < 60
-    assert len(said) == 1
-    assert "60 frames" in said[0]
+    assert len(messages) == 1
+    assert "60 frames" in messages[0]
 
 
 @pytest.mark.parametrize(

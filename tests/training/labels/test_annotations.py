@@ -56,7 +56,7 @@ def annotation(
 
 
 def write_coco(path: Path) -> Path:
-    """Two pictures: one with a person whose points are marked, one unmarked and a crowd; the other with nobody."""
+    """Two pictures: one with a person whose points are marked, one unmarked and a crowd; the other without people."""
     points = [(100.0 + 3 * index, 50.0 + 5 * index, 2 if index != 9 else 0) for index in range(17)]
     points[15] = (*points[15][:2], 1)  # marked, though it cannot be seen
     people = [
@@ -73,7 +73,7 @@ def write_coco(path: Path) -> Path:
 
 
 def teacher(tmp_path: Path) -> Path:
-    """A teacher that found two people in a.jpg, one of whom a human marked, and somebody in c.jpg."""
+    """A teacher that found two people in a.jpg, one of them marked by a human, and one person in c.jpg."""
     path = tmp_path / "teacher.npz"
     points, boxes = (
         np.full((3, 17, 3), 0.7, np.float32),
@@ -188,7 +188,7 @@ def test_known_joints_become_labels_that_project_to_themselves(
     assert (
         np.median((np.linalg.norm(projected - labels["keypoints_px"], axis=-1).mean(1) / torso)[clear]) < 0.15
     )
-    # In the camera's frame again, bones point where the truth says.
+    # In the camera's frame again, bones have their true directions.
     name, index = next(
         (name, row)
         for name, scene in scenes.scenes.items()

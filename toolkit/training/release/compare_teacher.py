@@ -35,7 +35,7 @@ def compare_on_scenes(
     """Return a row of `evaluate_scenes` per group of people and estimator, with `group`, `by` and `common`.
 
     Groups: all people, by visible share, by height in the picture, by people per picture. Errors in
-    millimetres are over the `common` people, whom every estimator detected, so that no estimator gains by
+    millimetres are over the `common` people, which every estimator detected, so that no estimator gains by
     missing difficult people; all other figures are over all people of the group. Precision and AP are given
     where a group consists of whole pictures, because a false positive belongs to no person.
 

@@ -1,7 +1,4 @@
-"""Render single people with exact joints on a transparent background, in resumable shards.
-
-Run it as `posec train bodies` or `python -m toolkit.training.render.render_bodies`.
-"""
+"""Render single people with exact joints on a transparent background, in resumable shards."""
 
 from __future__ import annotations
 
