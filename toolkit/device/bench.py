@@ -76,8 +76,7 @@ def bench(
         `ratios` (other bundle → ratios, see `ratios`), `sustained` (see `steady`), `decode_us` (people →
         cost), `memory`, `engine`, `inputs` and `machine`.
 
-    Raises PosecError if there are no bundles or no pictures. A bundle that cannot run is a result, not an
-    error.
+    Raises PosecError without bundles or pictures. A bundle that cannot run is a result, not an error.
     """
     settings = settings or BenchSettings()
     if not bundles:

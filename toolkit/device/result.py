@@ -203,7 +203,7 @@ def _run(result: Result) -> str:
 
 
 def read_results(where: str | Path) -> list[Result]:
-    """Read one file, or all results in a folder, by name. Raises PosecError where there is none."""
+    """Read one file, or all results in a folder, by name. Raises PosecError if there is none."""
     folder = Path(where)
     paths = sorted(folder.glob(f"*{ENDING}")) if folder.is_dir() else [folder]
     if not paths:

@@ -105,7 +105,7 @@ class Bundle:
     def decoder(self) -> Layers:
         """Return the layers from embeddings to bone directions.
 
-        Raises BundleError where they do not fit the spec or are not finite.
+        Raises BundleError if they do not fit the spec or are not finite.
         """
         try:
             decoder = layers(read_arrays(self.folder / DECODER, LARGEST_DECODER))
@@ -123,7 +123,7 @@ class Bundle:
     def golden(self) -> List[Tuple[np.ndarray, PoseFrame]]:
         """Return the golden pictures (H, W, 3) BGR uint8, each with the people of the float network.
 
-        A bundle may have none. Raises BundleError where they cannot be read.
+        A bundle may have none. Raises BundleError if they cannot be read.
         """
         if GOLDEN not in self.files:
             return []
@@ -152,7 +152,7 @@ class Bundle:
 def read_bundle(folder: Union[str, Path]) -> Bundle:
     """Return the bundle in a folder, after checking its format, every field, and the hash of every file.
 
-    Raises BundleError where anything is missing, changed, of a newer format, too large, no plain file, or
+    Raises BundleError if anything is missing, changed, of a newer format, too large, no plain file, or
     outside the folder.
     """
     folder = Path(folder)
@@ -164,7 +164,7 @@ def read_bundle(folder: Union[str, Path]) -> Bundle:
 def write_bundle(
     folder: Union[str, Path], info: Mapping[str, Any], files: Mapping[str, bytes], *, overwrite: bool = False
 ) -> Bundle:
-    """Write a bundle whole or not at all, and return it as `read_bundle` would.
+    """Write a bundle atomically and return it as `read_bundle` would.
 
     Args:
         folder: of the bundle; its parents are made.
@@ -172,7 +172,7 @@ def write_bundle(
         files: relative path → bytes: the model, pose.npz, golden/…
         overwrite: replace an existing bundle; no other folder is ever replaced.
 
-    Raises BundleError where a field or path is wrong, the folder is taken, or it cannot be written.
+    Raises BundleError if a field or path is wrong, the folder is taken, or it cannot be written.
     """
     folder = Path(folder).absolute()
     plain = {
@@ -196,6 +196,33 @@ def _limit(value: Any) -> float:
 
 def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
     """Return the Bundle that a parsed bundle.json describes. Raises BundleError naming the field."""
+    _check_form(plain, folder)
+    values = {name: plain[name] for name in FIELDS}
+    try:
+        values["spec"] = PoseSpec.from_dict(plain["spec"])
+        values["frame"] = FrameInput(**plain["frame"])
+        values["passes"] = tuple((str(name), int(count)) for name, count in plain["passes"])
+        values["float_layers"] = tuple(str(name) for name in plain["float_layers"])
+        values["allowed"] = {str(name): _limit(limit) for name, limit in plain["allowed"].items()}
+        values["tools"] = {str(name): str(version) for name, version in plain["tools"].items()}
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise BundleError(f"bundle '{folder}': {error}; export again") from error
+    for name in _NAMES:
+        if len(values[name]) > _LONGEST_NAME or not SAFE_NAME.fullmatch(values[name]):
+            raise BundleError(
+                f"bundle '{folder}': field '{name}' must be a plain name, got {values[name]!r:.80}; "
+                "export again"
+            )
+    for name, digest in plain["files"].items():
+        check_name(name, digest)
+    for name in (plain["model"], DECODER):
+        if name not in plain["files"]:
+            raise BundleError(f"bundle '{folder}': '{name}' is not among its files; export again")
+    return Bundle(folder=folder, **values)
+
+
+def _check_form(plain: Dict[str, Any], folder: Path) -> None:
+    """Raise BundleError unless format number, names and types of the fields are as specified."""
     found = plain.get("format")
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise BundleError(
@@ -219,25 +246,3 @@ def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
                 f"bundle '{folder}': field '{name}' must be {types[0].__name__}, "
                 f"got {type(plain[name]).__name__}"
             )
-    values = {name: plain[name] for name in FIELDS}
-    try:
-        values["spec"] = PoseSpec.from_dict(plain["spec"])
-        values["frame"] = FrameInput(**plain["frame"])
-        values["passes"] = tuple((str(name), int(count)) for name, count in plain["passes"])
-        values["float_layers"] = tuple(str(name) for name in plain["float_layers"])
-        values["allowed"] = {str(name): _limit(limit) for name, limit in plain["allowed"].items()}
-        values["tools"] = {str(name): str(version) for name, version in plain["tools"].items()}
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise BundleError(f"bundle '{folder}': {error}; export again") from error
-    for name in _NAMES:
-        if len(values[name]) > _LONGEST_NAME or not SAFE_NAME.fullmatch(values[name]):
-            raise BundleError(
-                f"bundle '{folder}': field '{name}' must be a plain name, got {values[name]!r:.80}; "
-                "export again"
-            )
-    for name, digest in plain["files"].items():
-        check_name(name, digest)
-    for name in (plain["model"], DECODER):
-        if name not in plain["files"]:
-            raise BundleError(f"bundle '{folder}': '{name}' is not among its files; export again")
-    return Bundle(folder=folder, **values)

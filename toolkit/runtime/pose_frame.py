@@ -86,7 +86,7 @@ class PoseFrame:
     def from_dict(cls, plain: Mapping[str, Any], joints: int = 17) -> "PoseFrame":
         """Read what `to_dict` wrote, of people with `joints` joints.
 
-        Raises ValueError where a value is not finite or a shape differs.
+        Raises ValueError if a value is not finite or a shape differs.
         """
         trailing = {
             "scores": (),

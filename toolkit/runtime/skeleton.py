@@ -18,7 +18,7 @@ _LONGEST_NAME = 200
 
 
 class SpecError(PoseError):
-    """A pose specification that contradicts itself; the message names the field."""
+    """An inconsistent pose specification; the message names the field."""
 
 
 def check_type(name: str, values: Any, kind: type) -> None:
@@ -38,7 +38,7 @@ def check_type(name: str, values: Any, kind: type) -> None:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Joints as a tree, and how long its bones are.
+    """Joints as a tree, with the lengths of the bones.
 
     Attributes:
         names: J joint names, all different. In a network's skeleton "pelvis" is the root and "neck" another;
@@ -94,7 +94,7 @@ class Skeleton:
 
     @property
     def root(self) -> int:
-        """Index of the joint that has no parent."""
+        """Index of the joint without a parent."""
         return self.parents.index(-1)
 
     def check_torso(self) -> None:

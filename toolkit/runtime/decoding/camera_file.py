@@ -78,7 +78,7 @@ def read_intrinsics(path: Union[str, Path]) -> CameraModel:
 
 
 def _parse(text: str) -> Dict[str, Any]:
-    """Return the mapping in JSON, or in YAML of two levels. Raises ValueError where there is none."""
+    """Return the mapping in JSON, or in YAML of two levels. Raises ValueError if there is none."""
     plain = parse_json(text.encode()) if text.lstrip()[:1] == "{" else _parse_yaml(text)
     if not isinstance(plain, dict) or not plain:
         raise ValueError("it holds no named values")
@@ -184,7 +184,7 @@ def _scaled(
 ) -> Intrinsics:
     """Return the camera for pictures of size `shown`.
 
-    Raises PoseError where they cannot come from this camera.
+    Raises PoseError if they cannot come from this camera.
     """
     if size is None or size == shown:
         column, row = camera.principal_px

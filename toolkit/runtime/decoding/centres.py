@@ -48,8 +48,7 @@ def _one_per_plateau(heat: np.ndarray, is_candidate: np.ndarray, cells: np.ndarr
     ties = padded.reshape(-1)[around] == heat.reshape(-1)[cells][:, None]
     count, labels = cv2.connectedComponents(is_candidate.view(np.uint8), connectivity=8)
     plateau = labels.reshape(-1)[cells]
-    # A plateau with a higher neighbour has cells that are no 3x3 maxima, next to each part of its other
-    # cells.
+    # A plateau with a higher neighbour has cells that are no 3x3 maxima, next to its other cells.
     inner = cv2.copyMakeBorder(is_candidate.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0).reshape(
         -1
     )[around]

@@ -28,9 +28,8 @@ class DecodeOptions:
 
     Attributes:
         most: number of peaks of the centre map that are used, best first.
-        duplicates: when two detections are one person.
-        refinement: how poses are fitted to key points, if the network has key-point heads; None skips the
-            fit.
+        duplicates: limits at which two detections are one person.
+        refinement: settings of the fit to key points, if the network has such heads; None skips it.
     """
 
     most: int = MOST_PEOPLE
@@ -63,7 +62,7 @@ def decode_heads(
     `joints_px` are by scaled orthographic projection about the person's centre. Joints near their key points
     lie on them (`Refinement.snap_m`). The root lies on the ray through the projected pelvis.
 
-    Raises HeadError where a head has another shape than specified, or is not finite where a person is.
+    Raises HeadError if a head has another shape than specified, or is not finite where a person is.
     """
     check_heads(heads, spec)
     cells, scores = find_centres(heads["centre"][0], spec.centre_threshold, options.most)
@@ -194,7 +193,7 @@ def check_heads(heads: Mapping[str, np.ndarray], spec: PoseSpec) -> None:
 def read_cells(heads: Mapping[str, np.ndarray], cells: np.ndarray) -> Dict[str, np.ndarray]:
     """Return each head except the centre at cells (N, 2), row and column: name → (N, C).
 
-    Raises HeadError where one is not finite.
+    Raises HeadError if one is not finite.
     """
     rows, columns = cells[:, 0], cells[:, 1]
     at = {name: heads[name][:, rows, columns].T for name in HEADS[1:]}

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Duplicates:
-    """When two detections are one person; the better one stays. Lengths are in torsos of the better one.
+    """Limits at which two detections are one person; lengths are in torsos of the better one, which stays.
 
     Attributes:
         centre_torsos: detections of like size with centres nearer than this are one person. Two people side
@@ -36,14 +36,13 @@ def distinct(
         joints: (N, J, 2) in the same picture.
         px_per_mm: (N,) scale of the bodies in that picture.
         torso_mm: length of the skeleton's torso.
-        duplicates: when two detections are one person.
+        duplicates: limits at which two detections are one person.
     """
     count = len(centres)
     stays = np.ones(count, bool)
     if count < 2:
         return stays
-    # The mean distance of joints is at least the distance of their means: a cheap test that excludes most
-    # pairs.
+    # The mean joint distance is at least the distance of the means: a cheap test for most pairs.
     points = np.stack([centres, joints.sum(axis=1) / joints.shape[1]])
     torsos_px = torso_mm * px_per_mm
     limits = np.array([[duplicates.centre_torsos], [duplicates.joints_torsos]], np.float32) * torsos_px

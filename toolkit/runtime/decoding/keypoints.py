@@ -31,8 +31,7 @@ class Keypoints(NamedTuple):
 def find_keypoints(heads: Mapping[str, np.ndarray], spec: PoseSpec, least_heat: float) -> Keypoints:
     """Return the peaks of heat above `least_heat` of the key points that are joints of the skeleton.
 
-    A peak is a cell that none of its eight neighbours exceeds. Raises HeadError for non-finite heat or
-    offsets.
+    A peak is a cell that none of its eight neighbours exceeds. Raises HeadError for non-finite values.
 
     Args:
         heads: head name → (C, h, w) float32; those of key points are read.

@@ -22,7 +22,7 @@ def layers(weights: Mapping[str, np.ndarray]) -> Layers:
 
     Weights are (outputs, inputs), biases (outputs,), of any floating-point type; returned as float32.
 
-    Raises ValueError where the sizes do not chain, or a value is not finite.
+    Raises ValueError if the sizes do not chain, or a value is not finite.
     """
     found: Layers = []
     while f"weight_{len(found)}" in weights and f"bias_{len(found)}" in weights:

@@ -59,10 +59,10 @@ def refine(
 ) -> Tuple[Bodies, Matches]:
     """Return bodies whose projected joints lie nearer to their key points, and these key points.
 
-    The unknowns are a rotation of every bone, the turn about the spine, the log scale, and the centre. All
-    are normal about 0. Let S be the prior covariance of the joints' places and R the noise covariance. Places
-    move by S (S + R)^-1 times their offsets from the key points. Every unknown moves by its covariance with
-    the places.
+    The unknowns are a rotation of every bone, the turn about the spine, the log scale, and the centre.
+    All are normal about 0. Let S be the prior covariance of the joints' places and R the noise covariance.
+    Places move by S (S + R)^-1 times their offsets from the key points.
+    Every unknown moves by its covariance with the places.
 
     Args:
         bodies: N people.

@@ -23,7 +23,7 @@ class Engine(Protocol):
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
         """Return head name → (C, h, w) float32 for a batch in the layout of the bundle's frame.
 
-        The next call may overwrite the arrays. Raises EngineError where the model fails.
+        The next call may overwrite the arrays. Raises EngineError if the model fails.
         """
 
     def describe(self) -> Dict[str, str]:
@@ -31,7 +31,7 @@ class Engine(Protocol):
 
 
 def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
-    """Open the bundle's model in the bundle's engine. Raises EngineError where that fails."""
+    """Open the bundle's model in the bundle's engine. Raises EngineError if that fails."""
     if bundle.engine not in ENGINES:
         raise EngineError(
             f"no engine '{bundle.engine}'; known: {', '.join(ENGINES)}; "

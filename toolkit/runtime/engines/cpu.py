@@ -1,4 +1,4 @@
-"""What this CPU computes in, by the flags that Linux lists in /proc/cpuinfo."""
+"""Number formats of this CPU, from the flags in /proc/cpuinfo."""
 
 from __future__ import annotations
 

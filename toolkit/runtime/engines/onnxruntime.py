@@ -30,11 +30,10 @@ def cpu_options(onnxruntime: Any, threads: Optional[int] = None) -> Any:
     # Spinning threads would occupy the cores that capture and decoding need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if int8_saturates():
-        # Without VNNI, ONNX Runtime's default kernels saturate in 16 bits. This option selects slower, exact
-        # kernels. It does so on CPUs with VNNI, too.
+        # Without VNNI, the default kernels saturate in 16 bits. This option selects slower, exact kernels,
+        # on CPUs with VNNI, too.
         options.add_session_config_entry("session.x64quantprecision", "1")
-    # This optimization would quantize the weights of float layers between int8 layers, with one scale per
-    # tensor.
+    # This optimization would quantize the weights of float layers, with one scale per tensor.
     options.add_session_config_entry("optimization.disable_specified_optimizers", "WeightBiasQuantization")
     return options
 
@@ -43,7 +42,7 @@ class Engine:
     """Runs an ONNX model, float or with QuantizeLinear and DequantizeLinear nodes."""
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
-        """Open the model; `threads` None uses all cores. Raises EngineError where that fails."""
+        """Open the model; `threads` None uses all cores. Raises EngineError if that fails."""
         try:
             onnxruntime = library()
         except ImportError as error:

@@ -11,8 +11,7 @@ from ..bundle import Bundle
 from . import EngineError
 from .cpu import NO_BFLOAT16, computes_bfloat16, int8_saturates
 
-# Precision of the bundle → arithmetic of float layers. OpenVINO's own default is bf16 on some x86 CPUs, f16
-# on Arm.
+# Precision of the bundle → arithmetic of float layers, whose default depends on the CPU.
 PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 
@@ -22,9 +21,8 @@ class Engine:
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
         """Compile the model; `threads` None uses all cores.
 
-        Raises EngineError where OpenVINO is missing or cannot open the model. A bfloat16 bundle needs a CPU
-        with
-        bfloat16: computed in float32, it would not be the network that was verified.
+        Raises EngineError if OpenVINO is missing or cannot open the model. A bfloat16 bundle needs a CPU
+        with bfloat16: computed in float32, it would not be the verified network.
         """
         hint = _precision_hint(bundle)
         # Without this module OpenVINO falls back to a stub of its own, which sends no usage events.
@@ -88,7 +86,7 @@ class Engine:
 def _precision_hint(bundle: Bundle) -> str:
     """Return the value of INFERENCE_PRECISION_HINT.
 
-    Raises EngineError where the bundle's option contradicts its precision, or the CPU lacks bfloat16.
+    Raises EngineError if the bundle's option contradicts its precision, or the CPU lacks bfloat16.
     """
     hint = PRECISION_HINTS.get(bundle.precision, "f32")
     stated = bundle.options.get("inference_precision", hint)

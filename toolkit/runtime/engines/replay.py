@@ -15,7 +15,7 @@ class Engine:
     """Plays an .npz file with one array per head: (C, h, w) for every call, or (T, C, h, w) in a loop."""
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
-        """Read the file. Raises EngineError where heads are missing or differ in length."""
+        """Read the file. Raises EngineError if heads are missing or differ in length."""
         try:
             recorded = read_arrays(path)
         except ValueError as error:

@@ -34,8 +34,7 @@ class Engine:
             raise EngineError(f"'{path}' has no outputs {', '.join(missing)}; export the bundle again")
         batch = self._interpreter.get_input_details()[0]
         self._shape, self._dtype = tuple(int(size) for size in batch["shape"]), np.dtype(batch["dtype"])
-        # The library refuses to run while a view of its memory exists, so heads are copied into arrays made
-        # once.
+        # The library refuses to run while a view of its memory exists, so heads are copied.
         self._written = [int(outputs[name]["index"]) for name in bundle.spec.heads]
         self._input = self._interpreter.tensor(batch["index"])
         self._outputs = {name: self._interpreter.tensor(outputs[name]["index"]) for name in bundle.spec.heads}

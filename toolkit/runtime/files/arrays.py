@@ -1,4 +1,4 @@
-"""Arrays from files that came from elsewhere."""
+"""Arrays from untrusted files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KINDS = "fiubU"  # numbers, booleans and texts
 def read_arrays(path: Union[str, Path], most_bytes: int = LARGEST_BYTES) -> Dict[str, np.ndarray]:
     """Return the arrays of an .npz file by name.
 
-    Raises ValueError where it is no such file, holds anything but numbers and texts, or unpacks to more than
+    Raises ValueError if it is no such file, holds anything but numbers and texts, or unpacks to more than
     `most_bytes`.
     """
     content = read_plain(path, most_bytes=most_bytes)

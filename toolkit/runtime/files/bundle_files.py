@@ -22,13 +22,13 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class BundleError(PoseError):
-    """A folder that is not a bundle, or no longer the one that was written."""
+    """A folder that is not a bundle, or a bundle that was changed."""
 
 
 def sha256_of(content: Union[bytes, Path]) -> str:
     """Return the SHA-256 of bytes, or of a plain file's bytes.
 
-    Raises BundleError where the file is none, or larger than a bundle's may be.
+    Raises BundleError if the file is none, or larger than a bundle's may be.
     """
     digest = hashlib.sha256()
     if isinstance(content, bytes):
@@ -56,7 +56,7 @@ def check_name(name: Any, digest: Any) -> None:
 def read_description(folder: Path) -> Dict[str, Any]:
     """Return the parsed bundle.json of a folder.
 
-    Raises BundleError where there is none, or it is no JSON object of finite numbers.
+    Raises BundleError if there is none, or it is no JSON object of finite numbers.
     """
     path = folder / DESCRIPTION
     if not path.exists() or path.is_symlink():
@@ -95,9 +95,9 @@ def check_files(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def write_files(folder: Path, files: Mapping[str, bytes], overwrite: bool) -> None:
-    """Write a bundle's files whole or not at all.
+    """Write a bundle's files atomically.
 
-    Raises BundleError where `folder` is taken (a bundle gives way with `overwrite`) or cannot be written.
+    Raises BundleError if `folder` is taken (a bundle gives way with `overwrite`) or cannot be written.
     """
     try:
         write_folder(folder, files, replaces=DESCRIPTION if overwrite else None)

@@ -26,7 +26,7 @@ class SourceError(PoseError):
 
 
 def read_picture(path: Union[str, Path]) -> np.ndarray:
-    """Return a picture file as (height, width, 3) uint8 BGR, turned upright as its EXIF orientation states.
+    """Return a picture file as (height, width, 3) uint8 BGR, rotated by its EXIF orientation.
 
     `joints_px` therefore fit the picture as viewers show it. Gray, transparent and 16-bit files are
     converted. Raises SourceError for a file that is not a plain file, not PNG, JPEG, BMP or WebP, damaged, or
@@ -105,7 +105,7 @@ def encode_picture(picture: np.ndarray, suffix: str, quality: int = OVERLAY_QUAL
 
 
 def write_picture(path: Union[str, Path], picture: np.ndarray, quality: int = OVERLAY_QUALITY) -> None:
-    """Write a picture file whole or not at all; the suffix and `quality` as in `encode_picture`.
+    """Write a picture file atomically; the suffix and `quality` as in `encode_picture`.
 
     Raises OSError if the file cannot be written, PoseError if cv2 cannot encode it.
     """

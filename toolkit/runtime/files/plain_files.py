@@ -1,4 +1,4 @@
-"""Plain files: files from outside are read within bounds, results are written whole or not at all."""
+"""Plain files: files from outside are read within bounds, results are written atomically."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def write_whole(path: PathLike, *, durable: bool = True) -> Iterator[BinaryIO]:
     If `durable`, the bytes reach the disk before the name does: a power cut leaves the old file or the new
     one. False is for one of many files, which would else wait for the disk one after the other.
 
-    Raises OSError where the file cannot be written.
+    Raises OSError if the file cannot be written.
     """
     where = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
     with contextlib.suppress(FileNotFoundError):
@@ -104,7 +104,7 @@ def write_whole(path: PathLike, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def write_plain(path: PathLike, content: Union[bytes, str], *, durable: bool = True) -> None:
-    """Write bytes, or text as UTF-8, whole or not at all; see `write_whole`."""
+    """Write bytes, or text as UTF-8, atomically; see `write_whole`."""
     with write_whole(path, durable=durable) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
 
@@ -135,25 +135,25 @@ def _shortened(name: str) -> str:
 
 
 def part_of(path: Path) -> Path:
-    """Return a new name beside `path` for what takes its name later."""
+    """Return a new name beside `path` for a file that is renamed to it later."""
     return path.with_name(f".{_shortened(path.name)}.{os.urandom(4).hex()}{PART}")
 
 
 def parts_of(path: Path) -> List[Path]:
-    """Return what writers of `path`, living or dead, have beside it."""
+    """Return the partial files of `path`, of running and dead writers."""
     name = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in _shortened(path.name))
     return sorted(path.parent.glob(f".{name}.*{PART}"))
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove what processes that died while they wrote `path` left beside it.
+    """Remove the partial files of `path` whose writers died.
 
-    A living writer holds the lock of its file.
+    A running writer holds the lock of its file.
     """
     for left in parts_of(path):
         with contextlib.suppress(OSError):
             found = os.stat(left)
-            # A writer that has just made its file does not hold its lock yet.
+            # A new writer may not hold the lock of its file yet.
             if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > _ABANDONED_S:
                 with open(left, "rb") as file:
                     if take_lock(file.fileno()):
@@ -163,7 +163,7 @@ def _remove_abandoned(path: Path) -> None:
 def take_lock(descriptor: int, wait: bool = False) -> bool:
     """Take the advisory lock of an open file or folder.
 
-    Returns False where another process holds it, or there are no locks.
+    Returns False if another process holds it, or there are no locks.
     """
     if fcntl is None:
         return False
@@ -175,7 +175,7 @@ def take_lock(descriptor: int, wait: bool = False) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, if the file system can."""
+    """Flush the names in a folder to the disk, if the file system supports it."""
     with contextlib.suppress(OSError):  # not every file system can
         descriptor = os.open(folder, os.O_RDONLY)
         try:

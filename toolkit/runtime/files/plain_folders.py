@@ -1,4 +1,4 @@
-"""Folders written whole or not at all, under a lock of their parent."""
+"""Folders written atomically, under a lock of their parent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OLD_PART = f".old{PART}"
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], *, replaces: Optional[str] = None) -> None:
-    """Write a folder of files whole or not at all.
+    """Write a folder of files atomically.
 
     Args:
         folder: where; its parents are made. A folder that is there must be empty, or hold the file
@@ -22,7 +22,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, replaces: Optional
         files: relative path → bytes.
         replaces: name of the file by which a folder that may be replaced is recognized; None replaces none.
 
-    Raises FileExistsError where the folder holds something else, and OSError where it cannot be written; both
+    Raises FileExistsError if the folder holds something else, and OSError where it cannot be written; both
     leave it as it was.
     """
     make_folder(folder.parent)
@@ -48,7 +48,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, replaces: Optional
 
 
 def _exchange(part: Path, folder: Path) -> None:
-    """Give `part` the name `folder`, and the folder that had it the name of `part`."""
+    """Swap the names of `part` and `folder`."""
     if _is_free(folder):
         os.rename(part, folder)
         return
@@ -67,7 +67,7 @@ def _is_free(folder: Path) -> bool:
 
 
 def _restore_abandoned(folder: Path) -> None:
-    """Undo what a process that died while it wrote a folder had done.
+    """Undo the changes of a process that died while it wrote a folder.
 
     The lock of the parent folder must be held.
     """

@@ -28,7 +28,7 @@ def read_json(
 def parse_json(content: bytes) -> Any:
     """Return the value of JSON in UTF-8.
 
-    Raises ValueError where it is none, nested too deep, or holds NaN, infinity or huge numbers.
+    Raises ValueError if it is none, nested too deep, or holds NaN, infinity or huge numbers.
     """
     try:
         return json.loads(

@@ -15,8 +15,7 @@ _STEP_S = 0.1
 def ahead(items: Iterator[T]) -> Generator[T, None, None]:
     """Yield the items of an iterator that runs in a thread; the queue holds one item.
 
-    Exceptions of the iterator are raised here, in order. Closing the generator closes the iterator in its
-    thread.
+    Exceptions of the iterator are raised here, in order. Closing the generator closes the iterator.
     """
     waiting: "queue.Queue[Tuple[str, Any]]" = queue.Queue(maxsize=1)
     closed = threading.Event()

@@ -59,7 +59,7 @@ def open_library() -> Any:
 
 
 class Cuda:
-    """The CUDA runtime of device 0. Raises NoCudaError where there is no GPU."""
+    """The CUDA runtime of device 0. Raises NoCudaError if there is no GPU."""
 
     def __init__(self) -> None:
         self._library = open_library()

@@ -45,7 +45,7 @@ class PlanOptions:
 
 
 def version_of(trt: Any) -> Tuple[int, ...]:
-    """Return TensorRT's version as numbers. Raises PlanError where its interface is unknown."""
+    """Return TensorRT's version as numbers. Raises PlanError if its interface is unknown."""
     version = tuple(int(part) for part in trt.__version__.split(".")[:3] if part.isdigit())
     if not _FIRST_MAJOR <= version[0] <= _LAST_MAJOR or version < (8, 2):
         raise PlanError(
@@ -145,7 +145,7 @@ def _build(
 
 
 def make_runtime(trt: Any, logger: Any) -> Any:
-    """Return a runtime that deserializes plans. Raises PlanError where TensorRT cannot start."""
+    """Return a runtime that deserializes plans. Raises PlanError if TensorRT cannot start."""
     return _make(trt.Runtime, logger)
 
 

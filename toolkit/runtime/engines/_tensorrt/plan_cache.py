@@ -24,7 +24,7 @@ class CacheError(EngineError):
 def cache_folder(environment: Optional[Mapping[str, str]] = None) -> Path:
     """Return the folder for plans, created if missing: $POSEC_CACHE, else posec in the user's cache folder.
 
-    A plan is a GPU program, so the folder must belong to the user. Raises CacheError if not, or if it cannot
+    A plan is a GPU program, so the folder must belong to the user. Raises CacheError if it does not, or cannot
     be created.
     """
     environment = os.environ if environment is None else environment

@@ -175,8 +175,7 @@ def plan_options(bundle: Bundle, cuda: Cuda) -> PlanOptions:
 def machine_facts(trt: Any, cuda: Cuda) -> Dict[str, Any]:
     """Return the properties of GPU, TensorRT and JetPack that a plan depends on.
 
-    The number of multiprocessors is one of them, because TensorRT ties a plan to it and power modes change
-    it.
+    TensorRT ties a plan to the number of multiprocessors, which depends on the power mode.
     """
     return {
         "gpu": cuda.name,

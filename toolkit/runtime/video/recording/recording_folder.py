@@ -38,7 +38,7 @@ def possible_files(folder: Path) -> List[str]:
 
 
 def recorded_files(folder: Path, shown: str) -> List[str]:
-    """Return the recorded files in a folder. Raises OutputError where anything else is there."""
+    """Return the recorded files in a folder. Raises OutputError if anything else is there."""
     if not folder.exists():
         return []
     try:
