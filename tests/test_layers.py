@@ -45,7 +45,7 @@ def top(names: set[str]) -> set[str]:
     return {name.split(".")[0] for name in names}
 
 
-def test_the_packages_are_where_the_design_says():
+def test_the_packages_have_their_places():
     assert {path.parts[0] for path in FILES} == set(OURS)
 
 

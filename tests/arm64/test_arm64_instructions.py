@@ -37,6 +37,6 @@ def test_int8_gains_on_a_raspberry_pi_5_by_its_dot_product(counts):
     )
 
 
-def test_int8_loses_with_tflite_runtime_as_the_plan_says(counts):
+def test_int8_loses_with_tflite_runtime_as_planned(counts):
     for board in BOARDS:
         assert counts[board, "tflite-runtime", "int8"][-1] > counts[board, "tflite-runtime", "float32"][-1]

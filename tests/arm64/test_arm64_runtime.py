@@ -76,7 +76,7 @@ def on_x86(root, carried, runtime, precision, out):
 
 
 @pytest.mark.parametrize(("runtime", "precision", "kernels"), CASES)
-def test_the_library_uses_the_kernels_that_the_plan_says(on_arm, runtime, precision, kernels):
+def test_the_library_uses_the_kernels_of_the_plan(on_arm, runtime, precision, kernels):
     answer, _ = on_arm[runtime, precision]
     assert answer["kernels"] == kernels
     assert answer["library"] == {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}[runtime]
@@ -129,7 +129,7 @@ assert not any(name.split(".")[0] in ("toolkit", "onnx", "torch") for name in sy
     assert root.run("litert", "-c", code).stdout.splitlines()[-1] == "[1, 2, 3, 4]"
 
 
-def test_without_a_library_the_board_is_told_what_to_install(root, carried):
+def test_without_a_library_the_error_names_the_package(root, carried):
     half = root.system / "opt/half"
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir()
@@ -143,7 +143,7 @@ def test_without_a_library_the_board_is_told_what_to_install(root, carried):
     assert "pip install ai-edge-litert" in failed.stderr
 
 
-def test_the_board_says_what_it_is(on_arm):
+def test_the_board_describes_itself(on_arm):
     answer, _ = on_arm["litert", "int8"]
     assert answer["machine"]["architecture"] == "aarch64"
     assert answer["machine"]["board"] == "Raspberry Pi 4 Model B Rev 1.4"

@@ -113,7 +113,7 @@ def test_a_part_of_the_frames_reads_the_same_pictures(source, request):
         (lambda root: folder(root / "empty", tiny_spec()), "no pictures in '.*empty'; supported: .bmp"),
         (
             lambda root: folder(root / "bad", tiny_spec()),
-            "none of 1 frames of '.*bad' can be read; the first, 'x.jpg': .* is no picture",
+            "none of 1 frames of '.*bad' can be read; the first, 'x.jpg': .* is not a picture",
         ),
         (lambda root: folder(root / "bad", tiny_spec(), count=0), "at least 1, got 0"),
         (lambda root: folder(root / "bad", tiny_spec(), count=1, seed=-1), "seed must lie between 0 and"),

@@ -41,7 +41,7 @@ def test_the_same_people_do_not_drift():
     )
 
 
-def test_millimetres_pixels_and_depth_are_told_apart():
+def test_millimetres_pixels_and_depth_are_measured_separately():
     found = [moved(TRUTH[0], joints_mm=2), TRUTH[1], moved(TRUTH[2], joints_mm=6, centre_px=3, root_mm=40)]
     drift = measure_drift(found, TRUTH, MUPOTS17, allowed=ALLOWED)
     assert drift
@@ -84,7 +84,7 @@ def test_the_stated_allowance_would_have_been_enough():
     )
 
 
-def test_a_network_that_finds_nobody_fails_and_states_no_millimetres():
+def test_a_network_that_finds_no_people_fails_without_a_drift():
     drift = measure_drift([people_at()] * 3, TRUTH, MUPOTS17, allowed={**ALLOWED, "people_lost": 1.0})
     assert not drift
     assert drift.missed == ("drift_mm",)
@@ -94,7 +94,7 @@ def test_a_network_that_finds_nobody_fails_and_states_no_millimetres():
     assert plain["within"] is False
 
 
-def test_nobody_to_judge_by_is_refused():
+def test_a_comparison_without_people_is_refused():
     with pytest.raises(
         PosecError, match="found no people on 2 frames: there is nothing to judge by; give frames with people"
     ):

@@ -21,7 +21,8 @@ def test_a_raspberry_pi_tells_model_clock_heat_and_throttling(tmp_path):
         tmp_path,
         {
             "proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
-            "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd\n\nModel\t\t: Raspberry Pi 5 Model B Rev 1.0\n",
+            "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd\n\nModel\t\t: Raspberry Pi 5 Model B Rev "
+            "1.0\n",
             "proc/meminfo": "MemTotal:        8245000 kB\nMemAvailable:    7000000 kB\n",
             "proc/loadavg": "0.52 0.4 0.3 1/200 999\n",
             "etc/os-release": 'NAME="x"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
@@ -48,7 +49,7 @@ def test_a_raspberry_pi_tells_model_clock_heat_and_throttling(tmp_path):
     assert state["load_1min"] == 0.52
 
 
-def test_a_pc_counts_its_throttling_and_a_virtual_machine_says_so(tmp_path):
+def test_a_pc_counts_its_throttling_and_a_virtual_machine_is_recognized(tmp_path):
     write(
         tmp_path,
         {

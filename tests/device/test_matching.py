@@ -7,7 +7,7 @@ from toolkit.device.matching import heights_px, match_people, nearest_first, pix
 from toolkit.runtime.pose import MUPOTS17
 
 
-def test_cheapest_pairs_go_first_and_nobody_twice():
+def test_cheapest_pairs_go_first_and_each_person_once():
     costs = np.array([[1.0, 0.5, np.inf], [0.2, 0.4, 9.0]])
     assert nearest_first(costs) == [(1, 0), (0, 1)]
     assert nearest_first(np.full((2, 2), np.inf)) == []
@@ -36,12 +36,12 @@ def test_a_person_found_twice_matches_once():
     assert pairs == [(1, 0)]
 
 
-def test_half_a_torso_away_is_somebody_else():
+def test_half_a_torso_away_is_another_person():
     assert match_people(people_at((50 + 26.0, 60)), people_at((50, 60)), MUPOTS17) == [(0, 0)]
     assert match_people(people_at((50 + 26.5, 60)), people_at((50, 60)), MUPOTS17) == []
 
 
-def test_nobody_matches_nobody():
+def test_no_people_match_no_people():
     assert match_people(people_at(), people_at((50, 60)), MUPOTS17) == []
     assert match_people(people_at((50, 60)), people_at(), MUPOTS17) == []
     assert heights_px(people_at()).shape == (0,)

@@ -50,7 +50,7 @@ VALUES = {
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """A sound result of each part that a file may hold: drift with blame, accuracy, pictures, sustained load."""
+    """A valid result with every part: drift with blame, accuracy, pictures, sustained load."""
     folder = tmp_path_factory.mktemp("bundles")
     one = write_tiny_bundle(folder / "one")
     two = write_tiny_bundle(
@@ -223,7 +223,7 @@ def test_the_command_line_on_the_page_is_safe_to_paste(results, plain, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_results_of_two_networks_for_one_board_are_both_kept_and_told_apart(tmp_path, capsys):
+def test_results_of_two_networks_for_one_board_are_kept_with_distinct_titles(tmp_path, capsys):
     for name in ("one", "other"):
         bundle = write_tiny_bundle(tmp_path / name, name=name)
         assert (

@@ -175,7 +175,7 @@ def first(name: str, value: object):
         (first("keypoints", "none"), "annotation 0"),
         (first("bbox", [1, 2]), "its bbox has 2 numbers"),
         (first("bbox", [1, 2, -3, 4]), "negative size"),
-        (first("area", float("nan")), "NaN is no finite number"),
+        (first("area", float("nan")), "NaN is not a finite number"),
         (first("area", 10**400), "a number of 401 digits is too large"),
         (first("area", "large"), "annotation 0"),
         (first("image_id", 99), "annotation 0: there is no image 99"),

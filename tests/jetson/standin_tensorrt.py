@@ -304,7 +304,7 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
     def array_at(value: onnx.ValueInfoProto, address: int) -> np.ndarray:
         kind = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
         size = int(np.prod(shape(value))) * kind.itemsize
-        expect(address % 256 == 0, f"the address of {value.name} is no multiple of 256")
+        expect(address % 256 == 0, f"the address of {value.name} is not a multiple of 256")
         expect(
             cuda.inside(cuda.device, address, size),
             f"the address of {value.name} is not device memory of {size} bytes",

@@ -55,7 +55,7 @@ def test_frame_and_directions_recover_a_turned_person() -> None:
     np.testing.assert_allclose(bone_directions(joints, frame), poses.numpy(), atol=1e-5)
 
 
-def test_the_torso_of_somebody_standing_faces_the_front() -> None:
+def test_the_torso_of_a_standing_person_faces_the_front() -> None:
     joints = runtime.forward_kinematics(standing()[None], MUPOTS17)
     np.testing.assert_allclose(torso_frame(joints)[0], np.eye(3), atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""Bundles: what is written comes back, what is changed or hostile is refused, and nothing half-written stays."""
+"""Bundles: written ones are read back, changed or hostile ones are refused, and writes are atomic."""
 
 import json
 import os
@@ -115,7 +115,7 @@ def test_a_folder_that_is_no_bundle(tmp_path):
             "mean and std must be a list of numbers",
         ),
         ({"spec": {**tiny_spec().to_dict(), "focal_default": 1e300}}, "must be finite numbers"),
-        ({"passes": [["a", 1e999]]}, "no finite number"),
+        ({"passes": [["a", 1e999]]}, "not a finite number"),
         ({"allowed": {"drift_mm": -1}}, "a finite number from 0 on"),
         ({"target": "../../x"}, "field 'target' must be a plain name"),
         ({"precision": "a/b"}, "field 'precision' must be a plain name"),
@@ -250,7 +250,7 @@ def test_an_existing_folder_is_kept(folder, tmp_path):
     (tmp_path / "holiday").mkdir()
     (tmp_path / "holiday" / "photo.jpg").write_bytes(b"dear")
     for overwrite in (False, True):
-        with pytest.raises(BundleError, match="is no bundle; give another name"):
+        with pytest.raises(BundleError, match="is not a bundle; give another name"):
             write_bundle(
                 tmp_path / "holiday", bundle_info(), {"heads.npz": b"", "pose.npz": b""}, overwrite=overwrite
             )
@@ -279,11 +279,14 @@ def test_a_wrong_field_writes_nothing(tmp_path):
 
 def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path):
     code = (
-        "import resource, signal, sys; sys.path[:0] = sys.argv[2:]; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from recorded_heads import bundle_info\nfrom toolkit.runtime.bundle import write_bundle, BundleError\n"
+        "import resource, signal, sys; sys.path[:0] = sys.argv[2:]; signal.signal(signal.SIGXFSZ, "
+        "signal.SIG_IGN)\n"
+        "from recorded_heads import bundle_info\nfrom toolkit.runtime.bundle import write_bundle, "
+        "BundleError\n"
         "files = {'heads.npz': b'1' * 1000, 'pose.npz': b'2' * 100_000}\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
-        "try:\n    write_bundle(sys.argv[1], bundle_info(), files)\nexcept BundleError as error:\n    print(error)\n"
+        "try:\n    write_bundle(sys.argv[1], bundle_info(), files)\nexcept BundleError as error:\n    "
+        "print(error)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "b"), *filter(None, sys.path)],

@@ -1,4 +1,4 @@
-"""Bundles are opened in the oldest, a middle and the newest version of each engine that pyproject.toml allows."""
+"""Bundles open in the oldest, a middle and the newest version of each engine that pyproject.toml allows."""
 
 from __future__ import annotations
 

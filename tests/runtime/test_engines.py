@@ -215,7 +215,7 @@ def test_cpus_that_compute_in_bfloat16_are_known(tmp_path, flags, able):
 
 
 def largest_sums():
-    """Return a network of one integer convolution whose every product is 255 times 127, and what each of its sums should be."""
+    """Return a network of one integer convolution with products of 255 times 127, and its expected sums."""
     stride, channels = SPEC.stride, [SPEC.heads[name].channels for name in HEADS]
     arrays = {
         "pixel": np.float32(1 / 255),
@@ -260,7 +260,7 @@ def test_the_largest_integers_add_up_on_any_cpu(tmp_path, engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("overflow", [True, False])
-def test_an_engine_says_when_it_goes_round_sums_that_overflow(tmp_path, monkeypatch, engine, overflow):
+def test_an_engine_reports_when_it_avoids_sums_that_overflow(tmp_path, monkeypatch, engine, overflow):
     monkeypatch.setattr(f"toolkit.runtime.engines.{engine}.int8_saturates", lambda: overflow)
     for precision in ("int8", "float32"):
         description = open_engine(onnx_bundle(tmp_path / precision, engine, precision=precision)).describe()
@@ -268,7 +268,7 @@ def test_an_engine_says_when_it_goes_round_sums_that_overflow(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(("engine", "library"), [("onnxruntime", "onnxruntime"), ("openvino", "openvino")])
-def test_a_missing_library_says_how_to_install_it(tmp_path, monkeypatch, engine, library):
+def test_a_missing_library_names_its_package(tmp_path, monkeypatch, engine, library):
     monkeypatch.setitem(__import__("sys").modules, library, None)
     with pytest.raises(EngineError, match=rf"engine '{engine}' cannot be imported.*: pip install {library}"):
         open_engine(onnx_bundle(tmp_path / "b", engine))

@@ -86,7 +86,7 @@ def test_replay_plays_frames_in_turn(tmp_path):
     assert [len(estimator(PICTURE)) for _ in range(4)] == [0, 1, 2, 0]
 
 
-def test_explain_says_why_nobody_is_found(tmp_path):
+def test_explain_gives_the_reason_for_no_people(tmp_path):
     replay_bundle(tmp_path / "b", recorded_heads([Recorded(3, 4, 0.28)]))
     explanation = load(tmp_path / "b").explain(PICTURE)
     assert "highest centre score 0.280 near x 51, y 45; a person must exceed 0.3" in explanation
@@ -140,7 +140,7 @@ def test_every_engine_that_is_named_has_a_module():
     assert all((RUNTIME / "engines" / f"{name}.py").is_file() for name in ENGINES)
 
 
-def test_describe_says_what_runs(tmp_path):
+def test_describe_names_the_engine(tmp_path):
     replay_bundle(tmp_path / "b", recorded_heads([]))
     assert load(tmp_path / "b").describe()["engine"] == "replay"
 

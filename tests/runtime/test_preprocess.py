@@ -52,7 +52,7 @@ def test_the_picture_fits_and_is_centred(size):
 
 
 @pytest.mark.parametrize("size", [(256, 384), (512, 512), (333, 517), (1001, 1399), (100, 60), (40, 300)])
-def test_a_spot_lands_where_the_mapping_says(size):
+def test_a_spot_lands_where_the_mapping_puts_it(size):
     y, x = np.mgrid[: size[0], : size[1]]
     at = np.array([0.61 * size[1], 0.37 * size[0]])
     glow = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * (0.08 * min(size)) ** 2))

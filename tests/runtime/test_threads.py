@@ -1,4 +1,4 @@
-"""Decoding runs on the calling thread alone, whatever is imported first and whatever OPENBLAS_NUM_THREADS states."""
+"""Decoding runs on the calling thread alone, in any order of imports, for any OPENBLAS_NUM_THREADS."""
 
 import json
 import os
@@ -43,7 +43,7 @@ print(json.dumps(found))
 
 
 def measured(threads: str) -> list[dict]:
-    """Return how much processor time other threads took while this one decoded, in parts of its own, and how many were started."""
+    """Return the processor time of other threads as a share of the decoding thread's, and their number."""
     given = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     given |= {"PYTHONPATH": str(ROOT.parent), **({"OPENBLAS_NUM_THREADS": threads} if threads else {})}
     done = subprocess.run(

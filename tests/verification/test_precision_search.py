@@ -129,7 +129,7 @@ def test_a_measurement_without_people_or_pictures_is_refused(tiny_graph, ranges,
         search(tiny_graph, ranges, [], tmp_path / "out")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("mine")
-    with pytest.raises(PosecError, match="is no bundle"):
+    with pytest.raises(PosecError, match="is not a bundle"):
         search(tiny_graph, ranges, PICTURES, tmp_path / "taken")
     with pytest.raises(PosecError, match="found no people"):
         search(tiny_graph, ranges, [np.zeros((60, 90, 3), np.uint8)], tmp_path / "out")

@@ -29,7 +29,7 @@ def check_request(target: Target, request: ExportRequest) -> None:
     path = Path(out)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         if not (path / DESCRIPTION).is_file():
-            raise PosecError(f"'{out}' is there and is no bundle; give another folder")
+            raise PosecError(f"'{out}' exists and is not a bundle; give another folder")
         if not request.overwrite:
             raise PosecError(f"'{out}' is there already; give another folder, or pass --overwrite")
     if why := target.backend.missing():

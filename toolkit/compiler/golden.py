@@ -33,7 +33,7 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
             scenes, spread over them. Scenes without a score near the threshold are preferred: rounding does
             not change their people.
 
-    Raises PosecError where there are too many pictures or people, or where one is no picture.
+    Raises PosecError where there are too many pictures or people, or where one is not a picture.
     """
     if pictures is not None and len(pictures) > MOST_PICTURES:
         raise PosecError(

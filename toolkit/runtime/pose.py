@@ -159,7 +159,9 @@ class PoseSpec:
             count, stride = len(self.keypoints.joints), self.keypoints.stride
             wanted.update(zip(KEYPOINT_HEADS, (count, 2 * count)))
             if any(side % stride for side in self.input_size):
-                raise SpecError(f"input_size {self.input_size} is no multiple of keypoints.stride {stride}")
+                raise SpecError(
+                    f"input_size {self.input_size} is not a multiple of keypoints.stride {stride}"
+                )
         if len(self.heads) != len(self.head_names) or not set(self.head_names) <= set(self.heads):
             raise SpecError("key-point heads and the table keypoints come together or not at all")
         for name, channels in wanted.items():

@@ -49,7 +49,7 @@ def turned(axis, angle, vector):
 
 
 def by_hand(person, box, focal_px, spec=SPEC):
-    """Return (centre_px, joints_mm, root_mm, joints_px) of one person, in float64, by the words of PoseSpec."""
+    """Return (centre_px, joints_mm, root_mm, joints_px) of one person, in float64, as PoseSpec defines them."""
     values = np.array(person.embedding)
     weights = tiny_decoder()
     values = weights["weight_0"] @ values + weights["bias_0"]
@@ -84,7 +84,7 @@ def by_hand(person, box, focal_px, spec=SPEC):
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("size", [(720, 1280), (480, 640), (1080, 1000), (100, 170)])
-def test_one_person_is_what_plain_arithmetic_says(seed, size):
+def test_one_person_agrees_with_plain_arithmetic(seed, size):
     box, person = box_of(*size), random_person(seed, row=4 + 4 * seed, column=5 + 9 * seed)
     found = people_of(person, box=box, focal_px=700.0)[0]
     centre_px, joints_mm, root_mm, joints_px = by_hand(person, box, 700.0)
@@ -110,7 +110,7 @@ def test_many_people_are_what_each_is_alone():
         assert found.root_mm == pytest.approx(alone.root_mm, rel=1e-5)
 
 
-def test_nobody_has_empty_arrays_of_the_right_shapes():
+def test_no_people_give_empty_arrays_of_the_right_shapes():
     frame = people_of()
     assert len(frame) == 0
     assert (frame.joints_mm.shape, frame.joints_px.shape, frame.roots_mm.shape) == (
@@ -181,7 +181,7 @@ def test_a_child_before_an_adult_stays():
     assert len(people_of(adult, child)) == 2
 
 
-def test_a_removed_detection_removes_nobody():
+def test_a_removed_detection_removes_no_other_one():
     # a - b - c in a row: b is a's duplicate, c is b's but not a's.
     step = 0.3 * 525 * 0.064 / 8
     row = [Recorded(12, 20 + 2 * k, 0.9 - 0.1 * k, offset=(k * step - 2 * k, 0.0)) for k in range(3)]

@@ -36,7 +36,7 @@ def regional_maxima(heat, threshold):
     return found
 
 
-def test_nobody_is_an_empty_answer():
+def test_no_people_are_an_empty_answer():
     cells, scores = find_centres(np.zeros((4, 5), np.float32), 0.3)
     assert cells.shape == (0, 2)
     assert scores.shape == (0,)

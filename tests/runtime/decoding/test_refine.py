@@ -101,7 +101,7 @@ def test_a_fit_in_the_picture_gains_in_depth_too():
     assert errors[1] < errors[0]
 
 
-def test_a_stiff_prior_keeps_what_the_network_said():
+def test_a_stiff_prior_keeps_the_network_s_pose():
     person = true_person(1)
     heads = heads_with_keypoints([person], [predicted(person, 1)])
     stiff = Refinement(bone=0, bone_per_bone=0, turn=0, scale=0, centre_m=0, snap_m=0)
@@ -109,7 +109,7 @@ def test_a_stiff_prior_keeps_what_the_network_said():
 
 
 @pytest.mark.parametrize("case", ["no key point", "faint", "out of reach", "no joint"])
-def test_whoever_has_no_key_point_stays_as_the_network_said(case):
+def test_a_person_without_key_points_keeps_the_network_s_pose(case):
     person = true_person(2)
     heads = recorded_heads([person], SPEC)
     if case == "faint":
@@ -123,7 +123,7 @@ def test_whoever_has_no_key_point_stays_as_the_network_said(case):
         assert np.array_equal(getattr(found, name), getattr(without, name)), name
 
 
-def test_nobody_stays_nobody():
+def test_no_people_stay_no_people():
     heads = recorded_heads([], SPEC)
     mark(heads, SPEC, 3, 100.0, 100.0)
     assert len(decoded(heads)) == 0
@@ -186,7 +186,7 @@ def test_settings_that_leave_no_solution_are_refused(field):
         Refinement(**{field: 0.0})
 
 
-def test_evidence_changes_scores_and_who_is_left():
+def test_evidence_changes_scores_and_the_people_kept():
     seen, unseen = true_person(1, column=14), dataclasses.replace(true_person(2, column=44), score=0.85)
     heads = heads_with_keypoints([seen], [seen, unseen])
     assert decoded(heads).scores == pytest.approx([0.85, 0.8])
@@ -207,7 +207,7 @@ def test_two_that_are_drawn_together_are_one():
     assert len(decoded(heads)) <= len(decoded(heads, None))
 
 
-def test_an_estimator_fits_unless_told_not_to(tmp_path):
+def test_an_estimator_fits_by_default(tmp_path):
     person = true_person(1)
     heads = heads_with_keypoints([person], [predicted(person, 1)])
     replay_bundle(tmp_path / "bundle", heads, SPEC)
@@ -310,7 +310,7 @@ def test_two_side_by_side_take_the_key_point_that_leaves_each_one():
 
 @pytest.mark.parametrize("least_heat", [0.0, 0.3])
 def test_no_pull_jumps(least_heat):
-    """What integers do to heads must not turn a joint to another key point at once: small steps of the evidence, small steps of the pull."""
+    """The pull is continuous, so that rounding to int8 does not switch a joint to another key point."""
     at = np.array([[(10, 10)], [(18, 10)]], np.float32)
     pulls = []
     for step in np.linspace(
@@ -364,7 +364,7 @@ def joints_px(bodies, bones=None):
 
 
 def test_the_fit_is_the_posterior_mean_of_a_gaussian():
-    """Against the textbook: every bone turns about its two axes, x = S A^T (A S A^T + R)^-1 y with A by differences."""
+    """The textbook formula x = S A^T (A S A^T + R)^-1 y with A by differences, two rotations per bone."""
     how = Refinement(turn=0, scale=0, centre_m=0, reach_m=30.0, least_heat=0.0)
     bodies = body(3)
     random = np.random.default_rng(0)
@@ -447,7 +447,7 @@ def test_joints_near_their_key_points_lie_on_them_and_the_3d_pose_does_not_follo
 
 
 def test_no_joint_jumps_when_a_key_point_passes_by():
-    """Int8 moves key points a little; joints_px may move by little more, and not at once where a key point comes within reach."""
+    """Small moves of key points, as by int8, cause small moves of joints_px, also at the limit of reach."""
     person = true_person(6)
     heads = heads_with_keypoints([person], [person], of=tuple(range(1, 12)))
     x, y = joints_of(person)[0, JOINTS[0]]
@@ -495,7 +495,8 @@ import os, sys, numpy as np
 from pathlib import Path
 def seconds():
     own, ticks = str(os.getpid()), os.sysconf("SC_CLK_TCK")
-    lines = [(task / "stat").read_text().rsplit(")", 1)[1].split() for task in Path("/proc/self/task").iterdir() if task.name != own]
+    tasks = [task for task in Path("/proc/self/task").iterdir() if task.name != own]
+    lines = [(task / "stat").read_text().rsplit(")", 1)[1].split() for task in tasks]
     return len(lines), sum(int(line[11]) + int(line[12]) for line in lines) / ticks
 large = np.ones((600, 600), np.float32)
 if sys.argv[2] == "large product": [large @ large for _ in range(300)]
@@ -508,8 +509,8 @@ from toolkit.runtime.preprocess import place
 from recorded_heads import keypoint_spec
 spec, random = keypoint_spec(), np.random.default_rng(0)
 sizes = (8, 512, 512, 48)
-decoder = layers({f"{name}_{index}": random.normal(0, 0.05, (b, a) if name == "weight" else b) for index, (a, b) in
-                  enumerate(zip(sizes, sizes[1:])) for name in ("weight", "bias")})
+decoder = layers({f"{name}_{index}": random.normal(0, 0.05, (b, a) if name == "weight" else b) for index, (a,
+                  b) in enumerate(zip(sizes, sizes[1:])) for name in ("weight", "bias")})
 heads, box = crowd_heads(spec, 50), place(*spec.input_size, spec)[0]
 if sys.argv[2] == "decode":
     for _ in range(200): assert len(decode_heads(heads, spec, decoder, letterbox=box)) > 30
@@ -521,7 +522,7 @@ print(*seconds())
     not Path("/proc/self/task").is_dir() or (os.cpu_count() or 1) < 2, reason="needs Linux and two cores"
 )
 def test_decoding_starts_no_threads_beside_the_engine():
-    """Threads of BLAS spin when their work is done; numpy is imported first and its threads are not bounded by the environment."""
+    """BLAS threads spin after their work; numpy is imported first, so the environment does not limit them."""
     bounds = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {name: value for name, value in os.environ.items() if name not in bounds}
     places = [str(Path(toolkit.__file__).parents[1]), str(Path(__file__).parents[2] / "support")]

@@ -193,7 +193,8 @@ def test_a_folder_whose_replacement_was_killed_halfway_comes_back(tmp_path):
     code = (
         "import os, sys\nfrom pathlib import Path\nfrom toolkit.runtime.files import plain_folders\n"
         "rename, left = os.rename, [1]\n"
-        f"def fatal(*names):\n    rename(*names) if left.pop() else None\n    os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
+        "def fatal(*names):\n    rename(*names) if left.pop() else None\n    os.kill(os.getpid(), "
+        f"{int(signal.SIGKILL)})\n"
         "os.rename = fatal\nplain_folders.write_folder(Path(sys.argv[1]), {'mark': b'new'}, replaces='mark')"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")]).returncode == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""The overlay: something is drawn where people are, nothing where they are not, and nothing breaks at the edges."""
+"""The overlay: people are drawn, the rest of the picture is unchanged, and the edges are safe."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_people_are_drawn_on_a_copy(size, inset):
     assert changed[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3].any()
 
 
-def test_nobody_leaves_the_picture_as_it_is():
+def test_no_people_leave_the_picture_unchanged():
     picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
     assert (draw_people(picture, no_people(SPEC), MUPOTS17) == picture).all()
     assert draw_people(picture, no_people(SPEC), MUPOTS17, inset=True).shape == (120, 220, 3)

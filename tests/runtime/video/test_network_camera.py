@@ -1,4 +1,4 @@
-"""A camera in the network: a real stream over HTTP, of which the newest picture is seen, not one from a queue."""
+"""A network camera: a real stream over HTTP, of which the latest frame is read, not a queued one."""
 
 import functools
 import json
@@ -89,7 +89,7 @@ def number_of(frame):
     return round(float(frame.picture.mean()))
 
 
-def test_a_slow_reader_sees_the_newest_picture():
+def test_a_slow_reader_gets_the_latest_frame():
     with Camera(250) as camera:
         frames = open_source(camera.url)
         seen = [next(frames)]
@@ -221,7 +221,7 @@ def test_looking_ends_though_the_camera_hangs():
         assert not closing.is_alive()
 
 
-def test_a_camera_that_says_nothing_is_refused():
+def test_a_silent_camera_is_refused():
     with (
         Camera(0) as camera,
         pytest.raises(SourceError, match=r"cannot open 'http://127\.0\.0\.1|gave no picture"),

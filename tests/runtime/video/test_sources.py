@@ -130,8 +130,8 @@ def test_exif_orientation_is_applied(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "is no picture; known: bmp, jpeg, jpg, png, webp"),
-        (b"GIF89a....", "is no picture"),
+        (b"", "is not a picture; known: bmp, jpeg, jpg, png, webp"),
+        (b"GIF89a....", "is not a picture"),
         (encoded(".png")[:200], "damaged"),
         (png_that_claims(60000, 60000), "60000 x 60000 pixels, pictures may have 100 million"),
         (encoded(".jpg")[:400], "damaged: it is cut off"),
@@ -190,7 +190,7 @@ def test_names_that_are_not_utf_8_are_read_written_and_printable(bundle, tmp_pat
     assert sorted(os.listdir(out)) == [b"a\xff.jpg", b"c.jpg", b"people.jsonl", b"recording.json"]
     with open(out + b"/people.jsonl", encoding="utf-8") as file:
         assert [json.loads(line)["picture"] for line in file] == ["a\\xff.jpg", "c.png"]
-    assert "b\\xff.png' is no picture" in done.stderr
+    assert "b\\xff.png' is not a picture" in done.stderr
     with open(out + b"/a\xff.jpg", "rb") as file:
         assert picture_size(file.read()) == (20, 40)  # with the views beside it
 
@@ -242,7 +242,7 @@ def test_a_folder_comes_first_whatever_its_name(bundle, tmp_path, name):
         assert "30" in done.stdout
 
 
-def test_pictures_without_a_suffix_and_streams_of_jpegs_are_told_apart(tmp_path):
+def test_pictures_without_a_suffix_and_streams_of_jpegs_are_distinguished(tmp_path):
     (tmp_path / "photo").write_bytes(encoded(".jpg"))
     (tmp_path / "stream").write_bytes(encoded(".jpg") * 5)
     (tmp_path / "camera.mjpeg").write_bytes(encoded(".jpg") * 5)
@@ -330,7 +330,7 @@ def test_a_folder_comes_in_order_and_broken_files_are_reported(tmp_path):
     frames = list(open_source(str(tmp_path), messages.append))
     assert [frame.name for frame in frames] == ["a.jpg", "b.webp", "c.png"]
     assert len(messages) == 1
-    assert "b.png' is no picture" in messages[0]
+    assert "b.png' is not a picture" in messages[0]
 
 
 def test_a_folder_with_no_readable_picture_is_refused(tmp_path):
@@ -385,7 +385,7 @@ def test_a_file_that_is_no_video_is_refused(tmp_path):
         list(open_source(str(tmp_path / "v.mp4")))
 
 
-def test_picamera2_says_how_to_install_it(monkeypatch):
+def test_a_missing_picamera2_names_its_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(SourceError, match="sudo apt install python3-picamera2"):
         open_source("picamera2")

@@ -1,4 +1,4 @@
-"""A run as a process: its recording survives whatever ends it, belongs to it alone, and removes nothing of the user's."""
+"""A run as a process: its recording survives any end, is locked, and replaces no files of the user."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def frames_of(clip):
 
 
 def recorded(out):
-    """Return the lines that were kept; the clip has as many frames, but for the picture at which it was stopped."""
+    """Return the kept lines; the clip has as many frames, except for the picture of the interrupt."""
     kept = (out / LINES).read_text().splitlines(keepends=True)
     assert abs(frames_of(out / CLIP) - len(kept)) <= 1
     assert all(json.loads(line)["picture"] == f"{number:06d}" for number, line in enumerate(kept))

@@ -42,7 +42,7 @@ def test_numbers_begin_at_one_and_stay_whatever_the_order():
     assert found == [[1, 2], [2, 1], [1, 2]]
 
 
-def test_nobody_is_an_empty_answer():
+def test_no_people_are_an_empty_answer():
     tracker = Tracker()
     assert tracker.update(frame(), 0.0).shape == (0,)
     assert tracker.update(frame((9, 9, 3)), 0.1).tolist() == [1]
@@ -94,7 +94,7 @@ def test_who_is_gone_for_long_comes_back_new_and_no_number_is_given_twice():
     assert numbers_over(frames)[-1] == [2]
 
 
-def test_somebody_elsewhere_is_somebody_else():
+def test_a_person_elsewhere_gets_a_new_number():
     assert numbers_over([frame((100, 100, 3)), frame((400, 100, 3))]) == [[1], [2]]
     assert numbers_over([frame((100, 100, 2)), frame((100, 100, 6))]) == [[1], [2]]
 

@@ -250,7 +250,7 @@ def read_people_without_the_flag(path: Path, tmp_path: Path) -> dict[str, Any]:
     return read_people(tmp_path / "plain.npz")
 
 
-def test_somebody_behind_the_camera_is_refused(
+def test_a_person_behind_the_camera_is_refused(
     tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]
 ) -> None:
     plain = json.loads(SAMPLES.read_text())

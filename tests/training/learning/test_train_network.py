@@ -83,7 +83,7 @@ def test_without_fitted_poses_photographs_teach_by_their_key_points_alone(
         assert unknown[name] == known[name] > 0
 
 
-def test_a_batch_with_nobody_teaches_that_it_is_empty(embedding: tuple[Path, PoseEmbedding]) -> None:
+def test_a_batch_without_people_teaches_that_it_is_empty(embedding: tuple[Path, PoseEmbedding]) -> None:
     people = people_in_a_portrait(embedding[1])
     losses = pose_losses(
         perfect_maps(people), batch_of(people.select(slice(0, 0))), reference_spec(), embedding[1].decode
@@ -194,7 +194,7 @@ def test_a_network_that_reads_key_points_learns_pictures(
         assert torch.equal(kept[name], first[name]) == (backbone_rate == 0), name
 
 
-def test_a_network_learns_at_the_size_that_it_is_told(
+def test_a_network_learns_at_the_given_size(
     tmp_path: Path, material: tuple[Path, Path, Path], embedding: tuple[Path, PoseEmbedding]
 ) -> None:
     save_weights(tmp_path / "start.safetensors", KeypointNetwork())

@@ -105,7 +105,7 @@ def write_files(folder: Path, files: Mapping[str, bytes], overwrite: bool) -> No
         hint = (
             "is there already; overwrite it, or give"
             if (folder / DESCRIPTION).is_file()
-            else "is there and is no bundle; give"
+            else "exists and is not a bundle; give"
         )
         raise BundleError(f"'{folder}' {hint} another name") from error
     except OSError as error:

@@ -62,7 +62,7 @@ def decode_picture(content: bytes, name: str) -> np.ndarray:
     """
     size = picture_size(content)
     if size is None:
-        raise SourceError(f"{name} is no picture; known: {', '.join(kind[1:] for kind in PICTURES)}")
+        raise SourceError(f"{name} is not a picture; known: {', '.join(kind[1:] for kind in PICTURES)}")
     if size[0] * size[1] > LARGEST_PICTURE_PIXELS:
         raise SourceError(
             f"{name} has {size[0]} x {size[1]} pixels, pictures may have {LARGEST_PICTURE_PIXELS // 10**6} "
