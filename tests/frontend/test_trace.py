@@ -100,9 +100,7 @@ def of_a_domain(model):
 
 
 def control_flow(model):
-    model.graph.node.append(
-        helper.make_node("Loop", ["", "frame"], ["z"], body=model.graph)
-    )
+    model.graph.node.append(helper.make_node("Loop", ["", "frame"], ["z"], body=model.graph))
 
 
 def short_weights(model):

@@ -66,7 +66,7 @@ def recording(board: str) -> tuple[Target, list[bytes]]:
         models.append(content(graph.model))
         return {"model.onnx": models[-1]}
 
-    members = {**vars(target.backend), "lower": lower, "missing": lambda: ""}
+    members = {**vars(target.backend), "lower": lower, "missing": lambda: "", "ENGINE": "replay"}
     return replace(target, backend=SimpleNamespace(**members)), models
 
 
@@ -120,12 +120,12 @@ def test_training_uses_the_qparams_of_the_graph_that_is_lowered(board, prepared,
 
     graphs: list[Graph] = []
 
-    class Recorded(finetune.Replay):
+    class Recorded(finetune.TorchGraph):
         def __init__(self, graph, trained=()):
             graphs.append(graph)
             super().__init__(graph, trained)
 
-    monkeypatch.setattr(finetune, "Replay", Recorded)
+    monkeypatch.setattr(finetune, "TorchGraph", Recorded)
     settings = finetune.Finishing(steps=1, batch=1, held=1, threads=1)
     target = targets.load(board)
     finetune.finish(prepared, target, ranges, PICTURES, settings)
