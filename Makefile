@@ -1,4 +1,4 @@
-# The two commands that matter: `make demo` and `make test`. Both set up what they need.
+# The main commands are `make demo` and `make test`. Both install what they need.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 OUT    ?= out
@@ -8,24 +8,24 @@ OUT    ?= out
 help:      ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
 
-demo: $(VENV)/installed  ## the whole way: calibrate, export, verify, bench, run, report; look at out/report.html
+demo: $(VENV)/installed  ## run the whole pipeline: calibrate, export, verify, bench, run, report; writes out/report.html
 	@$(VENV)/bin/posec demo --out $(OUT)
 
-check: $(VENV)/installed  ## the minute before a commit: tests without torch, processes and engines
+check: $(VENV)/installed  ## run the quick tests, before a commit: no torch, no processes, no engines
 	@$(VENV)/bin/python -m pytest --check --ignore=tests/arm64
 
-test: $(VENV)/installed  ## everything that this machine can run within minutes
+test: $(VENV)/installed  ## run all tests but the slow ones
 	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m "not slow" --numprocesses auto --dist loadscope
 
-test-slow: $(VENV)/installed  ## many small networks, many versions of Python and of the engines: tens of minutes
+test-slow: $(VENV)/installed  ## run the slow tests: many networks, versions of Python and of the engines
 	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m slow --numprocesses auto --dist loadscope
 
-test-arm64: $(VENV)/installed  ## what a Raspberry Pi would run, in an emulated arm64 Debian; needs Debian or Ubuntu, and root
+test-arm64: $(VENV)/installed  ## run the runtime in an emulated arm64 Debian, as on a Raspberry Pi; needs root on Debian or Ubuntu
 	@test "$$(id -u)" = 0 || { echo "posec: the arm64 Debian is unpacked and mounted as root; run make test-arm64 as root"; exit 2; }
 	@$(VENV)/bin/python tests/arm64/arm64_root.py setup
 	@$(VENV)/bin/python -m pytest -rs tests/arm64
 
-lint: $(VENV)/installed  ## style, types, layers
+lint: $(VENV)/installed  ## check style, types and layers
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -40,6 +40,6 @@ $(VENV)/installed: pyproject.toml .ci/constraints.txt
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'
 	@touch $@
 
-clean:     ## remove what the other commands made
+clean:     ## remove the files of the other commands
 	@test ! -e $(OUT)/arm64 || POSEC_ARM64=$(abspath $(OUT))/arm64 $(PYTHON) tests/arm64/arm64_root.py clean
 	rm -rf $(VENV) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

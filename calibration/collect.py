@@ -20,9 +20,9 @@ from toolkit.ir.graph import Graph
 from toolkit.ir.ranges import Ranges
 from toolkit.passes import prepare
 from toolkit.passes.edit.graph_index import weighted_layers
-from toolkit.runtime.arrays import read_arrays
 from toolkit.runtime.engines.onnxruntime import library
-from toolkit.runtime.plain_files import write_whole
+from toolkit.runtime.files.arrays import read_arrays
+from toolkit.runtime.files.plain_files import write_whole
 from toolkit.runtime.preprocess import Batch
 
 from .frames import picture_sha256

@@ -15,7 +15,7 @@ import numpy as np
 
 from toolkit.errors import PosecError
 from toolkit.runtime.errors import PoseError
-from toolkit.runtime.plain_files import read_plain
+from toolkit.runtime.files.plain_files import read_plain
 from toolkit.runtime.pose import PoseSpec
 from toolkit.runtime.preprocess import check_picture, place
 from toolkit.runtime.video.sources import PICTURES, open_source, read_picture

@@ -12,9 +12,10 @@ from typing import Any, cast
 from toolkit.errors import PosecError
 from toolkit.ir.target import PRECISIONS, Allowance, Backend, Target
 from toolkit.ir.toml_file import read_toml
-from toolkit.runtime.bundle_files import SAFE_NAME
+from toolkit.runtime.files.bundle_files import SAFE_NAME
 
 _HERE = Path(__file__).parent
+_BFLOAT16 = ("openvino",)
 _TABLES = ("refusals", "allowed", "options", "facts", "advice")
 _FIELDS = ("title", "backend", "precisions", *_TABLES)
 
@@ -62,6 +63,7 @@ def _target(name: str, plain: Mapping[str, Any]) -> Target:
     if plain["backend"] not in backends():
         raise PosecError(f"no back end '{plain['backend']}'; known: {', '.join(backends())}")
     tables = {field: plain.get(field, {}) for field in _TABLES}
+    listed = plain.get("precisions")
     for field, table in tables.items():
         if not isinstance(table, dict):
             raise PosecError(f"[{field}] must be a table")
@@ -70,7 +72,14 @@ def _target(name: str, plain: Mapping[str, Any]) -> Target:
             precision in PRECISIONS and isinstance(text, str) for precision, text in tables[field].items()
         ):
             raise PosecError(f"[{field}] must hold texts for some of {', '.join(PRECISIONS)}")
-    precisions = _precisions(plain.get("precisions"), tables["refusals"])
+    if not isinstance(listed, list) or "bfloat16" not in listed:
+        # Target files of before bfloat16 do not mention it.
+        tables["refusals"] = {"bfloat16": "its file does not list it", **tables["refusals"]}
+    elif plain["backend"] not in _BFLOAT16:
+        raise PosecError(
+            f"back end '{plain['backend']}' does not compute in bfloat16; only {', '.join(_BFLOAT16)} does"
+        )
+    precisions = _precisions(listed, tables["refusals"])
     allowed = {precision: _allowance(precision, tables["allowed"].get(precision)) for precision in precisions}
     module = cast(Backend, importlib.import_module(f"{__name__}.{plain['backend']}"))
     return Target(

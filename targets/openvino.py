@@ -1,4 +1,4 @@
-"""OpenVINO on x86 CPUs: it reads the same ONNX graph as ONNX Runtime, with Q/DQ. Its own format runs as fast, in two files."""
+"""OpenVINO on x86 CPUs: it reads the same ONNX graph as ONNX Runtime, with Q/DQ. Its own format is as fast, but takes two files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from toolkit.ir.scheme import Exceptions, Scheme
 from toolkit.ir.target import Job
+from toolkit.runtime.engines.cpu import NO_BFLOAT16, computes_bfloat16
 
 from . import onnxruntime
 from .onnxruntime import check, lower, plan_details, post_quantize, pre_quantize
@@ -17,6 +18,7 @@ __all__ = [
     "SCHEME",
     "TOOLS",
     "check",
+    "lacking",
     "lower",
     "missing",
     "plan_details",
@@ -39,10 +41,15 @@ SCHEME = replace(
 
 
 def scheme(job: Job) -> Scheme:
-    """Return affine uint8 activations, int8 weights per channel, those of heads included, whose results are floats."""
+    """Return affine uint8 activations and int8 weights per channel; convolutions of heads write floats."""
     return SCHEME
 
 
 def missing() -> str:
     """Return why OpenVINO cannot be used here, or an empty string."""
     return "" if find_spec("openvino") else "openvino is not installed"
+
+
+def lacking(precision: str) -> str:
+    """Return why this CPU cannot run `precision`, or an empty string: an export is checked in the engine."""
+    return NO_BFLOAT16 if precision == "bfloat16" and not computes_bfloat16() else ""

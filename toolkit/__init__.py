@@ -24,7 +24,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # 
 
 # Loaded on first use: a board imports toolkit.runtime without onnx, a host traces without an engine.
 _HOMES = {
-    "PosecError": "errors",
+    "PosecError": "runtime.errors",
     "Graph": "ir.graph",
     "Ranges": "ir.ranges",
     "Target": "ir.target",

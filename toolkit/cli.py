@@ -1,83 +1,45 @@
-"""The command `posec`: its verbs, their parser, and its errors. Each verb is a function in `commands/`."""
+"""The command `posec`: its verbs, their parser, and its errors. Each verb is a file in `commands/`."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import shlex
 import sys
-import time
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 
 from . import __version__
 from .commands import EXIT_OK, EXIT_REFUSED
-from .commands.arguments import COMMANDS, STAGES
-from .commands.outputs import Out, check_outputs
-from .commands.terminal import put, say
+from .commands.outputs import check_outputs
+from .commands.terminal import say
 from .errors import PosecError
-from .runtime.arguments import Parser
+from .runtime.command.arguments import Parser
 from .runtime.console import flush_output, forget, open_standard_streams
-from .runtime.errors import PoseError
 
-# Verb: the module of `commands/` with its function; imported when it is used, because some take seconds.
-HOMES = {
-    "targets": "boards",
-    "plan": "boards",
-    "tensorrt-check": "boards",
-    "calibrate": "calibrating",
-    "export": "exporting",
-    "blame": "exporting",
-    "verify": "judging",
-    "evaluate": "judging",
-    "bench": "judging",
-    "report": "judging",
-    "run": "running",
-    "explain": "running",
-    "deploy": "running",
-}
-OURS = ("toolkit", "targets", "calibration")
-
-
-def train(args: argparse.Namespace) -> int:
-    """Run one stage of the reference network's training."""
-    check_outputs(outputs_of(args.rest))
-    try:
-        stage = import_module(STAGES[args.stage], __package__)
-    except ModuleNotFoundError as error:
-        raise PosecError(f"stage '{args.stage}' needs {error.name}: pip install 'posec[train]'") from error
-    stage.main(args.rest)
-    return EXIT_OK
-
-
-def outputs_of(words: Sequence[str]) -> list[Out]:
-    """Return the outputs that a stage's options name: each stage has a parser of its own, and all write to --out."""
-    named = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    named.add_argument("-o", "--out", type=Out)
-    try:
-        found = named.parse_known_args(list(words))[0].out
-    except (argparse.ArgumentError, SystemExit):
-        return []  # the stage's own parser refuses it
-    return [] if found is None else [found]
-
-
-def demo(args: argparse.Namespace) -> int:
-    """Run the whole pipeline on the shipped network and pictures, by the commands that a user types."""
-    from .commands.demo import claimed, demo_lines, gather, next_steps, note_files
-
-    started = time.monotonic()
-    with claimed(args.out):
-        for line in demo_lines(args.out):
-            say(f"\n[{time.monotonic() - started:3.0f} s] $ posec {shlex.join(line)}")
-            status = main(line)
-            note_files(args.out)
-            if status == EXIT_REFUSED:
-                return status
-        gather(args.out)
-        note_files(args.out)
-    say(f"\ndone in {time.monotonic() - started:.0f} s")
-    put(next_steps(args.out))
-    return EXIT_OK
+# In the order of the help. A verb's file imports heavy modules only when the verb runs.
+VERBS = (
+    "targets",
+    "plan",
+    "calibrate",
+    "export",
+    "tensorrt-check",
+    "verify",
+    "blame",
+    "run",
+    "explain",
+    "deploy",
+    "evaluate",
+    "bench",
+    "report",
+    "train",
+    "demo",
+)
+_PACKAGES = ("toolkit", "targets", "calibration")
+_NEW_IN_PYTHON_311 = (
+    "tomllib",
+    "typing",
+)  # modules of which the host needs a newer one than a board may have
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,41 +50,42 @@ def parser() -> argparse.ArgumentParser:
         epilog="Start with: posec demo",
     )
     top.add_argument("--version", action="version", version=f"posec {__version__}")
-    verbs = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (text, example, arguments) in COMMANDS.items():
-        verb = verbs.add_parser(name, help=text, description=text, epilog=f"example: {example}")
-        for flags, options in arguments:
-            verb.add_argument(*flags, **options)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in VERBS:
+        verb = _module(name).VERB
+        command = commands.add_parser(
+            name, help=verb.help, description=verb.help, epilog=f"example: {verb.example}"
+        )
+        for flags, options in verb.arguments:
+            command.add_argument(*flags, **options)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 done, 1 limits exceeded, 2 request refused, 3 a camera of `run` went away."""
+    """Run one command.
+
+    Returns:
+        The exit status: 0 done, 1 a limit exceeded, 2 a request refused, 3 a camera of `run` disconnected.
+    """
     open_standard_streams()
     args = _parsed(arguments)
     try:
         check_outputs(vars(args).values())
-        status = _run(args)
+        status = int(_module(args.command).run(args))
         flush_output()
         return status
-    except (PosecError, PoseError) as error:
-        say(f"posec {args.command}: {error}")
     except BrokenPipeError:
         forget(sys.stdout)  # the reader of the result has gone, as `head` does
         return EXIT_OK
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in OURS:
+    except (PosecError, ImportError, OSError, KeyboardInterrupt) as error:
+        if isinstance(error, ImportError) and not _is_missing(error):
             raise
-        needed = (
-            "Python 3.11 or later" if error.name == "tomllib" else f"{error.name}: pip install 'posec[host]'"
-        )
-        say(f"posec {args.command}: this command needs {needed}")
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        say(f"posec {args.command}: {error.strerror or error}{where}")
-    except KeyboardInterrupt:
-        say(f"posec {args.command}: interrupted")
+        say(f"posec {args.command}: {_sentence(error)}")
     return EXIT_REFUSED
+
+
+def _module(verb: str) -> ModuleType:
+    return import_module(f".commands.{verb.replace('-', '_')}", __package__)
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -134,9 +97,22 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         raise
 
 
-def _run(args: argparse.Namespace) -> int:
-    """Run the function of a command."""
-    if args.command in HOMES:
-        module = import_module(f".commands.{HOMES[args.command]}", __package__)
-        return int(getattr(module, args.command.replace("-", "_"))(args))
-    return {"train": train, "demo": demo}[args.command](args)
+def _is_missing(error: ImportError) -> bool:
+    """Return whether an import failed because a library or a newer Python is missing, not by a defect."""
+    if error.name in _NEW_IN_PYTHON_311:
+        return sys.version_info < (3, 11)
+    return isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] not in _PACKAGES
+
+
+def _sentence(error: BaseException) -> str:
+    """Return an error as one sentence for the user."""
+    if isinstance(error, PosecError):
+        return str(error)
+    if isinstance(error, ImportError):
+        if error.name in _NEW_IN_PYTHON_311:
+            return "this command needs Python 3.11 or later"
+        return f"this command needs {error.name}: pip install 'posec[host]'"
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror or error}{where}"
+    return "interrupted"

@@ -1,12 +1,7 @@
-"""The one exception that a user sees as a sentence rather than a traceback."""
+"""The root of all refusals, which a user sees as a sentence rather than a traceback; see `runtime.errors`."""
 
 from __future__ import annotations
 
-from .runtime.console import redact
+from .runtime.errors import PosecError
 
-
-class PosecError(ValueError):
-    """A request that cannot be met: the message states what was asked, what there is and what to do, without credentials."""
-
-    def __init__(self, message: str = "") -> None:
-        super().__init__(redact(message))
+__all__ = ["PosecError"]

@@ -40,14 +40,15 @@ from toolkit.network.heads import EMBEDDING, LATENT_CHANNELS
 from toolkit.network.keypoints import BRANCH_CHANNELS, JOINTS, KeypointRegression
 from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import EPSILON, bone_directions, mirror_directions
-from toolkit.runtime.decoding.decode import decode_heads
+from toolkit.runtime.decoding.decode import DecodeOptions, decode_heads
+from toolkit.runtime.decoding.intrinsics import pinhole
 from toolkit.runtime.decoding.kinematics import Layers, layers
 from toolkit.runtime.decoding.refine import REFINEMENT, Refinement
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import PoseFrame, PoseSpec, Skeleton
 from toolkit.runtime.preprocess import Batch
 from toolkit.training.labels.lifter import Lifter, normalize_points, pose
-from toolkit.training.labels.projections import view
+from toolkit.training.labels.projections import random_views
 from toolkit.training.labels.train_lifter import LifterTraining, evaluate, lifting_losses
 from toolkit.training.learning.network_settings import NetworkTraining, read_settings
 from toolkit.training.learning.network_step import NetworkLearner
@@ -94,7 +95,10 @@ VARIANTS = (
     Variant("an encoder each", reads_ways=False),
     Variant("an encoder each, alignment", reads_ways=False, settings=ALIGNED),
     Variant("no second modality: pictures alone", skeletons=False, reads_ways=False),
-    Variant("alignment, cycle, agreement of views", settings={"align_weight": 1.0, "cycle_weight": 0.5, "consistency_weight": 0.5}),
+    Variant(
+        "alignment, cycle, agreement of views",
+        settings={"align_weight": 1.0, "cycle_weight": 0.5, "consistency_weight": 0.5},
+    ),
 )
 
 
@@ -167,7 +171,9 @@ def estimator(
         heads = {
             name: value[0].numpy() for name, value in network(torch.from_numpy(batch.array))._asdict().items()
         }
-        return decode_heads(heads, spec, decoder, letterbox, focal_px, refinement=refinement)
+        camera = None if focal_px is None else pinhole(focal_px, letterbox.picture_size)
+        options = DecodeOptions(refinement=refinement)
+        return decode_heads(heads, spec, decoder, letterbox=letterbox, camera=camera, options=options)
 
     return estimate
 
@@ -217,7 +223,7 @@ def lift(name: str, embedding: PoseEmbedding, size: int, mocap: Path, steps: int
         loss = weights @ torch.stack(
             list(
                 lifting_losses(
-                    model, embedding, augment(poses["train"], config.batch, generator), generator
+                    model, embedding, augment(poses["train"], config.batch, generator), generator=generator
                 ).values()
             )
         )
@@ -225,11 +231,11 @@ def lift(name: str, embedding: PoseEmbedding, size: int, mocap: Path, steps: int
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         optimizer.step()
-    figures = evaluate(model, embedding, poses["test"], "test", config)
+    figures = evaluate(model, embedding, poses["test"], split="test", config=config)
     with torch.no_grad():
-        seen = view(draw(poses["test"], config.test_people, generator), generator)
+        seen = random_views(draw(poses["test"], config.test_people, generator), generator)
         share, _ = plausible_share(
-            pose(embedding, model(normalize_points(seen.points, seen.seen).inputs)).directions
+            pose(embedding, model(normalize_points(seen.points, seen.visible).inputs)).directions
         )
     return {"a pose is, in the lifter": name, "MPJPE mm": figures["test_mpjpe_mm"], "PA-MPJPE mm": figures["test_pa_mpjpe_mm"],
             "MPJPE mm, augmented": figures["test_augmented_mpjpe_mm"], "within limits": share}  # fmt: skip
@@ -270,7 +276,7 @@ def learn_codes(
     learner, step = NetworkLearner(config, network, embedding.decode), 0
     batches = iter(
         DataLoader(
-            ComposedPictures(material, config.mixture, spec, config.seed),
+            ComposedPictures(material, config.mixture, spec, seed=config.seed),
             config.batch,
             num_workers=1,
             prefetch_factor=6,
@@ -311,7 +317,7 @@ def compare_networks(
         for number, variant in enumerate(VARIANTS)
         if not options.only or number in options.only
     ]
-    unrendered = load_photos(options.data, options.labels, "ship", None, options.more)
+    unrendered = load_photos(options.data, options.labels, "ship", bodies=None, more=options.more)
     for number, variant in chosen:
         say(variant.name)
         config = replace(settings, **variant.settings)
@@ -396,7 +402,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         written, minutes=0.0, pictures=options.pictures, int8_share=0.0, warm_up=20, report_every=10
     )
     material = load_photos(
-        options.data, options.labels, "ship", options.bodies, [*options.scenes, *options.more]
+        options.data, options.labels, "ship", bodies=options.bodies, more=[*options.scenes, *options.more]
     )
     for part in options.parts:
         rows = PARTS[part](options, material, settings)

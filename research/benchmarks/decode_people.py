@@ -27,7 +27,7 @@ def decoder_of(root: Path) -> Callable[[Any, bool], Any]:
         del sys.modules[name]
     sys.path.insert(0, str(root))
     from toolkit.frontend.trace import trace
-    from toolkit.runtime.decoding.decode import decode_heads
+    from toolkit.runtime.decoding.decode import DecodeOptions, decode_heads
     from toolkit.runtime.decoding.kinematics import layers
     from toolkit.runtime.preprocess import place
 
@@ -35,7 +35,11 @@ def decoder_of(root: Path) -> Callable[[Any, bool], Any]:
     graph = trace("reference")
     layers_, box = layers(graph.decoder), place(*graph.spec.input_size, graph.spec)[0]
     return lambda heads, fit: decode_heads(
-        heads, graph.spec, layers_, box, **({} if fit else {"refinement": None})
+        heads,
+        graph.spec,
+        layers_,
+        letterbox=box,
+        options=DecodeOptions() if fit else DecodeOptions(refinement=None),
     )
 
 
@@ -47,7 +51,7 @@ def main() -> None:
     given = parser.parse_args()
     others = {"other": decoder_of(given.against)} if given.against else {}
     decoders = {**others, "this": decoder_of(HERE)}
-    from toolkit.device.decode_cost import crowd_heads
+    from toolkit.device.timing.decode_cost import crowd_heads
     from toolkit.frontend.trace import trace
 
     spec = trace("reference").spec

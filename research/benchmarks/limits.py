@@ -31,14 +31,15 @@ from toolkit.network.heads import to_units
 from toolkit.network.keypoints import JOINTS, encode_offsets
 from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import torso_frame
-from toolkit.runtime.decoding.decode import decode_heads
+from toolkit.runtime.decoding.decode import DecodeOptions, decode_heads
+from toolkit.runtime.decoding.intrinsics import pinhole
 from toolkit.runtime.decoding.keypoints import Keypoints, find_keypoints
 from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.decoding.refine import REFINEMENT
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import KEYPOINT_HEADS, KeypointGrid, PoseFrame, PoseSpec
 from toolkit.runtime.preprocess import Batch, Letterbox
-from toolkit.training.labels.fit_keypoints import Refinement, refine
+from toolkit.training.labels.fit_keypoints import FitSettings, fit_keypoints
 from toolkit.training.labels.lifter import load_lifter
 from toolkit.training.labels.teacher import open_teacher
 from toolkit.training.pictures.people import KEYPOINT_JOINTS
@@ -169,7 +170,12 @@ class Told:
             if keypoints:
                 heads |= exact_keypoints(scene, letterbox, self.grid, heads)
             found[name] = decode_heads(
-                heads, self.spec, self.decoder, letterbox, focal_px, refinement=REFINEMENT if fit else None
+                heads,
+                self.spec,
+                self.decoder,
+                letterbox=letterbox,
+                camera=pinhole(focal_px, letterbox.picture_size),
+                options=DecodeOptions(refinement=REFINEMENT if fit else None),
             )
         return found
 
@@ -206,7 +212,7 @@ def lifted(scenes: Scenes, spec: PoseSpec, embedding: Path, lifter: Path, off: f
         keypoints[:, FACE:, 2] = ((keypoints[:, FACE:, :2] > 0) & (keypoints[:, FACE:, :2] < size[::-1])).all(
             -1
         )
-        poses = refine(keypoints, model, lift, Refinement())
+        poses = fit_keypoints(keypoints, model, lift, settings=FitSettings())
         assert focal_px is not None
         found[name] = people_of_lifted(poses, np.ones(len(points)), size, focal_px)
     return found

@@ -1,6 +1,6 @@
 """Posec's int8 beside that of other quantizers: same float network, same frames, same engine, same judge.
 
-    python -m research.benchmarks.quantizers reference --photos person_keypoints.json images.tar -o out/quantizers --page docs/quantization.md
+    python -m research.benchmarks.quantizers reference --photos person_keypoints.json images.tar -o out/quantizers
 
 Every contestant is a bundle: `posec verify`, `posec evaluate` and `posec bench` would say the same of it. Drift, people lost and
 invented are against the float network, on the rendered test scenes and on the photographs (tall: of more than 64 pixels); MPJPE, PCK and the centres' recall
@@ -79,7 +79,14 @@ def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> I
     ) -> tuple[str, Path]:
         folder = contest.out / target.name / str(next(number))
         build(
-            contest.graph, board, "int8" if ranges else FLOAT, ranges=ranges, out=folder, golden=[], keep_float=keep_float, overwrite=True
+            contest.graph,
+            board,
+            "int8" if ranges else FLOAT,
+            ranges=ranges,
+            out=folder,
+            golden=[],
+            keep_float=keep_float,
+            overwrite=True,
         )
         return name, folder
 
@@ -212,7 +219,7 @@ def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[
     protocols: list[Photos | Scenes] = [contest.scenes, *([contest.photos] if contest.photos else [])]
     settings = BenchSettings(shown, seconds=contest.seconds, threads=contest.threads)
     results = measure_bundles(folders, protocols=protocols, reference=FloatReference(contest.graph, pictures), settings=settings,
-                              progress=progress("measuring, seconds"), say=say)  # fmt: skip
+                              progress=progress("measuring, seconds"), report=say)  # fmt: skip
     photographs = [picture for _, picture, _ in contest.photos] if contest.photos else []
     on_photos = [
         verify(folder, contest.graph, photographs, threads=contest.threads).to_dict()

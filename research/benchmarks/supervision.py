@@ -32,12 +32,13 @@ from toolkit.network.embedding import decoder_arrays, load_embedding
 from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.labels.annotations import human_keypoints
-from toolkit.training.labels.labels import Labels, label_photos, label_scenes, read_teacher, write_labels
+from toolkit.training.labels.label_files import Labels, read_teacher, write_labels
+from toolkit.training.labels.labels import label_photos, label_scenes
 from toolkit.training.labels.lifter import load_lifter
 from toolkit.training.learning.network_settings import read_settings
 from toolkit.training.learning.train_network import read_network, train_network
 from toolkit.training.pictures.compose import Mixture
-from toolkit.training.pictures.people import KEYPOINT_JOINTS, nobody, read_people
+from toolkit.training.pictures.people import KEYPOINT_JOINTS, no_people, read_people
 from toolkit.training.pictures.photos import Photo, Photos, read_tar
 from toolkit.training.release.card_photos import read_lspet
 from toolkit.training.run.configuration import REFERENCE
@@ -162,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         mixture=MIXTURE,
     )
     empty = [
-        Photo(encoded, nobody()) for encoded in read_tar(options.data / "backgrounds/images.tar").values()
+        Photo(encoded, no_people()) for encoded in read_tar(options.data / "backgrounds/images.tar").values()
     ]
     compared, rows = kinds(options), []
     for number, kind in enumerate(compared):

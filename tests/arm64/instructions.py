@@ -17,7 +17,7 @@ from pathlib import Path
 from arm64_root import HERE, PYTHON, RUNTIMES, Root, why_not
 from pretend_pi import BOARDS
 
-from toolkit.report.instructions import ENDING, FORMAT
+from toolkit.report.file_kinds import INSTRUCTIONS, INSTRUCTIONS_ENDING
 from toolkit.runtime.bundle import read_bundle
 
 CLASSES = ("all", "simd", "memory", "branch")
@@ -86,8 +86,8 @@ def main() -> None:
     finally:
         root.unmount()
     asked.out.mkdir(parents=True, exist_ok=True)
-    path = asked.out / f"{rows[0]['network']}{ENDING}"
-    path.write_text(json.dumps({"format": FORMAT, "counts": rows}, indent=1) + "\n")
+    path = asked.out / f"{rows[0]['network']}{INSTRUCTIONS_ENDING}"
+    path.write_text(json.dumps({"format": INSTRUCTIONS.version, "counts": rows}, indent=1) + "\n")
     print(f"{path}: {len(rows)} counts")
 
 

@@ -1,24 +1,25 @@
-"""What commands write: refused before the work, by every command; and standard streams that are closed, full or not for all letters."""
+"""Outputs that every command refuses before the work, and standard streams that are closed or full."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from tiny_bundles import write_tiny_bundle
 
-from toolkit.cli import main
-from toolkit.commands.arguments import COMMANDS
+from toolkit.cli import VERBS, main
 from toolkit.commands.outputs import Out
 
-# Every command that writes: its words but for the output. None of the inputs is there, so that a check of the output comes first or never.
+QUANTIZED = ["train", "quantized", "nothing", "--calibration", "nothing"]
+# Every command that writes, without the name of the output. The inputs are missing, so the output must be checked first.
 WRITERS = {
     "calibrate": ["calibrate", "nothing", "--frames", "nothing", "-o"],
     "export": ["export", "nothing", "--target", "generic-cpu", "-o"],
-    "export --ladder": ["export", "nothing", "--target", "generic-cpu", "-o", "fine", "--ladder"],
+    "export --candidates": ["export", "nothing", "--target", "generic-cpu", "-o", "fine", "--candidates"],
     "blame": ["blame", "nothing", "--target", "generic-cpu", "--calibration", "nothing", "-o"],
     "run": ["run", "nothing", "--source", "nothing", "-o"],
     "bench": ["bench", "nothing", "-o"],
@@ -26,16 +27,7 @@ WRITERS = {
     "report": ["report", "nothing", "-o"],
     "demo": ["demo", "--out"],
     "train embedding": ["train", "embedding", "--mocap", "nothing", "--out"],
-    "train quantized": [
-        "train",
-        "quantized",
-        "nothing",
-        "--calibration",
-        "nothing",
-        "--frames",
-        "nothing",
-        "--out",
-    ],
+    "train quantized": [*QUANTIZED, "--frames", "nothing", "--out"],
 }
 UNWRITABLE = {
     "no name": ("", "the name of the output is empty; give one"),
@@ -59,17 +51,17 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize("line", WRITERS.values(), ids=WRITERS)
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(line, name, words, here, capsys):
     assert main([*line, name]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"posec {line[0]}: ")
-    assert len(said.splitlines()) == 1
-    assert any(part in said for part in words.split("|")), said
+    message = capsys.readouterr().err
+    assert message.startswith(f"posec {line[0]}: ")
+    assert len(message.splitlines()) == 1
+    assert any(part in message for part in words.split("|")), message
     assert sorted(path.name for path in here.iterdir()) == ["fifo", "file"]
     assert (here / "file").read_text() == "kept"
     assert Path("/dev/null").is_char_device()
 
 
 @pytest.mark.parametrize(
-    "line", [WRITERS[name] for name in ("calibrate", "blame", "report", "export --ladder")]
+    "line", [WRITERS[name] for name in ("calibrate", "blame", "report", "export --candidates")]
 )
 def test_a_folder_in_place_of_a_file_is_refused(line, capsys):
     assert main([*line, "."]) == 2
@@ -107,10 +99,11 @@ def test_a_full_disk_is_refused_before_the_work(here, capsys):
 
 
 def test_every_option_that_names_an_output_is_checked():
-    for name, (_, _, arguments) in COMMANDS.items():
-        for flags, options in arguments:
+    for verb in VERBS:
+        module = import_module(f"toolkit.commands.{verb.replace('-', '_')}")
+        for flags, options in module.VERB.arguments:
             if "--out" in flags:
-                assert issubclass(options["type"], Out), name
+                assert issubclass(options["type"], Out), verb
 
 
 def posec(line: str, **options) -> subprocess.CompletedProcess[bytes]:
@@ -150,7 +143,7 @@ READERS = [
 
 
 @pytest.mark.parametrize("line", READERS)
-def test_a_reader_that_has_gone_ends_the_command_without_a_word(line, here):
+def test_a_closed_pipe_ends_the_command_silently(line, here):
     write_tiny_bundle(here / "bundle")
     done = posec(line)
     assert done.stderr == b""
@@ -170,7 +163,7 @@ def test_a_full_standard_error_stops_no_work(here):
     assert list((here / "results").iterdir())
 
 
-def test_letters_that_the_terminal_lacks_are_escaped(here):
+def test_characters_that_the_terminal_lacks_are_escaped(here):
     done = posec(
         "PYTHONIOENCODING=ascii posec verify 'née'; PYTHONIOENCODING=ascii posec verify $'\\xff\\x1b[2J'"
     )

@@ -119,7 +119,10 @@ REFUSED = {
     ),
     "a word that is no precision": ({"precision": "fp8"}, "got 'fp8'; take float32"),
     "int8 without ranges": ({"precision": "int8"}, "needs ranges.*posec calibrate"),
-    "layers to keep float in a float network": ({"keep_float": ["Conv_0"]}, "--keep-float is for int8, got float32"),
+    "layers to keep float in a float network": (
+        {"keep_float": ["Conv_0"]},
+        "--keep-float is for int8, got float32",
+    ),
     "no folder": ({"out": ""}, "no folder"),
 }
 

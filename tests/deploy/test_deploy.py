@@ -1,4 +1,4 @@
-"""Deploying to a folder of this machine: a stand-in for ssh runs every script there, and can lose the connection."""
+"""Deployments to a folder of this machine; a replacement of ssh runs every script there, or loses the connection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(bundle, tmp_path_factory):
-    """A first deployment: the board's home folder, what `deploy` returned, and the steps that it told."""
+    """A first deployment: home folder of the board, outcome, and steps."""
     home, steps = make_board(tmp_path_factory.mktemp("first")), []
     return home, send(bundle, home, progress=steps.append), steps
 
@@ -50,7 +50,7 @@ def running(first, board):
     return board
 
 
-def test_a_bundle_runs_on_the_board_and_its_result_comes_home(first):
+def test_a_bundle_runs_on_the_board_and_its_result_is_fetched(first):
     home, done, steps = first
     assert done
     assert steps == ["connect", "copy", "check", "bench", "switch"]
@@ -70,7 +70,7 @@ def test_a_bundle_runs_on_the_board_and_its_result_comes_home(first):
     assert [len(json.loads(line)["scores"]) for line in lines] == [0, 1, 2, 3, 4]
 
 
-def test_a_python_is_given_from_the_home_folder_on(bundle, board):
+def test_a_relative_python_is_found_from_the_home_folder(bundle, board):
     python = board / "posec-env/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
@@ -81,7 +81,7 @@ def test_a_python_is_given_from_the_home_folder_on(bundle, board):
         send(bundle, board, python="other-env/bin/python")
 
 
-def test_the_board_gets_no_more_than_it_needs(first, bundle):
+def test_a_deployment_copies_only_the_runtime_and_the_bundle(first, bundle):
     home, done, _ = first
     there = {path.relative_to(home / "posec/pi5") for path in (home / "posec/pi5/").rglob("*.py")}
     assert there == {Path("toolkit") / path for path in board_files()}
@@ -90,7 +90,7 @@ def test_the_board_gets_no_more_than_it_needs(first, bundle):
     )
 
 
-def test_what_is_carried_is_enough_without_the_hosts_libraries(first):
+def test_the_copied_files_run_without_the_libraries_of_the_host(first):
     home = first[0]
     blocked = (
         'import sys\nfor name in ("onnx", "torch", "safetensors", "openvino"): sys.modules[name] = None\n'
@@ -116,7 +116,7 @@ def test_a_second_bundle_replaces_the_first_and_leaves_nothing_of_it(bundle, run
     assert what_is_deployed(running) == [what_runs_on(running)]
 
 
-def test_people_who_are_not_found_again_keep_the_old_bundle_running(running, tmp_path):
+def test_a_bundle_over_its_drift_limits_leaves_the_old_one_running(running, tmp_path):
     before = what_runs_on(running)
     done = send(
         write_tiny_bundle(tmp_path / "worse" / "pi5", spoiled(tiny_graph_of(), "embedding", 3.0)), running
@@ -139,7 +139,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("call", LOST, ids=LOST.get)
-def test_a_broken_connection_leaves_the_old_bundle_in_place_and_nothing_else(bundle, running, call):
+def test_a_broken_connection_leaves_only_the_old_bundle(bundle, running, call):
     before = what_runs_on(running)
     (running.parent / "lose").write_text(str(call))
     with pytest.raises(
@@ -157,7 +157,7 @@ def test_a_board_that_dies_while_switching_runs_one_of_the_two(bundle, running):
             holder = int(re.search(r"process (\d+)", (running / "posec/.lock").read_text()).group(1))
             os.kill(holder, signal.SIGKILL)
 
-    with pytest.raises(PosecError, match="on the board is this bundle or the one from before"):
+    with pytest.raises(PosecError, match="on the board is this bundle or the earlier one"):
         send(bundle, running, progress=kill)
     what_runs_on(running)
     assert send(bundle, running)
@@ -172,14 +172,14 @@ def test_everything_is_removed_on_request(bundle, board):
     assert not (board / "posec").exists()
 
 
-def test_a_bundle_that_is_only_measured_leaves_what_runs(bundle, running):
+def test_a_bundle_that_is_only_measured_leaves_the_running_one(bundle, running):
     before = what_runs_on(running)
     assert send(bundle, running, keep=False)
     assert what_runs_on(running) == before
     assert what_is_deployed(running) == [before]
 
 
-def test_wheels_are_carried_once(bundle, board, tmp_path):
+def test_wheels_are_copied_once(bundle, board, tmp_path):
     with zipfile.ZipFile(tmp_path / "carried-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("carried.py", "ANSWER = 42\n")
     send(bundle, board, wheels=tmp_path)
@@ -196,7 +196,7 @@ def test_wheels_are_carried_once(bundle, board, tmp_path):
     assert len(list((board / "posec").glob("packages-*"))) == 1
 
 
-def test_a_python_of_an_environment_in_the_home_folder_is_found_from_everywhere(bundle, board):
+def test_the_python_of_an_environment_is_found_from_every_folder(bundle, board):
     own = board / "posec-env/bin/python"
     own.parent.mkdir(parents=True)
     own.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
@@ -208,7 +208,7 @@ def test_a_python_of_an_environment_in_the_home_folder_is_found_from_everywhere(
 
 WRONG = {
     "a host that is an option": ("-oProxyCommand=evil", {}, "a board is user@host"),
-    "a host that nobody knows": (
+    "an unknown host": (
         "pi@elsewhere",
         {},
         "no connection to 'pi@elsewhere': ssh: Could not resolve hostname pi@elsewhere",
@@ -230,15 +230,15 @@ WRONG = {
         {"ssh": "no-such-ssh"},
         "cannot run 'no-such-ssh' here: .*; install the OpenSSH client",
     ),
-    "an ssh of no words": ("pi@board", {"ssh": " "}, "the SSH command is empty"),
-    "an ssh with an open quote": ("pi@board", {"ssh": "ssh -i 'key"}, "cannot be split into words"),
-    "a port that is none": ("pi@board", {"port": 70000}, "from 1 to 65535"),
+    "an empty ssh": ("pi@board", {"ssh": " "}, "the SSH command is empty"),
+    "an ssh with an unclosed quote": ("pi@board", {"ssh": "ssh -i 'key"}, "cannot be split into words"),
+    "a port out of range": ("pi@board", {"port": 70000}, "from 1 to 65535"),
     "a bench without an end": ("pi@board", {"seconds": float("inf")}, "0 to 86400 seconds"),
 }
 
 
 @pytest.mark.parametrize(("host", "options", "words"), WRONG.values(), ids=WRONG)
-def test_what_cannot_be_is_refused_in_a_sentence(bundle, board, host, options, words):
+def test_requests_that_cannot_be_met_are_refused(bundle, board, host, options, words):
     where = {"ssh": str(board.parents[1] / "ssh"), "python": sys.executable, **options}
     seconds = where.pop("seconds", 1.0)
     with pytest.raises(PosecError, match=words):
@@ -246,12 +246,12 @@ def test_what_cannot_be_is_refused_in_a_sentence(bundle, board, host, options, w
     assert list(board.iterdir()) == []
 
 
-def test_no_wheels_in_the_folder_is_said_before_anything_is_sent(bundle, board, tmp_path):
+def test_a_folder_without_wheels_is_refused_before_the_copy(bundle, board, tmp_path):
     with pytest.raises(PosecError, match=r"no wheels in .*pip download"):
         send(bundle, board, wheels=tmp_path)
 
 
-def test_a_folder_of_that_name_that_was_not_deployed_is_left_alone(bundle, board):
+def test_a_folder_that_posec_did_not_deploy_is_left_alone(bundle, board):
     (board / "posec/pi5").mkdir(parents=True)
     with pytest.raises(PosecError, match="'pi5' in that folder was not deployed by posec; move it away"):
         send(bundle, board)

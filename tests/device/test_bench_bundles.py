@@ -80,6 +80,7 @@ def test_decoding_and_sustained_load_are_measured_too(measured):
         10,
         20,
     ]  # 8 x 12 cells have no room for 50
+    assert all(row["unfitted_p50_us"] > 0 for row in one["decode_us"])
     assert one["decode_us"][-1]["p50_us"] > one["decode_us"][0]["p50_us"]
     assert one["sustained"]["seconds"] >= 1.5
     assert all(entry["frames"] > 10 for entry in one["sustained"]["slices"])

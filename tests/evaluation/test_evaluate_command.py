@@ -225,16 +225,16 @@ def test_other_json_is_refused_with_the_reason(tiny_checkpoint, pictures, tmp_pa
     )
 
 
-@pytest.mark.parametrize("threads", ["0", "-1"])
-def test_a_number_of_threads_below_one_is_refused(tiny_checkpoint, capsys, threads):
-    with pytest.raises(SystemExit):
-        main(["evaluate", str(tiny_checkpoint), "--threads", threads])
-    assert f"a number from 1 is needed, got '{threads}'" in capsys.readouterr().err
-
-
-def test_too_many_threads_are_refused(tiny_checkpoint, capsys):
-    assert main(["evaluate", str(tiny_checkpoint), "--threads", "9999"]) == 2
-    assert "threads must be a number from 1 to 1024" in capsys.readouterr().err
+@pytest.mark.parametrize("threads", ["0", "-1", "9999"])
+def test_threads_that_cannot_be_are_refused(tiny_checkpoint, capsys, threads):
+    try:
+        status = main(["evaluate", str(tiny_checkpoint), "--threads", threads])
+    except SystemExit as stopped:  # of the parser
+        status = stopped.code
+    assert status == 2
+    message = capsys.readouterr().err
+    assert "--threads" in message or "threads must be" in message
+    assert "a number from 1" in message
 
 
 @pytest.mark.parametrize("option", ["--photos", "--scenes"])

@@ -19,7 +19,7 @@ SMALL = people_at((60, 90), px_per_mm=0.03)
 
 
 def choose(people: PoseFrame, *indices: int) -> PoseFrame:
-    return PoseFrame(*(getattr(people, name)[list(indices)] for name in people.__dataclass_fields__))
+    return people[list(indices)]
 
 
 def joined(*groups: PoseFrame) -> PoseFrame:

@@ -1,4 +1,4 @@
-"""A result measured again: it holds, it does not, and it is another bundle's."""
+"""A result measured again: consistent, not consistent, and of another bundle."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def result(folder):
 
 
 def slower(result, factor):
-    """The same result, had every frame taken `factor` times as long."""
+    """Return the same result with every frame `factor` times as slow."""
     rounds = [
         [[value * factor for value in frame] for frame in turn] for turn in result.bench["samples"]["rounds"]
     ]
@@ -41,7 +41,7 @@ def slower(result, factor):
 
 
 def wide(result):
-    """The same result, with one half of the rounds ten times faster and one ten times slower: anything fits in between."""
+    """Return the same result with half of the rounds ten times faster and half ten times slower, a wide span."""
     fast, slow = slower(result, 0.1), slower(result, 10)
     rounds = fast.bench["samples"]["rounds"] + slow.bench["samples"]["rounds"]
     return replace(result, bench={**result.bench, "samples": {**result.bench["samples"], "rounds": rounds}})
@@ -61,7 +61,7 @@ def test_a_result_that_was_a_hundred_times_slower_does_not_hold(result, folder):
     assert str(found).startswith("not consistent")
 
 
-def test_another_drift_and_another_machine_are_told(result, folder):
+def test_another_drift_and_another_machine_are_reported(result, folder):
     other = {**result.bench, "machine": {**result.bench["machine"], "cpu": "a slide rule"}}
     found = measure_again(
         replace(wide(replace(result, bench=other)), drift={**result.drift, "drift_mm": 5.0}), folder / "one"

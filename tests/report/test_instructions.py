@@ -1,4 +1,4 @@
-"""Counts of instructions in the report: shown as counts, compared with float32 of the same board and library, refused where they are none."""
+"""Counts of instructions in the report, compared with float32 of the same board and library."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_counts_are_shown_beside_float32_of_the_same_board_and_library(tmp_path)
     assert "Counts and not times" in page
 
 
-def test_nothing_counted_is_no_section():
+def test_the_section_is_empty_without_counts():
     assert instructions_section([]) == ""
 
 
@@ -57,11 +57,11 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("content", "words"), WRONG.values(), ids=WRONG)
-def test_a_file_that_holds_none_is_refused(content, words, tmp_path):
+def test_files_of_another_form_are_refused(content, words, tmp_path):
     with pytest.raises(PosecError, match=words):
         read_instructions([write(tmp_path / "a.instructions.json", content)])
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(PosecError, match="no count of instructions"):
         read_instructions([tmp_path / "a.instructions.json"])

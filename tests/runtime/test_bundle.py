@@ -14,7 +14,7 @@ from networks import spot_picture, tiny_decoder, tiny_spec
 from recorded_heads import Recorded, bundle_info, packed, recorded_heads, replay_bundle
 
 from toolkit.runtime.bundle import BundleError, read_bundle, write_bundle
-from toolkit.runtime.decoding.decode import decode_heads, nobody
+from toolkit.runtime.decoding.decode import decode_heads, no_people
 from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.preprocess import place
 
@@ -49,8 +49,8 @@ def test_what_is_written_is_read(tmp_path):
 def test_golden_pictures_come_with_their_people(tmp_path):
     spec, pictures = tiny_spec(), [spot_picture(0, 0), spot_picture(2, 1)]
     heads = recorded_heads([Recorded(3, 4)], spec)
-    somebody = decode_heads(heads, spec, layers(tiny_decoder()), place(120, 160, spec)[0])
-    people = [{**frame.to_dict(), "focal_px": None} for frame in (nobody(spec), somebody)]
+    somebody = decode_heads(heads, spec, layers(tiny_decoder()), letterbox=place(120, 160, spec)[0])
+    people = [{**frame.to_dict(), "focal_px": None} for frame in (no_people(spec), somebody)]
     files = {
         "heads.npz": packed(heads),
         "pose.npz": packed(tiny_decoder()),

@@ -10,7 +10,8 @@ from recorded_heads import bundle_info, packed
 from toolkit.runtime import load
 from toolkit.runtime.bundle import write_bundle
 from toolkit.runtime.engines import EngineError, open_engine
-from toolkit.runtime.engines.cpu import int8_saturates
+from toolkit.runtime.engines.cpu import computes_bfloat16, int8_saturates
+from toolkit.runtime.engines.onnxruntime import cpu_options, library
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import HEADS
 from toolkit.runtime.preprocess import to_batch
@@ -108,14 +109,57 @@ def test_describe_names_version_and_threads(tmp_path, engine):
 
 
 @pytest.mark.openvino
-def test_float32_is_float32_in_openvino_unless_the_bundle_says_otherwise(tmp_path):
-    assert (
-        open_engine(onnx_bundle(tmp_path / "b", "openvino"), threads=1).describe()["float precision"] == "f32"
+@pytest.mark.parametrize(
+    ("precision", "computed"), [("float32", "f32"), ("int8", "f32"), ("bfloat16", "bf16")]
+)
+def test_openvino_computes_float_layers_in_the_precision_of_the_bundle(tmp_path, precision, computed):
+    if precision == "bfloat16" and not computes_bfloat16():
+        pytest.skip("this CPU does not compute in bfloat16")
+    run = open_engine(onnx_bundle(tmp_path / "b", "openvino", precision=precision), threads=1)
+    assert run.describe()["float precision"] == computed
+
+
+@pytest.mark.openvino
+def test_a_bundle_of_bfloat16_computes_other_heads_than_float32(tmp_path):
+    if not computes_bfloat16():
+        pytest.skip("this CPU does not compute in bfloat16")
+    batch = to_batch(PICTURES[1], SPEC, FrameInput())[0]
+    exact, rounded = (
+        open_engine(onnx_bundle(tmp_path / name, "openvino", precision=name), threads=1)(batch)
+        for name in ("float32", "bfloat16")
     )
-    if "BF16" not in __import__("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        pytest.skip("this CPU does not compute in bf16")
+    away = max(float(np.abs(exact[name] - rounded[name]).max()) for name in HEADS)
+    assert 1e-4 < away < 0.1
+
+
+@pytest.mark.openvino
+def test_a_bundle_of_bfloat16_is_refused_on_other_cpus_with_the_next_step(tmp_path, monkeypatch):
+    bundle = onnx_bundle(tmp_path / "b", "openvino", precision="bfloat16")
+    monkeypatch.setattr("toolkit.runtime.engines.openvino.computes_bfloat16", lambda: False)
+    with pytest.raises(
+        EngineError, match=r"AVX512-BF16 or AMX.*export the bundle with --precision int8 or float32"
+    ):
+        open_engine(bundle, threads=1)
+
+
+@pytest.mark.openvino
+def test_an_option_that_contradicts_the_precision_of_the_bundle_is_refused(tmp_path):
+    same = onnx_bundle(tmp_path / "b", "openvino", options={"inference_precision": "f32"})
+    assert open_engine(same, threads=1).describe()["float precision"] == "f32"
     other = onnx_bundle(tmp_path / "c", "openvino", options={"inference_precision": "bf16"})
-    assert open_engine(other, threads=1).describe()["float precision"] == "bf16"
+    with pytest.raises(EngineError, match="'bf16' contradicts the bundle's precision, float32"):
+        open_engine(other, threads=1)
+
+
+@pytest.mark.parametrize("saturates", [True, False])
+def test_onnxruntime_takes_the_slower_sums_only_where_int8_saturates(monkeypatch, saturates):
+    monkeypatch.setattr("toolkit.runtime.engines.onnxruntime.int8_saturates", lambda: saturates)
+    options = cpu_options(library(), threads=1)
+    if saturates:
+        assert options.get_session_config_entry("session.x64quantprecision") == "1"
+    else:
+        with pytest.raises(RuntimeError, match="does not have configuration"):
+            options.get_session_config_entry("session.x64quantprecision")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -158,6 +202,16 @@ def test_cpus_whose_sums_of_integers_overflow_are_known(tmp_path, flags, overflo
     (tmp_path / "arm").write_text("processor\t: 0\nFeatures\t: fp asimd\n")
     assert not int8_saturates(str(tmp_path / "arm"))
     assert not int8_saturates(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "able"),
+    [("fpu avx2 avx512f avx512_vnni", False), ("fpu avx512f avx512_bf16", True), ("fpu amx_bf16", True)],
+)
+def test_cpus_that_compute_in_bfloat16_are_known(tmp_path, flags, able):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    assert computes_bfloat16(str(tmp_path / "cpuinfo")) is able
+    assert not computes_bfloat16(str(tmp_path / "none"))
 
 
 def largest_sums():

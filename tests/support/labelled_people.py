@@ -35,7 +35,7 @@ def people_in_a_portrait(model: PoseEmbedding, count: int = 1, seed: int = 0) ->
     return People(
         boxes=np.concatenate([keypoints.min(1), keypoints.max(1)], 1).astype(np.float32), embedding=codes.numpy(),
         embedding_mirrored=-codes.numpy(), rotation=rotation.numpy(), px_per_m=np.full(count, PX_PER_M, np.float32), pelvis_px=pelvis,
-        joints_m=joints, keypoints_px=keypoints.astype(np.float32), seen=np.ones((count, 12), np.float32),
+        joints_m=joints, keypoints_px=keypoints.astype(np.float32), visible=np.ones((count, 12), np.float32),
         residual=np.zeros(count, np.float32), usable=np.ones(count, bool), exact=np.zeros(count, bool),
     )  # fmt: skip
 

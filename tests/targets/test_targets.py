@@ -158,7 +158,7 @@ WRONG = {
     "an unknown field": ('memory = "4 GB"\n' + GOOD, "unknown fields memory; known: title"),
     "an unknown precision": (
         GOOD.replace('"float32", "int8"', '"float32", "int4"'),
-        "must list some of float32, float16, int8",
+        "must list some of float32, float16, bfloat16, int8",
     ),
     "a precision that is neither offered nor refused": (
         GOOD.replace('["float32", "int8"]', '["float32"]'),

@@ -12,12 +12,12 @@ from small_networks import WIDTH, network_about, node
 
 import calibration
 from toolkit.compiler.build import build
+from toolkit.device.golden_check import verify_golden
 from toolkit.passes import prepare
 from toolkit.passes.quantize.float_islands import float_islands
 from toolkit.runtime import load
 from toolkit.runtime.engines.onnxruntime import cpu_options
 from toolkit.runtime.preprocess import to_batch
-from toolkit.verification import verify as drift
 
 pytest.importorskip("litert_torch")
 litert = pytest.importorskip("ai_edge_litert.interpreter")
@@ -51,7 +51,7 @@ def test_float16_is_stored_as_such(bundles):
 
 @pytest.mark.parametrize("precision", PI5.precisions)
 def test_people_are_found_again_within_the_allowance(bundles, precision):
-    found = drift.verify_golden(bundles[precision])
+    found = verify_golden(bundles[precision])
     assert found, str(found)
     assert found.people == 10
 
@@ -155,7 +155,7 @@ def test_a_single_layer_kept_float_is_float_in_the_file(place, tmp_path):
     assert layer in bundle.float_layers
     assert dict(bundle.passes)["check_float_islands"] == 2
     assert count_float_islands(bundle.model_path.read_bytes()) == 2
-    assert drift.verify_golden(bundle)
+    assert verify_golden(bundle)
 
 
 def test_scales_that_tflite_fixes_or_shares_are_kept():

@@ -1,4 +1,4 @@
-"""Fixtures of the training tests: motion without motion capture."""
+"""Fixtures of the training tests: motion without motion capture, a small data folder."""
 
 import numpy as np
 import pytest
@@ -18,8 +18,40 @@ def standing_clips():
     }  # fmt: skip
     names = tuple(joints)
     upright = np.tile([1.0, 0, 0, 0], (len(names), 1))
+    offsets = np.array([offset for _, offset in joints.values()])
+    parents = tuple(names.index(parent) if parent else -1 for parent, _ in joints.values())
     return Clips(
-        kind="deepmimic", names=("standing",), splits=("test",), starts=np.array([0, 2]), fps=30.0,
-        rotations=np.stack([upright, upright]), root_m=np.zeros((2, 3)), offsets=np.array([offset for _, offset in joints.values()]),
-        parents=tuple(names.index(parent) if parent else -1 for parent, _ in joints.values()), joint_names=names, neutral_rotations=upright,
-    )  # fmt: skip
+        kind="deepmimic",
+        names=("standing",),
+        splits=("test",),
+        starts=np.array([0, 2]),
+        fps=30.0,
+        rotations=np.stack([upright, upright]),
+        root_m=np.zeros((2, 3)),
+        offsets=offsets,
+        parents=parents,
+        joint_names=names,
+        neutral_rotations=upright,
+    )
+
+
+@pytest.fixture(scope="module")
+def embedding(tmp_path_factory):
+    """A random pose embedding: its file and the network."""
+    torch = pytest.importorskip("torch")
+    from toolkit.network.embedding import PoseEmbedding
+    from toolkit.training.run.runs import save_weights
+
+    torch.manual_seed(0)
+    model = PoseEmbedding().eval()
+    path = tmp_path_factory.mktemp("embedding") / "embedding.safetensors"
+    save_weights(path, model)
+    return path, model
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory, embedding):
+    """Folders of photographs, labels and rendered bodies, see `photo_material.write_material`."""
+    from photo_material import write_material
+
+    return write_material(tmp_path_factory.mktemp("material"), embedding[1])

@@ -8,11 +8,11 @@ from networks import spot_picture
 import targets
 from calibration import collect
 from toolkit.device.drift import LIMITS
+from toolkit.device.golden_check import verify_golden
 from toolkit.errors import PosecError
 from toolkit.runtime.bundle import read_bundle
 from toolkit.verification.candidate_bench import SearchSettings
 from toolkit.verification.precision_search import PrecisionSearch, search_precision
-from toolkit.verification.verify import verify_golden
 
 PICTURES = [spot_picture(people, 70 + people) for people in range(5)]
 LOOSE = dict.fromkeys(LIMITS, 1e6)

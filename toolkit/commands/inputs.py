@@ -1,4 +1,4 @@
-"""Inputs of commands: a checkpoint, frames, ranges, a source of pictures. The word `samples` stands for the shipped pictures."""
+"""Inputs of commands: checkpoint, frames, ranges, source. `samples` stands for the shipped pictures."""
 
 from __future__ import annotations
 
@@ -8,52 +8,52 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import PosecError
-from ..runtime.pose import PoseSpec
 
 if TYPE_CHECKING:  # a board that runs bundles has neither onnx nor these
     from calibration import Frames
 
     from ..ir.graph import Graph
     from ..ir.ranges import Ranges
+    from ..runtime.pose import PoseSpec
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 
 def sample(path: str, default: str) -> Path:
-    """Return a path; the word `samples` stands for the shipped `default`, `./samples` for a folder of that name."""
+    """Return a path; `samples` stands for the shipped `default`, `./samples` for a folder of that name."""
     return SAMPLES / default if path == "samples" else Path(path)
 
 
 def source(text: str) -> str:
-    """Return a source for `open_source` as it was typed: an address is no path. A file or folder called `samples` comes first."""
+    """Return a source for `open_source`; `samples` is the shipped clip, unless a file has that name."""
     return str(SAMPLES / "clip.mp4") if text == "samples" and not os.path.lexists(text) else text
 
 
 @functools.lru_cache(maxsize=2)
 def checkpoint(name: str) -> Graph:
-    """Return the traced network; the last two are cached, because the demo uses one many times."""
+    """Return the traced network. The last two are cached: the demo traces the same one many times."""
     from ..frontend.trace import trace
 
     return trace(name)
 
 
 def frames(
-    path: str, spec: PoseSpec, count: int | None = None, seed: int = 0, samples: str = "calibration"
+    path: str, spec: PoseSpec, count: int | None = None, *, seed: int = 0, samples: str = "calibration"
 ) -> Frames:
-    """Return pictures of a folder, a listing (.txt) or a video; `samples` names the shipped folder that the word stands for."""
-    if not path:
-        raise PosecError("the name of the frames is empty; give a folder of pictures, a video, or a listing")
+    """Return the pictures of a folder, a listing (.txt) or a video.
+
+    `samples` names the shipped folder that the word `samples` stands for.
+    """
     import calibration
 
+    if not path:
+        raise PosecError("the name of the frames is empty; give a folder of pictures, a video, or a listing")
     where = sample(path, samples)
-    take = (
-        calibration.folder
-        if where.is_dir()
-        else calibration.listing
-        if where.suffix == ".txt"
-        else calibration.video
-    )
-    return take(where, spec, count=count, seed=seed)
+    if where.is_dir():
+        return calibration.folder(where, spec, count=count, seed=seed)
+    if where.suffix == ".txt":
+        return calibration.listing(where, spec, count=count, seed=seed)
+    return calibration.video(where, spec, count=count, seed=seed)
 
 
 def ranges(path: str | None) -> Ranges | None:

@@ -8,7 +8,7 @@ from ..errors import PosecError
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Target
-from ..runtime.bundle_files import DESCRIPTION
+from ..runtime.files.bundle_files import DESCRIPTION
 from .request import ExportRequest
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from ..errors import PosecError
@@ -17,7 +16,7 @@ from ..ir.graph import Graph
 from ..runtime.bundle import LARGEST_PEOPLE, MOST_PICTURES, MOST_PIXELS
 from ..runtime.decoding.centres import find_centres
 from ..runtime.estimator import PoseEstimator
-from ..runtime.video.sources import SourceError, read_picture
+from ..runtime.files.pictures import SourceError, decode_picture, encode_picture, read_picture
 
 SCENES = Path(__file__).parents[1] / "samples" / "scenes"
 _SHIPPED = 8
@@ -64,8 +63,7 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
             "give fewer pictures"
         )
     files = {
-        f"golden/{number:03d}.png": cv2.imencode(".png", picture)[1].tobytes()
-        for number, picture in enumerate(pictures)
+        f"golden/{number:03d}.png": encode_picture(picture, ".png") for number, picture in enumerate(pictures)
     }
     return {**files, "golden/people.json": people}
 
@@ -73,9 +71,7 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
 def golden_pictures(files: Mapping[str, bytes]) -> list[np.ndarray]:
     """Return the pictures, BGR (H, W, 3) uint8, among the files of `golden_files`."""
     names = sorted(name for name in files if name.endswith(".png"))
-    return [
-        np.asarray(cv2.imdecode(np.frombuffer(files[name], np.uint8), cv2.IMREAD_COLOR)) for name in names
-    ]
+    return [decode_picture(files[name], f"'{name}'") for name in names]
 
 
 def is_sure(estimator: PoseEstimator, picture: np.ndarray) -> bool:

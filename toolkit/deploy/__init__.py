@@ -1,1 +1,1 @@
-"""Bundles to boards over SSH."""
+"""Deploy bundles to boards over SSH."""

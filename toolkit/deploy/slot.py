@@ -1,4 +1,4 @@
-"""A place on a board for one deployment: locked, with its wheels and its room, and removed again unless it was switched to."""
+"""A folder on a board for one deployment: locked, and removed again unless the board switches to it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..runtime.console import printable
 from .ssh import Connection, Conversation, size_of
 
 LOCK_PROGRAM = Path(device.__file__).with_name("deployment.py")
-BLOCK_BYTES = 4096  # of a usual file system: every file takes whole blocks
-SPARE_BYTES = 1 << 20  # for the result, byte code and folders
+_BLOCK_BYTES = 4096  # of a usual file system: every file takes whole blocks
+_SPARE_BYTES = 1 << 20  # for the result, byte code and folders
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*")
 _PYTHON = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~\-]*")
-# A path is relative to the home folder, where scripts start, and is used from others.
+# A path is relative to the home folder, where scripts start, and must work from other folders.
 _FIND = """python=$1
 case "$python" in "~/"*) python=$HOME/${python#"~/"} ;; esac
 found=$(command -v "$python") || { echo "no $1 on this board" >&2; exit 1; }
@@ -35,16 +35,16 @@ mv -T "$2.part" "$2" """
 
 @dataclass(frozen=True)
 class BoardSettings:
-    """How a board is reached, and where the bundle lies on it.
+    """How to reach a board, and where the bundle lies on it.
 
     Attributes:
         port, ssh: see `connect`.
         folder: on the board, relative to the home folder.
-        python: on the board, a command or a path from the home folder; it needs numpy, cv2 and the engine's library, unless `wheels`
-            brings them.
-        wheels: local folder of wheels for the board, which then needs no network; unpacked there once.
-        wait_s: how long to wait for another deployment to the same folder.
-        keep: False measures the bundle and removes it again; what runs there goes on.
+        python: on the board, a command or a path from the home folder. It needs numpy, cv2 and the engine's
+            library, unless `wheels` has them.
+        wheels: local folder of wheels for a board without a network; unpacked there once.
+        wait_s: longest wait in s for another deployment to the same folder.
+        keep: False measures the bundle and removes it again; the running bundle stays.
     """
 
     port: int | None = None
@@ -58,21 +58,22 @@ class BoardSettings:
     def __post_init__(self) -> None:
         if not _FOLDER.fullmatch(self.folder):
             raise PosecError(
-                f"folder '{self.folder}' gets that name on the board: letters, digits, . _ - / and no leading dot"
+                f"folder '{self.folder}' on the board may have letters, digits, . _ - / and no leading dot; "
+                "give another name"
             )
         if not _PYTHON.fullmatch(self.python):
             raise PosecError(f"python must be a command or path on the board, got '{self.python}'")
         if not 0 <= self.wait_s < math.inf:
-            raise PosecError(f"waiting takes a number of seconds from 0, got {self.wait_s:g}")
+            raise PosecError(f"the wait must be 0 seconds or more, got {self.wait_s:g}")
 
 
 class Slot:
     """A new folder on the board, held by a lock; made by `take_slot`.
 
     Attributes:
-        place: the folder, from the home folder.
+        place: the folder, relative to the home folder.
         python: full path of the board's Python.
-        packages: folder of the unpacked wheels beside the deployments; empty where none were carried.
+        packages: folder of the unpacked wheels beside the deployments; empty without wheels.
     """
 
     def __init__(
@@ -83,30 +84,29 @@ class Slot:
         self._free_bytes = 0
 
     def wait(self, progress: Callable[[str], None]) -> None:
-        """Wait until the lock is held. Raises PosecError where another deployment does not end in time."""
+        """Wait for the lock. Raises PosecError where another deployment does not end in time."""
         answer = self._held.answer()
         if "waiting_for" in answer:
             progress(f"wait for another deployment {printable(str(answer['waiting_for']))[:100]}")
             answer = self._held.answer()
         free = answer.get("free_bytes")
         if not isinstance(free, int):
-            raise PosecError(f"'{self._board.host}' did not state its free space; deploy again")
+            raise PosecError(f"'{self._board.host}' did not return its free space; deploy again")
         self._free_bytes = free
 
-    def carry(self, progress: Callable[[str], None]) -> int:
-        """Bring wheels to the board unless they are there; return the bytes sent."""
+    def send_wheels(self, progress: Callable[[str], None]) -> int:
+        """Copy wheels to the board unless they are there, and unpack them; return the bytes sent."""
         wheels, folder = self._settings.wheels, self._settings.folder
         if wheels is None:
             return 0
         files = wheel_files(Path(wheels))
-        self.packages = (
-            "packages-" + hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()[:12]
-        )
+        names = "\n".join(file.name for file in files)
+        self.packages = f"packages-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
         if self._board.run('[ ! -d "$1/$2" ] || echo there', folder, self.packages).strip():
             return 0
         progress("wheels")
         unpacked = sum(member.file_size for file in files for member in _members(file))
-        self._need(unpacked + sum(file.stat().st_size for file in files))
+        self._check_space(unpacked + sum(file.stat().st_size for file in files))
         sent = self._board.send({file.name: file for file in files}, f"{folder}/{self.packages}.part")
         self._board.run(_UNPACK, folder, self.packages, self.python)
         self._free_bytes -= unpacked
@@ -114,20 +114,22 @@ class Slot:
 
     def fill(self, files: Mapping[str, Path | bytes]) -> int:
         """Copy files, name → local file or content; return the bytes sent."""
-        self._need(sum(-(-size_of(source) // BLOCK_BYTES) * BLOCK_BYTES for source in files.values()))
+        blocks = (-(-size_of(source) // _BLOCK_BYTES) for source in files.values())
+        self._check_space(_BLOCK_BYTES * sum(blocks))
         return self._board.send(files, self.place)
 
     def switch(self) -> None:
-        """Let the bundle's name lead here, in one step."""
+        """Let the link of the bundle lead here, in one step."""
         self._held.write_line("switch")
         self._held.answer()
 
-    def _need(self, size: int) -> None:
-        """Refuse files without room on the board. Raises PosecError."""
-        if size + SPARE_BYTES > self._free_bytes:
-            wanted, free = (size + SPARE_BYTES) / 1e6, max(self._free_bytes, 0) / 1e6
+    def _check_space(self, size: int) -> None:
+        """Raise PosecError unless `size` bytes fit on the board."""
+        wanted, free = size + _SPARE_BYTES, max(self._free_bytes, 0)
+        if wanted > free:
             raise PosecError(
-                f"'{self._board.host}' has {free:.1f} MB free, this deployment takes {wanted:.1f} MB; make room there"
+                f"'{self._board.host}' has {free / 1e6:.1f} MB free, "
+                f"this deployment takes {wanted / 1e6:.1f} MB; free some space there"
             )
 
 
@@ -135,7 +137,7 @@ class Slot:
 def take_slot(
     board: Connection, settings: BoardSettings, name: str, *, progress: Callable[[str], None]
 ) -> Iterator[Slot]:
-    """Hold the lock of the board's folder for the length of a `with` block, and a new place for the bundle `name`.
+    """Hold the lock of the board's folder during a `with` block, and return a new folder for a bundle.
 
     Raises PosecError where Python is not on the board, or another deployment holds the lock for too long.
     """
@@ -151,11 +153,12 @@ def take_slot(
 
 
 def wheel_files(folder: Path) -> list[Path]:
-    """Return the wheels in a local folder. Raises PosecError where there is none."""
+    """Return the wheels in a local folder. Raises PosecError where there are none."""
     files = sorted(folder.glob("*.whl"))
     if not files:
         raise PosecError(
-            f"no wheels in '{folder}'; fill it by: pip download --only-binary=:all: --platform manylinux2014_aarch64 --platform manylinux_2_27_aarch64 -d {folder} …"
+            f"no wheels in '{folder}'; fill it with: pip download --only-binary=:all: "
+            f"--platform manylinux2014_aarch64 --platform manylinux_2_27_aarch64 -d {folder} …"
         )
     return files
 

@@ -1,4 +1,4 @@
-"""A connection to a board by OpenSSH: scripts and files go over one login, under the user's own configuration and host keys."""
+"""A connection to a board by OpenSSH: one login, with the user's configuration and host keys."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ..runtime.console import printable
 _HOST = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.\-]*(@[A-Za-z0-9_.:\[\]][A-Za-z0-9_.:%\[\]\-]*)?")
 _LOST = 255  # the exit status of ssh itself
 _LARGEST_ANSWER = 64 << 20
-# A login shell may print a greeting first; answers begin after this line.
+# A login shell may print a greeting; answers begin after this line.
 _MARK = b"\x1eposec\n"
-# Causes, which come before their consequences: tar's last line is "exiting with failure status".
+# Causes come before their consequences: tar's last line is "exiting with failure status".
 _CAUSES = re.compile(
     r"no space left|quota exceeded|read-only file system|permission denied|file too large|input/output error",
     re.IGNORECASE,
@@ -30,7 +30,7 @@ _LONGEST_REASON = 300
 
 
 class _Running(NamedTuple):
-    """A remote script: its local ssh process, and the file that gets its stderr."""
+    """A remote script: its local ssh process, and the file with its stderr."""
 
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
@@ -43,14 +43,14 @@ class Connection:
         self._command, self.host = command, host
 
     def run(self, script: str, *arguments: str) -> str:
-        """Return what a shell script prints; its arguments are "$1", "$2", … and it starts in the home folder.
+        """Run a shell script in the home folder with arguments "$1", "$2", …, and return its output.
 
         Raises PosecError with the cause where the script or the connection fails.
         """
         return self._finish(self._start(script, *arguments))
 
     def send(self, files: Mapping[str, Path | bytes], folder: str) -> int:
-        """Write files into a remote folder; `files` maps each name to a local file or to its content. Returns their bytes in all."""
+        """Write local files or contents into a remote folder; return their total bytes."""
         running = self._start('mkdir -p "$1" && tar -x -f - -C "$1"', folder)
         total = 0
         try:
@@ -63,15 +63,15 @@ class Connection:
                     with _opened(source) as content:
                         archive.addfile(entry, content)
         except BrokenPipeError:
-            pass  # `_finish` raises with the reason from the other end
+            pass  # `_finish` raises with the reason from the board
         self._finish(running)
         return total
 
     @contextlib.contextmanager
     def converse(self, script: str, *arguments: str) -> Iterator[Conversation]:
-        """Keep a script running for the length of a `with` block; its input ends with the block.
+        """Run a script during a `with` block; its input ends with the block.
 
-        Raises PosecError where the script fails; an error inside the block comes first.
+        Raises PosecError where the script fails. An error inside the block takes precedence.
         """
         running = self._start(script, *arguments)
         try:
@@ -84,12 +84,11 @@ class Connection:
 
     def _start(self, script: str, *arguments: str) -> _Running:
         remote = shlex.join(["sh", "-c", f"printf '\\036posec\\n'; {script}", "posec", *arguments])
-        # ssh leaves a process behind that keeps the connection; it would hold a pipe of errors open, so they go to a file.
+        # Errors go to a file: ssh leaves a process behind that would hold a pipe open.
         errors = tempfile.TemporaryFile()  # noqa: SIM115
         command = [*self._command, "--", self.host, remote]
-        return _Running(
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors), errors
-        )
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+        return _Running(process, errors)
 
     def _finish(self, running: _Running) -> str:
         process, errors = running
@@ -107,7 +106,8 @@ class Connection:
         errors.close()
         if status == _LOST:
             raise PosecError(
-                f"no connection to '{self.host}': {reason or 'ssh gave no reason'}; try: {self._command[0]} {self.host}"
+                f"no connection to '{self.host}': {reason or 'ssh gave no reason'}; "
+                f"try: {self._command[0]} {self.host}"
             )
         if status:
             raise PosecError(f"'{self.host}' refused: {reason or f'a script ended with status {status}'}")
@@ -115,7 +115,7 @@ class Connection:
 
 
 class Conversation:
-    """A script on a board that answers in lines of JSON; made by `Connection.converse`."""
+    """A running script on a board that answers in lines of JSON; made by `Connection.converse`."""
 
     def __init__(self, connection: Connection, running: _Running) -> None:
         self._connection, self._running, self._is_past_greeting = connection, running, False
@@ -145,9 +145,8 @@ class Conversation:
                 plain = None
             if isinstance(plain, dict):
                 return plain
-            raise PosecError(
-                f"'{self._connection.host}' answered {printable(line[:100].decode(errors='replace'))!r} instead of JSON"
-            )
+            text = printable(line[:100].decode(errors="replace"))
+            raise PosecError(f"'{self._connection.host}' answered {text!r} instead of JSON")
 
     def _fail(self) -> None:
         self._connection._finish(self._running)
@@ -155,7 +154,7 @@ class Conversation:
 
 
 def size_of(source: Path | bytes) -> int:
-    """Return the bytes of a file or of a content."""
+    """Return the size in bytes of a file or of content."""
     return len(source) if isinstance(source, bytes) else source.stat().st_size
 
 
@@ -172,10 +171,9 @@ def _opened(source: Path | bytes) -> Iterator[IO[bytes]]:
 
 
 def _cause(lines: list[str]) -> str:
-    """Return the line of stderr that names the cause: the first with a known one, else the last."""
-    known = [line for line in lines if _CAUSES.search(line)] or [
-        f"{line} (is the disk full?)" for line in lines if "Wrote only" in line
-    ]
+    """Return the line of stderr with the cause: the first with a known one, else the last."""
+    known = [line for line in lines if _CAUSES.search(line)]
+    known = known or [f"{line} (is the disk full?)" for line in lines if "Wrote only" in line]
     return printable([*known, *lines[-1:], ""][0])[:_LONGEST_REASON]
 
 
@@ -183,18 +181,19 @@ def _cause(lines: list[str]) -> str:
 def connect(host: str, port: int | None = None, ssh: str = "ssh") -> Iterator[Connection]:
     """Open a connection for the length of a `with` block.
 
+    Unknown host keys are handled as ssh is configured; no option overrides that.
+
     Args:
         host: `user@host`, or a name of ~/.ssh/config.
-        port: None takes ssh's own.
-        ssh: the command, with options of its own, such as "ssh -i key".
+        port: None takes the configured port.
+        ssh: the command, with options, such as "ssh -i key".
 
-    Unknown host keys are refused or asked about as ssh is configured to; nothing is overridden. Raises PosecError where the
-    host or the port is not valid, or `ssh` is missing.
+    Raises PosecError where the host or the port is not valid, or `ssh` is missing.
     """
     if not _HOST.fullmatch(host):
         raise PosecError(f"a board is user@host or a name of ~/.ssh/config, got '{printable(host)}'")
     if port is not None and not 0 < port < 1 << 16:
-        raise PosecError(f"a port is a number from 1 to 65535, got {port}")
+        raise PosecError(f"an SSH port is a number from 1 to 65535, got {port}")
     try:
         words = shlex.split(ssh)
     except ValueError as error:
@@ -214,10 +213,6 @@ def connect(host: str, port: int | None = None, ssh: str = "ssh") -> Iterator[Co
                 f"cannot run '{command[0]}' here: {error.strerror}; install the OpenSSH client"
             ) from error
         finally:
+            close, null = [*command, "-O", "exit", "--", host], subprocess.DEVNULL
             with contextlib.suppress(FileNotFoundError, PermissionError):
-                subprocess.run(
-                    [*command, "-O", "exit", "--", host],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    check=False,
-                )
+                subprocess.run(close, stdout=null, stderr=null, check=False)

@@ -1,1 +1,1 @@
-"""What a deployment runs once on the board. Python 3.8 and numpy; one engine through `toolkit.runtime`."""
+"""Checks and measurements of a deployed bundle, once on the board: Python 3.8, numpy, cv2 and one engine."""

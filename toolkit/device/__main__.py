@@ -1,4 +1,4 @@
-"""Check or measure a deployed bundle on the board. Valid Python 3.8.
+"""Check or measure a deployed bundle on the board.
 
 python -m toolkit.device check BUNDLE
 python -m toolkit.device bench BUNDLE RESULT SECONDS [THREADS]
@@ -13,11 +13,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import PosecError
 from ..runtime.bundle import read_bundle
-from ..runtime.errors import PoseError
-from ..verification.verify import verify_golden
+from ..runtime.errors import PosecError, PoseError
 from .bench import BenchSettings, bench
+from .golden_check import verify_golden
 from .machine import machine_facts
 from .result import Result, describe_bundle, save_result
 
@@ -29,6 +28,8 @@ def check(folder: str, threads: int | None = None) -> dict[str, Any]:
     described, drift, unjudged = describe_bundle(read_bundle(folder)), None, ""
     try:
         drift = verify_golden(folder, threads).to_dict()
+    except PoseError:  # the bundle cannot run
+        raise
     except PosecError as error:
         unjudged = str(error)
     return {"bundle": described, "drift": drift, "unjudged": unjudged, "machine": machine_facts()}
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
             answer = measure(
                 folder, rest[0], seconds=float(rest[1]), threads=int(rest[2]) if len(rest) > 2 else None
             ).name
-    except (PosecError, PoseError) as error:
+    except PosecError as error:
         print(error, file=sys.stderr)
         return 2
     print(json.dumps(answer))

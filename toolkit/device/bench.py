@@ -3,7 +3,7 @@
 Method. Each bundle has a process of its own. The first call is timed apart (cold). Then the bundles take turns of a few
 frames, so that throttling and other processes affect all of them alike. A ratio between two bundles is the ratio of their
 medians in one such run. The first frame of every turn is not counted. Latency excludes reading the picture from disk and
-drawing. Valid Python 3.8: a board runs this.
+drawing.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import PosecError
-from ..runtime.bundle_files import sha256_of
-from .latency import COLUMNS, ratios, steady, summary
+from ..runtime.errors import PosecError
+from ..runtime.files.bundle_files import sha256_of
 from .machine import busy_share, machine_facts, machine_state
-from .worker_process import WorkerProcess
+from .timing.latency import COLUMNS, ratios, steady, summary
+from .timing.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     Progress = Callable[[int, int], None]

@@ -1,7 +1,4 @@
-"""Drift: people lost and invented by a compiled network, millimetres, and the head that causes most of it.
-
-Valid Python 3.8: a board runs this.
-"""
+"""Drift: people lost and invented by a compiled network, millimetres, and the head that causes most of it."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import PosecError
+from ..runtime.errors import PosecError
 from ..runtime.pose import PoseFrame, Skeleton
 from .matching import heights_px, match_people
 

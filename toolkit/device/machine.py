@@ -1,6 +1,6 @@
 """Facts and state of the machine that a latency was measured on.
 
-Valid Python 3.8: a board runs this. All values come from system files; those that a system lacks are None.
+All values come from system files; those that a system lacks are None.
 """
 
 from __future__ import annotations

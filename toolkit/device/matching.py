@@ -1,4 +1,4 @@
-"""Match found people to true people one-to-one, nearest first. Valid Python 3.8: a board runs this."""
+"""Match found people to true people one-to-one, nearest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The result file of a measured bundle: identity, machine, latency with raw samples, drift, accuracy. Valid Python 3.8."""
+"""The result file of a measured bundle: identity, machine, latency with raw samples, drift, accuracy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import PosecError
 from ..runtime.bundle import Bundle
-from ..runtime.bundle_files import DESCRIPTION, sha256_of
-from ..runtime.plain_files import write_plain
+from ..runtime.errors import PosecError
+from ..runtime.files.bundle_files import DESCRIPTION, sha256_of
+from ..runtime.files.plain_files import write_plain
 from .checked_files import Kind, parse_checked, read_checked
 from .result_schema import RESULT
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import PosecError
-from ..runtime.plain_json import read_json
+from ..runtime.files.plain_json import read_json
 from .pictures import read_picture
 
 COCO_JOINTS = (

@@ -16,8 +16,8 @@ import numpy as np
 
 from ..errors import PosecError
 from ..runtime.errors import PoseError
-from ..runtime.video.pictures import decode_picture
-from ..runtime.video.pictures import read_picture as read_file
+from ..runtime.files.pictures import decode_picture
+from ..runtime.files.pictures import read_picture as read_file
 
 MOST_BYTES = 64 << 20
 # Limit for compressed tar files: a small one may expand to terabytes.

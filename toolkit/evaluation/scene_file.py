@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import PosecError
-from ..runtime.plain_json import read_json
+from ..runtime.files.plain_json import read_json
 from ..runtime.pose import MUPOTS17, PoseFrame, Skeleton
 from .joints import CENTRE_JOINTS
 from .pictures import read_picture

@@ -15,7 +15,7 @@ from ..errors import PosecError
 from ..passes.prepare.float32 import widen_floats
 from ..passes.prepare.fold_branches import fold_branches
 from ..passes.prepare.shapes import infer, static_shape
-from ..runtime.plain_files import read_plain
+from ..runtime.files.plain_files import read_plain
 from .onnx_bounds import check_sizes
 
 LARGEST_BYTES = 512 * 2**20

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import PosecError
+from ..runtime.decoding.decode import DecodeOptions
 from ..runtime.decoding.kinematics import layers
 from ..runtime.decoding.refine import REFINEMENT, Refinement
 from ..runtime.engines import check_threads
@@ -58,6 +59,5 @@ def float_estimator(
 
     Raises PosecError where the graph cannot run.
     """
-    return PoseEstimator(
-        graph.spec, graph.frame, layers(graph.decoder), FloatEngine(graph, threads), refinement=refinement
-    )
+    engine, options = FloatEngine(graph, threads), DecodeOptions(refinement=refinement)
+    return PoseEstimator(graph.spec, graph.frame, layers(graph.decoder), engine, options=options)

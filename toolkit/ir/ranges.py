@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PosecError
-from ..runtime.plain_files import write_plain
-from ..runtime.plain_json import read_json
+from ..runtime.files.plain_files import write_plain
+from ..runtime.files.plain_json import read_json
 
 FORMAT = 1
 LARGEST_BYTES = 64 * 2**20

@@ -10,7 +10,9 @@ from ..errors import PosecError
 from .graph import Graph, Pass
 from .scheme import Scheme
 
-PRECISIONS = ("float32", "float16", "int8")
+# By bits, then by the rounding of a product: the lowest is the last.
+PRECISIONS = ("float32", "float16", "bfloat16", "int8")
+BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8}
 
 
 @dataclass(frozen=True)
@@ -51,22 +53,32 @@ class Target:
         return tuple(self.allowed)
 
     def check_precision(self, precision: str) -> None:
-        """Raise PosecError with the reason and the nearest choice where the board does not support `precision`."""
+        """Raise PosecError, with the reason and the nearest choice, where board or machine lack `precision`."""
         if precision not in self.precisions:
             reason = f" ({self.refusals[precision]})" if precision in self.refusals else ""
             raise PosecError(
                 f"target '{self.name}' offers {', '.join(self.precisions)}; got '{precision}'{reason}; "
                 f"take {self._nearest(precision)}"
             )
+        if why := self.lacking_here(precision):
+            raise PosecError(
+                f"{precision} cannot be compiled for target '{self.name}' here: {why}; "
+                f"take {self._nearest(precision)}, or export on a CPU that has it"
+            )
+
+    def lacking_here(self, precision: str) -> str:
+        """Return why this machine cannot run what it compiles in `precision`, or an empty string."""
+        lacking = getattr(self.backend, "lacking", None)
+        return str(lacking(precision)) if lacking else ""
 
     def _nearest(self, precision: str) -> str:
-        """Return the supported precision nearest in bits; of two, the lower."""
+        """Return the other supported precision nearest in bits; of two, the lower."""
         if precision not in PRECISIONS:
             return self.precisions[0]
-        asked = PRECISIONS.index(precision)
+        bits = BITS[precision]
         return min(
-            self.precisions,
-            key=lambda offered: (abs(PRECISIONS.index(offered) - asked), -PRECISIONS.index(offered)),
+            [offered for offered in self.precisions if offered != precision],
+            key=lambda offered: (abs(BITS[offered] - bits), -PRECISIONS.index(offered)),
         )
 
 

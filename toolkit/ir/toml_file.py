@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PosecError
-from ..runtime.plain_files import read_plain
+from ..runtime.files.plain_files import read_plain
 
 LARGEST_BYTES = 2**20
 _MOST_PARTS = 16

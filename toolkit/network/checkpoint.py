@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import PosecError
 from ..ir.graph import Graph
-from ..runtime.plain_files import write_folder
+from ..runtime.files.plain_folders import write_folder
 from ..runtime.pose import PoseSpec
 from .checkpoint_files import GRAPH, NETWORK, POSE, SPEC, CheckpointFiles, check_decoder, read_files
 from .network import KeypointNetwork

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, deserialize
 from ..errors import PosecError
 from ..ir.toml_file import read_toml
 from ..runtime.decoding.kinematics import layers
-from ..runtime.plain_files import read_plain
+from ..runtime.files.plain_files import read_plain
 from ..runtime.pose import PoseSpec
 
 SPEC, NETWORK, GRAPH, POSE = "spec.toml", "network.safetensors", "model.onnx", "pose.safetensors"

@@ -1,1 +1,1 @@
-"""Measure a bundle on this machine, keep the result in one file, and show many results on one page."""
+"""Measure bundles on this machine, one result file each, and show results on one page."""

@@ -1,4 +1,4 @@
-"""Numbers and names as the report writes them, and text made safe for HTML: no credentials, no control characters."""
+"""Numbers and names in the report, and text escaped for HTML, without credentials or control characters."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from ..runtime.console import printable, redact
 
 DASH = "–"
 THIN = "\u202f"  # a narrow space that no line breaks at
-STAGE_NAMES = {"preprocess": "preprocess", "inference": "network", "decode": "decode"}
 
 
 def safe(value: Any) -> str:
-    """Return text with every character escaped that HTML or an attribute could take for its own."""
-    return html.escape(printable(redact(str(value))), quote=True)
+    """Return text that is safe in HTML and in attributes."""
+    return html.escape(printable(redact(str(value)), keep=f"\n\t{THIN}"), quote=True)
 
 
 def number(value: Any, digits: int = 1, unit: str = "") -> str:
-    """Return a number with its unit, or a dash where there is none."""
+    """Return a number with its unit, or a dash for None."""
     if not isinstance(value, (int, float)):
         return DASH
     return f"{value:.{digits}f}{THIN + unit if unit else ''}"
@@ -33,7 +32,7 @@ def milliseconds(value: Any) -> str:
 
 
 def percent(fraction: Any, digits: int = 1) -> str:
-    """Return a fraction of 1 in percent."""
+    """Return a fraction of 1 as a percentage."""
     return number(100 * fraction, digits, "%") if isinstance(fraction, (int, float)) else DASH
 
 
@@ -43,8 +42,6 @@ def megabytes(count: Any) -> str:
 
 
 def listed(facts: Mapping[str, Any]) -> str:
-    """Return facts as "name value, name value", those without a value left out."""
-    return (
-        ", ".join(f"{name} {value}" for name, value in facts.items() if value not in (None, "", [], {}))
-        or DASH
-    )
+    """Return facts as "name value, name value", without those that have no value."""
+    present = [f"{name} {value}" for name, value in facts.items() if value not in (None, "", [], {})]
+    return ", ".join(present) or DASH

@@ -1,9 +1,12 @@
-"""Measure bundles on this machine: latency, drift, accuracy, annotated pictures; one result file each. Valid Python 3.8."""
+"""Measure bundles on this machine: latency, drift, accuracy and annotated pictures, one result file each.
+
+Valid Python 3.8: `posec bench` also runs on a board.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +14,7 @@ import cv2
 import numpy as np
 
 from ..device.bench import BenchSettings, bench
+from ..device.golden_check import verify_golden
 from ..device.result import ENDING, Result, describe_bundle, result_name, save_result
 from ..errors import PosecError
 from ..evaluation.photos import Photos
@@ -18,8 +22,10 @@ from ..evaluation.run import evaluate
 from ..evaluation.scenes import Scenes
 from ..runtime import load
 from ..runtime.bundle import read_bundle
+from ..runtime.errors import PoseError
+from ..runtime.files.pictures import encode_picture
 from ..runtime.video.draw import draw_people
-from ..verification.verify import verify, verify_golden
+from ..verification.verify import verify
 
 if TYPE_CHECKING:
     from ..ir.graph import Graph
@@ -27,15 +33,22 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-PICTURES = 4
-PICTURE_WIDTH = 960
+_MOST_PICTURES = 4
+_PICTURE_WIDTH = 960
 
 
 class FloatReference(NamedTuple):
-    """A float network, and BGR pictures (H, W, 3) uint8 to compare bundles with it on."""
+    """A float network, and BGR pictures (H, W, 3) uint8 on which bundles are compared with it."""
 
     graph: Graph
     frames: Iterable[np.ndarray]
+
+
+class _Judged(NamedTuple):
+    """The drift as `Drift.to_dict()`; None with a reason where it was not measured."""
+
+    drift: Mapping[str, Any] | None
+    unjudged: str
 
 
 def measure_bundles(
@@ -46,64 +59,61 @@ def measure_bundles(
     reference: FloatReference | None = None,
     settings: BenchSettings | None = None,
     progress: Progress | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> list[Result]:
     """Bench bundles side by side, compare each with its float network, and measure its accuracy.
 
     Args:
         bundles: their folders.
-        out: folder that gets one file per bundle, see `result_name`; None writes none.
+        out: folder for one file per bundle, see `result_name`; None writes none.
         protocols: labelled pictures to measure accuracy on.
-        reference: what to compare with, also head by head; None compares on the golden pictures.
+        reference: the float network to compare with, also head by head; None compares on the golden pictures.
         settings: of the bench.
         progress: of the bench, see there.
-        say: called with a line for every step after the bench.
+        report: called with a line for every step after the bench.
 
-    Raises PosecError where a folder is no bundle, or there are no pictures to bench with. A bundle that does not run, or
-    that misses its drift limits, is a result, not an error.
+    A bundle that does not run, or that is over its drift limits, is a result and not an error.
+    Raises PosecError where a folder is not a bundle, or there are no pictures to bench with.
     """
     described = [describe_bundle(read_bundle(folder)) for folder in bundles]
     settings = settings or BenchSettings()
-    threads = settings.threads
-    compared = None if reference is None else FloatReference(reference.graph, list(reference.frames))
+    if reference is not None:
+        reference = reference._replace(frames=list(reference.frames))
     results = []
     for index, measured in enumerate(bench(bundles, settings=settings, progress=progress)):
-        folder, ran = str(bundles[index]), measured["status"] == "ran"
-        say(f"comparing {folder} with the float network" + (", measuring its accuracy" if protocols else ""))
-        drift, unjudged = _judge(folder, compared, threads) if ran else (None, "the bundle did not run")
-        estimator = load(folder, threads) if ran else None
-        spec = estimator.spec if estimator else None
-        rows = [
-            row
-            for protocol in protocols
-            if estimator and spec
-            for row in evaluate(estimator, protocol, spec.skeleton, centre_joints=spec.centre_joints)
-        ]
-        pictures = (
-            annotated(estimator, [picture for picture, _ in read_bundle(folder).golden()])
-            if estimator
-            else []
+        folder = str(bundles[index])
+        if measured["status"] != "ran":
+            results.append(Result(described[index], measured, unjudged="the bundle did not run"))
+            continue
+        report(
+            f"comparing {folder} with the float network" + (", measuring its accuracy" if protocols else "")
         )
-        results.append(Result(described[index], measured, drift, rows, pictures, unjudged))
+        judged = _judge(folder, reference, settings.threads)
+        estimator = load(folder, settings.threads)
+        rows = _accuracy(estimator, protocols)
+        pictures = annotated(estimator, [picture for picture, _ in read_bundle(folder).golden()])
+        results.append(Result(described[index], measured, judged.drift, rows, pictures, judged.unjudged))
     if out is not None:
-        for name, result in zip(file_names(results), results):  # noqa: B905  as many names as results, and Python 3.8
-            save_result(result, Path(out) / name)
+        for index, name in enumerate(file_names(results)):
+            save_result(results[index], Path(out) / name)
     return results
 
 
 def annotated(
-    estimator: PoseEstimator, pictures: Sequence[np.ndarray], most: int = PICTURES
+    estimator: PoseEstimator, pictures: Sequence[np.ndarray], most: int = _MOST_PICTURES
 ) -> list[dict[str, str]]:
-    """Return up to `most` pictures with the people drawn that an estimator finds, most people first."""
-    found = sorted(((picture, estimator(picture)) for picture in pictures), key=lambda pair: -len(pair[1]))[
-        :most
-    ]
+    """Return up to `most` pictures with the detected people drawn in, most people first.
+
+    Each has a `caption` and a `jpeg` (base64).
+    """
+    found = [(picture, estimator(picture)) for picture in pictures]
+    found.sort(key=lambda pair: -len(pair[1]))
     return [
         {
             "caption": f"{len(people)} {'person' if len(people) == 1 else 'people'}",
             "jpeg": _jpeg(draw_people(picture, people, estimator.spec.skeleton)),
         }
-        for picture, people in found
+        for picture, people in found[:most]
     ]
 
 
@@ -117,23 +127,30 @@ def file_names(results: Sequence[Result]) -> list[str]:
     return names
 
 
-def _judge(
-    folder: str, reference: FloatReference | None, threads: int | None
-) -> tuple[dict[str, Any] | None, str]:
-    """Return the drift, or None and why it cannot be judged."""
+def _judge(folder: str, reference: FloatReference | None, threads: int | None) -> _Judged:
+    """Measure the drift of a bundle."""
     try:
         drift = verify(folder, *reference, threads=threads) if reference else verify_golden(folder, threads)
+    except PoseError:  # the bundle cannot run
+        raise
     except PosecError as error:
-        return None, str(error)
-    return drift.to_dict(), ""
+        return _Judged(None, str(error))
+    return _Judged(drift.to_dict(), "")
+
+
+def _accuracy(estimator: PoseEstimator, protocols: Sequence[Photos | Scenes]) -> list[dict[str, Any]]:
+    """Return the rows of all protocols."""
+    spec = estimator.spec
+    rows: list[dict[str, Any]] = []
+    for protocol in protocols:
+        rows += evaluate(estimator, protocol, spec.skeleton, centre_joints=spec.centre_joints)
+    return rows
 
 
 def _jpeg(picture: np.ndarray) -> str:
+    """Return a picture as base64 of a JPEG of limited width."""
     height, width = picture.shape[:2]
-    if width > PICTURE_WIDTH:
-        picture = cv2.resize(
-            picture, (PICTURE_WIDTH, round(height * PICTURE_WIDTH / width)), interpolation=cv2.INTER_AREA
-        )
-    return base64.b64encode(
-        cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-    ).decode()
+    if width > _PICTURE_WIDTH:
+        size = (_PICTURE_WIDTH, round(height * _PICTURE_WIDTH / width))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return base64.b64encode(encode_picture(picture, ".jpg", 85)).decode()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Optional, Sequence
 
-from .arguments import ARGUMENTS, SOURCES, Parser
+from .command.arguments import ARGUMENTS, SOURCES, Parser
+from .command.run import run
 from .console import flush_output, open_standard_streams, say
 from .errors import PoseError
-from .run import run
 
 EXIT_REFUSED = 2
 

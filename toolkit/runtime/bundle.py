@@ -9,8 +9,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
-from .arrays import read_arrays
-from .bundle_files import (
+from .decoding.kinematics import Layers, layers
+from .files.arrays import read_arrays
+from .files.bundle_files import (
     DESCRIPTION,
     LARGEST_FILE,
     SAFE_NAME,
@@ -21,14 +22,13 @@ from .bundle_files import (
     sha256_of,
     write_files,
 )
-from .decoding.kinematics import Layers, layers
+from .files.image_header import picture_size
+from .files.pictures import read_picture
+from .files.plain_files import read_plain
+from .files.plain_json import read_json
 from .frame import FrameInput
-from .plain_files import read_plain
-from .plain_json import read_json
 from .pose import PoseFrame, PoseSpec
 from .skeleton import LARGEST_NUMBER
-from .video.image_header import picture_size
-from .video.sources import read_picture
 
 FORMAT = 1
 DECODER = "pose.npz"

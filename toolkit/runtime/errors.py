@@ -1,12 +1,15 @@
-"""The root of what the runtime refuses; every module that can refuse names its own kind.
+"""The root of all refusals; every module that can refuse has its own subclass.
 
-PoseError (a ValueError)
-    SpecError     pose.py         a pose specification contradicts itself
-    PictureError  preprocess.py   a picture cannot be fed to the network
-    HeadError     here            a network's outputs are not what its specification promises
-    BundleError   bundle.py       a folder is not a bundle, or no longer the one that was written
-    EngineError   engines/        an engine is unknown, not installed, or cannot run the model
-    SourceError   sources.py      a source of pictures cannot be read
+PosecError (a ValueError)
+    PoseError                              a refusal of the runtime
+        SpecError     skeleton.py          a pose specification contradicts itself
+        PictureError  preprocess.py        a picture cannot be fed to the network
+        HeadError     here                 outputs of a network do not fit its specification
+        FileError     files/plain_files.py a file is missing, no plain file, or too large
+        BundleError   files/bundle_files.py  a folder is not a bundle, or no longer the exported one
+        EngineError   engines/             an engine is unknown, not installed, or cannot run the model
+        SourceError   files/pictures.py    a source of pictures cannot be read
+        OutputError   video/recording/     a folder cannot be recorded in
 """
 
 from __future__ import annotations
@@ -14,12 +17,16 @@ from __future__ import annotations
 from .console import redact
 
 
-class PoseError(ValueError):
-    """A request that cannot be met: the message states what was asked, what there is and what to do, without credentials."""
+class PosecError(ValueError):
+    """A request that cannot be met: what was asked, what there is, and what to do next, without credentials."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(redact(message))
 
 
+class PoseError(PosecError):
+    """A refusal of the runtime, on a board or on a host."""
+
+
 class HeadError(PoseError):
-    """A network's output that is not what its specification promises."""
+    """A network's output that does not fit its specification."""

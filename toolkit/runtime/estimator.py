@@ -9,10 +9,9 @@ import numpy as np
 
 from .bundle import Bundle
 from .decoding.centres import find_centres
-from .decoding.decode import check_heads, decode_heads
+from .decoding.decode import DECODING, DecodeOptions, check_heads, decode_heads
 from .decoding.intrinsics import CameraModel, Intrinsics, focal_length, pinhole
 from .decoding.kinematics import Layers
-from .decoding.refine import REFINEMENT, Refinement
 from .engines import Engine
 from .errors import HeadError, PoseError
 from .frame import FrameInput
@@ -51,7 +50,7 @@ class PoseEstimator:
         engine: Engine,
         *,
         camera: Optional[CameraModel] = None,
-        refinement: Optional[Refinement] = REFINEMENT,
+        options: DecodeOptions = DECODING,
         bundle: Optional[Bundle] = None,
     ) -> None:
         """Combine a network's contract with an opened engine.
@@ -62,12 +61,12 @@ class PoseEstimator:
             decoder: from embeddings to bone directions, see `kinematics.layers`.
             engine: returns heads for a batch.
             camera: camera model of the pictures; None assumes the specification's focal length.
-            refinement: settings of the fit of poses to key points; None skips it.
+            options: settings of decoding.
             bundle: the bundle that all of this comes from.
         """
         self.spec, self.engine, self.bundle = spec, engine, bundle
         self.stages_ms: Dict[str, float] = {}
-        self.decoder, self._camera, self._refinement = decoder, camera, refinement
+        self.decoder, self._camera, self._options = decoder, camera, options
         self._batch = Batch(spec, frame)
 
     def __call__(self, picture_bgr: np.ndarray, focal_px: Optional[float] = None) -> PoseFrame:
@@ -100,14 +99,13 @@ class PoseEstimator:
         return Inference(heads, letterbox)
 
     def decode(
-        self, heads: Mapping[str, np.ndarray], letterbox: Letterbox, focal_px: Optional[float] = None
+        self, heads: Mapping[str, np.ndarray], letterbox: Letterbox, camera: Optional[CameraModel] = None
     ) -> PoseFrame:
-        """Return the people that heads describe, best first.
+        """Return the people that heads describe, best first; None for `camera` takes the estimator's.
 
         Raises HeadError for heads of other shapes than specified, and for people that are not finite.
         """
-        camera = self._camera if focal_px is None else focal_length(focal_px)
-        return self._decode(Inference(dict(heads), letterbox), camera)
+        return self._decode(Inference(dict(heads), letterbox), self._camera if camera is None else camera)
 
     def heads(self, picture_bgr: np.ndarray) -> Dict[str, np.ndarray]:
         """Return copies of the heads of a picture: name → (C, h, w) float32."""
@@ -165,7 +163,12 @@ class PoseEstimator:
         # Overflow on the way shows in the result, which is checked.
         with np.errstate(all="ignore"):
             people = decode_heads(
-                heads, self.spec, self.decoder, letterbox, refinement=self._refinement, camera=intrinsics
+                heads,
+                self.spec,
+                self.decoder,
+                letterbox=letterbox,
+                camera=intrinsics,
+                options=self._options,
             )
             finite = np.isfinite(sum(float(values.sum()) for values in vars(people).values()))
         if not finite:

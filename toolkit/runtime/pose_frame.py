@@ -1,9 +1,9 @@
-"""The people found in one picture; `pose` states the frames of reference."""
+"""The people of one picture; `pose` defines the frames of reference."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Iterator, Mapping, Sequence, Union, overload
 
 import numpy as np
 
@@ -56,9 +56,24 @@ class PoseFrame:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, index: int) -> Person:
-        return Person(float(self.scores[index]), self.centres_px[index], self.joints_mm[index],
-                      self.roots_mm[index], self.joints_px[index])  # fmt: skip
+    @overload
+    def __getitem__(self, which: int) -> Person: ...
+
+    @overload
+    def __getitem__(self, which: Union[slice, Sequence[int], np.ndarray]) -> "PoseFrame": ...
+
+    def __getitem__(self, which: Union[int, slice, Sequence[int], np.ndarray]) -> Union[Person, "PoseFrame"]:
+        """Return one person by index, or a PoseFrame of several by a slice, a mask (N,) or indices."""
+        if isinstance(which, (int, np.integer)):
+            values = (self.centres_px, self.joints_mm, self.roots_mm, self.joints_px)
+            return Person(float(self.scores[which]), *(value[which] for value in values))
+        if not isinstance(which, slice):
+            which = np.asarray(which)
+            which = which if which.size else which.astype(int)
+        return PoseFrame(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
+
+    def __iter__(self) -> Iterator[Person]:
+        return (self[index] for index in range(len(self)))
 
     def to_dict(self) -> Dict[str, Any]:
         """Return nested lists, for one line of JSON."""

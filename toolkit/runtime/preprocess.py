@@ -15,6 +15,7 @@ from .pose import PoseSpec
 # Below this scale bilinear interpolation skips pixels and edges alias; the picture is halved first.
 HALVED_BELOW = 0.5
 LARGEST_SIDE_PX = 16384  # cv2.resize accepts up to 32767
+_TOP_BIT = np.uint8(128)  # flipping it subtracts 128 from a pixel, as int8
 
 
 class PictureError(PoseError):
@@ -65,39 +66,53 @@ class Batch:
         self.array = np.zeros(
             (1, height, width, 3) if frame.layout == "NHWC" else (1, 3, height, width), frame.dtype
         )
-        # cv2 writes uint8 NHWC BGR: the resized picture then goes straight to the engine's memory.
-        self._direct = (frame.dtype, frame.layout, frame.colour_order) == ("uint8", "NHWC", "BGR")
-        self._letterboxed = self.array[0] if self._direct else np.empty((height, width, 3), np.uint8)
+        self._pixels = self._letterbox_target(height, width)
+        self._plane = np.empty((height, width), np.uint8)
         self._tables = _tables(spec, frame)
+        self._table = self._tables.T[None].copy()  # of all channels, as cv2.LUT takes them
+        if (self._tables == self._tables[:1]).all():
+            self._table = self._tables[0]  # cv2 is faster with one table
+
+    def _letterbox_target(self, height: int, width: int) -> np.ndarray:
+        """Return the (H, W, 3) uint8 array that takes the resized picture: the batch itself if it is uint8 NHWC."""
+        if self._frame.layout == "NHWC" and self._frame.dtype != "float32":
+            return self.array[0].view(np.uint8)
+        return np.empty((height, width, 3), np.uint8)
 
     def fill(self, picture: np.ndarray) -> Letterbox:
         """Write a BGR uint8 picture (height, width, 3) into `array`.
 
         Raises PictureError for anything else.
         """
-        box = letterbox(picture, self._spec, self._letterboxed)
-        if self._direct:
-            return box
-        pixels = (
-            self._letterboxed
-            if self._frame.colour_order == "BGR"
-            else cv2.cvtColor(self._letterboxed, cv2.COLOR_BGR2RGB)
-        )
-        if self._frame.dtype != "float32":
-            shift = np.uint8(128 if self._frame.dtype == "int8" else 0)  # flipping the top bit subtracts 128
-            pixels = pixels if self._frame.layout == "NHWC" else pixels.transpose(2, 0, 1)
-            np.bitwise_xor(pixels, shift, out=self.array[0].view(np.uint8))
-        elif self._frame.layout == "NHWC":
-            one_for_all = (self._tables == self._tables[:1]).all()  # cv2 is faster with one table
-            cv2.LUT(
-                pixels,
-                self._tables[0] if one_for_all else np.ascontiguousarray(self._tables.T[None]),
-                dst=self.array[0],
-            )
+        box = letterbox(picture, self._spec, self._pixels)
+        if self._frame.layout == "NHWC":
+            self._fill_interleaved()
         else:
-            for channel, table in enumerate(self._tables):
-                cv2.LUT(cv2.extractChannel(pixels, channel), table, dst=self.array[0, channel])
+            self._fill_planes()
         return box
+
+    def _fill_interleaved(self) -> None:
+        """Convert the letterboxed pixels to the frame's colour order and type, in place or into `array`."""
+        if self._frame.colour_order == "RGB":
+            cv2.cvtColor(self._pixels, cv2.COLOR_BGR2RGB, dst=self._pixels)
+        if self._frame.dtype == "float32":
+            cv2.LUT(self._pixels, self._table, dst=self.array[0])
+        elif self._frame.dtype == "int8":
+            np.bitwise_xor(self._pixels, _TOP_BIT, out=self._pixels)
+
+    def _fill_planes(self) -> None:
+        """Write each channel of the letterboxed pixels to its plane of `array`."""
+        for plane, table in enumerate(self._tables):
+            channel = 2 - plane if self._frame.colour_order == "RGB" else plane
+            if self._frame.dtype == "float32":
+                cv2.LUT(
+                    cv2.extractChannel(self._pixels, channel, self._plane), table, dst=self.array[0, plane]
+                )
+                continue
+            values = self.array[0, plane].view(np.uint8)
+            cv2.extractChannel(self._pixels, channel, values)
+            if self._frame.dtype == "int8":
+                np.bitwise_xor(values, _TOP_BIT, out=values)
 
 
 def to_batch(picture: np.ndarray, spec: PoseSpec, frame: FrameInput) -> Tuple[np.ndarray, Letterbox]:

@@ -11,13 +11,13 @@ import numpy as np
 
 from ..compiler.build import build
 from ..device.drift import Drift, measure_drift
-from ..errors import PosecError
 from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Target
 from ..passes import prepare
 from ..runtime import load
+from ..runtime.engines import EngineError
 from ..runtime.pose import PoseFrame
 
 FLOAT = "float32"
@@ -107,9 +107,7 @@ def across_runtimes(
                 overwrite=True,
             )
             estimator = load(str(Path(folder) / target.name), threads)
-        except PosecError:
-            raise
-        except ValueError as error:  # of the runtime: the engine is not installed
+        except EngineError as error:  # it is not installed
             missing[target.name] = str(error)
             continue
         people[target.name] = [estimator(picture) for picture in pictures]

@@ -13,6 +13,7 @@ import numpy as np
 from ..compiler.build import build, export_bundle
 from ..compiler.request import ExportRequest
 from ..device.drift import Drift
+from ..device.golden_check import verify_golden
 from ..errors import PosecError
 from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
@@ -20,7 +21,7 @@ from ..ir.ranges import Ranges
 from ..ir.target import Target
 from ..runtime import load
 from .sensitivity import SensitivitySettings, measure_sensitivity
-from .verify import verify, verify_golden
+from .verify import verify
 
 # Frames to rank the layers on, those with most people: more hardly change the order, and every layer runs over them.
 _RANKING_FRAMES = 16

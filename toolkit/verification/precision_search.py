@@ -71,13 +71,13 @@ def search_precision(
     """Find the lowest precision whose bundle is within the target's drift limits, and write it to `settings.out`.
 
     The order: int8; int8 with the most sensitive layers in float, doubling their number, then bisecting it;
-    float16; float32. Every candidate is built and measured in the target's engine on this machine, on the frames and
+    bfloat16 where this CPU has it; float16; float32. Every candidate is built and measured in the target's engine on this machine, on the frames and
     on its golden pictures. Latency is reported and does not decide, so equal inputs give equal bytes.
 
     Args:
         graph: of `trace`.
-        target: of `targets.load`; precisions that it does not have are left out.
-        ranges: of `calibration.collect`.
+        target: of `targets.load`; precisions that it or this machine lacks are left out.
+        ranges: of `calibration.collect`; without tensors, int8 is left out.
         frames: BGR pictures (H, W, 3) uint8 with people in them; other frames than those of the calibration.
         settings: see SearchSettings.
         progress: called with a line per candidate.
@@ -92,7 +92,7 @@ def search_precision(
     with tempfile.TemporaryDirectory() as folder:
         bench = CandidateBench(prepared, target, ranges, pictures, Path(folder), settings, progress)
         tried: list[Candidate] = []
-        for precision in (name for name in PRECISIONS[::-1] if name in target.precisions):
+        for precision in searched(target, calibrated=bool(ranges.tensors)):
             tried += _int8_candidates(bench) if precision == "int8" else [bench.measure(precision)]
             if any(tried):
                 break
@@ -103,6 +103,13 @@ def search_precision(
     progress(f"taken: {taken.name}")
     bundle = export_bundle(prepared, target, bench.request(taken.precision, taken.float_layers, settings.out))
     return PrecisionSearch(tuple(tried), taken, bundle)
+
+
+def searched(target: Target, *, calibrated: bool) -> list[str]:
+    """Return the precisions that a search tries, the lowest first: what target and machine have; int8 if calibrated."""
+    offered = [name for name in PRECISIONS[::-1] if name in target.precisions]
+    able = [name for name in offered if not target.lacking_here(name)]
+    return [name for name in able if calibrated or name != "int8"]
 
 
 def _int8_candidates(bench: CandidateBench) -> Iterator[Candidate]:

@@ -1,7 +1,4 @@
-"""Drift of a compiled network in pose units: `verify` needs the float network, `verify_golden` does not.
-
-Valid Python 3.8: a board runs `verify_golden`.
-"""
+"""Drift of a compiled network from its float network, in pose units; `golden_check` needs no float network."""
 
 from __future__ import annotations
 
@@ -12,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..device.drift import LIMITS, Drift, DriftSummary, measure_drift
+from ..device.drift import Drift, DriftSummary, measure_drift
+from ..device.golden_check import drift_limits
 from ..errors import PosecError
 from ..runtime import load
 from ..runtime.bundle import Bundle, read_bundle
@@ -93,42 +91,4 @@ def verify(
         name: DriftSummary(rest.drift_mm, rest.people_lost, rest.people_invented)
         for name, rest in remains.items()
     }
-    return drift(found, _limits(bundle, allowed), blame)
-
-
-def verify_golden(
-    bundle: Bundle | str | Path, threads: int | None = None, allowed: Mapping[str, float] | None = None
-) -> Drift:
-    """Compare the people of a bundle on its golden pictures with those of the float network.
-
-    Needs neither the checkpoint nor the host's libraries. There is no `blame`: the bundle has no float heads.
-    Raises PosecError where the bundle has no golden pictures, or there are no people in them.
-    """
-    bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
-    golden = bundle.golden()
-    if not golden:
-        raise PosecError(
-            f"bundle '{bundle.folder}' carries no golden pictures; export it with some, "
-            "or verify it on frames of your own"
-        )
-    if not any(len(people) for _, people in golden):
-        raise PosecError(
-            f"no people to compare: the float network found none on the {len(golden)} golden pictures of '{bundle.folder}'; "
-            "export again with --golden and pictures of your camera"
-        )
-    compiled = load(str(bundle.folder), threads)
-    found = [compiled(picture) for picture, _ in golden]
-    return measure_drift(
-        found, [people for _, people in golden], bundle.spec.skeleton, allowed=_limits(bundle, allowed)
-    )
-
-
-def _limits(bundle: Bundle, allowed: Mapping[str, float] | None) -> Mapping[str, float]:
-    limits = bundle.allowed if allowed is None else allowed
-    missing = [name for name in LIMITS if name not in limits]
-    if missing:
-        raise PosecError(
-            f"the allowance of bundle '{bundle.folder}' lacks {', '.join(missing)}; "
-            f"it needs {', '.join(LIMITS)}"
-        )
-    return limits
+    return drift(found, drift_limits(bundle, allowed), blame)

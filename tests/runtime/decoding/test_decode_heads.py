@@ -7,7 +7,9 @@ import pytest
 from networks import tiny_decoder, tiny_spec
 from recorded_heads import Recorded, recorded_heads, wide_spec
 
-from toolkit.runtime.decoding.decode import Duplicates, HeadError, decode_heads
+from toolkit.runtime.decoding.decode import DecodeOptions, HeadError, decode_heads
+from toolkit.runtime.decoding.duplicates import Duplicates
+from toolkit.runtime.decoding.intrinsics import pinhole
 from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.runtime.preprocess import place
@@ -20,8 +22,11 @@ def box_of(height=720, width=1280, spec=SPEC):
     return place(height, width, spec)[0]
 
 
-def people_of(*people, spec=SPEC, box=None, **options):
-    return decode_heads(recorded_heads(people, spec), spec, DECODER, box or box_of(spec=spec), **options)
+def people_of(*people, spec=SPEC, box=None, focal_px=None, **options):
+    box = box or box_of(spec=spec)
+    camera = None if focal_px is None else pinhole(focal_px, box.picture_size)
+    heads, options = recorded_heads(people, spec), DecodeOptions(**options)
+    return decode_heads(heads, spec, DECODER, letterbox=box, camera=camera, options=options)
 
 
 def random_person(seed, row=12, column=20, score=0.8):
@@ -135,7 +140,7 @@ def test_an_upright_person_seen_from_the_front_has_the_left_side_on_the_right():
             directions[bone, 1] = -1 if name.endswith(("knee", "ankle", "hip")) else 1
     decoder = [(np.zeros((48, 8), np.float32), directions.ravel())]
     heads = recorded_heads([Recorded(16, 28)], SPEC)
-    person = decode_heads(heads, SPEC, decoder, box_of(256, 448))[0]
+    person = decode_heads(heads, SPEC, decoder, letterbox=box_of(256, 448))[0]
     x, y = person.joints_px[MUPOTS17.index("left_wrist")] - person.joints_px[MUPOTS17.index("pelvis")]
     assert x > 0 > y
     assert person.joints_px[MUPOTS17.index("head_top"), 1] < person.joints_px[MUPOTS17.index("left_ankle"), 1]
@@ -183,17 +188,17 @@ def test_no_more_than_asked():
 def test_a_head_that_is_no_number_where_a_person_is_is_refused(name, value):
     heads = recorded_heads([Recorded(12, 20)], SPEC)
     heads[name][0, 3, 3] = value  # nobody there
-    assert len(decode_heads(heads, SPEC, DECODER, box_of())) == 1
+    assert len(decode_heads(heads, SPEC, DECODER, letterbox=box_of())) == 1
     heads[name][0, 12, 20] = value
     with pytest.raises(HeadError, match=f"head '{name}'"):
-        decode_heads(heads, SPEC, DECODER, box_of())
+        decode_heads(heads, SPEC, DECODER, letterbox=box_of())
 
 
 def test_a_centre_map_that_is_no_number_is_refused():
     heads = recorded_heads([], SPEC)
     heads["centre"][0, 5, 5] = np.nan
     with pytest.raises(HeadError, match="head 'centre'"):
-        decode_heads(heads, SPEC, DECODER, box_of())
+        decode_heads(heads, SPEC, DECODER, letterbox=box_of())
 
 
 def test_a_head_of_another_shape_is_refused():
@@ -201,13 +206,13 @@ def test_a_head_of_another_shape_is_refused():
     with pytest.raises(
         HeadError, match=r"head 'centre' must have shape \(1, 32, 56\) and has shape \(1, 8, 12\)"
     ):
-        decode_heads(heads, SPEC, DECODER, box_of())
+        decode_heads(heads, SPEC, DECODER, letterbox=box_of())
     with pytest.raises(HeadError, match=r"'depth'.* is missing"):
         decode_heads(
             {name: values for name, values in recorded_heads([], SPEC).items() if name != "depth"},
             SPEC,
             DECODER,
-            box_of(),
+            letterbox=box_of(),
         )
 
 
@@ -217,5 +222,5 @@ def test_heads_with_channels_last_decode_alike():
         name: np.ascontiguousarray(values.transpose(1, 2, 0)).transpose(2, 0, 1)
         for name, values in heads.items()
     }
-    one, other = (decode_heads(h, SPEC, DECODER, box_of()) for h in (heads, last))
+    one, other = (decode_heads(h, SPEC, DECODER, letterbox=box_of()) for h in (heads, last))
     assert other.joints_mm == pytest.approx(one.joints_mm)

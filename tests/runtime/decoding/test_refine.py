@@ -14,7 +14,8 @@ from recorded_heads import Recorded, keypoint_spec, mark, recorded_heads, replay
 
 import toolkit
 from toolkit.runtime import load
-from toolkit.runtime.decoding.decode import HeadError, decode_heads
+from toolkit.runtime.decoding.decode import DecodeOptions, HeadError, decode_heads
+from toolkit.runtime.decoding.intrinsics import pinhole
 from toolkit.runtime.decoding.keypoints import Keypoints, find_keypoints, match_keypoints
 from toolkit.runtime.decoding.kinematics import decode_embeddings, layers, paths_mm, rotation_from_6d
 from toolkit.runtime.decoding.refine import REFINEMENT, Bodies, Refinement, refine
@@ -28,7 +29,9 @@ JOINTS = [MUPOTS17.index(name) for name in LIMBS]
 
 
 def decoded(heads, refinement=REFINEMENT, decoder=DECODER):
-    return decode_heads(heads, SPEC, decoder, BOX, 400.0, refinement=refinement)
+    camera = pinhole(400.0, BOX.picture_size)
+    options = DecodeOptions(refinement=refinement)
+    return decode_heads(heads, SPEC, decoder, letterbox=BOX, camera=camera, options=options)
 
 
 def true_person(seed, row=16, column=28):
@@ -481,7 +484,7 @@ def seconds():
 large = np.ones((600, 600), np.float32)
 if sys.argv[2] == "large product": [large @ large for _ in range(300)]
 sys.path[:0] = sys.argv[3:]
-from toolkit.device.decode_cost import crowd_heads
+from toolkit.device.timing.decode_cost import crowd_heads
 from toolkit.runtime.bundle import read_bundle
 from toolkit.runtime.decoding.decode import decode_heads
 from toolkit.runtime.decoding.kinematics import layers
@@ -493,7 +496,7 @@ decoder = layers({f"{name}_{index}": random.normal(0, 0.05, (b, a) if name == "w
                   enumerate(zip(sizes, sizes[1:])) for name in ("weight", "bias")})
 heads, box = crowd_heads(spec, 50), place(*spec.input_size, spec)[0]
 if sys.argv[2] == "decode":
-    for _ in range(200): assert len(decode_heads(heads, spec, decoder, box)) > 30
+    for _ in range(200): assert len(decode_heads(heads, spec, decoder, letterbox=box)) > 30
 print(*seconds())
 """
 
@@ -505,7 +508,7 @@ def test_decoding_starts_no_threads_beside_the_engine():
     """Threads of BLAS spin when their work is done; numpy is imported first and its threads are not bounded by the environment."""
     bounds = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {name: value for name, value in os.environ.items() if name not in bounds}
-    places = [str(Path(toolkit.__file__).parents[1]), str(Path(__file__).parents[1])]
+    places = [str(Path(toolkit.__file__).parents[1]), str(Path(__file__).parents[2] / "support")]
 
     def workers(what):
         command = [sys.executable, "-c", WORKERS, "-", what, *places]

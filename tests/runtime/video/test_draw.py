@@ -5,7 +5,7 @@ import pytest
 from networks import tiny_decoder, tiny_spec
 from recorded_heads import Recorded, recorded_heads
 
-from toolkit.runtime.decoding.decode import decode_heads, nobody
+from toolkit.runtime.decoding.decode import decode_heads, no_people
 from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.pose import MUPOTS17, PoseFrame
 from toolkit.runtime.preprocess import place
@@ -17,7 +17,7 @@ SPEC = tiny_spec()
 
 def people_on(height, width, *recorded):
     return decode_heads(
-        recorded_heads(recorded, SPEC), SPEC, layers(tiny_decoder()), place(height, width, SPEC)[0]
+        recorded_heads(recorded, SPEC), SPEC, layers(tiny_decoder()), letterbox=place(height, width, SPEC)[0]
     )
 
 
@@ -38,8 +38,8 @@ def test_people_are_drawn_on_a_copy(size, inset):
 
 def test_nobody_leaves_the_picture_as_it_is():
     picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
-    assert (draw_people(picture, nobody(SPEC), MUPOTS17) == picture).all()
-    assert draw_people(picture, nobody(SPEC), MUPOTS17, inset=True).shape == (120, 220, 3)
+    assert (draw_people(picture, no_people(SPEC), MUPOTS17) == picture).all()
+    assert draw_people(picture, no_people(SPEC), MUPOTS17, inset=True).shape == (120, 220, 3)
 
 
 def test_sides_have_their_own_colours():
@@ -77,7 +77,7 @@ def test_people_with_numbers_that_are_not_finite_are_left_out(field, value):
     arrays = {name: getattr(both, name).copy() for name in PoseFrame.__dataclass_fields__}
     arrays[field][1] = value
     picture = np.full((360, 640, 3), 90, np.uint8)
-    alone = PoseFrame(*(getattr(both, name)[:1] for name in PoseFrame.__dataclass_fields__))
+    alone = both[:1]
     drawn = draw_people(picture, PoseFrame(**arrays), MUPOTS17, numbers=[7, 8], inset=True)
     assert (drawn == draw_people(picture, alone, MUPOTS17, numbers=[7], inset=True)).all()
     assert Tracker().update(PoseFrame(**arrays), 0.0).shape == (2,)
@@ -85,7 +85,7 @@ def test_people_with_numbers_that_are_not_finite_are_left_out(field, value):
 
 def test_labels_of_people_in_one_place_do_not_cover_each_other():
     people = people_on(360, 640, Recorded(4, 6, 0.9, depth=1.5))
-    twice = PoseFrame(*(np.repeat(getattr(people, name), 2, axis=0) for name in people.__dataclass_fields__))
+    twice = people[np.repeat(np.arange(len(people)), 2)]
     one, two = (
         draw_people(np.full((360, 640, 3), 255, np.uint8), frame, MUPOTS17) for frame in (people, twice)
     )

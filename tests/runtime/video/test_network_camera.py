@@ -14,9 +14,9 @@ from tiny_bundles import write_tiny_bundle
 from video_files import jpeg, write_matroska
 
 from toolkit.runtime import load
-from toolkit.runtime.video.clip import CLIP
 from toolkit.runtime.video.latest_frame import newest
-from toolkit.runtime.video.recording_folder import LINES, MANIFEST
+from toolkit.runtime.video.recording.clip import CLIP
+from toolkit.runtime.video.recording.recording_folder import LINES, MANIFEST
 from toolkit.runtime.video.settings import StreamSettings
 from toolkit.runtime.video.sources import CameraGone, SourceError, open_source
 from toolkit.runtime.video.stream import watch

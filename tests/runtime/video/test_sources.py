@@ -17,8 +17,8 @@ from processes import posec
 from tiny_bundles import write_tiny_bundle
 from video_files import write_matroska
 
-from toolkit.runtime.video.clip import Clip
-from toolkit.runtime.video.image_header import picture_size
+from toolkit.runtime.files.image_header import picture_size
+from toolkit.runtime.video.recording.clip import Clip
 from toolkit.runtime.video.sources import SourceError, open_source, read_picture
 
 

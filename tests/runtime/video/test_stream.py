@@ -14,10 +14,10 @@ from processes import environment, line, posec, start
 from tiny_bundles import write_tiny_bundle
 
 import toolkit.runtime.__main__ as board
-import toolkit.runtime.run
+import toolkit.runtime.command.run
 from toolkit.commands.inputs import SAMPLES
-from toolkit.runtime.video.clip import CLIP
-from toolkit.runtime.video.recording_folder import LINES, MANIFEST
+from toolkit.runtime.video.recording.clip import CLIP
+from toolkit.runtime.video.recording.recording_folder import LINES, MANIFEST
 
 PICTURES = 2000
 
@@ -84,7 +84,9 @@ def test_who_stops_reading_ends_it_and_what_was_recorded_is_kept(looking):
 
 
 def test_being_stopped_while_the_model_loads_is_one_sentence(monkeypatch, capsys):
-    monkeypatch.setattr(toolkit.runtime.run, "load", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(
+        toolkit.runtime.command.run, "load", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
+    )
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         assert board.main(["bundle", "--source", "0"]) == 2

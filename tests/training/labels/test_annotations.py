@@ -22,8 +22,9 @@ from toolkit.network.torch_kinematics import bone_directions
 from toolkit.runtime.decoding.kinematics import ray_rotation
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.labels.annotations import human_keypoints
-from toolkit.training.labels.fit_keypoints import Refinement
-from toolkit.training.labels.labels import label_photos, label_scenes, read_teacher, write_labels
+from toolkit.training.labels.fit_keypoints import FitSettings
+from toolkit.training.labels.label_files import read_teacher, write_labels
+from toolkit.training.labels.labels import label_photos, label_scenes
 from toolkit.training.labels.lifter import Lifter
 from toolkit.training.pictures.people import KEYPOINT_JOINTS, read_people
 from toolkit.training.pictures.photos import Photos, add_folder
@@ -109,7 +110,9 @@ def test_unmarked_people_are_known_by_their_place_alone(
 ) -> None:
     labels = human_keypoints(read_photos(write_coco(tmp_path / "coco.json"), tmp_path).people)
     write_labels(tmp_path / "marked.npz", labels)
-    fitted = label_photos(tmp_path / "marked.npz", *networks, Refinement(steps=2, most_residual=99.0))
+    fitted = label_photos(
+        tmp_path / "marked.npz", *networks, settings=FitSettings(steps=2, max_residual=99.0)
+    )
     assert fitted["usable"].tolist() == [True, False, False]
     np.testing.assert_allclose(fitted["pelvis_px"][1], (220, 110))
     np.testing.assert_allclose(fitted["px_per_m"][1], 100 / 1.7, rtol=1e-6)
@@ -122,7 +125,7 @@ def test_the_command_writes_annotations_that_the_next_stage_reads(
     posec(
         ["train", "annotations", "--coco", str(coco), "--teacher", str(teacher(tmp_path)), "--out", str(out)]
     )
-    assert "3 annotated people in 2 pictures, 2 that the teacher found" in capsys.readouterr().out
+    assert "3 annotated people in 2 pictures, 2 detections of the teacher" in capsys.readouterr().out
     stored = [tmp_path / f"{name}.safetensors" for name in ("embedding", "lifter")]
     for path, network in zip(stored, networks, strict=True):
         save_weights(path, network)

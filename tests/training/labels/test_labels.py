@@ -15,16 +15,17 @@ from toolkit.network.torch_kinematics import (
     mirror_directions,
     rotation_from_6d,
 )
-from toolkit.training.labels.fit_keypoints import Refinement
-from toolkit.training.labels.label_people import write_body_labels, write_photo_labels
-from toolkit.training.labels.labels import label_bodies, label_photos, pictures_with_people, write_labels
+from toolkit.training.labels.fit_keypoints import FitSettings
+from toolkit.training.labels.label_files import pictures_with_people, write_labels
+from toolkit.training.labels.label_people import LabelNetworks, write_body_labels, write_photo_labels
+from toolkit.training.labels.labels import label_bodies, label_photos
 from toolkit.training.labels.lifter import Lifter
 from toolkit.training.pictures.people import KEYPOINT_JOINTS, read_people
 from toolkit.training.run.runs import save_weights
 
 pytestmark = pytest.mark.torch
 PX_PER_M = 90.0
-QUICK = Refinement(steps=40, batch=4)
+QUICK = FitSettings(steps=40, batch=4)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def people_m(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_teacher(path: Path, **changes: np.ndarray) -> Path:
-    """Four photographs with 2, 0, 1 and 3 people; the last person is hardly seen."""
+    """Four photographs with 2, 0, 1 and 3 people; the last person is mostly hidden."""
     points_px = people_m(6)[0][..., :2] * PX_PER_M + [200, 150]
     keypoints = np.zeros((6, 17, 3), np.float32)
     keypoints[:, 5:, :2] = points_px[:, KEYPOINT_JOINTS]
@@ -60,12 +61,14 @@ def write_teacher(path: Path, **changes: np.ndarray) -> Path:
     return path
 
 
-def test_the_fit_meets_the_teachers_points(tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]) -> None:
-    labels = label_photos(write_teacher(tmp_path / "teacher.npz"), *networks, QUICK)
+def test_the_fit_reduces_the_residual(tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]) -> None:
+    labels = label_photos(write_teacher(tmp_path / "teacher.npz"), *networks, settings=QUICK)
     assert (labels["residual"] < labels["lifted_residual"]).mean() > 0.8
-    shapes = {"embedding": (6, 32), "embedding_mirrored": (6, 32), "rotation": (6, 3, 3), "px_per_m": (6,), "pelvis_px": (6, 2),
-              "joints_m": (6, 17, 3), "keypoints_px": (6, 12, 2), "seen": (6, 12), "residual": (6,), "usable": (6,), "boxes": (6, 4)}  # fmt: skip
-    assert {name: labels[name].shape for name in shapes} == shapes
+    per_person = {"embedding": (32,), "embedding_mirrored": (32,), "rotation": (3, 3), "px_per_m": ()}
+    per_person |= {"pelvis_px": (2,), "joints_m": (17, 3), "keypoints_px": (12, 2), "seen": (12,)}
+    per_person |= {"residual": (), "usable": (), "boxes": (4,)}
+    assert {name: labels[name].shape[1:] for name in per_person} == per_person
+    assert {len(labels[name]) for name in per_person} == {6}
     assert labels["seen"][5].tolist() == [1] + [0] * 11
     projected = (
         labels["pelvis_px"][:, None]
@@ -79,31 +82,33 @@ def test_the_fit_meets_the_teachers_points(tmp_path: Path, networks: tuple[PoseE
     np.testing.assert_allclose(mirrored.numpy(), labels["embedding_mirrored"], atol=1e-5)
 
 
-def test_people_who_are_hardly_seen_or_not_counted_cannot_be_used(
+def test_people_who_are_mostly_hidden_or_in_untrusted_pictures_are_not_usable(
     tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]
 ) -> None:
     teacher, lenient = (
         write_teacher(tmp_path / "teacher.npz"),
-        Refinement(steps=1, most_residual=1e9, torso_points=2),
+        FitSettings(steps=1, max_residual=1e9, min_torso_points=2),
     )
-    assert label_photos(teacher, *networks, lenient)["usable"].tolist() == [True] * 5 + [False]
+    assert label_photos(teacher, *networks, settings=lenient)["usable"].tolist() == [True] * 5 + [False]
     assert (
-        label_photos(teacher, *networks, lenient, trusted={"a.jpg"})["usable"].tolist()
+        label_photos(teacher, *networks, settings=lenient, trusted={"a.jpg"})["usable"].tolist()
         == [True] * 2 + [False] * 4
     )
-    assert not label_photos(teacher, *networks, Refinement(steps=1, most_residual=0))["usable"].any()
+    assert not label_photos(teacher, *networks, settings=FitSettings(steps=1, max_residual=0))["usable"].any()
 
 
-def test_photographs_without_people_pass(tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]) -> None:
+def test_photographs_without_people_give_empty_labels(
+    tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]
+) -> None:
     empty = {"ptr": np.zeros(5, int), "boxes": np.zeros((0, 5)), "kpts": np.zeros((0, 17, 3))}
-    labels = label_photos(write_teacher(tmp_path / "teacher.npz", **empty), *networks, QUICK)
+    labels = label_photos(write_teacher(tmp_path / "teacher.npz", **empty), *networks, settings=QUICK)
     assert labels["embedding"].shape == (0, 32)
     write_labels(tmp_path / "labels.npz", labels)
     assert [len(people) for people in read_people(tmp_path / "labels.npz").values()] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"ptr": np.array([0, 2, 2, 3, 7])}, "ptr"),
         ({"ptr": np.array([0, 3, 2, 3, 6])}, "ptr"),
@@ -112,11 +117,11 @@ def test_photographs_without_people_pass(tmp_path: Path, networks: tuple[PoseEmb
         ({"kpts": np.zeros((6, 12, 3))}, "kpts"),
     ],
 )
-def test_teachers_that_contradict_themselves_are_refused(
-    tmp_path: Path, networks: tuple[PoseEmbedding, Lifter], changes: dict[str, np.ndarray], says: str
+def test_inconsistent_teacher_files_are_refused(
+    tmp_path: Path, networks: tuple[PoseEmbedding, Lifter], changes: dict[str, np.ndarray], message: str
 ) -> None:
-    with pytest.raises(PosecError, match=says):
-        label_photos(write_teacher(tmp_path / "teacher.npz", **changes), *networks, QUICK)
+    with pytest.raises(PosecError, match=message):
+        label_photos(write_teacher(tmp_path / "teacher.npz", **changes), *networks, settings=QUICK)
 
 
 def write_bodies(path: Path, size: float = 1.0, **changes: np.ndarray) -> Path:
@@ -132,7 +137,7 @@ def write_bodies(path: Path, size: float = 1.0, **changes: np.ndarray) -> Path:
     return path
 
 
-def test_bodies_have_exact_labels_at_the_reference_size(
+def test_bodies_get_exact_labels_at_the_reference_size(
     tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]
 ) -> None:
     labels = label_bodies(write_bodies(tmp_path / "bodies.npz", size=1.1), networks[0])
@@ -149,7 +154,7 @@ def test_bodies_have_exact_labels_at_the_reference_size(
     np.testing.assert_allclose(people["2.png"].boxes[0, :2], people["2.png"].keypoints_px[0].min(0))
 
 
-def test_bodies_that_lack_something_are_refused(
+def test_body_files_with_missing_or_misshapen_arrays_are_refused(
     tmp_path: Path, networks: tuple[PoseEmbedding, Lifter]
 ) -> None:
     with pytest.raises(PosecError, match="px_per_m"):
@@ -159,7 +164,7 @@ def test_bodies_that_lack_something_are_refused(
         label_bodies(tmp_path / "few.npz", networks[0])
 
 
-def test_only_counted_pictures_are_known_to_show_people(tmp_path: Path) -> None:
+def test_only_pictures_with_a_positive_count_show_people(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("file,annotated_persons\na.jpg,2\nb.jpg,0\nc.jpg,\n")
     assert pictures_with_people(tmp_path / "index.csv") == {"a.jpg"}
 
@@ -169,19 +174,25 @@ def test_label_files_are_written_from_stored_networks(
 ) -> None:
     for name, network in zip(("embedding", "lifter"), networks, strict=True):
         save_weights(tmp_path / f"{name}.safetensors", network)
-    stored = (tmp_path / "embedding.safetensors", tmp_path / "lifter.safetensors")
+    stored = LabelNetworks(tmp_path / "embedding.safetensors", tmp_path / "lifter.safetensors")
     (tmp_path / "index.csv").write_text("file,annotated_persons\na.jpg,2\n")
     teacher = write_teacher(tmp_path / "teacher.npz")
     figures = write_photo_labels(
         teacher,
-        *stored,
+        stored,
         tmp_path / "photos.npz",
-        tmp_path / "index.csv",
-        Refinement(steps=40, most_residual=9),
+        index_path=tmp_path / "index.csv",
+        settings=FitSettings(steps=40, max_residual=9),
     )
-    assert (figures["people"], figures["usable"]) == (6, 2)
-    assert figures["residual"] < figures["lifted_residual"]
+    assert (figures.people, figures.usable) == (6, 2)
+    assert figures.residual is not None
+    assert figures.lifted_residual is not None
+    assert figures.residual < figures.lifted_residual
     assert [len(people) for people in read_people(tmp_path / "photos.npz").values()] == [2, 0, 1, 3]
-    figures = write_body_labels(write_bodies(tmp_path / "bodies.npz"), stored[0], tmp_path / "labels.npz")
-    assert (figures["people"], figures["usable"]) == (4, 4)
-    assert figures["residual"] < 1e-4
+    bodies = write_bodies(tmp_path / "bodies.npz")
+    figures = write_body_labels(bodies, LabelNetworks(stored.embedding), tmp_path / "labels.npz")
+    assert (figures.people, figures.usable) == (4, 4)
+    assert figures.residual is not None
+    assert figures.residual < 1e-4
+    with pytest.raises(PosecError, match="need a lifter; give --lifter"):
+        write_photo_labels(teacher, LabelNetworks(stored.embedding), tmp_path / "photos.npz")

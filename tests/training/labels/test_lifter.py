@@ -12,8 +12,8 @@ from toolkit.errors import PosecError
 from toolkit.network.embedding import PoseEmbedding
 from toolkit.network.torch_kinematics import bone_lengths_m, rotation_from_6d, rotation_to_6d
 from toolkit.training.labels.lifter import (
+    LIFTER_JOINTS,
     POINTS,
-    SEEN_JOINTS,
     Lifted,
     Lifter,
     load_lifter,
@@ -22,43 +22,45 @@ from toolkit.training.labels.lifter import (
 )
 from toolkit.training.labels.projections import (
     KEYPOINT,
-    Viewing,
+    ViewSettings,
     random_bone_lengths_m,
     random_rotations,
-    view,
+    random_views,
 )
 from toolkit.training.labels.train_lifter import LifterTraining, train_lifter
 from toolkit.training.run.runs import save_weights
 
 pytestmark = pytest.mark.torch
-PERFECT = Viewing(jitter=0, outlier=0, dropped=0, cut=(0, 0, 0), hidden_arm=0, hidden_face=0, exchanged=0)
+PERFECT = ViewSettings(
+    jitter=0, outlier=0, dropped=0, cut=(0, 0, 0), hidden_arm=0, hidden_face=0, exchanged=0
+)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_points_fill_the_unit_box_whatever_the_unseen_say() -> None:
+def test_points_fill_the_unit_box_and_invisible_ones_are_ignored() -> None:
     points = torch.rand(4, POINTS, 2, generator=seeded()) * 300 + 50
-    seen = torch.ones(4, POINTS)
-    seen[:, 3] = 0
+    visible = torch.ones(4, POINTS)
+    visible[:, 3] = 0
     moved = points.clone()
     moved[:, 3] = 1e6
-    first, second = normalize_points(points, seen), normalize_points(moved, seen)
+    first, second = normalize_points(points, visible), normalize_points(moved, visible)
     assert torch.equal(first.inputs, second.inputs)
     xy = first.inputs.unflatten(1, (POINTS, 3))[..., :2]
     torch.testing.assert_close(xy.abs().amax((1, 2)), torch.ones(4))
     back = xy * first.half[:, None, None] + first.centre[:, None]
-    torch.testing.assert_close(back[seen > 0], points[seen > 0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(back[visible > 0], points[visible > 0], atol=1e-3, rtol=0)
 
 
-def test_nobody_to_be_seen_is_still_a_number() -> None:
+def test_people_without_visible_points_give_finite_inputs() -> None:
     unit = normalize_points(torch.rand(2, POINTS, 2, generator=seeded()), torch.zeros(2, POINTS))
     assert torch.isfinite(unit.inputs).all()
     assert unit.half.tolist() == [1.0, 1.0]
 
 
-def test_a_lifted_pose_projects_where_scale_and_pelvis_put_it() -> None:
+def test_a_lifted_pose_projects_with_its_scale_and_pelvis() -> None:
     torch.manual_seed(0)
     embedding, turned = PoseEmbedding(), rotation_from_6d(torch.randn(3, 6))
     lifted = Lifted(
@@ -72,16 +74,16 @@ def test_a_lifted_pose_projects_where_scale_and_pelvis_put_it() -> None:
     torch.testing.assert_close(found.points[:, 1], neck)
 
 
-def test_without_faults_the_points_are_the_true_ones() -> None:
-    views = view(torch.from_numpy(captured_poses(50)), seeded(), PERFECT)
-    assert torch.equal(views.points, views.true_points[:, SEEN_JOINTS])
-    assert views.seen.min() == 1
+def test_without_errors_the_points_are_the_true_ones() -> None:
+    views = random_views(torch.from_numpy(captured_poses(50)), seeded(), PERFECT)
+    assert torch.equal(views.points, views.true_points[:, LIFTER_JOINTS])
+    assert views.visible.min() == 1
     torch.testing.assert_close(torch.linalg.det(views.rotation), torch.ones(50), atol=1e-4, rtol=0)
 
 
 def test_people_face_the_camera_upright_with_their_left_on_the_right_of_the_picture() -> None:
-    upright = Viewing(facing=1, facing_rad=0, pitch_rad=0, roll_rad=0, tumbled=0)
-    views = view(torch.from_numpy(captured_poses(50)), seeded(), upright)
+    upright = ViewSettings(facing=1, facing_rad=0, pitch_rad=0, roll_rad=0, tumbled=0)
+    views = random_views(torch.from_numpy(captured_poses(50)), seeded(), upright)
     x, y, z = views.rotation[0].unbind(1)
     torch.testing.assert_close(
         torch.stack([x, y, z]), torch.diag(torch.tensor([1.0, -1.0, -1.0])), atol=1e-6, rtol=0
@@ -90,42 +92,46 @@ def test_people_face_the_camera_upright_with_their_left_on_the_right_of_the_pict
     assert (views.true_points[:, 0, 1] < views.true_points[:, 10, 1]).all()  # head top, right ankle
 
 
-def test_yaw_turns_all_ways() -> None:
-    fronts = random_rotations(2000, seeded(), Viewing(facing=0))[:, :, 2]
+def test_yaw_is_uniform() -> None:
+    fronts = random_rotations(2000, seeded(), ViewSettings(facing=0))[:, :, 2]
     assert abs(fronts[:, 0].mean()) < 0.1
     assert abs(fronts[:, 2].mean()) < 0.1
 
 
-def test_faults_are_as_frequent_as_asked() -> None:
+def test_errors_have_the_configured_frequency() -> None:
     poses = torch.from_numpy(captured_poses(3000))
-    cut = view(poses, seeded(), Viewing(dropped=0, cut=(1, 0, 0), hidden_arm=0, hidden_face=0))
-    assert cut.seen[:, [KEYPOINT["left_knee"], KEYPOINT["right_ankle"]]].max() == 0
-    assert cut.seen[:, [KEYPOINT["left_hip"], KEYPOINT["head"]]].min() == 1
-    hidden = view(poses, seeded(), Viewing(dropped=0, cut=(0, 0, 0), hidden_arm=0.5, hidden_face=0.25))
-    assert abs(hidden.seen[:, KEYPOINT["left_wrist"]].mean() - 0.5) < 0.05
-    assert abs(hidden.seen[:, KEYPOINT["head"]].mean() - 0.75) < 0.05
-    exchanged = view(poses, seeded(), Viewing(jitter=0, outlier=0, exchanged=1))
-    moved = (exchanged.points - exchanged.true_points[:, SEEN_JOINTS]).norm(dim=-1) > 1e-6
+    cut = random_views(poses, seeded(), ViewSettings(dropped=0, cut=(1, 0, 0), hidden_arm=0, hidden_face=0))
+    assert cut.visible[:, [KEYPOINT["left_knee"], KEYPOINT["right_ankle"]]].max() == 0
+    assert cut.visible[:, [KEYPOINT["left_hip"], KEYPOINT["head"]]].min() == 1
+    hidden = random_views(
+        poses, seeded(), ViewSettings(dropped=0, cut=(0, 0, 0), hidden_arm=0.5, hidden_face=0.25)
+    )
+    assert abs(hidden.visible[:, KEYPOINT["left_wrist"]].mean() - 0.5) < 0.05
+    assert abs(hidden.visible[:, KEYPOINT["head"]].mean() - 0.75) < 0.05
+    exchanged = random_views(poses, seeded(), ViewSettings(jitter=0, outlier=0, exchanged=1))
+    moved = (exchanged.points - exchanged.true_points[:, LIFTER_JOINTS]).norm(dim=-1) > 1e-6
     assert (moved.sum(1) == 2).float().mean() > 0.99
     torch.testing.assert_close(
-        exchanged.points.sum(1), exchanged.true_points[:, SEEN_JOINTS].sum(1), atol=1e-5, rtol=0
+        exchanged.points.sum(1), exchanged.true_points[:, LIFTER_JOINTS].sum(1), atol=1e-5, rtol=0
     )
-    assert view(poses, seeded(), Viewing(dropped=1)).seen.sum(1).min() >= 4
+    assert random_views(poses, seeded(), ViewSettings(dropped=1)).visible.sum(1).min() >= 4
 
 
-def test_bodies_differ_but_stay_symmetric() -> None:
+def test_random_bodies_differ_and_are_symmetric() -> None:
     lengths = random_bone_lengths_m(500, seeded())
     torch.testing.assert_close(lengths[:, 5], lengths[:, 8])  # elbows
     torch.testing.assert_close(lengths.mean(0), bone_lengths_m(), atol=0.01, rtol=0.05)
     assert (lengths.std(0) > 0.003).all()
 
 
-def test_the_lifter_learns(tmp_path: Path) -> None:
+def test_training_reduces_the_error_of_the_lifter(tmp_path: Path) -> None:
     torch.manual_seed(0)
     save_weights(tmp_path / "embedding.safetensors", PoseEmbedding())
     config = LifterTraining(steps=60, batch=64, report_every=30, test_people=100)
     mocap = write_mocap(tmp_path / "mocap")
-    figures = train_lifter(config, mocap, tmp_path / "embedding.safetensors", tmp_path / "lifter.safetensors")
+    figures = train_lifter(
+        config, mocap, tmp_path / "embedding.safetensors", out=tmp_path / "lifter.safetensors"
+    )
     lines = [json.loads(line) for line in (tmp_path / "lifter.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [30, 60]
     assert figures["val_mpjpe_mm"] < lines[0]["val_mpjpe_mm"]
@@ -134,13 +140,13 @@ def test_the_lifter_learns(tmp_path: Path) -> None:
     assert lifted.embedding.shape == (0, 32)
 
 
-def test_another_file_is_no_lifter(tmp_path: Path) -> None:
+def test_the_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_weights(tmp_path / "embedding.safetensors", PoseEmbedding())
     with pytest.raises(PosecError, match="not a lifter"):
         load_lifter(tmp_path / "embedding.safetensors")
 
 
-def test_a_larger_lifter_is_refused_too(tmp_path: Path) -> None:
+def test_a_lifter_of_another_size_is_refused(tmp_path: Path) -> None:
     save_weights(tmp_path / "wide.safetensors", Lifter(width=64))
     with pytest.raises(PosecError, match="wide"):
         load_lifter(tmp_path / "wide.safetensors")

@@ -1,5 +1,7 @@
-"""The 2D teacher: its steps on numbers, the pair of networks on stand-ins that see bright dots, and, where POSEC_DATA names the data folder,
-the real ones against labels that were kept."""
+"""The 2D teacher: its steps on arrays, and the pair of networks with stand-ins that detect bright dots.
+
+Where POSEC_DATA is the data folder, the real networks are compared with stored labels.
+"""
 
 from __future__ import annotations
 
@@ -13,34 +15,34 @@ import numpy as np
 import pytest
 
 from toolkit.errors import PosecError
+from toolkit.training.labels.label_files import read_teacher
 from toolkit.training.labels.label_pictures import label_pictures, main
-from toolkit.training.labels.labels import read_teacher
 from toolkit.training.labels.teacher import (
     DETECTOR,
     POSER,
-    Found,
+    Detections,
+    crop_of_box,
     distinct_boxes,
     find_peaks,
     open_teacher,
-    window_of_box,
 )
 
 pytestmark = pytest.mark.torch
 BOX = (100.0, 40.0, 180.0, 220.0)
 
 
-def test_of_overlapping_boxes_the_best_stays() -> None:
+def test_the_best_of_overlapping_boxes_is_kept() -> None:
     boxes = np.array(
         [(10, 10, 50, 90), (12, 8, 52, 92), (60, 10, 100, 90), (70, 10, 110, 90), (0, 0, 9, 9)], np.float32
     )
     found = distinct_boxes(boxes, np.array([0.6, 0.9, 0.8, 0.5, 0.34], np.float32))
-    # The first two overlap by 0.85, the next two by 0.6; the last is not sure enough.
+    # The first two overlap by 0.85, the next two by 0.6; the score of the last is too low.
     np.testing.assert_allclose(found, [(12, 8, 52, 92, 0.9), (60, 10, 100, 90, 0.8)], rtol=1e-6)
     beside = distinct_boxes(boxes[2:4] + np.array([[0], [10]], np.float32), np.array([0.5, 0.6], np.float32))
     assert beside[:, 0].tolist() == [80, 60]  # overlap 1/3: two people
 
 
-def test_boxes_that_are_none_are_nobody() -> None:
+def test_degenerate_boxes_are_no_people() -> None:
     broken = np.array([(10, 10, 10, 90), (50, 10, 20, 90), (np.nan, 0, 9, 9), (0, 0, np.inf, 9)], np.float32)
     assert distinct_boxes(broken, np.full(4, 0.9, np.float32)).shape == (0, 5)
     assert distinct_boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32)).shape == (0, 5)
@@ -52,10 +54,10 @@ def test_boxes_that_are_none_are_nobody() -> None:
 def test_a_box_is_enlarged_by_15_percent_on_each_side_and_keeps_its_middle(
     box: tuple[float, ...], fills: int
 ) -> None:
-    window = window_of_box(np.array(box))
-    corners = np.array([box[:2], box[2:]]) @ window[:, :2].T + window[:, 2]
+    matrix = crop_of_box(np.array(box))
+    corners = np.array([box[:2], box[2:]]) @ matrix[:, :2].T + matrix[:, 2]
     np.testing.assert_allclose(corners.mean(0), (96, 128))
-    assert window[0, 0] == window[1, 1]
+    assert matrix[0, 0] == matrix[1, 1]
     assert np.ptp(corners, axis=0)[fills] == pytest.approx((192, 256)[fills] / 1.3)
     assert np.ptp(corners, axis=0)[1 - fills] < (192, 256)[1 - fills] / 1.3
 
@@ -68,7 +70,7 @@ def blobs(*centres: tuple[float, float], height: float = 0.8) -> np.ndarray:
     )
 
 
-def test_peaks_are_settled_between_the_cells() -> None:
+def test_peaks_are_refined_between_the_cells() -> None:
     centres = [(20.0, 30.0), (20.4, 29.7), (5.25, 60.1), (44.9, 2.6)]
     found = find_peaks(blobs(*centres))
     np.testing.assert_allclose(found[:, :2], centres, atol=0.05)
@@ -139,7 +141,7 @@ def test_boxes_and_key_points_are_in_pixels_of_the_picture(stand_in: Path) -> No
 
 
 @pytest.mark.openvino
-def test_other_files_are_refused(stand_in: Path, tmp_path: Path) -> None:
+def test_missing_or_wrong_network_files_are_refused(stand_in: Path, tmp_path: Path) -> None:
     with pytest.raises(PosecError, match=f"no '{DETECTOR}'"):
         open_teacher(tmp_path)
     swapped = tmp_path / "swapped"
@@ -154,6 +156,10 @@ def test_other_files_are_refused(stand_in: Path, tmp_path: Path) -> None:
         open_teacher(swapped)
 
 
+def run_teacher(teacher: Path, pictures: Path, out: Path) -> None:
+    main(["--teacher", str(teacher), "--pictures", str(pictures), "--out", str(out), "--threads", "1"])
+
+
 def write_pictures(folder: Path) -> Path:
     """b.png (40 x 60) with two people, a.jpg (50 x 30) with none, c.png (40 x 60) with one; a text and a damaged picture."""
     folder.mkdir()
@@ -164,9 +170,11 @@ def write_pictures(folder: Path) -> Path:
     return folder
 
 
-def by_brightness(picture_bgr: np.ndarray) -> Found:
+def by_brightness(picture_bgr: np.ndarray) -> Detections:
     count = int(picture_bgr.mean() / 90)
-    return Found(np.tile([1.0, 2, 30, 40, 0.9], (count, 1)), np.arange(count * 51.0).reshape(count, 17, 3))
+    return Detections(
+        np.tile([1.0, 2, 30, 40, 0.9], (count, 1)), np.arange(count * 51.0).reshape(count, 17, 3)
+    )
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "tar"])
@@ -177,15 +185,15 @@ def test_any_function_from_a_picture_to_people_is_a_teacher(tmp_path: Path, pack
             for file in source.iterdir():
                 archive.add(file, file.name)
         source = tmp_path / "pictures.tar"
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     skipped: list[str] = []
-    labels = label_pictures(by_brightness, source, lambda *done: told.append(done), skipped.append)
+    labels = label_pictures(by_brightness, source, lambda *done: progress.append(done), report=skipped.append)
     assert labels["names"].tolist() == ["a.jpg", "b.png", "c.png"]
     assert labels["ptr"].tolist() == [0, 0, 2, 3]
     assert labels["size_wh"].tolist() == [[30, 50], [60, 40], [60, 40]]
-    assert {name: (labels[name].shape, str(labels[name].dtype)) for name in ("boxes", "kpts")} == {
-        "boxes": ((3, 5), "float32"), "kpts": ((3, 17, 3), "float32")}  # fmt: skip
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert (labels["boxes"].shape, labels["kpts"].shape) == ((3, 5), (3, 17, 3))
+    assert labels["boxes"].dtype == labels["kpts"].dtype == np.float32
+    assert progress == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert len(skipped) == 1
     assert "damaged.jpg" in skipped[0]
 
@@ -196,21 +204,10 @@ def test_the_command_writes_what_the_next_stage_reads(
 ) -> None:
     pictures = write_pictures(tmp_path / "pictures")
     cv2.imwrite(str(pictures / "dot.png"), dotted(110, 100))
-    main(
-        [
-            "--teacher",
-            str(stand_in),
-            "--pictures",
-            str(pictures),
-            "--out",
-            str(tmp_path / "out.npz"),
-            "--threads",
-            "1",
-        ]
-    )
-    said = capsys.readouterr()
-    assert "4 people in 4 pictures" in said.out
-    assert "5 of 5 pictures" in said.err
+    run_teacher(stand_in, pictures, tmp_path / "out.npz")
+    printed = capsys.readouterr()
+    assert "4 people in 4 pictures" in printed.out
+    assert "5 of 5 pictures" in printed.err
     kept = read_teacher(tmp_path / "out.npz")
     assert kept["names"].tolist() == ["a.jpg", "b.png", "c.png", "dot.png"]
     np.testing.assert_allclose(kept["kpts"][3, :, :2], [(110, 100)] * 17, atol=0.2)
@@ -225,11 +222,11 @@ def test_the_command_writes_what_the_next_stage_reads(
     ],
     ids=["no score", "counts differ", "not finite"],
 )
-def test_a_teacher_that_answers_something_else_is_named(
+def test_results_of_other_shapes_are_refused(
     tmp_path: Path, boxes: np.ndarray, keypoints: np.ndarray
 ) -> None:
     with pytest.raises(PosecError, match=r"the teacher's .* of 'a.jpg' must be finite"):
-        label_pictures(lambda _: Found(boxes, keypoints), write_pictures(tmp_path / "pictures"))
+        label_pictures(lambda _: Detections(boxes, keypoints), write_pictures(tmp_path / "pictures"))
 
 
 def test_sources_without_pictures_are_refused(tmp_path: Path) -> None:
@@ -248,7 +245,7 @@ def test_sources_without_pictures_are_refused(tmp_path: Path) -> None:
         label_pictures(by_brightness, tmp_path / "broken", report=lambda _: None)
 
 
-def test_a_tar_cannot_reach_beyond_itself(tmp_path: Path) -> None:
+def test_links_and_outside_names_in_a_tar_are_ignored(tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
     cv2.imwrite(str(secret), np.full((40, 60, 3), 200, np.uint8))
     link = tarfile.TarInfo("link.png")
@@ -256,36 +253,19 @@ def test_a_tar_cannot_reach_beyond_itself(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "pictures.tar", "w") as archive:
         archive.addfile(link)
         archive.add(secret, "../outside.png")
+        archive.add(secret, "inside.png")
     labels = label_pictures(by_brightness, tmp_path / "pictures.tar")
-    assert labels["names"].tolist() == ["../outside.png"]
+    assert labels["names"].tolist() == ["inside.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures.tar", "secret.png"]
 
 
 @pytest.mark.openvino
-def test_nothing_is_written_where_a_picture_fails_all(stand_in: Path, tmp_path: Path) -> None:
+def test_nothing_is_written_on_failure(stand_in: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(PosecError, match="no pictures"):
-        main(
-            [
-                "--teacher",
-                str(stand_in),
-                "--pictures",
-                str(tmp_path / "empty"),
-                "--out",
-                str(tmp_path / "out.npz"),
-            ]
-        )
+        run_teacher(stand_in, tmp_path / "empty", tmp_path / "out.npz")
     with pytest.raises(PosecError, match="no folder"):
-        main(
-            [
-                "--teacher",
-                str(stand_in),
-                "--pictures",
-                str(tmp_path),
-                "--out",
-                str(tmp_path / "nowhere/out.npz"),
-            ]
-        )
+        run_teacher(stand_in, tmp_path, tmp_path / "nowhere/out.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
@@ -295,9 +275,9 @@ DATA = os.environ.get("POSEC_DATA")
 @pytest.mark.openvino
 @pytest.mark.skipif(
     not DATA,
-    reason="set POSEC_DATA to the data folder of docs/training.md, which has teacher/, labels/ and eval/tiny_coco/",
+    reason="set POSEC_DATA to the data folder of docs/train.md, which has teacher/, labels/ and eval/tiny_coco/",
 )
-def test_the_teacher_says_what_it_said_when_its_labels_were_kept(tmp_path: Path) -> None:
+def test_the_teacher_reproduces_the_stored_labels(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     data = Path(str(DATA))
     found = label_pictures(open_teacher(data / "teacher", threads=1), data / "eval/tiny_coco/images.tar")
@@ -315,7 +295,7 @@ def test_the_teacher_says_what_it_said_when_its_labels_were_kept(tmp_path: Path)
             apart += np.linalg.norm(
                 found["kpts"][mine][near.argmin(), sure, :2] - keypoints[sure, :2], axis=1
             ).tolist()
-    # The kept labels were computed in bfloat16, which moves boxes by pixels and drops or adds the least sure of them.
+    # The stored labels were computed in bfloat16, which moves boxes by pixels and changes detections near the threshold.
     assert missing <= 0.06 * len(kept["kpts"])
     assert np.median(apart) < 0.5
     assert np.mean(np.array(apart) < 1.7) > 0.9

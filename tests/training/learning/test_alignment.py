@@ -79,7 +79,7 @@ def test_people_transformed_as_the_view_are_consistent(flipped: bool, angle: flo
     middle = ((WIDTH - 1) / 2, (HEIGHT - 1) / 2)
     first, moved = (
         perfect_maps(people),
-        perfect_maps(seen.moved(similarity(middle, middle, zoom, angle).astype(np.float32))),
+        perfect_maps(seen.moved(similarity(middle, middle, zoom, angle=angle).astype(np.float32))),
     )
     assert float(consistency_loss(first, moved, views(flipped, angle, zoom), SPEC, embedding.decode)) < 0.01
     for other in (

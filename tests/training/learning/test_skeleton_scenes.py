@@ -11,7 +11,7 @@ from toolkit.network.heads import reference_spec
 from toolkit.network.keypoints import JOINTS, MIRROR
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.learning.skeleton_scenes import Scenes, SceneSettings, draw_scenes
-from toolkit.training.pictures.dataset import IGNORED, NOBODY, PERSON
+from toolkit.training.pictures.dataset import IGNORED, NO_PERSON, PERSON
 from toolkit.training.pictures.people import KEYPOINT_JOINTS
 
 pytestmark = pytest.mark.torch
@@ -39,7 +39,7 @@ def test_labels_agree_with_the_points() -> None:
     """The reference skeleton, placed by its label, comes close to the key points of a body of other proportions."""
     labels = scenes(64).labels
     person = labels["status"] == PERSON
-    assert set(labels["status"].unique().tolist()) <= {NOBODY, PERSON, IGNORED}
+    assert set(labels["status"].unique().tolist()) <= {NO_PERSON, PERSON, IGNORED}
     joints = labels["joints_m"][person]
     middle = (joints[:, MUPOTS17.index("neck")] + joints[:, MUPOTS17.index("pelvis")]) / 2
     px_per_m = labels["px_per_m"][person]

@@ -41,18 +41,18 @@ def test_augmented_poses_are_unit_directions_in_their_own_frames() -> None:
     torch.testing.assert_close(frames, torch.eye(3).expand(300, 3, 3), atol=1e-5, rtol=0)
 
 
-def test_the_generator_decides() -> None:
+def test_equal_seeds_give_equal_poses() -> None:
     assert torch.equal(augment(captured(), 50, seeded(3)), augment(captured(), 50, seeded(3)))
     assert not torch.equal(augment(captured(), 50, seeded(3)), augment(captured(), 50, seeded(4)))
 
 
-def test_without_changes_augmentation_draws_captured_poses_and_their_mirror_images() -> None:
+def test_without_changes_augmentation_gives_captured_poses_and_their_mirror_images() -> None:
     nothing = Augmentation(swap_legs=0, swap_arm=0, sit=0, crouch=0, turn=0)
 
     def is_among(pose: torch.Tensor, poses: torch.Tensor) -> bool:
         return bool((poses - pose).abs().flatten(1).amax(1).min() < 1e-5)
 
-    for made in (draw(captured(), 40, seeded()), augment(captured(), 40, seeded(), nothing)):
+    for made in (draw(captured(), 40, seeded()), augment(captured(), 40, seeded(), settings=nothing)):
         straight = [is_among(pose, captured()) for pose in made]
         assert 5 < sum(straight) < 35
         assert all(
@@ -62,9 +62,9 @@ def test_without_changes_augmentation_draws_captured_poses_and_their_mirror_imag
         )
 
 
-def test_other_legs_keep_the_arms() -> None:
+def test_swapped_legs_move_independently_of_the_arms() -> None:
     legs_only = Augmentation(swap_legs=1, swap_arm=0, sit=0, crouch=0, turn=0)
-    made = augment(captured(), 100, seeded(), legs_only)
+    made = augment(captured(), 100, seeded(), settings=legs_only)
     arm_swing, leg_swing = made[:, bone("left_elbow"), 2], made[:, bone("left_knee"), 2]
     assert abs(torch.corrcoef(torch.stack([arm_swing, leg_swing]))[0, 1]) < 0.4
     drawn = draw(captured(), 100, seeded())
@@ -83,7 +83,7 @@ def test_seated_people_have_their_thighs_forward() -> None:
     assert plausible_share(crouch(captured(), seeded()))[0] > 0.95
 
 
-def test_turned_limbs_keep_the_trunk() -> None:
+def test_turned_limbs_leave_the_trunk_unchanged() -> None:
     turned = turn_limbs(captured(), 0.12, seeded())
     trunk = [
         bone(name) for name in ("spine", "neck", "left_shoulder", "right_shoulder", "left_hip", "right_hip")
@@ -117,7 +117,7 @@ def bent(end: str, direction: tuple[float, float, float]) -> torch.Tensor:
         (bent("left_elbow", (-1, 0, 0)), "shoulder_across"),
     ],
 )
-def test_what_no_body_can_do_breaks_its_limit(pose: torch.Tensor, broken: str) -> None:
+def test_impossible_poses_break_their_limit(pose: torch.Tensor, broken: str) -> None:
     assert not within_limits(pose)[broken].item()
 
 
@@ -126,7 +126,7 @@ def test_a_knee_may_bend_backwards(direction: tuple[float, float, float]) -> Non
     assert all(kept.item() for kept in within_limits(bent("left_ankle", direction)).values())
 
 
-def test_captured_poses_keep_all_limits_and_both_sides_measure_alike() -> None:
+def test_captured_poses_keep_all_limits_and_both_sides_have_equal_angles() -> None:
     share, by_limit = plausible_share(captured())
     assert share == 1.0
     assert set(by_limit) == set(LIMITS)
@@ -134,6 +134,6 @@ def test_captured_poses_keep_all_limits_and_both_sides_measure_alike() -> None:
         assert angles.max() - angles.min() < 0.1
 
 
-def test_random_directions_are_no_pose() -> None:
+def test_random_directions_are_implausible() -> None:
     directions = torch.nn.functional.normalize(torch.randn(200, 16, 3, generator=seeded()), dim=-1)
     assert plausible_share(directions)[0] == 0.0

@@ -12,7 +12,7 @@ from toolkit.training.motion.mocap import load_mocap
 pytestmark = pytest.mark.torch
 
 
-def test_clips_come_back_as_directions_by_split(tmp_path: Path) -> None:
+def test_clips_are_read_as_directions_by_split(tmp_path: Path) -> None:
     poses = load_mocap(write_mocap(tmp_path, frames=10))
     expected = captured_poses(60)
     for split, rows in (("train", slice(0, 20)), ("val", slice(20, 40)), ("test", slice(40, 60))):
@@ -35,7 +35,7 @@ def changed(folder: Path, **arrays: np.ndarray) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "array", "says"),
+    ("name", "array", "message"),
     [
         ("starts", np.array([0, 10, 20, 30, 40, 50, 61]), "starts"),
         ("starts", np.array([0, 10, 10, 30, 40, 50, 60]), "starts"),
@@ -46,14 +46,12 @@ def changed(folder: Path, **arrays: np.ndarray) -> Path:
         ("joints17", np.array([{"code": 1}], object), "cannot read"),
     ],
 )
-def test_files_that_contradict_themselves_are_refused(
-    tmp_path: Path, name: str, array: np.ndarray, says: str
-) -> None:
-    with pytest.raises(PosecError, match=says):
+def test_inconsistent_files_are_refused(tmp_path: Path, name: str, array: np.ndarray, message: str) -> None:
+    with pytest.raises(PosecError, match=message):
         load_mocap(changed(tmp_path, **{name: array}))
 
 
-def test_a_torn_file_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "torn.npz").write_bytes(b"PK torn")
     with pytest.raises(PosecError, match="torn"):
         load_mocap(tmp_path)

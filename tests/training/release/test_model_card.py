@@ -11,8 +11,8 @@ from toolkit.errors import PosecError
 from toolkit.evaluation.photos import BODY, body_joints_px
 from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.runtime.pose import MUPOTS17, PoseFrame
-from toolkit.training.labels.fit_keypoints import Refinement
-from toolkit.training.labels.teacher import Found
+from toolkit.training.labels.fit_keypoints import FitSettings
+from toolkit.training.labels.teacher import Detections
 from toolkit.training.release.card_markup import put_table, table
 from toolkit.training.release.card_photos import people_of_keypoints
 from toolkit.training.release.compare_teacher import compare_on_scenes, compare_time
@@ -169,7 +169,7 @@ def test_lifted_people_are_placed_by_scale_and_viewing_ray():
 def test_uncertain_people_are_not_lifted_and_no_people_give_no_poses():
     keypoints = np.full((2, 17, 3), 0.9, np.float32)
     keypoints[1, 5:, 2] = 0.4
-    find = teachers_keypoints(lambda _: Found(np.ones((2, 5), np.float32), keypoints), Refinement())
+    find = teachers_keypoints(lambda _: Detections(np.ones((2, 5), np.float32), keypoints), FitSettings())
     assert len(find(np.zeros((8, 8, 3), np.uint8))) == 1
     estimate = lifted_estimator(lambda _: keypoints[:0], None, None)
     people = estimate(np.zeros((8, 8, 3), np.uint8))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from toolkit.runtime.pose import MUPOTS17
-from toolkit.training.motion.poses import about, joint_index, turn_to
 from toolkit.training.motion.retarget import turns_of
+from toolkit.training.motion.turns import about, joint_index, turn_to
 from toolkit.training.render.render_bodies import (
     COCO_BODY,
     PER_SHAPE,
@@ -21,14 +21,14 @@ def test_coco_order_is_left_then_right_from_the_shoulders_down():
     assert COCO_BODY == (5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
 
 
-def test_soft_edges_carry_colour_beyond_the_outline():
+def test_soft_edges_extend_colour_beyond_the_outline():
     picture = np.zeros((20, 20, 4), np.float32)
     picture[5:15, 5:15] = (200, 100, 50, 1)
-    found = soft_edge(picture)
-    assert found.dtype == np.uint8
-    np.testing.assert_allclose(found[4, 10, :3], (200, 100, 50), atol=1)
-    assert found[10, 10, 3] == 255
-    assert found[0, 0, 3] == 0
+    softened = soft_edge(picture)
+    assert softened.dtype == np.uint8
+    np.testing.assert_allclose(softened[4, 10, :3], (200, 100, 50), atol=1)
+    assert softened[10, 10, 3] == 255
+    assert softened[0, 0, 3] == 0
 
 
 def test_shards_merge_in_order(tmp_path):
@@ -61,25 +61,25 @@ def model():
 
 def test_limbs_point_along_the_clips_and_joints_lie_in_the_body(model, standing_clips):
     turns = turns_of(standing_clips, np.array([0]))
-    turn_to(standing_clips, turns[0], joint_index(standing_clips, "UpLeg", "Left"), about("x", -50))
+    turn_to(standing_clips, turns[0], joint_index(standing_clips, "UpLeg", "Left"), target=about("x", -50))
     (body,) = model.pose(model.random_shape(np.random.default_rng(0)), standing_clips, turns)
     at = {name: body.joints_m[index] for index, name in enumerate(MUPOTS17.names)}
-    for start, end, way in (
+    for start, end, direction in (
         ("right_hip", "right_knee", (0, 1, 0)),
         ("left_hip", "left_knee", (0, np.cos(np.radians(50)), -np.sin(np.radians(50)))),
         ("left_shoulder", "left_elbow", (0, 1, 0)),
         ("left_elbow", "left_wrist", (0, 1, 0)),
     ):
         limb = at[end] - at[start]
-        np.testing.assert_allclose(limb / np.linalg.norm(limb), way, atol=1e-3)
-    # Faces the viewer: the person's left is on the right of the picture.
+        np.testing.assert_allclose(limb / np.linalg.norm(limb), direction, atol=1e-3)
+    # The body faces the viewer: its left is on the right of the picture.
     assert at["left_shoulder"][0] > 0.1
     assert 1.4 < body.vertices_m[:, 1].max() - body.vertices_m[:, 1].min() < 2.1
     for place in at.values():
         assert np.linalg.norm(body.vertices_m - place, axis=1).min() < 0.12
 
 
-def test_cut_outs_show_the_joints_that_they_name(model, standing_clips):
+def test_cut_outs_contain_their_labelled_joints(model, standing_clips):
     rng = np.random.default_rng(3)
     (body,) = model.pose(model.random_shape(rng), standing_clips, turns_of(standing_clips, np.array([0])))
     found = [cut_out(model, body, rng) for _ in range(PER_SHAPE)]

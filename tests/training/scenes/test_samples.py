@@ -1,4 +1,4 @@
-"""The pictures that travel with the package: small, distinct, and labelled with what they show."""
+"""The samples of the package: small, distinct and correctly labelled."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def test_samples_stay_small():
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_truth_names_every_picture_and_its_size(name):
+def test_labels_list_every_picture_with_its_size(name):
     found = records(name)
     assert [record["file"] for record in found] == sorted(
         path.name for path in (SAMPLES / name).glob("*.jpg")
@@ -39,7 +39,7 @@ def test_truth_names_every_picture_and_its_size(name):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_truth_projects_to_its_pixels(name):
+def test_labels_project_to_their_pixels(name):
     for record in records(name):
         for person in record["people"]:
             assert np.array(person["joints_mm"]).shape == (17, 3)
@@ -61,7 +61,7 @@ def test_people_have_human_proportions(name):
             assert all(150 < lengths[name] < 370 for name in ("upper arm", "forearm")), lengths
 
 
-def test_scenes_hold_nobody_to_six_people():
+def test_scenes_show_zero_to_six_people():
     counts = [len(record["people"]) for record in records("scenes")]
     assert len(counts) >= 60
     assert counts.count(0) >= 4
@@ -76,18 +76,18 @@ def test_scenes_and_calibration_share_neither_picture_nor_clip():
     assert not clips[0] & clips[1]
 
 
-def test_most_people_can_be_seen():
+def test_most_people_are_visible():
     visible = [person["visible"] for record in records("scenes") for person in record["people"]]
     assert np.median(visible) > 0.8
 
 
-def test_the_film_has_its_frames_and_its_truth():
+def test_the_video_has_its_frames_and_labels():
     (record,) = records("clip")
-    film = cv2.VideoCapture(str(SAMPLES / "clip.mp4"))
-    assert film.get(cv2.CAP_PROP_FPS) == pytest.approx(record["fps"])
+    video = cv2.VideoCapture(str(SAMPLES / "clip.mp4"))
+    assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(record["fps"])
     count = 0
     while True:
-        read, picture = film.read()
+        read, picture = video.read()
         if not read:
             break
         assert list(picture.shape[:2]) == record["size"]
@@ -96,7 +96,7 @@ def test_the_film_has_its_frames_and_its_truth():
     assert 6 <= count / record["fps"] <= 8
     assert {len(people) for people in record["frames"]} == {len(record["clips"])}
     roots = np.array([[person["root_mm"] for person in people] for people in record["frames"]])
-    # Nobody jumps: at 15 frames per second a brisk walk is 12 cm a frame.
+    # People do not jump: at 15 frames per second a brisk walk is 12 cm per frame.
     assert np.linalg.norm(np.diff(roots, axis=0), axis=2).max() < 250
     for people in record["frames"]:
         for person in people:

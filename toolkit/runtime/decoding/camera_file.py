@@ -9,8 +9,8 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 import numpy as np
 
 from ..errors import PoseError
-from ..plain_files import read_plain
-from ..plain_json import parse_json
+from ..files.plain_files import read_plain
+from ..files.plain_json import parse_json
 from .intrinsics import CameraModel, Intrinsics, field_of_view, focal_length
 
 LARGEST_BYTES = 2**20

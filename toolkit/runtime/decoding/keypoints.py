@@ -96,7 +96,7 @@ def _peaks(heat: np.ndarray, least_heat: float) -> np.ndarray:
 
 
 def match_keypoints(
-    at: np.ndarray, reach_px: np.ndarray, seen: Keypoints, least_heat: float
+    at: np.ndarray, reach_px: np.ndarray, keypoints: Keypoints, least_heat: float
 ) -> Tuple[np.ndarray, np.ndarray]:
     """Return where key points pull joints, and how strongly; neither jumps when something moves a little.
 
@@ -107,15 +107,15 @@ def match_keypoints(
     Args:
         at: (N, K, 2) where the joints of N people are thought to be, pixels of the input.
         reach_px: (N, K) how far from there a key point may be.
-        seen: the key points of the picture.
+        keypoints: of the picture.
         least_heat: a key point of this heat does not pull.
 
     Returns:
         Where the joints are pulled to (N, K, 2), `at` where nothing pulls; and the pull (N, K) in 0..1.
     """
-    if not len(seen.kinds):
+    if not len(keypoints.kinds):
         return at, np.zeros(at.shape[:2], np.float32)
-    table = _table(seen, at.shape[1])  # (3, K, M)
+    table = _table(keypoints, at.shape[1])  # (3, K, M)
     strength = np.maximum(0, (table[2] - least_heat) / (1 - least_heat))
     table[2] = 1
     away = at.transpose(2, 0, 1)[..., None] - table[:2, None]  # (2, N, K, M)
@@ -137,11 +137,15 @@ def match_keypoints(
     return np.where(pulled[..., None], towards, at), total * pulled
 
 
-def _table(seen: Keypoints, kinds: int) -> np.ndarray:
+def _table(keypoints: Keypoints, kinds: int) -> np.ndarray:
     """Return x, y and heat (3, K, M) of the key points of each of K kinds, M of the commonest kind, heat 0 beyond their number."""
-    counts = np.bincount(seen.kinds, minlength=kinds)
+    counts = np.bincount(keypoints.kinds, minlength=kinds)
     first = np.cumsum(counts) - counts
     table = np.zeros((3, kinds, counts.max()), np.float32)
-    place = (seen.kinds, np.arange(len(seen.kinds)) - first[seen.kinds])
-    table[0][place], table[1][place], table[2][place] = seen.points[:, 0], seen.points[:, 1], seen.heat
+    place = (keypoints.kinds, np.arange(len(keypoints.kinds)) - first[keypoints.kinds])
+    table[0][place], table[1][place], table[2][place] = (
+        keypoints.points[:, 0],
+        keypoints.points[:, 1],
+        keypoints.heat,
+    )
     return table

@@ -114,6 +114,16 @@ def paths_mm(skeleton: Skeleton) -> np.ndarray:
     return paths
 
 
+@lru_cache(maxsize=8)
+def torso_mm(skeleton: Skeleton) -> float:
+    """Return the length of the bones from a skeleton's root to its neck."""
+    length_mm, joint = 0.0, skeleton.index("neck")
+    while joint != skeleton.root:
+        length_mm += skeleton.bone_lengths_mm[skeleton.bones.index(joint)]
+        joint = skeleton.parents[joint]
+    return length_mm
+
+
 def rotation_from_6d(numbers: np.ndarray) -> np.ndarray:
     """Return rotation matrices (N, 3, 3), columns x, y, z, from 6 numbers: y axis, then x axis (Zhou et al., CVPR 2019)."""
     y, x = numbers[:, :3].T.astype(np.float32), numbers[:, 3:].T

@@ -116,7 +116,9 @@ class _Model(NamedTuple):
     reaches: np.ndarray
 
 
-def refine(bodies: Bodies, seen: Keypoints, spec: PoseSpec, how: Refinement) -> Tuple[Bodies, Matches]:
+def refine(
+    bodies: Bodies, keypoints: Keypoints, spec: PoseSpec, settings: Refinement
+) -> Tuple[Bodies, Matches]:
     """Return bodies whose projected joints lie nearer to their key points, and these key points.
 
     Unknown are a rotation of every bone, the turn about the spine, the logarithm of the scale and the centre, all normal
@@ -125,27 +127,31 @@ def refine(bodies: Bodies, seen: Keypoints, spec: PoseSpec, how: Refinement) -> 
 
     Args:
         bodies: N people.
-        seen: key points of the same picture.
+        keypoints: of the same picture.
         spec: must have `keypoints`.
-        how: settings.
+        settings: see Refinement.
 
     Returns:
         Bodies (N,), those without a key point or with numbers that overflow unchanged; and Matches (N,).
     """
     assert spec.keypoints is not None
-    model = _model(spec.skeleton, spec.keypoints, spec.centre_joints, how)
+    model = _model(spec.skeleton, spec.keypoints, spec.centre_joints, settings)
     places_m = bodies.bones @ model.paths  # (N, 3, K)
     scale = bodies.px_per_m[:, None]
     at = places_m[:, :2] * scale[..., None]
     at += bodies.centres[..., None]
-    matches = Matches(*match_keypoints(at.transpose(0, 2, 1), scale * model.reaches, seen, how.least_heat))
+    matches = Matches(
+        *match_keypoints(at.transpose(0, 2, 1), scale * model.reaches, keypoints, settings.least_heat)
+    )
     off = matches.targets.transpose(0, 2, 1) - at
     off /= scale[..., None]
     pulled = np.asarray(matches.pull.any(axis=1))
     if pulled.all():
-        fitted = _update(bodies, places_m, off, matches.pull, model, how)
+        fitted = _update(bodies, places_m, off, matches.pull, model, settings)
     elif pulled.any():
-        fitted = _update(bodies.take(pulled), places_m[pulled], off[pulled], matches.pull[pulled], model, how)
+        fitted = _update(
+            bodies.take(pulled), places_m[pulled], off[pulled], matches.pull[pulled], model, settings
+        )
     else:
         return bodies, matches
     if pulled.all() and np.isfinite(sum(values.sum() for values in fitted)):
@@ -158,7 +164,12 @@ def refine(bodies: Bodies, seen: Keypoints, spec: PoseSpec, how: Refinement) -> 
 
 
 def _update(
-    bodies: Bodies, places_m: np.ndarray, off_m: np.ndarray, pull: np.ndarray, model: _Model, how: Refinement
+    bodies: Bodies,
+    places_m: np.ndarray,
+    off_m: np.ndarray,
+    pull: np.ndarray,
+    model: _Model,
+    settings: Refinement,
 ) -> Bodies:
     """Return the posterior mean of N bodies whose key points are off by off_m (N, 2, K), given their pull (N, K).
 
@@ -170,19 +181,21 @@ def _update(
     across = -bones[:, :2, None] * bones[:, None, :2]
     across += _UNIT
     covariance = (across.reshape(people, 4, -1) @ model.products).reshape(people, 2, 2, count, count)
-    covariance += (how.centre_m**2 * _UNIT)[..., None]
+    covariance += (settings.centre_m**2 * _UNIT)[..., None]
     covariance = covariance.transpose(0, 1, 3, 2, 4).reshape(people, 2 * count, 2 * count)
     # Two unknowns that move all joints at once: the logarithm of the scale, and the turn about the spine.
     spine = bones @ model.spine
-    spine *= how.turn / np.maximum(np.sqrt((spine * spine).sum(axis=1, keepdims=True)), EPSILON)
+    spine *= settings.turn / np.maximum(np.sqrt((spine * spine).sum(axis=1, keepdims=True)), EPSILON)
     turned = (spine @ _CROSS).reshape(people, 3, 3) @ bones
     both = np.empty((people, 2, 2 * count), np.float32)
-    np.multiply(places_m[:, :2], how.scale, out=both[:, 0].reshape(people, 2, count))
+    np.multiply(places_m[:, :2], settings.scale, out=both[:, 0].reshape(people, 2, count))
     np.matmul(turned[:, :2], model.paths, out=both[:, 1].reshape(people, 2, count))
     covariance += both.transpose(0, 2, 1) @ both
     # (S + R)^-1 with R = 1 / weights; a joint without key point has weight 0.
     weights = np.empty((people, 2, count), np.float32)
-    np.divide(pull[:, None], (how.noise_m**2 + np.square(how.noise_px / px_per_m))[..., None], out=weights)
+    np.divide(
+        pull[:, None], (settings.noise_m**2 + np.square(settings.noise_px / px_per_m))[..., None], out=weights
+    )
     weights = weights.reshape(people, -1, 1)
     covariance *= weights
     covariance.reshape(people, -1)[:, :: 2 * count + 1] += 1
@@ -195,28 +208,32 @@ def _update(
     turned *= turn[:, None, None]
     change += turned
     change /= np.sqrt((change * change).sum(axis=1, keepdims=True))
-    grow = np.minimum(np.maximum(how.scale * grow, -_LARGEST_GROWTH), _LARGEST_GROWTH)
-    centres = bodies.centres + how.centre_m**2 * px_per_m * shift.sum(axis=2)
+    grow = np.minimum(np.maximum(settings.scale * grow, -_LARGEST_GROWTH), _LARGEST_GROWTH)
+    centres = bodies.centres + settings.centre_m**2 * px_per_m * shift.sum(axis=2)
     return Bodies(change, bodies.px_per_m * np.exp(grow), centres)
 
 
-def snap(joints: np.ndarray, px_per_m: np.ndarray, matches: Matches, spec: PoseSpec, how: Refinement) -> None:
+def snap(
+    joints: np.ndarray, px_per_m: np.ndarray, matches: Matches, *, spec: PoseSpec, settings: Refinement
+) -> None:
     """Move joints (N, J, 2), in pixels of the input, onto their key points, in place.
 
     By Tukey's biweight of the distance that the fit leaves, so that no joint jumps where a key point comes or goes.
     """
     assert spec.keypoints is not None
-    if not how.snap_m:
+    if not settings.snap_m:
         return
-    which = _model(spec.skeleton, spec.keypoints, spec.centre_joints, how).joints
+    which = _model(spec.skeleton, spec.keypoints, spec.centre_joints, settings).joints
     away = matches.targets - joints[:, which]
-    near = np.maximum(0, 1 - (away * away).sum(axis=2) / np.square(how.snap_m * px_per_m)[:, None])
-    weight = near * near * np.minimum(1, matches.pull / how.snap_pull)
+    near = np.maximum(0, 1 - (away * away).sum(axis=2) / np.square(settings.snap_m * px_per_m)[:, None])
+    weight = near * near * np.minimum(1, matches.pull / settings.snap_pull)
     joints[:, which] += weight[..., None] * away
 
 
 @lru_cache(maxsize=8)
-def _model(skeleton: Skeleton, grid: KeypointGrid, centre_joints: Tuple[str, ...], how: Refinement) -> _Model:
+def _model(
+    skeleton: Skeleton, grid: KeypointGrid, centre_joints: Tuple[str, ...], settings: Refinement
+) -> _Model:
     """Return the constants of a skeleton."""
     joints = [skeleton.index(name) for name in grid.joints if name]
     middle = [skeleton.index(name) for name in centre_joints]
@@ -225,10 +242,10 @@ def _model(skeleton: Skeleton, grid: KeypointGrid, centre_joints: Tuple[str, ...
     )
     paths_m = paths_mm(skeleton) / 1000
     paths = paths_m[joints] - paths_m[middle].mean(axis=0)
-    variances = np.square(how.bone + how.bone_per_bone * between[list(skeleton.bones)])
+    variances = np.square(settings.bone + settings.bone_per_bone * between[list(skeleton.bones)])
     products = (variances * paths[:, None] * paths).reshape(-1, len(variances))
     spine = paths_m[skeleton.index("neck")]
-    reaches = how.reach_m + how.reach_per_bone_m * between[joints]
+    reaches = settings.reach_m + settings.reach_per_bone_m * between[joints]
     plain = (paths.T, spine, variances, products.T, reaches)
     return _Model(np.array(joints), *(np.ascontiguousarray(values, np.float32) for values in plain))
 

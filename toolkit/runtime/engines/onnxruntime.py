@@ -13,7 +13,7 @@ from .cpu import int8_saturates
 
 
 def library() -> Any:
-    """Return the module `onnxruntime`, its usage events switched off. Raises ImportError where it is not installed."""
+    """Import `onnxruntime` with its usage events switched off. Raises ImportError where it is not installed."""
     # The call below comes too late for events of the import itself.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
@@ -24,14 +24,16 @@ def library() -> Any:
 
 
 def cpu_options(onnxruntime: Any, threads: Optional[int] = None) -> Any:
-    """Return a session's options for a CPU; `threads` None lets ONNX Runtime take all cores."""
+    """Return session options for this CPU; `threads` None uses all cores."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
-    # Threads that spin while they wait take the cores that the camera and the decoder need.
+    # Spinning threads would occupy the cores that capture and decoding need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # x86 CPUs without VNNI add products of integers in 16 bits, which overflow: people are lost. There, and only there, this takes a slower way.
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    # Else weights of a layer that was left in float between integers become integers all the same, of one scale for all channels.
+    if int8_saturates():
+        # Without VNNI, ONNX Runtime's default kernels saturate in 16 bits. This option selects slower, exact kernels.
+        # It does so on CPUs with VNNI, too.
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    # This optimization would quantize the weights of float layers between int8 layers, with one scale per tensor.
     options.add_session_config_entry("optimization.disable_specified_optimizers", "WeightBiasQuantization")
     return options
 
@@ -40,7 +42,7 @@ class Engine:
     """Runs an ONNX model, float or with QuantizeLinear and DequantizeLinear nodes."""
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
-        """Open the model; `threads` None lets ONNX Runtime take all cores. Raises EngineError where it cannot."""
+        """Open the model; `threads` None uses all cores. Raises EngineError where that fails."""
         try:
             onnxruntime = library()
         except ImportError as error:
@@ -48,14 +50,14 @@ class Engine:
                 f"engine 'onnxruntime' cannot be imported ({error}): pip install onnxruntime"
             ) from error
         options = cpu_options(onnxruntime, threads)
-        # The NCHWc layout, half the time of float convolutions, and most fusions of integers come with ALL only.
+        # The NCHWc layout of float convolutions and most int8 fusions need ALL.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         self._version = onnxruntime.__version__
         try:
             self._session: Any = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # its exceptions have no parent of their own
+        except Exception as error:  # its exceptions have no common base class
             raise EngineError(f"ONNX Runtime {self._version} cannot open '{path}': {error}") from error
         self._input = self._session.get_inputs()[0].name
         self._heads = {name: head.tensor for name, head in bundle.spec.heads.items()}
@@ -69,7 +71,7 @@ class Engine:
         """Return head name → (C, h, w) float32, newly allocated."""
         try:
             outputs = self._session.run(list(self._heads.values()), {self._input: batch})
-        except Exception as error:  # its exceptions have no parent of their own
+        except Exception as error:  # its exceptions have no common base class
             raise EngineError(
                 f"ONNX Runtime {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}"
             ) from error
@@ -84,8 +86,6 @@ class Engine:
             "threads": str(self._threads or "all"),
             "provider": provider,
         }
-        return (
-            {**about, "integers": "added up in a slower way: this CPU has no VNNI"}
-            if self._saturation_safe
-            else about
-        )
+        if self._saturation_safe:
+            about["integers"] = "added up by slower, exact kernels: this CPU has no VNNI"
+        return about

@@ -9,21 +9,23 @@ import numpy as np
 
 from ..bundle import Bundle
 from . import EngineError
-from .cpu import int8_saturates
+from .cpu import NO_BFLOAT16, computes_bfloat16, int8_saturates
 
-PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16"}
+# Precision of the bundle → arithmetic of float layers. OpenVINO's own default is bf16 on some x86 CPUs, f16 on Arm.
+PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 
 class Engine:
-    """Runs an ONNX model or an OpenVINO IR; integers come from QuantizeLinear and DequantizeLinear nodes or FakeQuantize."""
+    """Runs an ONNX model or an OpenVINO IR, float or with QuantizeLinear, DequantizeLinear, FakeQuantize nodes."""
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
-        """Compile the model; `threads` None lets OpenVINO take all cores. Raises EngineError where it cannot.
+        """Compile the model; `threads` None uses all cores.
 
-        The bundle's option `inference_precision` says what float layers compute in. Without it that is what the
-        bundle's precision says: left alone, OpenVINO computes in bf16 on some x86 CPUs and in f16 on Arm.
+        Raises EngineError where OpenVINO is missing or cannot open the model. A bfloat16 bundle needs a CPU with
+        bfloat16: computed in float32, it would not be the network that was verified.
         """
-        # Without this module OpenVINO takes its own stub, which sends no usage events.
+        hint = _precision_hint(bundle)
+        # Without this module OpenVINO falls back to a stub of its own, which sends no usage events.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         try:
             import openvino
@@ -33,13 +35,12 @@ class Engine:
             ) from error
         self._tensor = openvino.Tensor
         self._version = openvino.__version__
-        hint = bundle.options.get("inference_precision", PRECISION_HINTS.get(bundle.precision, "f32"))
         settings: Dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
-        self._emulates = bundle.precision == "int8" and int8_saturates()
-        if self._emulates:
-            # Rounds to the same integers, and multiplies them as floats: right, and slower than float32.
+        self._saturation_safe = bundle.precision == "int8" and int8_saturates()
+        if self._saturation_safe:
+            # Rounds to the same integers and multiplies them as floats: exact, but slower than float32.
             settings["LP_TRANSFORMS_MODE"] = False
         try:
             self._compiled: Any = openvino.Core().compile_model(path, "CPU", settings)
@@ -51,10 +52,10 @@ class Engine:
         self._batch: Optional[np.ndarray] = None
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
-        """Return head name → (C, h, w) float32, views that the next call writes again."""
+        """Return head name → (C, h, w) float32, views that the next call overwrites."""
         try:
             if batch is not self._batch:
-                # The request reads the caller's memory: nothing is copied while the same array is filled anew.
+                # The request reads the caller's memory, so an array that is refilled is never copied.
                 self._request.set_input_tensor(self._tensor(batch, shared_memory=True))
                 self._batch = batch
             self._request.infer()
@@ -65,7 +66,7 @@ class Engine:
         return {name: tensor.data[0] for name, tensor in self._outputs.items()}
 
     def describe(self) -> Dict[str, str]:
-        """Return engine, version, and what OpenVINO says it took: threads, precision of float layers, streams."""
+        """Return engine, version, and the threads, float precision and streams that OpenVINO reports."""
         threads, streams = (
             str(self._compiled.get_property(name)) for name in ("INFERENCE_NUM_THREADS", "NUM_STREAMS")
         )
@@ -77,8 +78,23 @@ class Engine:
             "float precision": precision,
             "streams": streams,
         }
-        return (
-            {**about, "integers": "multiplied as floats: this CPU has no VNNI; float32 is faster"}
-            if self._emulates
-            else about
+        if self._saturation_safe:
+            about["integers"] = "multiplied as floats: this CPU has no VNNI; float32 is faster"
+        return about
+
+
+def _precision_hint(bundle: Bundle) -> str:
+    """Return the value of INFERENCE_PRECISION_HINT.
+
+    Raises EngineError where the bundle's option contradicts its precision, or the CPU lacks bfloat16.
+    """
+    hint = PRECISION_HINTS.get(bundle.precision, "f32")
+    stated = bundle.options.get("inference_precision", hint)
+    if stated != hint:
+        raise EngineError(
+            f"the option inference_precision = {stated!r} contradicts the bundle's precision, "
+            f"{bundle.precision}; remove it from the target's [options] and export again"
         )
+    if hint == "bf16" and not computes_bfloat16():
+        raise EngineError(f"{NO_BFLOAT16}; export the bundle with --precision int8 or float32")
+    return hint

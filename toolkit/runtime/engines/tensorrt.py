@@ -1,4 +1,4 @@
-"""TensorRT on a Jetson: the board builds the plan from the bundle's ONNX file, once; without TensorRT, ONNX Runtime runs the file."""
+"""TensorRT on a Jetson: the board builds the plan from the bundle's ONNX file once. ONNX Runtime is the fallback."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from ._tensorrt.plan_runner import PlanRunner, tell, workspace_bytes
 from .onnxruntime import cpu_options, library
 
 INSTALL = (
-    "engine 'tensorrt' needs the module tensorrt, a part of JetPack (sudo apt install python3-libnvinfer-dev; a virtual "
-    "environment must be made with --system-site-packages), or, slower, ONNX Runtime: pip install onnxruntime"
+    "engine 'tensorrt' needs the module tensorrt, a part of JetPack (sudo apt install python3-libnvinfer-dev; "
+    "a virtual environment must be made with --system-site-packages), or, slower, ONNX Runtime: "
+    "pip install onnxruntime"
 )
 # The best first.
 _PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 class Engine:
-    """Runs a bundle's ONNX file by TensorRT, or by ONNX Runtime where there is no TensorRT or no GPU, and says so.
+    """Runs a bundle's ONNX file by TensorRT, or by ONNX Runtime, with a message, where TensorRT or the GPU is missing.
 
-    Raises EngineError where neither is installed, no plan can be built, or its tensors are not the bundle's.
+    Raises EngineError where neither is installed, no plan can be built, or the plan's tensors are not the bundle's.
     """
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
-        """Find or build the plan, which takes minutes the first time; `threads` matter to ONNX Runtime on the CPU only."""
+        """Load or build the plan; `threads` apply to ONNX Runtime on the CPU only."""
         try:
             import tensorrt as trt
 
-            if not hasattr(trt, "Builder"):  # a mere folder of that name on the path imports too
+            if not hasattr(trt, "Builder"):  # a folder of that name on the path imports, too
                 raise ImportError("the module found is not TensorRT")
             self._runner: Any = PlanRunner(trt, Cuda(), path, bundle)
         except ImportError as error:
@@ -44,12 +45,12 @@ class Engine:
             self._runner = _OnnxRunner(path, bundle, threads, str(error))
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
-        """Return head name → (C, h, w) float32 of a batch laid out by the bundle's frame; the next call uses the arrays again."""
+        """Return head name → (C, h, w) float32; the next call overwrites the arrays."""
         heads: Dict[str, np.ndarray] = self._runner(batch)
         return heads
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs the network: engine, version, GPU and precision, or ONNX Runtime's provider and why it is not TensorRT."""
+        """Return engine, version, GPU and precision, or ONNX Runtime's provider and the reason for the fallback."""
         described: Dict[str, str] = self._runner.describe()
         return described
 
@@ -72,21 +73,26 @@ class _OnnxRunner:
         ]
         try:
             self._session: Any = onnxruntime.InferenceSession(path, settings, providers=here)
-        except Exception as error:  # its exceptions have no parent of their own
+        except Exception as error:  # its exceptions have no common base class
             raise EngineError(
                 f"{why}; ONNX Runtime {self._version} cannot open '{path}' either: {error}"
             ) from error
         self._input = self._session.get_inputs()[0].name
         self._heads = {name: head.tensor for name, head in bundle.spec.heads.items()}
         # Providers that are installed but cannot start are missing here.
-        self._described = {"engine": "onnxruntime", "version": self._version, "provider": self._session.get_providers()[0],
-                           "threads": str(threads or "all"), "instead of tensorrt": why}  # fmt: skip
+        self._described = {
+            "engine": "onnxruntime",
+            "version": self._version,
+            "provider": self._session.get_providers()[0],
+            "threads": str(threads or "all"),
+            "instead of tensorrt": why,
+        }
         tell(f"{why}; ONNX Runtime runs the bundle on {self._described['provider']} instead")
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
         try:
             outputs = self._session.run(list(self._heads.values()), {self._input: batch})
-        except Exception as error:  # its exceptions have no parent of their own
+        except Exception as error:  # its exceptions have no common base class
             raise EngineError(
                 f"ONNX Runtime {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}"
             ) from error
@@ -97,16 +103,22 @@ class _OnnxRunner:
 
 
 def _provider_options(provider: str, path: str, bundle: Bundle, version: str) -> Dict[str, str]:
-    """Return what ONNX Runtime passes on to TensorRT: the same precision, memory and DLA core as the plan would have.
+    """Return the options of ONNX Runtime's TensorRT provider: precision, memory and DLA core of the plan.
 
-    ONNX Runtime names its plans by the network's structure: other weights, or another JetPack, would be given the plan of the first.
-    So each file and machine has a folder of its own.
+    ONNX Runtime names its plans by the network's structure alone, so other weights or another JetPack would load the
+    first plan. Each file and machine therefore has a folder of its own.
     """
     if provider != "TensorrtExecutionProvider":
         return {}
     core = bundle.options.get("dla_core")
-    parts = {"model_sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(), "precision": bundle.precision, "dla_core": core,
-             "workspace": workspace_bytes(bundle), "onnxruntime": version, **board_facts()}  # fmt: skip
+    parts = {
+        "model_sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+        "precision": bundle.precision,
+        "dla_core": core,
+        "workspace": workspace_bytes(bundle),
+        "onnxruntime": version,
+        **board_facts(),
+    }
     folder = cache_folder() / "onnxruntime" / key_of(parts)
     on_dla = {} if core is None else {"trt_dla_enable": "True", "trt_dla_core": str(core)}
     return {

@@ -1,4 +1,4 @@
-"""TFLite on CPUs, by ai_edge_litert or, where that is not installed, by tflite_runtime."""
+"""TFLite on CPUs by ai_edge_litert, or by tflite_runtime where that is not installed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Engine:
     """Runs a TFLite file whose outputs are NHWC heads, named by its signature."""
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
-        """Open the file; `threads` None leaves their number to the library. Raises EngineError where it cannot.
+        """Open the file; `threads` None leaves their number to the library. Raises EngineError where that fails.
 
-        The XNNPACK delegate is applied where the library has it: ai_edge_litert for float and int8, tflite_runtime 2.14
-        for float alone.
+        The library applies the XNNPACK delegate where it has it: ai_edge_litert for float and int8, tflite_runtime 2.14
+        for float only.
         """
         interpreter_of, self._library, self._version = _library()
         self._threads = threads
@@ -34,11 +34,11 @@ class Engine:
             raise EngineError(f"'{path}' has no outputs {', '.join(missing)}; export the bundle again")
         batch = self._interpreter.get_input_details()[0]
         self._shape, self._dtype = tuple(int(size) for size in batch["shape"]), np.dtype(batch["dtype"])
-        # The library lets nobody hold a view of its memory while it runs, so heads are copied out: 0.3 MB, laid out once.
+        # The library refuses to run while a view of its memory exists, so heads are copied into arrays made once.
         self._written = [int(outputs[name]["index"]) for name in bundle.spec.heads]
         self._input = self._interpreter.tensor(batch["index"])
         self._outputs = {name: self._interpreter.tensor(outputs[name]["index"]) for name in bundle.spec.heads}
-        # (scale, zero point) of a head that the file keeps in integers; a scale of 0 where it is real numbers already.
+        # (scale, zero point) of a head that the file stores as integers; a scale of 0 marks a float head.
         self._integers = {name: outputs[name]["quantization"] for name in bundle.spec.heads}
         self._heads = {
             name: np.empty([int(size) for size in outputs[name]["shape"]], np.float32)
@@ -46,10 +46,11 @@ class Engine:
         }
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
-        """Return head name → (C, h, w) float32, views that the next call writes again."""
+        """Return head name → (C, h, w) float32, views that the next call overwrites."""
         if (batch.shape, batch.dtype) != (self._shape, self._dtype):
             raise EngineError(
-                f"{self._library} {self._version} failed on a batch {batch.dtype} {batch.shape}: the model takes {self._dtype} {self._shape}"
+                f"{self._library} {self._version} failed on a batch {batch.dtype} {batch.shape}: "
+                f"the model takes {self._dtype} {self._shape}"
             )
         try:
             self._input()[...] = batch
@@ -67,20 +68,25 @@ class Engine:
         return {name: head[0].transpose(2, 0, 1) for name, head in self._heads.items()}
 
     def describe(self) -> Dict[str, str]:
-        """Return engine, library, version, threads, and which kernels do the work."""
-        return {"engine": "tflite", "library": self._library, "version": self._version, "threads": str(self._threads or "library's choice"),
-                "kernels": self._kernels()}  # fmt: skip
+        """Return engine, library, version, threads and kernels."""
+        return {
+            "engine": "tflite",
+            "library": self._library,
+            "version": self._version,
+            "threads": str(self._threads or "library's choice"),
+            "kernels": self._kernels(),
+        }
 
     def _kernels(self) -> str:
-        """Return which kernels do the work, as far as the library tells."""
+        """Return which kernels run the operators, as far as the library reports it."""
         listed: List[Dict[str, Any]] = getattr(self._interpreter, "_get_ops_details", list)()
         if not listed:
-            return "not told by this version"
+            return "not reported by this version"
         delegated = [operator for operator in listed if operator["op_name"] == "DELEGATE"]
         maker = {
             int(tensor): operator for operator in [*listed, *delegated] for tensor in operator["outputs"]
         }
-        # Delegated operators stay listed: those that still run are found from the outputs backwards.
+        # Delegated operators stay listed; those that still run are found backwards from the outputs.
         running, pending = set(), list(self._written)
         while pending:
             operator = maker.get(pending.pop())
@@ -94,7 +100,7 @@ class Engine:
 
 
 def _library() -> Tuple[Any, str, str]:
-    """Return the class Interpreter, the library's name and its version. Raises EngineError where neither is installed."""
+    """Return the class Interpreter, the library's name and version. Raises EngineError where neither is installed."""
     reasons = []
     try:
         import ai_edge_litert

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import cv2
 
 from ..console import Report
+from ..files.pictures import SourceError
 from .frames import Shot, open_capture
 from .latest_frame import HANGING_AFTER_S, Taken, newest
-from .pictures import SourceError
 
 CAMERA_SIZE = (720, 1280)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0

@@ -45,7 +45,7 @@ def draw_people(
     if numbers is not None:
         numbers = [number for number, is_finite in zip(numbers, _finite(people)) if is_finite]
     people = finite_people(people)
-    drawn = np.ascontiguousarray(picture).copy()
+    drawn = np.array(picture, order="C")
     unit = max(min(picture.shape[:2]) / 360.0, 0.6)  # lines and letters grow with the picture
     near_first = np.argsort(people.roots_mm[:, 2], kind="stable")
     for person in near_first[::-1]:
@@ -62,11 +62,7 @@ def draw_people(
 def finite_people(people: PoseFrame) -> PoseFrame:
     """Return the people whose numbers are all finite; JSON and pictures cannot show the others."""
     kept = _finite(people)
-    return (
-        people
-        if kept.all()
-        else PoseFrame(*(getattr(people, name)[kept] for name in people.__dataclass_fields__))
-    )
+    return people if kept.all() else people[kept]
 
 
 def _finite(people: PoseFrame) -> np.ndarray:

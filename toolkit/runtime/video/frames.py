@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..console import Report, redact
-from .pictures import LARGEST_PICTURE_PIXELS, SourceError, silence_cv2
+from ..files.pictures import LARGEST_PICTURE_PIXELS, SourceError, silence_cv2
 
 FILE_HINT = "is it complete, and a picture or video of a kind that cv2 reads?"
 PIPE_HINT = "a pipe takes formats that need no seeking: Matroska, MPEG-TS, fragmented MP4, Motion JPEG"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional
 
-from ..arguments import RETRY_S
+from ..command.arguments import RETRY_S
 from ..errors import PoseError
 
 

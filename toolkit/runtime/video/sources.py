@@ -12,13 +12,13 @@ from urllib.parse import unquote, urlsplit
 
 import cv2
 
-from ..arguments import RETRY_S
+from ..command.arguments import RETRY_S
 from ..console import Report, printable, redact, say
+from ..files.image_header import picture_format
+from ..files.pictures import LARGEST_FILE_BYTES, PICTURES, SourceError, read_bounded, read_picture
 from .cameras import Camera, CameraGone, local_camera, network_camera, picamera2, pipeline, watch_camera
 from .frames import FILE_HINT, PIPE_HINT, Shot, is_finite, open_capture, read_frames, stated_rate
-from .image_header import picture_format
 from .overlap import ahead
-from .pictures import LARGEST_FILE_BYTES, PICTURES, SourceError, read_bounded, read_picture
 
 __all__ = ["PICTURES", "CameraGone", "Shot", "Source", "SourceError", "open_source", "read_picture"]
 

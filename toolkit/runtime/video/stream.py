@@ -20,11 +20,11 @@ from ..estimator import PoseEstimator
 from ..pose import PoseFrame
 from .draw import draw_people, finite_people
 from .overlap import ahead
-from .recording_folder import check_apart
+from .recording.recording_folder import check_apart
+from .recording.writers import Recording
 from .settings import StreamSettings, Summary
 from .sources import CameraGone, Shot, Source, open_source
 from .track import Tracker
-from .writers import Recording
 
 # A camera may run for months: the median times are of so many of the last pictures.
 TIMED = 10_000
@@ -61,7 +61,7 @@ def watch(
         estimator: of `load`.
         source: see `sources.open_source`.
         out: folder to record in: `people.jsonl`, one line per picture, and with `overlay` the pictures with people drawn in, as
-            JPEG for files and as `overlay.mkv` for videos and cameras. See `video.writers.Recording`.
+            JPEG for files and as `overlay.mkv` for videos and cameras. See `video.recording.writers.Recording`.
         lines: also write the JSON lines here.
         settings: see StreamSettings.
         progress: called with the number of pictures and the people of the last one.

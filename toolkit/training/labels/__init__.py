@@ -1,1 +1,1 @@
-"""Labels without annotation: teacher detections, fitted and lifted poses."""
+"""Automatic labels: 2D teacher detections, lifted and fitted poses, exact labels of renderings."""

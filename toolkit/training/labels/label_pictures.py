@@ -1,7 +1,6 @@
-"""Run a 2D teacher once over pictures and keep what it says: the key points that 3D labels are made of.
+"""Run a 2D teacher once over pictures and store its detections, the input of 3D labelling.
 
-A teacher is a function from a picture (H, W, 3) uint8 BGR to `Found`: boxes (N, 5) x0, y0, x1, y1, score and key points (N, 17, 3)
-x, y, confidence in COCO's order, both in pixels of the picture; N may be 0. `label_pictures` takes any.
+A teacher is any function from a picture (H, W, 3) uint8 BGR to `Detections`, which may be empty.
 """
 
 from __future__ import annotations
@@ -17,32 +16,32 @@ import numpy as np
 from ...errors import PosecError
 from ...evaluation.pictures import read_picture
 from ...runtime.video.sources import PICTURES
-from .labels import Labels, write_labels
-from .teacher import KEYPOINTS, Found, Teacher, open_teacher
+from .label_files import Labels, write_labels
+from .teacher import KEYPOINTS, Detections, Teacher, open_teacher
 
 Progress = Callable[[int, int], None]
 Report = Callable[[str], None]
 
 
 def label_pictures(
-    teacher: Teacher, source: str | Path, progress: Progress | None = None, report: Report = print
+    teacher: Teacher, source: str | Path, progress: Progress | None = None, *, report: Report = print
 ) -> Labels:
-    """Return what a teacher says of the pictures of a folder or plain tar, in the order of their names.
+    """Return the detections of a teacher in the pictures of a folder or uncompressed tar, sorted by name.
 
     Args:
-        teacher: see above; what it returns is checked.
-        source: the folder or tar; other files in it are passed over.
-        progress: is told (pictures done, pictures in all).
-        report: is told, in one sentence each, which pictures cannot be read; they are left out.
+        teacher: see the module; its results are checked.
+        source: the folder or tar; files of other kinds are ignored.
+        progress: called with the number of pictures done and the number of all pictures.
+        report: called with one sentence for each unreadable picture, which is skipped.
 
     Returns:
-        `names` (P,), `ptr` (P + 1,): people of picture i are rows ptr[i]:ptr[i + 1] of `boxes` (M, 5) and `kpts` (M, 17, 3);
-        `size_wh` (P, 2). This is what `labels.read_teacher` reads.
+        `names` (P,), `ptr` (P + 1,), `boxes` (M, 5), `kpts` (M, 17, 3) and `size_wh` (P, 2). The people of
+        picture i are rows ptr[i]:ptr[i + 1]. `label_files.read_teacher` reads this format.
 
-    Raises PosecError where there is no picture to read, or where the teacher returns something else.
+    Raises PosecError where no picture can be read or the teacher returns arrays of other shapes.
     """
-    wanted, names, sizes, people = picture_names(source), [], [], []
-    for done, name in enumerate(wanted, 1):
+    candidates, names, sizes, people = picture_names(source), [], [], []
+    for done, name in enumerate(candidates, 1):
         try:
             picture = read_picture(source, name)
         except PosecError as error:
@@ -52,22 +51,21 @@ def label_pictures(
             names.append(name)
             sizes.append(picture.shape[1::-1])
         if progress:
-            progress(done, len(wanted))
+            progress(done, len(candidates))
     if not names:
-        raise PosecError(
-            f"none of the {len(wanted)} pictures in '{source}' can be read; give pictures that OpenCV reads"
-        )
+        reason = f"none of the {len(candidates)} pictures in '{source}' can be read"
+        raise PosecError(f"{reason}; give pictures that OpenCV reads")
     return {
         "names": np.array(names),
-        "ptr": np.cumsum([0, *(len(found.boxes) for found in people)]).astype(np.int32),
-        "boxes": np.concatenate([found.boxes for found in people]),
-        "kpts": np.concatenate([found.keypoints for found in people]),
+        "ptr": np.cumsum([0, *(len(group.boxes) for group in people)]).astype(np.int32),
+        "boxes": np.concatenate([group.boxes for group in people]),
+        "kpts": np.concatenate([group.keypoints for group in people]),
         "size_wh": np.array(sizes, np.int32),
     }
 
 
 def picture_names(source: str | Path) -> list[str]:
-    """Return the names of the pictures in a folder or plain tar, sorted. Raises PosecError where there is none."""
+    """Return the sorted names of the pictures in a folder or tar. Raises PosecError where there is none."""
     path = Path(source)
     try:
         if path.is_dir():
@@ -84,16 +82,15 @@ def picture_names(source: str | Path) -> list[str]:
     return pictures
 
 
-def _checked(found: Found, name: str) -> Found:
+def _checked(detections: Detections, name: str) -> Detections:
     arrays = []
-    for what, array, shape in zip(Found._fields, found, ((5,), (KEYPOINTS, 3)), strict=True):
-        array, wanted = np.asarray(array, np.float32), (len(found[0]), *shape)
-        if array.shape != wanted or not np.isfinite(array).all():
-            raise PosecError(
-                f"the teacher's {what} of '{name}' must be finite {wanted}, got {array.shape}; correct the teacher"
-            )
+    for field, array, shape in zip(Detections._fields, detections, ((5,), (KEYPOINTS, 3)), strict=True):
+        array, required = np.asarray(array, np.float32), (len(detections.boxes), *shape)
+        if array.shape != required or not np.isfinite(array).all():
+            requirement = f"the teacher's {field} of '{name}' must be finite {required}"
+            raise PosecError(f"{requirement}, got {array.shape}; fix the teacher")
         arrays.append(array)
-    return Found(*arrays)
+    return Detections(*arrays)
 
 
 def _show(done: int, count: int) -> None:
@@ -102,20 +99,18 @@ def _show(done: int, count: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the teacher of the reference network over the pictures that the arguments name."""
+    """Run `posec train teacher`."""
     parser = argparse.ArgumentParser(
         prog="posec train teacher",
-        description="Find people and their 2D key points with the teacher, once, and write them for `posec train labels`.",
+        description="Detect people and 2D key points with the teacher, for `posec train labels`.",
         epilog="example: posec train teacher --teacher teacher/ --pictures photos/ --out photos.npz",
     )
     parser.add_argument(
-        "--teacher", required=True, help="folder of the teacher's OpenVINO files: PicoDet-S and PP-TinyPose"
+        "--teacher", required=True, help="folder of the OpenVINO files PicoDet-S and PP-TinyPose"
     )
-    parser.add_argument(
-        "--pictures", required=True, help="a folder of pictures, or a tar of them that is not compressed"
-    )
+    parser.add_argument("--pictures", required=True, help="folder or uncompressed tar of pictures")
     parser.add_argument("--out", type=Path, required=True, help=".npz file to write")
-    parser.add_argument("--threads", type=int, help="of OpenVINO (default: all cores)")
+    parser.add_argument("--threads", type=int, help="number of OpenVINO threads (default: all cores)")
     chosen = parser.parse_args(arguments)
     if not chosen.out.parent.is_dir():
         raise PosecError(f"no folder '{chosen.out.parent}' to write '{chosen.out.name}' into; make it first")

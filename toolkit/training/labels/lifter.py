@@ -1,6 +1,7 @@
-"""From 2D key points to a pose: the network that turns a teacher's detections into 3D, and its geometry.
+"""The lifter: a network from 2D key points to a 3D pose, and its geometry.
 
-A person is seen as scaled orthographic projection about the pelvis in the frame of the viewing ray (x right, y down, z away).
+The projection is scaled orthographic about the pelvis, in the frame of the viewing ray: x right, y down, z
+away.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from ...network.torch_kinematics import bone_lengths_m, forward_kinematics, rota
 from ...runtime.pose import MUPOTS17
 from ..pictures.people import KEYPOINT_JOINTS
 
-# What the lifter sees: COCO's 12 body key points in its order, and the middle of the face.
-SEEN_JOINTS = [*KEYPOINT_JOINTS, MUPOTS17.index("head")]
-POINTS = len(SEEN_JOINTS)
+# The lifter's input: the 12 body key points in COCO's order and the centre of the face.
+LIFTER_JOINTS = [*KEYPOINT_JOINTS, MUPOTS17.index("head")]
+POINTS = len(LIFTER_JOINTS)
 
 
 class Lifted(NamedTuple):
-    """Poses found from 2D points; lengths are in the lifter's units (see `normalize_points`)."""
+    """Poses lifted from 2D points; lengths are in lifter units, see `normalize_points`."""
 
     embedding: Tensor  # (N, 32)
     rotation_6d: Tensor  # (N, 6)
@@ -35,7 +36,7 @@ class Lifted(NamedTuple):
 
 
 class Lifter(nn.Module):
-    """A residual multi-layer perceptron from 13 points with visibility (N, 39) to `Lifted` (Martinez et al., ICCV 2017)."""
+    """A residual MLP from 13 points with visibility (N, 39) to `Lifted` (Martinez et al., ICCV 2017)."""
 
     def __init__(self, width: int = 512, blocks: int = 2, embedding_size: int = EMBEDDING_SIZE) -> None:
         super().__init__()
@@ -45,7 +46,7 @@ class Lifter(nn.Module):
         self.last = nn.Linear(width, sum(self.sizes))
 
     def forward(self, inputs: Tensor) -> Lifted:
-        """Return what the points (N, 39), see `normalize_points`, are seen from."""
+        """Return the poses of points (N, 39), see `normalize_points`."""
         values = functional.leaky_relu(self.first(inputs), 0.1)
         for block in self.blocks:
             values = values + block(values)
@@ -59,32 +60,32 @@ def _block(width: int) -> nn.Sequential:
 
 
 class Normalized(NamedTuple):
-    """Points in the lifter's units, and how to return: pixels = points * half + centre."""
+    """Points in lifter units; pixels = points * half + centre."""
 
     inputs: Tensor  # (N, 39)
     centre: Tensor  # (N, 2)
     half: Tensor  # (N,)
 
 
-def normalize_points(points: Tensor, seen: Tensor) -> Normalized:
-    """Shift and scale the seen points of each person so that the longer side of their box spans -1 to 1.
+def normalize_points(points: Tensor, visible: Tensor) -> Normalized:
+    """Shift and scale the visible points of each person so that the longer side of their box spans -1 to 1.
 
     Args:
-        points: (N, 13, 2) in pixels; unseen ones are ignored.
-        seen: (N, 13) 0 or 1; a person without a seen point is centred on 0 with unit size.
+        points: (N, 13, 2) in pixels; invisible ones are ignored.
+        visible: (N, 13) 0 or 1; a person without visible points has centre 0 and half 1.
     """
-    hidden = seen[..., None] == 0
+    hidden = visible[..., None] == 0
     low = points.masked_fill(hidden, torch.inf).amin(1)
     high = points.masked_fill(hidden, -torch.inf).amax(1)
-    nobody = seen.sum(1, keepdim=True) == 0
-    low, high = low.masked_fill(nobody, -1.0), high.masked_fill(nobody, 1.0)
+    no_points = visible.sum(1, keepdim=True) == 0
+    low, high = low.masked_fill(no_points, -1.0), high.masked_fill(no_points, 1.0)
     centre, half = (low + high) / 2, ((high - low).amax(1) / 2).clamp(min=1e-3)
     unit = ((points - centre[:, None]) / half[:, None, None]).masked_fill(hidden, 0.0)
-    return Normalized(torch.cat([unit, seen[..., None]], -1).flatten(1), centre, half)
+    return Normalized(torch.cat([unit, visible[..., None]], -1).flatten(1), centre, half)
 
 
 class Posed(NamedTuple):
-    """What poses look like: joints in metres, pelvis at 0, in the frame of the viewing ray, and their projection."""
+    """Decoded poses: joints in the frame of the viewing ray, pelvis at 0, and their projection."""
 
     joints_m: Tensor  # (N, 17, 3)
     points: Tensor  # (N, 17, 2) in the lifter's units
@@ -93,23 +94,22 @@ class Posed(NamedTuple):
 
 
 def pose(embedding: PoseEmbedding, lifted: Lifted) -> Posed:
-    """Decode lifted poses at the skeleton's bone lengths and project them; differentiable."""
+    """Decode lifted poses with the bone lengths of the skeleton and project them; differentiable."""
     directions = embedding.decode(lifted.embedding)
     rotation = rotation_from_6d(lifted.rotation_6d)
-    joints_m = forward_kinematics(directions, bone_lengths_m(device=directions.device)) @ rotation.transpose(
-        1, 2
-    )
+    torso_joints_m = forward_kinematics(directions, bone_lengths_m(device=directions.device))
+    joints_m = torso_joints_m @ rotation.transpose(1, 2)
     points = joints_m[..., :2] * lifted.log_scale.exp()[:, None, None] + lifted.pelvis[:, None]
     return Posed(joints_m, points, rotation, directions)
 
 
 def load_lifter(path: str | Path, device: torch.device | str = "cpu") -> Lifter:
-    """Return the frozen lifter stored as safetensors. Raises PosecError where file and network differ."""
+    """Return the frozen lifter of a safetensors file. Raises PosecError where file and network differ."""
     model = Lifter()
     try:
         model.load_state_dict(load_file(path))
     except (OSError, RuntimeError, SafetensorError) as error:
         raise PosecError(
-            f"'{path}' is not a lifter: {error}; give the file that train_lifter wrote"
+            f"'{path}' is not a lifter: {error}; give the file that `posec train lifter` wrote"
         ) from error
     return model.to(device).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Synthetic key points: captured poses seen by random cameras, with the faults of a 2D teacher."""
+"""Synthetic key points: captured poses projected by random cameras, with the errors of a 2D teacher."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ...network.torch_kinematics import bone, bone_lengths_m, forward_kinematics, rotation_about
 from ...runtime.pose import MUPOTS17
-from .lifter import POINTS, SEEN_JOINTS
+from ..pictures.people import MIN_VISIBLE_KEYPOINTS
+from .lifter import LIFTER_JOINTS, POINTS
 
-# Bones that grow and shrink together from person to person, and the standard deviation of their length.
+# Groups of bones with a common random length factor, and the standard deviation of that factor.
 BODY_SHAPES = (
     (("spine", "neck"), 0.05),
     (("head", "head_top"), 0.12),
@@ -25,21 +26,26 @@ BODY_SHAPES = (
     (("right_ankle", "left_ankle"), 0.06),
 )
 FACE = POINTS - 1
-KEYPOINT = {MUPOTS17.names[joint]: point for point, joint in enumerate(SEEN_JOINTS)}
+KEYPOINT = {MUPOTS17.names[joint]: point for point, joint in enumerate(LIFTER_JOINTS)}
 
 
 @dataclass(frozen=True)
-class Viewing:
-    """How people are seen; shares are probabilities per person, angles in radians, distances in metres.
+class ViewSettings:
+    """Settings of random views; shares are probabilities per person.
 
     Attributes:
-        facing, facing_rad: share that faces the camera within a normal angle; the others turn uniformly.
-        pitch_rad, roll_rad: of the torso against the camera, standard deviations; `tumbled` people take the two larger ones.
-        near_m, far_m: distance, log-uniform, for the perspective of the points.
-        jitter: of the points, standard deviation in person sizes; `outlier` points take the larger one.
-        dropped: points missing, at most this share, uniformly.
-        cut: shares of pictures that end at the hips' line, above the ankles, and below the chest.
-        hidden_arm, hidden_face, exchanged: shares for each arm, for the face, and for one left-right exchange.
+        facing: share of people who face the camera; all others have a uniform yaw.
+        facing_rad: standard deviation of the yaw of people who face the camera.
+        pitch_rad, roll_rad: standard deviations of the torso's pitch and roll against the camera.
+        tumbled: share of people with the larger deviations `tumbled_pitch_rad` and `tumbled_roll_rad`.
+        near_m, far_m: range of the log-uniform distance, for the perspective of the points.
+        jitter: standard deviation of the points, in person sizes.
+        outlier: share of points with the larger deviation `outlier_jitter`.
+        dropped: largest share of missing points; the share is uniform.
+        cut: shares of pictures that end at the hips, above the ankles, and below the chest.
+        hidden_arm: share of hidden arms, for each arm.
+        hidden_face: share of hidden faces.
+        exchanged: share of people with one exchanged left-right pair.
     """
 
     facing: float = 0.35
@@ -62,53 +68,56 @@ class Viewing:
 
 
 class Views(NamedTuple):
-    """People as a teacher would report them, and the truth."""
+    """People as detected by a simulated teacher, and the ground truth."""
 
     rotation: Tensor  # (N, 3, 3) torso axes in the frame of the viewing ray
-    true_points: Tensor  # (N, 17, 2) metres at the pelvis's depth, pelvis at 0
-    points: Tensor  # (N, 13, 2) the same with faults
-    seen: Tensor  # (N, 13) 0 or 1
+    true_points: Tensor  # (N, 17, 2) metres at the depth of the pelvis, pelvis at 0
+    points: Tensor  # (N, 13, 2) the lifter's points with errors
+    visible: Tensor  # (N, 13) 0 or 1
 
 
-def view(directions: Tensor, generator: torch.Generator, how: Viewing | None = None) -> Views:
-    """Look at poses (N, 16, 3) in the torso frame with random bodies and cameras."""
-    how = how or Viewing()
+def random_views(
+    directions: Tensor, generator: torch.Generator, settings: ViewSettings | None = None
+) -> Views:
+    """Project poses (N, 16, 3) in the torso frame with random bodies and cameras."""
+    settings = settings or ViewSettings()
     count, device = len(directions), directions.device
-    rotation = random_rotations(count, generator, how)
-    joints = forward_kinematics(directions, random_bone_lengths_m(count, generator)) @ rotation.transpose(
-        1, 2
-    )
-    distance = how.near_m * torch.exp(
-        torch.rand(count, 1, generator=generator, device=device) * math.log(how.far_m / how.near_m)
-    )
+    rotation = random_rotations(count, generator, settings)
+    torso_joints = forward_kinematics(directions, random_bone_lengths_m(count, generator))
+    joints = torso_joints @ rotation.transpose(1, 2)
+    share = torch.rand(count, 1, generator=generator, device=device)
+    distance = settings.near_m * torch.exp(share * math.log(settings.far_m / settings.near_m))
     depth = (distance + joints[..., 2]).clamp(min=0.4)
     true_points = joints[..., :2] * (distance / depth)[..., None]
-    points = _faulty(true_points[:, SEEN_JOINTS], generator, how)
-    return Views(rotation, true_points, points, _visibility(count, generator, how))
+    points = _add_errors(true_points[:, LIFTER_JOINTS], generator, settings)
+    return Views(rotation, true_points, points, _visibility(count, generator, settings))
 
 
-def random_rotations(count: int, generator: torch.Generator, how: Viewing) -> Tensor:
-    """Return torso rotations (N, 3, 3) in the frame of the viewing ray; the identity yaw faces the camera."""
+def random_rotations(count: int, generator: torch.Generator, settings: ViewSettings) -> Tensor:
+    """Return random torso rotations (N, 3, 3), frame of the viewing ray; a yaw of 0 faces the camera."""
     device = generator.device
-    uniform, normal = (
-        (lambda: torch.rand(count, generator=generator, device=device)),
-        (lambda: torch.randn(count, generator=generator, device=device)),
-    )
-    yaw = torch.where(uniform() < how.facing, normal() * how.facing_rad, uniform() * 2 * math.pi)
-    tumbled = uniform() < how.tumbled
-    pitch = normal() * torch.where(tumbled, how.tumbled_pitch_rad, how.pitch_rad)
-    roll = normal() * torch.where(tumbled, how.tumbled_roll_rad, how.roll_rad)
+
+    def uniform() -> Tensor:
+        return torch.rand(count, generator=generator, device=device)
+
+    def normal() -> Tensor:
+        return torch.randn(count, generator=generator, device=device)
+
+    yaw = torch.where(uniform() < settings.facing, normal() * settings.facing_rad, uniform() * 2 * math.pi)
+    tumbled = uniform() < settings.tumbled
+    pitch = normal() * torch.where(tumbled, settings.tumbled_pitch_rad, settings.pitch_rad)
+    roll = normal() * torch.where(tumbled, settings.tumbled_roll_rad, settings.roll_rad)
     axes = torch.eye(3, device=device)
     towards_camera = torch.diag(torch.tensor([1.0, -1.0, -1.0], device=device))
-    about = [
+    about_z, about_x, about_y = (
         rotation_about(axes[axis].expand(count, 3), angle)
         for axis, angle in ((2, roll), (0, pitch), (1, yaw))
-    ]
-    return about[0] @ about[1] @ towards_camera @ about[2]
+    )
+    return about_z @ about_x @ towards_camera @ about_y
 
 
 def random_bone_lengths_m(count: int, generator: torch.Generator) -> Tensor:
-    """Return bone lengths (N, 16) of random adults in metres."""
+    """Return the bone lengths (N, 16) of random adults, metres."""
     lengths = bone_lengths_m(device=generator.device).repeat(count, 1)
     for joints, sigma in BODY_SHAPES:
         factor = 1 + sigma * torch.randn(count, 1, generator=generator, device=generator.device)
@@ -116,8 +125,8 @@ def random_bone_lengths_m(count: int, generator: torch.Generator) -> Tensor:
     return lengths
 
 
-def _faulty(points: Tensor, generator: torch.Generator, how: Viewing) -> Tensor:
-    """Jitter the points (N, 13, 2), displace a few, and exchange left and right of one pair now and then."""
+def _add_errors(points: Tensor, generator: torch.Generator, settings: ViewSettings) -> Tensor:
+    """Return points (N, 13, 2) with jitter, a few outliers and some exchanged left-right pairs."""
     count, device = len(points), points.device
     size = (points.amax(1) - points.amin(1)).amax(1)[:, None, None]
 
@@ -125,32 +134,28 @@ def _faulty(points: Tensor, generator: torch.Generator, how: Viewing) -> Tensor:
         return torch.randn(points.shape, generator=generator, device=device) * size
 
     quality = torch.rand(count, 1, 1, generator=generator, device=device) * 2
-    outliers = torch.rand(count, POINTS, 1, generator=generator, device=device) < how.outlier
-    points = points + normal() * how.jitter * quality + normal() * how.outlier_jitter * outliers
+    outliers = torch.rand(count, POINTS, 1, generator=generator, device=device) < settings.outlier
+    points = points + normal() * settings.jitter * quality + normal() * settings.outlier_jitter * outliers
     pair = torch.randint(FACE // 2, (count, 1), generator=generator, device=device)
     order = torch.arange(POINTS, device=device).expand(count, POINTS)
-    exchange = (
-        (order // 2 == pair)
-        & (order < FACE)
-        & (torch.rand(count, 1, generator=generator, device=device) < how.exchanged)
-    )
+    chosen = torch.rand(count, 1, generator=generator, device=device) < settings.exchanged
+    exchange = (order // 2 == pair) & (order < FACE) & chosen
     return points.gather(1, torch.where(exchange, order ^ 1, order)[..., None].expand_as(points))
 
 
-def _visibility(count: int, generator: torch.Generator, how: Viewing) -> Tensor:
-    """Return which points (N, 13) the teacher reports; nobody keeps fewer than 4."""
+def _visibility(count: int, generator: torch.Generator, settings: ViewSettings) -> Tensor:
+    """Return the visibility (N, 13) of the points; nearly hidden people keep all points."""
     device = generator.device
     uniform = torch.rand(count, 8, generator=generator, device=device)
-    seen = torch.rand(count, POINTS, generator=generator, device=device) > uniform[:, :1] * how.dropped
-    ankles, legs = KEYPOINT["left_ankle"], KEYPOINT["left_knee"]
-    for column, share, start in (
-        (1, how.cut[0], legs),
-        (2, how.cut[1], ankles),
-        (3, how.cut[2], KEYPOINT["left_hip"]),
-    ):
-        seen[:, start:FACE] &= (uniform[:, column] >= share)[:, None]
+    visible = (
+        torch.rand(count, POINTS, generator=generator, device=device) > uniform[:, :1] * settings.dropped
+    )
+    # The points below the lower edge of the picture, which follow these in COCO's order.
+    first_below = [KEYPOINT[joint] for joint in ("left_knee", "left_ankle", "left_hip")]
+    for column, (share, start) in enumerate(zip(settings.cut, first_below, strict=True), 1):
+        visible[:, start:FACE] &= (uniform[:, column] >= share)[:, None]
     for column, side in ((4, "left"), (5, "right")):
         arm = [KEYPOINT[f"{side}_elbow"], KEYPOINT[f"{side}_wrist"]]
-        seen[:, arm] &= (uniform[:, column] >= how.hidden_arm)[:, None]
-    seen[:, FACE] &= uniform[:, 6] >= how.hidden_face
-    return (seen | (seen.sum(1, keepdim=True) < 4)).float()
+        visible[:, arm] &= (uniform[:, column] >= settings.hidden_arm)[:, None]
+    visible[:, FACE] &= uniform[:, 6] >= settings.hidden_face
+    return (visible | (visible.sum(1, keepdim=True) < MIN_VISIBLE_KEYPOINTS)).float()

@@ -1,6 +1,6 @@
-"""The 2D teacher: a pedestrian detector, then key points person by person (PicoDet-S and PP-TinyPose, OpenVINO files).
+"""The 2D teacher of the reference network: PicoDet-S for people, PP-TinyPose for key points.
 
-Any function from a picture to `Found` is a teacher: see `label_pictures`.
+Any function from a picture to `Detections` is a teacher, see `label_pictures`.
 """
 
 from __future__ import annotations
@@ -19,71 +19,85 @@ DETECTOR_SIZE, POSER_SIZE = (320, 320), (256, 192)
 KEYPOINTS = 17
 CELL_PX = 4
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
-LEAST_SCORE = 0.35
-MOST_OVERLAP = 0.5
-# A box is enlarged by 15 % of its size on each side.
-ENLARGED = 1.3
+MIN_SCORE = 0.35
+MAX_OVERLAP = 0.5
+# Boxes are enlarged by 15 % of their size on each side.
+ENLARGEMENT = 1.3
 BLUR_CELLS = 3
-LEAST_HEAT = 1e-10
+MIN_HEAT = 1e-10
 
 
-class Found(NamedTuple):
-    """The N people of a picture, in its pixels."""
+class Detections(NamedTuple):
+    """The N people detected in a picture, in its pixels; N may be 0."""
 
     boxes: np.ndarray  # (N, 5) float32: x0, y0, x1, y1, score
     keypoints: np.ndarray  # (N, 17, 3) float32: x, y, confidence, in COCO's order
 
 
-Teacher = Callable[[np.ndarray], Found]
+Teacher = Callable[[np.ndarray], Detections]
 Network = Callable[[np.ndarray], list[np.ndarray]]
 
 
 def open_teacher(folder: str | Path, threads: int | None = None) -> Teacher:
-    """Return a function from a picture (H, W, 3) uint8 BGR to the people whom the two networks find.
+    """Return the teacher: a function from a picture (H, W, 3) uint8 BGR to its detections.
 
-    `threads` None lets OpenVINO take all cores. Raises PosecError where a file is missing or is another network.
+    Args:
+        folder: with the OpenVINO files of both networks.
+        threads: of OpenVINO; None uses all cores.
+
+    Raises PosecError where a file is missing or holds another network.
     """
-    detector = _network(Path(folder) / DETECTOR, DETECTOR_SIZE, [(1, 2125, 4), (1, 1, 2125)], threads)
+    detector = _network(Path(folder) / DETECTOR, DETECTOR_SIZE, [(1, 2125, 4), (1, 1, 2125)], threads=threads)
+    heat_shape = (1, KEYPOINTS, POSER_SIZE[0] // CELL_PX, POSER_SIZE[1] // CELL_PX)
     poser = _network(
         Path(folder) / POSER,
         POSER_SIZE,
-        [(1, KEYPOINTS, POSER_SIZE[0] // CELL_PX, POSER_SIZE[1] // CELL_PX)],
-        threads,
+        [heat_shape],
+        threads=threads,
     )
 
-    def find(picture_bgr: np.ndarray) -> Found:
+    def detect(picture_bgr: np.ndarray) -> Detections:
         height, width = picture_bgr.shape[:2]
-        # Cubic, as for the labels that the reference network learned from; it decides about people near the threshold.
-        boxes, scores = detector(
-            _batch(cv2.resize(picture_bgr, DETECTOR_SIZE[::-1], interpolation=cv2.INTER_CUBIC))
-        )
+        # Cubic interpolation, as for the labels of the reference network: it changes scores near the
+        # threshold.
+        resized = cv2.resize(picture_bgr, DETECTOR_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+        boxes, scores = detector(_batch(resized))
         to_picture = np.array([width, height, width, height], np.float32) / DETECTOR_SIZE[0]
-        found = distinct_boxes(boxes[0] * to_picture, scores[0, 0])
-        people = [_keypoints(picture_bgr, box, poser) for box in found]
-        return Found(found, np.array(people, np.float32).reshape(-1, KEYPOINTS, 3))
+        kept = distinct_boxes(boxes[0] * to_picture, scores[0, 0])
+        people = [_keypoints(picture_bgr, box, poser) for box in kept]
+        return Detections(kept, np.array(people, np.float32).reshape(-1, KEYPOINTS, 3))
 
-    return find
+    return detect
 
 
 def distinct_boxes(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return (K, 5) boxes with their scores, best first, of boxes (N, 4) that do not overlap a better one (greedy suppression)."""
+    """Apply greedy non-maximum suppression.
+
+    Args:
+        boxes: (N, 4) x0, y0, x1, y1.
+        scores: (N,).
+
+    Returns:
+        The kept boxes with their scores, (K, 5), best first.
+    """
     sound = np.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
     boxes, scores = boxes[sound], scores[sound]
     sizes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
-    kept = np.array(
-        cv2.dnn.NMSBoxes(sizes.tolist(), scores.tolist(), LEAST_SCORE, MOST_OVERLAP), int
-    ).reshape(-1)
+    kept = np.array(cv2.dnn.NMSBoxes(sizes.tolist(), scores.tolist(), MIN_SCORE, MAX_OVERLAP), int).reshape(
+        -1
+    )
     return np.concatenate([boxes[kept], scores[kept, None]], 1).astype(np.float32)
 
 
-def window_of_box(box: np.ndarray) -> np.ndarray:
-    """Return the (2, 3) affine map from the picture to the input of the key-point network.
+def crop_of_box(box: np.ndarray) -> np.ndarray:
+    """Return the affine map (2, 3) from the picture to the input of the key-point network.
 
-    The box (x0, y0, x1, y1) is enlarged, then made 3 wide to 4 high by adding to its shorter side; its corner goes to pixel (0, 0).
+    The box (x0, y0, x1, y1) is enlarged, then padded to an aspect ratio of 3:4. Its corner maps to pixel (0,
+    0).
     """
     height, width = POSER_SIZE
     (x0, y0), (x1, y1) = box[:2], box[2:4]
-    px_per_px = min(width / (ENLARGED * (x1 - x0)), height / (ENLARGED * (y1 - y0)))
+    px_per_px = min(width / (ENLARGEMENT * (x1 - x0)), height / (ENLARGEMENT * (y1 - y0)))
     return np.array(
         [
             [px_per_px, 0, width / 2 - px_per_px * (x0 + x1) / 2],
@@ -93,10 +107,11 @@ def window_of_box(box: np.ndarray) -> np.ndarray:
 
 
 def find_peaks(heat: np.ndarray) -> np.ndarray:
-    """Return (J, 3) float32 the peak of each map (J, h, w): column and row between the cells, and its height.
+    """Return the sub-cell peak of each map (J, h, w) as (J, 3) float32: column, row and height.
 
-    Settled by a Newton step on the logarithm of the blurred map (Zhang et al., "Distribution-aware coordinate representation",
-    CVPR 2020), never by more than a cell; a peak at the border, or one that is no maximum after the blur, stays on its cell.
+    The refinement is one Newton step on the logarithm of the blurred map (Zhang et al., "Distribution-aware
+    coordinate representation", CVPR 2020), limited to one cell. Peaks at the border, and peaks that are no
+    maximum after the blur, stay on their cell.
     """
     peaks = np.zeros((len(heat), 3), np.float32)
     for joint, values in enumerate(heat):
@@ -104,14 +119,13 @@ def find_peaks(heat: np.ndarray) -> np.ndarray:
         peaks[joint] = column, row, values[row, column]
         if 2 <= row < values.shape[0] - 2 and 2 <= column < values.shape[1] - 2:
             blurred = cv2.GaussianBlur(values, (BLUR_CELLS, BLUR_CELLS), 0, borderType=cv2.BORDER_CONSTANT)
-            peaks[joint, :2] += _newton_step(
-                np.log(np.maximum(blurred[row - 2 : row + 3, column - 2 : column + 3], LEAST_HEAT))
-            )
+            near = blurred[row - 2 : row + 3, column - 2 : column + 3]
+            peaks[joint, :2] += _newton_step(np.log(np.maximum(near, MIN_HEAT)))
     return peaks
 
 
 def _newton_step(near: np.ndarray) -> np.ndarray:
-    """Return the way (x, y) to the maximum of the parabola through a (5, 5) neighbourhood, (0, 0) where it has none."""
+    """Return the offset (x, y) to the maximum of the parabola through a (5, 5) neighbourhood, else (0, 0)."""
     x, y = (near[2, 3] - near[2, 1]) / 2, (near[3, 2] - near[1, 2]) / 2
     xx, yy = (near[2, 4] - 2 * near[2, 2] + near[2, 0]) / 4, (near[4, 2] - 2 * near[2, 2] + near[0, 2]) / 4
     xy = (near[3, 3] - near[1, 3] - near[3, 1] + near[1, 1]) / 4
@@ -121,10 +135,10 @@ def _newton_step(near: np.ndarray) -> np.ndarray:
 
 
 def _keypoints(picture_bgr: np.ndarray, box: np.ndarray, poser: Network) -> np.ndarray:
-    window = window_of_box(box)
-    cut = cv2.warpAffine(picture_bgr, window, POSER_SIZE[::-1], flags=cv2.INTER_LINEAR)
-    peaks = find_peaks(poser(_batch(cut))[0][0])
-    peaks[:, :2] = (peaks[:, :2] * CELL_PX - window[:, 2]) / window[0, 0]
+    matrix = crop_of_box(box)
+    crop = cv2.warpAffine(picture_bgr, matrix, POSER_SIZE[::-1], flags=cv2.INTER_LINEAR)
+    peaks = find_peaks(poser(_batch(crop))[0][0])
+    peaks[:, :2] = (peaks[:, :2] * CELL_PX - matrix[:, 2]) / matrix[0, 0]
     return peaks
 
 
@@ -134,9 +148,9 @@ def _batch(picture_bgr: np.ndarray) -> np.ndarray:
 
 
 def _network(
-    path: Path, size: tuple[int, int], shapes: list[tuple[int, ...]], threads: int | None
+    path: Path, size: tuple[int, int], shapes: list[tuple[int, ...]], *, threads: int | None
 ) -> Network:
-    """Return a network as a function from its batch to its first outputs, which must have these shapes."""
+    """Return a network as a function from its input batch to its first outputs of the given shapes."""
     try:
         import openvino
     except ImportError as error:
@@ -145,27 +159,22 @@ def _network(
         ) from error
     for part in (path, path.with_suffix(".bin")):
         if not part.is_file():
-            raise PosecError(
-                f"no '{part.name}' in '{part.parent}'; give the folder with {DETECTOR} and {POSER} and their .bin files"
-            )
-    settings: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": "f32",
-        **({"INFERENCE_NUM_THREADS": threads} if threads else {}),
-    }
+            wanted = f"{DETECTOR} and {POSER} and their .bin files"
+            raise PosecError(f"no '{part.name}' in '{part.parent}'; give the folder with {wanted}")
+    settings: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32"}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
     try:
         compiled: Any = openvino.Core().compile_model(str(path), "CPU", settings)
-        found = [
-            tuple(compiled.input(0).shape),
-            *(tuple(output.shape) for output in compiled.outputs[: len(shapes)]),
-        ]
+        ports = [compiled.input(0), *compiled.outputs[: len(shapes)]]
+        found = [tuple(port.shape) for port in ports]
     except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise PosecError(f"OpenVINO cannot open '{path}': {reason}; give the teacher's own files") from error
+    required = [(1, 3, *size), *shapes]
+    if found != required:
         raise PosecError(
-            f"OpenVINO cannot open '{path}': {str(error).strip().splitlines()[-1]}; give the teacher's own files"
-        ) from error
-    wanted = [(1, 3, *size), *shapes]
-    if found != wanted:
-        raise PosecError(
-            f"'{path}' is another network: its input and outputs have shapes {found}, the teacher's {wanted}"
+            f"'{path}' is another network: its shapes are {found}, those of the teacher {required}"
         )
     request = compiled.create_infer_request()
 

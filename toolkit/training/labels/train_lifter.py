@@ -1,4 +1,4 @@
-"""Train the lifter on synthetic key points of augmented motion capture, with the pose embedding frozen."""
+"""Train the lifter on synthetic key points from augmented motion capture; the pose embedding is frozen."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ..run.compute import add_device
 from ..run.configuration import add_settings, chosen_settings
 from ..run.runs import Run, RunFiles, RunPlan, save_weights, seed_all
 from ..run.steps import one_cycle, set_learning_rates, take_step
-from .lifter import SEEN_JOINTS, Lifter, normalize_points, pose
-from .projections import view
+from .lifter import LIFTER_JOINTS, Lifter, normalize_points, pose
+from .projections import random_views
 
 
 @dataclass(frozen=True)
 class LifterTraining:
-    """Settings of the run; the weights multiply losses in metres, lifter units, or embedding units."""
+    """Settings of the run; the loss weights apply to metres, lifter units and embedding units."""
 
     steps: int = 6500
     batch: int = 384
@@ -46,19 +46,22 @@ def train_lifter(
     config: LifterTraining,
     mocap_folder: str | Path,
     embedding_path: str | Path,
+    *,
     out: str | Path,
     device: str = "cpu",
 ) -> dict[str, float]:
-    """Train the lifter, write its weights, and return the last line of figures.
+    """Train the lifter, write its weights, and return the final figures.
+
+    An interrupted run resumes from its last report.
 
     Args:
         config: settings.
         mocap_folder: see `load_mocap`.
         embedding_path: the safetensors file of the pose embedding.
-        out: the safetensors file to write; `.jsonl` (progress) and `.state` (to resume from) stand beside it.
+        out: the safetensors file to write; progress (`.jsonl`) and state (`.state`) are written beside it.
         device: a torch device.
 
-    A run that was interrupted goes on from its last report. Raises PosecError where the state has other settings.
+    Raises PosecError where the state on disk belongs to other settings.
     """
     poses = {split: torch.from_numpy(array).to(device) for split, array in load_mocap(mocap_folder).items()}
     embedding = load_embedding(embedding_path, device)
@@ -72,91 +75,93 @@ def train_lifter(
         files=RunFiles.beside(out),
         save=lambda: save_weights(Path(out), model),
     )
-    weights = torch.tensor(
-        [
-            1.0,
-            config.points_weight,
-            config.embedding_weight,
-            config.rotation_weight,
-            config.torso_frame_weight,
-        ],
-        device=device,
-    )
+    weights = torch.tensor(_loss_weights(config), device=device)
     while run.done < 1:
         set_learning_rates(optimizer, one_cycle(run.step, config.steps, config.learning_rate, warm_up=0.1))
-        losses = lifting_losses(model, embedding, augment(poses["train"], config.batch, generator), generator)
+        directions = augment(poses["train"], config.batch, generator)
+        losses = lifting_losses(model, embedding, directions, generator=generator)
         take_step(optimizer, weights @ torch.stack(list(losses.values())), config.clip_norm)
         run.advance(losses)
         if run.report_due and run.done < 1:
-            run.report(evaluate(model, embedding, poses["val"], "val", config))
+            run.report(evaluate(model, embedding, poses["val"], split="val", config=config))
             run.keep()
     run.finish()
-    figures = evaluate(model, embedding, poses["val"], "val", config) | evaluate(
-        model, embedding, poses["test"], "test", config
-    )
+    figures = evaluate(model, embedding, poses["val"], split="val", config=config)
+    figures |= evaluate(model, embedding, poses["test"], split="test", config=config)
     run.report(figures)
     return figures
 
 
-def lifting_losses(
-    model: Lifter, embedding: PoseEmbedding, directions: Tensor, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Return the errors of lifting poses (N, 16, 3) from random views.
+def _loss_weights(config: LifterTraining) -> list[float]:
+    """Return the weights of the losses, in the order of `lifting_losses`."""
+    return [
+        1.0,
+        config.points_weight,
+        config.embedding_weight,
+        config.rotation_weight,
+        config.torso_frame_weight,
+    ]
 
-    Joints (m, at the skeleton's bone lengths, frame of the viewing ray), points (lifter units), embedding, rotation (Frobenius
-    norm) and joints in the torso frame (m).
+
+def lifting_losses(
+    model: Lifter, embedding: PoseEmbedding, directions: Tensor, *, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Return the mean errors of poses (N, 16, 3), lifted from random views.
+
+    Returns:
+        `joints` in metres in the frame of the viewing ray, with the bone lengths of the skeleton; `points` in
+        lifter units; `embedding`; `rotation` as a Frobenius norm; `torso_frame`, joints in metres in the
+        torso frame.
     """
-    views = view(directions, generator)
-    inputs, centre, half = normalize_points(views.points, views.seen)
+    views = random_views(directions, generator)
+    inputs, centre, half = normalize_points(views.points, views.visible)
     lifted = model(inputs)
-    found = pose(embedding, lifted)
+    posed = pose(embedding, lifted)
     lengths = bone_lengths_m(device=directions.device)
     torso_joints = forward_kinematics(directions, lengths)
-    true_points = (views.true_points[:, SEEN_JOINTS] - centre[:, None]) / half[:, None, None]
+    true_points = (views.true_points[:, LIFTER_JOINTS] - centre[:, None]) / half[:, None, None]
     return {
-        "joints": (found.joints_m - torso_joints @ views.rotation.transpose(1, 2)).norm(dim=-1).mean(),
-        "points": (found.points[:, SEEN_JOINTS] - true_points).norm(dim=-1).mean(),
+        "joints": (posed.joints_m - torso_joints @ views.rotation.transpose(1, 2)).norm(dim=-1).mean(),
+        "points": (posed.points[:, LIFTER_JOINTS] - true_points).norm(dim=-1).mean(),
         "embedding": (lifted.embedding - embedding.encode(directions)).abs().mean(),
-        "rotation": ((found.rotation - views.rotation).square().sum((1, 2)) + 1e-6).sqrt().mean(),
-        "torso_frame": (forward_kinematics(found.directions, lengths) - torso_joints).norm(dim=-1).mean(),
+        "rotation": ((posed.rotation - views.rotation).square().sum((1, 2)) + 1e-6).sqrt().mean(),
+        "torso_frame": (forward_kinematics(posed.directions, lengths) - torso_joints).norm(dim=-1).mean(),
     }
 
 
 @torch.no_grad()
 def evaluate(
-    model: Lifter, embedding: PoseEmbedding, poses: Tensor, split: str, config: LifterTraining
+    model: Lifter, embedding: PoseEmbedding, poses: Tensor, *, split: str, config: LifterTraining
 ) -> dict[str, float]:
-    """Return errors in mm over held-out poses seen by random cameras with a teacher's faults.
+    """Return errors in mm over held-out poses, projected by random cameras with the errors of a teacher.
 
-    MPJPE and PA-MPJPE over 17 joints, pelvis at 0, at the skeleton's bone lengths: of captured poses, of augmented ones, and of
-    those captured ones whose 12 body points are all seen.
+    MPJPE and PA-MPJPE over 17 joints, pelvis at 0, with the bone lengths of the skeleton. They are given for
+    captured poses, for augmented poses, and for poses whose 12 body key points are all visible.
     """
     generator = torch.Generator(poses.device).manual_seed(config.seed + 1)
     lengths = bone_lengths_m(device=poses.device)
     figures: dict[str, float] = {}
     for name, source in ((split, draw), (f"{split}_augmented", augment)):
         directions = source(poses, config.test_people, generator)
-        views = view(directions, generator)
-        found_mm = (
-            1000
-            * pose(embedding, model(normalize_points(views.points, views.seen).inputs)).joints_m.cpu().numpy()
-        )
-        truth_mm = (
-            1000 * (forward_kinematics(directions, lengths) @ views.rotation.transpose(1, 2)).cpu().numpy()
-        )
-        all_seen = (views.seen[:, :BODY_KEYPOINTS].amin(1) > 0).cpu().numpy()
-        figures[f"{name}_mpjpe_mm"] = mpjpe(found_mm, truth_mm)
-        figures[f"{name}_pa_mpjpe_mm"] = pa_mpjpe(found_mm, truth_mm)
-        figures[f"{name}_all_seen_mpjpe_mm"] = mpjpe(found_mm[all_seen], truth_mm[all_seen])
+        views = random_views(directions, generator)
+        lifted = model(normalize_points(views.points, views.visible).inputs)
+        joints = forward_kinematics(directions, lengths) @ views.rotation.transpose(1, 2)
+        lifted_mm = 1000 * pose(embedding, lifted).joints_m.cpu().numpy()
+        truth_mm = 1000 * joints.cpu().numpy()
+        visible = (views.visible[:, :BODY_KEYPOINTS].amin(1) > 0).cpu().numpy()
+        figures[f"{name}_mpjpe_mm"] = mpjpe(lifted_mm, truth_mm)
+        figures[f"{name}_pa_mpjpe_mm"] = pa_mpjpe(lifted_mm, truth_mm)
+        figures[f"{name}_all_visible_mpjpe_mm"] = mpjpe(lifted_mm[visible], truth_mm[visible])
     return figures
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `train_lifter` from the command line."""
+    """Run `posec train lifter`."""
     parser = argparse.ArgumentParser(
         prog="posec train lifter",
         description="Train the lifter from 2D key points to poses.",
-        epilog="example: posec train lifter --mocap mocap/ --embedding embedding.safetensors --out lifter.safetensors",
+        epilog="example: posec train lifter --mocap mocap/ --embedding embedding.safetensors "
+        "--out lifter.safetensors",
     )
     parser.add_argument("--mocap", required=True, help="folder of motion-capture .npz files")
     parser.add_argument("--embedding", required=True, help="safetensors file of the pose embedding")
@@ -165,7 +170,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_settings(parser, LifterTraining, "lifter")
     chosen = parser.parse_args(arguments)
     train_lifter(
-        chosen_settings(chosen, LifterTraining), chosen.mocap, chosen.embedding, chosen.out, chosen.device
+        chosen_settings(chosen, LifterTraining),
+        chosen.mocap,
+        chosen.embedding,
+        out=chosen.out,
+        device=chosen.device,
     )
 
 

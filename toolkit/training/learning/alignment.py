@@ -80,7 +80,7 @@ def labelled_points(labels: Mapping[str, Tensor], spec: PoseSpec) -> Tensor:
     """
     people = PosedPeople(labels["joints_m"], labels["rotation"], labels["px_per_m"], labels["centres_px"])
     face_px, body_px = project_people(people, spec).split((FACE_POINTS, len(KEYPOINT_JOINTS)), -2)
-    body_px = torch.where(labels["seen"][..., None] > 0, labels["keypoints_px"], body_px)
+    body_px = torch.where(labels["visible"][..., None] > 0, labels["keypoints_px"], body_px)
     person = (labels["status"] == PERSON)[..., None, None]
     return torch.where(person, torch.cat([face_px, body_px], -2), 0.0)
 

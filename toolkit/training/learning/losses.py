@@ -131,14 +131,14 @@ def _projection_error(
     centre_px = cells_px + maps.offset * spec.stride
     projected_px = centre_px[:, None] + px_per_m[:, None] * (joints_m - centre_m)[:, KEYPOINT_JOINTS, :2]
     errors_m = (projected_px - label["keypoints_px"]).norm(dim=-1) / label["px_per_m"][:, None]
-    return _visible_mean(errors_m, label["seen"], MAX_ERROR_M)
+    return _visible_mean(errors_m, label["visible"], MAX_ERROR_M)
 
 
 def _auxiliary_error(readings: Readings, label: Mapping[str, Tensor]) -> Tensor:
     """Return the distance (K,) in m of the auxiliary head's key points from the labelled ones."""
     points = readings.raw["auxiliary"].unflatten(1, (BODY_KEYPOINTS, 2))
     wanted = (label["keypoints_px"] - readings.cells_px[:, None]) / label["px_per_m"][:, None, None]
-    return _visible_mean((points - wanted).norm(dim=-1), label["seen"], MAX_AUXILIARY_ERROR_M)
+    return _visible_mean((points - wanted).norm(dim=-1), label["visible"], MAX_AUXILIARY_ERROR_M)
 
 
 def posed_joints(embedding: Tensor, rotation: Tensor, decode: Callable[[Tensor], Tensor]) -> Tensor:

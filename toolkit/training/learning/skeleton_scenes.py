@@ -13,10 +13,10 @@ from torch import Tensor
 from ...network.keypoints import JOINTS
 from ...network.torch_kinematics import bone_lengths_m, forward_kinematics
 from ...runtime.pose import MUPOTS17
-from ..labels.projections import Viewing, random_bone_lengths_m, random_rotations
+from ..labels.projections import ViewSettings, random_bone_lengths_m, random_rotations
 from ..motion.augment import Augmentation, augment
-from ..pictures.dataset import IGNORED, NOBODY, PERSON
-from ..pictures.people import KEYPOINT_JOINTS, MIN_SEEN, MIN_STATURE_PX, STATURE_M
+from ..pictures.dataset import IGNORED, NO_PERSON, PERSON
+from ..pictures.people import KEYPOINT_JOINTS, MIN_STATURE_PX, MIN_VISIBLE_KEYPOINTS, STATURE_M
 from .skeleton_points import FACE_POINTS, face_points, inside, unblocked, unoccluded
 
 NECK, PELVIS = (MUPOTS17.index(joint) for joint in ("neck", "pelvis"))
@@ -52,7 +52,7 @@ class SceneSettings:
     grouped: float = 0.4
     blocked: float = 0.22
     head_turn_rad: float = 0.45
-    viewing: Viewing = field(default_factory=lambda: Viewing(facing=0.45, tumbled=0.06))
+    viewing: ViewSettings = field(default_factory=lambda: ViewSettings(facing=0.45, tumbled=0.06))
     poses: Augmentation = field(default_factory=lambda: Augmentation(sit=0.22, crouch=0.08))
 
 
@@ -136,7 +136,7 @@ def draw_scenes(
 
 
 def _draw_bodies(poses: Tensor, total: int, generator: torch.Generator, settings: SceneSettings) -> _Bodies:
-    directions = augment(poses, total, generator, settings.poses)
+    directions = augment(poses, total, generator, settings=settings.poses)
     rotation = random_rotations(total, generator, settings.viewing)
     turn = rotation.transpose(1, 2)
     joints = forward_kinematics(directions, random_bone_lengths_m(total, generator)) @ turn
@@ -187,11 +187,11 @@ def _labels(bodies: _Bodies, layout: _Layout, visible: Tensor, present: Tensor) 
     shape = present.shape
     body_px = layout.points_px[:, :, FACE_POINTS:]
     px_per_m = layout.px_per_m * bodies.factor.unflatten(0, shape)
-    enough = (visible[..., FACE_POINTS:] > MIN_VISIBLE).sum(-1) >= MIN_SEEN
+    enough = (visible[..., FACE_POINTS:] > MIN_VISIBLE).sum(-1) >= MIN_VISIBLE_KEYPOINTS
     labelled = present & enough & (STATURE_M * px_per_m > MIN_STATURE_PX)
     within = present & inside(layout.centres_px, layout.frame)
     ignored = within & ~labelled & (visible.sum(-1) > 0)
-    status = torch.where(within & labelled, PERSON, NOBODY)
+    status = torch.where(within & labelled, PERSON, NO_PERSON)
     ones = torch.ones(shape, device=present.device)
     return {
         "centres_px": layout.centres_px,
@@ -199,7 +199,7 @@ def _labels(bodies: _Bodies, layout: _Layout, visible: Tensor, present: Tensor) 
         "rotation": bodies.rotation.unflatten(0, shape),
         "joints_m": bodies.reference_m.unflatten(0, shape),
         "keypoints_px": body_px,
-        "seen": inside(body_px, layout.frame).float(),
+        "visible": inside(body_px, layout.frame).float(),
         "exact": ones,
         "trust": ones.clone(),
         "status": torch.where(ignored, IGNORED, status),

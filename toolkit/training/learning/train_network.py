@@ -86,7 +86,9 @@ def train_network(
         writes=rank == 0,
     )
     start = run.step * settings.batch
-    pictures = ComposedPictures(photos, settings.mixture, learner.spec, settings.seed + rank, start=start)
+    pictures = ComposedPictures(
+        photos, settings.mixture, learner.spec, seed=settings.seed + rank, start=start
+    )
     prefetch = 6 if hardware.workers else None
     loader = DataLoader(pictures, settings.batch, num_workers=hardware.workers, prefetch_factor=prefetch)
     _train(learner, run, iter(loader))
@@ -168,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that compose pictures (default: 1)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    photos = load_photos(options.data, options.labels, options.tier, options.bodies, options.more)
+    photos = load_photos(options.data, options.labels, options.tier, bodies=options.bodies, more=options.more)
     hardware = Hardware(options.device, options.workers)
     train_network(_settings(options), photos, options.embedding, options.out, hardware=hardware)
 

@@ -1,1 +1,1 @@
-"""Motion capture: reading, retargeting and augmenting poses."""
+"""Motion capture: reading clips, retargeting them to a body and augmenting poses."""

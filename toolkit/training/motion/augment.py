@@ -1,6 +1,7 @@
-"""Pose augmentation: poses that motion capture of walking and ball games does not hold.
+"""Pose augmentation: add poses that motion capture of walking and ball games lacks.
 
-All functions take and return unit bone directions (N, 16, 3) in the torso frame, on any device, and draw from a generator.
+All functions take and return unit bone directions (N, 16, 3) in the torso frame, on any device. The generator
+is the only source of randomness.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ LEFT_ARM = [bone(f"left_{joint}") for joint in ("shoulder", "elbow", "wrist")]
 RIGHT_LEG = [bone(f"right_{joint}") for joint in ("hip", "knee", "ankle")]
 LEFT_LEG = [bone(f"left_{joint}") for joint in ("hip", "knee", "ankle")]
 HEAD = [bone("head"), bone("head_top")]
-# Turning a bone carries along those beyond it.
-TURNED = (
+# Each entry starts at the bone that is rotated; the bones after it rotate with it.
+ROTATED_LIMBS = (
     RIGHT_ARM[1:],
     RIGHT_ARM[2:],
     LEFT_ARM[1:],
@@ -41,15 +42,15 @@ TURNED = (
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How often poses are changed.
+    """Probabilities of each change to a pose.
 
     Attributes:
-        swap_legs: share of poses that get both legs of another pose.
-        swap_arm: share of poses, for each arm, that get that arm of another pose.
-        sit: share of poses that are seated.
-        crouch: share of poses whose legs are folded below the trunk.
-        turn: share of poses whose limbs are turned a little.
-        turn_rad: standard deviation of those turns.
+        swap_legs: both legs come from another pose.
+        swap_arm: one arm comes from another pose; drawn for each arm.
+        sit: the pose is seated.
+        crouch: the legs are folded below the trunk.
+        turn: all limbs are rotated slightly.
+        turn_rad: standard deviation of those rotations.
     """
 
     swap_legs: float = 0.2
@@ -61,29 +62,37 @@ class Augmentation:
 
 
 def draw(poses: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Return `count` of the poses, each in a mirror with probability one half."""
+    """Return `count` random poses, each mirrored with probability 0.5."""
     chosen = poses[torch.randint(len(poses), (count,), generator=generator, device=poses.device)]
     return torch.where(_some(chosen, 0.5, generator), mirror_directions(chosen), chosen)
 
 
-def augment(poses: Tensor, count: int, generator: torch.Generator, how: Augmentation | None = None) -> Tensor:
-    """Return `count` drawn and changed poses, again in their own torso frames."""
-    how = how or Augmentation()
-    made = draw(poses, count, generator)
+def augment(
+    poses: Tensor, count: int, generator: torch.Generator, *, settings: Augmentation | None = None
+) -> Tensor:
+    """Return `count` random poses after augmentation, each in its own torso frame."""
+    settings = settings or Augmentation()
+    augmented = draw(poses, count, generator)
     for share, bones in (
-        (how.swap_legs, RIGHT_LEG + LEFT_LEG),
-        (how.swap_arm, RIGHT_ARM),
-        (how.swap_arm, LEFT_ARM),
+        (settings.swap_legs, RIGHT_LEG + LEFT_LEG),
+        (settings.swap_arm, RIGHT_ARM),
+        (settings.swap_arm, LEFT_ARM),
     ):
-        made = _swap(made, draw(poses, count, generator), bones, share, generator)
-    made = torch.where(_some(made, how.sit, generator), seat(made, generator), made)
-    made = torch.where(_some(made, how.crouch, generator), crouch(made, generator), made)
-    made = torch.where(_some(made, how.turn, generator), turn_limbs(made, how.turn_rad, generator), made)
-    return reframe(made)
+        augmented = _swap(augmented, draw(poses, count, generator), bones, share=share, generator=generator)
+    augmented = torch.where(_some(augmented, settings.sit, generator), seat(augmented, generator), augmented)
+    augmented = torch.where(
+        _some(augmented, settings.crouch, generator), crouch(augmented, generator), augmented
+    )
+    augmented = torch.where(
+        _some(augmented, settings.turn, generator),
+        turn_limbs(augmented, settings.turn_rad, generator),
+        augmented,
+    )
+    return reframe(augmented)
 
 
 def seat(poses: Tensor, generator: torch.Generator) -> Tensor:
-    """Return the poses on a chair: thighs forward, shanks down, knees somewhat apart."""
+    """Return the poses seated on a chair: thighs forward, shanks down, knees slightly apart."""
     return _fold_legs(
         poses,
         generator,
@@ -94,7 +103,7 @@ def seat(poses: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def crouch(poses: Tensor, generator: torch.Generator) -> Tensor:
-    """Return the poses squatting or kneeling back: thighs forward, shanks folded below them."""
+    """Return the poses squatting or sitting on the heels: thighs forward, shanks folded below them."""
     return _fold_legs(
         poses,
         generator,
@@ -105,9 +114,12 @@ def crouch(poses: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def turn_limbs(poses: Tensor, sigma_rad: float, generator: torch.Generator) -> Tensor:
-    """Return the poses with every limb turned about random axes by normal angles; bones beyond a joint turn with it."""
+    """Return the poses with every limb rotated about random axes by normally distributed angles.
+
+    Bones beyond a joint rotate with it.
+    """
     turned = poses.clone()
-    for bones in TURNED:
+    for bones in ROTATED_LIMBS:
         axes = _normal(generator, poses, len(poses), 3)
         angles = _normal(generator, poses, len(poses)) * sigma_rad
         turned[:, bones] = turned[:, bones] @ rotation_about(axes, angles).transpose(1, 2)
@@ -115,14 +127,17 @@ def turn_limbs(poses: Tensor, sigma_rad: float, generator: torch.Generator) -> T
 
 
 def reframe(poses: Tensor) -> Tensor:
-    """Return the poses in the torso frames of their own joints, which exchanged limbs move a little."""
+    """Return the poses in the torso frames of their own joints; swapped limbs move these frames slightly."""
     return poses @ torso_frames(forward_kinematics(poses, bone_lengths_m(device=poses.device)))
 
 
 def _fold_legs(
-    poses: Tensor, generator: torch.Generator, thigh: tuple, shank: tuple, spread: tuple
+    poses: Tensor, generator: torch.Generator, thigh: tuple, *, shank: tuple, spread: tuple
 ) -> Tensor:
-    """Set thighs and shanks to mean directions, x outwards, with normal deviations `spread` for x, y, z of both."""
+    """Set thighs and shanks to mean directions (x outwards) plus normal noise.
+
+    `spread` holds the standard deviations of x, y, z of the thigh, then of the shank.
+    """
     folded = poses.clone()
     for leg, outwards in ((RIGHT_LEG, -1.0), (LEFT_LEG, 1.0)):
         for end, mean, sigma in ((leg[1], thigh, spread[:3]), (leg[2], shank, spread[3:])):
@@ -134,7 +149,7 @@ def _fold_legs(
 
 
 def _swap(
-    poses: Tensor, others: Tensor, bones: list[int], share: float, generator: torch.Generator
+    poses: Tensor, others: Tensor, bones: list[int], *, share: float, generator: torch.Generator
 ) -> Tensor:
     swapped = poses.clone()
     swapped[:, bones] = others[:, bones]

@@ -1,4 +1,4 @@
-"""Captured motion as joint rotations: what a body needs to move; toolkit/training/motion/mocap.py reads the same files as joints."""
+"""Motion capture as joint rotations, for posing a body; `mocap.py` reads joint positions."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ ARRAYS = (
 
 @dataclass(frozen=True)
 class Clips:
-    """The clips of one file, one after the other, on one skeleton of J joints.
+    """The clips of one file, concatenated, on one skeleton of J joints.
 
     Attributes:
         kind: skeleton, "cmu" or "deepmimic".
         names, splits: of the K clips; a split is train, val or test.
-        starts: (K + 1,) first frame of every clip.
+        starts: (K + 1,) first frame of every clip, then the number of frames F.
         fps: frames per second.
         rotations: (F, J, 4) local rotations, quaternions with w first.
-        root_m: (F, 3) the root joint in the world, metres, y up.
+        root_m: (F, 3) position of the root joint in the world, metres, y up.
         offsets: (J, 3) joints in the frame of their parent, metres.
         parents: (J,) indices, -1 for the root, parents first.
         joint_names: J names.
-        neutral_rotations: (J, 4) the upright stance with straight legs.
+        neutral_rotations: (J, 4) local rotations of the upright stance with straight legs.
     """
 
     kind: str
@@ -56,7 +56,7 @@ class Clips:
     neutral_rotations: np.ndarray
 
     def rows(self, split: str) -> np.ndarray:
-        """Return the frames (N,) of all clips of a split."""
+        """Return the frame indices (N,) of all clips of a split."""
         spans = [
             np.arange(self.starts[k], self.starts[k + 1])
             for k, other in enumerate(self.splits)
@@ -70,7 +70,7 @@ class Clips:
 
 
 def read_clips(folder: str | Path, kind: str) -> Clips:
-    """Read `<kind>.npz` of a folder. Raises PosecError where it is missing or its arrays do not fit together."""
+    """Read `<kind>.npz` of a folder. Raises PosecError where it is missing or its arrays disagree."""
     path = Path(folder) / f"{kind}.npz"
     if kind not in KINDS:
         raise PosecError(f"no skeleton '{kind}'; known: {', '.join(KINDS)}")
@@ -82,12 +82,22 @@ def read_clips(folder: str | Path, kind: str) -> Clips:
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise PosecError(f"cannot read motion capture '{path}': {error}") from error
     frames, joints = values["rotations"].shape[:2]
-    shapes = {"rotations": (frames, joints, 4), "root": (frames, 3), "offsets": (joints, 3), "parents": (joints,), "joint_names": (joints,),
-              "neutral_rotations": (joints, 4), "starts": (len(values["clips"]) + 1,), "split": (len(values["clips"]),)}  # fmt: skip
+    count = len(values["clips"])
+    shapes = {
+        "rotations": (frames, joints, 4),
+        "root": (frames, 3),
+        "offsets": (joints, 3),
+        "parents": (joints,),
+        "joint_names": (joints,),
+        "neutral_rotations": (joints, 4),
+        "starts": (count + 1,),
+        "split": (count,),
+    }
     for name, shape in shapes.items():
-        if values[name].shape != shape or frames > MAX_FRAMES:
+        found = values[name].shape
+        if found != shape or frames > MAX_FRAMES:
             raise PosecError(
-                f"'{path}': {name} must have shape {shape} and at most {MAX_FRAMES} frames, got {values[name].shape}"
+                f"'{path}': {name} must have shape {shape} and at most {MAX_FRAMES} frames, got {found}"
             )
     if any(not -1 <= parent < joint for joint, parent in enumerate(values["parents"])):
         raise PosecError(f"'{path}': parents must stand before their children, the root first with -1")

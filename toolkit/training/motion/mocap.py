@@ -1,7 +1,8 @@
-"""Motion-capture poses: read the clips of a folder and turn them into bone directions.
+"""Motion capture as joint positions: read the clips of a folder and convert them to bone directions.
 
-A file `<name>.npz` holds clips one after the other: `joints17` (F, 17, 3) in metres, `starts` (K + 1,), `split` (K,) with
-`train`, `val` or `test` for each clip. The split is by clip, so that no test pose has a neighbour in the training set.
+A file `<name>.npz` holds K concatenated clips: `joints17` (F, 17, 3) in metres, `starts` (K + 1,) and `split`
+(K,), which is `train`, `val` or `test`. The split is by clip, so no test pose has a neighbour in the training
+split.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ MAX_FRAMES = 5_000_000
 
 
 def load_mocap(folder: str | Path) -> dict[str, np.ndarray]:
-    """Return the bone directions (N, 16, 3) float32 of every split, from all .npz files of a folder in order of name.
+    """Return the bone directions (N, 16, 3) float32 of every split, from all .npz files of a folder by name.
 
-    Raises PosecError where the folder has none, a file lacks an array, or a split stays empty.
+    Raises PosecError where the folder has no such file, a file lacks an array, or a split is empty.
     """
     paths = sorted(Path(folder).glob("*.npz"))
     if not paths:
@@ -40,13 +41,17 @@ def load_mocap(folder: str | Path) -> dict[str, np.ndarray]:
 
 
 def poses_from_joints(joints: np.ndarray) -> np.ndarray:
-    """Return bone directions (N, 16, 3) float32, each pose in its own torso frame, from joints (N, 17, 3) in any unit."""
+    """Return bone directions (N, 16, 3) float32, each pose in its own torso frame.
+
+    Args:
+        joints: (N, 17, 3) in any unit.
+    """
     joints = joints.astype(np.float32)
     return bone_directions(joints, torso_frame(joints)).astype(np.float32)
 
 
 def _clips(path: Path) -> list[tuple[str, np.ndarray]]:
-    """Return (split, joints (F, 17, 3)) of every clip of one file."""
+    """Return the split and the joints (F, 17, 3) of every clip of one file."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             joints, starts, splits = arrays["joints17"], arrays["starts"], arrays["split"]
@@ -68,7 +73,9 @@ def _clips(path: Path) -> list[tuple[str, np.ndarray]]:
         or starts[-1] != frames
         or (np.diff(starts) < 1).any()
     ):
-        raise PosecError(f"'{path}': starts must rise from 0 to {frames}, one entry more than split")
+        raise PosecError(
+            f"'{path}': starts must increase from 0 to {frames} and have one entry more than split"
+        )
     unknown = set(splits.tolist()) - set(SPLITS)
     if unknown:
         raise PosecError(

@@ -1,7 +1,8 @@
-"""Motion capture to the bones of a body: turns away from the neutral stance, new poses from them, bone orientations.
+"""Retargeting: from the joint rotations of motion capture to the bone orientations of a body.
 
-A turn is the rotation of a joint in the world, away from the neutral stance (upright, straight legs). Turns are kept in the
-body's axes: x to the person's left, y to the back, z up. They do not depend on the skeleton, so poses may be edited and mixed there.
+A turn is the world rotation of a joint relative to the neutral stance (upright, straight legs). Turns are
+expressed in the body's axes: x to the person's left, y to the back, z up. They are independent of the
+skeleton, so poses are edited and mixed as turns.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from .clips import Clips
 
-# Columns: where the body's axes (left, back, up) get their values from in the axes of the clips.
+# Rotations from the axes of the clips to the body's axes (left, back, up).
 TO_BODY_AXES = {
     "cmu": np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float64),
     "deepmimic": np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]], np.float64),
@@ -35,14 +36,24 @@ _DEEPMIMIC_LIMBS = {
         ("ForeArm", "elbow"),
     )
 }
-# Bone of the body -> joint of the clips whose turn it takes; bones not named follow their parent.
+_CMU_DRIVERS = {bone: bone for bone in (*_TRUNK, *_LIMBS)}
 # In the CMU skeleton the wrist bends at the finger base.
+_CMU_DRIVERS |= {"LeftHand": "LeftFingerBase", "RightHand": "RightFingerBase"}
+_DEEPMIMIC_TRUNK = {
+    "Hips": "root",
+    "LowerBack": "root",
+    "Spine": "chest",
+    "Spine1": "chest",
+    "Neck": "chest",
+    "Neck1": "neck",
+    "Head": "neck",
+}
+# Bone of the body -> joint of the clips that drives it; bones that are missing here follow their parent.
 DRIVERS: dict[str, dict[str, str]] = {
-    "cmu": {**{bone: bone for bone in (*_TRUNK, *_LIMBS)}, "LeftHand": "LeftFingerBase", "RightHand": "RightFingerBase"},
-    "deepmimic": {"Hips": "root", "LowerBack": "root", "Spine": "chest", "Spine1": "chest", "Neck": "chest", "Neck1": "neck",
-                  "Head": "neck", **_DEEPMIMIC_LIMBS},
-}  # fmt: skip
-# Head of a bone -> joint at the same place, where it is not the joint of that name.
+    "cmu": _CMU_DRIVERS,
+    "deepmimic": _DEEPMIMIC_TRUNK | _DEEPMIMIC_LIMBS,
+}
+# Head of a bone -> joint at the same position, where their names differ.
 PLACES: dict[str, dict[str, str]] = {
     "cmu": {},
     "deepmimic": {**DRIVERS["deepmimic"], "LeftHand": "left_wrist", "RightHand": "right_wrist"},
@@ -55,7 +66,7 @@ LIMB_ENDS = {
 
 
 def quaternion_matrices(quaternions: np.ndarray) -> np.ndarray:
-    """Return rotation matrices (..., 3, 3) of quaternions (..., 4), w first; they are normalised here."""
+    """Return rotation matrices (..., 3, 3) of quaternions (..., 4), w first and of any length."""
     q = np.asarray(quaternions, np.float64)
     w, x, y, z = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
     rows = [
@@ -69,7 +80,16 @@ def quaternion_matrices(quaternions: np.ndarray) -> np.ndarray:
 def forward(
     rotations: np.ndarray, offsets: np.ndarray, parents: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return world rotations (F, J, 3, 3) and root-relative positions (F, J, 3) of local quaternions (F, J, 4)."""
+    """Run forward kinematics.
+
+    Args:
+        rotations: (F, J, 4) local quaternions, w first.
+        offsets: (J, 3) joints in the frame of their parent, metres.
+        parents: (J,) indices, parents first.
+
+    Returns:
+        World rotations (F, J, 3, 3) and root-relative positions (F, J, 3) in metres.
+    """
     local = quaternion_matrices(rotations)
     world, places = np.empty_like(local), np.zeros(local.shape[:-1])
     for joint, parent in enumerate(parents):
@@ -82,7 +102,10 @@ def forward(
 
 
 def shortest_rotation(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Return the rotation (3, 3) that takes direction `start` to `end` along the shortest way (Rodrigues); not for opposite ones."""
+    """Return the smallest rotation (3, 3) from direction `start` to `end`, by Rodrigues' formula.
+
+    It is undefined for opposite directions.
+    """
     a, b = start / np.linalg.norm(start), end / np.linalg.norm(end)
     x, y, z = np.cross(a, b)
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
@@ -98,7 +121,7 @@ def turns_of(motion: Clips, rows: np.ndarray) -> np.ndarray:
 
 
 def neutral_places(motion: Clips) -> np.ndarray:
-    """Return where the joints of the neutral stance are (J, 3), metres, body axes, root at 0."""
+    """Return the joint positions (J, 3) of the neutral stance, metres, body axes, root at 0."""
     return (
         forward(motion.neutral_rotations[None], motion.offsets, motion.parents)[1][0]
         @ TO_BODY_AXES[motion.kind].T
@@ -109,21 +132,23 @@ def bone_orientations(
     motion: Clips,
     turns: np.ndarray,
     bones: Sequence[str],
+    *,
     parents: Sequence[int],
     rest_heads: np.ndarray,
     rest_axes: np.ndarray,
 ) -> np.ndarray:
-    """Return the world orientation of every bone of a body whose joints take the given turns.
+    """Return the world orientations of the bones of a body in the given poses.
 
-    The body rests in another stance than the clips (arms hanging at an angle), so a limb's bone first swings from its rest
-    direction onto the neutral one; posed limbs then point exactly along those of the clips.
+    The rest pose of the body differs from the neutral stance of the clips. Limb bones therefore first swing
+    from their rest direction onto the neutral one. Posed limbs then point exactly along those of the clips.
 
     Args:
-        motion: names the clips' skeleton.
-        turns: (F, J, 3, 3).
-        bones, parents: names of the body's B bones and the index of the parent of each (-1 at the root), parents first.
-        rest_heads: (B, 3) where the bones start at rest, body axes.
-        rest_axes: (B, 3, 3) their rest orientations.
+        motion: the clips, for their skeleton.
+        turns: (F, J, 3, 3) of the joints of the clips.
+        bones: names of the body's B bones.
+        parents: (B,) index of the parent of each bone, -1 for the root, parents first.
+        rest_heads: (B, 3) bone heads in the rest pose, body axes.
+        rest_axes: (B, 3, 3) bone orientations in the rest pose.
 
     Returns:
         (F, B, 3, 3).

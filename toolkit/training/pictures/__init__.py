@@ -1,1 +1,1 @@
-"""Training pictures composed of rendered people, photographs and backgrounds."""
+"""Training pictures composed of rendered people, photographs and places."""

@@ -1,4 +1,4 @@
-"""An endless, reproducible stream of composed pictures with their labels in arrays of fixed size."""
+"""An endless, reproducible stream of composed pictures with labels in arrays of fixed size."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .people import BODY_KEYPOINTS, People
 from .photos import Photos
 
 MAX_PEOPLE = 16
-NOBODY, PERSON, IGNORED = 0, 1, 2
-# Misfit, in half box sizes, at which a fitted pose counts 1 / e of an exact one.
+NO_PERSON, PERSON, IGNORED = 0, 1, 2
+# Residual, in half box sizes, at which a fitted pose has weight 1 / e of an exact one.
 RESIDUAL_SCALE = 0.05
 
 
 class ComposedPictures(IterableDataset):
-    """Training pictures; the n-th depends on the seed and n alone, so a run can go on where it stopped.
+    """Training pictures; the n-th depends only on the seed and n, so a run can be resumed.
 
-    Yields dicts: `image` (H, W, 3) uint8 in the spec's colour order, and the arrays of `pack`.
+    Yields dicts: `image` (H, W, 3) uint8 in the colour order of the spec, and the arrays of `pack`.
     """
 
     def __init__(
-        self, photos: Photos, mixture: Mixture, spec: PoseSpec, seed: int = 0, start: int = 0
+        self, photos: Photos, mixture: Mixture, spec: PoseSpec, *, seed: int = 0, start: int = 0
     ) -> None:
         self.photos, self.mixture, self.spec, self.seed, self.start = photos, mixture, spec, seed, start
 
@@ -42,31 +42,40 @@ class ComposedPictures(IterableDataset):
             number += stride
 
     def picture(self, number: int) -> dict[str, np.ndarray]:
-        """Return the picture of this number."""
+        """Return the picture with this number."""
         rng = np.random.default_rng([self.seed, number])
-        picture, people = compose(self.photos, self.mixture, self.spec.input_size, self.spec.pad_value, rng)
+        picture, people = compose(
+            self.photos, self.mixture, self.spec.input_size, pad_value=self.spec.pad_value, rng=rng
+        )
         if self.spec.colour_order == "RGB":
             picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         return {"image": np.ascontiguousarray(picture), **pack(people, self.spec.embedding_size)}
 
 
 def pack(people: People, embedding_size: int) -> dict[str, np.ndarray]:
-    """Return the largest MAX_PEOPLE people as arrays of fixed size.
+    """Return the MAX_PEOPLE largest people as arrays of fixed size.
 
-    `status` (16,) says which rows are a PERSON, IGNORED (somebody is there, the pose is unknown) or NOBODY; `trust` (16,)
-    weights a pose; the others are named as the attributes of People.
+    `status` (16,) is PERSON, IGNORED (a person with unknown pose) or NO_PERSON. `trust` (16,) is the weight
+    of a pose. All other arrays are attributes of People.
     """
     people = people.select(np.argsort(-people.px_per_m, kind="stable")[:MAX_PEOPLE])
     count = len(people)
     rotation = np.tile(np.eye(3, dtype=np.float32), (MAX_PEOPLE, 1, 1))
-    shapes = {"centres_px": (2,), "embedding": (embedding_size,), "joints_m": (17, 3), "keypoints_px": (BODY_KEYPOINTS, 2),
-              "seen": (BODY_KEYPOINTS,), "exact": ()}  # fmt: skip
+    shapes: dict[str, tuple[int, ...]] = {
+        "centres_px": (2,),
+        "embedding": (embedding_size,),
+        "joints_m": (17, 3),
+        "keypoints_px": (BODY_KEYPOINTS, 2),
+        "visible": (BODY_KEYPOINTS,),
+        "exact": (),
+    }
     packed = {name: np.zeros((MAX_PEOPLE, *shape), np.float32) for name, shape in shapes.items()}
     packed |= {"rotation": rotation, "px_per_m": np.ones(MAX_PEOPLE, np.float32)}
-    for name, array in packed.items() if count else ():  # nobody may have embeddings of another size
+    for name, array in packed.items() if count else ():  # no people: their embeddings may have another size
         array[:count] = getattr(people, name)
-    status, trust = np.full(MAX_PEOPLE, NOBODY, np.int64), np.zeros(MAX_PEOPLE, np.float32)
+    status, trust = np.full(MAX_PEOPLE, NO_PERSON, np.int64), np.zeros(MAX_PEOPLE, np.float32)
     status[:count] = np.where(people.usable, PERSON, IGNORED)
-    # The misfit of an exact pose is that of the reference skeleton's proportions, no reason for doubt.
+    # The residual of an exact pose comes from the proportions of the reference skeleton, so its weight stays
+    # 1.
     trust[:count] = np.where(people.exact, 1.0, np.exp(-people.residual / RESIDUAL_SCALE))
     return {**packed, "status": status, "trust": trust}

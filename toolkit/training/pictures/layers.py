@@ -1,4 +1,4 @@
-"""Layers pasted over a picture, and who is still to be seen under them."""
+"""A canvas of pasted layers that tracks which people stay visible."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from .people import People, Region, concatenate, nobody, within
+from .people import People, Region, concatenate, no_people, within
 from .pictures import warp
 
-# A person with more of the keypoints covered than this (or than half of them and the centre) is somebody's guess.
+# The pose of a person is unusable above this share of covered key points, or above one half with a covered
+# centre.
 COVERED_SHARE = 0.75
 
 
 class Canvas:
-    """A picture that people and things are pasted on, and which layer shows at each pixel.
+    """A picture with pasted people and objects, and the index of the top layer at each pixel.
 
     Attributes:
         picture: (H, W, 3) uint8 BGR.
-        top_layer: (H, W) int16, number of the layer seen there; 0 is the ground.
+        top_layer: (H, W) int16, number of the visible layer; 0 is the background.
     """
 
     def __init__(self, picture: np.ndarray) -> None:
@@ -28,20 +29,20 @@ class Canvas:
         self._layers = 0
         self._people: list[tuple[int, People]] = []
 
-    def paste_person(self, layer: np.ndarray, person: People, matrix: np.ndarray, light: np.ndarray) -> None:
-        """Paste a cut-out (h, w, 4) uint8 under a similarity (2, 3), its colours times `light` (3,)."""
+    def paste_person(
+        self, layer: np.ndarray, person: People, matrix: np.ndarray, *, light: np.ndarray
+    ) -> None:
+        """Paste a cut-out person.
+
+        Args:
+            layer: (h, w, 4) uint8 BGRA.
+            person: its labels, one person.
+            matrix: (2, 3) similarity from the layer to the canvas.
+            light: (3,) factors of the colours.
+        """
         height, width = self.picture.shape[:2]
-        corners = (
-            np.array(
-                [
-                    [0, 0, 1],
-                    [layer.shape[1], 0, 1],
-                    [0, layer.shape[0], 1],
-                    [layer.shape[1], layer.shape[0], 1],
-                ]
-            )
-            @ matrix.T
-        )
+        tall, wide = layer.shape[:2]
+        corners = np.array([[0, 0, 1], [wide, 0, 1], [0, tall, 1], [wide, tall, 1]]) @ matrix.T
         x0, y0 = np.clip(np.floor(corners.min(0)).astype(int) - 2, 0, (width, height))
         x1, y1 = np.clip(np.ceil(corners.max(0)).astype(int) + 3, 0, (width, height))
         self._layers += 1
@@ -52,24 +53,26 @@ class Canvas:
         local[:, 2] -= (x0, y0)
         patch = warp(layer, local, (int(y1 - y0), int(x1 - x0)))
         alpha = cv2.GaussianBlur(patch[..., 3], (3, 3), 0)
-        colours = cv2.LUT(
-            np.ascontiguousarray(patch[..., :3]),
-            np.clip(np.arange(256)[:, None] * light, 0, 255).astype(np.uint8)[None],
-        )
+        table = np.clip(np.arange(256)[:, None] * light, 0, 255).astype(np.uint8)[None]
+        colours = cv2.LUT(np.ascontiguousarray(patch[..., :3]), table)
         self._blend(colours, alpha, (int(x0), int(y0), int(x1), int(y1)))
 
-    def paste_thing(
-        self, texture: np.ndarray, size_px: float, frame: Region, rng: np.random.Generator
+    def paste_object(
+        self, texture: np.ndarray, size_px: float, frame: Region, *, rng: np.random.Generator
     ) -> None:
-        """Cover an ellipse or a tilted rectangle of about `size_px` somewhere in the frame with part of a texture (H, W, 3)."""
+        """Paste an ellipse or a tilted rectangle of a texture at a random position.
+
+        Args:
+            texture: (H, W, 3) uint8 BGR, of the size of the canvas.
+            size_px: approximate size.
+            frame: region of the centre.
+            rng: the only source of randomness.
+        """
         shape = np.zeros(self.top_layer.shape, np.uint8)
         x0, y0, x1, y1 = frame
         centre = (float(rng.uniform(x0, x1)), float(y0 + (y1 - y0) * rng.uniform(0.3, 1.0)))
-        box = (
-            centre,
-            (size_px * rng.uniform(0.5, 1.6), size_px * rng.uniform(0.4, 1.0)),
-            float(rng.normal(0, 12)),
-        )
+        sides = (size_px * rng.uniform(0.5, 1.6), size_px * rng.uniform(0.4, 1.0))
+        box = (centre, sides, float(rng.normal(0, 12)))
         if rng.random() < 0.5:
             cv2.ellipse(shape, box, 255, -1)
         else:
@@ -86,17 +89,15 @@ class Canvas:
         self.top_layer[y0:y1, x0:x1][alpha > 127] = self._layers
 
     def visible_people(self) -> People:
-        """Return everyone pasted, unusable where too much is covered by later layers."""
-        return (
-            concatenate([self._judged(layer, person) for layer, person in self._people])
-            if self._people
-            else nobody()
-        )
+        """Return all pasted people; those covered too much by later layers are marked unusable."""
+        if not self._people:
+            return no_people()
+        return concatenate([self._mark_covered(layer, person) for layer, person in self._people])
 
-    def _judged(self, layer: int, person: People) -> People:
+    def _mark_covered(self, layer: int, person: People) -> People:
         height, width = self.top_layer.shape
         region = (0, 0, width, height)
-        points = person.keypoints_px[0][(person.seen[0] > 0) & within(person.keypoints_px[0], region)]
+        points = person.keypoints_px[0][(person.visible[0] > 0) & within(person.keypoints_px[0], region)]
         covered = float((self._layer_at(points) > layer).mean()) if len(points) else 0.0
         hidden = bool((self._layer_at(person.centres_px[within(person.centres_px, region)]) > layer).any())
         lost = covered > COVERED_SHARE or (covered > 0.5 and hidden)

@@ -13,7 +13,8 @@ from ...evaluation.photos import Photos, read_photos
 from ...evaluation.scenes import Scenes, read_scenes
 from ...frontend.trace import trace
 from ...ir.float_engine import float_estimator
-from ...runtime.plain_files import write_plain
+from ...runtime.files.pictures import encode_picture
+from ...runtime.files.plain_files import write_plain
 from ...runtime.pose import PoseFrame, Skeleton
 from ...runtime.video.draw import draw_people
 
@@ -82,8 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     skeleton = graph.spec.skeleton
     pictures = read_scenes(options.scenes) if options.scenes else read_photos(*options.photos)
     sheet = contact_sheet(float_estimator(graph), pictures, skeleton, options.count, options.columns)
-    encoded = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 82])[1]
-    write_plain(options.out, encoded.tobytes())
+    write_plain(options.out, encode_picture(sheet, ".jpg", 82))
     print(f"wrote {options.out}")
 
 

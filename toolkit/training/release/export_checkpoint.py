@@ -16,6 +16,7 @@ from ...frontend.trace import trace
 from ...ir.float_engine import float_estimator
 from ...network.checkpoint import load_checkpoint, save_checkpoint
 from ...network.network import PRETRAINED_PREFIXES, KeypointNetwork
+from ...runtime.decoding.intrinsics import focal_length
 from ...runtime.pose import PoseSpec
 
 LICENCE = "Apache-2.0"
@@ -38,7 +39,8 @@ def choose_threshold(checkpoint: Path, scenes: Scenes) -> tuple[float, float]:
         estimator.spec = replace(spec, centre_threshold=threshold)
         matched = detected = labelled = 0
         for heads, letterbox, focal_px, scene in results:
-            people = estimator.decode(heads, letterbox, focal_px)
+            camera = None if focal_px is None else focal_length(focal_px)
+            people = estimator.decode(heads, letterbox, camera)
             visible = scene.visible >= LEAST_VISIBLE
             pairs = match_people(people, scene.people, spec.skeleton)
             matched += sum(bool(visible[truth]) for _, truth in pairs)

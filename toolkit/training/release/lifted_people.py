@@ -12,42 +12,42 @@ import numpy as np
 from ...evaluation.run import Estimate
 from ...network.embedding import PoseEmbedding
 from ...network.heads import reference_spec
-from ...runtime.decoding.decode import nobody
+from ...runtime.decoding.decode import no_people
 from ...runtime.decoding.kinematics import ray_rotation
 from ...runtime.pose import MUPOTS17, PoseFrame
-from ..labels.fit_keypoints import Refinement, refine
+from ..labels.fit_keypoints import FitSettings, fit_keypoints
 from ..labels.lifter import Lifter
 from ..labels.teacher import Teacher
 
 Keypoints = Callable[[np.ndarray], np.ndarray]
 
 
-def teachers_keypoints(teacher: Teacher, settings: Refinement) -> Keypoints:
+def teachers_keypoints(teacher: Teacher, settings: FitSettings) -> Keypoints:
     """Return a function from a picture to the key points (N, 17, 3) of people with enough confident ones."""
 
     def detect(picture_bgr: np.ndarray) -> np.ndarray:
         keypoints = teacher(picture_bgr).keypoints
-        return keypoints[(keypoints[..., 2] > settings.sure_confidence).sum(1) >= settings.sure_points]
+        return keypoints[(keypoints[..., 2] > settings.usable_confidence).sum(1) >= settings.min_points]
 
     return detect
 
 
 def lifted_estimator(
-    keypoints_of: Keypoints, embedding: PoseEmbedding, lifter: Lifter, settings: Refinement | None = None
+    keypoints_of: Keypoints, embedding: PoseEmbedding, lifter: Lifter, settings: FitSettings | None = None
 ) -> Estimate:
     """Return an estimator that lifts and fits the people of detected key points.
 
     The skeleton is MUPOTS17 with its bone lengths; the default focal length is that of the reference network.
     """
-    settings = settings or Refinement()
+    settings = settings or FitSettings()
     spec = reference_spec()
 
     def estimate(picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
         keypoints = keypoints_of(picture_bgr)
         if not len(keypoints):
-            return nobody(spec)
+            return no_people(spec)
         size = picture_bgr.shape[:2]
-        lifted = refine(keypoints, embedding, lifter, settings)
+        lifted = fit_keypoints(keypoints, embedding, lifter, settings=settings)
         default_px = spec.focal_default * max(size)
         scores = keypoints[:, :, 2].mean(1)
         return people_of_lifted(lifted, scores, size, default_px if focal_px is None else focal_px)
@@ -61,7 +61,7 @@ def people_of_lifted(
     """Return people from lifted poses, placed before the camera as `decode_heads` places them.
 
     Args:
-        lifted: result of `refine`; joints are in the frame of the viewing ray.
+        lifted: result of `fit_keypoints`; joints are in the frame of the viewing ray.
         scores: (N,).
         size: (height, width) of the picture.
         focal_px: focal length; with the scale of a person it gives the distance.

@@ -18,11 +18,11 @@ from ...network.checkpoint import load_checkpoint
 from ...network.embedding import load_embedding
 from ...network.network import cost
 from ...runtime import load
-from ...runtime.plain_files import write_plain
+from ...runtime.files.plain_files import write_plain
 from ...runtime.pose import MUPOTS17
 from ..embedding.embedding_figures import evaluate
 from ..embedding.train_embedding import EmbeddingTraining
-from ..labels.fit_keypoints import Refinement
+from ..labels.fit_keypoints import FitSettings
 from ..labels.lifter import load_lifter
 from ..labels.teacher import open_teacher
 from ..motion.mocap import load_mocap
@@ -54,7 +54,7 @@ class TeacherFiles:
             threads: of the teacher's networks; None for its default.
             steps: of the fit; None for the default, 0 for none.
         """
-        settings = Refinement()
+        settings = FitSettings()
         teacher = (
             open_teacher(self.teacher) if threads is None else open_teacher(self.teacher, threads=threads)
         )
@@ -159,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="posec train card",
         description="Measure a network and write the figures into its model card.",
-        epilog="example: posec train card --scenes toolkit/samples/scenes.json --out docs/network.md",
+        epilog="example: posec train card --scenes toolkit/samples/scenes.json --out docs/model-card.md",
     )
     add = parser.add_argument
     add("--checkpoint", nargs="+", default=[REFERENCE], help="the networks (default: the shipped one)")

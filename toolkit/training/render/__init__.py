@@ -1,1 +1,1 @@
-"""Rendered bodies, clothes, things and cameras."""
+"""Renderer: bodies, clothes, props, places and cameras."""

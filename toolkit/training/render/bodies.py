@@ -1,11 +1,13 @@
-"""People with exact joints: the Anny body (Apache-2.0 code, CC0 data), shaped at random and posed by motion capture.
+"""Bodies with exact joints: the Anny body model (Apache-2.0 code, CC0 data), posed by motion capture.
 
-Bodies are in metres, x right, y down, z away from the viewer; unturned they face the viewer, the hips at the origin.
+Bodies are in metres, x right, y down, z away from the viewer. Without rotation they face the viewer, with the
+hips at the origin.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +18,8 @@ from ..motion.retarget import SIDES, bone_orientations
 
 PARTS = ("torso", "head", "arm", "hand", "leg", "foot")
 TORSO, HEAD, ARM, HAND, LEG, FOOT = range(len(PARTS))
-_PART_OF_BONE = {"Hips": TORSO, "LHipJoint": TORSO, "RHipJoint": TORSO, "LowerBack": TORSO, "Spine": TORSO, "Spine1": TORSO, "Neck": TORSO,
-                 "Neck1": TORSO, "Head": HEAD}  # fmt: skip
+_TRUNK_BONES = ("Hips", "LHipJoint", "RHipJoint", "LowerBack", "Spine", "Spine1", "Neck", "Neck1")
+_PART_OF_BONE = {**dict.fromkeys(_TRUNK_BONES, TORSO), "Head": HEAD}
 _PART_OF_LIMB = {
     "Shoulder": TORSO,
     "Arm": ARM,
@@ -27,22 +29,25 @@ _PART_OF_LIMB = {
     "Foot": FOOT,
     "ToeBase": FOOT,
 }
+# Vertex at the top of the skull, and the share of the way from the head bone to it at which joint `head`
+# lies.
 _SKULL_TOP = 881
 _HEAD_ON_AXIS = 0.456
-# From the body's axes (left, back, up) to the viewer's (right, down, away) for somebody who faces the viewer.
+# From the body's axes (left, back, up) to the viewer's (right, down, away) for a person facing the viewer.
 TO_VIEW = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float64)
 
 
 @dataclass(frozen=True)
 class Surface:
-    """What all bodies share: V vertices and what they belong to.
+    """The mesh that all bodies share, with V vertices.
 
     Attributes:
-        faces: (T, 3) vertex indices; front faces wind anticlockwise as seen in a picture with y down.
+        faces: (T, 3) vertex indices; front faces wind anticlockwise in a picture with y down.
         parts: (V,) index into PARTS.
-        arm: (V,) along the arms: 0 shoulder and all else, 1 elbow, 2 wrist, beyond on the hands.
-        trunk: (V,) along trunk and legs: 1 neck, 0 hips, -1 knees, -2 ankles, below on the feet.
-        rest: (V, 3) metres at rest, view axes, for patterns that stick to the body.
+        arm: (V,) coordinate along the arms: 0 shoulder and trunk, 1 elbow, 2 wrist, above 2 on the hands.
+        trunk: (V,) coordinate along trunk and legs: 1 neck, 0 hips, -1 knees, -2 ankles, below -2 on the
+            feet.
+        rest: (V, 3) rest pose in metres, view axes; patterns of cloth are functions of it.
     """
 
     faces: np.ndarray
@@ -54,14 +59,27 @@ class Surface:
 
 @dataclass(frozen=True)
 class Body:
-    """One body at one instant: surface `vertices_m` (V, 3) and `joints_m` (17, 3) in the order of MUPOTS17."""
+    """One body in one frame.
+
+    Attributes:
+        vertices_m: (V, 3) of the surface.
+        joints_m: (17, 3) in the order of MUPOTS17.
+    """
 
     vertices_m: np.ndarray
     joints_m: np.ndarray
 
 
+class RestPose(NamedTuple):
+    """The rest pose of one shape, body axes (left, back, up)."""
+
+    vertices: np.ndarray  # (V, 3) metres
+    bone_axes: np.ndarray  # (B, 3, 3)
+    bone_heads: np.ndarray  # (B, 3) metres
+
+
 class BodyModel:
-    """The Anny body on the bones of the CMU motion capture."""
+    """The Anny body with the skeleton of the CMU motion capture."""
 
     def __init__(self) -> None:
         try:
@@ -78,11 +96,11 @@ class BodyModel:
         self.surface = self._read_surface()
 
     def _read_surface(self) -> Surface:
-        rest, _, heads = self._rest(dict.fromkeys(self._model.phenotype_labels, 0.5))
+        rest, _, bone_heads = self._rest(dict.fromkeys(self._model.phenotype_labels, 0.5))
         weights, bones = self._model.vertex_bone_weights.numpy(), self._model.vertex_bone_indices.numpy()
         bone = bones[np.arange(len(rest)), weights.argmax(1)]
         parts, arm, trunk = np.empty(len(rest), np.int64), np.zeros(len(rest)), np.empty(len(rest))
-        at = {name: heads[index] for index, name in enumerate(self.bones)}
+        at = {name: bone_heads[index] for index, name in enumerate(self.bones)}
         low, high = at["LeftUpLeg"][2], at["Neck"][2]
         trunk[:] = (rest[:, 2] - low) / (high - low)
         for index, name in enumerate(self.bones):
@@ -106,18 +124,16 @@ class BodyModel:
             self._model.faces.numpy().astype(np.int64), parts, np.maximum(arm, 0), trunk, rest @ TO_VIEW.T
         )
 
-    def _rest(self, shape: dict[str, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _rest(self, shape: dict[str, float]) -> RestPose:
+        phenotype = {name: self._torch.tensor([value]) for name, value in shape.items()}
         with self._torch.no_grad():
-            rest = self._model(
-                phenotype_kwargs={name: self._torch.tensor([value]) for name, value in shape.items()}
-            )
-        vertices, axes, heads = (
-            rest[name][0].double().numpy() for name in ("rest_vertices", "rest_bone_poses", "rest_bone_heads")
-        )
-        return vertices, axes[:, :3, :3], heads
+            rest = self._model(phenotype_kwargs=phenotype)
+        names = ("rest_vertices", "rest_bone_poses", "rest_bone_heads")
+        vertices, axes, heads = (rest[name][0].double().numpy() for name in names)
+        return RestPose(vertices, axes[:, :3, :3], heads)
 
     def random_shape(self, rng: np.random.Generator) -> dict[str, float]:
-        """Return shape parameters of a teenager or adult, slim to stout, about 1.5 to 2 m tall."""
+        """Return random shape parameters of a teenager or adult, slim to heavy, about 1.5 to 2 m tall."""
         shape = {name: float(rng.uniform(0.2, 0.8)) for name in self._model.phenotype_labels}
         shape["gender"] = float(rng.uniform(0, 1) if rng.random() < 0.5 else rng.integers(2))
         shape["age"] = float(rng.uniform(0.58, 0.85) if rng.random() < 0.93 else rng.uniform(0.42, 0.58))
@@ -125,11 +141,19 @@ class BodyModel:
         return shape
 
     def pose(self, shape: dict[str, float], motion: Clips, turns: np.ndarray) -> list[Body]:
-        """Return the bodies of one person in the poses `turns` (F, J, 3, 3) of the joints of `motion`."""
+        """Return the F bodies of one person.
+
+        Args:
+            shape: parameters, see `random_shape`.
+            motion: the clips, for their skeleton.
+            turns: (F, J, 3, 3) poses, see `retarget.turns_of`.
+        """
         torch = self._torch
         _, rest_axes, rest_heads = self._rest(shape)
         pose = np.tile(np.eye(4), (len(turns), len(self.bones), 1, 1))
-        pose[:, :, :3, :3] = bone_orientations(motion, turns, self.bones, self.parents, rest_heads, rest_axes)
+        pose[:, :, :3, :3] = bone_orientations(
+            motion, turns, self.bones, parents=self.parents, rest_heads=rest_heads, rest_axes=rest_axes
+        )
         shapes = {name: torch.full((len(turns),), value) for name, value in shape.items()}
         with torch.no_grad():
             posed = self._model(
@@ -162,6 +186,12 @@ class BodyModel:
 
 
 def _along(chain: list[np.ndarray], points: np.ndarray, step: int) -> np.ndarray:
-    """Return how far points (N, 3) are along the limb of joints `chain`, in bones; measured on the bone that starts at `step`."""
+    """Return the coordinate of points (N, 3) along a limb, in bones, by projection onto bone `step`.
+
+    Args:
+        chain: joints of the limb, (3,) each.
+        points: (N, 3).
+        step: index of the joint where the bone begins.
+    """
     bone = chain[step + 1] - chain[step]
     return step + (points - chain[step]) @ bone / (bone @ bone)

@@ -1,4 +1,4 @@
-"""A pinhole camera above a ground plane. World: metres, x right, y down, z away, the ground at y = 0."""
+"""A pinhole camera above a ground plane. World frame: metres, x right, y down, z away, ground at y = 0."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..motion.poses import about
+from ..motion.turns import about
 from .rasterise import project
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Where a picture is taken from.
+    """Intrinsics and extrinsics of a picture.
 
     Attributes:
         size: (height, width) in pixels.
         focal_px: focal length.
-        principal_px: (x, y), the centre of the top-left pixel is (0, 0).
+        principal_px: (x, y); the centre of the top-left pixel is (0, 0).
         rotation: (3, 3) from world to camera axes.
-        position_m: (3,) in the world; y is minus the height above the ground.
+        position_m: (3,) in the world; y is the negative height above the ground.
     """
 
     size: tuple[int, int]
@@ -30,7 +30,7 @@ class Camera:
 
     @property
     def down(self) -> np.ndarray:
-        """The world's down (3,) in the camera frame."""
+        """The down direction of the world (3,) in the camera frame."""
         return self.rotation[:, 1]
 
     def to_camera(self, points_m: np.ndarray) -> np.ndarray:
@@ -42,20 +42,14 @@ class Camera:
         return project(points_m, self.focal_px, self.principal_px)
 
     def rays(self) -> np.ndarray:
-        """Return the directions (H * W, 3) in the world in which the pixels look, with a z of 1 in the camera frame."""
+        """Return the viewing rays (H * W, 3) in the world frame, scaled to z = 1 in the camera frame."""
         y, x = np.mgrid[: self.size[0], : self.size[1]].reshape(2, -1)
-        ways = np.stack(
-            [
-                (x - self.principal_px[0]) / self.focal_px,
-                (y - self.principal_px[1]) / self.focal_px,
-                np.ones(x.shape),
-            ],
-            -1,
-        )
-        return ways @ self.rotation
+        right = (x - self.principal_px[0]) / self.focal_px
+        down = (y - self.principal_px[1]) / self.focal_px
+        return np.stack([right, down, np.ones(x.shape)], -1) @ self.rotation
 
     def enlarged(self, factor: int) -> Camera:
-        """Return the camera whose picture, reduced by `factor` (area average), is this camera's."""
+        """Return the camera whose picture, area-averaged by `factor`, is the picture of this camera."""
         shift = (factor - 1) / 2
         return replace(
             self,
@@ -66,11 +60,22 @@ class Camera:
 
 
 def place_camera(
-    size: tuple[int, int], field_of_view: float, height_m: float, pitch: float, roll: float = 0.0
+    size: tuple[int, int], field_of_view: float, height_m: float, *, pitch: float, roll: float = 0.0
 ) -> Camera:
-    """Return a camera over the origin that looks along z, `pitch` degrees downwards; the field of view (degrees) is horizontal."""
+    """Return a camera above the origin that looks along z.
+
+    Args:
+        size: (height, width) in pixels.
+        field_of_view: horizontal, degrees.
+        height_m: above the ground.
+        pitch: downwards, degrees.
+        roll: degrees.
+    """
     focal = size[1] / 2 / np.tan(np.radians(field_of_view) / 2)
-    centre = ((size[1] - 1) / 2, (size[0] - 1) / 2)
     return Camera(
-        size, float(focal), centre, about("z", roll) @ about("x", pitch), np.array([0.0, -height_m, 0.0])
+        size=size,
+        focal_px=float(focal),
+        principal_px=((size[1] - 1) / 2, (size[0] - 1) / 2),
+        rotation=about("z", roll) @ about("x", pitch),
+        position_m=np.array([0.0, -height_m, 0.0]),
     )

@@ -1,4 +1,4 @@
-"""One dressed person: the body with cloth and hair on it, and its colours under a light."""
+"""A dressed body: the surface with cloth and hair, and its colours under a light."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from .bodies import Surface
-from .outfits import Outfit, albedo, hair_at, thickness
+from .outfits import Outfit, SurfacePoints, albedo, hair_at, thickness
 from .rasterise import Fragments, Light, interpolate, nearest_vertex, shade, vertex_normals
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A dressed body in the camera frame: `vertices_m` (V, 3), `normals` (V, 3), and the hair measure (V,) of its outfit."""
+class DressedBody:
+    """A dressed body in the camera frame.
+
+    Attributes:
+        vertices_m: (V, 3).
+        normals: (V, 3) unit vectors.
+        hair: (V,) hair measure, see `outfits.hair_at`.
+        outfit: its clothes.
+    """
 
     vertices_m: np.ndarray
     normals: np.ndarray
@@ -21,32 +28,52 @@ class Figure:
     outfit: Outfit
 
 
-def dress(vertices_m: np.ndarray, surface: Surface, outfit: Outfit) -> Figure:
-    """Put an outfit on a posed body (V, 3)."""
+def dress(vertices_m: np.ndarray, surface: Surface, outfit: Outfit) -> DressedBody:
+    """Put an outfit on a posed body.
+
+    Args:
+        vertices_m: (V, 3) skin in the camera frame.
+        surface: the mesh of the body.
+        outfit: clothes and hair.
+    """
     normals = vertex_normals(vertices_m, surface.faces)
-    dressed = vertices_m + normals * thickness(outfit, surface)[:, None]
-    return Figure(dressed, vertex_normals(dressed, surface.faces), hair_at(outfit, surface), outfit)
+    outer = vertices_m + normals * thickness(outfit, surface)[:, None]
+    return DressedBody(outer, vertex_normals(outer, surface.faces), hair_at(outfit, surface), outfit)
 
 
 def colours(
-    figure: Figure, surface: Surface, fragments: Fragments, light: Light, down: np.ndarray
+    dressed: DressedBody, surface: Surface, fragments: Fragments, *, light: Light, down: np.ndarray
 ) -> np.ndarray:
-    """Return BGR (P, 3), 0..255, of a figure at its fragments; `down` is the world's down in the camera frame."""
+    """Return BGR (P, 3), 0..255, of a dressed body at its fragments.
+
+    Args:
+        dressed: the body.
+        surface: its mesh.
+        fragments: P pixels of it, see `rasterise`.
+        light: lamp and ambient light.
+        down: (3,) down direction of the world in the camera frame.
+    """
     values = np.concatenate(
-        [surface.rest, figure.normals, np.stack([surface.arm, surface.trunk, figure.hair], -1)], axis=1
+        [surface.rest, dressed.normals, np.stack([surface.arm, surface.trunk, dressed.hair], -1)], axis=1
     )
     here = interpolate(fragments, surface.faces, values)
-    parts = surface.parts[nearest_vertex(fragments, surface.faces)]
-    return shade(
-        albedo(figure.outfit, parts, here[:, 6], here[:, 7], here[:, :3], here[:, 8]),
-        here[:, 3:6],
-        light,
-        down,
+    points = SurfacePoints(
+        parts=surface.parts[nearest_vertex(fragments, surface.faces)],
+        arm=here[:, 6],
+        trunk=here[:, 7],
+        hair=here[:, 8],
     )
+    return shade(albedo(dressed.outfit, points, here[:, :3]), here[:, 3:6], light, down=down)
 
 
 def random_light(rng: np.random.Generator, view: np.ndarray, indoors: bool = False) -> Light:
-    """Return a lamp from above, to any side, and the sky; `view` (3, 3) takes the world (y down) to the camera frame."""
+    """Return a lamp from above at a random azimuth, and ambient light.
+
+    Args:
+        rng: the only source of randomness.
+        view: (3, 3) rotation from the world (y down) to the camera frame.
+        indoors: weaker lamp, more light from below.
+    """
     azimuth, height = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(20, 75))
     towards = np.array(
         [np.cos(azimuth) * np.cos(height), -np.sin(height), np.sin(azimuth) * np.cos(height) - 0.35]

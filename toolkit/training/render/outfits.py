@@ -1,14 +1,15 @@
-"""Clothes, skin and hair of a synthetic person: regions and patterns that stick to the body, and some cloth thickness."""
+"""Clothes, skin and hair of a rendered person, in coordinates of the body surface."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from .bodies import ARM, HAND, HEAD, Surface
 
-# Of the unshaped body at rest, view axes, metres: middle of the left eye, and of the mouth.
+# Centres of the left eye and of the mouth, rest pose of the average body, view axes, metres.
 EYE_M = np.array([0.030, -0.699, -0.130])
 MOUTH_M = np.array([0.0, -0.634, -0.136])
 # Just above the ankles, in the units of Surface.trunk.
@@ -45,7 +46,7 @@ MUTED = np.array(
 
 @dataclass(frozen=True)
 class Cloth:
-    """A colour, and a second one where a pattern of the rest position says so."""
+    """A colour, and a second colour where a pattern of the rest position selects it."""
 
     colours: np.ndarray
     kind: str
@@ -56,18 +57,13 @@ class Cloth:
     def colour_at(self, rest: np.ndarray) -> np.ndarray:
         """Return BGR (P, 3) at rest positions (P, 3) in metres."""
         if self.kind == "plain":
-            # Some mottling, or large plain areas look like plastic.
-            return self.colours[0] * (
-                1 + 0.05 * np.sin(rest @ self.waves.T * 3 + self.phases).mean(1, keepdims=True)
-            )
+            # Without mottling, large plain areas look like plastic.
+            mottling = np.sin(rest @ self.waves.T * 3 + self.phases).mean(1, keepdims=True)
+            return self.colours[0] * (1 + 0.05 * mottling)
         wave = np.sin(rest @ self.waves.T + self.phases)
         if self.kind == "print":
-            on = (
-                (np.abs(rest[:, 0]) < 0.11)
-                & (rest[:, 2] < 0)
-                & (np.abs(rest[:, 1] + 0.42) < 0.1)
-                & (wave.mean(1) > self.threshold - 0.3)
-            )
+            chest = (np.abs(rest[:, 0]) < 0.11) & (rest[:, 2] < 0) & (np.abs(rest[:, 1] + 0.42) < 0.1)
+            on = chest & (wave.mean(1) > self.threshold - 0.3)
         elif self.kind == "checks":
             on = (wave[:, 0] > self.threshold) ^ (wave[:, 1] > self.threshold)
         elif self.kind == "stripes":
@@ -79,7 +75,7 @@ class Cloth:
 
 @dataclass(frozen=True)
 class Outfit:
-    """What one person wears; lengths in the units of Surface.arm and .trunk, thicknesses in metres."""
+    """The appearance of one person; lengths in the units of Surface.arm and .trunk, thicknesses in metres."""
 
     skin: np.ndarray
     hair: np.ndarray
@@ -99,7 +95,7 @@ class Outfit:
 
 
 def random_colour(rng: np.random.Generator) -> np.ndarray:
-    """Return a BGR colour of clothes, often muted."""
+    """Return a random BGR colour of clothes, often muted."""
     if rng.random() < 0.45:
         return np.clip(MUTED[rng.integers(len(MUTED))] * rng.uniform(0.8, 1.15) + rng.normal(0, 8, 3), 8, 245)
     grey, spread = rng.uniform(40, 200), rng.uniform(10, 75)
@@ -107,12 +103,12 @@ def random_colour(rng: np.random.Generator) -> np.ndarray:
 
 
 def random_cloth(rng: np.random.Generator, allow_print: bool = True) -> Cloth:
-    """Return a plain or patterned cloth."""
+    """Return a random plain or patterned cloth."""
     kinds = ["plain", "stripes", "checks", "blotches"] + ["print"] * allow_print
     weights = np.array([0.55, 0.15, 0.1, 0.08, 0.12][: len(kinds)])
     kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
     if kind in ("stripes", "checks"):
-        # Periods of 2 to 14 cm; stripes mostly level or upright, as clothes are cut.
+        # Periods of 2 to 14 cm; stripes are nearly horizontal or vertical.
         pitch = 2 * np.pi / rng.uniform(0.02, 0.14)
         first = int(rng.integers(2))
         waves = pitch * (np.eye(3)[[1 - first, first, 2]] + rng.normal(0, 0.03, (3, 3)))
@@ -128,7 +124,7 @@ def random_cloth(rng: np.random.Generator, allow_print: bool = True) -> Cloth:
 
 
 def random_outfit(rng: np.random.Generator) -> Outfit:
-    """Return clothes, skin and hair of one person."""
+    """Return random clothes, skin and hair of one person."""
     dress = rng.random() < 0.1
     bare_legs = rng.random() < 0.28
     return Outfit(
@@ -152,21 +148,37 @@ def random_outfit(rng: np.random.Generator) -> Outfit:
     )
 
 
-def worn(
-    outfit: Outfit, parts: np.ndarray, arm: np.ndarray, trunk: np.ndarray, hair: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Return masks (P,) of top, bottom, shoes and hair at points of the surface; what is in none of them is skin."""
+class SurfacePoints(NamedTuple):
+    """Points of a body's surface, (P,) each; see Surface for parts, arm and trunk."""
+
+    parts: np.ndarray
+    arm: np.ndarray
+    trunk: np.ndarray
+    hair: np.ndarray  # see `hair_at`
+
+
+class Worn(NamedTuple):
+    """Masks (P,) of clothes and hair at points of the surface; all other points are skin."""
+
+    top: np.ndarray
+    bottom: np.ndarray
+    shoes: np.ndarray
+    hair: np.ndarray
+
+
+def worn(outfit: Outfit, points: SurfacePoints) -> Worn:
+    """Return the clothes and the hair at points of the surface."""
+    parts, arm, trunk, hair = points
     sleeves = (parts == ARM) | (parts == HAND) | (arm > 0.05)
-    top = np.where(sleeves, arm < outfit.sleeve, (trunk > outfit.top_hem) & (trunk < outfit.neckline)) & (
-        parts != HEAD
-    )
+    covered = (trunk > outfit.top_hem) & (trunk < outfit.neckline)
+    top = np.where(sleeves, arm < outfit.sleeve, covered) & (parts != HEAD)
     bottom = ~top & ~sleeves & (trunk < outfit.bottom_waist) & (trunk > outfit.bottom_hem)
     shoes = ~top & ~bottom & ~sleeves & (trunk < SHOE_TOP)
-    return {"top": top, "bottom": bottom, "shoes": shoes, "hair": (parts == HEAD) & (hair > 0)}
+    return Worn(top, bottom, shoes, (parts == HEAD) & (hair > 0))
 
 
 def hair_at(outfit: Outfit, surface: Surface) -> np.ndarray:
-    """Return (V,) a measure above 0 where this person has hair: bald, short, ears free, or down to the neck."""
+    """Return the hair measure (V,), positive where the person has hair: bald, short, ears free, or long."""
     if outfit.hair_line == 0:
         return np.full(len(surface.parts), -1.0)
     head = surface.rest[surface.parts == HEAD]
@@ -174,53 +186,56 @@ def hair_at(outfit: Outfit, surface: Surface) -> np.ndarray:
     up = (high[1] - surface.rest[:, 1]) / (high[1] - low[1])
     back = (surface.rest[:, 2] - low[2]) / (high[2] - low[2])
     brow, fall = {0.5: (0.86, 0.45), 1.0: (0.82, 0.62), 2.0: (0.8, 1.0)}[outfit.hair_line]
-    # Above the forehead at the front, lower and lower towards the back.
+    # The hairline is above the forehead at the front and descends towards the back.
     return up - (brow - fall * np.clip((back - 0.18) / 0.6, 0, 1))
 
 
 def thickness(outfit: Outfit, surface: Surface) -> np.ndarray:
-    """Return how far cloth and hair stand off the body at the vertices, (V,) metres."""
+    """Return the thickness (V,) of cloth and hair at the vertices, metres."""
     hair = hair_at(outfit, surface)
-    masks = worn(outfit, surface.parts, surface.arm, surface.trunk, hair)
+    masks = worn(outfit, SurfacePoints(surface.parts, surface.arm, surface.trunk, hair))
     # Sleeves and legs are looser towards the hand and the foot.
     loose = 1 + 0.6 * np.clip(surface.arm, 0, 2) + 0.6 * np.clip(-surface.trunk, 0, 2)
     return (
-        masks["top"] * outfit.top_thickness * loose
-        + masks["bottom"] * outfit.bottom_thickness * loose
-        + masks["shoes"] * 0.008
-        + masks["hair"] * outfit.hair_thickness * np.clip(hair / 0.12, 0, 1)
+        masks.top * outfit.top_thickness * loose
+        + masks.bottom * outfit.bottom_thickness * loose
+        + masks.shoes * 0.008
+        + masks.hair * outfit.hair_thickness * np.clip(hair / 0.12, 0, 1)
     )
 
 
-def albedo(
-    outfit: Outfit, parts: np.ndarray, arm: np.ndarray, trunk: np.ndarray, rest: np.ndarray, hair: np.ndarray
-) -> np.ndarray:
-    """Return BGR (P, 3) at points of the surface; see Surface for the measures (P,) and rest positions (P, 3)."""
-    masks = worn(outfit, parts, arm, trunk, hair)
-    colours = np.tile(outfit.skin, (len(parts), 1))
-    for name, cloth in (("top", outfit.top), ("bottom", outfit.bottom)):
-        colours[masks[name]] = cloth.colour_at(rest[masks[name]])
-    floor = rest[masks["shoes"], 1].max(initial=0)
-    colours[masks["shoes"]] = np.where(
-        (rest[masks["shoes"], 1] > floor - 0.022)[:, None], outfit.sole, outfit.shoes
-    )
-    face = (parts == HEAD) & (rest[:, 2] < EYE_M[2] + 0.03)
+def albedo(outfit: Outfit, points: SurfacePoints, rest: np.ndarray) -> np.ndarray:
+    """Return BGR (P, 3) at points of the surface with rest positions (P, 3) in metres."""
+    masks = worn(outfit, points)
+    colours = np.tile(outfit.skin, (len(rest), 1))
+    for mask, cloth in ((masks.top, outfit.top), (masks.bottom, outfit.bottom)):
+        colours[mask] = cloth.colour_at(rest[mask])
+    floor = rest[masks.shoes, 1].max(initial=0)
+    is_sole = (rest[masks.shoes, 1] > floor - 0.022)[:, None]
+    colours[masks.shoes] = np.where(is_sole, outfit.sole, outfit.shoes)
+    face = (points.parts == HEAD) & (rest[:, 2] < EYE_M[2] + 0.03)
     colours[face] = paint_face(colours[face], rest[face], outfit)
-    strands = 1 + 0.08 * np.sin(rest[masks["hair"]] @ [210.0, 25.0, 160.0])
-    colours[masks["hair"]] = outfit.hair * strands[:, None]
+    strands = 1 + 0.08 * np.sin(rest[masks.hair] @ [210.0, 25.0, 160.0])
+    colours[masks.hair] = outfit.hair * strands[:, None]
     return colours
 
 
 def paint_face(skin: np.ndarray, rest: np.ndarray, outfit: Outfit) -> np.ndarray:
-    """Return the colours (P, 3) of the front of the head with eyes, brows and lips; a bald head has dark brows."""
+    """Return the colours (P, 3) of the face with eyes, brows and lips.
+
+    Args:
+        skin: (P, 3) BGR.
+        rest: (P, 3) rest positions, metres.
+        outfit: for the colour of the brows.
+    """
     painted = skin.copy()
     aside, below = np.abs(rest[:, 0]) - EYE_M[0], rest[:, 1] - EYE_M[1]
     lid = 0.0065 * np.sqrt(np.clip(1 - (aside / 0.016) ** 2, 0, 1))
     painted[np.abs(below) < lid] = (205, 212, 218)
     painted[(np.abs(below) < lid) & (np.hypot(aside, below) < 0.0062)] = (35, 40, 50)
-    painted[(np.abs(aside) < 0.02) & (np.abs(below + 0.0215 - 6 * aside**2) < 0.0035)] = 0.7 * np.minimum(
-        outfit.hair, 110
-    )
+    brows = (np.abs(aside) < 0.02) & (np.abs(below + 0.0215 - 6 * aside**2) < 0.0035)
+    # A bald person has dark brows too.
+    painted[brows] = 0.7 * np.minimum(outfit.hair, 110)
     lips = (rest[:, 0] / 0.025) ** 2 + ((rest[:, 1] - MOUTH_M[1]) / 0.0095) ** 2 < 1
     painted[lips] *= (0.8, 0.72, 0.95)
     return painted

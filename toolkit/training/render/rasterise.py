@@ -1,6 +1,6 @@
-"""Triangles to pixels: projection, an exact z-buffer in numpy, normals and light.
+"""Rasteriser: projection, an exact z-buffer in numpy, vertex normals and shading.
 
-Camera frame: x right, y down, z away; pictures: the centre of the top-left pixel is (0, 0), colours BGR.
+Camera frame: x right, y down, z away. Pictures: the centre of the top-left pixel is (0, 0), colours are BGR.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ NEAR_M = 0.1
 
 @dataclass(frozen=True)
 class Fragments:
-    """The P pixels of a picture that a surface covers, nearest point each.
+    """The P pixels that a surface covers, with its nearest point at each.
 
     Attributes:
-        pixels: (P,) index into the flattened picture, each at most once.
+        pixels: (P,) unique indices into the flattened picture.
         depth: (P,) z.
         face: (P,) index of the triangle.
-        weights: (P, 3) of its corners, perspective correct, sum 1.
+        weights: (P, 3) perspective-correct barycentric coordinates.
     """
 
     pixels: np.ndarray
@@ -34,12 +34,12 @@ class Fragments:
 
 @dataclass(frozen=True)
 class Light:
-    """A far lamp and light from all around.
+    """A distant lamp and ambient light.
 
     Attributes:
         direction: (3,) unit vector towards the lamp, camera frame.
-        lamp, ambient: strengths; together about 1.
-        bounce: share of the ambient light that comes from below, less outdoors than between walls.
+        lamp, ambient: strengths; their sum is about 1.
+        bounce: share of the ambient light that comes from below; larger indoors.
         lamp_colour, sky_colour: (3,) BGR near 1.
     """
 
@@ -60,25 +60,27 @@ def rasterise(
     points_px: np.ndarray,
     depth: np.ndarray,
     faces: np.ndarray,
+    *,
     size: tuple[int, int],
     two_sided: bool = False,
 ) -> Fragments:
-    """Find the nearest triangle at every pixel.
+    """Return the nearest triangle at every pixel.
 
     Args:
-        points_px: (V, 2) corners in the picture.
-        depth: (V,) their z; triangles with a corner nearer than NEAR_M are left out.
-        faces: (T, 3); front faces have a negative signed area in the picture, others are dropped unless `two_sided`.
+        points_px: (V, 2) vertices in the picture.
+        depth: (V,) their z; triangles with a vertex nearer than NEAR_M are dropped.
+        faces: (T, 3) vertex indices; front faces have a negative signed area in the picture.
         size: (height, width).
+        two_sided: keep back faces.
     """
     height, width = size
     index = np.arange(len(faces))
-    seen = (depth[faces] > NEAR_M).all(1)
-    index, corners = index[seen], points_px[faces[seen]]
+    ahead = (depth[faces] > NEAR_M).all(1)
+    index, corners = index[ahead], points_px[faces[ahead]]
     edge_1, edge_2 = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = edge_1[:, 0] * edge_2[:, 1] - edge_1[:, 1] * edge_2[:, 0]
     limit = np.array([width - 1, height - 1])
-    # Clipped before they become integers: far outside the picture they would not fit.
+    # Clip before the conversion to integers, which overflows far outside the picture.
     low = np.clip(np.ceil(corners.min(1)), 0, limit + 1).astype(np.int64)
     high = np.clip(np.floor(corners.max(1)), -1, limit).astype(np.int64)
     spans = high - low + 1
@@ -110,37 +112,38 @@ def rasterise(
 
 
 def interpolate(fragments: Fragments, faces: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return vertex values (V, C) at the fragments, (P, C)."""
+    """Return vertex values (V, C), interpolated at the fragments, (P, C)."""
     corners = faces[fragments.face]
     return sum(values[corners[:, k]] * fragments.weights[:, k, None] for k in range(3))
 
 
 def nearest_vertex(fragments: Fragments, faces: np.ndarray) -> np.ndarray:
-    """Return the vertex (P,) that counts most at each fragment."""
+    """Return the index (P,) of the vertex with the largest weight at each fragment."""
     return faces[fragments.face, fragments.weights.argmax(1)]
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Return outward unit normals (V, 3), area weighted, of front faces as `rasterise` knows them."""
+    """Return outward area-weighted unit normals (V, 3); front faces as in `rasterise`."""
     corners = vertices[faces]
     of_face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.stack(
-        [
-            sum(np.bincount(faces[:, k], of_face[:, axis], len(vertices)) for k in range(3))
-            for axis in range(3)
-        ],
-        -1,
-    )
+    sums = [
+        sum(np.bincount(faces[:, k], of_face[:, axis], len(vertices)) for k in range(3)) for axis in range(3)
+    ]
+    normals = np.stack(sums, -1)
     return normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12)
 
 
-def shade(albedo: np.ndarray, normals: np.ndarray, light: Light, down: np.ndarray) -> np.ndarray:
-    """Return colours (P, 3) 0..255 under a lamp and light from all around, brighter from above; `down` is the world's down, camera frame."""
+def shade(albedo: np.ndarray, normals: np.ndarray, light: Light, *, down: np.ndarray) -> np.ndarray:
+    """Return colours (P, 3), 0..255, under a lamp and ambient light that is brighter from above.
+
+    Args:
+        albedo: (P, 3) BGR, 0..255.
+        normals: (P, 3) camera frame, of any length.
+        light: the lamp and the ambient light.
+        down: (3,) down direction of the world in the camera frame.
+    """
     normals = normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12)
     lamp = np.clip(normals @ light.direction, 0, None)[:, None] * light.lamp * light.lamp_colour
-    sky = (
-        (0.5 * (1 + light.bounce) - 0.5 * (1 - light.bounce) * (normals @ down))[:, None]
-        * light.ambient
-        * light.sky_colour
-    )
+    openness = 0.5 * (1 + light.bounce) - 0.5 * (1 - light.bounce) * (normals @ down)
+    sky = openness[:, None] * light.ambient * light.sky_colour
     return np.clip(albedo * (lamp + sky), 0, 255)

@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ...errors import PosecError
-from ...runtime.plain_files import write_plain, write_whole
+from ...runtime.files.plain_files import write_plain, write_whole
 from .parallel import agreed
 
 _COUNTERS = ("step", "spent_s", "generator")

@@ -1,1 +1,1 @@
-"""Rendered scenes with exact labels."""
+"""Rendered scenes and videos with exact labels."""

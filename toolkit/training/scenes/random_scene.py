@@ -1,9 +1,9 @@
-"""Scenes drawn at random: who is there, in which pose, wearing what, among which things."""
+"""Random scenes: people in random poses and outfits among random props."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,14 +11,14 @@ from ...runtime.pose import MUPOTS17
 from ..motion.clips import Clips
 from ..motion.poses import vary
 from ..motion.retarget import turns_of
-from ..render.backgrounds import random_place
 from ..render.bodies import BodyModel
 from ..render.cameras import Camera
 from ..render.dressed_body import random_light
 from ..render.outfits import random_outfit
+from ..render.places import Place, random_place
 from ..render.props import KINDS_INDOORS, KINDS_OUTDOORS, Prop, make_prop
 from .placing import PEOPLE_WEIGHTS, far_enough, random_layout
-from .scenes import Actor, Truth, render_scene, stand
+from .scenes import Actor, Record, Stage, Truth, render_scene, stand
 
 DEEPMIMIC_SHARE = 0.3
 CHANGED_SHARE = 0.2
@@ -27,108 +27,114 @@ LOWEST_SEAT_M = 0.25
 PROP_CLEARANCE_M = 0.45
 
 
-def random_actor(
-    model: BodyModel,
-    sources: Sequence[Clips],
-    split: str,
-    rng: np.random.Generator,
-    spot_m: np.ndarray,
-    yaw: float,
-) -> tuple[Actor, Prop | None]:
-    """Return somebody in a pose of a split, on a spot, and the stool where the pose sits.
+class PeopleSource(NamedTuple):
+    """The body model and the clips that random people are drawn from."""
 
-    `sources` are the clips of the CMU and of the DeepMimic skeleton.
+    model: BodyModel
+    clips: Sequence[Clips]  # of the CMU and of the DeepMimic skeleton
+    split: str  # of the clips: train, val or test
+
+
+class Scene(NamedTuple):
+    """A rendered picture with its labels."""
+
+    picture: np.ndarray  # (H, W, 3) uint8 BGR
+    truths: list[Truth]  # one per person
+    camera: Camera
+
+
+def random_actor(
+    source: PeopleSource, rng: np.random.Generator, spot_m: np.ndarray, *, yaw: float
+) -> tuple[Actor, Prop | None]:
+    """Return a random person at a spot, and a stool where the pose is seated.
+
+    Args:
+        source: body model and clips.
+        rng: the only source of randomness.
+        spot_m: (2,) x and z on the ground.
+        yaw: degrees; 0 faces along -z.
     """
-    clips = sources[int(rng.random() < DEEPMIMIC_SHARE)]
-    rows = rng.choice(clips.rows(split), 4)
+    clips = source.clips[int(rng.random() < DEEPMIMIC_SHARE)]
+    rows = rng.choice(clips.rows(source.split), 4)
     captured = turns_of(clips, rows)
     turns = captured[0].copy()
-    stance = vary(clips, turns, rng, captured, CHANGED_SHARE)
-    body = stand(model.pose(model.random_shape(rng), clips, turns[None])[0], spot_m, yaw)
-    seat = -body.joints_m[MUPOTS17.root, 1] - SEAT_BELOW_PELVIS_M
-    stool = (
-        make_prop(rng, "stool", spot_m + 0.06 * backwards(yaw), seat)
-        if stance == "sit" and seat > LOWEST_SEAT_M
-        else None
-    )
+    stance = vary(clips, turns, rng, others=captured, changed=CHANGED_SHARE)
+    shape = source.model.random_shape(rng)
+    body = stand(source.model.pose(shape, clips, turns[None])[0], spot_m, yaw)
+    seat_m = -body.joints_m[MUPOTS17.root, 1] - SEAT_BELOW_PELVIS_M
+    stool = None
+    if stance == "sit" and seat_m > LOWEST_SEAT_M:
+        stool = make_prop(rng, "stool", spot_m + 0.06 * backwards(yaw), height_m=seat_m)
     return Actor(body, random_outfit(rng), clips.clip_of(int(rows[0]))), stool
 
 
 def backwards(yaw: float) -> np.ndarray:
-    """Return the direction (x, z) behind somebody who is turned by `yaw` degrees."""
+    """Return the direction (x, z) behind a person turned by `yaw` degrees."""
     return np.array([np.sin(np.radians(yaw)), np.cos(np.radians(yaw))])
 
 
 def random_props(
-    rng: np.random.Generator, camera: Camera, spots_m: np.ndarray, indoors: bool, clear_m: tuple[float, float]
+    rng: np.random.Generator, camera: Camera, spots_m: np.ndarray, *, place: Place
 ) -> list[Prop]:
-    """Return up to five things in view that stand in nobody's way."""
-    kinds = KINDS_INDOORS if indoors else KINDS_OUTDOORS
-    found: list[Prop] = []
+    """Return up to five random props in view that keep PROP_CLEARANCE_M from people at `spots_m` (N, 2)."""
+    kinds = KINDS_INDOORS if place.indoors else KINDS_OUTDOORS
+    limit_m = np.array(place.clear_m) + 0.4
+    props: list[Prop] = []
     for _ in range(rng.integers(0, 6)):
         away = rng.uniform(2.2, 11)
         aside = away * rng.uniform(-0.55, 0.55) * camera.size[1] / camera.focal_px
         spot = np.array([aside, away])
         prop = make_prop(rng, str(rng.choice(kinds)), spot)
-        others = [(other, prop.radius_m) for other in spots_m] + [
-            (other.spot_m, other.radius_m) for other in found
-        ]
-        inside = abs(aside) + prop.radius_m < clear_m[0] + 0.4 and away + prop.radius_m < clear_m[1] + 0.4
+        others = [(other, prop.radius_m) for other in spots_m]
+        others += [(other.spot_m, other.radius_m) for other in props]
+        inside = abs(aside) + prop.radius_m < limit_m[0] and away + prop.radius_m < limit_m[1]
         if inside and far_enough(spot, others, PROP_CLEARANCE_M):
-            found.append(prop)
-    return found
+            props.append(prop)
+    return props
 
 
 def random_scene(
-    model: BodyModel,
-    sources: Sequence[Clips],
-    split: str,
-    size: tuple[int, int],
-    rng: np.random.Generator,
-    count: int | None = None,
-) -> tuple[np.ndarray, list[Truth], Camera]:
-    """Draw and photograph a scene.
+    source: PeopleSource, size: tuple[int, int], rng: np.random.Generator, *, count: int | None = None
+) -> Scene:
+    """Return a random scene.
 
     Args:
-        model: the body.
-        sources: clips of the CMU and of the DeepMimic skeleton.
-        split: train, val or test; which clips poses come from.
-        size: of the picture, (height, width).
-        rng: draws everything.
-        count: people; None draws 1 to 6 by PEOPLE_WEIGHTS.
-
-    Returns:
-        The picture (H, W, 3) uint8 BGR, the truth of each person, and the camera.
+        source: body model and clips.
+        size: (height, width) of the picture.
+        rng: the only source of randomness.
+        count: number of people; None draws 1 to 6 by PEOPLE_WEIGHTS.
     """
     if count is None:
         count = 1 + int(rng.choice(len(PEOPLE_WEIGHTS), p=PEOPLE_WEIGHTS))
     place = random_place(rng)
-    layout = random_layout(rng, size, count, place.clear_m)
+    layout = random_layout(rng, size, count, clear_m=place.clear_m)
     light = random_light(rng, layout.camera.rotation, place.indoors)
-    props = random_props(rng, layout.camera, layout.spots_m, place.indoors, place.clear_m)
+    props = random_props(rng, layout.camera, layout.spots_m, place=place)
     actors = []
     for spot, yaw in zip(layout.spots_m, layout.yaws, strict=True):
-        actor, stool = random_actor(model, sources, split, rng, spot, yaw)
+        actor, stool = random_actor(source, rng, spot, yaw=yaw)
         actors.append(actor)
         props += [stool] if stool is not None else []
-    picture, truths = render_scene(place, props, actors, model.surface, layout.camera, light)
-    return photographed(picture, rng), truths, layout.camera
+    stage = Stage(source.model.surface, layout.camera, light)
+    picture, truths = render_scene(place, props, actors, stage=stage)
+    return Scene(simulate_exposure(picture, rng), truths, layout.camera)
 
 
-def photographed(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture (H, W, 3) as a camera may deliver it: exposure, white balance, contrast and a little noise."""
+def simulate_exposure(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the picture (H, W, 3) with random exposure, white balance, contrast and slight noise."""
     values = picture.astype(np.float32) / 255
     values = values ** rng.uniform(0.75, 1.1) * rng.uniform(0.9, 1.1) * (1 + rng.normal(0, 0.03, 3))
     values += rng.normal(0, rng.uniform(0.0, 0.012), picture.shape)
     return np.clip(255 * values + 0.5, 0, 255).astype(np.uint8)
 
 
-def scene_record(file: str, camera: Camera, truths: Sequence[Truth]) -> dict[str, Any]:
-    """Return one picture's entry of a truth file."""
+def scene_record(file: str, scene: Scene) -> Record:
+    """Return the record of one picture in a truth file."""
+    camera = scene.camera
     return {
         "file": file,
         "size": list(camera.size),
         "focal_px": round(camera.focal_px, 3),
         "principal_px": list(camera.principal_px),
-        "people": [truth.to_dict() for truth in truths],
+        "people": [truth.to_dict() for truth in scene.truths],
     }

@@ -1,4 +1,7 @@
-"""Render labelled sets of scenes: `python -m toolkit.training.scenes.render_scenes`. What is there already is kept."""
+"""Render labelled sets of scenes; existing scenes are kept.
+
+Run it as `posec train scenes` or `python -m toolkit.training.scenes.render_scenes`.
+"""
 
 from __future__ import annotations
 
@@ -6,73 +9,75 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from ...runtime.plain_files import write_plain
-from ..motion.clips import KINDS, Clips, read_clips
+from ...runtime.files.pictures import write_picture
+from ...runtime.files.plain_files import write_plain
+from ..motion.clips import KINDS, read_clips
 from ..render.bodies import BodyModel
-from .random_scene import random_scene, scene_record
+from .random_scene import PeopleSource, random_scene, scene_record
+from .scenes import Record
 
-# (height, width) and how often: mostly wide, some 4:3, a few upright.
+# (height, width) and their probabilities: mostly wide, some 4:3, a few upright.
 SIZES = ((360, 640), (360, 480), (480, 360))
 SIZE_WEIGHTS = (0.82, 0.12, 0.06)
 SAVE_EVERY = 10
 
 
-def write_json(path: Path, records: Sequence[dict[str, Any]]) -> None:
-    """Write a list, one record per line, whole or not at all."""
+@dataclass(frozen=True)
+class SceneSet:
+    """The set of scenes to render.
+
+    Attributes:
+        pictures: folder for the JPEG files.
+        truth: JSON file of the labels; scenes that it lists are kept.
+        count: number of scenes.
+        seed: of the whole set; every scene draws from its own generator.
+        empty: number of scenes without people, at the beginning.
+        quality: of the JPEG files, 0 to 100.
+    """
+
+    pictures: Path
+    truth: Path
+    count: int
+    seed: int
+    empty: int = 0
+    quality: int = 90
+
+
+def write_json(path: Path, records: Sequence[Record]) -> None:
+    """Write a list atomically, one record per line."""
     lines = ",\n".join(json.dumps(record, separators=(",", ":")) for record in records)
     write_plain(path, f"[\n{lines}\n]\n")
 
 
-def render_scenes(
-    model: BodyModel,
-    sources: Sequence[Clips],
-    split: str,
-    pictures: Path,
-    truth: Path,
-    count: int,
-    seed: int,
-    empty: int = 0,
-    quality: int = 90,
-) -> list[dict[str, Any]]:
-    """Render `count` scenes as JPEG into a folder and their truth into a JSON file; return the truth.
-
-    Args:
-        model, sources, split: see `random_scene`.
-        pictures: folder for the pictures.
-        truth: JSON file; scenes that it names already are kept.
-        count: scenes, of which the first `empty` show nobody.
-        seed: of the whole set; every scene draws from its own generator.
-        quality: of the JPEG files.
-    """
-    pictures.mkdir(parents=True, exist_ok=True)
+def render_scenes(source: PeopleSource, scenes: SceneSet) -> list[Record]:
+    """Render a set of scenes as JPEG files, write their labels and return the labels."""
+    scenes.pictures.mkdir(parents=True, exist_ok=True)
+    truth = scenes.truth
     records = json.loads(truth.read_text(encoding="utf-8")) if truth.is_file() else []
     begun = time.perf_counter()
-    for index in range(len(records), count):
-        rng = np.random.default_rng([seed, index])
+    for index in range(len(records), scenes.count):
+        rng = np.random.default_rng([scenes.seed, index])
         size = SIZES[int(rng.choice(len(SIZES), p=SIZE_WEIGHTS))]
-        picture, truths, camera = random_scene(model, sources, split, size, rng, 0 if index < empty else None)
-        name = f"{index:03d}.jpg"
-        if not cv2.imwrite(str(pictures / name), picture, [cv2.IMWRITE_JPEG_QUALITY, quality]):
-            raise OSError(f"cannot write '{pictures / name}'")
-        records.append(scene_record(name, camera, truths))
-        if (index + 1) % SAVE_EVERY == 0 or index + 1 == count:
+        scene = random_scene(source, size, rng, count=0 if index < scenes.empty else None)
+        path = scenes.pictures / f"{index:03d}.jpg"
+        write_picture(path, scene.picture, scenes.quality)
+        records.append(scene_record(path.name, scene))
+        if (index + 1) % SAVE_EVERY == 0 or index + 1 == scenes.count:
             write_json(truth, records)
             people = sum(len(record["people"]) for record in records)
-            print(
-                f"{index + 1} of {count} scenes, {people} people, {time.perf_counter() - begun:.0f} s",
-                flush=True,
-            )
+            seconds = time.perf_counter() - begun
+            print(f"{index + 1} of {scenes.count} scenes, {people} people, {seconds:.0f} s", flush=True)
     return records
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line and render."""
+    """Run `posec train scenes`."""
     parser = argparse.ArgumentParser(
         prog="posec train scenes",
         description="Render scenes of several people with exact 3D joints.",
@@ -80,17 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--mocap", required=True, help="folder with cmu.npz and deepmimic.npz")
     parser.add_argument("--out", required=True, help="folder for the pictures and scenes.json")
-    parser.add_argument("--split", default="test", choices=("train", "val", "test"))
-    parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--empty", type=int, default=10, help="how many of them show nobody")
-    parser.add_argument("--seed", type=int, default=77)
+    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="of the clips")
+    parser.add_argument("--count", type=int, default=300, help="number of scenes")
+    parser.add_argument("--empty", type=int, default=10, help="number of scenes without people")
+    parser.add_argument("--seed", type=int, default=77, help="of the whole set")
     given = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     out = Path(given.out)
-    sources = [read_clips(given.mocap, kind) for kind in KINDS]
-    render_scenes(
-        BodyModel(), sources, given.split, out, out / "scenes.json", given.count, given.seed, given.empty
-    )
+    source = PeopleSource(BodyModel(), [read_clips(given.mocap, kind) for kind in KINDS], given.split)
+    scenes = SceneSet(out, out / "scenes.json", count=given.count, seed=given.seed, empty=given.empty)
+    render_scenes(source, scenes)
 
 
 if __name__ == "__main__":

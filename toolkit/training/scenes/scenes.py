@@ -1,26 +1,29 @@
-"""Several people in one perspective picture: true occlusion by depth, shadows on the ground, and exact truth.
+"""Scene renderer: several people in one perspective picture with occlusion, ground shadows and exact labels.
 
-World: metres, x right, y down, z away, the ground at y = 0. Truth is in the camera frame, millimetres.
+World frame: metres, x right, y down, z away, ground at y = 0. Labels are in the camera frame, millimetres.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from ...runtime.pose import MUPOTS17
-from ..motion.poses import about
-from ..render.backgrounds import Place, finish, paint_place
+from ..motion.turns import about
+from ..render.backgrounds import Backdrop, finish, paint_place
 from ..render.bodies import Body, Surface
 from ..render.cameras import Camera
-from ..render.dressed_body import Figure, colours, dress
+from ..render.dressed_body import DressedBody, colours, dress
 from ..render.outfits import Outfit
+from ..render.places import Place
 from ..render.props import Prop
-from ..render.rasterise import Light, rasterise
+from ..render.rasterise import Fragments, Light, rasterise
+
+Record = dict[str, object]
 
 SUPERSAMPLING = 2
 SILHOUETTE_SCALE = 0.25
@@ -29,7 +32,7 @@ CONTACT_M = 0.3
 
 @dataclass(frozen=True)
 class Actor:
-    """A body standing in the world, what it wears, and the clip its pose is from."""
+    """A person in a scene: the body in the world frame, the outfit and the name of the clip of the pose."""
 
     body: Body
     outfit: Outfit
@@ -38,14 +41,14 @@ class Actor:
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of one person of a picture.
+    """The labels of one person in a picture.
 
     Attributes:
         joints_mm: (17, 3) relative to the pelvis, camera frame.
-        root_mm: (3,) the pelvis, camera frame.
-        joints_px: (17, 2).
-        visible: share of the person's outline that is in the picture and hidden by nobody and nothing.
-        clip: name of the captured clip.
+        root_mm: (3,) position of the pelvis, camera frame.
+        joints_px: (17, 2) projected joints.
+        visible: share of the person's silhouette that is inside the picture and not occluded.
+        clip: name of the motion-capture clip of the pose.
     """
 
     joints_mm: np.ndarray
@@ -54,8 +57,8 @@ class Truth:
     visible: float
     clip: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return lists for JSON, to 0.1 mm and 0.01 px."""
+    def to_dict(self) -> Record:
+        """Return values for JSON, rounded to 0.1 mm and 0.01 px."""
         return {
             "joints_mm": np.round(self.joints_mm, 1).tolist(),
             "root_mm": np.round(self.root_mm, 1).tolist(),
@@ -65,8 +68,15 @@ class Truth:
         }
 
 
-def stand(body: Body, spot_m: np.ndarray, yaw: float, lift_m: float = 0.0) -> Body:
-    """Return a body turned by `yaw` degrees with its pelvis above a spot (x, z) and its lowest point `lift_m` above the ground."""
+def stand(body: Body, spot_m: np.ndarray, yaw: float, *, lift_m: float = 0.0) -> Body:
+    """Return a body on the ground.
+
+    Args:
+        body: facing -z.
+        spot_m: (2,) x and z of its pelvis.
+        yaw: degrees to turn it by.
+        lift_m: height of its lowest point above the ground.
+    """
     turn = about("y", yaw).T
     vertices, joints = body.vertices_m @ turn, body.joints_m @ turn
     pelvis = joints[MUPOTS17.root]
@@ -75,121 +85,138 @@ def stand(body: Body, spot_m: np.ndarray, yaw: float, lift_m: float = 0.0) -> Bo
 
 
 def truth_of(actor: Actor, camera: Camera, visible: float) -> Truth:
-    """Return where the joints of an actor are for a camera."""
+    """Return the labels of an actor for a camera."""
     joints = camera.to_camera(actor.body.joints_m)
     root = joints[MUPOTS17.root]
     return Truth(1000 * (joints - root), 1000 * root, camera.to_picture(joints), visible, actor.clip)
 
 
+class Stage(NamedTuple):
+    """The mesh of all people, the camera and the light of a picture."""
+
+    surface: Surface
+    camera: Camera
+    light: Light
+
+
 def render_scene(
-    place: Place,
-    props: Sequence[Prop],
-    actors: Sequence[Actor],
-    surface: Surface,
-    camera: Camera,
-    light: Light,
+    place: Place, props: Sequence[Prop], actors: Sequence[Actor], *, stage: Stage
 ) -> tuple[np.ndarray, list[Truth]]:
-    """Draw a place with things and people in it.
+    """Render a place with props and people.
 
     Returns:
         The picture (H, W, 3) uint8 BGR and the truth of each actor, in their order.
     """
-    backdrop = paint_place(place, camera.enlarged(SUPERSAMPLING), light)
-    return render_people(backdrop, props, actors, surface, camera, light, soft=place.indoors)
+    backdrop = paint_place(place, stage.camera.enlarged(SUPERSAMPLING), stage.light)
+    return render_people(backdrop, props, actors, stage=stage, soft=place.indoors)
 
 
 def render_people(
-    backdrop: tuple[np.ndarray, np.ndarray, np.ndarray],
-    props: Sequence[Prop],
-    actors: Sequence[Actor],
-    surface: Surface,
-    camera: Camera,
-    light: Light,
-    soft: bool = False,
+    backdrop: Backdrop, props: Sequence[Prop], actors: Sequence[Actor], *, stage: Stage, soft: bool = False
 ) -> tuple[np.ndarray, list[Truth]]:
-    """Draw things and people in front of a backdrop that `paint_place` drew for the camera enlarged by SUPERSAMPLING.
+    """Render props and people in front of a backdrop.
 
-    `soft` blurs the shadows, as lamps indoors do. Returns as `render_scene`.
+    Args:
+        backdrop: from `paint_place`, for the camera enlarged by SUPERSAMPLING.
+        props: in any order.
+        actors: the people.
+        stage: mesh, camera (not enlarged) and light.
+        soft: blur the shadows, as under lamps indoors.
+
+    Returns:
+        As `render_scene`.
     """
+    surface, camera, light = stage
     large = camera.enlarged(SUPERSAMPLING)
-    picture, depth, ground = backdrop[0].copy(), backdrop[1].copy(), backdrop[2]
-    outlines = [(actor.body.vertices_m, surface.faces) for actor in actors] + [
-        (prop.vertices_m, prop.faces) for prop in props
-    ]
-    picture[ground] *= ground_shadow(outlines, large, light, soft)[ground, None]
-    owner = np.full(len(depth), -1)
+    layers = _Layers(backdrop.colours.copy(), backdrop.depth_m.copy(), np.full(len(backdrop.depth_m), -1))
+    outlines = [Outline(actor.body.vertices_m, surface.faces) for actor in actors]
+    outlines += [Outline(prop.mesh.vertices_m, prop.mesh.faces) for prop in props]
+    ground = backdrop.ground
+    layers.picture[ground] *= ground_shadow(outlines, large, light, soft=soft)[ground, None]
     for prop in props:
-        seen = large.to_camera(prop.vertices_m)
-        fragments = rasterise(large.to_picture(seen), seen[:, 2], prop.faces, large.size)
-        nearer = fragments.depth < depth[fragments.pixels]
-        pixels = fragments.pixels[nearer]
-        picture[pixels] = prop.colours(fragments, large, light)[nearer]
-        depth[pixels], owner[pixels] = fragments.depth[nearer], -1
-    covered = []
+        points = large.to_camera(prop.mesh.vertices_m)
+        fragments = rasterise(large.to_picture(points), points[:, 2], prop.mesh.faces, size=large.size)
+        layers.draw(fragments, prop.colours(fragments, large, light), owner=-1)
+    truths = []
+    areas = []
     for index, actor in enumerate(actors):
-        figure = dress(large.to_camera(actor.body.vertices_m), surface, actor.outfit)
-        fragments = rasterise(
-            large.to_picture(figure.vertices_m), figure.vertices_m[:, 2], surface.faces, large.size
-        )
-        nearer = fragments.depth < depth[fragments.pixels]
+        dressed = dress(large.to_camera(actor.body.vertices_m), surface, actor.outfit)
+        points = dressed.vertices_m
+        fragments = rasterise(large.to_picture(points), points[:, 2], surface.faces, size=large.size)
+        bgr = colours(dressed, surface, fragments, light=light, down=large.down)
+        layers.draw(fragments, bgr, owner=index)
+        areas.append((len(fragments), share_in_picture(dressed, surface, camera)))
+    for index, (actor, (area, share)) in enumerate(zip(actors, areas, strict=True)):
+        visible = share * float((layers.owner == index).sum()) / max(area, 1)
+        truths.append(truth_of(actor, camera, visible))
+    return finish(layers.picture.reshape(*large.size, 3), camera.size), truths
+
+
+class _Layers(NamedTuple):
+    """The picture under construction, its z-buffer and the index of the actor at each pixel, -1 for none."""
+
+    picture: np.ndarray
+    depth: np.ndarray
+    owner: np.ndarray
+
+    def draw(self, fragments: Fragments, bgr: np.ndarray, owner: int) -> None:
+        """Draw the fragments (P,) that are nearer than the picture so far, with colours (P, 3)."""
+        nearer = fragments.depth < self.depth[fragments.pixels]
         pixels = fragments.pixels[nearer]
-        picture[pixels] = colours(figure, surface, fragments, light, large.down)[nearer]
-        depth[pixels], owner[pixels] = fragments.depth[nearer], index
-        covered.append((len(fragments), share_in_picture(figure, surface, camera)))
-    truths = [
-        truth_of(actor, camera, share * float((owner == index).sum()) / max(count, 1))
-        for index, (actor, (count, share)) in enumerate(zip(actors, covered, strict=True))
-    ]
-    return finish(picture.reshape(*large.size, 3), camera.size), truths
+        self.picture[pixels] = bgr[nearer]
+        self.depth[pixels], self.owner[pixels] = fragments.depth[nearer], owner
 
 
-def share_in_picture(figure: Figure, surface: Surface, camera: Camera) -> float:
-    """Return how much of a figure's outline lies inside the picture, 0..1, nothing hiding it."""
+def share_in_picture(dressed: DressedBody, surface: Surface, camera: Camera) -> float:
+    """Return the share of a person's silhouette inside the picture, 0..1, ignoring occlusion."""
     height, width = (int(np.ceil(side * SILHOUETTE_SCALE)) for side in camera.size)
-    # A canvas of three pictures by three, the picture in the middle.
-    small = replace(
-        camera,
-        focal_px=camera.focal_px * SILHOUETTE_SCALE,
-        principal_px=(
-            camera.principal_px[0] * SILHOUETTE_SCALE + width,
-            camera.principal_px[1] * SILHOUETTE_SCALE + height,
-        ),
-    )
-    fragments = rasterise(
-        small.to_picture(figure.vertices_m), figure.vertices_m[:, 2], surface.faces, (3 * height, 3 * width)
-    )
+    # The canvas is three pictures wide and high, with the picture in the middle.
+    x, y = (coordinate * SILHOUETTE_SCALE for coordinate in camera.principal_px)
+    small = replace(camera, focal_px=camera.focal_px * SILHOUETTE_SCALE, principal_px=(x + width, y + height))
+    points, canvas = dressed.vertices_m, (3 * height, 3 * width)
+    fragments = rasterise(small.to_picture(points), points[:, 2], surface.faces, size=canvas)
     row, column = np.divmod(fragments.pixels, 3 * width)
     inside = (row >= height) & (row < 2 * height) & (column >= width) & (column < 2 * width)
     return float(inside.sum()) / max(len(fragments), 1)
 
 
-def ground_shadow(
-    outlines: Sequence[tuple[np.ndarray, np.ndarray]], camera: Camera, light: Light, soft: bool
-) -> np.ndarray:
-    """Return how bright the ground is (H * W,), 1 where no shadow falls: cast by the lamp, and dark where things touch it.
+class Outline(NamedTuple):
+    """A mesh that casts a shadow, world frame."""
+
+    vertices_m: np.ndarray  # (V, 3)
+    faces: np.ndarray  # (T, 3)
+
+
+def ground_shadow(outlines: Sequence[Outline], camera: Camera, light: Light, *, soft: bool) -> np.ndarray:
+    """Return the brightness of the ground (H * W,), 1 without shadow.
+
+    It combines the shadow cast by the lamp with contact shadows below objects.
 
     Args:
-        outlines: (vertices (V, 3) in the world, faces) of everything that casts a shadow.
-        camera: whose picture it is.
+        outlines: all meshes that cast a shadow.
+        camera: of the picture.
         light: its direction is in the camera frame.
         soft: blur more and darken less.
     """
     towards = camera.rotation.T @ light.direction
     cast, contact = (np.zeros(camera.size[0] * camera.size[1], np.float32) for _ in range(2))
-    sunwards = towards / min(towards[1], -0.15)
+    along_light, straight_down = towards / min(towards[1], -0.15), np.array([0.0, 1.0, 0.0])
     for vertices, faces in outlines:
         low = -vertices[faces, 1].max(1) < CONTACT_M
-        for mask, way, casting in ((cast, sunwards, faces), (contact, np.array([0.0, 1.0, 0.0]), faces[low])):
-            # Down along the light, or straight down, to y = 0.
-            flat = vertices - vertices[:, 1:2] * way
-            flat[:, 1] = 0.0
-            seen = camera.to_camera(flat)
-            mask[
-                rasterise(camera.to_picture(seen), seen[:, 2], casting, camera.size, two_sided=True).pixels
-            ] = 1
+        _project_shadow(cast, Outline(vertices, faces), along_light, camera=camera)
+        _project_shadow(contact, Outline(vertices, faces[low]), straight_down, camera=camera)
     lamp = light.lamp * max(-towards[1], 0.15)
     strength = lamp / (lamp + light.ambient) * (0.55 if soft else 0.95)
     unit = camera.size[0] / 720
     cast = cv2.GaussianBlur(cast.reshape(camera.size), (0, 0), (9 if soft else 2) * unit).reshape(-1)
     contact = cv2.GaussianBlur(contact.reshape(camera.size), (0, 0), 5 * unit).reshape(-1)
     return (1 - strength * cast) * (1 - 0.4 * contact)
+
+
+def _project_shadow(mask: np.ndarray, outline: Outline, direction: np.ndarray, *, camera: Camera) -> None:
+    """Set the pixels of `mask` (H * W,) to 1 where a mesh, projected along a direction to y = 0, lies."""
+    flat = outline.vertices_m - outline.vertices_m[:, 1:2] * direction
+    flat[:, 1] = 0.0
+    points, size = camera.to_camera(flat), camera.size
+    shadow = rasterise(camera.to_picture(points), points[:, 2], outline.faces, size=size, two_sided=True)
+    mask[shadow.pixels] = 1

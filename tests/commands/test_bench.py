@@ -1,0 +1,53 @@
+"""bench: one result per bundle."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from command_line import allowed, changed, json_of, refusal, run
+
+from toolkit.runtime.engines.cpu import int8_saturates
+
+QUICK = ["--seconds", "0.2", "--no-accuracy", "--size", "160x120"]
+
+
+@pytest.fixture(scope="module")
+def accepted(bundle, tmp_path_factory):
+    """The bundle with wide drift limits."""
+    return changed(bundle, tmp_path_factory.mktemp("accepted") / "int8", allowed=allowed(1e6))
+
+
+def test_a_bundle_is_measured_and_its_result_written(accepted, pictures, tmp_path, capsys):
+    line = ["bench", accepted, *QUICK, "--source", pictures, "-o", tmp_path / "results"]
+    assert run(*line) == 0
+    text = capsys.readouterr().out
+    assert ("integers are added up by slower, exact kernels" in text) is int8_saturates()
+    (path,) = (tmp_path / "results").iterdir()
+    assert "generic-cpu" in path.name
+    bench = json.loads(path.read_text())["bench"]["latency"]
+    times = [bench["total"][name] for name in ("p50_ms", "p90_ms", "p99_ms")] + [bench["inference"]["p50_ms"]]
+    assert text.splitlines()[1].split()[3:] == [f"{time:.2f}" for time in times]
+
+
+def test_the_exit_status_is_1_over_the_drift_limits(bundle, tmp_path, capsys):
+    strict = changed(bundle, tmp_path / "strict", allowed=allowed(0.0))
+    (result,) = json_of(capsys, "bench", strict, *QUICK, status=1)
+    assert result["drift"]["within"] is False
+
+
+def test_a_result_is_measured_again(accepted, tmp_path, capsys):
+    run("bench", accepted, *QUICK, "-o", tmp_path)
+    (path,) = tmp_path.iterdir()
+    capsys.readouterr()
+    status = run("bench", accepted, "--again", path, "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["consistent"] is (status == 0)
+    assert "one bundle with one result" in refusal(capsys, "bench", accepted, accepted, "--again", path)
+
+
+@pytest.mark.parametrize("size", ["wide", "1280", "x720", "-1x2"])
+def test_a_size_is_two_numbers(bundle, size, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run("bench", bundle, "--size", size)
+    assert "such as 1280x720" in capsys.readouterr().err or size.startswith("-")

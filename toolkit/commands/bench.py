@@ -1,0 +1,141 @@
+"""bench: latency, drift and accuracy of bundles, side by side. Valid Python 3.8: a board runs it too."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import PosecError
+from . import EXIT_FAILED, EXIT_OK, inputs
+from .arguments import JSON, THREADS, Verb, argument
+from .outputs import FolderOut
+from .terminal import answer, progress, say, table
+
+if TYPE_CHECKING:
+    from ..device.result import Result
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Return (height, width) of a text such as "1280x720"."""
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, such as 1280x720; got '{text}'")
+    return int(height), int(width)
+
+
+VERB = Verb(
+    "Measure bundles side by side: latency per stage, drift, accuracy on labelled scenes; exit status 1 if a "
+    "bundle is not accepted.",
+    "posec bench intel-float32/ intel-int8/ -o results/",
+    [
+        argument("bundle", nargs="+", help="folders written by `posec export`"),
+        argument("-o", "--out", type=FolderOut, help="folder for one result file per bundle"),
+        argument("--source", help="a picture, a folder, or 'samples' (default: the golden pictures)"),
+        argument(
+            "--size",
+            type=_size,
+            default=(720, 1280),
+            metavar="WIDTHxHEIGHT",
+            help="size that the pictures are resized to beforehand (default: 1280x720)",
+        ),
+        argument("--seconds", type=float, default=10.0, help="time per bundle (default: 10)"),
+        argument(
+            "--sustained",
+            type=float,
+            default=0.0,
+            metavar="SECONDS",
+            help="then run each bundle continuously for this time (default: 0)",
+        ),
+        argument(
+            "--again",
+            metavar="RESULT",
+            help="repeat the measurement of a result file and check that it holds",
+        ),
+        argument(
+            "--checkpoint",
+            help="also compare with this float network on the shipped scenes, head by head",
+        ),
+        argument("--no-accuracy", action="store_true", help="measure latency and drift only"),
+        THREADS,
+        JSON,
+    ],
+)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure bundles and print one row per bundle."""
+    from ..device.bench import BenchSettings
+    from ..evaluation.scenes import read_scenes
+    from ..report.measure import FloatReference, measure_bundles
+    from ..runtime.bundle import read_bundle
+
+    if args.again:
+        return _repeat(args)
+    spec = read_bundle(args.bundle[0]).spec
+    protocols = [] if args.no_accuracy else [read_scenes(inputs.SAMPLES / "scenes.json")]
+    reference = None
+    if args.checkpoint:
+        scenes = inputs.frames("samples", spec, samples="scenes")
+        reference = FloatReference(inputs.checkpoint(args.checkpoint), scenes)
+    settings = BenchSettings(
+        pictures=inputs.sample(args.source, "scenes") if args.source else (),
+        size=args.size,
+        seconds=args.seconds,
+        threads=args.threads,
+        sustained_seconds=args.sustained,
+    )
+    results = measure_bundles(
+        args.bundle,
+        out=args.out,
+        protocols=protocols,
+        reference=reference,
+        settings=settings,
+        progress=progress("measuring, seconds"),
+        report=say,
+    )
+    written = [f"written to {args.out}"] if args.out else []
+    text = "\n".join([table(_rows(args.bundle, results)), *_notes(args.bundle, results), *written])
+    answer(args, [result.to_dict() for result in results], text)
+    return EXIT_OK if all(result.verdict == "accepted" for result in results) else EXIT_FAILED
+
+
+def _rows(folders: Sequence[str], results: Sequence[Result]) -> list[list[str]]:
+    """Return the table of latencies, its header first."""
+    rows = [["bundle", "status", "verdict", "p50 ms", "p90 ms", "p99 ms", "inference ms"]]
+    for index, result in enumerate(results):
+        latency = result.bench["latency"] if result.bench and result.status == "ran" else None
+        times = ["-"] * 4
+        if latency:
+            total, inference = latency["total"], latency["inference"]
+            times = [f"{total[name]:.2f}" for name in ("p50_ms", "p90_ms", "p99_ms")]
+            times.append(f"{inference['p50_ms']:.2f}")
+        rows.append([folders[index], result.status, result.verdict, *times])
+    return rows
+
+
+def _notes(folders: Sequence[str], results: Sequence[Result]) -> list[str]:
+    """Return a line for each engine that states how it computes int8."""
+    notes = []
+    for index, result in enumerate(results):
+        kind = ((result.bench or {}).get("engine") or {}).get("integers")
+        if kind:
+            notes.append(f"{folders[index]}: integers are {kind}")
+    return notes
+
+
+def _repeat(args: argparse.Namespace) -> int:
+    """Repeat the measurement of an earlier result, and compare."""
+    from ..device.result import read_result
+    from ..report.consistency import measure_again
+
+    if len(args.bundle) != 1:
+        raise PosecError(f"--again compares one bundle with one result; got {len(args.bundle)} bundles")
+    found = measure_again(read_result(args.again), args.bundle[0], pictures=args.source, threads=args.threads)
+    plain = {
+        "consistent": bool(found),
+        "contradictions": found.contradictions,
+        "differences": found.differences,
+    }
+    answer(args, plain, str(found))
+    return EXIT_OK if found else EXIT_FAILED

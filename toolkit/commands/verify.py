@@ -1,0 +1,42 @@
+"""verify: the drift of a bundle from its float network."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import EXIT_FAILED, EXIT_OK, inputs
+from .arguments import BUNDLE, COUNT, JSON, THREADS, Verb, argument
+from .terminal import answer, progress
+
+VERB = Verb(
+    "Compare the people that a bundle finds with those of the float network; exit status 1 if the drift is "
+    "over its limits.",
+    "posec verify intel/ --checkpoint reference --frames photos/",
+    [
+        BUNDLE,
+        argument("--frames", help="a folder, a video, or 'samples' (default: the bundle's golden pictures)"),
+        argument(
+            "--checkpoint",
+            default="reference",
+            help="for --frames: the checkpoint that the bundle was exported from (default: reference)",
+        ),
+        COUNT,
+        THREADS,
+        JSON,
+    ],
+)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print PASS or FAIL, and the drift."""
+    from ..device.golden_check import verify_golden
+    from ..verification.verify import verify
+
+    if args.frames:
+        graph = inputs.checkpoint(args.checkpoint)
+        frames = inputs.frames(args.frames, graph.spec, args.count, samples="scenes")
+        drift = verify(args.bundle, graph, frames, threads=args.threads, progress=progress("comparing"))
+    else:
+        drift = verify_golden(args.bundle, args.threads)
+    answer(args, drift.to_dict(), f"{args.bundle}: {'PASS' if drift else 'FAIL'}: {drift}")
+    return EXIT_OK if drift else EXIT_FAILED

@@ -1,0 +1,1 @@
+"""Latency: a process for each bundle, its samples, and their summary."""

@@ -1,0 +1,137 @@
+"""One bundle in one process, measured on request: `bench` starts one per bundle, so that load time and memory are its own.
+
+Reads one JSON request per line from stdin, answers each with one JSON line on stdout: {"answer": …} or {"refused": "why"}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+# A program of the user's imports these before the runtime; so does what is measured.
+import cv2
+import numpy as np
+
+from ..machine import machine_state, peak_memory_mb
+from .decode_cost import decode_cost
+
+STAGES = ("preprocess", "inference", "decode")
+SLICE_S = 1.0  # of a sustained run: one entry each
+
+
+class Worker:
+    """A loaded bundle, and the pictures that it runs on in turn."""
+
+    def __init__(self) -> None:
+        self.pictures: list[np.ndarray] = []
+        self.count = 0
+        self.started_cpu_s = time.process_time()
+
+    def load(
+        self, folder: str, pictures: list[str], size: list[int] | None, threads: int | None
+    ) -> dict[str, Any]:
+        """Open the bundle, read the pictures, run the first one; return the cold times and the engine's description."""
+        self.pictures = [read(path, size) for path in pictures]
+        start = time.perf_counter()
+        from ...runtime import load
+
+        self.estimator = load(folder, threads=threads)
+        loaded = time.perf_counter()
+        people = len(self.estimator(self.pictures[0]))
+        first = time.perf_counter()
+        return {
+            "load_ms": round(1000 * (loaded - start), 3),
+            "first_ms": round(1000 * (first - loaded), 3),
+            "people": people,
+            "engine": self.estimator.engine.describe(),
+            "libraries": {"numpy": np.__version__, "cv2": cv2.__version__},
+            "shapes": [list(picture.shape[:2]) for picture in self.pictures],
+        }
+
+    def run(self, frames: int) -> list[list[float]]:
+        """Return preprocess, inference, decode, total, processor time of all threads (ms), and people of each frame.
+
+        The first frame is not counted: it refills the caches that another bundle has emptied. Its picture is run again, as
+        otherwise turns as long as the list of pictures would never count one of them.
+        """
+        self._run_next()
+        self.count -= 1
+        return [self._run_next() for _ in range(frames)]
+
+    def sustain(self, seconds: float) -> list[dict[str, Any]]:
+        """Run continuously and return one entry per second: time, frames, p50_ms, p90_ms, temperatures, clocks, throttling."""
+        slices: list[dict[str, Any]] = []
+        start = time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            begun, latencies = time.perf_counter(), []
+            while time.perf_counter() - begun < SLICE_S:
+                latencies.append(self._run_next()[3])
+            state = machine_state()
+            slices.append(
+                {
+                    "at_s": round(time.perf_counter() - start, 2),
+                    "frames": len(latencies),
+                    "p50_ms": round(float(np.percentile(latencies, 50)), 4),
+                    "p90_ms": round(float(np.percentile(latencies, 90)), 4),
+                    "temperatures_c": state["temperatures_c"],
+                    "frequencies_mhz": state["frequencies_mhz"],
+                    "throttled": state["throttled"],
+                }
+            )
+        return slices
+
+    def decode_cost(self) -> list[dict[str, Any]]:
+        """Return the decoding time by number of people, see `decode_cost`."""
+        return decode_cost(self.estimator.spec, self.estimator.decoder)
+
+    def finish(self) -> dict[str, Any]:
+        """Return the resources of the process: peak_memory_mb and cpu_s (processor seconds of all threads)."""
+        return {
+            "peak_memory_mb": peak_memory_mb(),
+            "cpu_s": round(time.process_time() - self.started_cpu_s, 3),
+        }
+
+    def _run_next(self) -> list[float]:
+        picture = self.pictures[self.count % len(self.pictures)]
+        self.count += 1
+        start, start_cpu = time.perf_counter(), time.process_time()
+        people = self.estimator(picture)
+        total, cpu = time.perf_counter() - start, time.process_time() - start_cpu
+        stages = self.estimator.stages_ms
+        return [
+            *(round(stages[name], 4) for name in STAGES),
+            round(1000 * total, 4),
+            round(1000 * cpu, 4),
+            len(people),
+        ]
+
+
+def read(path: str, size: list[int] | None) -> np.ndarray:
+    """Return the picture at `path`, resized to (height, width) where a size is given. Raises SourceError where it is no picture."""
+    from ...runtime.files.pictures import read_picture
+
+    picture = read_picture(path)
+    return cv2.resize(picture, (size[1], size[0])) if size else picture
+
+
+def main() -> None:
+    """Answer requests until stdin ends."""
+    # Engines print to stdout at will; the answers have a pipe of their own.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    worker = Worker()
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            reply = {"answer": getattr(worker, request.pop("do"))(**request)}
+        except (ValueError, OSError, RuntimeError) as error:
+            reply = {"refused": str(error)}
+        answers.write(json.dumps(reply) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The command of a board: `posec run` and `python -m toolkit.runtime`."""

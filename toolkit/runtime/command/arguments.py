@@ -1,0 +1,100 @@
+"""The arguments of `posec run` and of `python -m toolkit.runtime`, as data: flags, and options of argparse. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, Tuple
+
+from ..console import put, say
+
+EXIT_CAMERA_GONE = 3
+# Seconds after which a camera that went away is given up.
+RETRY_S = 60.0
+SOURCES = "picture, folder, video, pipe, '-', camera number, /dev/video0, GStreamer pipeline, rtsp://, http:// or picamera2"
+
+
+def count(text: str) -> int:
+    """Return a whole number from 1. Raises argparse.ArgumentTypeError for other text."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"a number from 1 is needed, got '{text}'")
+    return int(text)
+
+
+THREADS = (["--threads"], {"type": count, "help": "threads of the engine (default: as the bundle states)"})
+THRESHOLD = (
+    ["--threshold"],
+    {
+        "type": float,
+        "help": "score that a person must exceed, 0..1: higher finds fewer people and invents fewer (default: as the spec states)",
+    },
+)
+NO_REFINE = (
+    ["--no-refine"],
+    {"action": "store_true", "help": "skip the fit of poses to key points: faster, less accurate"},
+)
+CAMERA: Tuple[Any, ...] = (
+    (
+        ["--focal-px"],
+        {
+            "type": float,
+            "help": "focal length of the camera in pixels of its pictures (default: stated in the spec; the shipped "
+            "network's is 0.8 of the longer side, a field of view of 64 degrees)",
+        },
+    ),
+    (
+        ["--fov"],
+        {
+            "type": float,
+            "metavar": "DEGREES",
+            "help": "field of view of the camera across the longer side of its pictures, in place of --focal-px",
+        },
+    ),
+    (
+        ["--intrinsics"],
+        {
+            "metavar": "FILE",
+            "help": "calibration of the camera, in place of --focal-px: .yaml or .json of OpenCV or ROS, or with "
+            "fx, fy, cx, cy, k1, ...",
+        },
+    ),
+)
+ARGUMENTS: Tuple[Any, ...] = (
+    (["-o", "--out"], {"help": "folder for people.jsonl and overlays (default: none)"}),
+    *CAMERA,
+    (["--most"], {"type": count, "help": "stop after so many pictures"}),
+    (["--no-overlay"], {"action": "store_true", "help": "write no pictures"}),
+    THRESHOLD,
+    NO_REFINE,
+    (["--no-inset"], {"action": "store_true", "help": "draw no view from above and from the side"}),
+    (
+        ["--no-overlap"],
+        {"action": "store_true", "help": "read, infer and draw one after the other, for measurements"},
+    ),
+    (
+        ["--retry"],
+        {
+            "type": float,
+            "default": RETRY_S,
+            "metavar": "SECONDS",
+            "help": f"give up so long after a camera went away, with exit status {EXIT_CAMERA_GONE} (default: {RETRY_S:g})",
+        },
+    ),
+    THREADS,
+    (
+        ["--overwrite"],
+        {
+            "action": "store_true",
+            "help": "replace an earlier recording in the folder; anything else is never replaced",
+        },
+    ),
+    (["--json"], {"action": "store_true", "help": "print one JSON line per picture"}),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose messages are printable, and no error where a standard stream is closed."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message:
+            (put if file is sys.stdout else say)(message.rstrip("\n"))

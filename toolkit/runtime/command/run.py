@@ -1,0 +1,89 @@
+"""Find people in a source: the body of `posec run` and of `python -m toolkit.runtime`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import Any
+
+from .. import load
+from ..console import printable, say, show_progress
+from ..decoding.camera_file import choose_camera
+from ..errors import PoseError
+from ..video.settings import StreamSettings, Summary
+from ..video.stream import watch
+from .arguments import EXIT_CAMERA_GONE
+
+EXIT_OK = 0
+
+
+def run(args: argparse.Namespace, source: str) -> int:
+    """Find people in a source, and return the exit status: 0 done, 3 where a camera went away. Raises PoseError."""
+    _stop_on_signals()
+    settings = StreamSettings(
+        args.most, not args.no_overlay, not args.no_inset, args.overwrite, not args.no_overlap, args.retry
+    )
+    estimator = load(
+        args.bundle,
+        args.threads,
+        refine=not args.no_refine,
+        centre_threshold=args.threshold,
+        camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
+    )
+    summary = watch(
+        estimator,
+        source,
+        args.out,
+        sys.stdout if args.json else None,
+        settings=settings,
+        progress=_Progress(args.most),
+        report=say,
+    )
+    if summary.interrupted and not summary.pictures:
+        raise PoseError("interrupted before the first picture")
+    _tell(summary)
+    if not any((summary.people, args.out, args.json)) or (summary.pictures == 1 and not summary.people):
+        say("no people found; `posec explain` shows the network's scores")
+    if summary.gone:
+        say(summary.gone)
+        return EXIT_CAMERA_GONE
+    return EXIT_OK
+
+
+def _stop_on_signals() -> None:
+    """End a recording in order when a service is stopped, or when its terminal closes, as after ^C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # nohup ignores it
+        signal.signal(hang_up, signal.default_int_handler)
+
+
+def _tell(summary: Summary) -> None:
+    skipped = f", {summary.skipped} skipped" if summary.skipped else ""
+    rate = f"{summary.pictures / summary.seconds:.1f} pictures/s, " if summary.seconds > 0 else ""
+    stages = ", ".join(f"{name} {ms:.2f} ms" for name, ms in summary.median_ms.items())
+    say(
+        f"{summary.pictures} pictures{skipped}, people on {summary.with_people}; {rate}latency {summary.latency_ms:.1f} ms; median {stages}"
+    )
+    if summary.left_out:
+        say(
+            f"left out {summary.left_out} people whose numbers are not finite; `posec verify` checks the bundle"
+        )
+    for path in summary.written:
+        say(f"wrote {printable(path, keep='')}")
+
+
+class _Progress:
+    """One line that is kept up to date on a terminal, a line per hundred pictures in a log."""
+
+    def __init__(self, most: Any) -> None:
+        self._most = f"/{most}" if most else ""
+
+    def __call__(self, pictures: int, _: Any) -> None:
+        if sys.stderr is not None and sys.stderr.isatty():
+            show_progress(
+                f"pictures {pictures}{self._most} ", end="\n" if self._most == f"/{pictures}" else ""
+            )
+        elif pictures % 100 == 1:
+            say(f"pictures {pictures}{self._most}")

@@ -1,0 +1,116 @@
+"""The files of a bundle: safe names, hashes, and how they are read and written."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any, Dict, Mapping, Union
+
+from ..errors import PoseError
+from .plain_files import open_plain
+from .plain_folders import write_folder
+from .plain_json import read_json
+
+DESCRIPTION = "bundle.json"
+MOST_FILES = 1000
+LARGEST_DESCRIPTION = 8 * 2**20
+LARGEST_FILE = 2**30
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class BundleError(PoseError):
+    """A folder that is not a bundle, or no longer the one that was written."""
+
+
+def sha256_of(content: Union[bytes, Path]) -> str:
+    """Return the SHA-256 of bytes, or of a plain file's bytes.
+
+    Raises BundleError where the file is none, or larger than a bundle's may be.
+    """
+    digest = hashlib.sha256()
+    if isinstance(content, bytes):
+        digest.update(content)
+        return digest.hexdigest()
+    with open_plain(
+        content, most_bytes=LARGEST_FILE, error=BundleError, advice="copy the bundle again"
+    ) as file:
+        for block in iter(lambda: file.read(2**20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_name(name: Any, digest: Any) -> None:
+    """Raise BundleError unless `name` is a plain relative path inside the bundle, and `digest` a SHA-256."""
+    parts = name.split("/") if isinstance(name, str) and len(name) <= 200 else []
+    if not parts or name == DESCRIPTION or not all(SAFE_NAME.fullmatch(part) for part in parts):
+        raise BundleError(
+            f"a bundle's files have plain relative names like 'golden/000.png', got {str(name)[:200]!r}"
+        )
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise BundleError(f"file '{name}' needs a SHA-256 of 64 hexadecimal digits, got {str(digest)[:80]!r}")
+
+
+def read_description(folder: Path) -> Dict[str, Any]:
+    """Return the parsed bundle.json of a folder.
+
+    Raises BundleError where there is none, or it is no JSON object of finite numbers.
+    """
+    path = folder / DESCRIPTION
+    if not path.exists() or path.is_symlink():
+        raise BundleError(f"no {DESCRIPTION} in '{folder}'; give the directory that `posec export` wrote")
+    plain = read_json(path, most_bytes=LARGEST_DESCRIPTION, error=BundleError, advice="copy the bundle again")
+    if not isinstance(plain, dict):
+        raise BundleError(
+            f"'{path}' must hold one JSON object, got {type(plain).__name__}; copy the bundle again"
+        )
+    return plain
+
+
+def check_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Raise BundleError unless every file is there as a plain file with its hash.
+
+    Check the names first, by `check_name`.
+    """
+    if len(files) > MOST_FILES:
+        raise BundleError(f"bundle '{folder}' lists {len(files)} files, at most {MOST_FILES} are read")
+    for name, digest in files.items():
+        path = folder
+        for part in PurePosixPath(name).parts:
+            path = path / part
+            if path.is_symlink():
+                raise BundleError(
+                    f"bundle '{folder}': '{name}' is reached through a link; "
+                    "a bundle holds plain files: copy it again"
+                )
+        if not path.exists():
+            raise BundleError(f"bundle '{folder}': file '{name}' is missing; copy the whole bundle again")
+        if sha256_of(path) != digest:
+            raise BundleError(
+                f"bundle '{folder}': file '{name}' is not the one that was exported (its hash differs); "
+                "copy it again"
+            )
+
+
+def write_files(folder: Path, files: Mapping[str, bytes], overwrite: bool) -> None:
+    """Write a bundle's files whole or not at all.
+
+    Raises BundleError where `folder` is taken (a bundle gives way with `overwrite`) or cannot be written.
+    """
+    try:
+        write_folder(folder, files, replaces=DESCRIPTION if overwrite else None)
+    except FileExistsError as error:
+        hint = (
+            "is there already; overwrite it, or give"
+            if (folder / DESCRIPTION).is_file()
+            else "is there and is no bundle; give"
+        )
+        raise BundleError(f"'{folder}' {hint} another name") from error
+    except OSError as error:
+        size = sum(map(len, files.values()))
+        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+        raise BundleError(
+            f"cannot write bundle '{folder}' ({size / 1e6:.1f} MB): {reason}; nothing was written"
+        ) from error

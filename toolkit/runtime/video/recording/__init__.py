@@ -1,0 +1,1 @@
+"""Recordings: JSON lines, overlays and clips in one folder."""

@@ -1,0 +1,128 @@
+"""Write the frames of a clip at the times of its source, in a container that is readable up to the last cluster after a power cut."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, List, Optional, Tuple
+
+import cv2
+import numpy as np
+
+from ...errors import PoseError
+
+CLIP = "overlay.mkv"
+CLIPS = r"overlay(-\d+)?\.mkv"
+# Of a single frame, and of frames without times.
+DEFAULT_FPS = 15.0
+SLOWEST_FPS, FASTEST_FPS = 1.0, 120.0
+# The rate comes from so many first frames.
+RATED = 8
+# A stated rate is used if that of the first frames differs by less than this part.
+NEAR = 0.05
+# A longer pause starts the next clip, and so does another size of pictures: of a camera that was away, and of a damaged file.
+CAMERA_PAUSE_S, FILE_PAUSE_S = 10.0, 600.0
+# SD cards are often FAT32, whose files end at 4 GB.
+LARGEST_BYTES = 3 * 2**30
+_MEASURED_EVERY = 256
+
+
+class Clip:
+    """A clip at a constant rate that lasts as long as its source: frames are repeated, or left out, to keep the times.
+
+    The rate is the stated one where the first frames agree. Else it is that of the shortest step between them (at least a
+    quarter of the median), or of the median step of a camera.
+    """
+
+    def __init__(self, folder: Path, rate: Optional[float], live: bool) -> None:
+        """Write `overlay.mkv` in a folder, then `overlay-2.mkv` …; `rate` is what the source states, in frames per second."""
+        self._folder, self._stated, self._live = folder, rate, live
+        self._pause_s = CAMERA_PAUSE_S if live else FILE_PAUSE_S
+        self._number, self._path = 0, folder / CLIP
+        self._writer: Any = None
+        self._waiting: List[Tuple[np.ndarray, float]] = []
+        self._fps, self._start_s, self._slots = DEFAULT_FPS, 0.0, 0
+        self._last: Optional[Tuple[np.ndarray, float]] = None
+
+    def write(self, picture: np.ndarray, seconds: float) -> None:
+        """Append a picture (H, W, 3) uint8 BGR, taken at `seconds`. Raises PoseError where cv2 cannot write the clip."""
+        last = self._waiting[-1] if self._waiting else self._last
+        if last is not None and (last[0].shape != picture.shape or seconds - last[1] > self._pause_s):
+            self.close()
+        if self._writer is not None:
+            self._place(picture, seconds)
+            return
+        self._waiting.append((picture, seconds))
+        if len(self._waiting) == RATED:
+            self._open()
+
+    def _place(self, picture: np.ndarray, seconds: float) -> None:
+        """Show the last picture until `seconds`, then this one."""
+        slot = round((seconds - self._start_s) * self._fps)
+        while self._last is not None and self._slots < slot:
+            self._writer.write(self._last[0])
+            self._slots += 1
+        if slot == self._slots:
+            self._writer.write(picture)
+            self._slots += 1
+        self._last = (picture, seconds)
+        if self._slots % _MEASURED_EVERY == 0 and os.path.getsize(str(self._path)) > LARGEST_BYTES:
+            self.close()
+
+    def _open(self) -> None:
+        self._number += 1
+        self._path = self._folder / (CLIP if self._number == 1 else CLIP.replace(".", f"-{self._number}."))
+        self._fps = _rate([seconds for _, seconds in self._waiting], self._stated, self._live)
+        height, width = self._waiting[0][0].shape[:2]
+        self._writer = _open_writer(self._path, self._fps, (width, height))
+        waiting, self._waiting = self._waiting, []
+        self._start_s, self._slots, self._last = waiting[0][1], 0, None
+        for picture, seconds in waiting:
+            self._place(picture, seconds)
+
+    def sync(self) -> None:
+        """Bring what the file holds so far to the disk."""
+        if self._writer is not None:
+            with open(self._path, "rb") as file:
+                os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """Finish the clip; a later picture starts the next one."""
+        if self._writer is None and self._waiting:
+            self._open()
+        if self._writer is not None:
+            self._writer.release()
+        self._writer, self._last = None, None
+
+
+def _open_writer(path: Path, fps: float, size: Tuple[int, int]) -> Any:
+    """Return an opened cv2.VideoWriter for frames of (width, height). Raises PoseError where cv2 cannot write the clip."""
+    folder = os.open(str(path.parent), os.O_RDONLY)
+    try:
+        os.fsencode(path).decode("utf-8")
+        name = str(path)
+    except UnicodeDecodeError:  # cv2 takes names in UTF-8 alone
+        name = f"/proc/self/fd/{folder}/{path.name}"
+    try:
+        writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
+    finally:
+        os.close(folder)
+    if not writer.isOpened():
+        raise PoseError(
+            "this cv2 cannot write clips (MPEG-4 in Matroska), or the disk is full; pass --no-overlay"
+        )
+    return writer
+
+
+def _rate(seconds: List[float], stated: Optional[float], live: bool) -> float:
+    """Return frames per second from the times of the first frames."""
+    steps = np.diff(seconds)
+    steps = steps[steps > 0]
+    if not len(steps):
+        return min(max(stated or DEFAULT_FPS, SLOWEST_FPS), FASTEST_FPS)
+    step = float(np.median(steps))
+    if not live and (stated is None or abs(step * stated - 1) > NEAR):
+        step = max(float(steps.min()), step / 4)
+    elif stated is not None:
+        step = 1 / stated
+    return min(max(1 / step, SLOWEST_FPS), FASTEST_FPS)
