@@ -66,7 +66,7 @@ def recording(board: str) -> tuple[Target, list[bytes]]:
         models.append(content(graph.model))
         return {"model.onnx": models[-1]}
 
-    members = {**vars(target.backend), "lower": lower, "missing": lambda: ""}
+    members = {**vars(target.backend), "lower": lower, "missing": lambda: "", "ENGINE": "onnxruntime"}
     return replace(target, backend=SimpleNamespace(**members)), models
 
 
@@ -120,15 +120,15 @@ def test_training_uses_the_qparams_of_the_graph_that_is_lowered(board, prepared,
 
     graphs: list[Graph] = []
 
-    class Recorded(finetune.Replay):
+    class Recorded(finetune.TorchGraph):
         def __init__(self, graph, trained=()):
             graphs.append(graph)
             super().__init__(graph, trained)
 
-    monkeypatch.setattr(finetune, "Replay", Recorded)
-    settings = finetune.Finishing(steps=1, batch=1, held=1, threads=1)
+    monkeypatch.setattr(finetune, "TorchGraph", Recorded)
+    settings = finetune.QATSettings(steps=1, batch=1, held_out=1, threads=1)
     target = targets.load(board)
-    finetune.finish(prepared, target, ranges, PICTURES, settings)
+    finetune.finetune(prepared, target, ranges, PICTURES, settings)
     _, student = graphs
     exported = lower_graph(prepared, Job(target, "int8"), ranges, skip_passes=["fuse_head_convs"])
     assert computing_nodes(student.model) == computing_nodes(exported.model)
