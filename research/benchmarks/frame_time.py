@@ -99,9 +99,9 @@ def rate(bundle: Path, *words: str) -> float:
     command = [sys.executable, "-m", "toolkit", "run", str(bundle), *source]
     given = {**os.environ, "PYTHONPATH": str(HERE)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=given)
-    told = re.search(r"([\d.]+) pictures/s", done.stderr)
-    assert told, done.stderr
-    return float(told[1])
+    rate = re.search(r"([\d.]+) pictures/s", done.stderr)
+    assert rate, done.stderr
+    return float(rate[1])
 
 
 class Comparison(NamedTuple):

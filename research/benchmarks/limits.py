@@ -1,13 +1,13 @@
-"""What limits the reference network: how well it reads key points, and what it would reach if somebody told it more.
+"""Limits of the reference network: accuracy of its key points, and its accuracy with parts of the truth as input.
 
     python -m research.benchmarks.limits --teacher teacher/ --embedding embedding.safetensors --lifter lifter.safetensors -o out/limits.md
 
-On the rendered test scenes, whose truth is exact. "Told" is the truth that replaces what the network reads: key points, to which the fit
-draws the poses; the ways to key points, which the lift reads; the torso's rotation or the pose of those who were found. The last rows
-need no network: exact key points of everybody, lifted and fitted as training labels are, each off by a share of the person's height.
+It runs on the rendered test scenes, whose truth is exact. "Given" is the truth that replaces outputs of the network:
+the key points of the fit, or the key-point offsets of the lifting head. The last rows need no network: exact key points
+of all people, lifted and fitted as training labels are, each moved by a share of the person's height.
 
 A key point is read where one of its kind lies within a share of the torso's length, as it would be without foreshortening, of the joint.
-Joints outside the picture and people of whom less than a quarter can be seen are neither asked for nor told, hidden joints are.
+Joints outside the picture and people less than a quarter visible are ignored; hidden joints are included.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ ENLARGED = (1.0, 1.5, 2.0)
 OFF_BY_HEIGHT = (0.0, 0.02, 0.05)
 FACE = JOINTS - len(KEYPOINT_JOINTS)
 FIGURES = {
-    "told": "told",
+    "given": "given",
     "centre_recall": "recall",
     "pck_rel150": "PCK_rel@150",
     "mpjpe_mm": "MPJPE mm",
@@ -83,7 +83,7 @@ def joints_px(scene: Scene, letterbox: Letterbox) -> np.ndarray:
 def exact_keypoints(
     scene: Scene, letterbox: Letterbox, grid: KeypointGrid, own: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Return heads like the network's own in which every joint in the picture, of everybody who is asked for, is a sure key point."""
+    """Return the network's heads with a certain key point at every joint of the evaluated people."""
     heat, offset = (np.zeros_like(own[name]) for name in KEYPOINT_HEADS)
     points = joints_px(scene, letterbox)[scene.visible >= LEAST_VISIBLE]
     at = (points - grid.cell_origin_px) / grid.stride
@@ -98,7 +98,7 @@ def exact_keypoints(
 
 
 def exact_ways(scene: Scene, letterbox: Letterbox, spec: PoseSpec, own: torch.Tensor) -> torch.Tensor:
-    """Return ways (1, 102, h, w) in which every cell tells those to the body joints of the nearest person; to the face they are the network's own."""
+    """Return offsets (1, 102, h, w): exact ones to body joints of the nearest person, the network's to the face."""
     people = scene.visible >= LEAST_VISIBLE
     if not people.any():
         return own
@@ -112,9 +112,9 @@ def exact_ways(scene: Scene, letterbox: Letterbox, spec: PoseSpec, own: torch.Te
     nearest = (cells[:, None] - at).norm(dim=-1).argmin(1)
     ways_px = torch.zeros(len(cells), JOINTS, 2)
     ways_px[:, FACE:] = points[nearest] - cells[:, None]
-    told = encode_offsets(ways_px).T.unflatten(1, own.shape[2:])[None]
-    body = torch.arange(len(told[0])) % JOINTS >= FACE
-    return torch.where(body[:, None, None], told, own)
+    given = encode_offsets(ways_px).T.unflatten(1, own.shape[2:])[None]
+    body = torch.arange(len(given[0])) % JOINTS >= FACE
+    return torch.where(body[:, None, None], given, own)
 
 
 def readings(find: Callable[[Looked], Keypoints], scenes: Scenes, spec: PoseSpec) -> dict[str, float]:
@@ -135,8 +135,8 @@ def readings(find: Callable[[Looked], Keypoints], scenes: Scenes, spec: PoseSpec
     return {f"within {share:g} torsos": float(np.mean(np.array(away) < share)) for share in NEAR_TORSOS}
 
 
-class Told:
-    """The network with its ears open: it looks at every scene once, and decodes with whatever it is told instead of its own reading."""
+class GivenTruth:
+    """The network's outputs on every scene, decoded with parts of them replaced by the truth."""
 
     def __init__(self, folder: Path, scenes: Scenes) -> None:
         network, decoder, self.spec = load_checkpoint(folder)
@@ -162,7 +162,7 @@ class Told:
         return {name: value[0].numpy() for name, value in heads.items()}
 
     def people(self, ways: bool = False, keypoints: bool = False, fit: bool = True) -> dict[str, PoseFrame]:
-        """Return who is found in every scene, told the exact ways or the exact key points, or neither."""
+        """Return the people of every scene, with exact offsets, exact key points, or neither."""
         found = {}
         for look in looks(self.scenes, self.spec):
             name, scene, letterbox, _, focal_px = look
@@ -218,17 +218,17 @@ def lifted(scenes: Scenes, spec: PoseSpec, embedding: Path, lifter: Path, off: f
     return found
 
 
-def enlarged(told: Told, factor: float) -> Callable[[Looked], Keypoints]:
+def enlarged(given: GivenTruth, factor: float) -> Callable[[Looked], Keypoints]:
     """Return a function from a scene to the key points that the network reads from its input made larger by a factor."""
 
     @torch.no_grad()
     def find(look: Looked) -> Keypoints:
-        network, image = told.network, look[3]
+        network, image = given.network, look[3]
         if factor != 1:
             image = functional.interpolate(image, scale_factor=factor, mode="bicubic", align_corners=False)
         maps = network(image)
         heads = {"keypoints": maps.keypoints[0].numpy(), "keypoint_offset": maps.keypoint_offset[0].numpy()}
-        found = find_keypoints(heads, told.spec, REFINEMENT.least_heat)
+        found = find_keypoints(heads, given.spec, REFINEMENT.least_heat)
         return found._replace(points=(found.points + 0.5) / factor - 0.5)
 
     return find
@@ -264,10 +264,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = checkpoint_folder(chosen.checkpoint)
     spec = load_checkpoint(folder).spec
     scenes = read_scenes(SCENES)
-    told = Told(folder, scenes)
+    given = GivenTruth(folder, scenes)
 
     finders = {
-        f"network, its input enlarged {factor:g} times" if factor != 1 else "network": enlarged(told, factor)
+        f"network, its input enlarged {factor:g} times" if factor != 1 else "network": enlarged(given, factor)
         for factor in ENLARGED
     }
     if chosen.teacher:
@@ -277,13 +277,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         read.append({"key points of": name, **readings(find, scenes, spec)})
         say(" ".join(map(str, read[-1].values())))
 
-    found = told.people()
+    found = given.people()
     variants: dict[str, Callable[[], dict[str, PoseFrame]]] = {
-        "nothing, without the fit": lambda: told.people(fit=False),
+        "nothing, without the fit": lambda: given.people(fit=False),
         "nothing": lambda: found,
-        "key points": lambda: told.people(keypoints=True),
-        "ways, without the fit": lambda: told.people(ways=True, fit=False),
-        "ways and key points": lambda: told.people(ways=True, keypoints=True),
+        "key points": lambda: given.people(keypoints=True),
+        "ways, without the fit": lambda: given.people(ways=True, fit=False),
+        "ways and key points": lambda: given.people(ways=True, keypoints=True),
         "the torso's rotation": lambda: with_truth(found, scenes, spec, "rotation"),
         "the pose within the torso": lambda: with_truth(found, scenes, spec, "pose"),
         **{f"no network: key points {f'off by {off:.0%}' if off else ''} lifted".replace("  ", " "):
@@ -291,7 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }  # fmt: skip
     rows = []
     for name, people in variants.items():
-        rows.append({"told": name, **evaluate_scenes(people(), scenes, spec.skeleton)[0]})
+        rows.append({"given": name, **evaluate_scenes(people(), scenes, spec.skeleton)[0]})
         say(" ".join(str(rows[-1][figure]) for figure in FIGURES))
     tables = table(read, {column: column for column in read[0]}) + "\n\n" + table(rows, FIGURES)
     write_text(chosen.out, tables + "\n")

@@ -227,11 +227,11 @@ def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[
         else {}
         for folder, result in zip(folders, results, strict=True)
     ]
-    told = [
+    measured = [
         {"name": name, "photos": drift, **result.to_dict()}
         for name, result, drift in zip(names, results, on_photos, strict=True)
     ]
-    write_text(contest.out / f"{target.name}.json", json.dumps(told))
+    write_text(contest.out / f"{target.name}.json", json.dumps(measured))
     return [
         row(name, result, results[0], drift)
         for name, result, drift in zip(names, results, on_photos, strict=True)

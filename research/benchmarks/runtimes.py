@@ -2,8 +2,8 @@
 
     python -m research.benchmarks.runtimes reference --frames photos/ --judge scenes/ -o out/runtimes
 
-A cell says how far the row's people are from the column's: mean and 95th percentile of their drift in millimetres, how many
-were lost and invented. A Jetson's graph is run by ONNX Runtime where there is no TensorRT.
+A cell is the drift of the row's people from the column's: mean and 95th percentile in millimetres, and the people lost
+and invented. A Jetson's graph is run by ONNX Runtime where there is no TensorRT.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Kind(NamedTuple):
 
 
 def marked(scenes: Scenes) -> dict[str, list[Annotated]]:
-    """Return the people of scenes as a human would mark them in 2D: of whom something is to be seen, every joint in the picture."""
+    """Return the people of scenes as a human would mark them in 2D: visible people, with all joints in the picture."""
     people = {}
     for name, picture, _ in scenes:
         scene, size = scenes.scenes[name], np.array(picture.shape[1::-1])
@@ -78,7 +78,7 @@ def marked(scenes: Scenes) -> dict[str, list[Annotated]]:
 
 
 def only(teacher: Labels, wanted: set[str]) -> Labels:
-    """Return what a teacher says of some pictures."""
+    """Return a teacher's labels of some pictures."""
     rows = [index for index, name in enumerate(teacher["names"].tolist()) if name in wanted]
     people = [np.arange(teacher["ptr"][row], teacher["ptr"][row + 1]) for row in rows]
     which = np.concatenate(people)
@@ -126,10 +126,10 @@ def kinds(options: argparse.Namespace) -> list[Kind]:
             for name, photo in read_tar(options.data / LSPET / "photos.tar").items()
             if name in annotated
         }
-        said = only(read_teacher(options.data / "labels/lspet.npz"), set(annotated))
-        found.append(Kind("LSPET, U: the 2D teacher", stored, fitted("lspet_u", said)))
+        teacher = only(read_teacher(options.data / "labels/lspet.npz"), set(annotated))
+        found.append(Kind("LSPET, U: the 2D teacher", stored, fitted("lspet_u", teacher)))
         found.append(
-            Kind("LSPET, W: marked by humans", stored, fitted("lspet_w", human_keypoints(annotated, said)))
+            Kind("LSPET, W: marked by humans", stored, fitted("lspet_w", human_keypoints(annotated, teacher)))
         )
     return found
 

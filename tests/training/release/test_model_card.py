@@ -133,7 +133,7 @@ def test_times_are_medians_by_number_of_visible_people(tmp_path):
         {"quick": named("quick", 0), "slow": named("slow", 0.02)}, Scenes(scenes, tmp_path), repeats=2
     )
     assert [(row["group"], row["pictures"]) for row in rows] == [
-        ("nobody", 1),
+        ("no people", 1),
         ("1 person", 1),
         ("2-3 people", 1),
     ]

@@ -95,7 +95,7 @@ def compare_time(
     Estimators take turns on each picture, so that other load on the machine affects all of them. The first
     picture is a warm-up as well.
     """
-    crowds = [("nobody", 0, 0), *CROWDS]
+    crowds = [("no people", 0, 0), *CROWDS]
     times: dict[str, dict[str, list[float]]] = {
         crowd: {name: [] for name in estimators} for crowd, _, _ in crowds
     }
