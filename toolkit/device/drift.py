@@ -217,7 +217,7 @@ def _strays(frame: int, people: PoseFrame, matched: set[int]) -> list[Stray]:
 
 
 def _severity(drift: DriftSummary) -> float:
-    """Return millimetres plus the percentages of people lost and invented; infinite where not measured."""
+    """Return millimetres plus the percentages of people lost and invented; infinite if not measured."""
     return (
         drift.drift_mm + 100 * (drift.people_lost + drift.people_invented)
         if math.isfinite(drift.drift_mm)

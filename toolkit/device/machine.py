@@ -23,7 +23,7 @@ PI_THROTTLE_BITS = {
     18: "throttled since boot",
     19: "soft temperature limit since boot",
 }
-# The first is a link to the second, where /proc is whole; the last is a PC's.
+# The first is usually a link to the second; the last is a PC's.
 BOARD_NAMES = (
     "proc/device-tree/model",
     "sys/firmware/devicetree/base/model",

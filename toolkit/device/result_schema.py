@@ -149,7 +149,7 @@ class _Accuracy:
     _numbers = Table(Maybe(Number()))
 
     def check(self, value: Any, where: str) -> None:
-        """Raise SchemaError where a name is missing or a measure is no number."""
+        """Raise SchemaError if a name is missing or a measure is not a number."""
         self._named.check(value, where)
         self._numbers.check(
             {name: measure for name, measure in value.items() if name not in self._named.needed}, where
@@ -171,7 +171,7 @@ class _Result:
     )
 
     def check(self, value: Any, where: str) -> None:
-        """Raise SchemaError where the file cannot be shown or measured again."""
+        """Raise SchemaError if the file cannot be shown or measured again."""
         self._fields.check(value, where)
         bench = value["bench"]
         if bench and bench["status"] == "ran" and not (bench["latency"] and bench["samples"]["rounds"]):

@@ -48,7 +48,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Text:
-    """Text of at most `longest` characters, one of `choices` where there are some."""
+    """Text of at most `longest` characters, one of `choices` if there are any."""
 
     longest: int = 1000
     choices: tuple[str, ...] = ()

@@ -73,7 +73,7 @@ class PoseEstimator:
         """Return the people of a picture (H, W, 3) uint8 BGR, best first.
 
         `focal_px` is the focal length of this picture in its pixels; None takes the estimator's camera.
-        Raises PictureError for a wrong picture, EngineError where the model fails, HeadError for outputs that
+        Raises PictureError for a wrong picture, EngineError if the model fails, HeadError for outputs that
         are not finite.
         """
         camera = self._camera if focal_px is None else focal_length(focal_px)

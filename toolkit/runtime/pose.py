@@ -92,8 +92,8 @@ class PoseSpec:
         centre_joints: the person's centre is the mean of these joints.
         skeleton: the joints that the decoder gives; see `Skeleton` for the joints that it must have.
         centre_threshold: a peak of the `centre` map must exceed this, between 0 and 1.
-        focal_default: focal length where the camera's is unknown, in the longer side of the picture.
-        keypoints: the grid of the key-point heads; None where there are none.
+        focal_default: focal length if the camera's is unknown, relative to the longer side of the picture.
+        keypoints: the grid of the key-point heads; None if there are none.
     """
 
     name: str
@@ -207,7 +207,7 @@ class PoseSpec:
         return replace(self, centre_threshold=centre_threshold)
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return plain lists, numbers and strings, for JSON or TOML; without `keypoints` where it is None."""
+        """Return plain lists, numbers and strings, for JSON or TOML; without `keypoints` if it is None."""
         plain = {
             name: getattr(self, name)
             for name in self.__dataclass_fields__
@@ -224,7 +224,7 @@ class PoseSpec:
     def from_dict(cls, plain: Mapping[str, Any]) -> "PoseSpec":
         """Read what `to_dict` wrote; `skeleton` may be absent (MUPOTS17), `keypoints` too.
 
-        Raises SpecError naming the field, also where the skeleton lacks a joint that a network's must have.
+        Raises SpecError naming the field, also if the skeleton lacks a required joint.
         """
         unknown = set(plain) - set(cls.__dataclass_fields__)
         if unknown:

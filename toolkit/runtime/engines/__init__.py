@@ -27,7 +27,7 @@ class Engine(Protocol):
         """
 
     def describe(self) -> Dict[str, str]:
-        """Return engine, version, threads and, where the library reports it, the precision."""
+        """Return engine, version, threads, and the precision if the library reports it."""
 
 
 def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:

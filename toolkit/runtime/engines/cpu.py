@@ -11,7 +11,7 @@ _BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 
 
 def int8_saturates(cpuinfo: str = CPUINFO) -> bool:
-    """Return whether this is an x86 CPU without VNNI; False where the file is missing, as outside Linux.
+    """Return whether this is an x86 CPU without VNNI; False if the file is missing, as outside Linux.
 
     Such CPUs multiply 8-bit integers in pairs and add the two products in 16 bits, which saturates for large
     weights and activations. The network then moves people and loses some.
@@ -21,7 +21,7 @@ def int8_saturates(cpuinfo: str = CPUINFO) -> bool:
 
 
 def computes_bfloat16(cpuinfo: str = CPUINFO) -> bool:
-    """Return whether this CPU has bfloat16 products; False where the file is missing, as outside Linux."""
+    """Return whether this CPU has bfloat16 products; False if the file is missing, as outside Linux."""
     return bool(_BFLOAT16 & _flags(cpuinfo))
 
 

@@ -1,4 +1,4 @@
-"""TFLite on CPUs by ai_edge_litert, or by tflite_runtime where that is not installed."""
+"""TFLite on CPUs by ai_edge_litert, or by tflite_runtime if that is not installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Engine:
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
         """Open the file; None for `threads` takes the library's number. Raises EngineError if that fails.
 
-        The library applies the XNNPACK delegate where it has it: ai_edge_litert for float and int8,
+        Libraries apply the XNNPACK delegate if they have it: ai_edge_litert for float and int8,
         tflite_runtime 2.14 for float only.
         """
         interpreter_of, self._library, self._version = _library()

@@ -24,7 +24,7 @@ _LONGEST_STEM = 200  # bytes; names have at most 255
 
 
 class FileError(PoseError):
-    """A file that is missing, no plain file, or too large."""
+    """A file that is missing, not a plain file, or too large."""
 
 
 @contextlib.contextmanager
@@ -36,7 +36,7 @@ def open_plain(
     Args:
         path: of the file; links are followed.
         most_bytes: the largest size accepted.
-        error: the exception raised where the file is missing, no plain file, too large, or unreadable.
+        error: the exception raised if the file is missing, not a plain file, too large, or unreadable.
         advice: what to do next; ends the error's sentence.
     """
     end = f"; {advice}" if advice else ""

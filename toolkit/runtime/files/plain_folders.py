@@ -17,12 +17,12 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, replaces: Optional
     """Write a folder of files atomically.
 
     Args:
-        folder: where; its parents are made. A folder that is there must be empty, or hold the file
+        folder: created with its parents. An existing folder must be empty, or hold the file
             `replaces`.
         files: relative path → bytes.
         replaces: name of the file by which a folder that may be replaced is recognized; None replaces none.
 
-    Raises FileExistsError if the folder holds something else, and OSError where it cannot be written; both
+    Raises FileExistsError if the folder holds something else, and OSError if it cannot be written; both
     leave it as it was.
     """
     make_folder(folder.parent)

@@ -16,7 +16,7 @@ def read_json(
 ) -> Any:
     """Return the value in a JSON file in UTF-8.
 
-    Raises `error`, ending in `advice`, where `parse_json` or `read_plain` would.
+    Raises `error`, ending in `advice`, if `parse_json` or `read_plain` fails.
     """
     content = read_plain(path, most_bytes=most_bytes, error=error, advice=advice)
     try:

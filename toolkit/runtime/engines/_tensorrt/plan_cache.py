@@ -24,8 +24,8 @@ class CacheError(EngineError):
 def cache_folder(environment: Optional[Mapping[str, str]] = None) -> Path:
     """Return the folder for plans, created if missing: $POSEC_CACHE, else posec in the user's cache folder.
 
-    A plan is a GPU program, so the folder must belong to the user. Raises CacheError if it does not, or cannot
-    be created.
+    A plan is a GPU program, so the folder must belong to the user. Raises CacheError if it does not, or
+    cannot be created.
     """
     environment = os.environ if environment is None else environment
     given = environment.get(FOLDER_VARIABLE)
