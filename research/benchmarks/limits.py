@@ -4,7 +4,8 @@
 
 It runs on the rendered test scenes, whose truth is exact. "Given" is the truth that replaces outputs of the network:
 the key points of the fit, the key-point offsets of the lifting head, the torso's rotation or the pose of the people
-found. The last rows need no network: exact key points of all people, lifted and fitted as training labels are, each moved by a share of the person's height.
+found. The last rows need no network: exact key points of all people, lifted and fitted as training labels are, each
+moved by a share of the person's height.
 
 A key point is read where one of its kind lies within a share of the torso's length, as it would be without foreshortening, of the joint.
 Joints outside the picture and people less than a quarter visible are ignored; hidden joints are included.

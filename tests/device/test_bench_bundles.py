@@ -117,7 +117,7 @@ def test_a_folder_that_is_no_bundle_and_a_text_that_is_no_picture_fail(tmp_path)
     golden = BenchSettings(write_tiny_bundle(tmp_path / "one").folder / "golden", seconds=0)
     assert "no bundle.json" in bench([tmp_path], settings=golden)[0]["reason"]
     assert (
-        "no picture"
+        "not a picture"
         in bench([tmp_path / "one"], settings=BenchSettings(tmp_path / "text.png", seconds=0))[0]["reason"]
     )
     assert picture_files(tmp_path) == [tmp_path / "text.png"]

@@ -88,7 +88,7 @@ def test_the_progress_monitor_accepts_the_calls_of_tensorrt():
     monitor = plan_build._make_monitor(
         trt,
         plan_build._Progress(
-            trt, trt.Builder(plan_build.make_logger(trt)).create_builder_config(), (1, 2), print
+            trt, trt.Builder(plan_build.make_logger(trt)).create_builder_config(), (1, 2), report=print
         ),
     )
     for member in ("phase_start", "phase_finish", "step_complete"):

@@ -161,7 +161,7 @@ def test_the_second_load_builds_nothing(bundle, board, capsys):
 
 @pytest.mark.parametrize(("version", "step"), [("8.5.2", ""), ("10.3.0", ", Building Engine 2/2")])
 def test_a_build_reports_its_progress(version, step, bundle, board, capsys, monkeypatch):
-    monkeypatch.setattr(plan_build, "_TELL_EVERY_S", 0.02)
+    monkeypatch.setattr(plan_build, "_REPORT_EVERY_S", 0.02)
     board(version, Faults(seconds=0.3))
     open_engine(bundle)
     assert re.search(
