@@ -9,12 +9,12 @@ from typing import Any
 from ..runtime.command.arguments import ARGUMENTS, SOURCES
 from . import inputs
 from .arguments import BUNDLE, Argument, Verb, argument
-from .outputs import FolderOut
+from .outputs import OwnFolderOut
 
 
 def _checked(flags: Sequence[str], options: Mapping[str, Any]) -> Argument:
     """Return an argument of the runtime; its output is checked before the work, as that of every verb."""
-    return Argument(flags, {**options, "type": FolderOut} if "--out" in flags else options)
+    return Argument(flags, {**options, "type": OwnFolderOut} if "--out" in flags else options)
 
 
 VERB = Verb(

@@ -574,7 +574,7 @@ def grid(**changes):
             "must have 13 channels, got 4",
         ),
         (grid(stride=0), "a stride of 1 or more"),
-        (grid(stride=24), "no multiple of keypoints.stride 24"),
+        (grid(stride=24), "not a multiple of keypoints.stride 24"),
         (grid(joints=["", *LIMBS[:-1], "tail"]), "no joint 'tail'"),
         (grid(joints=["", *LIMBS[:-1], LIMBS[0]]), "each once"),
         (grid(joints=[""] * 13), "each once"),

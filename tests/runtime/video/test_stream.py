@@ -207,9 +207,17 @@ def test_the_folder_of_the_source_and_its_parent_are_not_replaced(bundle, scene,
     assert (tmp_path / "out" / "scene.jpg").exists()
 
 
-def test_an_empty_folder_such_as_this_one_is_recorded_in(bundle, scene, tmp_path):
+def test_an_empty_folder_is_recorded_in(bundle, scene, tmp_path):
     (tmp_path / "empty").mkdir()
-    done = posec("run", bundle, "--source", scene, "-o", ".", cwd=tmp_path / "empty")
+    done = posec("run", bundle, "--source", scene, "-o", tmp_path / "empty")
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(tmp_path / "empty")) == [LINES, MANIFEST, "scene.jpg"]
+
+
+def test_the_board_s_command_records_in_an_empty_current_folder(bundle, scene, tmp_path):
+    (tmp_path / "empty").mkdir()
+    arguments = (bundle, "--source", scene, "-o", ".")
+    done = posec(*arguments, module="toolkit.runtime", cwd=tmp_path / "empty")
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(tmp_path / "empty")) == [LINES, MANIFEST, "scene.jpg"]
 
