@@ -222,10 +222,7 @@ class PoseSpec:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "PoseSpec":
-        """Read what `to_dict` wrote; `skeleton` may be absent (MUPOTS17), `keypoints` too.
-
-        Raises SpecError naming the field, also if the skeleton lacks a required joint.
-        """
+        """Read what `to_dict` wrote; without `skeleton` it is MUPOTS17. Raises SpecError naming the field."""
         unknown = set(plain) - set(cls.__dataclass_fields__)
         if unknown:
             raise SpecError(
