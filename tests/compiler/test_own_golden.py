@@ -72,7 +72,7 @@ def test_pictures_without_people_are_a_verdict_of_their_own_with_a_way_out(
     assert "export again with --golden" in capsys.readouterr().err
     assert main(["verify", out]) == 2
     printed = capsys.readouterr().err
-    assert "no people to compare" in printed
+    assert "no people to judge by" in printed
     assert "--golden" in printed
 
 

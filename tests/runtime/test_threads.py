@@ -45,7 +45,7 @@ print(json.dumps(found))
 def measured(threads: str) -> list[dict]:
     """Return the processor time of other threads as a share of the decoding thread's, and their number."""
     given = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
-    given |= {"PYTHONPATH": str(ROOT.parent), **({"OPENBLAS_NUM_THREADS": threads} if threads else {})}
+    given |= {"PYTHONPATH": str(ROOT), **({"OPENBLAS_NUM_THREADS": threads} if threads else {})}
     done = subprocess.run(
         [sys.executable, "-c", DECODE], capture_output=True, text=True, env=given, check=True, timeout=300
     )

@@ -73,7 +73,7 @@ def test_auto_without_a_calibration_tries_bfloat16_first(tiny_checkpoint, pictur
         tmp_path / "out",
     ]
     assert main([str(word) for word in words]) in (0, 1)
-    tried = json.loads((tmp_path / "out.ladder.json").read_text())["rungs"]
+    tried = json.loads((tmp_path / "out.candidates.json").read_text())["rungs"]
     assert tried[0]["precision"] == "bfloat16"
     assert "int8" not in {rung["precision"] for rung in tried}
 
