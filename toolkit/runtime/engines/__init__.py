@@ -9,8 +9,10 @@ import numpy as np
 
 from ..bundle import Bundle
 from ..errors import PoseError
+from ..files.onnx_weights import has_weights_outside
 
 ENGINES = ("onnxruntime", "openvino", "tflite", "tensorrt", "replay")
+_ONNX_ENGINES = ("onnxruntime", "openvino", "tensorrt")
 
 
 class EngineError(PoseError):
@@ -31,15 +33,31 @@ class Engine(Protocol):
 
 
 def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
-    """Open the bundle's model in the bundle's engine. Raises EngineError where that fails."""
+    """Open the bundle's model in the bundle's engine.
+
+    Raises EngineError where that fails, and for an ONNX model with weights outside its file: no hash covers them.
+    """
     if bundle.engine not in ENGINES:
         raise EngineError(
             f"no engine '{bundle.engine}'; known: {', '.join(ENGINES)}; "
             "update posec on this machine or export again"
         )
     module = importlib.import_module(f".{bundle.engine}", __package__)
+    if bundle.engine in _ONNX_ENGINES:
+        _check_weights(str(bundle.model_path))
     threads = check_threads(bundle.options.get("threads") if threads is None else threads)
     return module.Engine(str(bundle.model_path), bundle, threads)
+
+
+def _check_weights(path: str) -> None:
+    try:
+        outside = has_weights_outside(path)
+    except (OSError, ValueError) as error:
+        raise EngineError(f"cannot open '{path}': {error}; export the bundle again") from error
+    if outside:
+        raise EngineError(
+            f"'{path}' has weights in another file, which no hash of the bundle covers; export the bundle again"
+        )
 
 
 def check_threads(threads: Optional[int]) -> Optional[int]:
