@@ -16,7 +16,10 @@ _ONNX_ENGINES = ("onnxruntime", "openvino", "tensorrt")
 
 
 class EngineError(PoseError):
-    """An engine that is unknown, not installed, or cannot run the model."""
+    """An engine that is unknown, not installed, or cannot run the model. The lines of a library's message are joined."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(line.strip() for line in message.splitlines()))
 
 
 class Engine(Protocol):
