@@ -298,6 +298,15 @@ def test_weights_outside_the_model_file_are_refused_before_an_engine_reads_them(
     assert "weights in another file, which no hash of the bundle covers" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_bundle_whose_path_is_not_utf8_is_refused_in_one_sentence(tmp_path, capsys, engine):
+    folder = tmp_path / "caf\udce9"
+    onnx_bundle(folder, engine)
+    cv2.imwrite(str(tmp_path / "picture.png"), PICTURES[1])
+    assert main(["run", str(folder), "--source", str(tmp_path / "picture.png")]) == 2
+    assert "engines open only paths in UTF-8" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"\x3a", b"\x3a\xff\xff\xff\xff\x7f", b"\xff" * 20, b"\x0b", b"<net/>", b"\x08\x08" * 2_000_001],

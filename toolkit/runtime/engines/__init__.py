@@ -8,6 +8,7 @@ from typing import Dict, Optional, Protocol
 import numpy as np
 
 from ..bundle import Bundle
+from ..console import printable
 from ..errors import PoseError
 from ..files.onnx_weights import has_weights_outside
 
@@ -46,10 +47,20 @@ def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
             "update posec on this machine or export again"
         )
     module = importlib.import_module(f".{bundle.engine}", __package__)
+    _check_path(str(bundle.model_path))
     if bundle.engine in _ONNX_ENGINES:
         _check_weights(str(bundle.model_path))
     threads = check_threads(bundle.options.get("threads") if threads is None else threads)
     return module.Engine(str(bundle.model_path), bundle, threads)
+
+
+def _check_path(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise EngineError(
+            f"engines open only paths in UTF-8, got '{printable(path, keep='')}'; rename the folder of the bundle"
+        ) from error
 
 
 def _check_weights(path: str) -> None:
