@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..runtime.console import printable
 from ..runtime.errors import PosecError
 from ..runtime.files.bundle_files import sha256_of
 from .machine import busy_share, machine_facts, machine_state
@@ -83,7 +84,7 @@ def bench(
         raise PosecError("bench needs a bundle, got 0 bundles; name folders that `posec export` wrote")
     shown = picture_files(settings.pictures or Path(bundles[0]) / "golden")
     inputs = {
-        "pictures": [{"name": path.name, "sha256": _sha256(path)} for path in shown],
+        "pictures": [{"name": printable(path.name, keep=""), "sha256": _sha256(path)} for path in shown],
         "resized_to": list(settings.size) if settings.size else None,
         "seconds": settings.seconds,
         "frames_per_turn": settings.frames_per_turn,
@@ -127,7 +128,7 @@ def bench(
         found.append(
             {
                 **run,
-                "bundle": str(worker.folder),
+                "bundle": printable(str(worker.folder), keep=""),
                 "status": "failed" if worker.failed else "ran",
                 "reason": worker.failed[:LONGEST_REASON],
                 "cold": {name: opened[name] for name in ("load_ms", "first_ms")} if opened else None,
