@@ -36,6 +36,15 @@ def test_the_exit_status_is_1_over_the_drift_limits(bundle, tmp_path, capsys):
     assert result["drift"]["within"] is False
 
 
+def test_a_bundle_in_a_folder_whose_name_is_not_utf8_has_a_result(accepted, tmp_path):
+    folder = changed(accepted, tmp_path / "caf\udce9", allowed=allowed(1e6))
+    run("bench", folder, *QUICK, "-o", tmp_path / "results")
+    (path,) = (tmp_path / "results").iterdir()
+    result = json.loads(path.read_text())
+    assert result["bundle"]["folder"] == "caf\\xe9"
+    assert "rename the folder of the bundle" in path.read_text()
+
+
 def test_a_result_is_measured_again(accepted, tmp_path, capsys):
     run("bench", accepted, *QUICK, "-o", tmp_path)
     (path,) = tmp_path.iterdir()

@@ -19,7 +19,15 @@ def filled(words: list[str], bundle: Path, pictures: Path) -> list[str]:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 @pytest.mark.parametrize(
-    "words", [["targets"], ["targets", "--json"], ["run", "BUNDLE", "--source", "PICTURES", "--json"]]
+    "words",
+    [
+        ["targets"],
+        ["targets", "--json"],
+        ["run", "BUNDLE", "--source", "PICTURES", "--json"],
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+    ],
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_is_reported_in_one_sentence(bundle, pictures, words, unbuffered, monkeypatch):
@@ -59,7 +67,7 @@ def test_commands_run_with_streams_closed_that_they_do_not_need(bundle, pictures
     ]
     assert closed("<&- 2>&- >&-", *words[:-1], "-o", tmp_path / "found").returncode == 0
     assert len((tmp_path / "found" / "people.jsonl").read_text().splitlines()) == 4
-    for others in (words, ["targets"], ["explain", bundle, "--source", pictures]):
+    for others in (words, ["targets"], ["run", "--help"], ["explain", bundle, "--source", pictures]):
         done = closed(">&-", *others)
         assert done.returncode == 2
         assert "standard output is closed" in done.stderr

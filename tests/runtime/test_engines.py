@@ -1,5 +1,6 @@
 """Engines on a real network: the same heads from each, and refusals in one sentence."""
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -7,11 +8,13 @@ from networks import spot_picture, tiny_decoder, tiny_model, tiny_spec
 from onnx import TensorProto, helper, numpy_helper
 from recorded_heads import bundle_info, packed
 
+from toolkit.cli import main
 from toolkit.runtime import load
 from toolkit.runtime.bundle import write_bundle
 from toolkit.runtime.engines import EngineError, open_engine
 from toolkit.runtime.engines.cpu import computes_bfloat16, int8_saturates
 from toolkit.runtime.engines.onnxruntime import cpu_options, library
+from toolkit.runtime.files.onnx_weights import has_weights_outside
 from toolkit.runtime.frame import FrameInput
 from toolkit.runtime.pose import HEADS
 from toolkit.runtime.preprocess import to_batch
@@ -181,8 +184,9 @@ def test_a_model_without_the_heads_is_refused(tmp_path, engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_batch_of_another_kind_is_refused(tmp_path, engine):
     run = open_engine(onnx_bundle(tmp_path / "b", engine), threads=1)
-    with pytest.raises(EngineError, match="failed on a batch uint8"):
+    with pytest.raises(EngineError, match="failed on a batch uint8") as refusal:
         run(np.zeros((1, 64, 96, 3), np.uint8))
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -272,3 +276,49 @@ def test_a_missing_library_names_its_package(tmp_path, monkeypatch, engine, libr
     monkeypatch.setitem(__import__("sys").modules, library, None)
     with pytest.raises(EngineError, match=rf"engine '{engine}' cannot be imported.*: pip install {library}"):
         open_engine(onnx_bundle(tmp_path / "b", engine))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("place", ["initializer", "constant", "in a branch"])
+def test_weights_outside_the_model_file_are_refused_before_an_engine_reads_them(
+    tmp_path, capsys, engine, place
+):
+    model = tiny_model(SPEC)
+    weight = next(array for array in model.graph.initializer if array.name == model.graph.node[0].input[1])
+    (tmp_path / "picture.png").write_bytes(cv2.imencode(".png", PICTURES[1])[1].tobytes())
+    (tmp_path / "weights.bin").write_bytes(weight.raw_data)
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="weights.bin")
+    if place != "initializer":
+        node = helper.make_node("Constant", [], [weight.name], value=weight)
+        model.graph.initializer.remove(weight)
+        if place == "in a branch":
+            model.graph.initializer.append(numpy_helper.from_array(np.array(True), "always"))
+            output = helper.make_tensor_value_info(weight.name, TensorProto.FLOAT, weight.dims)
+            branch = helper.make_graph([node], "branch", [], [output])
+            node = helper.make_node("If", ["always"], [weight.name], then_branch=branch, else_branch=branch)
+        model.graph.node.insert(0, node)
+    bundle = onnx_bundle(tmp_path / "b", engine, model)
+    (tmp_path / "weights.bin").rename(bundle.folder / "weights.bin")
+    assert main(["run", str(bundle.folder), "--source", str(tmp_path / "picture.png")]) == 2
+    assert "weights in another file, which no hash of the bundle covers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_bundle_whose_path_is_not_utf8_is_refused_in_one_sentence(tmp_path, capsys, engine):
+    folder = tmp_path / "caf\udce9"
+    onnx_bundle(folder, engine)
+    cv2.imwrite(str(tmp_path / "picture.png"), PICTURES[1])
+    assert main(["run", str(folder), "--source", str(tmp_path / "picture.png")]) == 2
+    assert "engines open only paths in UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x3a", b"\x3a\xff\xff\xff\xff\x7f", b"\xff" * 20, b"\x0b", b"<net/>", b"\x08\x08" * 2_000_001],
+)
+def test_a_damaged_model_file_is_refused(tmp_path, content):
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(ValueError, match=r"it is|it has more than"):
+        has_weights_outside(tmp_path / "model.onnx")

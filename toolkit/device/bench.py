@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..runtime.console import printable
 from ..runtime.errors import PosecError
 from ..runtime.files.bundle_files import sha256_of
 from .machine import busy_share, machine_facts, machine_state
@@ -126,7 +127,7 @@ class _Shared(NamedTuple):
 
 def _describe_inputs(shown: Sequence[Path], settings: BenchSettings) -> dict[str, Any]:
     return {
-        "pictures": [{"name": path.name, "sha256": _sha256(path)} for path in shown],
+        "pictures": [{"name": printable(path.name, keep=""), "sha256": _sha256(path)} for path in shown],
         "resized_to": list(settings.size) if settings.size else None,
         "seconds": settings.seconds,
         "frames_per_turn": settings.frames_per_turn,
@@ -170,7 +171,7 @@ def _measurement(
     opened, end, slices = answers.cold[index] or {}, answers.ends[index], answers.sustained[index]
     return {
         **shared.run,
-        "bundle": str(worker.folder),
+        "bundle": printable(str(worker.folder), keep=""),
         "status": "failed" if worker.failed else "ran",
         "reason": worker.failed[:LONGEST_REASON],
         "cold": {name: opened[name] for name in ("load_ms", "first_ms")} if opened else None,

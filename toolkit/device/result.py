@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.bundle import Bundle
+from ..runtime.console import printable
 from ..runtime.errors import PosecError
 from ..runtime.files.bundle_files import DESCRIPTION, sha256_of
 from ..runtime.files.plain_files import write_plain
@@ -120,7 +121,7 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
     sizes = {name: (bundle.folder / name).stat().st_size for name in bundle.files}
     return {
         **{name: getattr(bundle, name) for name in BUNDLE_FIELDS},
-        "folder": bundle.folder.name,
+        "folder": printable(bundle.folder.name, keep=""),
         "sha256": sha256_of(bundle.folder / DESCRIPTION),
         "model_sha256": bundle.files[bundle.model],
         "input_size": list(bundle.spec.input_size),

@@ -103,8 +103,16 @@ ARGUMENTS: Tuple[Any, ...] = (
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser with printable messages, which tolerates closed standard streams."""
+    """An argument parser with printable messages; help that standard output cannot take ends with status 2."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        if message:
-            (put if file is sys.stdout else say)(message.rstrip("\n"))
+        if not message:
+            return
+        if file is not sys.stdout:
+            say(message.rstrip("\n"))
+            return
+        try:
+            put(message.rstrip("\n"))
+        except OSError as error:
+            say(f"{self.prog}: {error.strerror or error}")
+            raise SystemExit(2) from error

@@ -8,13 +8,19 @@ from typing import Dict, Optional, Protocol
 import numpy as np
 
 from ..bundle import Bundle
+from ..console import printable
 from ..errors import PoseError
+from ..files.onnx_weights import has_weights_outside
 
 ENGINES = ("onnxruntime", "openvino", "tflite", "tensorrt", "replay")
+_ONNX_ENGINES = ("onnxruntime", "openvino", "tensorrt")
 
 
 class EngineError(PoseError):
-    """An engine that is unknown, not installed, or cannot run the model."""
+    """An engine that is unknown, not installed, or cannot run the model. The lines of a library's message are joined."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(line.strip() for line in message.splitlines()))
 
 
 class Engine(Protocol):
@@ -31,15 +37,41 @@ class Engine(Protocol):
 
 
 def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
-    """Open the bundle's model in the bundle's engine. Raises EngineError if that fails."""
+    """Open the bundle's model in the bundle's engine.
+
+    Raises EngineError where that fails, and for an ONNX model with weights outside its file: no hash covers them.
+    """
     if bundle.engine not in ENGINES:
         raise EngineError(
             f"no engine '{bundle.engine}'; known: {', '.join(ENGINES)}; "
             "update posec on this machine or export again"
         )
     module = importlib.import_module(f".{bundle.engine}", __package__)
+    _check_path(str(bundle.model_path))
+    if bundle.engine in _ONNX_ENGINES:
+        _check_weights(str(bundle.model_path))
     threads = check_threads(bundle.options.get("threads") if threads is None else threads)
     return module.Engine(str(bundle.model_path), bundle, threads)
+
+
+def _check_path(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise EngineError(
+            f"engines open only paths in UTF-8, got '{printable(path, keep='')}'; rename the folder of the bundle"
+        ) from error
+
+
+def _check_weights(path: str) -> None:
+    try:
+        outside = has_weights_outside(path)
+    except (OSError, ValueError) as error:
+        raise EngineError(f"cannot open '{path}': {error}; export the bundle again") from error
+    if outside:
+        raise EngineError(
+            f"'{path}' has weights in another file, which no hash of the bundle covers; export the bundle again"
+        )
 
 
 def check_threads(threads: Optional[int]) -> Optional[int]:

@@ -16,7 +16,7 @@ PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16", "bfloat16"
 
 
 class Engine:
-    """Runs an ONNX model or an OpenVINO IR, in float or with quantization nodes."""
+    """Runs an ONNX model, float or with QuantizeLinear and DequantizeLinear nodes."""
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
         """Compile the model; `threads` None uses all cores.
