@@ -323,7 +323,7 @@ def compare_networks(
         config = replace(settings, **variant.settings)
         network = first_network(variant, options.lift)
         pictures = material if variant.rendered else unrendered
-        train_network(config, pictures, options.embedding, options.out / str(number), network=network)
+        train_network(config, pictures, options.embedding, out=options.out / str(number), network=network)
     photos, decoder = photographs(options.data), layers(decoder_arrays(load_embedding(options.embedding)))
     return [{"trained": variant.name, **judge(first_network(variant, options.lift), options.out / str(number), decoder, photos)}
             for number, variant in chosen]  # fmt: skip

@@ -215,7 +215,7 @@ def lifted(scenes: Scenes, spec: PoseSpec, embedding: Path, lifter: Path, off: f
         )
         poses = fit_keypoints(keypoints, model, lift, settings=FitSettings())
         assert focal_px is not None
-        found[name] = people_of_lifted(poses, np.ones(len(points)), size, focal_px)
+        found[name] = people_of_lifted(poses, np.ones(len(points)), size, focal_px=focal_px)
     return found
 
 

@@ -179,7 +179,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         say(f"{kind.name}: {usable} people in {len(material.scenes)} pictures")
         rows.append({"learned from": kind.name, "pictures": len(material.scenes), "people": usable})
         train_network(
-            config, material, options.embedding, options.out / str(number), network=read_network(options.lift)
+            config,
+            material,
+            options.embedding,
+            out=options.out / str(number),
+            network=read_network(options.lift),
         )
     judges, decoder = photographs(options.data), layers(decoder_arrays(load_embedding(options.embedding)))
     if (options.data / LSPET).is_dir():

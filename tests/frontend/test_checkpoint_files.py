@@ -197,7 +197,7 @@ def test_weights_of_the_reference_architecture_that_are_not_finite_are_refused(t
     network, decoder, spec = load_checkpoint(checkpoint_folder(REFERENCE))
     with torch.no_grad():
         next(network.parameters()).view(-1)[0] = float("nan")
-    save_checkpoint(tmp_path / "nan", network, decoder, spec)
+    save_checkpoint(tmp_path / "nan", network, decoder, spec=spec)
     status, line = planned(tmp_path / "nan", capsys)
     assert status == 2
     assert "holds NaN" in line

@@ -59,7 +59,7 @@ def test_weights_of_the_reference_architecture(decoder, tmp_path):
         if isinstance(module, torch.nn.BatchNorm2d):  # away from the identity
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 2)
-    save_checkpoint(tmp_path / "weights", network, decoder, spec, licence="none")
+    save_checkpoint(tmp_path / "weights", network, decoder, spec=spec, licence="none")
     graph = prepare(trace(tmp_path / "weights"))
     assert_heads(graph, network(torch.zeros(1, 3, *SIZE))._asdict())
     assert graph.model.opset_import[0].version == OPSET
@@ -74,7 +74,7 @@ def weights(decoder, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("weights") / "checkpoint"
     network = KeypointNetwork()
-    save_checkpoint(folder, network, decoder, dataclasses.replace(network.spec(), input_size=SIZE))
+    save_checkpoint(folder, network, decoder, spec=dataclasses.replace(network.spec(), input_size=SIZE))
     return folder
 
 

@@ -35,8 +35,8 @@ def test_a_checkpoint_is_read_as_it_was_written(
     tmp_path: Path, network: KeypointNetwork, decoder: dict[str, np.ndarray]
 ) -> None:
     spec = network.spec()
-    save_checkpoint(tmp_path / "net", network, decoder, spec, licence="Apache-2.0")
-    save_checkpoint(tmp_path / "net", network, decoder, spec, licence="Apache-2.0")
+    save_checkpoint(tmp_path / "net", network, decoder, spec=spec, licence="Apache-2.0")
+    save_checkpoint(tmp_path / "net", network, decoder, spec=spec, licence="Apache-2.0")
     loaded = load_checkpoint(tmp_path / "net")
     assert loaded.spec == spec
     assert {path.name for path in tmp_path.iterdir()} == {"net"}
@@ -56,7 +56,7 @@ def test_a_checkpoint_is_read_as_it_was_written(
 def test_an_edited_specification_is_read(
     tmp_path: Path, network: KeypointNetwork, decoder: dict[str, np.ndarray]
 ) -> None:
-    save_checkpoint(tmp_path / "net", network, decoder, network.spec())
+    save_checkpoint(tmp_path / "net", network, decoder, spec=network.spec())
     text = (tmp_path / "net" / "spec.toml").read_text()
     (tmp_path / "net" / "spec.toml").write_text(
         text.replace("centre_threshold = 0.3", "centre_threshold = 0.45")
@@ -68,7 +68,7 @@ def test_an_edited_specification_is_read(
 def test_damaged_and_missing_files_are_refused(
     tmp_path: Path, network: KeypointNetwork, decoder: dict[str, np.ndarray], name: str
 ) -> None:
-    save_checkpoint(tmp_path / "net", network, decoder, network.spec())
+    save_checkpoint(tmp_path / "net", network, decoder, spec=network.spec())
     path = tmp_path / "net" / name
     blob = path.read_bytes()
     path.write_bytes(blob[: len(blob) // 2])
@@ -82,7 +82,7 @@ def test_damaged_and_missing_files_are_refused(
 def test_weights_of_another_network_are_refused(
     tmp_path: Path, network: KeypointNetwork, decoder: dict[str, np.ndarray]
 ) -> None:
-    save_checkpoint(tmp_path / "net", network, decoder, network.spec())
+    save_checkpoint(tmp_path / "net", network, decoder, spec=network.spec())
     spec = (tmp_path / "net" / "spec.toml").read_text()
     (tmp_path / "net" / "spec.toml").write_text(spec[: spec.index("[checkpoint.sha256]")])
     weights = load_file(tmp_path / "net" / "network.safetensors")
@@ -106,7 +106,7 @@ def former_names(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def test_weights_under_former_names_are_read(
     tmp_path: Path, network: KeypointNetwork, decoder: dict[str, np.ndarray]
 ) -> None:
-    save_checkpoint(tmp_path / "net", network, decoder, network.spec())
+    save_checkpoint(tmp_path / "net", network, decoder, spec=network.spec())
     spec = (tmp_path / "net" / "spec.toml").read_text()
     (tmp_path / "net" / "spec.toml").write_text(spec[: spec.index("[checkpoint.sha256]")])
     path = tmp_path / "net" / "network.safetensors"
@@ -131,7 +131,7 @@ def test_weights_under_former_names_are_read(
 def test_former_architectures_are_refused(
     tmp_path: Path, network: KeypointNetwork, decoder: dict[str, np.ndarray], stated: str | None
 ) -> None:
-    save_checkpoint(tmp_path / "net", network, decoder, network.spec())
+    save_checkpoint(tmp_path / "net", network, decoder, spec=network.spec())
     path, line = tmp_path / "net" / "spec.toml", 'architecture = "picture and key points"\n'
     assert line in path.read_text()
     path.write_text(path.read_text().replace(line, f'architecture = "{stated}"\n' if stated else ""))
@@ -161,7 +161,7 @@ def test_former_architectures_are_refused(
 def test_an_unknown_architecture_is_refused(
     tmp_path: Path, network: KeypointNetwork, decoder: dict[str, np.ndarray]
 ) -> None:
-    save_checkpoint(tmp_path / "net", network, decoder, network.spec())
+    save_checkpoint(tmp_path / "net", network, decoder, spec=network.spec())
     path = tmp_path / "net" / "spec.toml"
     path.write_text(path.read_text().replace('"picture and key points"', '"sound"'))
     with pytest.raises(PosecError, match="architecture 'sound'; known: picture and key points"):
@@ -173,7 +173,7 @@ def test_a_decoder_of_another_embedding_is_refused(
 ) -> None:
     narrow = {**decoder, "weight_0": decoder["weight_0"][:, :8]}
     with pytest.raises(PosecError, match="turns 8 numbers into 48, the spec needs 32 into 48"):
-        save_checkpoint(tmp_path / "net", network, narrow, network.spec())
+        save_checkpoint(tmp_path / "net", network, narrow, spec=network.spec())
     assert not (tmp_path / "net").exists()
 
 
@@ -182,7 +182,7 @@ def test_a_folder_without_a_checkpoint_is_not_replaced(
 ) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(PosecError, match="is not a checkpoint"):
-        save_checkpoint(tmp_path, network, decoder, network.spec())
+        save_checkpoint(tmp_path, network, decoder, spec=network.spec())
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 

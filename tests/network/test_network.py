@@ -74,7 +74,7 @@ def test_key_point_offsets_are_encoded_at_every_scale_and_clipped(network: Keypo
 
 def test_it_is_traced_to_plain_layers_with_equal_outputs(network: KeypointNetwork, tmp_path: Path) -> None:
     spec = replace(network.spec(), input_size=SIZE)
-    save_checkpoint(tmp_path / "network", network, decoder_arrays(PoseEmbedding()), spec)
+    save_checkpoint(tmp_path / "network", network, decoder_arrays(PoseEmbedding()), spec=spec)
     model = trace(tmp_path / "network").model
     kinds = {node.op_type for node in model.graph.node} - {"Constant", "Identity"}
     assert kinds == {

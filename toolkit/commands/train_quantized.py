@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         graph,
         target,
         Ranges.load(options.calibration),
-        inputs.frames(options.frames, graph.spec, options.count),
-        chosen_settings(options, QATSettings),
+        frames=inputs.frames(options.frames, graph.spec, options.count),
+        settings=chosen_settings(options, QATSettings),
         files=RunFiles(*(options.out.with_name(options.out.name + end) for end in (".state", ".jsonl"))),
         progress=lambda step, figures: print(log_line(step, figures), flush=True),
     )

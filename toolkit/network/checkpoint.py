@@ -56,8 +56,8 @@ def save_checkpoint(
     folder: str | Path,
     network: KeypointNetwork,
     decoder: Mapping[str, np.ndarray],
-    spec: PoseSpec,
     *,
+    spec: PoseSpec,
     licence: str = "",
     float32_prefixes: tuple[str, ...] = ("",),
 ) -> None:
@@ -75,7 +75,7 @@ def save_checkpoint(
     Raises PosecError where the decoder or the specification does not fit the network, or `folder` holds
     other files.
     """
-    _check(spec, decoder, network, "the checkpoint to be written")
+    _check(spec, decoder, network, where="the checkpoint to be written")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     tensors = {
         name: tensor.half()
@@ -91,7 +91,7 @@ def save_checkpoint(
         "architecture": network.architecture,
         **({"licence": licence} if licence else {}),
     }
-    _write(Path(folder), weights, decoder, spec, about)
+    _write(Path(folder), weights, decoder, spec=spec, about=about)
 
 
 def save_graph(folder: str | Path, graph: Graph) -> None:
@@ -100,11 +100,22 @@ def save_graph(folder: str | Path, graph: Graph) -> None:
     An existing checkpoint is replaced. Raises PosecError where `folder` holds other files.
     """
     about = {"network": GRAPH, "licence": graph.licence}
-    _write(Path(folder), graph.model.SerializeToString(deterministic=True), graph.decoder, graph.spec, about)
+    _write(
+        Path(folder),
+        graph.model.SerializeToString(deterministic=True),
+        graph.decoder,
+        spec=graph.spec,
+        about=about,
+    )
 
 
 def _write(
-    folder: Path, network: bytes, decoder: Mapping[str, np.ndarray], spec: PoseSpec, about: Mapping[str, str]
+    folder: Path,
+    network: bytes,
+    decoder: Mapping[str, np.ndarray],
+    *,
+    spec: PoseSpec,
+    about: Mapping[str, str],
 ) -> None:
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in decoder.items()}
     blobs = {about["network"]: network, POSE: save(arrays)}
@@ -153,7 +164,7 @@ def build_network(files: CheckpointFiles) -> Checkpoint:
         )
     if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
         raise PosecError(f"'{folder / NETWORK}' holds NaN or infinity in {broken[0]}; train it again")
-    _check(spec, decoder, network, f"'{folder}'")
+    _check(spec, decoder, network, where=f"'{folder}'")
     return Checkpoint(network.eval(), decoder, spec)
 
 
@@ -179,7 +190,9 @@ def _check_architecture(architecture: object, folder: Path) -> None:
         )
 
 
-def _check(spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: KeypointNetwork, where: str) -> None:
+def _check(
+    spec: PoseSpec, decoder: Mapping[str, np.ndarray], network: KeypointNetwork, *, where: str
+) -> None:
     check_decoder(decoder, spec, where)
     own = network.spec()
     # A specification may omit the key-point heads; poses are then decoded from the others alone.

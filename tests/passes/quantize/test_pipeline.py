@@ -128,7 +128,7 @@ def test_training_uses_the_qparams_of_the_graph_that_is_lowered(board, prepared,
     monkeypatch.setattr(finetune, "TorchGraph", Recorded)
     settings = finetune.QATSettings(steps=1, batch=1, held_out=1, threads=1)
     target = targets.load(board)
-    finetune.finetune(prepared, target, ranges, PICTURES, settings)
+    finetune.finetune(prepared, target, ranges, frames=PICTURES, settings=settings)
     _, student = graphs
     exported = lower_graph(prepared, Job(target, "int8"), ranges, skip_passes=["fuse_head_convs"])
     assert computing_nodes(student.model) == computing_nodes(exported.model)

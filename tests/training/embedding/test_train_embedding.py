@@ -110,7 +110,8 @@ def test_a_uniform_sample_has_a_lower_prior_loss_than_a_narrow_one() -> None:
     generator = torch.Generator().manual_seed(0)
     samples = [torch.rand(512, 32, generator=generator) * 2 - 1 for _ in range(2)]
     near, far = (
-        sliced_uniform_loss(codes, samples[1], 16, generator) for codes in (samples[0], 0.3 * samples[0])
+        sliced_uniform_loss(codes, samples[1], 16, generator=generator)
+        for codes in (samples[0], 0.3 * samples[0])
     )
     assert near < 0.02 < 0.1 < far
 

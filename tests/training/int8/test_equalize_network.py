@@ -72,7 +72,7 @@ def test_no_pictures_are_refused() -> None:
 
 def test_a_checkpoint_is_equalized_from_pictures(tmp_path: Path) -> None:
     network, rng = uneven_network(), np.random.default_rng(0)
-    save_checkpoint(tmp_path / "network", network, decoder_arrays(PoseEmbedding()), network.spec())
+    save_checkpoint(tmp_path / "network", network, decoder_arrays(PoseEmbedding()), spec=network.spec())
     (tmp_path / "pictures").mkdir()
     for number in range(3):
         cv2.imwrite(str(tmp_path / f"pictures/{number}.png"), rng.integers(0, 256, (90, 120, 3), np.uint8))

@@ -42,7 +42,7 @@ SETTINGS = QATSettings(steps=100, learning_rate=1e-4, threads=1)
 @pytest.fixture(scope="module")
 def finetuned():
     graph = tiny_graph_of()
-    return finetune(graph, TARGET, calibration.collect(graph, PICTURES), PICTURES, SETTINGS)
+    return finetune(graph, TARGET, calibration.collect(graph, PICTURES), frames=PICTURES, settings=SETTINGS)
 
 
 @pytest.mark.parametrize("integers", [False, True], ids=["float", "int8"])
@@ -179,7 +179,9 @@ def test_an_interrupted_training_resumes_with_equal_weights(tmp_path):
     ranges = calibration.collect(graph, PICTURES[:12])
 
     def weights(files=None, progress=lambda step, figures: None):
-        result = finetune(graph, TARGET, ranges, PICTURES[:12], settings, files=files, progress=progress)
+        result = finetune(
+            graph, TARGET, ranges, frames=PICTURES[:12], settings=settings, files=files, progress=progress
+        )
         model = result.graph.model
         return {tensor.name: tensor.SerializeToString() for tensor in model.graph.initializer}
 
@@ -192,7 +194,7 @@ def test_an_interrupted_training_resumes_with_equal_weights(tmp_path):
         weights(files, killed)
     assert files.state.exists()
     with pytest.raises(PosecError, match="belongs to a run with"):
-        finetune(graph, TARGET, ranges, PICTURES[:12], replace(settings, seed=1), files=files)
+        finetune(graph, TARGET, ranges, frames=PICTURES[:12], settings=replace(settings, seed=1), files=files)
     steps = []
     assert weights(files, lambda step, figures: steps.append(step)) == whole
     assert steps == [20]
@@ -202,9 +204,11 @@ def test_an_interrupted_training_resumes_with_equal_weights(tmp_path):
 def test_unusable_inputs_are_refused(tiny_graph):
     ranges = calibration.collect(tiny_graph, PICTURES[:5])
     with pytest.raises(PosecError, match="3 frames, 8 of them held out; give at least 12"):
-        finetune(tiny_graph, TARGET, ranges, PICTURES[:3], SETTINGS)
+        finetune(tiny_graph, TARGET, ranges, frames=PICTURES[:3], settings=SETTINGS)
     with pytest.raises(PosecError, match="belong to another network"):
-        finetune(tiny_graph, TARGET, replace(ranges, graph_sha256="0" * 64), PICTURES, SETTINGS)
+        finetune(
+            tiny_graph, TARGET, replace(ranges, graph_sha256="0" * 64), frames=PICTURES, settings=SETTINGS
+        )
     graph = prepare(tiny_graph)
     node = next(node for node in graph.model.graph.node if node.op_type == "Relu")
     node.CopyFrom(helper.make_node("Softsign", list(node.input), list(node.output), node.name))

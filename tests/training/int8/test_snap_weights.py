@@ -39,7 +39,7 @@ def test_only_the_backbone_and_the_key_point_head_are_snapped(tmp_path, capsys):
     torch.manual_seed(2)
     network = KeypointNetwork().eval()
     decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
-    save_checkpoint(tmp_path / "moved", network, decoder, network.spec())
+    save_checkpoint(tmp_path / "moved", network, decoder, spec=network.spec())
     module.main(["--checkpoint", str(tmp_path / "moved"), "--out", str(tmp_path / "snapped")])
     assert "backbone.stem" in capsys.readouterr().out
     snapped = load_checkpoint(tmp_path / "snapped").network

@@ -81,13 +81,16 @@ def test_people_transformed_as_the_view_are_consistent(flipped: bool, angle: flo
         perfect_maps(people),
         perfect_maps(seen.moved(similarity(middle, middle, zoom, angle=angle).astype(np.float32))),
     )
-    assert float(consistency_loss(first, moved, views(flipped, angle, zoom), SPEC, embedding.decode)) < 0.01
+    assert (
+        float(consistency_loss(first, moved, views(flipped, angle, zoom), spec=SPEC, decode=embedding.decode))
+        < 0.01
+    )
     for other in (
         views(not flipped, angle, zoom),
         views(flipped, angle + 0.5, zoom),
         views(flipped, angle, zoom * 1.5),
     ):
-        assert float(consistency_loss(first, moved, other, SPEC, embedding.decode)) > 0.1
+        assert float(consistency_loss(first, moved, other, spec=SPEC, decode=embedding.decode)) > 0.1
 
 
 def test_a_view_is_transformed_as_the_loss_expects() -> None:
@@ -112,7 +115,7 @@ def test_views_are_drawn_within_their_bounds() -> None:
 def test_people_outside_the_view_are_ignored(embedding: PoseEmbedding) -> None:
     people = person(embedding, (400.0, 130.0))
     raw = perfect_maps(people)
-    assert float(consistency_loss(raw, raw, views(zoom=1.5), SPEC, embedding.decode)) == 0
+    assert float(consistency_loss(raw, raw, views(zoom=1.5), spec=SPEC, decode=embedding.decode)) == 0
 
 
 def test_a_network_learns_alignment_cycle_and_consistency(embedding: PoseEmbedding) -> None:
@@ -181,9 +184,9 @@ def test_the_alignment_loss_compares_latents_with_those_of_the_key_points(embedd
     with torch.no_grad():
         offsets = encode_offsets(points[0, 0] - cells[:, None]).T.unflatten(1, (height, width))[None]
         exact = network.lifting_head.latent(offsets)
-    assert float(alignment_loss(exact, labels, network.lifting_head.from_keypoints, spec)) < 1e-4
+    assert float(alignment_loss(exact, labels, network.lifting_head.from_keypoints, spec=spec)) < 1e-4
     off = (1.5 * exact).requires_grad_()
-    loss = alignment_loss(off, labels, network.lifting_head.from_keypoints, spec)
+    loss = alignment_loss(off, labels, network.lifting_head.from_keypoints, spec=spec)
     assert float(loss.detach()) == pytest.approx(0.5, abs=1e-3)
     loss.backward()
     assert network.lifting_head.from_keypoints.weight.grad is None
@@ -217,10 +220,10 @@ def test_the_cycle_loss_is_zero_for_the_true_pose_only(embedding: PoseEmbedding)
     column, row = (given.cells_px / SPEC.stride).long().T
     read = {name: part[0, :, row, column].T for name, part in perfect_maps(people).items()}
     assert len(given.offsets) > 3
-    assert float(cycle_loss(read, given, encoder, SPEC, embedding.decode)) < 1e-3
+    assert float(cycle_loss(read, given, encoder, spec=SPEC, decode=embedding.decode)) < 1e-3
     for name in ("rotation", "depth", "embedding", "offset"):
         wrong = {**read, name: (read[name] + 0.4).requires_grad_()}
-        loss = cycle_loss(wrong, given, encoder, SPEC, embedding.decode)
+        loss = cycle_loss(wrong, given, encoder, spec=SPEC, decode=embedding.decode)
         loss.backward()
         assert float(loss.detach()) > 0.02, name
         gradient = wrong[name].grad
@@ -234,7 +237,9 @@ def test_the_cycle_loss_trains_the_lifting_head_and_the_pose_heads_only(embeddin
     network = KeypointNetwork()
     held, spec = copy.deepcopy(network.lifting_head.from_keypoints).requires_grad_(False), network.spec()
     given = labelled_offsets(batch_of(person(embedding)), spec, (HEIGHT // spec.stride, WIDTH // spec.stride))
-    cycle_loss(lifted_poses(network, given.offsets), given, held, spec, embedding.decode).backward()
+    cycle_loss(
+        lifted_poses(network, given.offsets), given, held, spec=spec, decode=embedding.decode
+    ).backward()
     trained = {
         name
         for name, parameter in network.named_parameters()

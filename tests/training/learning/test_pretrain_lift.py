@@ -48,9 +48,9 @@ def test_encoded_offsets_decode_to_the_key_points() -> None:
         torch.from_numpy(captured_poses(20)),
         40,
         spec,
-        PoseEmbedding(),
-        generator,
-        KeypointErrors((0.0, 0.0), 1.0, 0.0),
+        embedding=PoseEmbedding(),
+        generator=generator,
+        errors=KeypointErrors((0.0, 0.0), 1.0, 0.0),
     )
     offsets, cells_px, _ = keypoints
     assert len(offsets) == len(cells_px) > 20
@@ -101,12 +101,14 @@ def test_a_lifting_head_learns_to_close_the_cycle_on_request() -> None:
     torch.manual_seed(0)
     network, embedding = KeypointNetwork(), PoseEmbedding().requires_grad_(False)
     spec, generator = network.spec(), torch.Generator().manual_seed(0)
-    people = draw_skeletons(torch.from_numpy(captured_poses(20)), 20, spec, embedding, generator)
-    assert "cycle" not in lift_losses(network, people, spec, embedding.decode)
+    people = draw_skeletons(
+        torch.from_numpy(captured_poses(20)), 20, spec, embedding=embedding, generator=generator
+    )
+    assert "cycle" not in lift_losses(network, people, spec, decode=embedding.decode)
     learned = [*network.lifting_head.parameters(), *network.heads.parameters()]
     optimizer, figures = torch.optim.Adam(learned, 2e-3), []
     for _ in range(12):
-        loss = lift_losses(network, people, spec, embedding.decode, cycle=True)["cycle"]
+        loss = lift_losses(network, people, spec, decode=embedding.decode, cycle=True)["cycle"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -22,7 +22,14 @@ NOSE, LEFT_SHOULDER = 0, 5
 def scenes(count: int = 16, seed: int = 0, settings: SceneSettings | None = None) -> Scenes:
     poses = torch.from_numpy(captured_poses(40))
     generator = torch.Generator().manual_seed(seed)
-    return draw_scenes(poses, count, SIZE, PoseEmbedding().encode, generator, settings or SceneSettings())
+    return draw_scenes(
+        poses,
+        count,
+        SIZE,
+        encode=PoseEmbedding().encode,
+        generator=generator,
+        settings=settings or SceneSettings(),
+    )
 
 
 def test_points_outside_the_frame_are_not_visible() -> None:
@@ -89,7 +96,14 @@ def test_equal_seeds_give_equal_scenes() -> None:
     model = PoseEmbedding()
     poses = torch.from_numpy(captured_poses(10))
     first, second = (
-        draw_scenes(poses, 4, SIZE, model.encode, torch.Generator().manual_seed(5), SceneSettings())
+        draw_scenes(
+            poses,
+            4,
+            SIZE,
+            encode=model.encode,
+            generator=torch.Generator().manual_seed(5),
+            settings=SceneSettings(),
+        )
         for _ in range(2)
     )
     assert torch.equal(first.points_px, second.points_px)

@@ -50,7 +50,7 @@ def test_targets_peak_at_centres_and_share_cells_by_the_nearest(
 def test_losses_vanish_on_perfect_maps_and_only_there(embedding: tuple[Path, PoseEmbedding]) -> None:
     people = people_in_a_portrait(embedding[1])
     raw, labels = perfect_maps(people), batch_of(people)
-    losses = pose_losses(raw, labels, reference_spec(), embedding[1].decode)
+    losses = pose_losses(raw, labels, reference_spec(), decode=embedding[1].decode)
     found = {name: float(value.detach()) for name, value in losses.items()}
     assert found.pop("rotation") == pytest.approx(0.01, abs=1e-3)
     assert max(found.values()) < 2e-3, found
@@ -59,7 +59,7 @@ def test_losses_vanish_on_perfect_maps_and_only_there(embedding: tuple[Path, Pos
             {**raw, name: maps + (8 if name == "centre" else 0.3)},
             labels,
             reference_spec(),
-            embedding[1].decode,
+            decode=embedding[1].decode,
         )
         assert float(worse[name].detach()) > 2 * found.get(name, 0.01) + 1e-4, name
 
@@ -72,7 +72,7 @@ def test_without_fitted_poses_photographs_teach_by_their_key_points_alone(
 
     def losses(exact: bool) -> dict[str, float]:
         labels = batch_of(replace(people, exact=np.array([exact])))
-        found = pose_losses(raw, labels, reference_spec(), embedding[1].decode, fitted_pose_weight=0.0)
+        found = pose_losses(raw, labels, reference_spec(), decode=embedding[1].decode, fitted_pose_weight=0.0)
         return {name: float(value.detach()) for name, value in found.items()}
 
     known, unknown = losses(True), losses(False)
@@ -86,7 +86,10 @@ def test_without_fitted_poses_photographs_teach_by_their_key_points_alone(
 def test_a_batch_without_people_teaches_that_it_is_empty(embedding: tuple[Path, PoseEmbedding]) -> None:
     people = people_in_a_portrait(embedding[1])
     losses = pose_losses(
-        perfect_maps(people), batch_of(people.select(slice(0, 0))), reference_spec(), embedding[1].decode
+        perfect_maps(people),
+        batch_of(people.select(slice(0, 0))),
+        reference_spec(),
+        decode=embedding[1].decode,
     )
     assert set(losses) == {"centre"}
     assert float(losses["centre"]) > 1
@@ -104,7 +107,7 @@ def test_gradients_reach_every_trainable_parameter(embedding: tuple[Path, PoseEm
             zero.weight.normal_(std=0.05)
     people = people_in_a_portrait(embedding[1])
     raw = network.raw_maps(*network.backbone(torch.randn(1, 3, 256, 448)))
-    losses = pose_losses(raw, batch_of(people), network.spec(), embedding[1].decode)
+    losses = pose_losses(raw, batch_of(people), network.spec(), decode=embedding[1].decode)
     torch.stack(list(losses.values())).sum().backward()
     for name, parameter in network.named_parameters():
         # MobileNetV2 is frozen; heat and offsets of key points are judged by the anchor alone.
@@ -130,9 +133,9 @@ def test_a_run_learns_is_kept_and_goes_on(
         report_every=1,
         save_every_s=0,
     )
-    train_network(config, photos, embedding[0], tmp_path / "out", hardware=Hardware(workers=0))
+    train_network(config, photos, embedding[0], out=tmp_path / "out", hardware=Hardware(workers=0))
     train_network(
-        replace(config, pictures=6), photos, embedding[0], tmp_path / "out", hardware=Hardware(workers=0)
+        replace(config, pictures=6), photos, embedding[0], out=tmp_path / "out", hardware=Hardware(workers=0)
     )
     lines = [json.loads(line) for line in (tmp_path / "out/train.jsonl").read_text().splitlines()]
     assert [line["pictures"] for line in lines] == [2, 4, 6]
@@ -145,16 +148,20 @@ def test_a_run_learns_is_kept_and_goes_on(
             replace(config, learning_rate=1.0),
             photos,
             embedding[0],
-            tmp_path / "out",
+            out=tmp_path / "out",
             hardware=Hardware(workers=0),
         )
     with pytest.raises(PosecError, match=r"posec train lift.*give --init"):
         train_network(
-            replace(config, init=""), photos, embedding[0], tmp_path / "new", hardware=Hardware(workers=0)
+            replace(config, init=""), photos, embedding[0], out=tmp_path / "new", hardware=Hardware(workers=0)
         )
     with pytest.raises(PosecError, match="one of them must be 0"):
         train_network(
-            replace(config, minutes=1.0), photos, embedding[0], tmp_path / "out", hardware=Hardware(workers=0)
+            replace(config, minutes=1.0),
+            photos,
+            embedding[0],
+            out=tmp_path / "out",
+            hardware=Hardware(workers=0),
         )
 
 
@@ -179,7 +186,7 @@ def test_a_network_that_reads_key_points_learns_pictures(
         backbone_rate=backbone_rate,
         int8_share=0.5,
     )
-    train_network(config, photos, embedding[0], tmp_path / "out", hardware=Hardware(workers=0))
+    train_network(config, photos, embedding[0], out=tmp_path / "out", hardware=Hardware(workers=0))
     network, _, spec = load_checkpoint(tmp_path / "out/checkpoint")
     assert (spec.cell_origin_px, spec.keypoints) == (2.0, start.spec().keypoints)
     kept, first = network.state_dict(), start.state_dict()

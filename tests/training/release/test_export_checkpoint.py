@@ -44,7 +44,7 @@ def test_the_shipped_weights_are_smaller_with_equal_outputs(tmp_path: Path):
     torch.manual_seed(0)
     network = KeypointNetwork().eval()
     decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
-    save_checkpoint(tmp_path / "trained", network, decoder, network.spec())
+    save_checkpoint(tmp_path / "trained", network, decoder, spec=network.spec())
     spec = ship(tmp_path / "trained", tmp_path / "shipped", 0.35)
     shipped = load_checkpoint(tmp_path / "shipped")
     assert shipped.spec == spec
@@ -88,7 +88,7 @@ def test_interpolated_weights_lie_between_their_ends():
 def test_a_given_threshold_is_used(tmp_path):
     network = KeypointNetwork().eval()
     decoder = {"weight_0": np.zeros((48, 32), np.float32), "bias_0": np.ones(48, np.float32)}
-    save_checkpoint(tmp_path / "trained", network, decoder, network.spec())
+    save_checkpoint(tmp_path / "trained", network, decoder, spec=network.spec())
     main(
         ["--checkpoint", str(tmp_path / "trained"), "--threshold", "0.35", "--out", str(tmp_path / "shipped")]
     )

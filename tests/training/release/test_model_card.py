@@ -149,7 +149,7 @@ def test_lifted_people_are_placed_by_scale_and_viewing_ray():
         "px_per_m": px_per_m,
         "pelvis_px": truth.joints_px[:, MUPOTS17.index("pelvis")],
     }
-    people = people_of_lifted(lifted, truth.scores, SIZE, FOCAL_PX)
+    people = people_of_lifted(lifted, truth.scores, SIZE, focal_px=FOCAL_PX)
     np.testing.assert_allclose(people.roots_mm, truth.roots_mm, rtol=1e-5)
     np.testing.assert_allclose(
         people.joints_px[1],

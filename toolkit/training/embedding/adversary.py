@@ -67,7 +67,7 @@ def adversarial_loss(decoded_scores: Tensor) -> Tensor:
 
 
 def sliced_uniform_loss(
-    embeddings: Tensor, uniform: Tensor, directions: int, generator: torch.Generator
+    embeddings: Tensor, uniform: Tensor, directions: int, *, generator: torch.Generator
 ) -> Tensor:
     """Return the distance of embeddings (N, E) from a uniform sample (N, E) of [-1, 1]^E.
 

@@ -80,7 +80,7 @@ class EmbeddingLearner:
         joints, wanted = (forward_kinematics(part, lengths) for part in (reconstructed, captured))
         joint_error = (joints - wanted).norm(dim=-1).mean()
         uniform = torch.rand(codes.shape, generator=generator, device=codes.device) * 2 - 1
-        prior = sliced_uniform_loss(codes, uniform, settings.sliced_directions, generator)
+        prior = sliced_uniform_loss(codes, uniform, settings.sliced_directions, generator=generator)
         decoded = model.decode(uniform)
         cycle = (model.encode(decoded) - uniform).abs().mean()
         adversarial = adversarial_loss(self.adversary(decoded))

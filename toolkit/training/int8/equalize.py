@@ -205,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     network, decoder, spec = load_checkpoint(options.checkpoint)
     equalize(network, read_pictures(options.pictures, spec, options.most))
-    save_checkpoint(options.out, network, decoder, spec)
+    save_checkpoint(options.out, network, decoder, spec=spec)
     print(f"{options.out}: channel ranges equalized")
 
 

@@ -83,9 +83,9 @@ def finetune(
     graph: Graph,
     target: Target,
     ranges: Ranges,
+    *,
     frames: Iterable[np.ndarray],
     settings: QATSettings = QATSettings(),
-    *,
     files: RunFiles | None = None,
     progress: Progress = lambda step, figures: None,
 ) -> Finetuned:
@@ -132,7 +132,7 @@ def finetune(
     identity = _RunIdentity(settings, target.name, ranges.graph_sha256)
     plan = RunPlan(identity, settings.report_every, steps=settings.steps, progress=progress)
     run = Run(plan, {"student": student, "optimizer": optimizer}, generator, files=files)
-    _train(run, optimizer, training, loss_of, settings)
+    _train(run, optimizer, training, loss_of=loss_of, settings=settings)
     weights = {name: value.numpy() for name, value in student.quantized_constants().items()}
     _replace_constants(graphs.learner.model, weights)
     graphs.learner.stage = Stage.TRACED  # new weights must be prepared again
@@ -143,6 +143,7 @@ def _train(
     run: Run,
     optimizer: torch.optim.Optimizer,
     inputs: Tensor,
+    *,
     loss_of: Callable[[Tensor], Tensor],
     settings: QATSettings,
 ) -> None:

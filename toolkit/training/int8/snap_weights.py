@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     network, decoder, spec = load_checkpoint(options.checkpoint)
     names = snap_network(network)
-    save_checkpoint(options.out, network, decoder, spec)
+    save_checkpoint(options.out, network, decoder, spec=spec)
     print(f"{options.out}: {len(names)} convolutions snapped to the int8 grid, {names[0]} to {names[-1]}")
 
 

@@ -46,7 +46,7 @@ class EncodedKeypoints(NamedTuple):
 
 
 def people_of_heads(
-    raw: Mapping[str, Tensor], cells_px: Tensor, spec: PoseSpec, decode: Callable[[Tensor], Tensor]
+    raw: Mapping[str, Tensor], cells_px: Tensor, spec: PoseSpec, *, decode: Callable[[Tensor], Tensor]
 ) -> PosedPeople:
     """Return the people of raw heads (K, channels) in cells at `cells_px` (K, 2).
 
@@ -116,7 +116,9 @@ def lifted_poses(network: KeypointNetwork, offsets: Tensor) -> dict[str, Tensor]
     return {"centre": offsets.new_zeros(len(offsets), 1), **poses}
 
 
-def alignment_loss(latent: Tensor, labels: Mapping[str, Tensor], encoder: Encoder, spec: PoseSpec) -> Tensor:
+def alignment_loss(
+    latent: Tensor, labels: Mapping[str, Tensor], encoder: Encoder, *, spec: PoseSpec
+) -> Tensor:
     """Return the distance of image latents from the latents of the labelled key points, around centres.
 
     Args:
@@ -139,6 +141,7 @@ def cycle_loss(
     raw: Mapping[str, Tensor],
     keypoints: EncodedKeypoints,
     encoder: Encoder,
+    *,
     spec: PoseSpec,
     decode: Callable[[Tensor], Tensor],
 ) -> Tensor:
@@ -151,7 +154,7 @@ def cycle_loss(
         spec: specification of the network.
         decode: as for `pose_losses`.
     """
-    people = people_of_heads(raw, keypoints.cells_px, spec, decode)
+    people = people_of_heads(raw, keypoints.cells_px, spec, decode=decode)
     with torch.no_grad():
         wanted = _latents(encoder, keypoints.offsets)
     projected = encode_offsets(project_people(people, spec) - keypoints.cells_px[:, None])

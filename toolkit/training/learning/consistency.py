@@ -91,6 +91,7 @@ def consistency_loss(
     raw: Mapping[str, Tensor],
     raw_view: Mapping[str, Tensor],
     views: Views,
+    *,
     spec: PoseSpec,
     decode: Callable[[Tensor], Tensor],
 ) -> Tensor:
@@ -110,12 +111,12 @@ def consistency_loss(
     peak = (score > MIN_SCORE) & (score >= functional.max_pool2d(score[:, None], 3, 1, 1)[:, 0])
     cells = _Cells(*peak.nonzero(as_tuple=True))
     height, width = score.shape[1:]
-    first = _poses_at(raw, cells, spec, decode)
-    moved_px = _moved_points(first.centres_px, views, cells.picture, spec)
+    first = _poses_at(raw, cells, spec, decode=decode)
+    moved_px = _moved_points(first.centres_px, views, cells.picture, spec=spec)
     places = ((moved_px.detach() - spec.cell_origin_px) / spec.stride).round().long()
     within = (places[:, 0] >= 0) & (places[:, 0] < width) & (places[:, 1] >= 0) & (places[:, 1] < height)
     view_cells = _Cells(cells.picture, places[:, 1].clamp(0, height - 1), places[:, 0].clamp(0, width - 1))
-    second = _poses_at(raw_view, view_cells, spec, decode)
+    second = _poses_at(raw_view, view_cells, spec, decode=decode)
 
     torso_px = TORSO_M * spec.reference_px_per_m * torch.exp(-second.maps.depth[:, 0].detach())
     joints = (second.joints_m - _moved_joints(first.joints_m, views, cells.picture)).norm(dim=-1).mean(1)
@@ -127,7 +128,7 @@ def consistency_loss(
 
 
 def _poses_at(
-    raw: Mapping[str, Tensor], cells: _Cells, spec: PoseSpec, decode: Callable[[Tensor], Tensor]
+    raw: Mapping[str, Tensor], cells: _Cells, spec: PoseSpec, *, decode: Callable[[Tensor], Tensor]
 ) -> _Poses:
     maps = to_units({name: part[cells.picture, :, cells.row, cells.column] for name, part in raw.items()})
     cells_px = torch.stack([cells.column, cells.row], 1) * spec.stride + spec.cell_origin_px
@@ -135,7 +136,7 @@ def _poses_at(
     return _Poses(maps, joints_m, cells_px + maps.offset * spec.stride)
 
 
-def _moved_points(points_px: Tensor, views: Views, picture: Tensor, spec: PoseSpec) -> Tensor:
+def _moved_points(points_px: Tensor, views: Views, picture: Tensor, *, spec: PoseSpec) -> Tensor:
     """Return points (K, 2) of pictures in pixels of their views."""
     middle = torch.tensor([spec.input_size[1] - 1, spec.input_size[0] - 1], device=points_px.device) / 2
     matrix = (views.zoom[:, None, None] * views.rotation)[picture]

@@ -49,6 +49,7 @@ def pose_losses(
     raw: Mapping[str, Tensor],
     labels: Mapping[str, Tensor],
     spec: PoseSpec,
+    *,
     decode: Callable[[Tensor], Tensor],
     fitted_pose_weight: float = 1.0,
 ) -> dict[str, Tensor]:
@@ -73,13 +74,14 @@ def pose_losses(
         sigma=targets.sigma[picture, person],
     )
     label = {name: values[picture, person] for name, values in labels.items()}
-    return losses | person_losses(readings, label, spec, decode, fitted_pose_weight)
+    return losses | person_losses(readings, label, spec, decode=decode, fitted_pose_weight=fitted_pose_weight)
 
 
 def person_losses(
     readings: Readings,
     label: Mapping[str, Tensor],
     spec: PoseSpec,
+    *,
     decode: Callable[[Tensor], Tensor],
     fitted_pose_weight: float = 1.0,
 ) -> dict[str, Tensor]:
@@ -110,7 +112,7 @@ def person_losses(
         "rotation": ((rotation - label["rotation"]) ** 2).sum((1, 2)).add(1e-4).sqrt(),
         "depth": (maps.depth[:, 0] + torch.log(label["px_per_m"] / spec.reference_px_per_m)).abs(),
         "joints": joint_error,
-        "projection": _projection_error(maps, joints_m, readings.cells_px, label, spec),
+        "projection": _projection_error(maps, joints_m, readings.cells_px, label=label, spec=spec),
         "auxiliary": _auxiliary_error(readings, label),
     }
     exact = weights * label["exact"]
@@ -123,7 +125,7 @@ def person_losses(
 
 
 def _projection_error(
-    maps: PoseMaps, joints_m: Tensor, cells_px: Tensor, label: Mapping[str, Tensor], spec: PoseSpec
+    maps: PoseMaps, joints_m: Tensor, cells_px: Tensor, *, label: Mapping[str, Tensor], spec: PoseSpec
 ) -> Tensor:
     """Return the distance (K,) in m of projected joints from the labelled key points."""
     px_per_m = spec.reference_px_per_m * torch.exp(-maps.depth)

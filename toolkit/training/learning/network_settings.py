@@ -129,8 +129,8 @@ def read_settings(path: Path, section: str = STAGES[0]) -> NetworkTraining:
     mixture, stored = _with_tuples(stored.pop("mixture", {})), _with_tuples(stored)
     if unknown := set(losses) - set(LOSS_WEIGHTS):
         raise PosecError(f"'{path}': no loss {', '.join(sorted(unknown))}; known: {', '.join(LOSS_WEIGHTS)}")
-    check_names(path, section, stored, NetworkTraining.__dataclass_fields__)
-    check_names(path, f"{section}.mixture", mixture, Mixture.__dataclass_fields__)
+    check_names(path, section, stored, known=NetworkTraining.__dataclass_fields__)
+    check_names(path, f"{section}.mixture", mixture, known=Mixture.__dataclass_fields__)
     return NetworkTraining(**stored, loss_weights=losses, mixture=Mixture(**mixture))
 
 

@@ -60,6 +60,7 @@ class NetworkLearner:
         settings: NetworkTraining,
         network: KeypointNetwork,
         decode: Callable[[Tensor], Tensor],
+        *,
         device: torch.device | str = "cpu",
     ) -> None:
         """Prepare the training of a network.
@@ -102,7 +103,7 @@ class NetworkLearner:
             done: completed share of the run, for the learning rate.
         """
         settings = self.settings
-        share = warm_cosine(step, done, settings.warm_up, LOWEST_RATE)
+        share = warm_cosine(step, done, settings.warm_up, lowest=LOWEST_RATE)
         set_learning_rates(self.optimizer, share * settings.learning_rate, share * settings.backbone_rate)
         batch = self._batch(
             {name: values.to(self.device, non_blocking=True) for name, values in packed.items()}, step
@@ -129,15 +130,19 @@ class NetworkLearner:
             raw = self.network.raw_maps(fine, deep)
             distillation = self._distillation_loss(batch.images, fine)
         maps = {name: values[:count].float() for name, values in raw.items()}
-        losses = pose_losses(maps, batch.labels, self.spec, self.decode, settings.fitted_pose_weight)
+        losses = pose_losses(
+            maps, batch.labels, self.spec, decode=self.decode, fitted_pose_weight=settings.fitted_pose_weight
+        )
         losses |= self._cycle_loss(batch)
         if settings.align_weight:
             encoder = self.average.lifting_head.from_keypoints
-            losses["align"] = alignment_loss(maps["latent"], batch.labels, encoder, self.spec)
+            losses["align"] = alignment_loss(maps["latent"], batch.labels, encoder, spec=self.spec)
         if batch.views is not None:
             second = {name: values[count:].float() for name, values in raw.items()}
             first = {name: values[: len(batch.views.zoom)] for name, values in maps.items()}
-            losses["consistency"] = consistency_loss(first, second, batch.views, self.spec, self.decode)
+            losses["consistency"] = consistency_loss(
+                first, second, batch.views, spec=self.spec, decode=self.decode
+            )
         return losses | distillation
 
     def _batch(self, packed: dict[str, Tensor], step: int) -> TrainingBatch:
@@ -171,7 +176,7 @@ class NetworkLearner:
                 name: values.float() for name, values in lifted_poses(self.network, readings.offsets).items()
             }
         encoder = self.average.lifting_head.from_keypoints
-        return {"cycle": cycle_loss(raw, readings, encoder, self.spec, self.decode)}
+        return {"cycle": cycle_loss(raw, readings, encoder, spec=self.spec, decode=self.decode)}
 
 
 @torch.no_grad()

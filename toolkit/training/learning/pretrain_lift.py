@@ -71,7 +71,7 @@ class SkeletonBatch(NamedTuple):
 
 
 def train_lift(
-    settings: LiftTraining, movenet: Path, mocap_folder: Path, embedding_path: Path, out: Path
+    settings: LiftTraining, movenet: Path, mocap_folder: Path, *, embedding_path: Path, out: Path
 ) -> None:
     """Pretrain a network and write its weights.
 
@@ -101,8 +101,8 @@ def train_lift(
     while run.done < 1:
         share = warm_cosine(run.step, run.done, settings.warm_up)
         set_learning_rates(optimizer, share * settings.learning_rate)
-        batch = draw_skeletons(poses, settings.scenes, spec, embedding, generator)
-        losses = lift_losses(network, batch, spec, embedding.decode, cycle=bool(settings.cycle_weight))
+        batch = draw_skeletons(poses, settings.scenes, spec, embedding=embedding, generator=generator)
+        losses = lift_losses(network, batch, spec, decode=embedding.decode, cycle=bool(settings.cycle_weight))
         take_step(optimizer, weighted_sum(losses, weights), settings.clip_norm)
         run.advance(losses)
         if run.report_due:
@@ -122,8 +122,8 @@ def lift_losses(
     network: KeypointNetwork,
     batch: SkeletonBatch,
     spec: PoseSpec,
-    decode: Callable[[Tensor], Tensor],
     *,
+    decode: Callable[[Tensor], Tensor],
     cycle: bool = False,
 ) -> dict[str, Tensor]:
     """Return the unweighted losses of lifted poses: those of `person_losses`, and `cycle`.
@@ -138,11 +138,11 @@ def lift_losses(
         weights=batch.keypoints.weights,
         sigma=sigma_cells(batch.label["px_per_m"], spec),
     )
-    losses = person_losses(readings, batch.label, spec, decode)
+    losses = person_losses(readings, batch.label, spec, decode=decode)
     if cycle:
         # Frozen: an encoder that made all latents equal would close every cycle.
         encoder = copy.deepcopy(network.lifting_head.from_keypoints).requires_grad_(False)
-        losses["cycle"] = cycle_loss(raw, batch.keypoints, encoder, spec, decode)
+        losses["cycle"] = cycle_loss(raw, batch.keypoints, encoder, spec=spec, decode=decode)
     return losses
 
 
@@ -150,6 +150,7 @@ def draw_skeletons(
     poses: Tensor,
     count: int,
     spec: PoseSpec,
+    *,
     embedding: PoseEmbedding,
     generator: torch.Generator,
     errors: KeypointErrors = KeypointErrors(),
@@ -164,7 +165,9 @@ def draw_skeletons(
         generator: draws scenes, errors and cells.
         errors: of the key points.
     """
-    scenes = draw_scenes(poses, count, spec.input_size, embedding.encode, generator, SceneSettings())
+    scenes = draw_scenes(
+        poses, count, spec.input_size, encode=embedding.encode, generator=generator, settings=SceneSettings()
+    )
     people = scenes.labels["status"] == PERSON
     label = {name: values[people] for name, values in scenes.labels.items()}
     label["px_per_m"] = label["px_per_m"].clamp(min=1.0)
@@ -172,13 +175,13 @@ def draw_skeletons(
     noise = torch.randn(centre.shape, generator=generator, device=centre.device)
     shift = 0.7 * noise * sigma_cells(label["px_per_m"], spec)[:, None]
     cells_px = (centre + shift).round() * spec.stride + spec.cell_origin_px
-    points_px = _detected_points(scenes, people, generator, errors)
+    points_px = _detected_points(scenes, people, generator, errors=errors)
     offsets = encode_offsets(points_px - cells_px[:, None])
     return SkeletonBatch(EncodedKeypoints(offsets, cells_px, torch.ones_like(label["px_per_m"])), label)
 
 
 def _detected_points(
-    scenes: Scenes, people: Tensor, generator: torch.Generator, errors: KeypointErrors
+    scenes: Scenes, people: Tensor, generator: torch.Generator, *, errors: KeypointErrors
 ) -> Tensor:
     """Return key points (K, 17, 2) of people in pixels of the input, with a detector's errors."""
     points, visible, stature = scenes.points_px[people], scenes.visible[people], scenes.stature_px[people]
@@ -213,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     settings = chosen_settings(options, LiftTraining)
-    train_lift(settings, options.movenet, options.mocap, options.embedding, options.out)
+    train_lift(settings, options.movenet, options.mocap, embedding_path=options.embedding, out=options.out)
 
 
 if __name__ == "__main__":

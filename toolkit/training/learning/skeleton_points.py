@@ -72,7 +72,7 @@ def inside(points_px: Tensor, frame: Tensor) -> Tensor:
     return ((points_px > low) & (points_px < high)).all(-1)
 
 
-def unoccluded(points_px: Tensor, joints_px: Tensor, px_per_m: Tensor, present: Tensor) -> Tensor:
+def unoccluded(points_px: Tensor, joints_px: Tensor, px_per_m: Tensor, *, present: Tensor) -> Tensor:
     """Return 0 for points behind a limb of a nearer person, else 1, as (B, P, 17); larger people are nearer.
 
     Args:
@@ -94,7 +94,7 @@ def unoccluded(points_px: Tensor, joints_px: Tensor, px_per_m: Tensor, present: 
     return 1.0 - (hit & nearer[..., None]).any(2).float()
 
 
-def unblocked(points_px: Tensor, joints_px: Tensor, generator: torch.Generator, share: float) -> Tensor:
+def unblocked(points_px: Tensor, joints_px: Tensor, generator: torch.Generator, *, share: float) -> Tensor:
     """Return 0 for points behind a straight edge, as of a table or a wall, else 1, as (B, P, 17).
 
     Args:

@@ -108,6 +108,7 @@ def draw_scenes(
     poses: Tensor,
     count: int,
     size: tuple[int, int],
+    *,
     encode: Callable[[Tensor], Tensor],
     generator: torch.Generator,
     settings: SceneSettings,
@@ -126,16 +127,18 @@ def draw_scenes(
     shares = torch.tensor(settings.people, device=device)
     number = torch.multinomial(shares, count, replacement=True, generator=generator)
     present = torch.arange(most, device=device) < number[:, None]
-    bodies = _draw_bodies(poses, count * most, generator, settings)
-    layout = _draw_layout(bodies, count, size, generator, settings)
-    visible = _visibility(layout, present, generator, settings)
-    labels = _labels(bodies, layout, visible, present)
+    bodies = _draw_bodies(poses, count * most, generator, settings=settings)
+    layout = _draw_layout(bodies, count, size, generator=generator, settings=settings)
+    visible = _visibility(layout, present, generator, settings=settings)
+    labels = _labels(bodies, layout, visible, present=present)
     with torch.no_grad():
         labels["embedding"] = encode(bodies.directions).unflatten(0, (count, most))
     return Scenes(layout.points_px, visible, layout.stature_px, present, layout.frame, labels)
 
 
-def _draw_bodies(poses: Tensor, total: int, generator: torch.Generator, settings: SceneSettings) -> _Bodies:
+def _draw_bodies(
+    poses: Tensor, total: int, generator: torch.Generator, *, settings: SceneSettings
+) -> _Bodies:
     directions = augment(poses, total, generator, settings=settings.poses)
     rotation = random_rotations(total, generator, settings.viewing)
     turn = rotation.transpose(1, 2)
@@ -146,15 +149,15 @@ def _draw_bodies(poses: Tensor, total: int, generator: torch.Generator, settings
 
 
 def _draw_layout(
-    bodies: _Bodies, count: int, size: tuple[int, int], generator: torch.Generator, settings: SceneSettings
+    bodies: _Bodies, count: int, size: tuple[int, int], *, generator: torch.Generator, settings: SceneSettings
 ) -> _Layout:
     """Place bodies in the input, in perspective."""
     device, total = generator.device, len(bodies.joints_m)
     most = total // count
     turn = torch.randn(total, 1, generator=generator, device=device) * settings.head_turn_rad
     face = face_points(bodies.joints_m, bodies.rotation, turn.clamp(-1.2, 1.2))
-    frame = _frames(count, size, generator, settings.framed)
-    stature = _statures((count, most), size, generator, settings)
+    frame = _frames(count, size, generator, framed=settings.framed)
+    stature = _statures((count, most), size, generator, settings=settings)
     ratio = math.log(settings.viewing.far_m / settings.viewing.near_m)
     draw = torch.rand(total, 1, generator=generator, device=device)
     distance = settings.viewing.near_m * torch.exp(draw * ratio)
@@ -163,7 +166,7 @@ def _draw_layout(
     px_per_m = stature.flatten()[:, None, None] / STATURE_M
     points = (points_m[..., :2] * perspective[..., None] * px_per_m).unflatten(0, (count, most))
     middle = (points[:, :, FACE_POINTS + NECK] + points[:, :, FACE_POINTS + PELVIS]) / 2
-    centres = _places(frame, stature, generator, settings.grouped)
+    centres = _places(frame, stature, generator, grouped=settings.grouped)
     points = points + (centres - middle)[:, :, None]
     return _Layout(
         frame, stature, centres, points[:, :, FACE_POINTS:], points[:, :, COCO_POINTS], face.visible
@@ -171,18 +174,18 @@ def _draw_layout(
 
 
 def _visibility(
-    layout: _Layout, present: Tensor, generator: torch.Generator, settings: SceneSettings
+    layout: _Layout, present: Tensor, generator: torch.Generator, *, settings: SceneSettings
 ) -> Tensor:
     """Return the visibility of each key point, (B, P, 17)."""
     total = len(layout.face_visible)
     body = torch.ones(total, JOINTS - FACE_POINTS, device=generator.device)
     visible = torch.cat([layout.face_visible, body], 1).unflatten(0, present.shape)
     visible = visible * inside(layout.points_px, layout.frame) * present[..., None]
-    visible = visible * unoccluded(layout.points_px, layout.joints_px, layout.px_per_m, present)
-    return visible * unblocked(layout.points_px, layout.joints_px, generator, settings.blocked)
+    visible = visible * unoccluded(layout.points_px, layout.joints_px, layout.px_per_m, present=present)
+    return visible * unblocked(layout.points_px, layout.joints_px, generator, share=settings.blocked)
 
 
-def _labels(bodies: _Bodies, layout: _Layout, visible: Tensor, present: Tensor) -> dict[str, Tensor]:
+def _labels(bodies: _Bodies, layout: _Layout, visible: Tensor, *, present: Tensor) -> dict[str, Tensor]:
     """Return the arrays of `dataset.pack` but the embedding."""
     shape = present.shape
     body_px = layout.points_px[:, :, FACE_POINTS:]
@@ -206,7 +209,7 @@ def _labels(bodies: _Bodies, layout: _Layout, visible: Tensor, present: Tensor) 
     }
 
 
-def _frames(count: int, size: tuple[int, int], generator: torch.Generator, framed: float) -> Tensor:
+def _frames(count: int, size: tuple[int, int], generator: torch.Generator, *, framed: float) -> Tensor:
     device = generator.device
     share = torch.rand(count, 2, generator=generator, device=device)
     bars = (0.5 * share[:, 0] ** 0.7 * size[1] / 2).where(share[:, 1] < framed, torch.zeros(()))
@@ -217,7 +220,7 @@ def _frames(count: int, size: tuple[int, int], generator: torch.Generator, frame
 
 
 def _statures(
-    shape: tuple[int, int], size: tuple[int, int], generator: torch.Generator, settings: SceneSettings
+    shape: tuple[int, int], size: tuple[int, int], generator: torch.Generator, *, settings: SceneSettings
 ) -> Tensor:
     device, count = generator.device, shape[0]
     draw = torch.rand(count, 1, generator=generator, device=device)
@@ -230,7 +233,7 @@ def _statures(
     return (typical * torch.exp(spread)).clamp(0.6 * low, 1.2 * settings.close_up_px) * size[0] / 256
 
 
-def _places(frame: Tensor, stature: Tensor, generator: torch.Generator, grouped: float) -> Tensor:
+def _places(frame: Tensor, stature: Tensor, generator: torch.Generator, *, grouped: float) -> Tensor:
     """Return the middles of torsos (B, P, 2): anywhere in or slightly beyond the frame, or side by side."""
     device, (count, most) = generator.device, stature.shape
     uniform = torch.rand(count, most, 2, generator=generator, device=device)

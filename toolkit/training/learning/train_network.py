@@ -40,8 +40,8 @@ def train_network(
     settings: NetworkTraining,
     photos: Photos,
     embedding: Path,
-    out: Path,
     *,
+    out: Path,
     network: KeypointNetwork | None = None,
     hardware: Hardware = Hardware(),
 ) -> None:
@@ -68,7 +68,9 @@ def train_network(
     rank = join_processes()
     generator = seed_all(settings.seed, hardware.device)
     poses = load_embedding(embedding, hardware.device)
-    learner = NetworkLearner(settings, network or read_network(settings.init), poses.decode, hardware.device)
+    learner = NetworkLearner(
+        settings, network or read_network(settings.init), poses.decode, device=hardware.device
+    )
     plan = RunPlan(
         replace(settings, pictures=0, minutes=0.0),
         settings.report_every,
@@ -81,7 +83,7 @@ def train_network(
         generator,
         files=RunFiles(out / "train.state", out / "train.jsonl"),
         save=lambda: save_checkpoint(
-            out / "checkpoint", learner.average, decoder_arrays(poses), learner.spec
+            out / "checkpoint", learner.average, decoder_arrays(poses), spec=learner.spec
         ),
         writes=rank == 0,
     )
@@ -172,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     photos = load_photos(options.data, options.labels, options.tier, bodies=options.bodies, more=options.more)
     hardware = Hardware(options.device, options.workers)
-    train_network(_settings(options), photos, options.embedding, options.out, hardware=hardware)
+    train_network(_settings(options), photos, options.embedding, out=options.out, hardware=hardware)
 
 
 def _settings(options: argparse.Namespace) -> NetworkTraining:

@@ -27,6 +27,7 @@ def contact_sheet(
     estimate: Callable[..., PoseFrame],
     pictures: Photos | Scenes,
     skeleton: Skeleton,
+    *,
     count: int,
     columns: int,
 ) -> np.ndarray:
@@ -82,7 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     graph = trace(options.checkpoint)
     skeleton = graph.spec.skeleton
     pictures = read_scenes(options.scenes) if options.scenes else read_photos(*options.photos)
-    sheet = contact_sheet(float_estimator(graph), pictures, skeleton, options.count, options.columns)
+    sheet = contact_sheet(
+        float_estimator(graph), pictures, skeleton, count=options.count, columns=options.columns
+    )
     write_plain(options.out, encode_picture(sheet, ".jpg", 82))
     print(f"wrote {options.out}")
 

@@ -67,14 +67,14 @@ def blend(start: KeypointNetwork, trained: KeypointNetwork, share: float) -> Key
     return trained
 
 
-def ship(checkpoint: Path, out: Path, threshold: float, name: str = "") -> PoseSpec:
+def ship(checkpoint: Path, out: Path, threshold: float, *, name: str = "") -> PoseSpec:
     """Write a checkpoint folder as it is shipped and return its specification.
 
     An empty `name` keeps the checkpoint's. Pretrained weights stay float32: they are on the int8 grid, and float16 would move them off it.
     """
     network, decoder, spec = load_checkpoint(checkpoint)
     spec = replace(spec.with_threshold(threshold), name=name or spec.name)
-    save_checkpoint(out, network, decoder, spec, licence=LICENCE, float32_prefixes=PRETRAINED_PREFIXES)
+    save_checkpoint(out, network, decoder, spec=spec, licence=LICENCE, float32_prefixes=PRETRAINED_PREFIXES)
     return spec
 
 
@@ -110,14 +110,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.start:
             network = blend(load_checkpoint(options.start).network, trained.network, options.share)
-            save_checkpoint(Path(folder) / "blend", network, trained.decoder, trained.spec)
+            save_checkpoint(Path(folder) / "blend", network, trained.decoder, spec=trained.spec)
             options.checkpoint = Path(folder) / "blend"
         threshold, reason = options.threshold, "as given"
         if options.scenes:
             scenes = read_scenes(options.scenes)
             threshold, score = choose_threshold(options.checkpoint, scenes)
             reason = f"F1 {score:.3f} on {options.scenes}"
-        ship(options.checkpoint, options.out, threshold, options.name)
+        ship(options.checkpoint, options.out, threshold, name=options.name)
     print(f"{options.out}: threshold {threshold:g} ({reason})")
 
 

@@ -33,7 +33,7 @@ def teachers_keypoints(teacher: Teacher, settings: FitSettings) -> Keypoints:
 
 
 def lifted_estimator(
-    keypoints_of: Keypoints, embedding: PoseEmbedding, lifter: Lifter, settings: FitSettings | None = None
+    keypoints_of: Keypoints, embedding: PoseEmbedding, lifter: Lifter, *, settings: FitSettings | None = None
 ) -> Estimate:
     """Return an estimator that lifts and fits the people of detected key points.
 
@@ -50,13 +50,13 @@ def lifted_estimator(
         lifted = fit_keypoints(keypoints, embedding, lifter, settings=settings)
         default_px = spec.focal_default * max(size)
         scores = keypoints[:, :, 2].mean(1)
-        return people_of_lifted(lifted, scores, size, default_px if focal_px is None else focal_px)
+        return people_of_lifted(lifted, scores, size, focal_px=default_px if focal_px is None else focal_px)
 
     return estimate
 
 
 def people_of_lifted(
-    lifted: dict[str, np.ndarray], scores: np.ndarray, size: tuple[int, int], focal_px: float
+    lifted: dict[str, np.ndarray], scores: np.ndarray, size: tuple[int, int], *, focal_px: float
 ) -> PoseFrame:
     """Return people from lifted poses, placed before the camera as `decode_heads` places them.
 

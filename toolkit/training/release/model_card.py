@@ -60,7 +60,9 @@ class TeacherFiles:
         )
         detect = teachers_keypoints(teacher, settings)
         fit = settings if steps is None else replace(settings, steps=steps)
-        return lifted_estimator(detect, load_embedding(self.embedding), load_lifter(self.lifter), fit)
+        return lifted_estimator(
+            detect, load_embedding(self.embedding), load_lifter(self.lifter), settings=fit
+        )
 
 
 def open_networks(checkpoints: Sequence[str]) -> dict[str, Estimate]:

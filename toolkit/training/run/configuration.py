@@ -88,7 +88,7 @@ def chosen_settings(arguments: argparse.Namespace, settings: type[Chosen]) -> Ch
     path, section = arguments.config, arguments.section
     known: dict[str, Any] = {option.name: type(option.default) for option in fields(settings)}
     stored = read_section(path, section)
-    check_names(path, section, stored, known)
+    check_names(path, section, stored, known=known)
     for name, value in stored.items():
         if isinstance(value, bool) or not isinstance(value, (int, known[name])):
             raise PosecError(
@@ -98,7 +98,7 @@ def chosen_settings(arguments: argparse.Namespace, settings: type[Chosen]) -> Ch
     return settings(**{name: known[name](value) for name, value in {**stored, **options}.items()})
 
 
-def check_names(path: Path, section: str, stored: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+def check_names(path: Path, section: str, stored: Mapping[str, Any], *, known: Mapping[str, Any]) -> None:
     """Raise PosecError for the first entry of a section that is not known."""
     for name in stored:
         if name not in known:

@@ -44,7 +44,7 @@ def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> 
     return sum(terms, torch.zeros(()))
 
 
-def one_cycle(step: int, steps: int, peak: float, warm_up: float = 0.05) -> float:
+def one_cycle(step: int, steps: int, peak: float, *, warm_up: float = 0.05) -> float:
     """Return a step's learning rate: a linear rise over the share `warm_up`, then half a cosine to 0."""
     done = (step + 1) / max(steps, 1)
     if done < warm_up:
@@ -52,7 +52,7 @@ def one_cycle(step: int, steps: int, peak: float, warm_up: float = 0.05) -> floa
     return peak * 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
 
 
-def warm_cosine(step: int, done: float, warm_up: int, lowest: float = 0.0) -> float:
+def warm_cosine(step: int, done: float, warm_up: int, *, lowest: float = 0.0) -> float:
     """Return a step's share of the peak learning rate: half a cosine from 1 to `lowest`, times a linear rise.
 
     Args:
