@@ -8,7 +8,7 @@ from typing import Optional, Sequence
 from .command.arguments import ARGUMENTS, SOURCES, Parser
 from .command.run import run
 from .console import flush_output, open_standard_streams, say
-from .errors import PoseError
+from .errors import PosecError
 
 EXIT_REFUSED = 2
 
@@ -17,7 +17,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Find people in a source, as `posec run --json` does. Returns the exit status."""
     open_standard_streams()
     parser = Parser(
-        prog="python -m toolkit.runtime", description="Find people with a bundle; one JSON line per picture."
+        prog="python -m toolkit.runtime",
+        description="Find people with a bundle; one JSON line per picture.",
+        epilog="example: python -m toolkit.runtime intel/ --source 0 -o found/",
     )
     parser.add_argument("bundle", help="a folder that `posec export` wrote")
     parser.add_argument("--source", required=True, help=SOURCES)
@@ -29,7 +31,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         status = run(args, args.source)
         flush_output()
         return status
-    except PoseError as error:
+    except PosecError as error:
         say(str(error))
     except OSError as error:
         say(f"{error.strerror or error}{': ' + str(error.filename) if error.filename else ''}")

@@ -20,8 +20,7 @@ from ..pictures.people import KEYPOINT_JOINTS, MIN_STATURE_PX, MIN_VISIBLE_KEYPO
 from .skeleton_points import FACE_POINTS, face_points, inside, unblocked, unoccluded
 
 NECK, PELVIS = (MUPOTS17.index(joint) for joint in ("neck", "pelvis"))
-# COCO's key points among the points of the face and all joints.
-COCO_POINTS = [*range(FACE_POINTS), *(FACE_POINTS + joint for joint in KEYPOINT_JOINTS)]
+COCO_POINTS = [*range(FACE_POINTS), *(FACE_POINTS + joint for joint in KEYPOINT_JOINTS)]  # of all points
 MIN_VISIBLE = 0.3
 
 
