@@ -119,6 +119,7 @@ def test_a_folder_that_is_no_bundle(tmp_path):
         ({"allowed": {"drift_mm": -1}}, "a finite number from 0 on"),
         ({"target": "../../x"}, "field 'target' must be a plain name"),
         ({"precision": "a/b"}, "field 'precision' must be a plain name"),
+        ({"precision": "int3"}, "precision 'int3'; known: float32"),
         ({"engine": "os.system;x"}, "field 'engine' must be a plain name"),
         ({"passes": [["a"]]}, "not enough values"),
         ({"allowed": {"drift_mm": "far"}}, "could not convert"),

@@ -14,8 +14,8 @@ from .files.arrays import read_arrays
 from .files.bundle_files import (
     DESCRIPTION,
     LARGEST_FILE,
-    SAFE_NAME,
     BundleError,
+    check_field,
     check_files,
     check_name,
     read_description,
@@ -37,7 +37,7 @@ LARGEST_DECODER = 64 * 2**20
 LARGEST_PEOPLE = 8 * 2**20
 MOST_PICTURES = 64
 MOST_PIXELS = 256 * 10**6  # of all golden pictures together
-_LONGEST_NAME = 100
+PRECISIONS = ("float32", "float16", "bfloat16", "int8")
 _NAMES = ("target", "backend", "engine", "precision")  # fields that results and engines are named by
 # Field of bundle.json → its possible types. `format` is checked on its own.
 FIELDS: Mapping[str, Tuple[type, ...]] = {
@@ -208,11 +208,12 @@ def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise BundleError(f"bundle '{folder}': {error}; export again") from error
     for name in _NAMES:
-        if len(values[name]) > _LONGEST_NAME or not SAFE_NAME.fullmatch(values[name]):
-            raise BundleError(
-                f"bundle '{folder}': field '{name}' must be a plain name, got {values[name]!r:.80}; "
-                "export again"
-            )
+        check_field(values[name], name, folder=folder)
+    if values["precision"] not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        raise BundleError(
+            f"bundle '{folder}': precision '{values['precision']}'; known: {known}; update posec here"
+        )
     for name, digest in plain["files"].items():
         check_name(name, digest)
     for name in (plain["model"], DECODER):

@@ -19,6 +19,7 @@ LARGEST_DESCRIPTION = 8 * 2**20
 LARGEST_FILE = 2**30
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_LONGEST_NAME = 100
 
 
 class BundleError(PoseError):
@@ -51,6 +52,14 @@ def check_name(name: Any, digest: Any) -> None:
         )
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise BundleError(f"file '{name}' needs a SHA-256 of 64 hexadecimal digits, got {str(digest)[:80]!r}")
+
+
+def check_field(value: str, field: str, *, folder: Path) -> None:
+    """Raise BundleError unless a field that results and engines are named by is a plain name."""
+    if len(value) > _LONGEST_NAME or not SAFE_NAME.fullmatch(value):
+        raise BundleError(
+            f"bundle '{folder}': field '{field}' must be a plain name, got {value!r:.80}; export again"
+        )
 
 
 def read_description(folder: Path) -> Dict[str, Any]:
