@@ -8,7 +8,8 @@ import pytest
 from command_line import refusal
 from processes import posec
 
-from toolkit.commands.demo import GATHERED, demo_lines, next_steps
+from toolkit.commands.demo import demo_lines, next_steps
+from toolkit.commands.demo_files import GATHERED
 from toolkit.commands.demo_folder import claimed, gather, note_files
 from toolkit.errors import PosecError
 

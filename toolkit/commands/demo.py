@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import shlex
 import time
-from pathlib import Path
 
 from . import EXIT_OK, EXIT_REFUSED
 from .arguments import Verb, argument
+from .demo_files import BUNDLES, CLIP, KEEP_FLOAT, OBSERVER, PRECISIONS, SCENE, SHOWN, TARGETS
 from .outputs import FolderOut
 from .terminal import put, say
 
@@ -24,22 +24,6 @@ VERB = Verb(
         )
     ],
 )
-
-SAMPLES = Path(__file__).parents[1] / "samples"
-SCENE, CLIP = SAMPLES / "scenes" / "035.jpg", SAMPLES / "clip.mp4"
-TARGETS = ("intel-cpu", "generic-cpu")
-PRECISIONS = ("float32", "int8")
-SHOWN = "intel-cpu-int8"
-# Float layers that keep int8 within the drift limits on the shipped scenes; for photographs see docs/int8.md.
-OBSERVER = "percentile"
-KEEP_FLOAT = ("backbone.levels.*", "keypoint_head.*")
-BUNDLES = tuple(f"{target}-{precision}" for target in TARGETS for precision in PRECISIONS)
-# File of `posec run` → its name in the demo's folder.
-GATHERED = {
-    "found-clip/overlay.mkv": "clip.mkv",
-    "found-clip/people.jsonl": "people.jsonl",
-    f"found-picture/{SCENE.name}": "picture.jpg",
-}
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import PosecError
 from ..runtime.video.recording.recording_folder import MANIFEST as RECORDING
-from .demo import BUNDLES, GATHERED
+from .demo_files import BUNDLES, GATHERED
 from .terminal import write_text
 
 RECORDINGS = tuple(dict.fromkeys(name.partition("/")[0] for name in GATHERED))
