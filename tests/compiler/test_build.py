@@ -169,7 +169,7 @@ def test_a_folder_that_is_taken_is_refused(tiny_graph, tmp_path):
     build(tiny_graph, GENERIC, out=tmp_path / "mine", golden=[], overwrite=True)
     (tmp_path / "diary").mkdir()
     (tmp_path / "diary" / "page.txt").write_text("dear diary")
-    with pytest.raises(PosecError, match="no bundle"):
+    with pytest.raises(PosecError, match="is not a bundle"):
         build(tiny_graph, GENERIC, out=tmp_path / "diary", golden=[], overwrite=True)
     assert (tmp_path / "diary" / "page.txt").read_text() == "dear diary"
 
