@@ -20,6 +20,8 @@ WRITTEN = ("results", *BUNDLES, *RECORDINGS, "calibration.json", "report.html", 
 # Lists the files of a demo with their sizes: a later demo removes these and nothing else.
 MANIFEST = "demo.json"
 _LARGEST_MANIFEST = 2**20
+# Locked while a demo runs. The folder itself is no lock: the exports of the demo lock it, to replace bundles.
+_LOCK = ".demo.lock"
 
 
 @contextmanager
@@ -31,15 +33,19 @@ def claimed(out: str) -> Iterator[None]:
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY)
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _clear(out, folder)
-        yield
-    except BlockingIOError as error:
-        raise PosecError(
-            f"another demo is running in '{out}'; name another folder, or wait for its end"
-        ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PosecError(
+                f"another demo is running in '{out}'; name another folder, or wait for its end"
+            ) from error
+        try:
+            _clear(out, folder)
+            yield
+        finally:
+            (folder / _LOCK).unlink(missing_ok=True)
     finally:
         os.close(lock)
 
@@ -47,7 +53,7 @@ def claimed(out: str) -> Iterator[None]:
 def _clear(out: str, folder: Path) -> None:
     """Remove the unchanged files of an earlier demo. Raises PosecError as `claimed` does."""
     if not (folder / MANIFEST).exists():
-        strangers = sorted(path.name for path in folder.iterdir())
+        strangers = sorted(path.name for path in folder.iterdir() if path.name != _LOCK)
         if strangers:
             raise PosecError(f"'{out}' holds '{strangers[0]}', which no demo wrote; name another folder")
         _write_manifest(folder, {}, [])

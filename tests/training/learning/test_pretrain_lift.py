@@ -68,7 +68,7 @@ def test_a_lifting_head_learns_and_the_network_starts_from_it(
     tmp_path: Path, material: tuple[Path, Path, Path]
 ) -> None:
     out = tmp_path / "lift.safetensors"
-    train_lift(replace(SHORT, minutes=0.15), *material, out)
+    train_lift(replace(SHORT, minutes=0.15), *material[:2], embedding_path=material[2], out=out)
     lines = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
     assert lines[-1]["joints"] < 0.8 * lines[0]["joints"]
     assert not out.with_suffix(".state").exists()
@@ -88,12 +88,12 @@ def test_an_interrupted_run_resumes(
     out = tmp_path / "lift.safetensors"
     with monkeypatch.context() as killed:
         killed.setattr("toolkit.training.run.runs.Run.finish", lambda *_: None)
-        train_lift(SHORT, *material, out)
+        train_lift(SHORT, *material[:2], embedding_path=material[2], out=out)
     state = torch.load(out.with_suffix(".state"), weights_only=True)
     assert state["step"] >= 1
     with pytest.raises(PosecError, match="belongs to a run with"):
-        train_lift(replace(SHORT, learning_rate=1.0), *material, out)
-    train_lift(replace(SHORT), *material, out)
+        train_lift(replace(SHORT, learning_rate=1.0), *material[:2], embedding_path=material[2], out=out)
+    train_lift(replace(SHORT), *material[:2], embedding_path=material[2], out=out)
     assert not out.with_suffix(".state").exists()
 
 
