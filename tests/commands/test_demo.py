@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,14 @@ def test_the_demo_removes_nothing_from_a_folder_that_is_not_its_own(tmp_path, na
         assert "which no demo wrote; name another folder" in done.stderr
     assert [found for found in (tmp_path / "work").rglob("*") if found.is_file()] == [path]
     assert path.read_text() == "mine"
+
+
+def test_bundles_are_written_into_the_folder_of_a_running_demo(tmp_path):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from toolkit.commands.demo_folder import claimed\n"
+        "from toolkit.runtime.files.plain_folders import write_folder\n"
+        "with claimed(sys.argv[1]): write_folder(Path(sys.argv[1]) / 'results', {'a.txt': b'a'})\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")], check=True, timeout=60)
+    assert (tmp_path / "out" / "results" / "a.txt").read_bytes() == b"a"
