@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     import targets as boards
 
     from ..ir.ranges import Ranges
-    from ..report.sensitivity_plot import sensitivity_plot
+    from ..report.plots.sensitivity_plot import sensitivity_plot
     from ..verification.sensitivity import SensitivitySettings, measure_sensitivity
 
     target, graph = boards.load(args.target), inputs.checkpoint(args.checkpoint)
