@@ -74,7 +74,8 @@ def count_all(root: Root, bundles: list[Path]) -> list[dict[str, object]]:
                     }
                 )
                 print(
-                    f"{folder.name}, {board.title}, {runtime}: {counts['all'] / 1e6:.1f} million instructions",
+                    f"{folder.name}, {board.title}, {runtime}: "
+                    f"{counts['all'] / 1e6:.1f} million instructions",
                     flush=True,
                 )
     return rows

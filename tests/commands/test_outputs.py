@@ -184,7 +184,8 @@ CREDENTIALS = ("hunter2", "admin")
         "rtsp://admin:hunter2@127.0.0.1:1/live",
         "http://admin:hunter2@127.0.0.1:1/video.mjpg?user=admin&password=hunter2",
         "rtsp://admin:hun@ter2/hunter2@127.0.0.1:1/x",
-        "rtspsrc location=rtsp://admin:hunter2@127.0.0.1:1/ user-id=admin user-pw=hunter2 ! decodebin ! videoconvert ! appsink",
+        "rtspsrc location=rtsp://admin:hunter2@127.0.0.1:1/ user-id=admin user-pw=hunter2 ! decodebin "
+        "! videoconvert ! appsink",
     ],
 )
 @pytest.mark.parametrize(

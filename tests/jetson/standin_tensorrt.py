@@ -214,7 +214,8 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
             if config._workspace > faults.memory_bytes:
                 self.logger.log(
                     ILogger.ERROR,
-                    "[virtualMemoryBuffer.cpp::resizePhysical::127] Error Code 2: OutOfMemory (no further information)",
+                    "[virtualMemoryBuffer.cpp::resizePhysical::127] Error Code 2: "
+                    "OutOfMemory (no further information)",
                 )
                 return None
             if faults.build:

@@ -86,8 +86,8 @@ def test_other_cpus_refuse_it_with_the_reason_and_the_next_choice(
     assert main([command[0], str(tiny_checkpoint), *command[1:], *INTEL]) == 2
     message = capsys.readouterr().err
     assert (
-        "this CPU does not compute in bfloat16 (AVX512-BF16 or AMX); take int8, or export on a CPU that has it"
-        in message
+        "this CPU does not compute in bfloat16 (AVX512-BF16 or AMX); "
+        "take int8, or export on a CPU that has it" in message
     )
     assert not list(tmp_path.iterdir())
 

@@ -182,7 +182,8 @@ def test_a_float_layer_reads_floats_and_an_integer_neighbour_reads_integers():
         ({"ranges": {}}, "no range for tensor 'a.y'; calibrate again, on this graph"),
         (
             {"stage": Stage.TRACED},
-            r"pass 'insert_qdq' requires a graph that is prepared \(opset 13, batch norms folded.*is traced; start",
+            r"pass 'insert_qdq' requires a graph that is prepared \(opset 13, "
+            r"batch norms folded.*is traced; start",
         ),
         ({"stage": Stage.QUANTIZED}, "'insert_qdq' requires .* prepared .* this one is quantized"),
     ],
