@@ -63,8 +63,8 @@ def compare(
 ) -> Comparison:
     """Return the drift that each observer causes.
 
-    Calibrates on `frames`, quantizes for `target` and measures the drift on `judged`. The int8 graphs are those
-    that an export lowers, see `passes.quantize.pipeline`; they run in ONNX Runtime.
+    Calibrates on `frames`, quantizes for `target`, and measures the drift on `judged`. The int8 graphs are
+    those that an export lowers, see `passes.quantize.pipeline`; they run in ONNX Runtime.
 
     Args:
         graph: as traced or prepared.

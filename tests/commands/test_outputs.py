@@ -16,7 +16,7 @@ from toolkit.commands.interface.outputs import Out
 from toolkit.commands.interface.parser import VERBS
 
 QUANTIZED = ["train", "quantized", "nothing", "--calibration", "nothing"]
-# Every command that writes, without the name of the output. The inputs are missing, so the output must be checked first.
+# Every command that writes, without the output's name. Inputs are missing: the output must be checked first.
 WRITERS = {
     "calibrate": ["calibrate", "nothing", "--frames", "nothing", "-o"],
     "export": ["export", "nothing", "--target", "generic-cpu", "-o"],

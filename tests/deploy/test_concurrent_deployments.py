@@ -1,4 +1,4 @@
-"""Concurrent deployments, full boards and killed hosts: a bundle runs afterwards, and no files are left over."""
+"""Concurrent deployments, full boards and killed hosts: a bundle runs afterwards, no files are left over."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def name_heads(model: onnx.ModelProto, spec: PoseSpec) -> PoseSpec:
 
 
 def check_batch(model: onnx.ModelProto, spec: PoseSpec) -> None:
-    """Drop constants among the inputs; raise PosecError unless one float32 (1, 3, H, W) of the spec remains."""
+    """Drop constant inputs; raise PosecError unless one float32 (1, 3, H, W) of the spec remains."""
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     expected = [1, 3, *spec.input_size]

@@ -108,7 +108,7 @@ def test_weights_are_integers_on_axis_0(tiny):
 
 
 def folded_frame(offsets: list[float]) -> Graph:
-    """Return a uint8 NHWC frame before a convolution: through DequantizeLinear, or through a subtraction of three means."""
+    """Return a uint8 NHWC frame before a convolution, by DequantizeLinear or minus three means."""
     nodes = [helper.make_node("Transpose", ["frame"], ["pixels"], perm=[0, 3, 1, 2])]
     if len(set(offsets)) == 1:
         extra = [
