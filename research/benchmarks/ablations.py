@@ -76,8 +76,8 @@ class Variant(NamedTuple):
         name: for the table.
         skeletons: whether the lift and the heads have learned from skeletons before.
         rendered: whether rendered people and scenes are among the pictures.
-        reads_offsets: whether a picture's key-point offsets are read beside its features. If not, pictures and
-            offsets have an encoder each, as in the paper, and share the rest; the fit still reads key points.
+        reads_offsets: whether a picture's key-point offsets are read beside its features. If not, pictures
+            and offsets have an encoder each, as in the paper, and share the rest; the fit reads key points.
         settings: of the losses, see `NetworkTraining`.
     """
 
