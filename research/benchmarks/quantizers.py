@@ -44,9 +44,10 @@ from toolkit.ir.ranges import Ranges
 from toolkit.ir.scheme import Scheme
 from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
-from toolkit.report.measure import FloatReference, measure_bundles
+from toolkit.report.measure import measure_bundles
 from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
 from toolkit.training.release.card_markup import put_table
+from toolkit.verification.float_reference import FloatReference
 from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
 from toolkit.verification.verify import verify
 

@@ -85,7 +85,8 @@ def test_a_deployment_copies_only_the_runtime_and_the_bundle(first, bundle):
     home, done, _ = first
     there = {path.relative_to(home / "posec/pi5") for path in (home / "posec/pi5/").rglob("*.py")}
     assert there == {Path("toolkit") / path for path in board_files()}
-    assert done.sent_bytes < 400_000 + sum(
+    # The source of two folders; a library or a checkpoint would add megabytes.
+    assert done.sent_bytes < 600_000 + sum(
         path.stat().st_size for path in bundle.folder.rglob("*") if path.is_file()
     )
 

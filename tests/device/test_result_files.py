@@ -22,7 +22,8 @@ from toolkit.device.result import parse_result, read_result, read_results, resul
 from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.report.html import report_page
-from toolkit.report.measure import FloatReference, measure_bundles
+from toolkit.report.measure import measure_bundles
+from toolkit.verification.float_reference import FloatReference
 
 DEEP = json.loads("[" * 400 + "]" * 400)
 EVIL = "\"'><script>alert(1)</script>"

@@ -17,8 +17,9 @@ from toolkit.device.result import Result, read_result, read_results, save_result
 from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.report.html import report_page, write_report
-from toolkit.report.measure import FloatReference, file_names, measure_bundles
+from toolkit.report.measure import file_names, measure_bundles
 from toolkit.report.sections.summary import best, headline
+from toolkit.verification.float_reference import FloatReference
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure bundles and print one row per bundle."""
     from ..device.bench import BenchSettings
     from ..evaluation.scenes import read_scenes
-    from ..report.measure import FloatReference, measure_bundles
+    from ..report.measure import measure_bundles
     from ..runtime.bundle import read_bundle
 
     if args.again:
@@ -77,8 +77,10 @@ def run(args: argparse.Namespace) -> int:
     protocols = [] if args.no_accuracy else [read_scenes(inputs.SAMPLES / "scenes.json")]
     reference = None
     if args.checkpoint:
+        from ..verification.float_reference import FloatReference
+
         scenes = inputs.frames("samples", spec, samples="scenes")
-        reference = FloatReference(inputs.checkpoint(args.checkpoint), scenes)
+        reference = FloatReference(inputs.checkpoint(args.checkpoint), scenes, args.threads)
     settings = BenchSettings(
         pictures=inputs.sample(args.source, "scenes") if args.source else (),
         size=args.size,

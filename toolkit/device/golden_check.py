@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from ..runtime import load
 from ..runtime.bundle import Bundle, read_bundle
 from ..runtime.errors import PosecError
+from ..runtime.pose import PoseFrame
 from .drift import LIMITS, Drift, measure_drift
 
 
@@ -27,6 +30,23 @@ def verify_golden(
     Raises PosecError if the bundle has no golden pictures, or none with people.
     """
     bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+    golden = _judged_pictures(bundle)
+    compiled = load(str(bundle.folder), threads)
+    found = [compiled(picture) for picture, _ in golden]
+    return golden_drift(bundle, found, allowed)
+
+
+def golden_drift(
+    bundle: Bundle, found: Sequence[PoseFrame], allowed: Mapping[str, float] | None = None
+) -> Drift:
+    """Return the drift of people found on a bundle's golden pictures, in their order; see `verify_golden`."""
+    limits = drift_limits(bundle, allowed)
+    truth = [people for _, people in _judged_pictures(bundle)]
+    return measure_drift(found, truth, bundle.spec.skeleton, allowed=limits)
+
+
+def _judged_pictures(bundle: Bundle) -> Sequence[tuple[np.ndarray, PoseFrame]]:
+    """Return the golden pictures with their people. Raises PosecError without any."""
     golden = bundle.golden()
     if not golden:
         raise PosecError(
@@ -36,13 +56,9 @@ def verify_golden(
     if not any(len(people) for _, people in golden):
         raise PosecError(
             f"no people to judge by: the float network found none on the {len(golden)} golden pictures "
-            f"of '{bundle.folder}'; "
-            "export again with --golden and pictures of your camera"
+            f"of '{bundle.folder}'; export again with --golden and pictures of your camera"
         )
-    limits = drift_limits(bundle, allowed)
-    compiled = load(str(bundle.folder), threads)
-    found = [compiled(picture) for picture, _ in golden]
-    return measure_drift(found, [people for _, people in golden], bundle.spec.skeleton, allowed=limits)
+    return golden
 
 
 def drift_limits(bundle: Bundle, allowed: Mapping[str, float] | None = None) -> Mapping[str, float]:

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from ..device.bench import BenchSettings, bench
-from ..device.golden_check import verify_golden
+from ..device.drift import Drift
+from ..device.golden_check import golden_drift
 from ..device.result import ENDING, Result, describe_bundle, result_name, save_result
 from ..errors import PosecError
 from ..evaluation.photos import Photos
@@ -21,24 +22,18 @@ from ..runtime import load
 from ..runtime.bundle import read_bundle
 from ..runtime.errors import PoseError
 from ..runtime.files.pictures import encode_picture
+from ..runtime.pose import PoseFrame, Skeleton
 from ..runtime.video.draw import draw_people
-from ..verification.verify import verify
+from ..verification.verify import verify_against
 
-if TYPE_CHECKING:
-    from ..ir.graph import Graph
+if TYPE_CHECKING:  # a board has no float networks, nor onnx
     from ..runtime.estimator import PoseEstimator
+    from ..verification.float_reference import FloatReference
 
     Progress = Callable[[int, int], None]
 
 _MOST_PICTURES = 4
 _PICTURE_WIDTH = 960
-
-
-class FloatReference(NamedTuple):
-    """A float network, and BGR pictures (H, W, 3) uint8 on which bundles are compared with it."""
-
-    graph: Graph
-    frames: Iterable[np.ndarray]
 
 
 class _Judged(NamedTuple):
@@ -74,8 +69,6 @@ def measure_bundles(
     """
     described = [describe_bundle(read_bundle(folder)) for folder in bundles]
     settings = settings or BenchSettings()
-    if reference is not None:
-        reference = reference._replace(frames=list(reference.frames))
     results = []
     for index, measured in enumerate(bench(bundles, settings=settings, progress=progress)):
         folder = str(bundles[index])
@@ -85,10 +78,13 @@ def measure_bundles(
         report(
             f"comparing {folder} with the float network" + (", measuring its accuracy" if protocols else "")
         )
-        judged = _judge(folder, reference, settings.threads)
-        estimator = load(folder, settings.threads)
-        rows = _accuracy(estimator, protocols)
-        pictures = annotated(estimator, [picture for picture, _ in read_bundle(folder).golden()])
+        bundle, estimator = read_bundle(folder), load(folder, settings.threads)
+        golden = [(picture, estimator(picture)) for picture, _ in bundle.golden()]
+        if reference is None:
+            judged = _judge(golden_drift, bundle, [people for _, people in golden])
+        else:
+            judged = _judge(verify_against, bundle, reference, threads=settings.threads)
+        rows, pictures = _accuracy(estimator, protocols), annotated(golden, estimator.spec.skeleton)
         results.append(Result(described[index], measured, judged.drift, rows, pictures, judged.unjudged))
     if out is not None:
         for index, name in enumerate(file_names(results)):
@@ -97,20 +93,18 @@ def measure_bundles(
 
 
 def annotated(
-    estimator: PoseEstimator, pictures: Sequence[np.ndarray], most: int = _MOST_PICTURES
+    found: Iterable[tuple[np.ndarray, PoseFrame]], skeleton: Skeleton, most: int = _MOST_PICTURES
 ) -> list[dict[str, str]]:
-    """Return up to `most` pictures with the detected people drawn in, most people first.
+    """Return up to `most` pictures with their people drawn in, most people first.
 
     Each has a `caption` and a `jpeg` (base64).
     """
-    found = [(picture, estimator(picture)) for picture in pictures]
-    found.sort(key=lambda pair: -len(pair[1]))
     return [
         {
             "caption": f"{len(people)} {'person' if len(people) == 1 else 'people'}",
-            "jpeg": _jpeg(draw_people(picture, people, estimator.spec.skeleton)),
+            "jpeg": _jpeg(draw_people(picture, people, skeleton)),
         }
-        for picture, people in found[:most]
+        for picture, people in sorted(found, key=lambda pair: -len(pair[1]))[:most]
     ]
 
 
@@ -124,10 +118,10 @@ def file_names(results: Sequence[Result]) -> list[str]:
     return names
 
 
-def _judge(folder: str, reference: FloatReference | None, threads: int | None) -> _Judged:
-    """Measure the drift of a bundle."""
+def _judge(measure: Callable[..., Drift], *arguments: Any, **settings: Any) -> _Judged:
+    """Return the drift of a bundle, or why it is not defined."""
     try:
-        drift = verify(folder, *reference, threads=threads) if reference else verify_golden(folder, threads)
+        drift = measure(*arguments, **settings)
     except PoseError:  # the bundle cannot run
         raise
     except PosecError as error:

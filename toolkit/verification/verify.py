@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,12 @@ from ..device.golden_check import drift_limits
 from ..errors import PosecError
 from ..runtime import load
 from ..runtime.bundle import Bundle, read_bundle
-from ..runtime.pose import PoseFrame
+from ..runtime.pose import PoseFrame, PoseSpec
 
 if TYPE_CHECKING:
     from ..ir.graph import Graph
+    from ..runtime.estimator import Detection
+    from .float_reference import FloatReference
 
     Progress = Callable[[int, int], None]
 
@@ -50,31 +52,61 @@ def verify(
 
     Raises PosecError where the float network finds no people on all frames: drift is not defined.
     """
-    from ..evaluation.joints import in_joints
     from ..ir.float_engine import float_estimator
 
-    bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
-    skeleton, own = graph.spec.skeleton, bundle.spec.skeleton
-    if replace(bundle.spec, skeleton=skeleton) != graph.spec or sorted(skeleton.names) != sorted(own.names):
-        raise PosecError(
-            f"bundle '{bundle.folder}' was built from network '{bundle.spec.name}' of another "
-            "specification than graph "
-            f"'{graph.spec.name}'; trace the checkpoint that it was exported from"
-        )
-    floating, compiled = float_estimator(graph, threads), load(str(bundle.folder), threads)
+    def pairs() -> Iterator[tuple[np.ndarray, Detection]]:
+        floating = float_estimator(graph, threads)
+        for picture in frames:
+            yield picture, floating.detect(picture)
+
     count = len(frames) if isinstance(frames, Sized) else 0
+    report = None if progress is None else lambda done: progress(done, count)
+    return _drift(bundle, graph.spec, pairs(), threads=threads, progress=report, allowed=allowed)
+
+
+def verify_against(
+    bundle: Bundle | str | Path,
+    reference: FloatReference,
+    *,
+    threads: int | None = None,
+    allowed: Mapping[str, float] | None = None,
+) -> Drift:
+    """Compare as `verify` does, with the pictures of a reference, on which the float network has run once."""
+    return _drift(bundle, reference.graph.spec, reference.pairs(), threads=threads, allowed=allowed)
+
+
+def _drift(
+    bundle: Bundle | str | Path,
+    spec: PoseSpec,
+    pairs: Iterable[tuple[np.ndarray, Detection]],
+    *,
+    threads: int | None,
+    progress: Callable[[int], None] | None = None,
+    allowed: Mapping[str, float] | None,
+) -> Drift:
+    """Run a bundle on pictures with the detections of its float network."""
+    from ..evaluation.joints import in_joints
+
+    bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+    skeleton, own = spec.skeleton, bundle.spec.skeleton
+    if replace(bundle.spec, skeleton=skeleton) != spec or sorted(skeleton.names) != sorted(own.names):
+        raise PosecError(
+            f"bundle '{bundle.folder}' was built from network '{bundle.spec.name}' of another specification "
+            f"than graph '{spec.name}'; trace the checkpoint that it was exported from"
+        )
+    compiled = load(str(bundle.folder), threads)
     truth: list[PoseFrame] = []
     found: list[PoseFrame] = []
-    replaced: dict[str, list[PoseFrame]] = {name: [] for name in graph.spec.head_names}
-    for picture in frames:
-        float_heads, letterbox = floating.infer(picture)
-        truth.append(floating.decode(float_heads, letterbox))
-        heads, _ = compiled.infer(picture)
-        found.append(compiled.decode(heads, letterbox))
+    replaced: dict[str, list[PoseFrame]] = {name: [] for name in spec.head_names}
+    for picture, floating in pairs:
+        truth.append(floating.people)
+        detection = compiled.detect(picture)
+        found.append(detection.people)
         for name, people in replaced.items():
-            people.append(compiled.decode({**heads, name: float_heads[name]}, letterbox))
+            heads = {**detection.heads, name: floating.heads[name]}
+            people.append(compiled.decode(heads, detection.letterbox))
         if progress:
-            progress(len(truth), count)
+            progress(len(truth))
     if not truth:
         raise PosecError("no frames to verify on; give frames with people in them")
 
