@@ -18,12 +18,21 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ANSWER_WITHIN_S = 60.0
+STEPS = 5  # of a drag
 PHONE, DESKTOP = (390, 844), (1280, 800)
 _FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-extensions "
-    "--disable-background-networking --disable-component-update --disable-sync --mute-audio "
-    "--remote-debugging-pipe"
-).split()
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-extensions",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--mute-audio",
+    "--remote-debugging-pipe",
+)
 
 
 def chromium() -> str:
@@ -95,15 +104,14 @@ class Tab:
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Press the mouse at a point, move it to another, and release it."""
-        points = [[start[axis] + (end[axis] - start[axis]) * step / 5 for axis in (0, 1)] for step in range(6)]
-        kinds = ["mousePressed", *["mouseMoved"] * 4, "mouseReleased"]
+        points = [start, *_between(start, end), end]
+        kinds = ["mousePressed", *["mouseMoved"] * STEPS, "mouseReleased"]
         for kind, (x, y) in zip(kinds, points, strict=True):
             self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
 
     def swipe(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Move a finger from a point to another."""
-        points = [[start[axis] + (end[axis] - start[axis]) * step / 5 for axis in (0, 1)] for step in range(6)]
-        for number, (x, y) in enumerate(points):
+        for number, (x, y) in enumerate([start, *_between(start, end)]):
             kind = "touchMove" if number else "touchStart"
             self.do("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y}])
         self.do("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
@@ -113,6 +121,12 @@ class Tab:
         text = {"text": name} if len(name) == 1 else {}
         self.do("Input.dispatchKeyEvent", type="keyDown", key=name, **text)
         self.do("Input.dispatchKeyEvent", type="keyUp", key=name)
+
+
+def _between(start: tuple[float, float], end: tuple[float, float]) -> list[tuple[float, float]]:
+    """Return points from after the start up to the end."""
+    parts = [step / STEPS for step in range(1, STEPS + 1)]
+    return [(start[0] + (end[0] - start[0]) * part, start[1] + (end[1] - start[1]) * part) for part in parts]
 
 
 class Browser:

@@ -33,7 +33,8 @@ def machine_facts(root: str = "/") -> dict[str, Any]:
     fields = dict(_split(line) for line in reversed(cpuinfo.splitlines()) if ":" in line)
     return {
         "board": next(
-            (text.strip("\0 \n") for text in map(read_text, (system / name for name in BOARD_NAMES)) if text), ""
+            (text.strip("\0 \n") for text in map(read_text, (system / name for name in BOARD_NAMES)) if text),
+            "",
         )
         or None,
         "cpu": fields.get("model name")

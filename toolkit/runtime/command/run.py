@@ -11,9 +11,9 @@ from .. import load
 from ..console import printable, say, show_progress
 from ..decoding.camera_file import choose_camera
 from ..errors import PoseError
+from ..estimator import PoseEstimator
 from ..outputs.lines import LineSink
 from ..outputs.recorder import Recorder
-from ..skeleton import Skeleton
 from ..video.result import Sink
 from ..video.settings import RecordingSettings, StreamSettings, Summary
 from ..video.stream import stream
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace, source: str) -> int:
     summary = stream(
         estimator,
         source,
-        _sinks(args, source, estimator.spec.skeleton),
+        _sinks(args, source, estimator),
         settings=settings,
         progress=_Progress(args.most),
         report=say,
@@ -52,12 +52,26 @@ def run(args: argparse.Namespace, source: str) -> int:
     return EXIT_OK
 
 
-def _sinks(args: argparse.Namespace, source: str, skeleton: Skeleton) -> List[Sink]:
-    """Return the sinks of a run. Lines come last: a reader that ends the run finds its last line recorded."""
+def _sinks(args: argparse.Namespace, source: str, estimator: PoseEstimator) -> List[Sink]:
+    """Return the sinks of a run. Lines come last: a reader that ends the run finds its last line recorded.
+
+    Viewers are opened first: one that is refused leaves no folder behind.
+    """
+    skeleton = estimator.spec.skeleton
+    viewers: List[Sink] = []
+    if args.show:
+        from ..outputs.window import Window
+
+        viewers.append(Window(skeleton, inset=not args.no_inset))
+    if args.web is not None:
+        from ..web.viewer import Viewer
+
+        viewers.append(Viewer(args.web, estimator))
     sinks: List[Sink] = []
     if args.out is not None:
         recording = RecordingSettings(not args.no_overlay, not args.no_inset, args.overwrite)
         sinks.append(Recorder(str(args.out), source, skeleton, settings=recording))
+    sinks += viewers
     if args.json:
         sinks.append(LineSink(sys.stdout))
     return sinks

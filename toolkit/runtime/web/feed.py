@@ -6,13 +6,13 @@ import json
 import threading
 import time
 from collections import deque
-from typing import Any, Deque, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Deque, Dict, List, Optional, Tuple
 
 import cv2
 import numpy as np
 
-from ..pose import PoseFrame
 from ..sensors import board_state
+from ..video.result import Result
 
 # Pictures are sent with at most so many pixels on the longer side, and at most so many per second.
 LONGEST_PX = 960
@@ -20,26 +20,6 @@ MOST_PER_S = 15.0
 JPEG_QUALITY = 70
 SENSORS_EVERY_S = 1.0
 _RATE_OVER = 30  # pictures
-
-
-class Shown(NamedTuple):
-    """What the loop stores for viewers; nothing in it may change afterwards.
-
-    Attributes:
-        picture: (H, W, 3) uint8 BGR.
-        people: of the picture.
-        numbers: of the tracker, one per person; None for single pictures.
-        seconds: time of the picture since the start of the source.
-        stages_ms: durations by stage.
-        counts: `pictures`, `skipped` and, for cameras, `dropped`.
-    """
-
-    picture: np.ndarray
-    people: PoseFrame
-    numbers: Optional[Sequence[int]]
-    seconds: float
-    stages_ms: Dict[str, float]
-    counts: Dict[str, int]
 
 
 class Feed:
@@ -51,18 +31,19 @@ class Feed:
 
     def __init__(self) -> None:
         self._changed, self._encoding = threading.Condition(), threading.Lock()
-        self._latest: Optional[Shown] = None
-        self._number, self._closed = 0, False
+        self._latest: Optional[Result] = None
+        self._number, self._dropped, self._closed = 0, 0, False
         self._came: Deque[float] = deque(maxlen=_RATE_OVER)
         self._message, self._message_number, self._encoded_at = b"", 0, 0.0
         self._sensors: Dict[str, Any] = {}
         self._sensed_at = 0.0
         self.encoded = 0
 
-    def put(self, shown: Shown) -> None:
+    def put(self, result: Result) -> None:
         """Store a picture; never waits for a viewer."""
         with self._changed:
-            self._latest, self._number = shown, self._number + 1
+            self._latest, self._number = result, self._number + 1
+            self._dropped += getattr(result.frame, "dropped", 0)
             self._came.append(time.monotonic())
             self._changed.notify_all()
 
@@ -108,21 +89,21 @@ class Feed:
         took = self._came[-1] - self._came[0] if len(self._came) > 1 else 0.0
         return round((len(self._came) - 1) / took, 1) if took > 0 else None
 
-    def _encode(self, shown: Shown, number: int, rate: Optional[float]) -> bytes:
+    def _encode(self, result: Result, number: int, rate: Optional[float]) -> bytes:
         try:
-            picture, scale = _reduced(shown.picture)
+            picture, scale = _reduced(result.frame.picture)
             _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         except cv2.error as error:
             raise ValueError(f"cv2 cannot encode a picture: {error}") from error
         self.encoded += 1
         head = {
             "number": number,
-            "seconds": round(shown.seconds, 3),
+            "seconds": round(result.frame.seconds, 3),
             "size": list(picture.shape[1::-1]),
-            "people": _people(shown, scale),
-            "stages_ms": {name: round(ms, 2) for name, ms in shown.stages_ms.items()},
+            "people": _people(result, scale),
+            "stages_ms": {name: round(ms, 2) for name, ms in result.stages_ms.items()},
             "rate": rate,
-            "counts": shown.counts,
+            "dropped": self._dropped if result.source.live else None,
             "board": self._board(),
         }
         text = json.dumps(head, allow_nan=False).encode()
@@ -135,7 +116,7 @@ class Feed:
         return self._sensors
 
 
-def _reduced(picture: np.ndarray) -> Any:
+def _reduced(picture: np.ndarray) -> Tuple[np.ndarray, float]:
     """Return the picture, smaller if it is large, and its scale."""
     longest = max(picture.shape[:2])
     if longest <= LONGEST_PX:
@@ -144,16 +125,16 @@ def _reduced(picture: np.ndarray) -> Any:
     return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR), scale
 
 
-def _people(shown: Shown, scale: float) -> Any:
+def _people(result: Result, scale: float) -> List[Dict[str, Any]]:
     """Return people as plain values: number, score, joints in px of the sent picture and in mm."""
-    people = shown.people
+    people = result.people
     joints_mm = people.joints_mm + people.roots_mm[:, None]
     return [
         {
-            "number": None if shown.numbers is None else int(shown.numbers[person]),
+            "number": None if result.numbers is None else int(result.numbers[person]),
             "score": round(float(people.scores[person]), 3),
             "root_mm": np.rint(people.roots_mm[person]).astype(int).tolist(),
-            "joints_px": np.round(people.joints_px[person] * scale, 1).tolist(),
+            "joints_px": np.round(people.joints_px[person].astype(float) * scale, 1).tolist(),
             "joints_mm": np.rint(joints_mm[person]).astype(int).tolist(),
         }
         for person in range(len(people))

@@ -92,18 +92,27 @@ function drawPicture(bitmap, people, bones) {
         context.stroke();
       }
     }
-    label(context, person, unit);
+  }
+  const taken = [];
+  for (const person of [...people].sort((one, other) => one.root_mm[2] - other.root_mm[2])) {
+    label(context, person, unit, taken);
   }
   canvas.setAttribute("aria-label", people.length === 1 ? "picture with 1 person" : `picture with ${people.length} people`);
 }
 
-function label(context, person, unit) {
+// Writes a label above a person; one that would cover an earlier label moves below it.
+function label(context, person, unit, taken) {
   const text = `${person.number === null ? "" : `${person.number}: `}${distance(person)}`;
   const xs = person.joints_px.map((point) => point[0]), ys = person.joints_px.map((point) => point[1]);
   context.font = `${12 * unit}px system-ui, sans-serif`;
   const width = context.measureText(text).width + 8 * unit, height = 17 * unit;
   const left = Math.min(Math.max(0, (Math.min(...xs) + Math.max(...xs) - width) / 2), context.canvas.width - width);
-  const top = Math.max(0, Math.min(...ys) - height - 4 * unit);
+  let top = Math.max(0, Math.min(...ys) - height - 4 * unit);
+  for (const [otherLeft, otherTop, otherRight] of taken.sort((one, other) => one[1] - other[1])) {
+    const isApart = left >= otherRight || otherLeft >= left + width || top >= otherTop + height || otherTop >= top + height;
+    if (!isApart) top = otherTop + height + 1;
+  }
+  taken.push([left, top, left + width]);
   context.fillStyle = "rgba(25, 25, 25, .7)";
   context.fillRect(left, top, width, height);
   context.fillStyle = "#fff";
@@ -116,10 +125,16 @@ function fill(body, rows) {
   rows.forEach((cells, index) => {
     const row = body.rows[index] ?? body.insertRow();
     cells.forEach((text, column) => {
-      const cell = row.cells[column] ?? row.insertCell();
+      const cell = row.cells[column] ?? row.appendChild(heading(column));
       if (cell.textContent !== text) cell.textContent = text;
     });
   });
+}
+
+function heading(column) {
+  const cell = document.createElement(column ? "td" : "th");
+  if (!column) cell.scope = "row";
+  return cell;
 }
 
 function showPeople(people) {
@@ -144,9 +159,10 @@ function showStages(stages) {
   });
 }
 
-function showFacts({ rate, counts, seconds, board }) {
+function showFacts({ number, rate, dropped, seconds, board }) {
   const rows = [["pictures per second", rate === null ? "–" : String(rate)]];
-  for (const [name, count] of Object.entries(counts)) rows.push([name, String(count)]);
+  rows.push(["pictures", String(number)]);
+  if (dropped !== null) rows.push(["dropped pictures", String(dropped)]);
   rows.push(["running for", clock(seconds)]);
   const zones = Object.entries(board.temperatures_c ?? {}).sort((one, other) => other[1] - one[1]);
   rows.push(["temperature", zones.length ? `${zones[0][1].toFixed(0)} °C (${zones[0][0]})` : "not reported"]);

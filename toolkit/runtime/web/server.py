@@ -1,4 +1,4 @@
-"""The server of the viewer page: three files, a description, and the latest picture. Nothing else."""
+"""The server of the viewer page: four files, a description, and the latest picture. Nothing else."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ LONGEST_HEAD_BYTES = 8192
 HEAD_WITHIN_S = 5.0  # from its first byte
 IDLE_S = 15.0  # between requests
 SEND_WITHIN_S = 10.0
+CLOSE_WITHIN_S = 1.0
 # A request for a picture is answered after so long even if there is none.
 PICTURE_WITHIN_S = 5.0
 
@@ -31,6 +32,7 @@ FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/space.js": ("space.js", "text/javascript; charset=utf-8"),
 }
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
@@ -43,7 +45,9 @@ _HEADERS = (
     ("Referrer-Policy", "no-referrer"),
     ("X-Content-Type-Options", "nosniff"),
 )
-_FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
 _REFUSED = "open the link that posec printed when it started; it has the key\n"
 
 
@@ -87,7 +91,12 @@ class ViewerServer:
         self._closed.set()
         self.feed.close()
         _shut(self._socket)
-        self._thread.join(1.0)
+        self._thread.join(CLOSE_WITHIN_S)
+        for opened in list(self._open.values()):
+            _shut_reading(opened)  # idle connections end, answers under way are sent
+        deadline = time.monotonic() + CLOSE_WITHIN_S
+        while self._open and time.monotonic() < deadline:
+            time.sleep(0.01)
         for opened in list(self._open.values()):
             _shut(opened)
 
@@ -262,6 +271,13 @@ def _turn_away(opened: socket.socket) -> None:
     except OSError:
         pass
     _shut(opened)
+
+
+def _shut_reading(opened: socket.socket) -> None:
+    try:
+        opened.shutdown(socket.SHUT_RD)
+    except OSError:
+        pass
 
 
 def _shut(opened: socket.socket) -> None:

@@ -142,7 +142,7 @@ export class Space {
   projection(width, height) {
     const [cosYaw, sinYaw] = [Math.cos(this.yaw), Math.sin(this.yaw)];
     const [cosPitch, sinPitch] = [Math.cos(this.pitch), Math.sin(this.pitch)];
-    const away = (2.4 * this.reach) / this.zoom;
+    const away = (this.reach * Math.max(1.8, (2.9 * height) / width)) / this.zoom;
     const focal = 1.1 * Math.min(width, height);
     return (point) => {
       const [x, y, z] = point.map((value, axis) => value - this.target[axis]);
