@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Tuple
 
 import cv2
 
@@ -14,6 +15,7 @@ from ..video.result import Result
 from ..video.settings import Summary
 
 TITLE = "posec"
+LARGEST = (1600, 900)
 _ESCAPE = 27
 _INSTEAD = "use --web 8000 and open http://127.0.0.1:8000/"
 
@@ -27,7 +29,7 @@ class Window:
 
     def __init__(self, skeleton: Skeleton, *, inset: bool) -> None:
         """Open the window. Raises WindowError without a desktop, or with a cv2 that has no windows."""
-        self._skeleton, self._inset = skeleton, inset
+        self._skeleton, self._inset, self._is_new = skeleton, inset, True
         is_linux = sys.platform.startswith("linux")
         if is_linux and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
             raise WindowError(f"--show needs a desktop, and this session has no display; {_INSTEAD}")
@@ -44,6 +46,9 @@ class Window:
         drawn = draw_people(
             result.frame.picture, result.people, self._skeleton, numbers=result.numbers, inset=self._inset
         )
+        if self._is_new:
+            cv2.resizeWindow(TITLE, *_fitting(drawn.shape[1], drawn.shape[0]))
+            self._is_new = False
         cv2.imshow(TITLE, drawn)
         key = cv2.waitKey(0 if result.source.still else 1) & 0xFF
         if key in (_ESCAPE, ord("q")) or cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
@@ -52,3 +57,9 @@ class Window:
     def close(self, summary: Summary) -> None:
         """Close the window."""
         cv2.destroyAllWindows()
+
+
+def _fitting(width: int, height: int) -> Tuple[int, int]:
+    """Return the size of a window that fits on most screens."""
+    scale = min(1.0, LARGEST[0] / width, LARGEST[1] / height)
+    return max(1, round(scale * width)), max(1, round(scale * height))
