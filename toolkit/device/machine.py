@@ -46,7 +46,7 @@ def machine_facts(root: str = "/") -> dict[str, Any]:
         "virtual": "hypervisor" in fields.get("flags", "").split(),
         "logical_cpus": os.cpu_count(),
         "usable_cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_mb": _memory_mb(system, "MemTotal"),
+        "memory_mb": memory_mb(system, "MemTotal"),
         "os": _os_name(system),
         "kernel": platform.release(),
         "python": platform.python_version(),
@@ -64,7 +64,7 @@ def machine_state(root: str = "/") -> dict[str, Any]:
     return {
         **board_state(root),
         "load_1min": float(load.split()[0]) if load else None,
-        "memory_available_mb": _memory_mb(system, "MemAvailable"),
+        "memory_available_mb": memory_mb(system, "MemAvailable"),
         "cpu_ticks": _cpu_ticks(system),
     }
 
@@ -86,7 +86,7 @@ def busy_share(before: dict[str, Any], after: dict[str, Any], own_seconds: float
     return {"others": round(max(0.0, busy - own_ticks) / total, 3), "stolen": round(stolen / total, 3)}
 
 
-def peak_memory_mb(root: str = "/") -> float | None:
+def peakmemory_mb(root: str = "/") -> float | None:
     """Return the peak resident memory of this process; `ru_maxrss` would include the parent's."""
     for line in (read_text(Path(root) / "proc/self/status") or "").splitlines():
         if line.startswith("VmHWM:"):
@@ -99,7 +99,7 @@ def _split(line: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _memory_mb(system: Path, name: str) -> int | None:
+def memory_mb(system: Path, name: str) -> int | None:
     for line in (read_text(system / "proc/meminfo") or "").splitlines():
         if line.startswith(name + ":"):
             return int(line.split()[1]) // 1024
