@@ -17,7 +17,8 @@ import toolkit.runtime.__main__ as board
 import toolkit.runtime.command.run
 from toolkit.commands.inputs import SAMPLES
 from toolkit.runtime.video.recording.clip import CLIP
-from toolkit.runtime.video.recording.recording_folder import LINES, MANIFEST
+from toolkit.runtime.video.recording.line_file import LINES
+from toolkit.runtime.video.recording.recording_folder import MANIFEST
 
 PICTURES = 2000
 
@@ -256,7 +257,7 @@ def test_a_full_disk_keeps_whole_lines(bundle, film, tmp_path):
     ]  # blocks a file may have; Python turns the signal into an error
     command = [*limit, *line("run", bundle, "--source", film, "-o", tmp_path / "out", "--no-overlay")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
-    assert done.returncode == 2
+    assert done.returncode == 4
     assert "Traceback" not in done.stderr
     assert "pictures recorded so far are kept" in done.stderr
     text = (tmp_path / "out" / LINES).read_text()
