@@ -82,7 +82,7 @@ ARGUMENTS: Tuple[Any, ...] = (
         ["--rotate"],
         {
             "type": rotation,
-            "metavar": "SIZE|TIME",
+            "metavar": "LIMIT",
             "help": "begin new files at a size or an age, such as 100MB or 1h, and continue an earlier "
             "recording in the folder",
         },
