@@ -17,7 +17,7 @@ from ..outputs.recorder import Recorder
 from ..outputs.udp import UdpSink
 from ..outputs.unix import UnixSink
 from ..skeleton import Skeleton
-from ..video.recording.recording_folder import OutputError
+from ..video.recording.output_error import OutputError
 from ..video.result import Sink
 from ..video.settings import RecordingSettings, StreamSettings, Summary
 from ..video.stream import stream

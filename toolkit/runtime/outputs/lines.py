@@ -6,7 +6,7 @@ import errno
 from typing import IO
 
 from ..console import write_out
-from ..video.recording.recording_folder import OutputError
+from ..video.recording.output_error import OutputError
 from ..video.result import Result
 from ..video.settings import Summary
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from ...command.amounts import Rotation
-from ...errors import PoseError
 from .disk_limit import check_free
+from .output_error import OutputError
 
 CLIP = "overlay.mkv"
 CLIPS = re.compile(r"overlay(?:-(\d{1,9}))?\.mkv")
@@ -70,7 +70,7 @@ class Clip:
         self._last: Optional[Tuple[np.ndarray, float]] = None
 
     def write(self, picture: np.ndarray, seconds: float) -> None:
-        """Append a picture (H, W, 3) uint8 BGR with its time. Raises PoseError or OSError if that fails."""
+        """Append a picture (H, W, 3) uint8 BGR with its time. Raises OutputError or OSError if that fails."""
         last = self._waiting[-1] if self._waiting else self._last
         if last is not None and (last[0].shape != picture.shape or seconds - last[1] > self._pause_s):
             self.close()
@@ -133,7 +133,7 @@ class Clip:
 
 
 def _open_writer(path: Path, fps: float, size: Tuple[int, int]) -> Any:
-    """Return an opened cv2.VideoWriter for frames of (width, height). Raises PoseError if that fails."""
+    """Return an opened cv2.VideoWriter for frames of (width, height). Raises OutputError if that fails."""
     folder = os.open(str(path.parent), os.O_RDONLY)
     try:
         os.fsencode(path).decode("utf-8")
@@ -145,21 +145,28 @@ def _open_writer(path: Path, fps: float, size: Tuple[int, int]) -> Any:
     finally:
         os.close(folder)
     if not writer.isOpened():
-        raise PoseError(
+        raise OutputError(
             "this cv2 cannot write clips (MPEG-4 in Matroska), or the disk is full; pass --no-overlay"
         )
     return writer
 
 
 def _rate(seconds: List[float], stated: Optional[float], live: bool) -> float:
-    """Return frames per second from the times of the first frames."""
+    """Return frames per second from the times of the first frames, with two decimals.
+
+    The encoder takes numerators below 65536: a rate above 65.5 with three decimals would be refused.
+    """
+    return round(min(max(_measured_rate(seconds, stated, live), SLOWEST_FPS), FASTEST_FPS), 2)
+
+
+def _measured_rate(seconds: List[float], stated: Optional[float], live: bool) -> float:
     steps = np.diff(seconds)
     steps = steps[steps > 0]
     if not len(steps):
-        return min(max(stated or DEFAULT_FPS, SLOWEST_FPS), FASTEST_FPS)
+        return stated or DEFAULT_FPS
     step = float(np.median(steps))
     if not live and (stated is None or abs(step * stated - 1) > NEAR):
         step = max(float(steps.min()), step / 4)
     elif stated is not None:
         step = 1 / stated
-    return min(max(1 / step, SLOWEST_FPS), FASTEST_FPS)
+    return 1 / step

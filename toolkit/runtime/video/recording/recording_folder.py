@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional
 
 from ...console import printable
-from ...errors import PoseError
 from ...files.plain_json import parse_json
 from .clip import CLIPS
 from .line_file import LINES, ROTATED
+from .output_error import OutputError
 
 try:
     import fcntl
@@ -36,10 +36,6 @@ class RecordedFile(NamedTuple):
 
     size: int
     modified_s: float
-
-
-class OutputError(PoseError):
-    """A folder that cannot hold a recording, or a recording that cannot continue."""
 
 
 def possible_files(folder: Path) -> List[str]:

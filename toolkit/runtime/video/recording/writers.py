@@ -17,11 +17,11 @@ from ..settings import RecordingSettings
 from .clip import Clip
 from .disk_limit import DiskLimit, oldest_first
 from .line_file import LINES, LineFile, cut_half_line, keep_lines
+from .output_error import OutputError
 from .recording_folder import (
     LARGEST_MANIFEST,
     MAGIC,
     MANIFEST,
-    OutputError,
     changed_files,
     describe_files,
     keep_aside,
