@@ -18,7 +18,6 @@ if "--check" in sys.argv:  # before anything imports an engine
     check_run.install()
 from networks import spot_picture, tiny_graph_of, write_checkpoint
 
-
 # A shell ignores SIGINT for its background jobs, nohup ignores SIGHUP, and a child inherits both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
