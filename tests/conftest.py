@@ -1,4 +1,4 @@
-"""Fixtures for every part: a tiny network with the five heads, as a checkpoint and as a Graph, and pictures on which it finds people."""
+"""Fixtures for every part: a tiny network with five heads, as checkpoint and Graph, and pictures for it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a checkpoint: spec.toml, model.onnx, pose.safetensors; input 64 x 96, stride 8, embedding of 8."""
+    """Checkpoint folder: spec.toml, model.onnx, pose.safetensors; input 64 x 96, stride 8, embedding of 8."""
     return write_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
 
 
