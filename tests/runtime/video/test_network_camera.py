@@ -33,9 +33,9 @@ def bundle(tmp_path_factory):
 
 
 class Camera(ThreadingHTTPServer):
-    """Sends `pictures` pictures, the n-th as gray as n, and stops; `still` keeps the line open then. They come `every_s`.
+    """Sends `pictures` pictures, the n-th of gray level n, one `every_s`, and stops.
 
-    It does so for so many `connections`; later ones get an error.
+    `still` keeps the connection open then. It serves so many `connections`; later ones get an error.
     """
 
     daemon_threads = True

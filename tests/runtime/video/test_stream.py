@@ -41,7 +41,6 @@ def film(tmp_path_factory):
 @pytest.fixture
 def looking(bundle, film, tmp_path):
     """A process that works through a long clip, and the folder that it records in."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, also by the processes of a test
     with start(bundle, "--source", film, "-o", tmp_path / "out", module="toolkit.runtime") as process:
         yield process, tmp_path / "out"
         process.kill()

@@ -142,7 +142,7 @@ ARGUMENTS: Tuple[Any, ...] = (
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser with printable messages; help that standard output cannot take ends with status 2."""
+    """An argument parser with printable messages; it exits with status 2 where help cannot be printed."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if not message:
