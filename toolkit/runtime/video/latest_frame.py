@@ -20,7 +20,7 @@ HANGING_AFTER_S = 10.0
 
 
 class TimedPicture(NamedTuple):
-    """A picture (H, W, 3) uint8 BGR, the time.monotonic() of its arrival, and how many were left out before."""
+    """A picture (H, W, 3) uint8 BGR, its arrival by time.monotonic(), and how many were left out before."""
 
     picture: np.ndarray
     came: float
