@@ -171,7 +171,8 @@ def _panel(pictures: np.ndarray, values: np.ndarray, name: str) -> np.ndarray:
     cv2.rectangle(panel, (margin, margin), (width - margin, height - margin), (200, 200, 200), 1)
     points = np.stack([x, y], axis=1).round().astype(np.int32)
     cv2.polylines(panel, [points], False, (160, 80, 20), 1, cv2.LINE_AA)
-    label = f"{name}: {values[len(values) // 10]:.1f} at 10 %, {values[-1]:.1f} at the end, at most {values.max():.1f}"
+    early, last, most = values[len(values) // 10], values[-1], values.max()
+    label = f"{name}: {early:.1f} at 10 %, {last:.1f} at the end, at most {most:.1f}"
     for text, place in (
         (label, (margin, margin - 16)),
         ("0", (margin - 16, height - margin + 16)),

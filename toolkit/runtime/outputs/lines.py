@@ -18,7 +18,10 @@ class LineSink:
         self._stream = stream
 
     def write(self, result: Result) -> None:
-        """Write one line. Raises BrokenPipeError, OSError if the stream is closed, OutputError if it is full."""
+        """Write one line.
+
+        Raises BrokenPipeError if the reader has gone, OSError if the stream is closed, OutputError if it is full.
+        """
         try:
             write_out(self._stream, result.line)
         except OSError as error:
