@@ -20,7 +20,8 @@ class LineSink:
     def write(self, result: Result) -> None:
         """Write one line.
 
-        Raises BrokenPipeError if the reader has gone, OSError if the stream is closed, OutputError if it is full.
+        Raises BrokenPipeError if the reader has gone, OSError if the stream is closed, OutputError if its
+        disk is full.
         """
         try:
             write_out(self._stream, result.line)
