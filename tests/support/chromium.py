@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to in the DevTools protocol over a pair of pipes; the standard library is enough."""
+"""A headless Chromium, driven in the DevTools protocol over a pair of pipes, by the standard library."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Tab:
         return found["result"].get("value")
 
     def wait(self, expression: str, seconds: float = 20.0) -> Any:
-        """Return the first value of an expression that is true. Fails with the page's text after `seconds`."""
+        """Return the first true value of an expression. Fails with the page's text after `seconds`."""
         end = time.monotonic() + seconds
         while True:
             with contextlib.suppress(AssertionError):  # the page is not there yet

@@ -86,7 +86,7 @@ def busy_share(before: dict[str, Any], after: dict[str, Any], own_seconds: float
     return {"others": round(max(0.0, busy - own_ticks) / total, 3), "stolen": round(stolen / total, 3)}
 
 
-def peakmemory_mb(root: str = "/") -> float | None:
+def peak_memory_mb(root: str = "/") -> float | None:
     """Return the peak resident memory of this process; `ru_maxrss` would include the parent's."""
     for line in (read_text(Path(root) / "proc/self/status") or "").splitlines():
         if line.startswith("VmHWM:"):
@@ -100,6 +100,7 @@ def _split(line: str) -> tuple[str, str]:
 
 
 def memory_mb(system: Path, name: str) -> int | None:
+    """Return a value of proc/meminfo, such as MemTotal, in MiB."""
     for line in (read_text(system / "proc/meminfo") or "").splitlines():
         if line.startswith(name + ":"):
             return int(line.split()[1]) // 1024

@@ -46,8 +46,10 @@ def test_the_page_shows_picture_people_times_and_board_in_every_window(chrome, p
         assert words in text
     assert tab.value("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
     for name in ("picture", "space"):
-        colours = f"""(c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size)
-            (document.getElementById('{name}'))"""
+        colours = f"""(canvas => {{
+          const {{ data }} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+          return new Set(new Uint32Array(data.buffer)).size;
+        }})(document.getElementById('{name}'))"""
         assert tab.value(colours) > 5, f"nothing is drawn in '{name}'"
     tab.picture(tmp_path / "page.png", whole=True)
     background = cv2.imread(str(tmp_path / "page.png"))[2, 2].mean()
@@ -60,7 +62,8 @@ def test_the_people_are_drawn_over_the_picture_where_the_network_found_them(chro
     found = tab.value(
         """(async () => {
           const message = await (await fetch('next?after=0')).arrayBuffer();
-          const head = JSON.parse(new TextDecoder().decode(new Uint8Array(message, 4, new DataView(message).getUint32(0))));
+          const length = new DataView(message).getUint32(0);
+          const head = JSON.parse(new TextDecoder().decode(new Uint8Array(message, 4, length)));
           return [head.size, head.people.map(person => person.joints_px)];
         })()"""
     )

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
 
 from .finding import NOTE, OK, PROBLEM, Finding
 
@@ -17,7 +16,7 @@ WITHIN_S = 3600.0
 _READ = "posec deploy refuses it too; see docs/int8.md for what to do about drift"
 
 
-def check_bundle(folder: str) -> List[Finding]:
+def check_bundle(folder: str) -> list[Finding]:
     """Return a finding on a bundle: it finds its golden people, or why not."""
     home = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
@@ -25,8 +24,7 @@ def check_bundle(folder: str) -> List[Finding]:
         done = subprocess.run(
             [sys.executable, "-m", f"{__package__.rpartition('.')[0]}", "check", folder],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=WITHIN_S,
             check=False,
             env={**os.environ, "PYTHONPATH": path},
@@ -49,8 +47,12 @@ def _judged(folder: str, answer: dict) -> Finding:
     described, drift = answer["bundle"], answer["drift"]
     text = f"'{folder}' runs: {described['name']}, {described['precision']}, {described.get('engine', '')}"
     if drift is None:
-        return Finding(AREA, NOTE, f"{text}; unjudged: {answer['unjudged']}", "look at it: posec run … --web 8000")
+        return Finding(
+            AREA, NOTE, f"{text}; unjudged: {answer['unjudged']}", "look at it: posec run … --web 8000"
+        )
     moved = "no people to compare" if drift["drift_mm"] is None else f"drift {drift['drift_mm']:.1f} mm"
     if not drift["within"]:
-        return Finding(AREA, PROBLEM, f"{text}; {moved}, over its limits: {', '.join(drift['missed'])}", _READ)
+        return Finding(
+            AREA, PROBLEM, f"{text}; {moved}, over its limits: {', '.join(drift['missed'])}", _READ
+        )
     return Finding(AREA, OK, f"{text}; {moved}, within its limits")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import List, Optional
 
 from ...runtime.sensors import read_text
 from .finding import NOTE, OK, Finding
@@ -19,7 +18,7 @@ _MOST_MODES = 6
 _PICAMERA2 = "import json, picamera2; print(json.dumps({}))"
 
 
-def check_cameras(root: str = "/") -> List[Finding]:
+def check_cameras(root: str = "/") -> list[Finding]:
     """Return findings; `root` is the folder of dev and sys."""
     system = Path(root)
     nodes = sorted(
@@ -36,11 +35,13 @@ def check_cameras(root: str = "/") -> List[Finding]:
     ]
 
 
-def _camera(system: Path, node: str, name: str) -> Optional[Finding]:
+def _camera(system: Path, node: str, name: str) -> Finding | None:
     path = system / "dev" / node
     source = f"/dev/{node} ({name})"
     if not path.exists():
-        return Finding(AREA, NOTE, f"{source} has no device file", f"pass it on: docker run --device /dev/{node}")
+        return Finding(
+            AREA, NOTE, f"{source} has no device file", f"pass it on: docker run --device /dev/{node}"
+        )
     if not os.access(str(path), os.R_OK | os.W_OK):
         step = "sudo usermod -aG video $USER, then log in again"
         return Finding(AREA, NOTE, f"{source} may not be opened by this user", step)
@@ -55,12 +56,12 @@ def _camera(system: Path, node: str, name: str) -> Optional[Finding]:
     return Finding(AREA, OK, f"--source {node[5:]}: {device.name or name}; {modes}")
 
 
-def _best(modes: List[Mode]) -> List[Mode]:
+def _best(modes: list[Mode]) -> list[Mode]:
     """Return some modes, those nearest to 1280x720 first: the network sees no more."""
     return sorted(modes, key=lambda mode: (abs(mode.width - 1280), -(mode.rate or 0)))[:_MOST_MODES]
 
 
-def _ribbon(receivers: List[str]) -> Finding:
+def _ribbon(receivers: list[str]) -> Finding:
     text = f"a receiver of ribbon cameras ({', '.join(receivers)})"
     if attempt(_PICAMERA2).failure:
         step = "sudo apt install python3-picamera2, and a Python that has the system's packages"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any, Dict, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from ...runtime.console import put
 from .bundle_check import check_bundle
@@ -18,7 +19,7 @@ from .resources import check_disk, check_memory, check_time
 EXIT_RUNS, EXIT_DOES_NOT_RUN = 0, 1
 
 
-def examine(bundle: Optional[str] = None, root: str = "/") -> List[Finding]:
+def examine(bundle: str | None = None, root: str = "/") -> list[Finding]:
     """Return findings on this machine, and on a bundle if one is given.
 
     Args:
@@ -44,7 +45,7 @@ def status_of(findings: Sequence[Finding]) -> int:
     return EXIT_DOES_NOT_RUN if any(finding.status == PROBLEM for finding in findings) else EXIT_RUNS
 
 
-def to_plain(findings: Sequence[Finding]) -> Dict[str, Any]:
+def to_plain(findings: Sequence[Finding]) -> dict[str, Any]:
     """Return findings for JSON, with `runs`: whether nothing stands in the way."""
     return {
         "runs": status_of(findings) == EXIT_RUNS,

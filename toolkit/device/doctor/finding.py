@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Dict, NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 _WIDTH = 110
@@ -25,7 +26,7 @@ class Finding(NamedTuple):
     text: str
     next_step: str = ""
 
-    def to_dict(self) -> Dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """Return the finding for JSON."""
         return {"area": self.area, "status": self.status, "text": self.text, "next": self.next_step}
 
@@ -35,7 +36,8 @@ class Finding(NamedTuple):
 
 def as_text(findings: Sequence[Finding]) -> str:
     """Return findings as lines: area, status, text, and the next step below."""
-    lines, area = [], ""
+    lines: list[str] = []
+    area = ""
     for finding in findings:
         shown = "" if finding.area == area else finding.area
         lines += _wrapped(f"{shown:<11}{finding.status:<9}", finding.text)

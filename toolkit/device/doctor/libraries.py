@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import signal
 import subprocess
 import sys
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, NamedTuple
 
 from .finding import NOTE, OK, PROBLEM, Finding
 
@@ -27,10 +26,10 @@ for path in sorted(paths):
     if any(word in name for word in ("openblas", "libblis", "libmkl_rt", "libblas", "libatlas")):
         found["blas"] = name.split(".so")[0].split("-")[0]
         library = ctypes.CDLL(path)
-        for function in ("scipy_openblas_get_num_threads64_", "openblas_get_num_threads64_",
-                         "openblas_get_num_threads", "scipy_openblas_get_num_threads", "bli_thread_get_num_threads"):
-            if hasattr(library, function):
-                found["threads"] = getattr(library, function)()
+        for start in ("scipy_openblas", "openblas", "bli_thread"):
+            for end in ("", "64_"):
+                if hasattr(library, f"{start}_get_num_threads{end}"):
+                    found["threads"] = getattr(library, f"{start}_get_num_threads{end}")()
         break
 print(json.dumps(found))
 """
@@ -40,7 +39,8 @@ said = {name.strip(): value.split() for name, _, value in
         (line.partition(":") for line in cv2.getBuildInformation().splitlines())}
 yes = [name for name in ("FFMPEG", "GStreamer", "v4l/v4l2") if said.get(name, ["NO"])[0] == "YES"]
 windows = said.get("GUI", ["NONE"])[0] != "NONE"
-print(json.dumps({"version": cv2.__version__, "threads": cv2.getNumThreads(), "reads": yes, "windows": windows}))
+threads = cv2.getNumThreads()
+print(json.dumps({"version": cv2.__version__, "threads": threads, "reads": yes, "windows": windows}))
 """
 _QUIET = "import os, sys; os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1'); "
 _OPENVINO = "sys.modules.setdefault('openvino_telemetry', None); "
@@ -63,7 +63,7 @@ class Library(NamedTuple):
     code: str
 
 
-ENGINES: Tuple[Library, ...] = (
+ENGINES: tuple[Library, ...] = (
     Library("onnxruntime", "onnxruntime", "pip install onnxruntime", _QUIET + _VERSION.format("onnxruntime")),
     Library("openvino", "openvino", "pip install openvino", _QUIET + _OPENVINO + _VERSION.format("openvino")),
     Library(
@@ -90,12 +90,12 @@ ENGINES: Tuple[Library, ...] = (
 class Tried(NamedTuple):
     """The outcome of importing a library: what it printed, or why it failed."""
 
-    found: Dict[str, Any]
+    found: dict[str, Any]
     failure: str
     is_missing: bool
 
 
-def check_python(version: Tuple[int, int] = sys.version_info[:2]) -> List[Finding]:
+def check_python(version: tuple[int, int] = sys.version_info[:2]) -> list[Finding]:
     """Return a finding on this Python."""
     kind = "in a virtual environment" if sys.prefix != sys.base_prefix else "of the system"
     text = f"{platform.python_version()} {kind}, {sys.executable}"
@@ -107,7 +107,7 @@ def check_python(version: Tuple[int, int] = sys.version_info[:2]) -> List[Findin
     return [Finding("Python", OK, text)]
 
 
-def check_libraries() -> List[Finding]:
+def check_libraries() -> list[Finding]:
     """Return findings on numpy and cv2."""
     findings, numpy, cv2 = [], attempt(_NUMPY), attempt(_CV2)
     if numpy.failure:
@@ -126,7 +126,7 @@ def check_libraries() -> List[Finding]:
     return [*findings, Finding("libraries", OK, text)]
 
 
-def check_engines() -> List[Finding]:
+def check_engines() -> list[Finding]:
     """Return a finding per engine. Without any of them no bundle can run."""
     tried = [(library, attempt(library.code)) for library in ENGINES]
     works = {library.engine for library, outcome in tried if not outcome.failure}
@@ -142,23 +142,22 @@ def check_engines() -> List[Finding]:
     if missing and works:
         findings.append(Finding("engines", OK, f"not installed: {', '.join(missing)}"))
     elif not works:
-        steps = "; ".join(dict.fromkeys(library.install for library in ENGINES if library.module != "tflite_runtime"))
+        steps = "; ".join(
+            dict.fromkeys(library.install for library in ENGINES if library.module != "tflite_runtime")
+        )
         findings.append(Finding("engines", PROBLEM, "none is installed", f"install the bundle's: {steps}"))
     return findings
 
 
 def attempt(code: str) -> Tried:
-    """Run a program that prints JSON in this Python, without the current folder on its path."""
-    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    """Run a program that prints JSON in this Python."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", code],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=WITHIN_S,
             check=False,
-            env=environment,
         )
     except subprocess.TimeoutExpired:
         return Tried({}, f"does not start within {WITHIN_S:g} s", False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, List
+from typing import Any
 
 from ...runtime.sensors import board_state, read_text, whole_number
 from ..machine import machine_facts
@@ -29,7 +29,7 @@ _HOT_C = 80.0
 _32_BIT = ("armv6l", "armv7l", "i386", "i686")
 
 
-def check_processor(root: str = "/", architecture: str = "") -> List[Finding]:
+def check_processor(root: str = "/", architecture: str = "") -> list[Finding]:
     """Return findings; `root` is the folder of proc and sys, `architecture` that of this machine if empty."""
     system, facts, state = Path(root), machine_facts(root), board_state(root)
     architecture = architecture or platform.machine()
@@ -42,7 +42,10 @@ def check_processor(root: str = "/", architecture: str = "") -> List[Finding]:
     if architecture in _32_BIT:
         findings.append(
             Finding(
-                AREA, NOTE, f"a 32-bit system ({architecture})", "install a 64-bit one: engines have no packages"
+                AREA,
+                NOTE,
+                f"a 32-bit system ({architecture})",
+                "install a 64-bit one: engines have no packages",
             )
         )
     elif architecture == "x86_64" and flags and not flags & {"avx512_vnni", "avx_vnni", "amx_int8"}:
@@ -56,7 +59,7 @@ def check_processor(root: str = "/", architecture: str = "") -> List[Finding]:
     return [*findings, *_clock(system, state), *_heat(state)]
 
 
-def _flags(system: Path) -> FrozenSet[str]:
+def _flags(system: Path) -> frozenset[str]:
     """Return the flags of an x86 CPU or the features of an ARM one."""
     for line in (read_text(system / "proc/cpuinfo") or "").splitlines():
         name, _, value = line.partition(":")
@@ -65,7 +68,7 @@ def _flags(system: Path) -> FrozenSet[str]:
     return frozenset()
 
 
-def _clock(system: Path, state: Dict[str, Any]) -> List[Finding]:
+def _clock(system: Path, state: dict[str, Any]) -> list[Finding]:
     cpus = system / "sys/devices/system/cpu/cpu0/cpufreq"
     governor, mhz = state["governor"], state["frequencies_mhz"]
     if not governor and not mhz:
@@ -86,7 +89,7 @@ def _clock(system: Path, state: Dict[str, Any]) -> List[Finding]:
     return findings
 
 
-def _heat(state: Dict[str, Any]) -> List[Finding]:
+def _heat(state: dict[str, Any]) -> list[Finding]:
     findings, throttled, zones = [], state["throttled"] or {}, state["temperatures_c"] or {}
     if zones:
         name, hottest = max(zones.items(), key=lambda zone: zone[1])
@@ -94,7 +97,9 @@ def _heat(state: Dict[str, Any]) -> List[Finding]:
         step = "add a heat sink or a fan; the clock sinks soon" if is_hot else ""
         findings.append(Finding(AREA, NOTE if is_hot else OK, f"{hottest:.0f} degrees C ({name})", step))
     flags = throttled.get("flags", [])
-    power, heat = ([flag for flag in flags if flag.startswith("under") is is_power] for is_power in (True, False))
+    power, heat = (
+        [flag for flag in flags if flag.startswith("under") is is_power] for is_power in (True, False)
+    )
     if power:
         step = "use the board's own power supply and a short cable (5 V, 5 A for a Pi 5)"
         findings.append(Finding(AREA, NOTE, ", ".join(power), step))

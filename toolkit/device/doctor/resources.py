@@ -6,9 +6,7 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import List, Optional
 
-from ...runtime.sensors import read_text
 from ..machine import memory_mb
 from .finding import NOTE, OK, Finding
 
@@ -17,7 +15,7 @@ LITTLE_DISK_MB = 500
 _LATEST_S = 4102444800.0  # the year 2100
 
 
-def check_memory(root: str = "/") -> List[Finding]:
+def check_memory(root: str = "/") -> list[Finding]:
     """Return a finding on memory; `root` is the folder of proc."""
     system = Path(root)
     total, free, swap = (memory_mb(system, name) for name in ("MemTotal", "MemAvailable", "SwapTotal"))
@@ -29,7 +27,7 @@ def check_memory(root: str = "/") -> List[Finding]:
     return [Finding("memory", OK, text)]
 
 
-def check_disk(folder: str = ".") -> List[Finding]:
+def check_disk(folder: str = ".") -> list[Finding]:
     """Return a finding on the disk that recordings go to."""
     try:
         free = shutil.disk_usage(folder).free
@@ -44,7 +42,7 @@ def check_disk(folder: str = ".") -> List[Finding]:
     return [Finding("disk", OK, text)]
 
 
-def check_time(root: str = "/", now: Optional[float] = None) -> List[Finding]:
+def check_time(root: str = "/", now: float | None = None) -> list[Finding]:
     """Return a finding on the time of day, which many boards lose without power; `root` is that of run."""
     now = time.time() if now is None else now
     own = Path(__file__).stat().st_mtime  # the clock was right at least until then

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 CAPABILITY = struct.Struct("=16s32s32sIII3I")
 FORMAT = struct.Struct("=III32sII3I")
@@ -36,7 +36,7 @@ class Mode(NamedTuple):
     format: str
     width: int
     height: int
-    rate: Optional[float]
+    rate: float | None
 
     def __str__(self) -> str:
         return f"{self.format} {self.width}x{self.height}" + (f" {self.rate:g}/s" if self.rate else "")
@@ -46,11 +46,11 @@ class Device(NamedTuple):
     """A video device: its name, and its modes; none if it is no camera."""
 
     name: str
-    modes: List[Mode]
+    modes: list[Mode]
 
 
-def read_device(path: str) -> Optional[Device]:
-    """Return what a driver says about a device; None if it captures no video. Raises OSError if not opened."""
+def read_device(path: str) -> Device | None:
+    """Return the name and modes of a device; None if it captures no video. Raises OSError if not opened."""
     descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     try:
         answer = _ask(descriptor, QUERY_CAPABILITY, CAPABILITY, {})
@@ -66,7 +66,7 @@ def read_device(path: str) -> Optional[Device]:
         os.close(descriptor)
 
 
-def _modes(descriptor: int) -> List[Mode]:
+def _modes(descriptor: int) -> list[Mode]:
     modes = []
     for entry in _listed(descriptor, LIST_FORMATS, FORMAT, {1: _CAPTURE}):
         code = entry[4]
@@ -76,7 +76,7 @@ def _modes(descriptor: int) -> List[Mode]:
     return modes
 
 
-def _sizes(descriptor: int, code: int) -> List[Tuple[int, int]]:
+def _sizes(descriptor: int, code: int) -> list[tuple[int, int]]:
     """Return the sizes of a format; the largest alone where a driver gives a range."""
     found = []
     for entry in _listed(descriptor, LIST_SIZES, FRAME_SIZE, {1: code}):
@@ -87,7 +87,7 @@ def _sizes(descriptor: int, code: int) -> List[Tuple[int, int]]:
     return found
 
 
-def _rate(descriptor: int, code: int, width: int, height: int) -> Optional[float]:
+def _rate(descriptor: int, code: int, width: int, height: int) -> float | None:
     rates = []
     for entry in _listed(descriptor, LIST_INTERVALS, FRAME_INTERVAL, {1: code, 2: width, 3: height}):
         seconds, parts = entry[5], entry[6]  # of the shortest interval where a driver gives a range
@@ -99,8 +99,8 @@ def _rate(descriptor: int, code: int, width: int, height: int) -> Optional[float
 
 
 def _listed(
-    descriptor: int, request: int, layout: struct.Struct, asked: Dict[int, int]
-) -> List[Tuple[Any, ...]]:
+    descriptor: int, request: int, layout: struct.Struct, asked: dict[int, int]
+) -> list[tuple[Any, ...]]:
     """Return the entries of a list that a driver gives one by one; `asked` has fields by position."""
     found = []
     for index in range(_MOST):
@@ -112,8 +112,8 @@ def _listed(
 
 
 def _ask(
-    descriptor: int, request: int, layout: struct.Struct, asked: Dict[int, int]
-) -> Optional[Tuple[Any, ...]]:
+    descriptor: int, request: int, layout: struct.Struct, asked: dict[int, int]
+) -> tuple[Any, ...] | None:
     """Return the fields of an answer; None where the driver has none."""
     from fcntl import ioctl  # a host may be no Linux
 

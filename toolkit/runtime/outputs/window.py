@@ -25,7 +25,10 @@ class WindowError(PoseError):
 
 
 class Window:
-    """Shows each result; `q`, Esc or closing the window ends the run. A still picture stays until a key is pressed."""
+    """Shows each result until `q`, Esc or the window's own button ends the run.
+
+    A still picture stays until a key is pressed.
+    """
 
     def __init__(self, skeleton: Skeleton, *, inset: bool) -> None:
         """Open the window. Raises WindowError without a desktop, or with a cv2 that has no windows."""

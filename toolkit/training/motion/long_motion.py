@@ -136,7 +136,7 @@ def continuous(quaternions: np.ndarray) -> np.ndarray:
 
 
 def _heading(towards: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """Return the turn about the vertical (..., 4) that brings `rotation` (..., 4) nearest to `towards` (4,)."""
+    """Return the turn about the vertical (..., 4) that takes `rotation` (..., 4) nearest to `towards`."""
     relative = _multiply(np.broadcast_to(towards, rotation.shape), rotation * [1, -1, -1, -1])
     twist = relative * [1, 0, 1, 0]
     length = np.linalg.norm(twist, axis=-1, keepdims=True)

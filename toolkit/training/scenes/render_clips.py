@@ -86,7 +86,8 @@ def render_clips(source: PeopleSource, clips: ClipSet) -> None:
         write_plain(labels, json.dumps(record, separators=(",", ":")) + "\n")
         seconds = time.perf_counter() - begun
         print(
-            f"clip {index}: {settings.people} people, {settings.fps:g} Hz, {settings.camera}, {seconds:.0f} s",
+            f"clip {index}: {settings.people} people, {settings.fps:g} Hz, {settings.camera}, "
+            f"{seconds:.0f} s",
             flush=True,
         )
 

@@ -159,7 +159,7 @@ def render_people(
 
 
 def enlarge(pixels: np.ndarray, size: tuple[int, int], factor: int) -> np.ndarray:
-    """Return the pixels (H * W, ...) of a picture of `size` with every pixel repeated, as `Camera.enlarged`."""
+    """Return the pixels (H * W, ...) of a picture of `size`, every pixel repeated as in `Camera.enlarged`."""
     if factor == 1:
         return pixels
     grid = pixels.reshape(*size, *pixels.shape[1:]).repeat(factor, axis=0).repeat(factor, axis=1)
