@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...runtime.console import put
+from .bundle_check import AREA as BUNDLE
 from .bundle_check import check_bundle
 from .cameras import check_cameras
 from .finding import PROBLEM, Finding, as_text
@@ -41,8 +42,9 @@ def examine(bundle: str | None = None, root: str = "/") -> list[Finding]:
 
 
 def status_of(findings: Sequence[Finding]) -> int:
-    """Return the exit status: 1 if the given bundle, or every bundle, cannot run here."""
-    return EXIT_DOES_NOT_RUN if any(finding.status == PROBLEM for finding in findings) else EXIT_RUNS
+    """Return the exit status: 1 if the given bundle cannot run here; without one, if no bundle can."""
+    judged = [finding for finding in findings if finding.area == BUNDLE] or findings
+    return EXIT_DOES_NOT_RUN if any(finding.status == PROBLEM for finding in judged) else EXIT_RUNS
 
 
 def to_plain(findings: Sequence[Finding]) -> dict[str, Any]:
