@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import pytest
 
 from toolkit.ir.graph import Graph
 
-sys.path.insert(0, str(Path(__file__).parent / "support"))
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # so that tests can `from networks import …`
 import check_run
 
 if "--check" in sys.argv:  # before anything imports an engine
     check_run.install()
 from networks import spot_picture, tiny_graph_of, write_checkpoint
+
+# A shell ignores SIGINT for its background jobs, nohup ignores SIGHUP, and a child inherits both.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,7 +17,8 @@ from toolkit.runtime import load
 from toolkit.runtime.outputs.recorder import Recorder
 from toolkit.runtime.video.latest_frame import latest_frames
 from toolkit.runtime.video.recording.clip import CLIP
-from toolkit.runtime.video.recording.recording_folder import LINES, MANIFEST
+from toolkit.runtime.video.recording.line_file import LINES
+from toolkit.runtime.video.recording.recording_folder import MANIFEST
 from toolkit.runtime.video.settings import StreamSettings
 from toolkit.runtime.video.sources import CameraGone, SourceError, open_source
 from toolkit.runtime.video.stream import stream
