@@ -17,8 +17,8 @@ from standing_people import people_at
 from tiny_bundles import spoiled, write_tiny_bundle
 
 from toolkit.cli import main
-from toolkit.device.bench import BenchSettings
 from toolkit.device.result import parse_result, read_result, read_results, result_name, save_result
+from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.report.html import report_page

@@ -12,8 +12,8 @@ from report_pages import Page
 from standing_people import people_at
 from tiny_bundles import spoiled, write_tiny_bundle
 
-from toolkit.device.bench import BenchSettings
 from toolkit.device.result import Result, read_result, read_results, save_result
+from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.report.html import report_page, write_report

@@ -65,7 +65,7 @@ VERB = Verb(
 
 def run(args: argparse.Namespace) -> int:
     """Measure bundles and print one row per bundle."""
-    from ..device.bench import BenchSettings
+    from ..device.timing.turns import BenchSettings
     from ..evaluation.scenes import read_scenes
     from ..report.measure import FloatReference, measure_bundles
     from ..runtime.bundle import read_bundle

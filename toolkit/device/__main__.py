@@ -15,10 +15,11 @@ from typing import Any
 
 from ..runtime.bundle import read_bundle
 from ..runtime.errors import PosecError, PoseError
-from .bench import BenchSettings, bench
+from .bench import bench
 from .golden_check import verify_golden
 from .machine import machine_facts
 from .result import Result, describe_bundle, save_result
+from .timing.turns import BenchSettings
 
 CAMERA_SIZE = (720, 1280)
 

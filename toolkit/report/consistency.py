@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..device.bench import BenchSettings, bench
+from ..device.bench import bench
 from ..device.golden_check import verify_golden
 from ..device.result import Result, describe_bundle
 from ..device.timing.latency import COLUMNS
+from ..device.timing.turns import BenchSettings
 from ..errors import PosecError
 from ..runtime.bundle import read_bundle
 

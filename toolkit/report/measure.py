@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
-from ..device.bench import BenchSettings, bench
+from ..device.bench import bench
 from ..device.golden_check import verify_golden
 from ..device.result import ENDING, Result, describe_bundle, result_name, save_result
+from ..device.timing.turns import BenchSettings
 from ..errors import PosecError
 from ..evaluation.photos import Photos
 from ..evaluation.run import evaluate

@@ -8,6 +8,7 @@ from .formatting import DASH, safe
 
 _PILLS = {
     "ran": "good",
+    "noisy": "unknown",
     "failed": "bad",
     "not measured": "unknown",
     "accepted": "good",

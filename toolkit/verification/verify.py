@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..device.drift import Drift, DriftSummary, measure_drift
+from ..device.comparison.drift_parts import DriftSummary
+from ..device.drift import NO_LIMITS, Drift, measure_drift
 from ..device.golden_check import drift_limits
 from ..errors import PosecError
 from ..runtime import load
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from ..ir.graph import Graph
 
     Progress = Callable[[int, int], None]
-
-NO_LIMITS = {"drift_mm": float("inf"), "people_lost": float("inf"), "people_invented": float("inf")}
 
 
 def verify(
