@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from toolkit.commands import inputs
-from toolkit.commands.terminal import say, write_text
+from toolkit.commands.interface import inputs
+from toolkit.commands.interface.terminal import say, write_text
 from toolkit.evaluation.photos import Photos as Photographs
 from toolkit.evaluation.photos import evaluate_photos, read_photos
 from toolkit.evaluation.run import Estimate

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from toolkit.commands.terminal import say, write_text
+from toolkit.commands.interface.terminal import say, write_text
 from toolkit.device.matching import match_people, torsos_px
 from toolkit.evaluation.scenes import LEAST_VISIBLE, Scene, Scenes, evaluate_scenes, read_scenes
 from toolkit.frontend.trace import REFERENCE, checkpoint_folder

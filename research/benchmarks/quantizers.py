@@ -27,8 +27,8 @@ import numpy as np
 import calibration
 import targets
 from calibration.collect import Sweep
-from toolkit.commands import inputs
-from toolkit.commands.terminal import progress, say, table, write_text
+from toolkit.commands.interface import inputs
+from toolkit.commands.interface.terminal import progress, say, table, write_text
 from toolkit.compiler.build import build
 from toolkit.device.result import Result
 from toolkit.device.timing.turns import BenchSettings

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import calibration
 import targets
-from toolkit.commands import inputs
-from toolkit.commands.terminal import progress, say, table, write_text
+from toolkit.commands.interface import inputs
+from toolkit.commands.interface.terminal import progress, say, table, write_text
 from toolkit.verification.across_runtimes import across_runtimes
 
 TARGETS = ("generic-cpu", "intel-cpu", "raspberry-pi-5", "jetson-orin-nano")

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from research.benchmarks.ablations import judge, markdown, photographs
-from toolkit.commands.terminal import say, write_text
+from toolkit.commands.interface.terminal import say, write_text
 from toolkit.evaluation.photos import BODY, Annotated
 from toolkit.evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
 from toolkit.network.embedding import decoder_arrays, load_embedding

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from tiny_bundles import write_tiny_bundle
 
-from toolkit.cli import VERBS, main
-from toolkit.commands.outputs import Out
+from toolkit.cli import main
+from toolkit.commands.interface.outputs import Out
+from toolkit.commands.interface.parser import VERBS
 
 QUANTIZED = ["train", "quantized", "nothing", "--calibration", "nothing"]
 # Every command that writes, without the name of the output. The inputs are missing, so the output must be checked first.

@@ -14,6 +14,7 @@ from tiny_bundles import write_tiny_bundle
 from video_files import jpeg, write_matroska
 
 from toolkit.runtime import load
+from toolkit.runtime.outputs.recorder import Recorder
 from toolkit.runtime.video.latest_frame import latest_frames
 from toolkit.runtime.video.recording.clip import CLIP
 from toolkit.runtime.video.recording.recording_folder import LINES, MANIFEST
@@ -231,7 +232,9 @@ def test_a_silent_camera_is_refused():
 
 def test_the_clip_keeps_the_cameras_pace(bundle, tmp_path):
     with Camera(100, every_s=0.05) as camera:
-        summary = stream(load(bundle), camera.url, tmp_path / "out", settings=StreamSettings(most=20))
+        estimator = load(bundle)
+        recorder = Recorder(str(tmp_path / "out"), camera.url, estimator.spec.skeleton)
+        summary = stream(estimator, camera.url, [recorder], settings=StreamSettings(most=20))
     lines = [json.loads(line) for line in (tmp_path / "out" / LINES).read_text().splitlines()]
     assert summary.pictures == len(lines) == 20
     clip = cv2.VideoCapture(str(tmp_path / "out" / CLIP))

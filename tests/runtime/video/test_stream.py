@@ -15,7 +15,7 @@ from tiny_bundles import write_tiny_bundle
 
 import toolkit.runtime.__main__ as board
 import toolkit.runtime.command.run
-from toolkit.commands.inputs import SAMPLES
+from toolkit.commands.interface.inputs import SAMPLES
 from toolkit.runtime.video.recording.clip import CLIP
 from toolkit.runtime.video.recording.recording_folder import LINES, MANIFEST
 

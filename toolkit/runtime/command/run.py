@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from typing import Any
+from typing import Any, List
 
 from .. import load
 from ..console import printable, say, show_progress
 from ..decoding.camera_file import choose_camera
 from ..errors import PoseError
-from ..video.settings import StreamSettings, Summary
+from ..outputs.lines import LineSink
+from ..outputs.recorder import Recorder
+from ..skeleton import Skeleton
+from ..video.result import Sink
+from ..video.settings import RecordingSettings, StreamSettings, Summary
 from ..video.stream import stream
 from .arguments import EXIT_CAMERA_GONE
 
@@ -21,9 +25,7 @@ EXIT_OK = 0
 def run(args: argparse.Namespace, source: str) -> int:
     """Find people in a source; return 0, or 3 if a camera stopped sending. Raises PoseError."""
     _stop_on_signals()
-    settings = StreamSettings(
-        args.most, not args.no_overlay, not args.no_inset, args.overwrite, not args.no_overlap, args.retry
-    )
+    settings = StreamSettings(args.most, not args.no_overlap, args.retry)
     estimator = load(
         args.bundle,
         args.threads,
@@ -34,8 +36,7 @@ def run(args: argparse.Namespace, source: str) -> int:
     summary = stream(
         estimator,
         source,
-        args.out,
-        lines=sys.stdout if args.json else None,
+        _sinks(args, source, estimator.spec.skeleton),
         settings=settings,
         progress=_Progress(args.most),
         report=say,
@@ -49,6 +50,17 @@ def run(args: argparse.Namespace, source: str) -> int:
         say(summary.gone)
         return EXIT_CAMERA_GONE
     return EXIT_OK
+
+
+def _sinks(args: argparse.Namespace, source: str, skeleton: Skeleton) -> List[Sink]:
+    """Return the sinks of a run. Lines come last: a reader that ends the run finds its last line recorded."""
+    sinks: List[Sink] = []
+    if args.out is not None:
+        recording = RecordingSettings(not args.no_overlay, not args.no_inset, args.overwrite)
+        sinks.append(Recorder(str(args.out), source, skeleton, settings=recording))
+    if args.json:
+        sinks.append(LineSink(sys.stdout))
+    return sinks
 
 
 def _stop_on_signals() -> None:

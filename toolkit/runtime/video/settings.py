@@ -15,17 +15,11 @@ class StreamSettings:
 
     Attributes:
         most: largest number of pictures; None for all.
-        overlay: write pictures with the people drawn in.
-        inset: add views from above and from the side.
-        overwrite: replace an existing recording.
-        overlap: read the next picture and draw the last one during inference.
+        overlap: read the next picture and write the last one during inference.
         retry_s: seconds to wait for a camera that stopped sending.
     """
 
     most: Optional[int] = None
-    overlay: bool = True
-    inset: bool = True
-    overwrite: bool = False
     overlap: bool = True
     retry_s: float = RETRY_S
 
@@ -36,22 +30,40 @@ class StreamSettings:
             raise PoseError(f"--retry must be a number of seconds from 0, got {self.retry_s:g}")
 
 
+@dataclass(frozen=True)
+class RecordingSettings:
+    """Settings of a recording.
+
+    Attributes:
+        overlay: write pictures with the people drawn in.
+        inset: add views from above and from the side.
+        overwrite: replace an existing recording.
+    """
+
+    overlay: bool = True
+    inset: bool = True
+    overwrite: bool = False
+
+
 @dataclass
 class Summary:
     """Counts and times of a run.
 
     Attributes:
+        source: as given, with its credentials.
         pictures, skipped: numbers of usable and unusable pictures.
         with_people, people: numbers of pictures with people, and of people in all pictures.
         left_out: number of people with non-finite values.
         seconds: duration of the run.
-        latency_ms: median time from the start of inference to the written line.
+        latency_ms: median time from the start of inference to the end of the sinks.
         median_ms: median time per stage. Both medians are of the last 10,000 pictures.
-        interrupted: True if the user or the reader of the lines stopped the run.
+        interrupted: True if the user or the reader of a sink stopped the run.
+        failed: True if the run ends with an error.
         gone: reason why a camera stopped sending, or None.
         written: paths of the files.
     """
 
+    source: str = ""
     pictures: int = 0
     skipped: int = 0
     with_people: int = 0
@@ -61,5 +73,6 @@ class Summary:
     latency_ms: float = 0.0
     median_ms: Dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
+    failed: bool = False
     gone: Optional[str] = None
     written: List[str] = field(default_factory=list)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..device.result import Result
-from ..device.timing.worker import STAGES
+from ...device.result import Result
+from ...device.timing.worker import STAGES
+from ..formatting import DASH, megabytes, milliseconds, number, percent, safe
+from ..plots.bar_charts import stage_bar
+from ..tables import pill, table
 from .accuracy import PHOTOS, SCENES
-from .bar_charts import stage_bar
-from .formatting import DASH, megabytes, milliseconds, number, percent, safe
-from .tables import pill, table
 
 _CAPTION = (
     "Status: whether the bundle ran. Verdict: whether its drift from the float network is within the limits. "

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import PosecError
+from ...errors import PosecError
 
 _PROBE = b"\0" * 4096  # a full disk still takes an empty file
 

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..device.result import Result
-from ..device.timing.latency import COLUMNS
+from ...device.result import Result
+from ...device.timing.latency import COLUMNS
+from ..formatting import number, percent, safe
+from ..plots.bar_charts import Bar, Strip, bars, strips
+from ..plots.charts import AxisLabels, Line, Point, lines, scatter
+from ..plots.decode_lines import decode_lines
 from .accuracy import PHOTOS, SCENES
-from .bar_charts import Bar, Strip, bars, strips
-from .charts import AxisLabels, Line, Point, lines, scatter
-from .decode_lines import decode_lines
-from .formatting import number, percent, safe
 
 _LEAST_SPAN = 10.0  # percentage points that the accuracy axis shows at least
 _PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # with a style of their own

@@ -7,16 +7,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import PosecError
+from ...errors import PosecError
 
 if TYPE_CHECKING:  # a board that runs bundles has neither onnx nor these
     from calibration import Frames
 
-    from ..ir.graph import Graph
-    from ..ir.ranges import Ranges
-    from ..runtime.pose import PoseSpec
+    from ...ir.graph import Graph
+    from ...ir.ranges import Ranges
+    from ...runtime.pose import PoseSpec
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 def sample(path: str, default: str) -> Path:
@@ -32,7 +32,7 @@ def source(text: str) -> str:
 @functools.lru_cache(maxsize=2)
 def checkpoint(name: str) -> Graph:
     """Return the traced network. The last two are cached: the demo traces the same one many times."""
-    from ..frontend.trace import trace
+    from ...frontend.trace import trace
 
     return trace(name)
 
@@ -58,6 +58,6 @@ def frames(
 
 def ranges(path: str | None) -> Ranges | None:
     """Return the ranges in a file of `posec calibrate`, or None without a file."""
-    from ..ir.ranges import Ranges
+    from ...ir.ranges import Ranges
 
     return Ranges.load(path) if path else None

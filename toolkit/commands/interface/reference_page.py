@@ -1,4 +1,7 @@
-"""The reference page of the command line, from its parser alone: `python -m toolkit.commands.reference_page docs/cli.md`."""
+"""The reference page of the command line, written from its parser.
+
+Write it with `python -m toolkit.commands.interface.reference_page docs/cli.md`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..runtime.files.plain_files import write_plain
+from ...runtime.files.plain_files import write_plain
+from .parser import parser
 
 HEADING = """# Command line
 
@@ -74,8 +78,6 @@ def _listed(names: Iterable[object]) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Write the page to the file of the one argument."""
-    from ..cli import parser
-
     (path,) = arguments
     write_plain(Path(path), reference_page(parser()))
 

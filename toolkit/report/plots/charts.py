@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .formatting import milliseconds, safe
+from ..formatting import milliseconds, safe
 
 WIDTH = 560
 LEFT, RIGHT, TOP, BOTTOM = 58, 18, 16, 46

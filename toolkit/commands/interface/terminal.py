@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..runtime.console import put, say, show_progress
-from ..runtime.files.plain_files import write_plain
+from ...runtime.console import put, say, show_progress
+from ...runtime.files.plain_files import write_plain
 
 __all__ = ["answer", "progress", "put", "say", "step", "table", "write_text"]
 

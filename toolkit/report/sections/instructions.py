@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..device.checked_files import read_checked
-from .file_kinds import INSTRUCTIONS
-from .formatting import number, safe
-from .tables import table
+from ...device.checked_files import read_checked
+from ..file_kinds import INSTRUCTIONS
+from ..formatting import number, safe
+from ..tables import table
 
 _HEADINGS = (
     "network",

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..device.checked_files import read_checked
-from .file_kinds import CANDIDATES
-from .formatting import milliseconds, number, percent, safe
-from .tables import pill, table
+from ...device.checked_files import read_checked
+from ..file_kinds import CANDIDATES
+from ..formatting import milliseconds, number, percent, safe
+from ..tables import pill, table
 
 _HEADINGS = (
     "candidate",

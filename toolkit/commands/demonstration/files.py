@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 SCENE, CLIP = SAMPLES / "scenes" / "035.jpg", SAMPLES / "clip.mp4"
 TARGETS = ("intel-cpu", "generic-cpu")
 PRECISIONS = ("float32", "int8")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..formatting import milliseconds, safe
 from .charts import WIDTH, svg, ticks
-from .formatting import milliseconds, safe
 
 
 class Bar(NamedTuple):

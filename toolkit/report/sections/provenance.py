@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..device.result import Result
-from .formatting import DASH, listed, number, percent, safe
-from .tables import table
+from ...device.result import Result
+from ..formatting import DASH, listed, number, percent, safe
+from ..tables import table
 
 if TYPE_CHECKING:
     _Machine = Mapping[str, Any]

@@ -6,10 +6,10 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 
-from ..device.result import Result
+from ...device.result import Result
+from ..formatting import DASH, THIN, milliseconds, number, percent, safe
 from .accuracy import SCENES
 from .figures import total_p50_ms
-from .formatting import DASH, THIN, milliseconds, number, percent, safe
 from .overview import float_ratio
 
 _BUSY = 0.15  # share of the processors that other processes may take without a warning

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..runtime.command import arguments as runtime_arguments
+from ...runtime.command import arguments as runtime_arguments
 from .outputs import FileOut, OwnFolderOut
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .. import __version__
-from ..errors import PosecError
-from ..runtime.video.recording.recording_folder import MANIFEST as RECORDING
-from .demo_files import BUNDLES, GATHERED
-from .terminal import write_text
+from ... import __version__
+from ...errors import PosecError
+from ...runtime.video.recording.recording_folder import MANIFEST as RECORDING
+from ..interface.terminal import write_text
+from .files import BUNDLES, GATHERED
 
 RECORDINGS = tuple(dict.fromkeys(name.partition("/")[0] for name in GATHERED))
 WRITTEN = ("results", *BUNDLES, *RECORDINGS, "calibration.json", "report.html", *GATHERED.values())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .bar_charts import Bar, bars
 
 if TYPE_CHECKING:
-    from ..verification.sensitivity import Sensitivity
+    from ...verification.sensitivity import Sensitivity
 
 _STYLE = (
     "svg{background:#fff}text{font:13px system-ui,sans-serif;fill:#222}text.tick{fill:#666}.bar{fill:#cf5a1b}"
