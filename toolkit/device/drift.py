@@ -152,6 +152,11 @@ class Drift:
         return dict(_finite(plain))
 
 
+def ratio_limits(allowed: Mapping[str, float], ratio: float | None) -> Mapping[str, float]:
+    """Return limits with one of `drift_ratio` in place of millimetres; None for `ratio` changes nothing."""
+    return allowed if ratio is None else {**allowed, "drift_mm": math.inf, RATIO_LIMIT: ratio}
+
+
 def measure_drift(
     compiled: Iterable[PoseFrame],
     floating: Iterable[PoseFrame],

@@ -54,7 +54,7 @@ class Result:
         float_accuracy: the same rows of the float network, if it was measured too.
         pictures: annotated pictures, each `caption` and `jpeg` (base64).
         unjudged: the reason if there is no drift.
-        compared: pictures with the people of both networks, see `compare_pictures`.
+        compared: pictures with the people of both networks, see `ComparedPictures`.
         title: name among other results, not part of the file; empty takes target and precision.
     """
 

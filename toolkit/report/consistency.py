@@ -107,7 +107,7 @@ def _check_bundle(result: Result, bundle: str | Path) -> Mapping[str, Any]:
             f"bundle '{bundle}' ({sha256[:12]}) is not the one that was measured ({earlier[:12]}); "
             "give that one"
         )
-    if not result.bench or result.status != "ran":
+    if not result.bench or not result.has_run:
         raise PosecError(
             f"'{result.name}' did not run when it was measured, so there is nothing to repeat; "
             "measure it with `posec bench`"

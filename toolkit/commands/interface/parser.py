@@ -24,6 +24,7 @@ VERBS = (
     "evaluate",
     "bench",
     "report",
+    "choose",
     "train",
     "demo",
 )

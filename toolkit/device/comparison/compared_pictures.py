@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -28,20 +27,32 @@ class Compared(NamedTuple):
     compiled: PoseFrame
 
 
-def compare_pictures(
-    compared: Sequence[Compared], skeleton: Skeleton, most: int = MOST_PICTURES
-) -> list[dict[str, Any]]:
-    """Return up to `most` pictures, those whose people moved most first.
+class ComparedPictures:
+    """Keeps up to `most` pictures, those whose people moved most."""
 
-    Each has `sha256` and `jpeg` (base64) of the reduced picture, its `size` (height, width), `joints`
-    (names), `bones` (pairs of joints), the people of both networks as `float` and `compiled` (`score`,
-    `joints_px` of the reduced picture, `joints_mm` pelvis-relative), and `pairs` of matched people
-    (float, compiled).
-    """
-    entries = [_Entry(each, match_people(each.compiled, each.floating, skeleton)) for each in compared]
-    entries = [entry for entry in entries if len(entry.of.floating) or len(entry.of.compiled)]
-    entries.sort(key=lambda entry: -entry.severity())
-    return [entry.to_dict(skeleton) for entry in entries[:most]]
+    def __init__(self, skeleton: Skeleton, most: int = MOST_PICTURES) -> None:
+        """Start without pictures; `skeleton` is that of the people."""
+        self._skeleton, self._most = skeleton, most
+        self._entries: list[_Entry] = []
+
+    def add(self, compared: Compared) -> None:
+        """Consider a picture; one without people is left out."""
+        if not len(compared.floating) and not len(compared.compiled):
+            return
+        pairs = match_people(compared.compiled, compared.floating, self._skeleton)
+        self._entries.append(_Entry(compared, pairs))
+        self._entries.sort(key=lambda entry: -entry.severity())
+        del self._entries[self._most :]
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return the pictures for a result file, see `Result.compared`.
+
+        Each has `sha256` and `jpeg` (base64) of the reduced picture, its `size` (height, width), `joints`
+        (names), `bones` (pairs of joints), the people of both networks as `float` and `compiled` (`score`,
+        `joints_px` of the reduced picture, `joints_mm` pelvis-relative), and `pairs` of matched people
+        (float, compiled).
+        """
+        return [entry.to_dict(self._skeleton) for entry in self._entries]
 
 
 class _Entry(NamedTuple):

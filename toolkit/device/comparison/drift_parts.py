@@ -55,7 +55,7 @@ class Unsteadiness:
     perturbation: str
 
 
-RENDERED, USER = "rendered", "user"
+RENDERED, USER, GOLDEN_PICTURES = "rendered", "user", "golden"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class DriftData:
 
     Attributes:
         source: name of their folder or file.
-        kind: RENDERED for posec's own scenes, USER for pictures of the user.
+        kind: RENDERED for posec's own scenes, USER for pictures of the user, GOLDEN_PICTURES where a bundle of
+            an earlier version does not state which of the two its golden pictures are.
     """
 
     source: str

@@ -61,4 +61,3 @@ def cause_of(found_mm: np.ndarray, truth_mm: np.ndarray, skeleton: Skeleton) -> 
         return cause
     ordered = np.sort(apart_mm)
     return ONE_LIMB if ordered[-3:].mean() >= _SINGLED_OUT * ordered[:-3].mean() else WHOLE_BODY
-
