@@ -81,7 +81,8 @@ class Result:
         """
         if not self.bench:
             return "not measured"
-        return "noisy" if self.noise else str(self.bench["status"])
+        status = str(self.bench["status"])
+        return "noisy" if status == "ran" and self.noise else status
 
     @property
     def has_run(self) -> bool:

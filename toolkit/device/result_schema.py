@@ -38,6 +38,7 @@ BUNDLE = Fields(
         "folder": _WORD,
         "licence": _LONG,
         "bytes": _COUNT,
+        "input_size": Row((_SIDE, _SIDE)),
         "passes": Maybe(Items(Row((_WORD, _COUNT)), most=1000)),
         "tools": Maybe(Table(_WORD)),
         "model_sha256": Maybe(_WORD),
