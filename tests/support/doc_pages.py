@@ -1,4 +1,4 @@
-"""The pages of README and docs: their blocks of code, and which command lines are not run, with the reason."""
+"""The pages of README and docs: their blocks of code, and the command lines not run, with reasons."""
 
 from __future__ import annotations
 

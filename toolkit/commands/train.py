@@ -28,6 +28,7 @@ STAGES = {
     "sheet": "training.release.contact_sheet",
     "samples": "training.scenes.render_samples",
     "scenes": "training.scenes.render_scenes",
+    "clips": "training.scenes.render_clips",
     "quantized": "commands.train_quantized",
 }
 VERB = Verb(
