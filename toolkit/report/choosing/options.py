@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +57,7 @@ def options_of(results: Sequence[Result], measures: Sequence[Measure]) -> list[O
             Option(
                 result,
                 machine_name(result),
-                {key: value for key, value in values.items() if value is not None},
+                {key: value for key, value in values.items() if value is not None and math.isfinite(value)},
                 None if ratio is None else float(ratio["of_medians"]),
             )
         )
