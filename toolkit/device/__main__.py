@@ -1,9 +1,10 @@
-"""Check or measure a deployed bundle on the board.
+"""Check or measure a deployed bundle on the board, or examine the board.
 
 python -m toolkit.device check BUNDLE
 python -m toolkit.device bench BUNDLE RESULT SECONDS [THREADS]
+python -m toolkit.device doctor [BUNDLE] [--json]
 
-The last line of stdout is the answer, as JSON.
+The last line of stdout of `check` and `bench` is the answer, as JSON.
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..runtime.bundle import read_bundle
 from ..runtime.errors import PosecError, PoseError
-from .bench import bench
-from .comparison.compared_pictures import ComparedPictures
-from .golden_check import verify_golden
+from .doctor.doctor import main as doctor
 from .machine import machine_facts
-from .result import Result, describe_bundle, save_result
-from .timing.turns import BenchSettings
+
+if TYPE_CHECKING:
+    from .comparison.compared_pictures import ComparedPictures
+    from .result import Result
 
 CAMERA_SIZE = (720, 1280)
 
@@ -32,6 +32,10 @@ def check(
 
     `pictures` takes the compared pictures.
     """
+    from ..runtime.bundle import read_bundle
+    from .golden_check import verify_golden
+    from .result import describe_bundle
+
     described, drift, unjudged = describe_bundle(read_bundle(folder)), None, ""
     try:
         drift = verify_golden(folder, threads, pictures=pictures).to_dict()
@@ -44,6 +48,12 @@ def check(
 
 def measure(folder: str, path: str, *, seconds: float, threads: int | None = None) -> Result:
     """Measure the bundle on its golden pictures, resized to a camera's size, and write the result."""
+    from ..runtime.bundle import read_bundle
+    from .bench import bench
+    from .comparison.compared_pictures import ComparedPictures
+    from .result import Result, save_result
+    from .timing.turns import BenchSettings
+
     pictures = ComparedPictures(read_bundle(folder).spec.skeleton)
     checked = check(folder, threads, pictures)
     (measured,) = bench([folder], settings=BenchSettings(size=CAMERA_SIZE, seconds=seconds, threads=threads))
@@ -59,7 +69,9 @@ def measure(folder: str, path: str, *, seconds: float, threads: int | None = Non
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one request. Returns 0, or 2 after a sentence on stderr."""
+    """Run one request. Returns 0, 1 for a bundle that would not run, or 2 after a sentence on stderr."""
+    if arguments[0] == "doctor":  # without numpy, too
+        return doctor(arguments[1:])
     request, folder, *rest = arguments
     try:
         if request == "check":

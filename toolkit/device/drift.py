@@ -111,7 +111,8 @@ class Drift:
         text = f"{drift}, {lost}, {invented}; {self.people} people on {self.frames} frames{where}"
         if self.unsteadiness:
             own = self.unsteadiness
-            text += f"; the float network itself moves by {own.drift_mm:.1f} mm on these pictures {own.perturbation}"
+            moves = f"moves by {own.drift_mm:.1f} mm on these pictures {own.perturbation}"
+            text += f"; the float network itself {moves}"
         if self.missed:
             text += "; enough would be " + ", ".join(
                 f"{name} = {self.enough.get(name, math.inf):g}" for name in self.missed

@@ -1,4 +1,4 @@
-"""Energy of a run, where the board measures it: RAPL counters, INA3221 monitors of Jetsons, the PMIC of a Raspberry Pi 5.
+"""Energy of a run, where the board measures it: RAPL, the INA3221 of a Jetson, the PMIC of a Raspberry Pi 5.
 
 A board without such a sensor has no figure, and the reason is stated in its place.
 """
@@ -60,7 +60,7 @@ def find_sensor(root: str = "/") -> Sensor | str:
 
 
 class EnergyMeter:
-    """Measures the energy between `start` and `stop`; samples power in a thread if the sensor has no counter."""
+    """Measures energy between `start` and `stop`; samples power in a thread if the sensor has no counter."""
 
     def __init__(self, sensor: Sensor) -> None:
         self._sensor = sensor
@@ -146,7 +146,7 @@ def _rapl_counter(zone: Path) -> Counter:
 
 
 def _ina3221(root: Path) -> Sensor | str:
-    """Return the monitor of the rail that supplies the whole board, or of the GPU and SoC; empty without one."""
+    """Return the monitor of the rail that supplies the whole board, or the GPU; empty without one."""
     rails: dict[str, Callable[[], float]] = {}
     for pattern in INA3221:
         for monitor in sorted(root.glob(pattern)):
@@ -188,7 +188,7 @@ def _iio_rails(monitor: Path) -> dict[str, Callable[[], float]]:
 
 
 def _pi_pmic(root: Path) -> Sensor | str:
-    """Return the sum over the PMIC's rails; empty where there is no vcgencmd, or another board than a Pi 5."""
+    """Return the sum over the PMIC's rails; empty without vcgencmd, and on another board than a Pi 5."""
     if not shutil.which(PI_PMIC[0]):
         return ""
     try:

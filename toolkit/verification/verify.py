@@ -48,8 +48,8 @@ def verify(
         pictures: takes the compared pictures.
 
     Returns:
-        A Drift, true within all limits, beside the float network's own unsteadiness on the same frames. For its `blame`, each head of the compiled network in turn is
-        replaced by the float one before decoding.
+        A Drift, true within all limits, beside the float network's own unsteadiness on the same frames. For
+        its `blame`, each head of the compiled network in turn is replaced by the float one before decoding.
 
     Raises PosecError where the float network finds no people on all frames: drift is not defined.
     """

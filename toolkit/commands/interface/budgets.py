@@ -15,7 +15,7 @@ BUDGETS = (
         "--max-ms",
         type=float,
         metavar="MS",
-        help="largest latency, p90 from picture to people; that at the end of the sustained run where there is one",
+        help="largest latency, p90 from picture to people; at the end of the sustained run if there is one",
     ),
     argument(
         "--max-drift-mm",

@@ -1,4 +1,4 @@
-"""What `verify` and `bench` judge a drift by: the pictures, the limits, and a warning about rendered pictures."""
+"""What `verify` and `bench` judge a drift by: pictures, limits, and a warning about rendered pictures."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MAX_RATIO = argument(
     "--max-ratio",
     type=float,
     metavar="RATIO",
-    help="judge the drift by its ratio to the float network's own unsteadiness on the same pictures, in place "
-    "of the limit in mm; 1 allows as much as a shift of the picture by one pixel causes",
+    help="judge the drift by its ratio to the float network's own unsteadiness on the same pictures, not by "
+    "the limit in mm; 1 allows as much as a shift of the picture by one pixel causes",
 )
 
 

@@ -20,6 +20,7 @@ VERBS = (
     "blame",
     "run",
     "explain",
+    "doctor",
     "deploy",
     "evaluate",
     "bench",

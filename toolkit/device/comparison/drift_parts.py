@@ -1,4 +1,4 @@
-"""Parts of a drift: people without a match, people who moved far, the network's own unsteadiness, the data."""
+"""Parts of a drift: people without a match, people who moved far, the own unsteadiness, the data."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class DriftData:
 
     Attributes:
         source: name of their folder or file.
-        kind: RENDERED for posec's own scenes, USER for pictures of the user, GOLDEN_PICTURES where a bundle of
-            an earlier version does not state which of the two its golden pictures are.
+        kind: RENDERED for posec's own scenes, USER for pictures of the user, GOLDEN_PICTURES where a bundle
+            of an earlier version does not state which of the two its golden pictures are.
     """
 
     source: str

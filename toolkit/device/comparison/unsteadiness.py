@@ -21,7 +21,7 @@ PERTURBATION = f"shifted by 1 px and re-encoded as JPEG of quality {JPEG_QUALITY
 
 
 def perturbed(picture_bgr: np.ndarray) -> np.ndarray:
-    """Return a picture (H, W, 3) uint8 moved by one pixel to the right, its border repeated, as a JPEG shows it."""
+    """Return a picture (H, W, 3) uint8 moved right by one pixel, its border repeated, as a JPEG shows it."""
     shift = np.array([[1, 0, 1], [0, 1, 0]], np.float32)
     height, width = picture_bgr.shape[:2]
     moved = cv2.warpAffine(picture_bgr, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)

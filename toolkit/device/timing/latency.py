@@ -23,7 +23,7 @@ def summary(rounds: Sequence[Sequence[Sequence[float]]]) -> dict[str, dict[str, 
 def steady(slices: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the latencies in the first and the last fifth of a sustained run, and the ratio of the medians.
 
-    `last_p90_ms` is the 90th percentile that a budget is compared with: the median over the last fifth's slices.
+    `last_p90_ms`, which budgets are compared with, is the median of the 90th percentiles of the last fifth.
     """
     fifth = max(1, len(slices) // 5)
     first, last = (

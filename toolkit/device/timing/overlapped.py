@@ -1,4 +1,4 @@
-"""Latency and throughput of a stream with overlapping stages: the next picture is inferred while this one is decoded."""
+"""A stream with overlapping stages: the next picture is inferred while this one is decoded."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def quantile_interval(
 def latency_quantiles(totals: Sequence[float]) -> dict[str, dict[str, Any]]:
     """Return p50, p90 and p99 of latencies in ms.
 
-    Each has `value_ms`, `low_ms` and `high_ms` (None with too few frames), and the number of frames it `needs`.
+    Each has `value_ms`, `low_ms`, `high_ms` (None with too few frames), and the number of frames it `needs`.
     """
     found = {}
     for percentile in PERCENTILES:

@@ -1,4 +1,4 @@
-"""Turns of a bench: bundles run a few frames each, one after the other, until the time is used and p99 has enough frames."""
+"""Turns of a bench: bundles run a few frames each in turn, until time and frames for p99 are enough."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Budgets:
     Attributes:
         max_ms: of the latency, see `measures.budget_ms`.
         max_drift_mm: of the drift from the float network; replaces the bundle's own limit.
-        max_drift_ratio: of the drift over the float network's unsteadiness; replaces the bundle's limit in mm.
+        max_drift_ratio: of the drift over the float network's unsteadiness; replaces the limit in mm.
         min_pck: of PCK_rel@150 on `protocol`, in percent.
         max_loss: of PCK_rel@150 against the float network, in percentage points.
         protocol: of the accuracy.
@@ -99,7 +99,7 @@ def _latency_gaps(option: Option, budgets: Budgets) -> list[Gap]:
 
 
 def _drift_gaps(option: Option, budgets: Budgets) -> list[Gap]:
-    """Return the gaps of the drift; a budget replaces the bundle's limit of the drift, not those of people."""
+    """Return the gaps of the drift; a budget replaces the target's limit of drift, not those of people."""
     drift = option.result.drift
     if drift is None:
         return [Gap(f"drift not judged: {option.result.reason}", "judge it with `posec bench --frames`")]

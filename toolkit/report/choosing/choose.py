@@ -102,7 +102,7 @@ def _choice(options: Sequence[Option], quality: Measure, budgets: Budgets, machi
 
 
 def _ranked(inside: Sequence[Option], quality: Measure) -> list[Option]:
-    """Return options fastest first, but the best in quality first among those about as fast as the fastest."""
+    """Return options fastest first; of those about as fast as the fastest, the best in quality first."""
     by_speed = sorted(inside, key=lambda option: option.values.get(BUDGET_MS.key, float("inf")))
     if not by_speed or BUDGET_MS.key not in by_speed[0].values:
         return by_speed

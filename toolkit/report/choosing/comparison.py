@@ -1,4 +1,4 @@
-"""Everything that the report and `posec choose` derive from results: measures, options, the choice per machine."""
+"""What the report and `posec choose` derive from results: measures, options, the choice per machine."""
 
 from __future__ import annotations
 

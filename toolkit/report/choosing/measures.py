@@ -160,7 +160,7 @@ def accuracy_key(protocol: str, metric: str) -> str:
 
 
 def accuracy_loss(result: Result, protocol: str, metric: str, float_value: float | None) -> float | None:
-    """Return how much less accurate a bundle is than the float network, in the metric's unit; gains are negative.
+    """Return how much less accurate a bundle is than the float network; gains are negative.
 
     Args:
         result: of the bundle.
@@ -194,7 +194,7 @@ def measures_of(
 
 
 def protocols_of(results: Iterable[Result]) -> list[str]:
-    """Return the protocols of the results; rendered scenes last, since they are the least like photographs."""
+    """Return the protocols of the results; rendered scenes last, as they are the least like photographs."""
     names = dict.fromkeys(str(row["protocol"]) for result in results for row in result.accuracy)
     return sorted(names, key=lambda name: (name == RENDERED_SCENES, name))
 

@@ -13,8 +13,8 @@ from ..plots.charts import AxisLabels, Limits, Point, scatter
 _PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # with a style of their own
 _LEAST_SPAN = 10.0  # percentage points that an axis of accuracy shows at least
 _CAPTION = (
-    "Circles are float32, squares float16 and bfloat16, diamonds int8. Hollow: not accepted. Gray: outside the "
-    "limits. Dashed: the limits. Steps: the Pareto front of those within them."
+    "Circles are float32, squares float16 and bfloat16, diamonds int8. Hollow: not accepted. Gray: outside "
+    "the limits. Dashed: the limits. Steps: the Pareto front of those within them."
 )
 
 

@@ -40,7 +40,7 @@ def headline(results: Sequence[Result], chosen: Result | None) -> str:
 
 
 def warnings(results: Sequence[Result]) -> str:
-    """Return a note for each bundle that failed, was rejected or is noisy, for rendered data, and a busy machine."""
+    """Return a note for each failed, rejected or noisy result, for rendered data, and for a busy machine."""
     notes = []
     for result in results:
         if result.noise:
@@ -51,7 +51,7 @@ def warnings(results: Sequence[Result]) -> str:
     kinds = {((result.drift or {}).get("data") or {}).get("kind", USER) for result in results}
     if kinds - {USER}:
         notes.append(
-            "Drift was measured on posec's own pictures for some results; people in photographs move farther. "
+            "Drift was measured on posec's own pictures for some results; in photographs people move farther. "
             "Measure with --frames and pictures of your camera."
         )
     busy = max(map(_busy_share, results))
@@ -69,7 +69,7 @@ def _busy_share(result: Result) -> float:
 
 
 def pictures(results: Sequence[Result], chosen: Result | None) -> str:
-    """Return the annotated pictures of the chosen result, or of the first that has some, one of them large."""
+    """Return the annotated pictures of the chosen result, or of the first that has some; one is large."""
     chosen = next((result for result in (chosen, *results) if result and result.pictures), None)
     if chosen is None:
         return ""
