@@ -51,8 +51,8 @@ def warnings(results: Sequence[Result]) -> str:
     kinds = {((result.drift or {}).get("data") or {}).get("kind", USER) for result in results}
     if kinds - {USER}:
         notes.append(
-            "Drift was measured on posec's own pictures for some results; in photographs people move farther. "
-            "Measure with --frames and pictures of your camera."
+            "Drift was measured on posec's own pictures for some; people in photographs move farther: "
+            "measure with --frames and pictures of your camera."
         )
     busy = max(map(_busy_share, results))
     if busy > _BUSY:
