@@ -34,8 +34,8 @@ from calibration.collect import Sweep
 from toolkit.commands.interface import inputs
 from toolkit.commands.interface.terminal import progress, say, table, write_text
 from toolkit.compiler.build import build
-from toolkit.device.bench import BenchSettings
 from toolkit.device.result import Result
+from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.evaluation.photos import TINY_COCO, Photos, read_photos
 from toolkit.evaluation.scenes import RENDERED_SCENES, Scenes, read_scenes
@@ -44,7 +44,7 @@ from toolkit.ir.ranges import Ranges
 from toolkit.ir.scheme import Scheme
 from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
-from toolkit.report.measure import measure_bundles
+from toolkit.report.measure import DriftReference, measure_bundles
 from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
 from toolkit.training.release.card_markup import put_table
 from toolkit.verification.float_reference import FloatReference
@@ -248,7 +248,7 @@ def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[
     results = measure_bundles(
         folders,
         protocols=protocols,
-        reference=FloatReference(contest.graph, pictures),
+        reference=DriftReference(FloatReference(contest.graph, pictures)),
         settings=settings,
         progress=progress("measuring, seconds"),
         report=say,

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from ..device.bench import BenchSettings, bench
-from ..device.drift import Drift
+from ..device.bench import bench
+from ..device.comparison.compared_pictures import ComparedPictures
+from ..device.comparison.drift_parts import DriftData
+from ..device.drift import ratio_limits
 from ..device.golden_check import golden_drift
 from ..device.result import ENDING, Result, describe_bundle, result_name, save_result
+from ..device.timing.turns import BenchSettings
 from ..errors import PosecError
 from ..evaluation.photos import Photos
 from ..evaluation.run import evaluate
 from ..evaluation.scenes import Scenes
 from ..runtime import load
-from ..runtime.bundle import read_bundle
+from ..runtime.bundle import Bundle, read_bundle
 from ..runtime.errors import PoseError
 from ..runtime.files.pictures import encode_picture
 from ..runtime.pose import PoseFrame, Skeleton
@@ -36,11 +40,23 @@ _MOST_PICTURES = 4
 _PICTURE_WIDTH = 960
 
 
+class DriftReference(NamedTuple):
+    """A float network with pictures on which bundles are compared with it.
+
+    `data` names the pictures. `max_ratio` replaces the bundles' limits in mm, see `ratio_limits`.
+    """
+
+    floating: FloatReference
+    data: DriftData | None = None
+    max_ratio: float | None = None
+
+
 class _Judged(NamedTuple):
-    """The drift as `Drift.to_dict()`; None with a reason where it was not measured."""
+    """The drift as `Drift.to_dict()`, None with a reason where it was not measured; the compared pictures."""
 
     drift: Mapping[str, Any] | None
     unjudged: str
+    compared: Sequence[Mapping[str, Any]]
 
 
 def measure_bundles(
@@ -48,7 +64,7 @@ def measure_bundles(
     *,
     out: str | Path | None = None,
     protocols: Sequence[Photos | Scenes] = (),
-    reference: FloatReference | None = None,
+    reference: DriftReference | None = None,
     settings: BenchSettings | None = None,
     progress: Progress | None = None,
     report: Callable[[str], None] = lambda line: None,
@@ -69,6 +85,7 @@ def measure_bundles(
     """
     described = [describe_bundle(read_bundle(folder)) for folder in bundles]
     settings = settings or BenchSettings()
+    float_rows = _float_accuracy(reference, protocols, settings.threads)
     results = []
     for index, measured in enumerate(bench(bundles, settings=settings, progress=progress)):
         folder = str(bundles[index])
@@ -81,11 +98,22 @@ def measure_bundles(
         bundle, estimator = read_bundle(folder), load(folder, settings.threads)
         golden = [(picture, estimator(picture)) for picture, _ in bundle.golden()]
         if reference is None:
-            judged = _judge(golden_drift, bundle, [people for _, people in golden])
+            judged = _judge_golden(bundle, [people for _, people in golden])
         else:
-            judged = _judge(verify_against, bundle, reference, threads=settings.threads)
+            judged = _judge(bundle, reference, settings.threads)
         rows, pictures = _accuracy(estimator, protocols), annotated(golden, estimator.spec.skeleton)
-        results.append(Result(described[index], measured, judged.drift, rows, pictures, judged.unjudged))
+        results.append(
+            Result(
+                described[index],
+                measured,
+                judged.drift,
+                accuracy=rows,
+                pictures=pictures,
+                unjudged=judged.unjudged,
+                float_accuracy=float_rows,
+                compared=judged.compared,
+            )
+        )
     if out is not None:
         for index, name in enumerate(file_names(results)):
             save_result(results[index], Path(out) / name)
@@ -118,15 +146,30 @@ def file_names(results: Sequence[Result]) -> list[str]:
     return names
 
 
-def _judge(measure: Callable[..., Drift], *arguments: Any, **settings: Any) -> _Judged:
-    """Return the drift of a bundle, or why it is not defined."""
+def _judge(bundle: Bundle, reference: DriftReference, threads: int | None) -> _Judged:
+    """Compare a bundle with its float network."""
+    floating, data, ratio = reference
+    pictures = ComparedPictures(floating.graph.spec.skeleton)
     try:
-        drift = measure(*arguments, **settings)
+        allowed = ratio_limits(bundle.allowed, ratio)
+        drift = verify_against(bundle, floating, threads=threads, allowed=allowed, pictures=pictures)
     except PoseError:  # the bundle cannot run
         raise
     except PosecError as error:
-        return _Judged(None, str(error))
-    return _Judged(drift.to_dict(), "")
+        return _Judged(None, str(error), ())
+    return _Judged(replace(drift, data=data).to_dict(), "", pictures.to_list())
+
+
+def _judge_golden(bundle: Bundle, found: Sequence[PoseFrame]) -> _Judged:
+    """Compare the people that a bundle found on its golden pictures."""
+    pictures = ComparedPictures(bundle.spec.skeleton)
+    try:
+        drift = golden_drift(bundle, found, pictures=pictures)
+    except PoseError:  # the bundle cannot be read
+        raise
+    except PosecError as error:
+        return _Judged(None, str(error), ())
+    return _Judged(drift.to_dict(), "", pictures.to_list())
 
 
 def _accuracy(estimator: PoseEstimator, protocols: Sequence[Photos | Scenes]) -> list[dict[str, Any]]:
@@ -136,6 +179,17 @@ def _accuracy(estimator: PoseEstimator, protocols: Sequence[Photos | Scenes]) ->
     for protocol in protocols:
         rows += evaluate(estimator, protocol, spec.skeleton, centre_joints=spec.centre_joints)
     return rows
+
+
+def _float_accuracy(
+    reference: DriftReference | None, protocols: Sequence[Photos | Scenes], threads: int | None
+) -> list[dict[str, Any]]:
+    """Return the rows of all protocols of the float network; none without one."""
+    if reference is None or not protocols:
+        return []
+    from ..ir.float_engine import float_estimator
+
+    return _accuracy(float_estimator(reference.floating.graph, threads), protocols)
 
 
 def _jpeg(picture: np.ndarray) -> str:

@@ -7,12 +7,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ..device.drift import Drift, measure_drift
+from ..device.comparison.unsteadiness import perturbed
+from ..device.drift import NO_LIMITS, Drift, measure_drift
 from ..errors import PosecError
 from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
 from ..runtime.estimator import Detection
-from .verify import NO_LIMITS
+from ..runtime.pose import PoseFrame
+from .verify import FloatDetection
 
 Heads = Mapping[str, np.ndarray]
 
@@ -40,9 +42,14 @@ class FloatReference:
         """The float network's people and heads, picture by picture."""
         return [self._estimator.detect(picture) for picture in self.pictures]
 
-    def pairs(self) -> Iterator[tuple[np.ndarray, Detection]]:
-        """Yield each picture with the float network's detection."""
-        yield from zip(self.pictures, self.detections, strict=True)
+    @cached_property
+    def _changed(self) -> list[PoseFrame]:
+        return [self._estimator(perturbed(picture)) for picture in self.pictures]
+
+    def compared(self) -> Iterator[FloatDetection]:
+        """Yield what `verify` compares with, picture by picture."""
+        for index, picture in enumerate(self.pictures):
+            yield FloatDetection(picture, self.detections[index], self._changed[index])
 
     def crowded(self, count: int) -> FloatReference:
         """Return the `count` pictures with most people, with their detections."""
