@@ -78,7 +78,7 @@ def verify_against(
 
 
 class FloatDetection(NamedTuple):
-    """A picture (H, W, 3) uint8 BGR, the float network's detection, and its people on the `perturbed` picture."""
+    """A picture (H, W, 3) uint8 BGR, the float network's detection, its people on the `perturbed` one."""
 
     picture: np.ndarray
     detection: Detection
