@@ -19,6 +19,7 @@ from ..runtime.console import printable
 from ..runtime.errors import PosecError
 from ..runtime.files.bundle_files import sha256_of
 from .machine import busy_share, machine_facts, machine_state
+from .timing.cold_start import RESIDENT, cold_start
 from .timing.latency import COLUMNS, ratios, steady, summary
 from .timing.worker_process import WorkerProcess
 
@@ -73,7 +74,8 @@ def bench(
 
     Returns:
         Dictionaries with `run` (one id for all bundles of the bench), `status` ("ran" or "failed"), `reason`,
-        `cold`, `latency` (see `summary`), `samples` (names of the columns, and rows in ms),
+        `cold` (see `cold_start`), `latency` (see `summary`), `samples` (names of the columns, and rows in
+        ms),
         `ratios` (other bundle → ratios, see `ratios`), `sustained` (see `steady`), `decode_us` (people →
         cost), `memory`, `engine`, `inputs` and `machine`.
 
@@ -107,6 +109,7 @@ class _Answers(NamedTuple):
     `counted` are the resources after the turns, `ends` those after everything.
     """
 
+    starts: list[dict[str, float]]
     cold: list[Any]
     rounds: list[list[Any]]
     counted: list[Any]
@@ -145,6 +148,8 @@ def _measure(
         return [None if worker.failed else worker.ask(request, **arguments) for worker in workers]
 
     pictures, sustained_s = [str(path) for path in shown], settings.sustained_seconds
+    threads, seconds = settings.threads, settings.seconds
+    starts = [cold_start(worker.folder, shown[0], threads=threads, seconds=seconds / 2) for worker in workers]
     cold = [
         worker.ask(
             "load",
@@ -160,7 +165,9 @@ def _measure(
     after = machine_state()
     counted, decode = ask("finish"), ask("decode_cost")
     sustained = ask("sustain", seconds=sustained_s) if sustained_s > 0 else [None for _ in workers]
-    return _Answers(cold, rounds, counted, decode, sustained, ends=ask("finish"), before=before, after=after)
+    return _Answers(
+        starts, cold, rounds, counted, decode, sustained, ends=ask("finish"), before=before, after=after
+    )
 
 
 def _measurement(
@@ -169,18 +176,20 @@ def _measurement(
     """Return the measurement of one bundle, see `bench`."""
     worker, rounds = workers[index], answers.rounds
     opened, end, slices = answers.cold[index] or {}, answers.ends[index], answers.sustained[index]
+    start = dict(answers.starts[index])
+    resident = start.pop(RESIDENT, None)
     return {
         **shared.run,
         "bundle": printable(str(worker.folder), keep=""),
         "status": "failed" if worker.failed else "ran",
         "reason": worker.failed[:LONGEST_REASON],
-        "cold": {name: opened[name] for name in ("load_ms", "first_ms")} if opened else None,
+        "cold": {**{name: opened[name] for name in ("load_ms", "first_ms")}, **start} if opened else None,
         "latency": None if worker.failed else summary(rounds[index]),
         "samples": {"columns": [*COLUMNS, "people"], "rounds": rounds[index]},
         "ratios": {} if worker.failed else ratios(index, rounds, workers),
         "sustained": steady(slices) if slices else None,
         "decode_us": answers.decode[index],
-        "memory": {"peak_mb": end["peak_memory_mb"]} if end else None,
+        "memory": {"peak_mb": end["peak_memory_mb"], RESIDENT: resident} if end else None,
         "engine": opened.get("engine", {}),
         "inputs": {**shared.inputs, "shapes": opened.get("shapes")},
         "machine": {**shared.machine, "libraries": opened.get("libraries", {})},
