@@ -17,6 +17,7 @@ from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING
 from .formatting import safe
 from .sections.accuracy import accuracy_section
 from .sections.candidates import candidates_section, read_searches
+from .sections.cold_start import cold_start_section
 from .sections.figures import figures
 from .sections.instructions import instructions_section, read_instructions
 from .sections.overview import overview
@@ -91,6 +92,7 @@ def report_page(
         accuracy=accuracy_section(ordered),
         candidates=candidates_section(searches),
         instructions=instructions_section(counts),
+        cold_start=cold_start_section(ordered),
         machines=machines(ordered),
         bundles=bundles(ordered),
         commands=_commands(ordered),
