@@ -21,8 +21,8 @@ _HEADINGS = (
 _CAPTION = (
     "Milliseconds in a fresh process: import of numpy and cv2, import of the runtime beyond them, loading "
     "the bundle with its engine, first picture, and all from the start of Python to the first people. "
-    "Megabytes resident at that moment, and the peak of the process that was measured. Medians of up to three "
-    "processes; files may be in the system's cache."
+    "Megabytes resident at that moment, and the peak of the process that was measured. Medians of up to "
+    "three processes; files may be in the system's cache."
 )
 _TIMES = ("libraries_ms", "import_ms", "load_ms", "first_ms", "start_to_people_ms")
 
