@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.runtime.command.refusals import exit_status
+
 HERE = Path(__file__).parents[2]
 PEOPLE = (1, 2, 5, 20, 50)
 
@@ -79,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -8,12 +8,15 @@ The last line of stdout is the answer, as JSON.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from ..runtime.bundle import read_bundle
+from ..runtime.command.arguments import Parser, count
+from ..runtime.command.refusals import exit_status
 from ..runtime.errors import PosecError, PoseError
 from .bench import BenchSettings, bench
 from .golden_check import verify_golden
@@ -44,22 +47,30 @@ def measure(folder: str, path: str, *, seconds: float, threads: int | None = Non
     return result
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run one request. Returns 0, or 2 after a sentence on stderr."""
-    request, folder, *rest = arguments
-    try:
-        if request == "check":
-            answer: Any = check(folder)
-        else:
-            answer = measure(
-                folder, rest[0], seconds=float(rest[1]), threads=int(rest[2]) if len(rest) > 2 else None
-            ).name
-    except PosecError as error:
-        print(error, file=sys.stderr)
-        return 2
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of both requests."""
+    top = Parser(prog="python -m toolkit.device", description=(__doc__ or "").splitlines()[0])
+    requests = top.add_subparsers(dest="request", required=True, metavar="REQUEST")
+    for name in ("check", "bench"):
+        requests.add_parser(name).add_argument("bundle", help="a folder that `posec export` wrote")
+    measured = requests.choices["bench"]
+    measured.add_argument("result", help="file to write")
+    measured.add_argument("seconds", type=float, help="to measure for")
+    measured.add_argument(
+        "threads", type=count, nargs="?", help="of the engine (default: as the bundle states)"
+    )
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one request and print its answer."""
+    args = parser().parse_args(arguments)
+    if args.request == "check":
+        answer: Any = check(args.bundle)
+    else:
+        answer = measure(args.bundle, args.result, seconds=args.seconds, threads=args.threads).name
     print(json.dumps(answer))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_status(main))

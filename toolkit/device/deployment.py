@@ -159,7 +159,10 @@ def serve(name: str, identity: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Hold one deployment's lock. Returns 0, or 1 after a sentence on stderr."""
+    """Hold one deployment's lock. Returns 0, or 1 after a sentence on stderr, 2 for wrong words."""
+    if len(arguments) != 4 or not arguments[3].replace(".", "", 1).isdigit():
+        print("usage: deployment FOLDER NAME IDENTITY SECONDS; `posec deploy` starts it", file=sys.stderr)
+        return 2
     folder, name, identity, wait_s = arguments
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)

@@ -12,7 +12,7 @@ from typing import Any, Tuple
 from ..console import put, say
 
 EXIT_CAMERA_GONE = 3
-# Seconds to wait for a camera that stopped sending.
+# Seconds to wait for a camera that stopped sending, and for the first picture of a pipe.
 RETRY_S = 60.0
 SOURCES = (
     "picture, folder, video, pipe, '-', camera number, /dev/video0, GStreamer pipeline, "
@@ -87,7 +87,7 @@ ARGUMENTS: Tuple[Any, ...] = (
             "default": RETRY_S,
             "metavar": "SECONDS",
             "help": "give up so long after a camera went away, "
-            f"with exit status {EXIT_CAMERA_GONE} (default: {RETRY_S:g})",
+            f"with exit status {EXIT_CAMERA_GONE}, or if a pipe sends no picture (default: {RETRY_S:g})",
         },
     ),
     THREADS,
