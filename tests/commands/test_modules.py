@@ -1,4 +1,4 @@
-"""Programs that start with `python -m`: wrong words and refusals are a sentence and status 2, never a traceback."""
+"""Programs that start with `python -m`: wrong words and refusals are a sentence and status 2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bundles whose model would hang or fill the memory of a board: `posec run` refuses them before an engine opens them."""
+"""Bundles whose model would hang a board or fill its memory: `posec run` refuses them first."""
 
 from __future__ import annotations
 
@@ -263,7 +263,8 @@ def test_a_file_that_an_engine_would_read_as_another_format_is_refused(name, eng
 
 @pytest.mark.openvino
 def test_a_graph_in_openvinos_format_is_refused(tmp_path):
-    loop = b'<?xml version="1.0"?><net name="n" version="11"><layers><layer id="0" type="TensorIterator"/></layers></net>'
+    layers = b'<layers><layer id="0" type="TensorIterator"/></layers>'
+    loop = b'<?xml version="1.0"?><net name="n" version="11">' + layers + b"</net>"
     error = refused(tmp_path, hostile_bundle(tmp_path / "b", loop, "openvino"))
     assert "cannot be read" in error
 

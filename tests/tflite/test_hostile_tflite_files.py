@@ -105,7 +105,7 @@ def calling(name: str, options: Any) -> Any:
 
 
 def growing(name: str, constant: list[int], start: tuple[int, ...] = (1,)) -> Any:
-    """Return a change that adds an operator whose result, by its constant, is far larger than the file states."""
+    """Return a change that adds an operator whose result is far larger than the file states."""
 
     def change(file: File) -> None:
         first = file.tensor(start, np.ones(start, np.float32))

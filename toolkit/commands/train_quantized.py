@@ -15,8 +15,8 @@ from ..runtime.command.refusals import exit_status
 from ..training.int8.finetune import QATSettings, finetune
 from ..training.run.configuration import add_settings, chosen_settings
 from ..training.run.runs import RunFiles, log_line
-from . import inputs
-from .terminal import say
+from .interface import inputs
+from .interface.terminal import say
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

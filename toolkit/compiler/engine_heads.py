@@ -1,4 +1,7 @@
-"""Run a bundle's engine in its own process: `python -m toolkit.compiler.engine_heads BUNDLE BATCHES.npy HEADS.npz`."""
+"""Run a bundle's engine in its own process.
+
+Usage: `python -m toolkit.compiler.engine_heads BUNDLE BATCHES.npy HEADS.npz`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from ..runtime.engines import open_engine
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write head name → (N, C, h, w) float32 of batches (N, 1, …). Raises PoseError where the engine fails."""
+    """Write head name → (N, C, h, w) float32 of batches (N, 1, …).
+
+    Raises PoseError where the engine fails.
+    """
     parser = Parser(prog="python -m toolkit.compiler.engine_heads", description=__doc__)
     parser.add_argument("bundle", help="a folder that `posec export` wrote")
     parser.add_argument("batches", help="inputs of the engine (.npy)")

@@ -1,9 +1,10 @@
-"""Check or measure a deployed bundle on the board.
+"""Check or measure a deployed bundle on the board, or examine the board.
 
 python -m toolkit.device check BUNDLE
 python -m toolkit.device bench BUNDLE RESULT SECONDS [THREADS]
+python -m toolkit.device doctor [BUNDLE] [--json]
 
-The last line of stdout is the answer, as JSON.
+The last line of stdout of `check` and `bench` is the answer, as JSON.
 """
 
 from __future__ import annotations
@@ -12,22 +13,26 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..runtime.bundle import read_bundle
 from ..runtime.command.arguments import Parser, count
 from ..runtime.command.refusals import exit_status
 from ..runtime.errors import PosecError, PoseError
-from .bench import BenchSettings, bench
-from .golden_check import verify_golden
+from .doctor.doctor import main as doctor
 from .machine import machine_facts
-from .result import Result, describe_bundle, save_result
+
+if TYPE_CHECKING:
+    from .result import Result
 
 CAMERA_SIZE = (720, 1280)
 
 
 def check(folder: str, threads: int | None = None) -> dict[str, Any]:
     """Return `bundle`, `machine`, golden `drift`, and `unjudged`, the reason if `drift` is None."""
+    from ..runtime.bundle import read_bundle
+    from .golden_check import verify_golden
+    from .result import describe_bundle
+
     described, drift, unjudged = describe_bundle(read_bundle(folder)), None, ""
     try:
         drift = verify_golden(folder, threads).to_dict()
@@ -40,6 +45,9 @@ def check(folder: str, threads: int | None = None) -> dict[str, Any]:
 
 def measure(folder: str, path: str, *, seconds: float, threads: int | None = None) -> Result:
     """Measure the bundle on its golden pictures, resized to a camera's size, and write the result."""
+    from .bench import BenchSettings, bench
+    from .result import Result, save_result
+
     checked = check(folder, threads)
     (measured,) = bench([folder], settings=BenchSettings(size=CAMERA_SIZE, seconds=seconds, threads=threads))
     result = Result(checked["bundle"], measured, checked["drift"], (), (), checked["unjudged"])
@@ -48,10 +56,10 @@ def measure(folder: str, path: str, *, seconds: float, threads: int | None = Non
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of both requests."""
+    """Return the parser of the requests; `doctor` has one of its own."""
     top = Parser(prog="python -m toolkit.device", description=(__doc__ or "").splitlines()[0])
     requests = top.add_subparsers(dest="request", required=True, metavar="REQUEST")
-    for name in ("check", "bench"):
+    for name in ("check", "bench", "doctor"):
         requests.add_parser(name).add_argument("bundle", help="a folder that `posec export` wrote")
     measured = requests.choices["bench"]
     measured.add_argument("result", help="file to write")
@@ -62,14 +70,18 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one request and print its answer."""
-    args = parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one request and print its answer. Returns 0, or 1 for a bundle that would not run."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["doctor"]:  # without numpy, too
+        return doctor(words[1:])
+    args = parser().parse_args(words)
     if args.request == "check":
         answer: Any = check(args.bundle)
     else:
         answer = measure(args.bundle, args.result, seconds=args.seconds, threads=args.threads).name
     print(json.dumps(answer))
+    return 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import HeadError
 from ..pose import HEADS, PoseFrame, PoseSpec, Skeleton
 from ..preprocess import Letterbox
+from ..temporal.evidence import DecodedPeople, Evidence, no_evidence
 from .bone_prior import REFINEMENT, Refinement
 from .centres import find_centres
 from .duplicates import Duplicates, distinct
@@ -51,6 +52,24 @@ def decode_heads(
 ) -> PoseFrame:
     """Return the people that a network's heads describe, best first.
 
+    `joints_px` are by scaled orthographic projection about the person's centre. Joints near their key points
+    lie on them (`Refinement.snap_m`). The root lies on the ray through the projected pelvis. See
+    `decode_people` for arguments and errors.
+    """
+    return decode_people(heads, spec, decoder, letterbox=letterbox, camera=camera, options=options).people
+
+
+def decode_people(
+    heads: Mapping[str, np.ndarray],
+    spec: PoseSpec,
+    decoder: Layers,
+    *,
+    letterbox: Letterbox,
+    camera: Optional[Intrinsics] = None,
+    options: DecodeOptions = DECODING,
+) -> DecodedPeople:
+    """Return the people that a network's heads describe, best first, with their evidence.
+
     Args:
         heads: head name → (C, h, w) float32, see PoseSpec.
         spec: contract of the network.
@@ -59,27 +78,31 @@ def decode_heads(
         camera: of pictures of this size; None assumes the specification's focal length.
         options: see DecodeOptions.
 
-    `joints_px` are by scaled orthographic projection about the person's centre. Joints near their key points
-    lie on them (`Refinement.snap_m`). The root lies on the ray through the projected pelvis.
-
     Raises HeadError if a head has another shape than specified, or is not finite where a person is.
     """
     check_heads(heads, spec)
     cells, scores = find_centres(heads["centre"][0], spec.centre_threshold, options.most)
     if not len(cells):
-        return no_people(spec)
-    found = _posed(scores, _bodies(heads, spec, decoder, cells=cells), spec)
+        return DecodedPeople(no_people(spec), no_evidence(spec))
+    found = _posed(scores, _bodies(heads, spec, decoder, cells=cells), _Origin(cells, _no_pulls(cells)), spec)
     kept = found.distinct(spec, options.duplicates)
     if options.refinement is not None and spec.keypoints is not None:
-        scores, bodies = found.scores[kept], found.bodies if kept.all() else found.bodies.take(kept)
-        found = _refined(scores, bodies, heads, spec=spec, refinement=options.refinement)
+        found = found if kept.all() else found.take(kept)
+        found = _refined(found, heads, spec=spec, refinement=options.refinement)
         # Two detections that were apart may have been fitted to one place.
         kept = found.distinct(spec, options.duplicates) & (found.scores > spec.centre_threshold)
     if camera is None:
         size = letterbox.picture_size
         camera = pinhole(spec.focal_default * max(size), size)
     found = found if kept.all() else found.take(kept)
-    return _placed(found, letterbox, spec.skeleton.root, camera=camera)
+    return _placed(found, heads, letterbox, root=spec.skeleton.root, camera=camera)
+
+
+class _Origin(NamedTuple):
+    """Where the heads describe N people: cells (N, 2), row and column, and pulls (N, K) of key points."""
+
+    cells: np.ndarray
+    pulls: np.ndarray
 
 
 class _Detections(NamedTuple):
@@ -90,17 +113,20 @@ class _Detections(NamedTuple):
         bodies: N people in the frame of the viewing ray.
         places_mm: (N, 3, J) float32, joints relative to the centre, in the frame of the viewing ray.
         joints: (N, J, 2) float32, in pixels of the input.
+        origin: their cells and key points.
     """
 
     scores: np.ndarray
     bodies: Bodies
     places_mm: np.ndarray
     joints: np.ndarray
+    origin: _Origin
 
     def take(self, which: np.ndarray) -> "_Detections":
         """Return some of them, by a mask or by indices."""
-        scores, bodies, places_mm, joints = self
-        return _Detections(scores[which], bodies.take(which), places_mm[which], joints[which])
+        scores, bodies, places_mm, joints, origin = self
+        origin = _Origin(origin.cells[which], origin.pulls[which])
+        return _Detections(scores[which], bodies.take(which), places_mm[which], joints[which], origin)
 
     def distinct(self, spec: PoseSpec, duplicates: Duplicates) -> np.ndarray:
         """Return (N,) bool, False for duplicates."""
@@ -117,31 +143,31 @@ def _bodies(heads: Mapping[str, np.ndarray], spec: PoseSpec, decoder: Layers, *,
     return Bodies(rotation_from_6d(at["rotation"]) @ directions, px_per_m, centres)
 
 
-def _posed(scores: np.ndarray, bodies: Bodies, spec: PoseSpec) -> _Detections:
+def _posed(scores: np.ndarray, bodies: Bodies, origin: _Origin, spec: PoseSpec) -> _Detections:
     """Return bodies with their joints, by scaled orthographic projection."""
     places_mm = bodies.bones @ _paths_from_centre_mm(spec.skeleton, spec.centre_joints)
     joints = bodies.centres[..., None] + (bodies.px_per_m / 1000)[:, None, None] * places_mm[:, :2]
-    return _Detections(scores, bodies, places_mm, np.ascontiguousarray(joints.transpose(0, 2, 1)))
+    return _Detections(scores, bodies, places_mm, np.ascontiguousarray(joints.transpose(0, 2, 1)), origin)
+
+
+def _no_pulls(cells: np.ndarray) -> np.ndarray:
+    return np.zeros((len(cells), 0), np.float32)
 
 
 def _refined(
-    scores: np.ndarray,
-    bodies: Bodies,
-    heads: Mapping[str, np.ndarray],
-    *,
-    spec: PoseSpec,
-    refinement: Refinement,
+    found: _Detections, heads: Mapping[str, np.ndarray], *, spec: PoseSpec, refinement: Refinement
 ) -> _Detections:
     """Return detections fitted to the key points of the heads, best first; joints lie on near key points."""
     keypoints = find_keypoints(heads, spec, refinement.least_heat)
-    bodies, matches = refine(bodies, keypoints, spec, settings=refinement)
+    scores, cells = found.scores, found.origin.cells
+    bodies, matches = refine(found.bodies, keypoints, spec, settings=refinement)
     if refinement.evidence:
         beyond_usual = matches.pull.sum(axis=1) - refinement.usual
         scores = np.clip(scores + refinement.evidence * beyond_usual, 0, 1)
         order = np.argsort(-scores, kind="stable")
-        scores, bodies = scores[order], bodies.take(order)
+        scores, bodies, cells = scores[order], bodies.take(order), cells[order]
         matches = Matches(*(values[order] for values in matches))
-    found = _posed(scores, bodies, spec)
+    found = _posed(scores, bodies, _Origin(cells, matches.pull), spec)
     snap(found.joints, bodies.px_per_m, matches, spec=spec, settings=refinement)
     return found
 
@@ -154,18 +180,30 @@ def _paths_from_centre_mm(skeleton: Skeleton, centre_joints: Tuple[str, ...]) ->
     return np.ascontiguousarray((paths - paths[middle].mean(axis=0)).T)
 
 
-def _placed(found: _Detections, letterbox: Letterbox, root: int, *, camera: Intrinsics) -> PoseFrame:
+def _placed(
+    found: _Detections,
+    heads: Mapping[str, np.ndarray],
+    letterbox: Letterbox,
+    *,
+    root: int,
+    camera: Intrinsics,
+) -> DecodedPeople:
     """Return people in the picture and in the camera's frame; `root` is the index of the pelvis."""
-    scores, bodies, places_mm, joints = found
+    scores, bodies, places_mm, joints, origin = found
     count = len(scores)
     roots = bodies.centres + (bodies.px_per_m / 1000)[:, None] * places_mm[:, :2, root]
     # One call for all points: centres, roots, then joints.
     points = letterbox.to_picture(np.concatenate([bodies.centres[:, None], roots[:, None], joints], axis=1))
     rays = camera.rays(points[:, :2].reshape(-1, 2)).reshape(count, 2, 3)
     joints_mm = ray_rotation(rays[:, 0]) @ (places_mm - places_mm[:, :, root, None])
-    roots_mm = (1000 * camera.mean_focal_px * letterbox.scale / bodies.px_per_m)[:, None] * rays[:, 1]
+    px_per_m = bodies.px_per_m / letterbox.scale  # of the picture
+    roots_mm = (1000 * camera.mean_focal_px / px_per_m)[:, None] * rays[:, 1]
     frame = (scores, points[:, 0], joints_mm.transpose(0, 2, 1), roots_mm, points[:, 2:])
-    return PoseFrame(*(np.ascontiguousarray(values, np.float32) for values in frame))
+    people = PoseFrame(*(np.ascontiguousarray(values, np.float32) for values in frame))
+    rows, columns = origin.cells.T
+    embeddings, rotations = (heads[name][:, rows, columns].T for name in ("embedding", "rotation"))
+    evidence = (embeddings, rotations, bodies.bones, rays[:, 0], px_per_m, origin.pulls)
+    return DecodedPeople(people, Evidence(*evidence, focal_px=camera.mean_focal_px))
 
 
 def no_people(spec: PoseSpec) -> PoseFrame:

@@ -20,7 +20,7 @@ _ENDINGS = {**dict.fromkeys(("onnxruntime", "openvino", "tensorrt"), ".onnx"), "
 
 
 class EngineError(PoseError):
-    """An engine that is unknown, not installed, or cannot run the model. The lines of a library's message are joined."""
+    """An engine is unknown, not installed, or cannot run the model. Lines of the message are joined."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(line.strip() for line in message.splitlines()))
@@ -42,8 +42,9 @@ class Engine(Protocol):
 def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
     """Open the bundle's model in the bundle's engine.
 
-    Raises EngineError where that fails, and before that for a model that no export writes: with control flow, code
-    of its own, weights outside its file, which no hash covers, or more memory or arithmetic than `model_files` allows.
+    Raises EngineError where that fails, and before that for a model that no export writes: with control
+    flow, code of its own, or weights outside its file, which no hash covers, or beyond the bounds of
+    `model_files`.
     """
     if bundle.engine not in ENGINES:
         raise EngineError(
@@ -63,7 +64,8 @@ def _check_path(path: str) -> None:
         path.encode()
     except UnicodeEncodeError as error:
         raise EngineError(
-            f"engines open only paths in UTF-8, got '{printable(path, keep='')}'; rename the folder of the bundle"
+            f"engines open only paths in UTF-8, got '{printable(path, keep='')}'; "
+            "rename the folder of the bundle"
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""Models of bundles, read within bounds before an engine opens them: no control flow, no code, no huge tensors."""
+"""Checks of a bundle's model before an engine opens it: no control flow, no code, no huge tensors."""

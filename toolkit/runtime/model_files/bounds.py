@@ -22,7 +22,8 @@ MOST_OPERATIONS = 2**40
 def check_bounds(graph: ModelGraph, rules: Mapping[str, Rule]) -> Dict[str, Shape]:
     """Return the shape of every tensor.
 
-    Raises ModelFileError for an operator without a rule, a shape that is not fixed, and for what exceeds the bounds.
+    Raises ModelFileError for an operator without a rule, for a shape that is not fixed, and beyond the
+    bounds.
     """
     if len(graph.nodes) > MOST_NODES:
         raise ModelFileError(f"has {len(graph.nodes)} nodes, a bundle's have up to {MOST_NODES}")
@@ -43,8 +44,8 @@ def check_bounds(graph: ModelGraph, rules: Mapping[str, Rule]) -> Dict[str, Shap
             or computed > MOST_CONSTANT + 2 * stored
         ):
             raise ModelFileError(
-                f"asks for {max(numbers, computed):.1e} numbers of memory at {node.operator} ({node.name:.60}); "
-                f"posec opens models of up to {MOST_NUMBERS:.1e}"
+                f"asks for {max(numbers, computed):.1e} numbers of memory at {node.operator} "
+                f"({node.name:.60}); posec opens models of up to {MOST_NUMBERS:.1e}"
             )
         if operations > MOST_OPERATIONS:
             raise ModelFileError(f"asks for more than {MOST_OPERATIONS:.1e} operations for one picture")

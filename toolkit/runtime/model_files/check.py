@@ -7,11 +7,11 @@ from pathlib import Path
 
 from .bounds import check_bounds
 from .graph import ModelFileError
-from .onnx_model import read_onnx_graph
-from .onnx_rules import ONNX_RULES
-from .protobuf import Buffer
-from .tflite_model import read_tflite_graph
-from .tflite_rules import TFLITE_RULES
+from .onnx_format.onnx_model import read_onnx_graph
+from .onnx_format.onnx_rules import ONNX_RULES
+from .onnx_format.protobuf import Buffer
+from .tflite_format.tflite_model import read_tflite_graph
+from .tflite_format.tflite_rules import TFLITE_RULES
 
 # Engines choose a reader by the ending: a file of another format could pass the check of this one.
 _CHECKS = {".onnx": (read_onnx_graph, ONNX_RULES), ".tflite": (read_tflite_graph, TFLITE_RULES)}

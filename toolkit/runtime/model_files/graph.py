@@ -1,4 +1,4 @@
-"""A model as the checks see it, of an ONNX or a TFLite file: nodes in order, and shapes of inputs and constants."""
+"""The graph of an ONNX or a TFLite file, as the checks need it: nodes in order, and shapes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Shape = Tuple[int, ...]
 
 
 class Node(NamedTuple):
-    """One operation. Absent inputs and outputs are empty names; attributes are numbers, texts or lists of them."""
+    """One operation; the names of absent inputs and outputs are empty."""
 
     operator: str
     name: str
@@ -18,7 +18,13 @@ class Node(NamedTuple):
 
 
 class ModelGraph(NamedTuple):
-    """A feed-forward model: shapes of inputs and constants by name, the numbers of short constants, nodes in order."""
+    """A feed-forward model.
+
+    Attributes:
+        inputs, constants: name → shape.
+        values: name → the numbers of a short constant.
+        nodes: in the order of execution.
+    """
 
     inputs: Dict[str, Shape]
     constants: Dict[str, Shape]

@@ -7,8 +7,8 @@ from typing import Dict, Sequence
 from .graph import Node, Shape
 from .inputs import volume
 
-# Operator with a weight as its second input → the tensor whose positions the weight is applied at (None for the
-# output, or the place of an input), and the axis of the weight with that tensor's channels.
+# Operator with a weight as its second input → the tensor at whose positions the weight is applied (None for
+# the output, or the place of an input), and the axis of the weight with that tensor's channels.
 _WEIGHTED = {
     "Conv": (None, 0),
     "ConvTranspose": (0, 0),
