@@ -35,8 +35,8 @@ from calibration.collect import Sweep
 from toolkit.commands.interface import inputs
 from toolkit.commands.interface.terminal import progress, say, table, write_text
 from toolkit.compiler.build import build
-from toolkit.device.bench import BenchSettings
 from toolkit.device.result import Result
+from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.evaluation.photos import TINY_COCO, Photos, read_photos
 from toolkit.evaluation.scenes import RENDERED_SCENES, Scenes, read_scenes

@@ -22,20 +22,26 @@ from .doctor.doctor import main as doctor
 from .machine import machine_facts
 
 if TYPE_CHECKING:
+    from .comparison.compared_pictures import ComparedPictures
     from .result import Result
 
 CAMERA_SIZE = (720, 1280)
 
 
-def check(folder: str, threads: int | None = None) -> dict[str, Any]:
-    """Return `bundle`, `machine`, golden `drift`, and `unjudged`, the reason if `drift` is None."""
+def check(
+    folder: str, threads: int | None = None, pictures: ComparedPictures | None = None
+) -> dict[str, Any]:
+    """Return `bundle`, `machine`, golden `drift`, and `unjudged`, the reason if `drift` is None.
+
+    `pictures` takes the compared pictures.
+    """
     from ..runtime.bundle import read_bundle
     from .golden_check import verify_golden
     from .result import describe_bundle
 
     described, drift, unjudged = describe_bundle(read_bundle(folder)), None, ""
     try:
-        drift = verify_golden(folder, threads).to_dict()
+        drift = verify_golden(folder, threads, pictures=pictures).to_dict()
     except PoseError:  # the bundle cannot run
         raise
     except PosecError as error:
@@ -45,12 +51,22 @@ def check(folder: str, threads: int | None = None) -> dict[str, Any]:
 
 def measure(folder: str, path: str, *, seconds: float, threads: int | None = None) -> Result:
     """Measure the bundle on its golden pictures, resized to a camera's size, and write the result."""
-    from .bench import BenchSettings, bench
+    from ..runtime.bundle import read_bundle
+    from .bench import bench
+    from .comparison.compared_pictures import ComparedPictures
     from .result import Result, save_result
+    from .timing.turns import BenchSettings
 
-    checked = check(folder, threads)
+    pictures = ComparedPictures(read_bundle(folder).spec.skeleton)
+    checked = check(folder, threads, pictures)
     (measured,) = bench([folder], settings=BenchSettings(size=CAMERA_SIZE, seconds=seconds, threads=threads))
-    result = Result(checked["bundle"], measured, checked["drift"], (), (), checked["unjudged"])
+    result = Result(
+        checked["bundle"],
+        measured,
+        checked["drift"],
+        unjudged=checked["unjudged"],
+        compared=pictures.to_list(),
+    )
     save_result(result, path)
     return result
 
