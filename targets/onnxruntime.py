@@ -43,7 +43,7 @@ def scheme(job: Job) -> Scheme:
 
 
 def post_quantize(job: Job) -> Sequence[Pass]:
-    """Dequantize folded pixels first and drop redundant clips, both for int8; fuse the last convolutions of float heads."""
+    """Fuse the last convolutions of float heads; for int8 also dequantize pixels first and drop clips."""
     if job.precision != "int8":
         return (fuse_head_convs,)
     return (swap_transpose_dequantize, drop_redundant_clips, fuse_head_convs)

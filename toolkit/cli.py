@@ -1,4 +1,4 @@
-"""The command `posec`: its verbs, their parser, and its errors. Each verb is a file in `commands/`."""
+"""The command `posec`: runs a verb and prints its errors. Each verb is a file in `commands/`."""
 
 from __future__ import annotations
 
@@ -6,72 +6,31 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from types import ModuleType
 
-from . import __version__
 from .commands import EXIT_OK, EXIT_REFUSED
-from .commands.outputs import check_outputs
-from .commands.terminal import say
+from .commands.interface.outputs import check_outputs
+from .commands.interface.parser import parser, verb_module
+from .commands.interface.terminal import say
 from .errors import PosecError
-from .runtime.command.arguments import Parser
 from .runtime.console import flush_output, forget, open_standard_streams
 
-# In the order of the help. A verb's file imports heavy modules only when the verb runs.
-VERBS = (
-    "targets",
-    "plan",
-    "calibrate",
-    "export",
-    "tensorrt-check",
-    "verify",
-    "blame",
-    "run",
-    "explain",
-    "deploy",
-    "evaluate",
-    "bench",
-    "report",
-    "train",
-    "demo",
-)
 _PACKAGES = ("toolkit", "targets", "calibration")
-_NEW_IN_PYTHON_311 = (
-    "tomllib",
-    "typing",
-)  # modules of which the host needs a newer one than a board may have
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
-    top = Parser(
-        prog="posec",
-        description="The pose compiler: a trained network in, a verified bundle for one board out.",
-        epilog="Start with: posec demo",
-    )
-    top.add_argument("--version", action="version", version=f"posec {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in VERBS:
-        verb = _module(name).VERB
-        command = commands.add_parser(
-            name, help=verb.help, description=verb.help, epilog=f"example: {verb.example}"
-        )
-        for flags, options in verb.arguments:
-            command.add_argument(*flags, **options)
-    return top
+# The host needs newer ones of these modules than a board may have.
+_NEW_IN_PYTHON_311 = ("tomllib", "typing")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0 done, 1 a limit exceeded, 2 a request refused, 3 a camera of `run` disconnected.
+        The exit status: 0 done, 1 a limit exceeded, 2 a request refused. `run` also ends with 3 if a camera
+        went away, 4 if its output cannot be written, and 5 if its engine fails.
     """
     open_standard_streams()
     args = _parsed(arguments)
     try:
         check_outputs(vars(args).values())
-        status = int(_module(args.command).run(args))
+        status = int(verb_module(args.command).run(args))
         flush_output()
         return status
     except BrokenPipeError:
@@ -82,10 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         say(f"posec {args.command}: {_sentence(error)}")
     return EXIT_REFUSED
-
-
-def _module(verb: str) -> ModuleType:
-    return import_module(f".commands.{verb.replace('-', '_')}", __package__)
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:

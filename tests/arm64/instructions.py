@@ -1,7 +1,7 @@
-"""How many instructions one inference takes on a board's CPU, counted under emulation: `python tests/arm64/instructions.py BUNDLE …`.
+"""Instructions of one inference on a board's CPU, emulated: `python tests/arm64/instructions.py BUNDLE …`.
 
-These are counts, not times: nothing is known of caches, memory or how many instructions a cycle takes. They do not wobble:
-with one thread the same file gives the same number to five digits, so they show what a change costs.
+These are counts, not times: caches, memory and instructions per cycle are not emulated. With one thread, the
+same file gives the same number to five digits, so they show the cost of a change.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def count_all(root: Root, bundles: list[Path]) -> list[dict[str, object]]:
                     }
                 )
                 print(
-                    f"{folder.name}, {board.title}, {runtime}: {counts['all'] / 1e6:.1f} million instructions",
+                    f"{folder.name}, {board.title}, {runtime}: "
+                    f"{counts['all'] / 1e6:.1f} million instructions",
                     flush=True,
                 )
     return rows

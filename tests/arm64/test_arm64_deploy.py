@@ -38,7 +38,8 @@ def test_a_bundle_is_copied_checked_and_measured_there(root, server, bundles, tm
         ["du", "-sm", "--apparent-size", str(home)], capture_output=True, text=True, check=True
     ).stdout.split()[0]
     print(
-        f"on the board: {size} MB, {result.bench['memory']['peak_mb']} MB resident at most; sent {done.sent_bytes / 1e6:.1f} MB"
+        f"on the board: {size} MB, {result.bench['memory']['peak_mb']} MB resident at most; "
+        f"sent {done.sent_bytes / 1e6:.1f} MB"
     )
     assert {path.name for path in home.glob("packages-*/*.libs")} == {
         "numpy.libs",

@@ -11,8 +11,8 @@ from command_line import refusal
 from processes import posec
 
 from toolkit.commands.demo import demo_lines, next_steps
-from toolkit.commands.demo_files import GATHERED
-from toolkit.commands.demo_folder import claimed, gather, note_files
+from toolkit.commands.demonstration.files import GATHERED
+from toolkit.commands.demonstration.folder import claimed, gather, note_files
 from toolkit.errors import PosecError
 
 
@@ -98,7 +98,7 @@ def test_the_demo_removes_nothing_from_a_folder_that_is_not_its_own(tmp_path, na
 def test_bundles_are_written_into_the_folder_of_a_running_demo(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
-        "from toolkit.commands.demo_folder import claimed\n"
+        "from toolkit.commands.demonstration.folder import claimed\n"
         "from toolkit.runtime.files.plain_folders import write_folder\n"
         "with claimed(sys.argv[1]): write_folder(Path(sys.argv[1]) / 'results', {'a.txt': b'a'})\n"
     )

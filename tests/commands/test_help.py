@@ -12,8 +12,8 @@ from command_line import run
 from processes import environment
 
 from toolkit import commands
-from toolkit.cli import VERBS, parser
 from toolkit.commands.demo import demo_lines
+from toolkit.commands.interface.parser import VERBS, parser
 
 HEAVY = ("torch", "onnx", "onnxruntime", "onnxsim", "openvino", "safetensors", "targets", "calibration")
 

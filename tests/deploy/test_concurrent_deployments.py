@@ -1,4 +1,4 @@
-"""Concurrent deployments, full boards and killed hosts: a bundle runs afterwards, and no files are left over."""
+"""Concurrent deployments, full boards and killed hosts: a bundle runs afterwards, no files are left over."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_a_deployment_that_does_not_end_is_reported_and_left_alone(bundle, runni
     message = capsys.readouterr().err
     assert "wait for another deployment since 2001-02-03 04:05:06 (process 42 on the board)" in message
     assert (
-        "another deployment is under way since 2001-02-03 04:05:06 (process 42 on the board); try again when it has ended"
-        in message
+        "another deployment is under way since 2001-02-03 04:05:06 (process 42 on the board); "
+        "try again when it has ended" in message
     )
     assert what_runs_on(running) == before
     assert what_is_deployed(running) == [before]

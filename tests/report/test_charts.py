@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from toolkit.report.bar_charts import Bar, Strip, bars, stage_bar, strips
-from toolkit.report.charts import AxisLabels, Line, Point, lines, scatter, ticks
-from toolkit.report.decode_lines import decode_lines
 from toolkit.report.formatting import megabytes, milliseconds, number, percent, safe
+from toolkit.report.plots.bar_charts import Bar, Strip, bars, stage_bar, strips
+from toolkit.report.plots.charts import AxisLabels, Line, Point, lines, scatter, ticks
+from toolkit.report.plots.decode_lines import decode_lines
 
 XY = AxisLabels("x", "y")
 

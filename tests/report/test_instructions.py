@@ -7,7 +7,7 @@ import json
 import pytest
 
 from toolkit.errors import PosecError
-from toolkit.report.instructions import instructions_section, read_instructions
+from toolkit.report.sections.instructions import instructions_section, read_instructions
 
 COUNT = {
     "network": "net",

@@ -18,7 +18,7 @@ from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.report.html import report_page, write_report
 from toolkit.report.measure import FloatReference, file_names, measure_bundles
-from toolkit.report.summary import best, headline
+from toolkit.report.sections.summary import best, headline
 
 
 @pytest.fixture(scope="module")

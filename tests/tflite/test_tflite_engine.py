@@ -12,7 +12,7 @@ from networks import tiny_graph_of
 
 import calibration
 from toolkit.cli import main
-from toolkit.commands import inputs
+from toolkit.commands.interface import inputs
 from toolkit.compiler.build import build
 from toolkit.runtime import load
 from toolkit.runtime.engines import EngineError

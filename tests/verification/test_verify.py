@@ -1,4 +1,4 @@
-"""verify and verify_golden on real bundles of the tiny network: sound, spoiled in one head, blind, and of another network."""
+"""verify and verify_golden on bundles of the tiny network: intact, damaged, blind, and another network."""
 
 from dataclasses import replace
 

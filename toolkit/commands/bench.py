@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import PosecError
-from . import EXIT_FAILED, EXIT_OK, inputs
-from .arguments import JSON, THREADS, Verb, argument
-from .outputs import FolderOut
-from .terminal import answer, progress, say, table
+from . import EXIT_FAILED, EXIT_OK
+from .interface import inputs
+from .interface.arguments import JSON, THREADS, Verb, argument
+from .interface.outputs import FolderOut
+from .interface.terminal import answer, progress, say, table
 
 if TYPE_CHECKING:
     from ..device.result import Result

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from . import EXIT_OK, inputs
-from .arguments import CHECKPOINT, JSON, KEEP_FLOAT, SEED, TARGET, Verb, argument
-from .outputs import FileOut
-from .terminal import answer, progress, say, table, write_text
+from . import EXIT_OK
+from .interface import inputs
+from .interface.arguments import CHECKPOINT, JSON, KEEP_FLOAT, SEED, TARGET, Verb, argument
+from .interface.outputs import FileOut
+from .interface.terminal import answer, progress, say, table, write_text
 
 VERB = Verb(
     "Show which heads and layers of the int8 network lose people or add drift.",
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     import targets as boards
 
     from ..ir.ranges import Ranges
-    from ..report.sensitivity_plot import sensitivity_plot
+    from ..report.plots.sensitivity_plot import sensitivity_plot
     from ..verification.sensitivity import SensitivitySettings, measure_sensitivity
 
     target, graph = boards.load(args.target), inputs.checkpoint(args.checkpoint)

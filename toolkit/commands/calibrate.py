@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import PosecError
-from . import EXIT_OK, inputs
-from .arguments import CHECKPOINT, COUNT, JSON, SEED, Verb, argument
-from .outputs import FileOut
-from .terminal import answer, progress, say, table
+from . import EXIT_OK
+from .interface import inputs
+from .interface.arguments import CHECKPOINT, COUNT, JSON, SEED, Verb, argument
+from .interface.outputs import FileOut
+from .interface.terminal import answer, progress, say, table
 
 if TYPE_CHECKING:
     from calibration import Finding, Frames

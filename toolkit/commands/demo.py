@@ -7,10 +7,10 @@ import shlex
 import time
 
 from . import EXIT_OK, EXIT_REFUSED
-from .arguments import Verb, argument
-from .demo_files import BUNDLES, CLIP, KEEP_FLOAT, OBSERVER, PRECISIONS, SCENE, SHOWN, TARGETS
-from .outputs import FolderOut
-from .terminal import put, say
+from .demonstration.files import BUNDLES, CLIP, KEEP_FLOAT, OBSERVER, PRECISIONS, SCENE, SHOWN, TARGETS
+from .interface.arguments import Verb, argument
+from .interface.outputs import FolderOut
+from .interface.terminal import put, say
 
 VERB = Verb(
     "Run the whole pipeline on the shipped network and pictures, with the commands that a user types.",
@@ -29,7 +29,7 @@ VERB = Verb(
 def run(args: argparse.Namespace) -> int:
     """Run the commands of the demo, and print the files to look at."""
     from ..cli import main
-    from .demo_folder import claimed, gather, note_files
+    from .demonstration.folder import claimed, gather, note_files
 
     started = time.monotonic()
     with claimed(args.out):

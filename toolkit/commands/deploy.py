@@ -6,9 +6,9 @@ import argparse
 from typing import TYPE_CHECKING
 
 from . import EXIT_FAILED, EXIT_OK
-from .arguments import BUNDLE, JSON, THREADS, Verb, argument
-from .outputs import FolderOut
-from .terminal import answer, step
+from .interface.arguments import BUNDLE, JSON, THREADS, Verb, argument
+from .interface.outputs import FolderOut
+from .interface.terminal import answer, step
 
 if TYPE_CHECKING:
     from ..deploy.deploy import Deployed

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import EXIT_OK, inputs
-from .arguments import JSON, NO_REFINE, THREADS, THRESHOLD, Verb, argument
-from .terminal import answer, progress, say, table
+from . import EXIT_OK
+from .interface import inputs
+from .interface.arguments import JSON, NO_REFINE, THREADS, THRESHOLD, Verb, argument
+from .interface.terminal import answer, progress, say, table
 
 if TYPE_CHECKING:
     from ..runtime.estimator import PoseEstimator

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from . import EXIT_OK, inputs
-from .arguments import BUNDLE, CAMERA, THREADS, THRESHOLD, Verb, argument
-from .terminal import put, say
+from . import EXIT_OK
+from .interface import inputs
+from .interface.arguments import BUNDLE, CAMERA, THREADS, THRESHOLD, Verb, argument
+from .interface.terminal import put, say
 
 VERB = Verb(
     "Show the network's scores on the first picture of the source.",

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import PosecError
-from . import EXIT_FAILED, EXIT_OK, inputs
-from .arguments import (
+from . import EXIT_FAILED, EXIT_OK
+from .interface import inputs
+from .interface.arguments import (
     CALIBRATION,
     CHECKPOINT,
     COUNT,
@@ -23,8 +24,8 @@ from .arguments import (
     Verb,
     argument,
 )
-from .outputs import FileOut
-from .terminal import answer, say, step, table, write_text
+from .interface.outputs import FileOut
+from .interface.terminal import answer, say, step, table, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,8 +41,8 @@ VERB = Verb(
         TARGET,
         argument(
             "--precision",
-            help="float32, bfloat16, float16, int8, or auto: the lowest precision within the target's drift limits "
-            "(default: the first precision of the target)",
+            help="float32, bfloat16, float16, int8, or auto: the lowest precision within the target's "
+            "drift limits (default: the first precision of the target)",
         ),
         CALIBRATION,
         KEEP_FLOAT,

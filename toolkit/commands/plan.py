@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from . import EXIT_OK, inputs
-from .arguments import CALIBRATION, CHECKPOINT, JSON, KEEP_FLOAT, TARGET, Verb, argument
-from .terminal import answer
+from . import EXIT_OK
+from .interface import inputs
+from .interface.arguments import CALIBRATION, CHECKPOINT, JSON, KEEP_FLOAT, TARGET, Verb, argument
+from .interface.terminal import answer
 
 VERB = Verb(
     "Print the export plan without writing anything.",

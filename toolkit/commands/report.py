@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from . import EXIT_OK
-from .arguments import FILE_OUT, JSON, Verb, argument
-from .terminal import answer
+from .interface.arguments import FILE_OUT, JSON, Verb, argument
+from .interface.terminal import answer
 
 VERB = Verb(
     "Write one page: pictures, tables, accuracy against latency.",

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..runtime.command.arguments import ARGUMENTS, SOURCES
-from . import inputs
-from .arguments import BUNDLE, Argument, Verb, argument
-from .outputs import OwnFolderOut
+from .interface import inputs
+from .interface.arguments import BUNDLE, Argument, Verb, argument
+from .interface.outputs import OwnFolderOut
 
 
 def _checked(flags: Sequence[str], options: Mapping[str, Any]) -> Argument:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from . import EXIT_OK
-from .arguments import JSON, Verb
-from .terminal import answer, table
+from .interface.arguments import JSON, Verb
+from .interface.terminal import answer, table
 
 VERB = Verb(
     "List the boards: engine, precisions, and what is not installed here.",

@@ -6,8 +6,8 @@ import argparse
 from dataclasses import asdict
 
 from . import EXIT_FAILED, EXIT_OK
-from .arguments import JSON, Verb, argument
-from .terminal import answer
+from .interface.arguments import JSON, Verb, argument
+from .interface.terminal import answer
 
 VERB = Verb(
     "Check an ONNX file against TensorRT's rules, without TensorRT; exit status 1 if a rule is broken.",

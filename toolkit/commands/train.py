@@ -8,8 +8,8 @@ from importlib import import_module
 
 from ..errors import PosecError
 from . import EXIT_OK
-from .arguments import Verb, argument
-from .outputs import Out, check_outputs
+from .interface.arguments import Verb, argument
+from .interface.outputs import Out, check_outputs
 
 # Stage: the module with its `main`, which has a parser of its own.
 STAGES = {
@@ -28,6 +28,7 @@ STAGES = {
     "sheet": "training.release.contact_sheet",
     "samples": "training.scenes.render_samples",
     "scenes": "training.scenes.render_scenes",
+    "clips": "training.scenes.render_clips",
     "quantized": "commands.train_quantized",
 }
 VERB = Verb(

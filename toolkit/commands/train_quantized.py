@@ -13,8 +13,8 @@ from ..network.checkpoint import save_graph
 from ..training.int8.finetune import QATSettings, finetune
 from ..training.run.configuration import add_settings, chosen_settings
 from ..training.run.runs import RunFiles, log_line
-from . import inputs
-from .terminal import say
+from .interface import inputs
+from .interface.terminal import say
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from . import EXIT_FAILED, EXIT_OK, inputs
-from .arguments import BUNDLE, COUNT, JSON, THREADS, Verb, argument
-from .terminal import answer, progress
+from . import EXIT_FAILED, EXIT_OK
+from .interface import inputs
+from .interface.arguments import BUNDLE, COUNT, JSON, THREADS, Verb, argument
+from .interface.terminal import answer, progress
 
 VERB = Verb(
     "Compare the people that a bundle finds with those of the float network; exit status 1 if the drift is "

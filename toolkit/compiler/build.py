@@ -19,7 +19,7 @@ from ..passes import prepare
 from ..passes.edit.graph_index import named_layers
 from ..passes.quantize.float_layers import float_layers, stays_float
 from ..passes.quantize.pipeline import lower_graph
-from ..runtime.bundle import DECODER, Bundle, write_bundle
+from ..runtime.bundle import DECODER, TEMPORAL, Bundle, write_bundle
 from .checks import check_request, nominal_ranges
 from .engine_check import check_engine
 from .golden import golden_files, golden_pictures, pack_arrays
@@ -67,7 +67,7 @@ def export_bundle(
     *,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Bundle:
-    """Compile as `build` does, by an ExportRequest: prepare, quantize, lower, golden pictures, check, write."""
+    """Compile by an ExportRequest: prepare, quantize, lower, make golden pictures, check, write."""
     job, ranges = Job(target, request.precision), request.ranges
     check_request(target, request)
     progress("prepare")
@@ -81,6 +81,7 @@ def export_bundle(
     golden = golden_files(prepared, request.golden)
     info = {**_describe(prepared, lowered, job, ranges=ranges), "model": next(iter(model))}
     files = {**model, DECODER: pack_arrays(dict(graph.decoder)), **golden}
+    files |= {TEMPORAL: pack_arrays(dict(graph.temporal))} if graph.temporal else {}
     progress("check in the engine")
     check_engine(prepared, lowered, job, info=info, files=files, pictures=golden_pictures(golden))
     return write_bundle(request.out, info, files, overwrite=request.overwrite)

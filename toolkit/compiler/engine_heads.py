@@ -1,4 +1,7 @@
-"""Run a bundle's engine in its own process: `python -m toolkit.compiler.engine_heads BUNDLE BATCHES.npy HEADS.npz`."""
+"""Run a bundle's engine in its own process.
+
+Usage: `python -m toolkit.compiler.engine_heads BUNDLE BATCHES.npy HEADS.npz`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from ..runtime.errors import PoseError
 
 
 def main(folder: str, batches: str, heads: str) -> int:
-    """Write head name → (N, C, h, w) float32 of batches (N, 1, …); returns 2 and prints the error where the engine fails."""
+    """Write head name → (N, C, h, w) float32 of batches (N, 1, …).
+
+    Returns 0; where the engine fails, prints the error and returns 2.
+    """
     try:
         engine = open_engine(read_bundle(folder))
         # The engine may reuse its arrays: copy them.

@@ -24,7 +24,7 @@ _COSTLY = {"TopK": 64, "CumSum": 64, "LRN": 256, "Resize": 64, "Softmax": 16, "L
 
 
 def check_sizes(graph: onnx.GraphProto, most_elements: int) -> None:
-    """Raise PosecError where a tensor of an inferred graph has no fixed shape or is too large, or the sum is too large.
+    """Raise PosecError where a tensor has no fixed shape, or one of them or their sum is too large.
 
     Args:
         graph: of `passes.prepare.shapes.infer`.
@@ -46,12 +46,14 @@ def check_sizes(graph: onnx.GraphProto, most_elements: int) -> None:
         operations += _operations(node, size, shapes)
     if numbers > MOST_NUMBERS or constant_numbers > MOST_CONSTANT:
         raise PosecError(
-            f"the tensors have {numbers:.1e} numbers, {constant_numbers:.1e} of them computed from constants; "
-            f"posec reads up to {MOST_NUMBERS:.1e} and {MOST_CONSTANT:.1e}; export a smaller network"
+            f"the tensors have {numbers:.1e} numbers, {constant_numbers:.1e} of them computed from "
+            f"constants; posec reads up to {MOST_NUMBERS:.1e} and {MOST_CONSTANT:.1e}; "
+            "export a smaller network"
         )
     if operations > MOST_OPERATIONS:
         raise PosecError(
-            f"one picture takes {operations:.1e} operations, posec reads up to {MOST_OPERATIONS:.1e}; export a smaller network"
+            f"one picture takes {operations:.1e} operations, posec reads up to {MOST_OPERATIONS:.1e}; "
+            "export a smaller network"
         )
 
 

@@ -80,7 +80,8 @@ def trace(checkpoint: str | Path) -> Graph:
     _check_finite(model, files.path)
     spec = name_heads(model, spec)
     frame = FrameInput("float32", "NCHW", spec.colour_order, normalized=True)
-    graph = Graph(model, spec, frame, files.decoder, str(files.about.get("licence", "not stated")))
+    licence = str(files.about.get("licence", "not stated"))
+    graph = Graph(model, spec, frame, files.decoder, licence, temporal=files.temporal)
     check_heads(graph)
     return graph
 

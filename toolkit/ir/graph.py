@@ -1,4 +1,4 @@
-"""Graph, the one intermediate representation: an ONNX model whose outputs are named heads, with its specification."""
+"""Graph, the one intermediate representation: an ONNX model with named heads as outputs, and its PoseSpec."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class Graph:
         licence: of the weights, one line.
         history: (pass, number of places rewritten) in the order of execution.
         stage: of the compilation; passes check it.
+        temporal: arrays of the temporal stage, see `runtime.temporal.weights`; empty without one.
     """
 
     model: onnx.ModelProto
@@ -51,6 +52,7 @@ class Graph:
     licence: str = "not stated"
     history: list[tuple[str, int]] = field(default_factory=list)
     stage: Stage = Stage.TRACED
+    temporal: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def input_name(self) -> str:
@@ -84,6 +86,7 @@ class Graph:
             self.licence,
             list(self.history),
             self.stage,
+            self.temporal,
         )
 
 

@@ -1,10 +1,11 @@
-"""Checkpoints: a folder with a network's weights, its embedding decoder and its specification; see `checkpoint_files`."""
+"""Checkpoints: a folder with a network's weights, embedding decoder and PoseSpec; see `checkpoint_files`."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..errors import PosecError
 from ..ir.graph import Graph
 from ..runtime.files.plain_folders import write_folder
 from ..runtime.pose import PoseSpec
-from .checkpoint_files import GRAPH, NETWORK, POSE, SPEC, CheckpointFiles, check_decoder, read_files
+from .checkpoint_files import GRAPH, NETWORK, POSE, SPEC, TEMPORAL, CheckpointFiles, check_decoder, read_files
 from .network import KeypointNetwork
 from .toml_writer import to_toml
 
@@ -106,6 +107,7 @@ def save_graph(folder: str | Path, graph: Graph) -> None:
         graph.decoder,
         spec=graph.spec,
         about=about,
+        temporal=graph.temporal,
     )
 
 
@@ -116,9 +118,11 @@ def _write(
     *,
     spec: PoseSpec,
     about: Mapping[str, str],
+    temporal: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> None:
-    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in decoder.items()}
-    blobs = {about["network"]: network, POSE: save(arrays)}
+    blobs = {about["network"]: network, POSE: save(_float32(decoder))}
+    if temporal:
+        blobs[TEMPORAL] = save(_float32(temporal))
     hashes = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
     blobs[SPEC] = to_toml({**spec.to_dict(), "checkpoint": {**about, "sha256": hashes}}).encode()
     try:
@@ -127,6 +131,10 @@ def _write(
         raise PosecError(
             f"'{folder}' exists and is not a checkpoint; give a new or an empty folder"
         ) from error
+
+
+def _float32(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
@@ -181,8 +189,9 @@ def _current_name(name: str) -> str:
 def _check_architecture(architecture: object, folder: Path) -> None:
     if architecture in FORMER_ARCHITECTURES:
         raise PosecError(
-            f"'{folder}' has the architecture '{architecture}', which posec no longer supports; use the shipped "
-            "'reference', train another network, or export this one to ONNX with the posec version that wrote it"
+            f"'{folder}' has the architecture '{architecture}', which posec no longer supports; "
+            "use the shipped 'reference', train another network, or export this one to ONNX with the "
+            "posec version that wrote it"
         )
     if architecture != KeypointNetwork.architecture:
         raise PosecError(

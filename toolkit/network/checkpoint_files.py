@@ -1,6 +1,7 @@
 """The files of a checkpoint folder, read, hashed and checked once. Needs no torch.
 
 spec.toml           PoseSpec; under [checkpoint] the network's file, architecture and licence, and the hashes
+temporal.safetensors  optional: the temporal stage, see `runtime.temporal.weights`
 pose.safetensors    weight_0, bias_0, … of the decoder from embeddings to bone directions
 the network         network.safetensors (weights of the reference architecture), ….pt2 or ….onnx
 """
@@ -20,8 +21,11 @@ from ..ir.toml_file import read_toml
 from ..runtime.decoding.kinematics import layers
 from ..runtime.files.plain_files import read_plain
 from ..runtime.pose import PoseSpec
+from ..runtime.temporal.weights import temporal_weights
 
 SPEC, NETWORK, GRAPH, POSE = "spec.toml", "network.safetensors", "model.onnx", "pose.safetensors"
+TEMPORAL = "temporal.safetensors"
+LARGEST_TEMPORAL_BYTES = 16 * 2**20
 LARGEST_POSE_BYTES = 64 * 2**20
 LARGEST_BYTES = {".safetensors": 2**30, ".pt2": 512 * 2**20, ".onnx": 512 * 2**20}
 _ADVICE = "copy the checkpoint again"
@@ -37,6 +41,7 @@ class CheckpointFiles(NamedTuple):
         decoder: arrays of the embedding decoder, float32.
         spec: the contract between them.
         about: the [checkpoint] table of spec.toml.
+        temporal: arrays of the temporal stage, float32; empty without one.
     """
 
     path: Path
@@ -44,6 +49,7 @@ class CheckpointFiles(NamedTuple):
     decoder: dict[str, np.ndarray]
     spec: PoseSpec
     about: Mapping[str, Any]
+    temporal: dict[str, np.ndarray]
 
 
 def read_files(folder: Path) -> CheckpointFiles:
@@ -64,8 +70,13 @@ def read_files(folder: Path) -> CheckpointFiles:
         folder / POSE, LARGEST_POSE_BYTES, "the decoder from embeddings to poses belongs to the checkpoint"
     )
     network = _read(path, LARGEST_BYTES[path.suffix], f"correct `network` in the checkpoint's {SPEC}")
-    _check_hashes(folder, about["sha256"], {POSE: pose, name: network})
-    return CheckpointFiles(path, network, _read_decoder(folder / POSE, pose, spec), spec, about)
+    temporal = folder / TEMPORAL
+    stage = _read(temporal, LARGEST_TEMPORAL_BYTES, _ADVICE) if temporal.exists() else b""
+    _check_hashes(
+        folder, about["sha256"], {POSE: pose, name: network, **({TEMPORAL: stage} if stage else {})}
+    )
+    decoder, arrays = _read_decoder(folder / POSE, pose, spec), _read_temporal(temporal, stage, spec)
+    return CheckpointFiles(path, network, decoder, spec, about, arrays)
 
 
 def check_decoder(decoder: Mapping[str, np.ndarray], spec: PoseSpec, where: str) -> None:
@@ -123,6 +134,18 @@ def _read_decoder(path: Path, content: bytes, spec: PoseSpec) -> dict[str, np.nd
         raise PosecError(f"'{path}': {error}") from error
     check_decoder(decoder, spec, f"'{path}'")
     return decoder
+
+
+def _read_temporal(path: Path, content: bytes, spec: PoseSpec) -> dict[str, np.ndarray]:
+    """Return the arrays of the temporal stage. Raises PosecError where they do not fit the specification."""
+    if not content:
+        return {}
+    try:
+        arrays = read_tensors(content)
+        temporal_weights(arrays, spec)
+    except ValueError as error:
+        raise PosecError(f"'{path}': {error}") from error
+    return arrays
 
 
 def _check_hashes(folder: Path, hashes: Mapping[str, Any], contents: Mapping[str, bytes]) -> None:

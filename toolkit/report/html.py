@@ -13,15 +13,15 @@ from ..device.result import Result, read_results, titled
 from ..errors import PosecError
 from ..runtime.console import printable
 from ..runtime.files.plain_files import write_plain
-from .accuracy import accuracy_section
-from .candidates import candidates_section, read_searches
-from .figures import figures
 from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING
 from .formatting import safe
-from .instructions import instructions_section, read_instructions
-from .overview import overview
-from .provenance import bundles, machines
-from .summary import headline, pictures, tiles, warnings
+from .sections.accuracy import accuracy_section
+from .sections.candidates import candidates_section, read_searches
+from .sections.figures import figures
+from .sections.instructions import instructions_section, read_instructions
+from .sections.overview import overview
+from .sections.provenance import bundles, machines
+from .sections.summary import headline, pictures, tiles, warnings
 
 _PAGE = Path(__file__).parent / "page.html"
 

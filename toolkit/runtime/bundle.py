@@ -32,6 +32,7 @@ from .skeleton import LARGEST_NUMBER
 
 FORMAT = 1
 DECODER = "pose.npz"
+TEMPORAL = "temporal.npz"  # optional: weights of the temporal stage
 GOLDEN = "golden/people.json"
 LARGEST_DECODER = 64 * 2**20
 LARGEST_PEOPLE = 8 * 2**20
@@ -169,7 +170,7 @@ def write_bundle(
     Args:
         folder: of the bundle; its parents are made.
         info: the fields of bundle.json except `format` and `files`, as JSON values.
-        files: relative path → bytes: the model, pose.npz, golden/…
+        files: relative path → bytes: the model, pose.npz, golden/…, temporal.npz
         overwrite: replace an existing bundle; no other folder is ever replaced.
 
     Raises BundleError if a field or path is wrong, the folder is taken, or it cannot be written.

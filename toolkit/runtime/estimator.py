@@ -9,7 +9,7 @@ import numpy as np
 
 from .bundle import Bundle
 from .decoding.centres import find_centres
-from .decoding.decode import DECODING, DecodeOptions, check_heads, decode_heads
+from .decoding.decode import DECODING, DecodeOptions, check_heads, decode_people
 from .decoding.intrinsics import CameraModel, Intrinsics, focal_length, pinhole
 from .decoding.kinematics import Layers
 from .engines import Engine
@@ -17,6 +17,7 @@ from .errors import HeadError, PoseError
 from .frame import FrameInput
 from .pose import Head, PoseFrame, PoseSpec
 from .preprocess import Batch, Letterbox
+from .temporal.evidence import DecodedPeople
 
 
 class Inference(NamedTuple):
@@ -76,12 +77,16 @@ class PoseEstimator:
         Raises PictureError for a wrong picture, EngineError if the model fails, HeadError for outputs that
         are not finite.
         """
+        return self.observe(picture_bgr, focal_px).people
+
+    def observe(self, picture_bgr: np.ndarray, focal_px: Optional[float] = None) -> DecodedPeople:
+        """Return the people of a picture as a call does, with their evidence for the temporal stage."""
         camera = self._camera if focal_px is None else focal_length(focal_px)
         inference = self.infer(picture_bgr)
         inferred = perf_counter()
-        people = self._decode(inference, camera)
+        decoded = self._decode(inference, camera)
         self.stages_ms["decode"] = 1000 * (perf_counter() - inferred)
-        return people
+        return decoded
 
     def infer(self, picture_bgr: np.ndarray) -> Inference:
         """Return the heads of a picture (H, W, 3) uint8 BGR, for `decode`.
@@ -105,7 +110,8 @@ class PoseEstimator:
 
         Raises HeadError for heads of other shapes than specified, and for people that are not finite.
         """
-        return self._decode(Inference(dict(heads), letterbox), self._camera if camera is None else camera)
+        inference = Inference(dict(heads), letterbox)
+        return self._decode(inference, self._camera if camera is None else camera).people
 
     def heads(self, picture_bgr: np.ndarray) -> Dict[str, np.ndarray]:
         """Return copies of the heads of a picture: name → (C, h, w) float32."""
@@ -125,7 +131,7 @@ class PoseEstimator:
         ]
         try:
             check_heads(heads, spec)
-            people = len(self._decode(Inference(heads, letterbox), self._camera))
+            people = len(self._decode(Inference(heads, letterbox), self._camera).people)
         except PoseError as error:
             return "\n".join([*lines, f"no people: {error}"])
         centre = heads["centre"][0]
@@ -155,12 +161,12 @@ class PoseEstimator:
         )
         return {**identity, **self.engine.describe()}
 
-    def _decode(self, inference: Inference, camera: Optional[CameraModel]) -> PoseFrame:
+    def _decode(self, inference: Inference, camera: Optional[CameraModel]) -> DecodedPeople:
         heads, letterbox = inference
         intrinsics = self._intrinsics(camera, letterbox)
         # Overflow on the way shows in the result, which is checked.
         with np.errstate(all="ignore"):
-            people = decode_heads(
+            decoded = decode_people(
                 heads,
                 self.spec,
                 self.decoder,
@@ -168,10 +174,10 @@ class PoseEstimator:
                 camera=intrinsics,
                 options=self._options,
             )
-            finite = np.isfinite(sum(float(values.sum()) for values in vars(people).values()))
+            finite = np.isfinite(sum(float(values.sum()) for values in vars(decoded.people).values()))
         if not finite:
             raise HeadError("a person's joints are not finite; the arithmetic overflowed: build with float32")
-        return people
+        return decoded
 
     def _intrinsics(self, camera: Optional[CameraModel], letterbox: Letterbox) -> Intrinsics:
         size = letterbox.picture_size

@@ -25,7 +25,7 @@ class FloatReference:
     def __init__(
         self, graph: Graph, frames: Iterable[np.ndarray], allowed: Mapping[str, float] = NO_LIMITS
     ) -> None:
-        """Run a graph over BGR pictures (H, W, 3) uint8, which are kept. Raises PosecError without pictures."""
+        """Run a graph over BGR pictures (H, W, 3) uint8 and keep them. Raises PosecError without pictures."""
         self._pictures = list(frames)
         if not self._pictures:
             raise PosecError("no frames to measure drift on; give frames with people in them")
@@ -39,7 +39,7 @@ class FloatReference:
         return [self._of(estimator, picture)[0] for picture in self._pictures]
 
     def drift(self, heads: list[Heads], *, float_head: str = "") -> Drift:
-        """Return the drift of the people decoded from heads, with `float_head` replaced by that of the float network.
+        """Return the drift of people decoded from heads, with `float_head` taken from the float network.
 
         Raises PosecError where the float network finds no people on any frame.
         """

@@ -1,4 +1,4 @@
-"""Drift of a compiled network from its float network, in pose units; `golden_check` needs no float network."""
+"""Drift of a compiled network from its float network, in pose units."""
 
 from __future__ import annotations
 

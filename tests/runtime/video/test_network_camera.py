@@ -14,9 +14,11 @@ from tiny_bundles import write_tiny_bundle
 from video_files import jpeg, write_matroska
 
 from toolkit.runtime import load
+from toolkit.runtime.outputs.recorder import Recorder
 from toolkit.runtime.video.latest_frame import latest_frames
 from toolkit.runtime.video.recording.clip import CLIP
-from toolkit.runtime.video.recording.recording_folder import LINES, MANIFEST
+from toolkit.runtime.video.recording.line_file import LINES
+from toolkit.runtime.video.recording.recording_folder import MANIFEST
 from toolkit.runtime.video.settings import StreamSettings
 from toolkit.runtime.video.sources import CameraGone, SourceError, open_source
 from toolkit.runtime.video.stream import stream
@@ -31,9 +33,9 @@ def bundle(tmp_path_factory):
 
 
 class Camera(ThreadingHTTPServer):
-    """Sends `pictures` pictures, the n-th as gray as n, and stops; `still` keeps the line open then. They come `every_s`.
+    """Sends `pictures` pictures, the n-th of gray level n, one `every_s`, and stops.
 
-    It does so for so many `connections`; later ones get an error.
+    `still` keeps the connection open then. It serves so many `connections`; later ones get an error.
     """
 
     daemon_threads = True
@@ -231,7 +233,9 @@ def test_a_silent_camera_is_refused():
 
 def test_the_clip_keeps_the_cameras_pace(bundle, tmp_path):
     with Camera(100, every_s=0.05) as camera:
-        summary = stream(load(bundle), camera.url, tmp_path / "out", settings=StreamSettings(most=20))
+        estimator = load(bundle)
+        recorder = Recorder(str(tmp_path / "out"), camera.url, estimator.spec.skeleton)
+        summary = stream(estimator, camera.url, [recorder], settings=StreamSettings(most=20))
     lines = [json.loads(line) for line in (tmp_path / "out" / LINES).read_text().splitlines()]
     assert summary.pictures == len(lines) == 20
     clip = cv2.VideoCapture(str(tmp_path / "out" / CLIP))

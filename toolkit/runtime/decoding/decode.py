@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import HeadError
 from ..pose import HEADS, PoseFrame, PoseSpec, Skeleton
 from ..preprocess import Letterbox
+from ..temporal.evidence import DecodedPeople, Evidence, Origin, no_evidence
 from .bone_prior import REFINEMENT, Refinement
 from .centres import find_centres
 from .duplicates import Duplicates, distinct
@@ -51,6 +52,24 @@ def decode_heads(
 ) -> PoseFrame:
     """Return the people that a network's heads describe, best first.
 
+    `joints_px` are by scaled orthographic projection about the person's centre. Joints near their key points
+    lie on them (`Refinement.snap_m`). The root lies on the ray through the projected pelvis. See
+    `decode_people` for arguments and errors.
+    """
+    return decode_people(heads, spec, decoder, letterbox=letterbox, camera=camera, options=options).people
+
+
+def decode_people(
+    heads: Mapping[str, np.ndarray],
+    spec: PoseSpec,
+    decoder: Layers,
+    *,
+    letterbox: Letterbox,
+    camera: Optional[Intrinsics] = None,
+    options: DecodeOptions = DECODING,
+) -> DecodedPeople:
+    """Return the people that a network's heads describe, best first, with their evidence.
+
     Args:
         heads: head name → (C, h, w) float32, see PoseSpec.
         spec: contract of the network.
@@ -59,16 +78,15 @@ def decode_heads(
         camera: of pictures of this size; None assumes the specification's focal length.
         options: see DecodeOptions.
 
-    `joints_px` are by scaled orthographic projection about the person's centre. Joints near their key points
-    lie on them (`Refinement.snap_m`). The root lies on the ray through the projected pelvis.
-
     Raises HeadError if a head has another shape than specified, or is not finite where a person is.
     """
     check_heads(heads, spec)
     cells, scores = find_centres(heads["centre"][0], spec.centre_threshold, options.most)
     if not len(cells):
-        return no_people(spec)
-    found = _posed(scores, _bodies(heads, spec, decoder, cells=cells), spec)
+        return DecodedPeople(no_people(spec), no_evidence(spec))
+    at = read_cells(heads, cells)
+    bodies = _bodies(at, cells, spec, decoder=decoder)
+    found = _posed(scores, bodies, spec, origin=Origin(at["embedding"], bodies.bones, np.empty((len(cells), 0), np.float32)))
     found = found.distinct(spec, options.duplicates)
     if options.refinement is not None and spec.keypoints is not None:
         found = _refined(found, heads, spec=spec, refinement=options.refinement)
@@ -90,12 +108,14 @@ class _Detections(NamedTuple):
         bodies: N people in the frame of the viewing ray.
         places_m: (N, 3, J + 2) float32, points relative to the centre, in the frame of the viewing ray.
         points: (N, 2, J + 2) float32, in pixels of the input.
+        origin: what the heads state of them.
     """
 
     scores: np.ndarray
     bodies: Bodies
     places_m: np.ndarray
     points: np.ndarray
+    origin: Origin
 
     def distinct(self, spec: PoseSpec, duplicates: Duplicates) -> "_Detections":
         """Return them without duplicates."""
@@ -103,13 +123,15 @@ class _Detections(NamedTuple):
         kept = distinct(self.bodies.centres, self.points[..., :-2], torsos_px, duplicates=duplicates)
         if kept.all():
             return self
-        scores, bodies, places_m, points = self
-        return _Detections(scores[kept], bodies.take(kept), places_m[kept], points[kept])
+        scores, bodies, places_m, points, origin = self
+        parts = bodies.take(kept), places_m[kept], points[kept], origin.take(kept)
+        return _Detections(scores[kept], *parts)
 
 
-def _bodies(heads: Mapping[str, np.ndarray], spec: PoseSpec, decoder: Layers, *, cells: np.ndarray) -> Bodies:
-    """Return the bodies at cells (N, 2), row and column."""
-    at = read_cells(heads, cells)
+def _bodies(
+    at: Mapping[str, np.ndarray], cells: np.ndarray, spec: PoseSpec, *, decoder: Layers
+) -> Bodies:
+    """Return the bodies of the heads' values at cells (N, 2), row and column."""
     centres = np.add(cells[:, ::-1], at["offset"], dtype=np.float32, casting="same_kind")
     centres *= spec.stride
     centres += spec.cell_origin_px
@@ -118,12 +140,12 @@ def _bodies(heads: Mapping[str, np.ndarray], spec: PoseSpec, decoder: Layers, *,
     return Bodies(rotation_from_6d(at["rotation"]) @ directions, px_per_m, centres)
 
 
-def _posed(scores: np.ndarray, bodies: Bodies, spec: PoseSpec) -> _Detections:
+def _posed(scores: np.ndarray, bodies: Bodies, spec: PoseSpec, *, origin: Origin) -> _Detections:
     """Return bodies with their points, by scaled orthographic projection."""
     places_m = bodies.bones @ _paths_from_centre_m(spec.skeleton, spec.centre_joints)
     points = places_m[:, :2] * bodies.px_per_m[:, None, None]
     points += bodies.centres[..., None]
-    return _Detections(scores, bodies, places_m, points)
+    return _Detections(scores, bodies, places_m, points, origin)
 
 
 def _refined(
@@ -132,15 +154,15 @@ def _refined(
     """Return detections fitted to the key points of the heads, best first; joints lie on near key points."""
     keypoints = find_keypoints(heads, spec, refinement.least_heat)
     bodies, matches = refine(found.bodies, keypoints, spec, settings=refinement)
-    scores = found.scores
+    scores, origin = found.scores, found.origin._replace(pulls=matches.pull)
     if refinement.evidence:
         beyond_usual = matches.pull.sum(axis=1) - refinement.usual
         scores = np.clip(scores + refinement.evidence * beyond_usual, 0, 1)
         order = np.argsort(-scores, kind="stable")
         order = order[scores[order] > spec.centre_threshold]
-        scores, bodies = scores[order], bodies.take(order)
+        scores, bodies, origin = scores[order], bodies.take(order), origin.take(order)
         matches = Matches(*(values[order] for values in matches))
-    found = _posed(scores, bodies, spec)
+    found = _posed(scores, bodies, spec, origin=origin)
     snap(found.points, bodies.px_per_m, matches, spec=spec, settings=refinement)
     return found
 
@@ -157,17 +179,20 @@ def _paths_from_centre_m(skeleton: Skeleton, centre_joints: Tuple[str, ...]) -> 
     return np.ascontiguousarray(points.T)
 
 
-def _placed(found: _Detections, letterbox: Letterbox, camera: Intrinsics) -> PoseFrame:
+def _placed(found: _Detections, letterbox: Letterbox, camera: Intrinsics) -> DecodedPeople:
     """Return people in the picture and in the camera's frame."""
-    scores, bodies, places_m, points = found
+    scores, bodies, places_m, points, origin = found
     points = letterbox.to_picture(points.transpose(0, 2, 1))
     rays = camera.rays(points[:, -2:].reshape(-1, 2)).reshape(-1, 2, 3)  # of roots and centres
     turned = ray_rotation(rays[:, 1])
     turned *= 1000
     joints_mm = turned @ (places_m[..., :-2] - places_m[..., -2:-1])
-    roots_mm = (1000 * camera.mean_focal_px * letterbox.scale / bodies.px_per_m)[:, None] * rays[:, 0]
+    px_per_m = bodies.px_per_m / letterbox.scale  # of the picture
+    roots_mm = (1000 * camera.mean_focal_px / px_per_m)[:, None] * rays[:, 0]
     frame = (scores, points[:, -1], joints_mm.transpose(0, 2, 1), roots_mm, points[:, :-2])
-    return PoseFrame(*(np.ascontiguousarray(values, np.float32) for values in frame))
+    people = PoseFrame(*(np.ascontiguousarray(values, np.float32) for values in frame))
+    evidence = (origin.embeddings, origin.poses, bodies.bones, rays[:, 1], px_per_m, origin.pulls)
+    return DecodedPeople(people, Evidence(*evidence, focal_px=camera.mean_focal_px))
 
 
 def no_people(spec: PoseSpec) -> PoseFrame:

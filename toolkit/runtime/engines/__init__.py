@@ -17,7 +17,7 @@ _ONNX_ENGINES = ("onnxruntime", "openvino", "tensorrt")
 
 
 class EngineError(PoseError):
-    """An engine that is unknown, not installed, or cannot run the model. The lines of a library's message are joined."""
+    """An engine is unknown, not installed, or cannot run the model. Lines of the message are joined."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(line.strip() for line in message.splitlines()))
@@ -39,7 +39,7 @@ class Engine(Protocol):
 def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
     """Open the bundle's model in the bundle's engine.
 
-    Raises EngineError where that fails, and for an ONNX model with weights outside its file: no hash covers them.
+    Raises EngineError where that fails, or an ONNX model has weights in other files: no hash covers them.
     """
     if bundle.engine not in ENGINES:
         raise EngineError(
@@ -59,7 +59,8 @@ def _check_path(path: str) -> None:
         path.encode()
     except UnicodeEncodeError as error:
         raise EngineError(
-            f"engines open only paths in UTF-8, got '{printable(path, keep='')}'; rename the folder of the bundle"
+            f"engines open only paths in UTF-8, got '{printable(path, keep='')}'; "
+            "rename the folder of the bundle"
         ) from error
 
 
@@ -70,7 +71,8 @@ def _check_weights(path: str) -> None:
         raise EngineError(f"cannot open '{path}': {error}; export the bundle again") from error
     if outside:
         raise EngineError(
-            f"'{path}' has weights in another file, which no hash of the bundle covers; export the bundle again"
+            f"'{path}' has weights in another file, which no hash of the bundle covers; "
+            "export the bundle again"
         )
 
 

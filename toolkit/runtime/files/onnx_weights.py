@@ -1,4 +1,4 @@
-"""Find weights that an ONNX file keeps in other files, which no hash of a bundle covers. Reads the file without `onnx`."""
+"""Find weights of an ONNX file in other files, which no hash of a bundle covers; needs no `onnx`."""
 
 from __future__ import annotations
 

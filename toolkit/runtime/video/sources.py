@@ -16,9 +16,10 @@ from ..command.arguments import RETRY_S
 from ..console import Report, printable, redact, say
 from ..files.image_header import picture_format
 from ..files.pictures import LARGEST_FILE_BYTES, PICTURES, SourceError, read_bounded, read_picture
-from .cameras import Camera, CameraGone, local_camera, network_camera, picamera2, pipeline, stream_camera
+from .cameras import Camera, CameraGone, local_camera, network_camera, pipeline, stream_camera
 from .frames import FILE_HINT, PIPE_HINT, CapturedFrame, is_finite, open_capture, read_frames, stated_rate
 from .overlap import ahead
+from .pi_camera import pi_camera
 
 __all__ = ["PICTURES", "CameraGone", "CapturedFrame", "Source", "SourceError", "open_source", "read_picture"]
 
@@ -97,7 +98,7 @@ def open_source(
     if text.lower().startswith("file://"):
         return open_source(unquote(urlsplit(text).path), report, retry_s)
     if text == "picamera2":
-        return Source(picamera2(), live=True)
+        return _camera(pi_camera(), report, retry_s)
     if re.fullmatch(r"\d{1,3}", text):
         return _camera(local_camera(int(text), f"camera {text}"), report, retry_s)
     if _ADDRESS.match(text):

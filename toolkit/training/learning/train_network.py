@@ -61,8 +61,8 @@ def train_network(
     """
     if bool(settings.pictures) == bool(settings.minutes):
         raise PosecError(
-            f"a run needs a length in pictures or in minutes, got {settings.pictures} and {settings.minutes}; "
-            "one of them must be 0"
+            f"a run needs a length in pictures or in minutes, got {settings.pictures} and "
+            f"{settings.minutes}; one of them must be 0"
         )
     keep_memory()
     rank = join_processes()

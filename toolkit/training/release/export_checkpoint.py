@@ -70,7 +70,8 @@ def blend(start: KeypointNetwork, trained: KeypointNetwork, share: float) -> Key
 def ship(checkpoint: Path, out: Path, threshold: float, *, name: str = "") -> PoseSpec:
     """Write a checkpoint folder as it is shipped and return its specification.
 
-    An empty `name` keeps the checkpoint's. Pretrained weights stay float32: they are on the int8 grid, and float16 would move them off it.
+    An empty `name` keeps the checkpoint's. Pretrained weights stay float32: they are on the int8 grid, and
+    float16 would move them off it.
     """
     network, decoder, spec = load_checkpoint(checkpoint)
     spec = replace(spec.with_threshold(threshold), name=name or spec.name)

@@ -1,0 +1,1 @@
+"""The files that `posec demo` reads and writes, and its folder."""

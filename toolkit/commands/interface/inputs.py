@@ -1,0 +1,63 @@
+"""Inputs of commands: checkpoint, frames, ranges, source. `samples` stands for the shipped pictures."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import PosecError
+
+if TYPE_CHECKING:  # a board that runs bundles has neither onnx nor these
+    from calibration import Frames
+
+    from ...ir.graph import Graph
+    from ...ir.ranges import Ranges
+    from ...runtime.pose import PoseSpec
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+def sample(path: str, default: str) -> Path:
+    """Return a path; `samples` stands for the shipped `default`, `./samples` for a folder of that name."""
+    return SAMPLES / default if path == "samples" else Path(path)
+
+
+def source(text: str) -> str:
+    """Return a source for `open_source`; `samples` is the shipped clip, unless a file has that name."""
+    return str(SAMPLES / "clip.mp4") if text == "samples" and not os.path.lexists(text) else text
+
+
+@functools.lru_cache(maxsize=2)
+def checkpoint(name: str) -> Graph:
+    """Return the traced network. The last two are cached: the demo traces the same one many times."""
+    from ...frontend.trace import trace
+
+    return trace(name)
+
+
+def frames(
+    path: str, spec: PoseSpec, count: int | None = None, *, seed: int = 0, samples: str = "calibration"
+) -> Frames:
+    """Return the pictures of a folder, a listing (.txt) or a video.
+
+    `samples` names the shipped folder that the word `samples` stands for.
+    """
+    import calibration
+
+    if not path:
+        raise PosecError("the name of the frames is empty; give a folder of pictures, a video, or a listing")
+    where = sample(path, samples)
+    if where.is_dir():
+        return calibration.folder(where, spec, count=count, seed=seed)
+    if where.suffix == ".txt":
+        return calibration.listing(where, spec, count=count, seed=seed)
+    return calibration.video(where, spec, count=count, seed=seed)
+
+
+def ranges(path: str | None) -> Ranges | None:
+    """Return the ranges in a file of `posec calibrate`, or None without a file."""
+    from ...ir.ranges import Ranges
+
+    return Ranges.load(path) if path else None

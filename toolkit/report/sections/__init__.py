@@ -1,0 +1,1 @@
+"""Parts of the report, one per file: each returns a piece of HTML from results."""

@@ -1,0 +1,112 @@
+"""The top of the report: headline, pictures, key figures and warnings."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+
+from ...device.result import Result
+from ..formatting import DASH, THIN, milliseconds, number, percent, safe
+from .accuracy import SCENES
+from .figures import total_p50_ms
+from .overview import float_ratio
+
+_BUSY = 0.15  # share of the processors that other processes may take without a warning
+_VERDICTS = {"accepted": ".", "rejected": ": over the drift limits.", "not judged": ": drift not measured."}
+
+
+def best(results: Sequence[Result]) -> Result | None:
+    """Return the fastest accepted result, or the fastest that ran."""
+    ran = [result for result in results if result.bench and result.status == "ran"]
+    accepted = [result for result in ran if result.verdict == "accepted"]
+    return min(accepted or ran, key=total_p50_ms, default=None)
+
+
+def headline(results: Sequence[Result]) -> str:
+    """Return the main finding in one sentence."""
+    chosen = best(results)
+    if chosen is None:
+        return "No bundle ran."
+    p50 = milliseconds(total_p50_ms(chosen))
+    bundle = chosen.bundle
+    parts = [f"{bundle['precision']} on {bundle['target']} takes {p50} ms from picture to people"]
+    ratio = float_ratio(chosen, results)
+    if ratio:
+        parts.append(f"{number(ratio['of_medians'], 2)} of float32's time")
+    if chosen.drift:
+        lost = percent(chosen.drift["people_lost"]) if chosen.drift["people_lost"] else "none"
+        drift_mm = number(chosen.drift["drift_mm"])
+        parts.append(f"{drift_mm} mm from the float network, {lost} of its people lost")
+    return ", ".join(parts) + _VERDICTS[chosen.verdict]
+
+
+def warnings(results: Sequence[Result]) -> str:
+    """Return a note for each bundle that failed or was rejected, and for a busy machine."""
+    notes = []
+    for result in results:
+        if result.status == "failed" or result.verdict == "rejected":
+            outcome = "failed" if result.status == "failed" else result.verdict
+            notes.append(f"{result.name}: {outcome} – {result.reason}")
+    busy = max(map(_busy_share, results))
+    if busy > _BUSY:
+        notes.append(
+            f"Other processes took {percent(busy, 0)} of the processors during the measurement: latencies "
+            "are upper bounds. Compare processor time (cpu) instead."
+        )
+    return "".join(f"<p class='warning' role='note'>{safe(note)}</p>" for note in notes)
+
+
+def _busy_share(result: Result) -> float:
+    machine = (result.bench or {}).get("machine") or {}
+    return float((machine.get("busy") or {}).get("others", 0.0))
+
+
+def pictures(results: Sequence[Result]) -> str:
+    """Return the annotated pictures of the best result that has some, the first one large."""
+    chosen = next((result for result in (best(results), *results) if result and result.pictures), None)
+    if chosen is None:
+        return ""
+    shown = [_picture(picture, chosen.name) for picture in chosen.pictures if _is_jpeg(picture["jpeg"])]
+    if not shown:
+        return ""
+    kind = f"pictures n{min(len(shown), 5)}"
+    return f"<section class='{kind}' aria-label='Detected people'>{''.join(shown)}</section>"
+
+
+def _picture(picture: Mapping[str, str], bundle: str) -> str:
+    caption = safe(f"{picture['caption']}, detected by {bundle}")
+    image = f"<img src='data:image/jpeg;base64,{picture['jpeg']}' alt='{caption}'>"
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+
+
+def _is_jpeg(text: str) -> bool:
+    try:
+        return base64.b64decode(text, validate=True)[:3] == b"\xff\xd8\xff"
+    except (binascii.Error, ValueError):
+        return False
+
+
+def tiles(results: Sequence[Result]) -> str:
+    """Return the key figures of the best result."""
+    chosen = best(results)
+    if chosen is None or not chosen.bench:
+        return ""
+    drift, scenes = chosen.drift or {}, chosen.row(SCENES)
+    figures = [
+        (milliseconds(total_p50_ms(chosen)), "ms", "picture to people, p50"),
+        (number(1000 / total_p50_ms(chosen), 0), "fps", "one picture after the other"),
+        (number(drift.get("drift_mm")), "mm", "from the float network"),
+        (percent(drift.get("people_lost")).rstrip(f"{THIN}%"), "%", "of its people lost"),
+        (number(scenes.get("pck_rel150"), 0), "%", "PCK_rel@150, rendered scenes"),
+        (number((chosen.bench["memory"] or {}).get("peak_mb"), 0), "MB", "peak memory"),
+    ]
+    body = "".join(
+        f"<div><b>{value}<i>{unit}</i></b><span>{label}</span></div>"
+        for value, unit, label in figures
+        if value != DASH
+    )
+    name = safe(chosen.name)
+    kind = "accepted bundle" if chosen.verdict == "accepted" else f"bundle, {safe(chosen.verdict)}"
+    section = f"<section class='tiles' aria-label='{name}'>{body}</section>"
+    return f"{section}<p class='of'>{name}, the fastest {kind}</p>"

@@ -1,0 +1,1 @@
+"""The sinks of a run: a recording, lines on standard output, sockets."""

@@ -1,0 +1,148 @@
+"""TemporalStage: the people of each picture, corrected from their last frames."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Deque, List, Mapping, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from ..decoding.decode import no_people
+from ..errors import PoseError
+from ..pose import PoseSpec
+from ..pose_frame import PoseFrame
+from .causal_network import CausalNetwork
+from .correction import corrected, correction_of, output_size
+from .evidence import Evidence
+from .record import USUAL_RATE, Record, features, record_of
+from .weights import LOOKAHEADS, temporal_weights
+
+
+class _Pending(NamedTuple):
+    """A frame that waits for later ones: its people, in the order in which they were given."""
+
+    record: Record
+    numbers: List[int]
+
+
+class TemporalStage:
+    """Corrects poses, places and key points of tracked people by a causal network over their last frames.
+
+    All people advance by one frame at each update. A person without a detection keeps the last one, and the
+    network predicts the motion. A new person's first frame stands for all earlier ones.
+
+    Attributes:
+        spec: of the pose network.
+        lookahead: frames that the results are behind.
+        confidences: (N,) of the people last returned, the expected share of joints within 150 mm.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], spec: PoseSpec, lookahead: int = 0) -> None:
+        """Start without people.
+
+        Args:
+            arrays: of `temporal.npz`.
+            spec: of the pose network.
+            lookahead: one of LOOKAHEADS; more frames give calmer poses, later.
+
+        Raises PoseError for another lookahead, and ValueError for arrays that do not fit `spec`.
+        """
+        if lookahead not in LOOKAHEADS:
+            known = ", ".join(map(str, LOOKAHEADS))
+            raise PoseError(f"--lookahead must be one of {known} frames, got {lookahead}")
+        self.spec, self.lookahead = spec, lookahead
+        self.confidences = np.zeros(0, np.float32)
+        self._network = CausalNetwork(temporal_weights(arrays, spec), lookahead)
+        grid = spec.keypoints
+        self._keypoints = sum(bool(joint) for joint in grid.joints) if grid else 0
+        self._numbers: List[int] = []  # of the network's columns
+        self._record: Optional[Record] = None  # of the same people
+        self._seconds: Optional[float] = None
+        self._pending: Deque[_Pending] = deque()
+
+    def update(
+        self,
+        people: PoseFrame,
+        numbers: Sequence[int],
+        seconds: float,
+        *,
+        evidence: Evidence,
+        lost: Sequence[int] = (),
+    ) -> PoseFrame:
+        """Return the people of a picture, corrected, then lost people, predicted.
+
+        With a lookahead of N, returns the people of the call N updates earlier, and no one at the first N.
+        People whose number is neither in `numbers` nor in `lost` are forgotten.
+
+        Args:
+            people: of the picture.
+            numbers: (N,) of its people, each once.
+            seconds: time of the picture.
+            evidence: of the same people.
+            lost: numbers of people without a detection in this picture, who were seen before.
+        """
+        given = [int(number) for number in numbers]
+        missing = [int(number) for number in lost if int(number) in self._numbers]
+        elapsed = 1 / USUAL_RATE if self._seconds is None else seconds - self._seconds
+        self._seconds = seconds
+        new = record_of(people, evidence, self._keypoints)
+        before, record = self._advance(new, given, missing)
+        is_seen = np.isin(self._numbers, given)
+        outputs = self._network(features(record, before, np.array([elapsed], np.float32), is_seen))
+        self._record = record
+        rows = np.array([self._numbers.index(number) for number in given + missing], int)
+        self._pending.append(_Pending(record.take(rows), given + missing))
+        if len(self._pending) <= self.lookahead:
+            self.confidences = np.zeros(0, np.float32)
+            return no_people(self.spec)
+        return self._corrected(self._pending.popleft(), outputs)
+
+    def flush(self) -> List[PoseFrame]:
+        """Return the people of the last pictures, which no later ones correct, and forget everyone."""
+        ended = [self._corrected(pending, None) for pending in self._pending]
+        self._pending.clear()
+        self._network.keep(np.zeros(0, int))
+        self._numbers, self._record, self._seconds = [], None, None
+        return ended
+
+    def _advance(self, new: Record, given: List[int], missing: List[int]) -> "_Step":
+        """Arrange the columns: continuing people, then new ones; return the records before and now."""
+        kept = [column for column, number in enumerate(self._numbers) if number in {*given, *missing}]
+        if len(kept) < len(self._numbers):
+            self._network.keep(np.array(kept, int))
+            self._numbers = [self._numbers[column] for column in kept]
+            if self._record is not None:
+                self._record = self._record.take(np.array(kept, int))
+        first = [row for row, number in enumerate(given) if number not in self._numbers]
+        record = new.take(np.array(first, int))
+        if self._record is not None:
+            record = self._record.joined(record)
+        if first:
+            self._network.add(len(first))
+            self._numbers = self._numbers + [given[row] for row in first]
+        before = Record(*(values.copy() for values in record))
+        record.put(np.array([self._numbers.index(number) for number in given], int), new)
+        return _Step(before, record)
+
+    def _corrected(self, pending: _Pending, outputs: Optional[np.ndarray]) -> PoseFrame:
+        record, numbers = pending
+        nothing = np.zeros(output_size(self.spec), np.float32)
+        own = [
+            outputs[self._numbers.index(number)]
+            if outputs is not None and number in self._numbers
+            else nothing
+            for number in numbers
+        ]
+        rows = np.stack(own) if own else np.zeros((0, len(nothing)), np.float32)
+        with np.errstate(all="ignore"):
+            change = correction_of(np.where(np.isfinite(rows), rows, 0), self.spec)
+            found = corrected(record, change, self.spec)
+        self.confidences = change.confidences
+        return found
+
+
+class _Step(NamedTuple):
+    """Records of the same people, before and after a picture."""
+
+    before: Record
+    now: Record

@@ -1,0 +1,108 @@
+"""The data of a run, from stage to stage: estimate, tracked people, result; and the protocol of its sinks."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
+
+from ..pose import PoseFrame
+from .frames import CapturedFrame
+from .settings import Summary
+from .sources import Source
+
+# Version of a line; `posec schema` prints its JSON Schema. New fields keep it, other changes raise it.
+SCHEMA = 1
+
+
+class Estimate(NamedTuple):
+    """The people of one picture.
+
+    Attributes:
+        frame: the picture, its name and its time.
+        people: all of them have finite values.
+        stages_ms: duration of each stage.
+        started: time.perf_counter() at the start of preprocessing.
+        left_out: number of people with non-finite values.
+    """
+
+    frame: CapturedFrame
+    people: PoseFrame
+    stages_ms: Dict[str, float]
+    started: float
+    left_out: int
+
+
+class Tracked(NamedTuple):
+    """The people of one picture, with their identities over time.
+
+    Attributes:
+        people: detected people, and those that a stage over time adds.
+        numbers: the number of each person; None for still pictures.
+        fields: more fields of the JSON line, one entry per person each.
+    """
+
+    people: PoseFrame
+    numbers: Optional[List[int]] = None
+    fields: Mapping[str, List[Any]] = {}
+
+
+OverTime = Callable[[Estimate], Tracked]
+
+
+class Result:
+    """One picture with its people, as the sinks get it.
+
+    Attributes:
+        frame: the picture, its name and its time.
+        people: see `Tracked`.
+        numbers: see `Tracked`.
+        fields: see `Tracked`.
+        stages_ms: duration of each stage until the sinks.
+        source: the source; `still`, `rate` and `live` describe it.
+    """
+
+    def __init__(self, estimate: Estimate, tracked: Tracked, source: Source) -> None:
+        self.frame, self.stages_ms, self.source = estimate.frame, estimate.stages_ms, source
+        self.people, self.numbers, self.fields = tracked
+        self._line: Optional[str] = None
+
+    @property
+    def line(self) -> str:
+        """The result as one line of JSON, with a newline; made once."""
+        if self._line is None:
+            self._line = json.dumps(self._plain(), allow_nan=False) + "\n"
+        return self._line
+
+    def _plain(self) -> Dict[str, Any]:
+        height, width = self.frame.picture.shape[:2]
+        # JSON text cannot hold lone surrogates, which Python uses for file names that are not UTF-8.
+        name = os.fsencode(self.frame.name).decode("utf-8", "backslashreplace")
+        numbers = {} if self.numbers is None else {"numbers": self.numbers}
+        clock = {} if self.frame.unix_s is None else {"unix_s": self.frame.unix_s}
+        return {
+            "schema": SCHEMA,
+            "picture": name,
+            "seconds": round(self.frame.seconds, 4),
+            **clock,
+            "size": [height, width],
+            **self.people.to_dict(),
+            **numbers,
+            **self.fields,
+        }
+
+
+class Sink(Protocol):
+    """A place that gets each result of a run: a recording, a stream of lines, a socket, a viewer.
+
+    A run writes to its sinks in turn, in one thread, and closes all of them at its end.
+    """
+
+    def write(self, result: Result) -> None:
+        """Take a result. Must not wait for a reader.
+
+        Raises BrokenPipeError to end the run because its reader has gone, PoseError if it cannot go on.
+        """
+
+    def close(self, summary: Summary) -> None:
+        """Finish; called once, also after an error (`summary.failed`). Add paths to `summary.written`."""

@@ -1,0 +1,1 @@
+"""Training of the temporal stage: sequences, the error model of the network, losses and back-projection."""
