@@ -25,6 +25,7 @@ VERBS = (
     "evaluate",
     "bench",
     "report",
+    "choose",
     "train",
     "demo",
 )
