@@ -1,7 +1,7 @@
-"""Run under the counting emulator: `counted_decode.py INPUT HEADS …` decodes each file of heads, and marks begin and end.
+"""Run under the counting emulator: `counted_decode.py INPUT HEADS …` decodes files of heads between marks.
 
-INPUT is an .npz file with the specification as JSON and the decoder's arrays. Finds `toolkit` on PYTHONPATH, which may be
-an older checkout.
+INPUT is an .npz file with the specification as JSON and the decoder's arrays. `toolkit` is found on PYTHONPATH,
+which may be an older checkout.
 """
 
 import contextlib

@@ -1,6 +1,8 @@
-"""How many instructions decoding takes on a Raspberry Pi's CPU, by number of people: `python tests/arm64/decode_instructions.py`.
+"""Count the instructions of decoding on a Raspberry Pi's CPU, by number of people.
 
-With `--against CHECKOUT` also with the code and the decoder of another checkout of this project.
+    python tests/arm64/decode_instructions.py --against OTHER_CHECKOUT
+
+The other checkout of this project is counted with its own code and decoder.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ PEOPLE = (0, 1, 5, 20, 50)
 def count_decoding(
     root: Root, people: Sequence[int] = PEOPLE, checkout: Path = HERE.parents[1]
 ) -> dict[int, int]:
-    """Return number of people → instructions of one call of `decode_heads` with the reference network's specification."""
+    """Return number of people → instructions of one call of `decode_heads`, for the reference network."""
     graph = trace(str(checkout / "toolkit" / "reference"))
     with tempfile.TemporaryDirectory() as folder:
         given = Path(folder) / "input.npz"

@@ -32,7 +32,7 @@ def count(root: Root, runtime: str, bundle: Path) -> list[dict[str, int]]:
 def run_counted(
     root: Root, runtime: str, script: Sequence[str], *, checkout: Path = HERE.parents[1]
 ) -> list[dict[str, int]]:
-    """Run a Python script with its arguments, and return the instructions between its pairs of marks, by class.
+    """Run a Python script, and return the instructions between its pairs of marks, by class.
 
     The script imports `toolkit` of the checkout.
     """

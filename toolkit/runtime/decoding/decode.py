@@ -86,7 +86,12 @@ def decode_people(
         return DecodedPeople(no_people(spec), no_evidence(spec))
     at = read_cells(heads, cells)
     bodies = _bodies(at, cells, spec, decoder=decoder)
-    found = _posed(scores, bodies, spec, origin=Origin(at["embedding"], bodies.bones, np.empty((len(cells), 0), np.float32)))
+    found = _posed(
+        scores,
+        bodies,
+        spec,
+        origin=Origin(at["embedding"], bodies.bones, np.empty((len(cells), 0), np.float32)),
+    )
     found = found.distinct(spec, options.duplicates)
     if options.refinement is not None and spec.keypoints is not None:
         found = _refined(found, heads, spec=spec, refinement=options.refinement)
@@ -128,9 +133,7 @@ class _Detections(NamedTuple):
         return _Detections(scores[kept], *parts)
 
 
-def _bodies(
-    at: Mapping[str, np.ndarray], cells: np.ndarray, spec: PoseSpec, *, decoder: Layers
-) -> Bodies:
+def _bodies(at: Mapping[str, np.ndarray], cells: np.ndarray, spec: PoseSpec, *, decoder: Layers) -> Bodies:
     """Return the bodies of the heads' values at cells (N, 2), row and column."""
     centres = np.add(cells[:, ::-1], at["offset"], dtype=np.float32, casting="same_kind")
     centres *= spec.stride

@@ -115,7 +115,7 @@ class Matches(NamedTuple):
     """Key points of N people; joint k is the k-th of `KeypointGrid.joints` that the skeleton has.
 
     Attributes:
-        targets: (N, 2, K) float32, place of a joint's key point in the input; the joint's own where `pull` is 0.
+        targets: (N, 2, K) float32, place of a joint's key point in the input; the joint's where `pull` is 0.
         pull: (N, K) float32 in 0..1.
     """
 
