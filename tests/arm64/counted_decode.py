@@ -1,7 +1,7 @@
 """Run under the counting emulator: `counted_decode.py INPUT HEADS …` decodes files of heads between marks.
 
-INPUT is an .npz file with the specification as JSON and the arrays of the decoder. PYTHONPATH finds `toolkit`,
-which may be an older checkout.
+INPUT is an .npz file with the specification as JSON and the arrays of the decoder. PYTHONPATH finds
+`toolkit`, which may be an older checkout.
 """
 
 import contextlib
