@@ -70,7 +70,7 @@ def test_bundles_of_one_run_have_ratios_that_are_each_others_inverse(measured):
 def test_a_bundle_that_cannot_run_is_a_result_with_a_reason(measured):
     broken = measured[0][2]
     assert broken["status"] == "failed"
-    assert "cannot open" in broken["reason"]
+    assert "NoSuchOperator" in broken["reason"]
     assert broken["latency"] is None
     assert broken["samples"]["rounds"] == []
     assert broken["ratios"] == {}
