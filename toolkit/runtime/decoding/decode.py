@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import HeadError
 from ..pose import HEADS, PoseFrame, PoseSpec, Skeleton
 from ..preprocess import Letterbox
-from ..temporal.evidence import DecodedPeople, Evidence, no_evidence
+from ..temporal.evidence import DecodedPeople, Evidence, Origin, no_evidence
 from .bone_prior import REFINEMENT, Refinement
 from .centres import find_centres
 from .duplicates import Duplicates, distinct
@@ -84,7 +84,8 @@ def decode_people(
     cells, scores = find_centres(heads["centre"][0], spec.centre_threshold, options.most)
     if not len(cells):
         return DecodedPeople(no_people(spec), no_evidence(spec))
-    found = _posed(scores, _bodies(heads, spec, decoder, cells=cells), _Origin(cells, _no_pulls(cells)), spec)
+    bodies = _bodies(heads, spec, decoder, cells=cells)
+    found = _posed(scores, bodies, Origin(cells, bodies.bones, _no_pulls(cells)), spec)
     kept = found.distinct(spec, options.duplicates)
     if options.refinement is not None and spec.keypoints is not None:
         found = found if kept.all() else found.take(kept)
@@ -96,13 +97,6 @@ def decode_people(
         camera = pinhole(spec.focal_default * max(size), size)
     found = found if kept.all() else found.take(kept)
     return _placed(found, heads, letterbox, root=spec.skeleton.root, camera=camera)
-
-
-class _Origin(NamedTuple):
-    """Where the heads describe N people: cells (N, 2), row and column, and pulls (N, K) of key points."""
-
-    cells: np.ndarray
-    pulls: np.ndarray
 
 
 class _Detections(NamedTuple):
@@ -120,13 +114,13 @@ class _Detections(NamedTuple):
     bodies: Bodies
     places_mm: np.ndarray
     joints: np.ndarray
-    origin: _Origin
+    origin: Origin
 
     def take(self, which: np.ndarray) -> "_Detections":
         """Return some of them, by a mask or by indices."""
         scores, bodies, places_mm, joints, origin = self
-        origin = _Origin(origin.cells[which], origin.pulls[which])
-        return _Detections(scores[which], bodies.take(which), places_mm[which], joints[which], origin)
+        parts = (bodies.take(which), places_mm[which], joints[which], origin.take(which))
+        return _Detections(scores[which], *parts)
 
     def distinct(self, spec: PoseSpec, duplicates: Duplicates) -> np.ndarray:
         """Return (N,) bool, False for duplicates."""
@@ -143,7 +137,7 @@ def _bodies(heads: Mapping[str, np.ndarray], spec: PoseSpec, decoder: Layers, *,
     return Bodies(rotation_from_6d(at["rotation"]) @ directions, px_per_m, centres)
 
 
-def _posed(scores: np.ndarray, bodies: Bodies, origin: _Origin, spec: PoseSpec) -> _Detections:
+def _posed(scores: np.ndarray, bodies: Bodies, origin: Origin, spec: PoseSpec) -> _Detections:
     """Return bodies with their joints, by scaled orthographic projection."""
     places_mm = bodies.bones @ _paths_from_centre_mm(spec.skeleton, spec.centre_joints)
     joints = bodies.centres[..., None] + (bodies.px_per_m / 1000)[:, None, None] * places_mm[:, :2]
@@ -159,15 +153,15 @@ def _refined(
 ) -> _Detections:
     """Return detections fitted to the key points of the heads, best first; joints lie on near key points."""
     keypoints = find_keypoints(heads, spec, refinement.least_heat)
-    scores, cells = found.scores, found.origin.cells
+    scores, origin = found.scores, found.origin
     bodies, matches = refine(found.bodies, keypoints, spec, settings=refinement)
     if refinement.evidence:
         beyond_usual = matches.pull.sum(axis=1) - refinement.usual
         scores = np.clip(scores + refinement.evidence * beyond_usual, 0, 1)
         order = np.argsort(-scores, kind="stable")
-        scores, bodies, cells = scores[order], bodies.take(order), cells[order]
+        scores, bodies, origin = scores[order], bodies.take(order), origin.take(order)
         matches = Matches(*(values[order] for values in matches))
-    found = _posed(scores, bodies, _Origin(cells, matches.pull), spec)
+    found = _posed(scores, bodies, origin._replace(pulls=matches.pull), spec)
     snap(found.joints, bodies.px_per_m, matches, spec=spec, settings=refinement)
     return found
 
@@ -201,8 +195,8 @@ def _placed(
     frame = (scores, points[:, 0], joints_mm.transpose(0, 2, 1), roots_mm, points[:, 2:])
     people = PoseFrame(*(np.ascontiguousarray(values, np.float32) for values in frame))
     rows, columns = origin.cells.T
-    embeddings, rotations = (heads[name][:, rows, columns].T for name in ("embedding", "rotation"))
-    evidence = (embeddings, rotations, bodies.bones, rays[:, 0], px_per_m, origin.pulls)
+    embeddings = heads["embedding"][:, rows, columns].T
+    evidence = (embeddings, origin.poses, bodies.bones, rays[:, 0], px_per_m, origin.pulls)
     return DecodedPeople(people, Evidence(*evidence, focal_px=camera.mean_focal_px))
 
 
