@@ -130,7 +130,7 @@ def save_tracks(path: Path, tracks: Sequence[Track]) -> None:
         for field in getattr(tracks[0], part)._fields:
             values = [getattr(getattr(track, part), field) for track in tracks]
             arrays[f"{part}.{field}"] = np.concatenate(values).astype(np.float32)
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
 def load_tracks(path: Path) -> list[Track]:
