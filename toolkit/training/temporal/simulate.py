@@ -128,10 +128,11 @@ def _with_neighbour(
         roots_mm=record.roots_mm,
         focal_px=record.focal_px,
     )
-    rows = np.flatnonzero(shown)
-    mixed = Record(*(values.copy() for values in record))
-    mixed.put(rows, other.take(rows))
-    return mixed
+    return Record(*(np.where(_like(shown, own), new, own) for own, new in zip(record, other, strict=True)))
+
+
+def _like(flags: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return flags.reshape(-1, *(1,) * (values.ndim - 1))
 
 
 def _unit(bones: np.ndarray) -> np.ndarray:
