@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...runtime.temporal.record import Record, features
+from .motion import FASTEST_HZ
 from .tracks import Track
 from .truth import Truth
 
@@ -26,6 +27,7 @@ class Batch(NamedTuple):
         log_distances: (N, T) true change.
         joints: (N, T, J, 2) detected joints in the picture, metres from the centre.
         pulls: (N, T, K) of key points.
+        calm: (N,) weight of changes between frames: frames per second relative to FASTEST_HZ.
         is_labelled: (N,) False where the truth may not be used.
     """
 
@@ -37,6 +39,7 @@ class Batch(NamedTuple):
     log_distances: Tensor
     joints: Tensor
     pulls: Tensor
+    calm: Tensor
     is_labelled: Tensor
 
 
@@ -66,6 +69,7 @@ def batch_of(tracks: Sequence[Track], is_labelled: Sequence[bool] | None = None)
         log_distances=by_frame(np.log(record.px_per_m / truth.px_per_m)),
         joints=by_frame(around),
         pulls=by_frame(record.pulls),
+        calm=torch.tensor([1 / (track.seconds[-1] * FASTEST_HZ) for track in tracks]).float(),
         is_labelled=torch.tensor([True] * count if is_labelled is None else list(is_labelled)),
     )
 

@@ -24,6 +24,7 @@ from .motion import PICTURE, MotionSource
 from .tracks import Track
 from .truth import Truth, truth_of
 
+SIMULATED = "simulated"  # in place of a clip's name
 LONGEST_SWAP = 6  # frames
 LONGEST_FLIP = 10_000
 LEAST_SCORE = 0.25
@@ -58,7 +59,7 @@ def simulated_track(
     misses = draw_spans(model.misses, view.seconds, rng, LONGEST_MISS) > 0
     misses[0] = False
     held = np.maximum.accumulate(np.where(misses, 0, np.arange(frames)))
-    return Track(record.take(held), truth, ~misses, view.seconds, "simulated")
+    return Track(record.take(held), truth, ~misses, view.seconds, SIMULATED)
 
 
 def _split(errors: np.ndarray) -> _Parts:

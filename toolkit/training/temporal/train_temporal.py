@@ -24,9 +24,9 @@ from ..run.runs import Run, RunFiles, RunPlan, seed_all
 from ..run.steps import set_learning_rates, take_step, warm_cosine
 from .batches import Batch, batch_of, cropped
 from .error_model import DEFAULT, ErrorModel, load_errors
-from .losses import Predicted, supervised_losses
+from .losses import Predicted, projection_loss, scale_loss, supervised_losses
 from .motion import MotionSource, read_motion
-from .simulate import simulated_track
+from .simulate import SIMULATED, simulated_track
 from .tracks import Track, load_tracks
 
 NORMALIZED_TRACKS = 200
@@ -45,6 +45,10 @@ class TemporalTraining:
         learning_rate, weight_decay, clip_norm: of AdamW.
         velocity_weight, acceleration_weight: of changes of errors; positions have weight 1.
         distance_weight: of the log distance, in metres.
+        label_share: of the motion-capture clips that are used.
+        detected_labels: 1 to use the labels of the tracks from clips, 0 to use none of them.
+        projection_weight: of key points against projected joints, on tracks without labels.
+        scale_weight: of the mean scale of tracks without labels, against that of the others.
         held_out: the tracks of every such clip are for validation.
         report_every: steps between reports.
         seed: of everything.
@@ -61,6 +65,10 @@ class TemporalTraining:
     acceleration_weight: float = 2.0
     distance_weight: float = 0.5
     confidence_weight: float = 0.02
+    label_share: float = 1.0
+    detected_labels: int = 1
+    projection_weight: float = 0.0
+    scale_weight: float = 0.0
     held_out: int = 5
     report_every: int = 200
     seed: int = 0
@@ -77,13 +85,22 @@ class Material:
         *,
         settings: TemporalTraining,
     ) -> None:
-        self._source, self._errors, self._settings = source, errors, settings
         self._rng = np.random.default_rng(settings.seed)
+        order = self._rng.permutation(len(source.clips))
+        labelled = order[: max(1, round(settings.label_share * len(order)))]
+        self._source = MotionSource([source.clips[index] for index in labelled])
+        self._errors, self._settings = errors, settings
         clips = sorted({track.clip for track in detected})
         held = set(clips[:: settings.held_out]) if settings.held_out else set()
         whole = [track for track in detected if len(track.seconds) >= settings.frames]
         self._detected = [track for track in whole if track.clip not in held]
         self.held_out = [track for track in whole if track.clip in held]
+
+    def batch(self) -> Batch:
+        """Return a random batch; detected tracks are without labels if the settings say so."""
+        tracks = self.tracks(self._settings.batch)
+        labelled = [bool(self._settings.detected_labels) or track.clip == SIMULATED for track in tracks]
+        return batch_of(tracks, labelled)
 
     def tracks(self, count: int) -> list[Track]:
         """Return random tracks of the settings' length."""
@@ -102,6 +119,7 @@ class Material:
 def weights_of(settings: TemporalTraining) -> dict[str, float]:
     """Return the weight of each loss."""
     weights = {"confidence": settings.confidence_weight}
+    weights |= {"projection": settings.projection_weight, "scale": settings.scale_weight}
     for name, weight in (
         ("joints", 1.0),
         ("picture", 0.5),
@@ -123,7 +141,12 @@ def normalize(network: TemporalNetwork, batch: Batch) -> None:
 
 def step_losses(network: TemporalNetwork, batch: Batch, lookahead: int) -> dict[str, Tensor]:
     """Return the losses of a batch with a lookahead."""
-    return supervised_losses(Predicted(network(batch.features, lookahead), batch), batch.is_labelled)
+    predicted = Predicted(network(batch.features, lookahead), batch)
+    return {
+        **supervised_losses(predicted, batch),
+        "projection": projection_loss(predicted, batch),
+        "scale": scale_loss(predicted, batch.is_labelled),
+    }
 
 
 @torch.no_grad()
@@ -140,7 +163,9 @@ def figures_of(network: TemporalNetwork, tracks: Sequence[Track]) -> dict[str, f
             ("before", torch.zeros_like(network(batch.features))),
             ("after", network(batch.features)),
         ):
-            losses = supervised_losses(Predicted(corrections, batch), batch.is_labelled)
+            losses = supervised_losses(
+                Predicted(corrections, batch), batch._replace(calm=batch.calm.clamp(min=1.0))
+            )
             sums.setdefault(f"{name}_mpjpe_mm", []).append(1000 * float(losses["joints"]))
             if track.seconds[0] < 1 / 45:
                 acceleration = 1000 * float(losses["joints_acceleration"])
@@ -179,7 +204,7 @@ def train_temporal(
     weights = weights_of(settings)
     while run.done < 1:
         set_learning_rates(optimizer, settings.learning_rate * warm_cosine(run.step, run.done, 50))
-        batch = batch_of(material.tracks(settings.batch))
+        batch = material.batch()
         later = LOOKAHEADS[1 + run.step % (len(LOOKAHEADS) - 1)]
         losses = step_losses(network, batch, 0)
         ahead = step_losses(network, batch, later)
