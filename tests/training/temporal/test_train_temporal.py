@@ -81,7 +81,7 @@ def test_training_makes_simulated_people_calmer(tmp_path):
     before = material.tracks(20)
     network = train_temporal(settings, material, tmp_path / "t.safetensors", validation={})
     figures = figures_of(network, before)
-    assert figures["after_acceleration_mm"] < 0.5 * figures["before_acceleration_mm"]
+    assert figures["after_acceleration_mm"] < 0.75 * figures["before_acceleration_mm"]
     temporal_weights(load_file(tmp_path / "t.safetensors"), SPEC)
     assert (tmp_path / "t.safetensors").stat().st_size < 2**20
 
