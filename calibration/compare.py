@@ -61,9 +61,10 @@ def compare(
     observers: Sequence[str] = tuple(OBSERVERS),
     progress: Callable[[str], Progress] | None = None,
 ) -> Comparison:
-    """Return the drift that each observer causes: calibrate on `frames`, quantize for `target`, measure on `judged`.
+    """Return the drift that each observer causes.
 
-    The int8 graphs are those that an export lowers, see `passes.quantize.pipeline`; they run in ONNX Runtime.
+    Calibrates on `frames`, quantizes for `target`, and measures the drift on `judged`. The int8 graphs are
+    those that an export lowers, see `passes.quantize.pipeline`; they run in ONNX Runtime.
 
     Args:
         graph: as traced or prepared.

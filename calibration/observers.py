@@ -54,7 +54,7 @@ class Observation:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Observation:
-        """Return an observation of one frame or more from its fields as arrays. Raises ValueError where they contradict each other."""
+        """Return an observation from its fields as arrays. Raises ValueError where they disagree."""
         made = cls()
         if set(arrays) != set(vars(made)):
             raise ValueError(f"an observation has fields {', '.join(sorted(arrays)):.200}")

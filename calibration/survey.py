@@ -42,7 +42,7 @@ class PerceptualHash:
         return (self.bits ^ other.bits).bit_count() <= bits and float(self.thumb @ other.thumb) >= correlation
 
     def shares_view(self, other: PerceptualHash, correlation: float = 0.7) -> bool:
-        """Return whether two pictures may come from one still camera; people change the correlation little."""
+        """Return whether one still camera may have taken both pictures; people change them little."""
         return float(self.thumb @ other.thumb) >= correlation
 
 

@@ -45,7 +45,8 @@ def load(name_or_path: str | Path) -> Target:
         raise PosecError(f"no target file '{path}'; known targets: {', '.join(names())}")
     if not SAFE_NAME.fullmatch(path.stem):
         raise PosecError(
-            f"the file name is the name of the target: '{path.name}' may contain letters, digits, '_', '-' and '.'; rename it"
+            f"the file name is the name of the target: '{path.name}' may contain letters, digits, "
+            "'_', '-' and '.'; rename it"
         )
     plain = read_toml(path, advice="give a plain .toml file like those of the shipped targets")
     try:

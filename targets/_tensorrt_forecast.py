@@ -27,7 +27,7 @@ def plan_details(graph: Graph, job: Job) -> dict[str, Any]:
         `layers`: precision → number of layers; a fused activation counts with its layer;
         `float layers`: layers that int8 leaves float;
         `dla`: cores, and layer → reason why it falls back to the GPU;
-        `memory_mb`: weights, activations, and the workspace of the build, without CUDA and TensorRT themselves;
+        `memory_mb`: weights, activations and workspace of the build, without CUDA and TensorRT themselves;
         `build_minutes`: expected, (low, high);
         `trtexec`: the command that builds and times the same plan.
     """
@@ -72,7 +72,8 @@ def trtexec_line(job: Job) -> str:
     flags += [f"--workspace={workspace}" if old else f"--memPoolSize=workspace:{workspace}"]
     if "dla_core" in job.target.options:
         flags += [f"--useDLACore={job.target.options['dla_core']}", "--allowGPUFallback"]
-    return f"{TRTEXEC} --onnx=model.onnx {' '.join(flags)} --saveEngine=model.plan --useSpinWait --warmUp=500 --duration=30"
+    timing = "--saveEngine=model.plan --useSpinWait --warmUp=500 --duration=30"
+    return f"{TRTEXEC} --onnx=model.onnx {' '.join(flags)} {timing}"
 
 
 def _dla(graph: Graph, job: Job) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _memory(graph: Graph, job: Job, workspace_mb: int) -> dict[str, float]:
 
 
 def _most_alive(model: onnx.ModelProto, graph_index: GraphIndex, width: int) -> int:
-    """Return the largest number of bytes of tensors that are alive at once; a quantized tensor counts once, as int8."""
+    """Return the most bytes of tensors alive at once; a quantized tensor counts once, as int8."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
     sizes = {}
     for value in (*inferred.input, *inferred.output, *inferred.value_info):

@@ -1,4 +1,4 @@
-"""OpenVINO on x86 CPUs: it reads the same ONNX graph as ONNX Runtime, with Q/DQ. Its own format is as fast, but takes two files."""
+"""OpenVINO on x86 CPUs. It reads the ONNX graph of ONNX Runtime; its own format has two files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorRT on Jetson: the bundle has an ONNX file, float or with Q/DQ, from which the board builds its plan."""
+"""TensorRT on Jetson: the bundle has an ONNX file, float or Q/DQ, and the board builds its plan from it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from toolkit.runtime.engines._tensorrt.plan_build import SMALLEST_WORKSPACE
 from toolkit.runtime.frame import FrameInput
 
 from ._tensorrt_forecast import plan_details, trtexec_line
+from .onnxruntime import check
 
 __all__ = [
     "ENGINE",
@@ -61,7 +62,7 @@ def frame_for(job: Job) -> FrameInput:
 
 
 def versions(job: Job) -> tuple[str, ...]:
-    """Return the TensorRT versions of the board's JetPacks. Raises PosecError where the target states none."""
+    """Return the TensorRT versions of the board's JetPacks. Raises PosecError without any."""
     stated = job.target.facts.get("tensorrt")
     if (
         not isinstance(stated, list | tuple)
@@ -69,7 +70,8 @@ def versions(job: Job) -> tuple[str, ...]:
         or not all(isinstance(version, str) for version in stated)
     ):
         raise PosecError(
-            f"target '{job.target.name}' must state the TensorRT of its JetPacks: tensorrt = [\"10.3.0\"] under [facts]"
+            f"target '{job.target.name}' must state the TensorRT of its JetPacks: "
+            'tensorrt = ["10.3.0"] under [facts]'
         )
     return tuple(stated)
 
@@ -91,8 +93,8 @@ def _check_build(job: Job) -> None:
     workspace, minutes = options.get("workspace_mb", smallest), options.get("build_minutes", [1, 10])
     if type(workspace) is not int or not smallest <= workspace <= memory * 1024:
         raise PosecError(
-            f"target '{job.target.name}' has {memory} GB of memory, its option workspace_mb is {workspace!r}; "
-            f"take a whole number from {smallest} up, an eighth of the memory is usual"
+            f"target '{job.target.name}' has {memory} GB of memory, its option workspace_mb is "
+            f"{workspace!r}; take a whole number from {smallest} up, an eighth of the memory is usual"
         )
     if (
         not isinstance(minutes, list | tuple)
@@ -111,21 +113,26 @@ def _check_dla(job: Job) -> None:
     if type(core) is not int or not 0 <= core < cores:
         choice = f"take {' or '.join(map(str, range(cores)))}, or " if cores else ""
         raise PosecError(
-            f"target '{job.target.name}' has {cores or 'no'} DLA cores, its option dla_core is {core!r}; {choice}leave it out for the GPU"
+            f"target '{job.target.name}' has {cores or 'no'} DLA cores, its option dla_core is {core!r}; "
+            f"{choice}leave it out for the GPU"
         )
     if job.precision != "float16":
         raise PosecError(
-            f"the DLA supports neither float32 nor explicit int8, got '{job.precision}' with dla_core = {core}; take float16"
+            f"the DLA supports neither float32 nor explicit int8, got '{job.precision}' with "
+            f"dla_core = {core}; take float16"
         )
 
 
 def scheme(job: Job) -> Scheme:
-    """Return symmetric int8 activations, int8 weights per channel, float biases; of a residual only the shortcut is quantized."""
+    """Return the scheme: symmetric int8 activations, int8 weights per channel, float biases.
+
+    Of the operands of a residual sum, only the shortcut is quantized.
+    """
     return SCHEME
 
 
 def post_quantize(job: Job) -> Sequence[Pass]:
-    """Return the passes that drop one-sided Q/DQ, and check the graph against every TensorRT version of the board."""
+    """Return passes: drop one-sided Q/DQ, and check the graph against the board's TensorRT versions."""
     proof = tensorrt_check(*versions(job))
     return (drop_one_sided_qdq, proof) if job.precision == "int8" else (proof,)
 
@@ -133,10 +140,6 @@ def post_quantize(job: Job) -> Sequence[Pass]:
 def missing() -> str:
     """Return an empty string: TensorRT is needed only on the board."""
     return ""
-
-
-def check(graph: Graph, job: Job) -> None:
-    """Accept every graph: `tensorrt_check` refuses unsupported ones before."""
 
 
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:

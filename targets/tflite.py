@@ -43,7 +43,7 @@ _CACHE: dict[tuple[str, bool], bytes] = {}
 def frame(precision: str) -> FrameInput:
     """Return int8 pixels for int8, which the first layer reads directly; otherwise normalized floats.
 
-    A float model could take pixels as well, but casting them in the graph is slower than a table of 256 floats.
+    A float model could take pixels, too, but a cast in the graph is slower than a table of 256 floats.
     """
     if precision == "int8":
         return FrameInput("int8", "NHWC", "BGR", normalized=False)
@@ -61,8 +61,9 @@ def pre_quantize(job: Job) -> Sequence[Pass]:
         exact = len(means) == 1 and float(min(means)).is_integer()
         if job.precision == "int8" and not exact:
             raise PosecError(
-                f"TFLite int8 needs one whole number as the mean of all channels; the spec has {graph.spec.mean}; "
-                "take float32 or float16, train with such a mean, or take a board with another engine"
+                "TFLite int8 needs one whole number as the mean of all channels; "
+                f"the spec has {graph.spec.mean}; take float32 or float16, train with such a mean, "
+                "or take a board with another engine"
             )
         return fold_frame(frame(job.precision))(graph)
 
@@ -87,7 +88,7 @@ def missing() -> str:
 
 
 def check(graph: Graph, job: Job) -> None:
-    """Raise PosecError where an operator cannot be expressed in TFLite. The graph is replayed in torch, not converted."""
+    """Raise PosecError where TFLite lacks an operator. The graph is replayed in torch, not converted."""
     import torch
 
     from ._litert.replay import Replay
@@ -106,7 +107,7 @@ def check(graph: Graph, job: Job) -> None:
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:
     """Return model.tflite.
 
-    Raises PosecError where TFLite cannot express an operator, or the converter changed which operators are float.
+    Raises PosecError where TFLite lacks an operator, or the converter changed which operators are float.
     """
     from ._litert.flatbuffer import halve_weights
 
@@ -126,8 +127,9 @@ def _check_islands(graph: Graph, content: bytes) -> None:
     if (found := count_float_islands(content)) != len(islands):
         layers = [layer_name(node) for island in islands for node in island if node.op_type in WEIGHT_AXIS]
         raise PosecError(
-            f"litert-torch {version('litert_torch')} converted this graph to {found} float islands instead of "
-            f"{len(islands)} (float layers: {', '.join(layers)}); take float32 or float16, or keep other layers float"
+            f"litert-torch {version('litert_torch')} converted this graph to {found} float islands instead "
+            f"of {len(islands)} (float layers: {', '.join(layers)}); "
+            "take float32 or float16, or keep other layers float"
         )
 
 

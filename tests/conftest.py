@@ -1,7 +1,8 @@
-"""Fixtures for every part: a tiny network with the five heads, as a checkpoint and as a Graph, and pictures on which it finds people."""
+"""Fixtures for every part: a tiny network with five heads, as checkpoint and Graph, and pictures for it."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import pytest
 
 from toolkit.ir.graph import Graph
 
-sys.path.insert(0, str(Path(__file__).parent / "support"))
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # so that tests can `from networks import …`
 import check_run
 
 if "--check" in sys.argv:  # before anything imports an engine
     check_run.install()
 from networks import spot_picture, tiny_graph_of, write_checkpoint
+
+# A shell ignores SIGINT for its background jobs, nohup ignores SIGHUP, and a child inherits both.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a checkpoint: spec.toml, model.onnx, pose.safetensors; input 64 x 96, stride 8, embedding of 8."""
+    """Checkpoint folder: spec.toml, model.onnx, pose.safetensors; input 64 x 96, stride 8, embedding of 8."""
     return write_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
 
 

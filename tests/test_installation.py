@@ -1,4 +1,4 @@
-"""What `requires-python` and the extras state, installed and run: `pip install posec` on every Python at hand."""
+"""`requires-python` and the extras, installed and run: `pip install posec` on every Python at hand."""
 
 from __future__ import annotations
 

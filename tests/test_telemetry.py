@@ -27,7 +27,8 @@ static void note(const char *what) {
     FILE *file = fopen(getenv("POSEC_LOOKUPS"), "a");
     if (file) { fprintf(file, "%s\n", what); fclose(file); }
 }
-int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+int getaddrinfo(const char *name, const char *service,
+                const struct addrinfo *hints, struct addrinfo **found) {
     note(name ? name : "?"); return EAI_NONAME;
 }
 struct hostent *gethostbyname(const char *name) { note(name); return 0; }
@@ -54,7 +55,7 @@ def resolver(tmp_path_factory) -> Path:
 
 
 def lookups(code: str, resolver: Path, folder: Path) -> list[str]:
-    """Return the hosts that a Python process looks up, in a home folder of its own, without variables that switch telemetry off."""
+    """Return the hosts that a Python process looks up, with a new home folder and telemetry allowed."""
     noted = folder / "lookups.txt"
     noted.write_text("")
     kept = {

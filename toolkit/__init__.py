@@ -18,7 +18,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# ONNX Runtime (and onnxsim, which contains it) and OpenVINO send usage events to their makers when they are imported.
+# On import, ONNX Runtime (which onnxsim contains) and OpenVINO send usage events to their makers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then takes its own stub
 

@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0 done, 1 a limit exceeded, 2 a request refused, 3 a camera of `run` disconnected.
+        The exit status: 0 done, 1 a limit exceeded, 2 a request refused. `run` also ends with 3 if a camera
+        went away, 4 if its output cannot be written, and 5 if its engine fails.
     """
     open_standard_streams()
     args = _parsed(arguments)

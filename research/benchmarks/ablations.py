@@ -1,20 +1,23 @@
-"""What each part of the learning brings: the same short training with one part left out, or added, at a time.
+"""The effect of each part of the training: one short training per part, with it left out or added.
 
-    python -m research.benchmarks.ablations --lift lift.safetensors --data data/ --labels labels/ --bodies bodies/ --scenes scenes/ \\
-           --more photographs/ --mocap mocap/ --embedding embedding.safetensors -o out/ablations
+    python -m research.benchmarks.ablations --lift lift.safetensors --data data/ --labels labels/ \\
+           --bodies bodies/ --scenes scenes/ --more photographs/ --mocap mocap/ \\
+           --embedding embedding.safetensors -o out/ablations
 
-Every network trains on the same number of pictures, so differences say what a part brings early on, not at the end of a long training.
-All start from the lift that `posec train lift` learned from skeletons, on MoveNet's trunk, which does not move. They are judged, with the
-fit to key points, on the rendered test scenes and, where the data folder has them, on the photographs of tiny_coco.
+Every network trains on the same number of pictures: differences are those of an early stage of training.
+All start from the lifting head of `posec train lift`, trained on skeletons, on MoveNet's frozen backbone.
+They are judged, with the fit to key points, on the rendered test scenes and on the photographs of tiny_coco
+in the data folder.
 
-The embedding is judged twice, with it and with the 48 numbers of 16 bone directions instead: in the network, whose head of embeddings
-is untrained in both cases, and in the lifter, which learns to the end of its possibilities in minutes. "Within limits" is the share of
-poses whose joints bend as a human's can. Of these networks the heads are judged as they are, without the fit.
+The embedding is compared with 48 numbers of 16 bone directions, twice: in the network, where the embedding
+head starts untrained in both cases, and in the lifter, which converges in minutes. "Within limits" is the
+share of poses with joint angles that a human can reach. These networks are judged without the fit.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +43,7 @@ from toolkit.network.heads import EMBEDDING, LATENT_CHANNELS
 from toolkit.network.keypoints import BRANCH_CHANNELS, JOINTS, KeypointRegression
 from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import EPSILON, bone_directions, mirror_directions
+from toolkit.runtime.command.refusals import exit_status
 from toolkit.runtime.decoding.bone_prior import REFINEMENT, Refinement
 from toolkit.runtime.decoding.decode import DecodeOptions, decode_heads
 from toolkit.runtime.decoding.intrinsics import pinhole
@@ -74,15 +78,15 @@ class Variant(NamedTuple):
         name: for the table.
         skeletons: whether the lift and the heads have learned from skeletons before.
         rendered: whether rendered people and scenes are among the pictures.
-        reads_ways: whether a picture's own ways to key points are read beside its features. Where not, pictures and ways have an encoder
-            each, as in the paper, and share all that follows; key points, to which poses are fitted, are still read.
+        reads_offsets: whether a picture's key-point offsets are read beside its features. If not, pictures
+            and offsets have an encoder each, as in the paper, and share the rest; the fit reads key points.
         settings: of the losses, see `NetworkTraining`.
     """
 
     name: str
     skeletons: bool = True
     rendered: bool = True
-    reads_ways: bool = True
+    reads_offsets: bool = True
     settings: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -92,9 +96,9 @@ VARIANTS = (
     Variant("alignment", settings=ALIGNED),
     Variant("as shipped, no scenes of skeletons", skeletons=False),
     Variant("as shipped, no rendered people", rendered=False),
-    Variant("an encoder each", reads_ways=False),
-    Variant("an encoder each, alignment", reads_ways=False, settings=ALIGNED),
-    Variant("no second modality: pictures alone", skeletons=False, reads_ways=False),
+    Variant("an encoder each", reads_offsets=False),
+    Variant("an encoder each, alignment", reads_offsets=False, settings=ALIGNED),
+    Variant("no second modality: pictures alone", skeletons=False, reads_offsets=False),
     Variant(
         "alignment, cycle, agreement of views",
         settings={"align_weight": 1.0, "cycle_weight": 0.5, "consistency_weight": 0.5},
@@ -106,7 +110,7 @@ class NoWays(KeypointRegression):
     """Sees no way to any key point."""
 
     def forward(self, branch: Tensor) -> Tensor:
-        """Return ways of no length."""
+        """Return offsets of zero length."""
         return 0.0 * super().forward(branch)
 
 
@@ -131,7 +135,7 @@ def first_network(variant: Variant, lift: Path) -> KeypointNetwork:
         network.load_state_dict(
             {name: value for name, value in untrained.items() if name.startswith(OF_SKELETONS)}, strict=False
         )
-    if not variant.reads_ways:
+    if not variant.reads_offsets:
         network.keypoint_head.regression = NoWays(BRANCH_CHANNELS, 2 * JOINTS, 1)
         # The picture's share starts at zero, and so would all gradients.
         features = network.lifting_head.from_features
@@ -184,8 +188,13 @@ def figures_of(estimate: Estimate, skeleton: Skeleton, photos: Mapping[str, Phot
     row = evaluate_scenes(
         {name: estimate(picture, focal_px=focal) for name, picture, focal in scenes}, scenes, skeleton
     )[0]
-    names = {"centre_recall": "recall", "centre_precision": "precision", "pck_rel150": "PCK_rel@150", "mpjpe_mm": "MPJPE mm",
-             "pa_mpjpe_mm": "PA-MPJPE mm"}  # fmt: skip
+    names = {
+        "centre_recall": "recall",
+        "centre_precision": "precision",
+        "pck_rel150": "PCK_rel@150",
+        "mpjpe_mm": "MPJPE mm",
+        "pa_mpjpe_mm": "PA-MPJPE mm",
+    }
     figures = {title: row[name] for name, title in names.items()}
     for what, annotated in photos.items():
         row = evaluate_photos(
@@ -237,8 +246,13 @@ def lift(name: str, embedding: PoseEmbedding, size: int, mocap: Path, steps: int
         share, _ = plausible_share(
             pose(embedding, model(normalize_points(seen.points, seen.visible).inputs)).directions
         )
-    return {"a pose is, in the lifter": name, "MPJPE mm": figures["test_mpjpe_mm"], "PA-MPJPE mm": figures["test_pa_mpjpe_mm"],
-            "MPJPE mm, augmented": figures["test_augmented_mpjpe_mm"], "within limits": share}  # fmt: skip
+    return {
+        "a pose is, in the lifter": name,
+        "MPJPE mm": figures["test_mpjpe_mm"],
+        "PA-MPJPE mm": figures["test_pa_mpjpe_mm"],
+        "MPJPE mm, augmented": figures["test_augmented_mpjpe_mm"],
+        "within limits": share,
+    }
 
 
 def with_codes(photos: Photos, embedding: PoseEmbedding) -> Photos:
@@ -325,8 +339,13 @@ def compare_networks(
         pictures = material if variant.rendered else unrendered
         train_network(config, pictures, options.embedding, out=options.out / str(number), network=network)
     photos, decoder = photographs(options.data), layers(decoder_arrays(load_embedding(options.embedding)))
-    return [{"trained": variant.name, **judge(first_network(variant, options.lift), options.out / str(number), decoder, photos)}
-            for number, variant in chosen]  # fmt: skip
+    return [
+        {
+            "trained": variant.name,
+            **judge(first_network(variant, options.lift), options.out / str(number), decoder, photos),
+        }
+        for number, variant in chosen
+    ]
 
 
 def compare_codes(
@@ -411,4 +430,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

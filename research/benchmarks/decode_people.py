@@ -1,8 +1,9 @@
-"""Time decoding against the number of people, the fit to key points split out, beside another checkout in the same process.
+"""Time decoding by number of people, with and without the fit, beside another checkout in the same process.
 
     python research/benchmarks/decode_people.py --against OTHER_CHECKOUT
 
-Both decode the same heads in turn, on the threads that numpy takes by itself. Read the ratios: times depend on what else the machine does.
+Both decode the same heads in turn, on numpy's default threads. Read the ratios: times depend on the
+machine's load.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from toolkit.runtime.command.refusals import exit_status
 
 HERE = Path(__file__).parents[2]
 PEOPLE = (1, 2, 5, 20, 50)
@@ -71,12 +74,17 @@ def main() -> None:
         least = {key: float(np.percentile(times, 10)) for key, times in took.items()}
         for name in decoders:
             fit, plain = (name, True), (name, False)
-            print(f"{people:6}  {name:8}  {middle[fit]:8.3f} ({least[fit]:.3f})  {middle[plain]:8.3f} ({least[plain]:.3f})  "
-                  f"{middle[fit] - middle[plain]:8.3f}")  # fmt: skip
+            print(
+                f"{people:6}  {name:8}  {middle[fit]:8.3f} ({least[fit]:.3f})  "
+                f"{middle[plain]:8.3f} ({least[plain]:.3f})  "
+                f"{middle[fit] - middle[plain]:8.3f}"
+            )
         if others:
-            print(f"{people:6}  ratio     {middle['this', True] / middle['other', True]:8.3f} "
-                  f"({least['this', True] / least['other', True]:.3f})")  # fmt: skip
+            print(
+                f"{people:6}  ratio     {middle['this', True] / middle['other', True]:8.3f} "
+                f"({least['this', True] / least['other', True]:.3f})"
+            )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

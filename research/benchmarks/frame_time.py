@@ -1,10 +1,10 @@
-"""The time of a frame beside its inference, and of precisions, as ratios of two checkouts that take turns.
+"""Time of a frame without inference, and of precisions, as ratios of two checkouts that take turns.
 
     python -m research.benchmarks.frame_time BUNDLES --before OTHER_CHECKOUT --seconds 60
 
 BUNDLES holds `generic-cpu-float32`, `generic-cpu-int8`, `intel-cpu-float32`, `intel-cpu-int8` and
-`intel-cpu-bfloat16`. Each checkout runs in processes of its own, with its default threads. A ratio is the median
-over rounds; in a round all take one turn.
+`intel-cpu-bfloat16`. Each checkout runs in its own processes, with its default threads. A ratio is the
+median over rounds; each takes one turn per round.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 
 from toolkit.device.timing.decode_cost import crowd_heads
 from toolkit.runtime import read_bundle
+from toolkit.runtime.command.refusals import exit_status
 
 HERE = Path(__file__).parents[2]
 CHILD = Path(__file__).with_name("frame_time_child.py")
@@ -43,9 +44,12 @@ class Child:
         """Start it; `first` is what it imports first."""
         given = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
         self._process = subprocess.Popen(
-            [sys.executable, str(CHILD), first], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, str(CHILD), first],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
             env={**given, "PYTHONPATH": str(root)},
-        )  # fmt: skip
+        )
 
     def __call__(self, do: str, **request: Any) -> Any:
         """Return the answer to a request."""
@@ -210,4 +214,4 @@ def _engine(child: Child, name: str) -> Callable[[], dict[str, float]]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -2,7 +2,7 @@
 
     PYTHONPATH=CHECKOUT python frame_time_child.py numpy|posec
 
-The word states what is imported first: numpy and cv2, as in programs of users, or the runtime, as in `posec run`.
+The word is the first import: numpy and cv2, as in programs of users, or the runtime, as in `posec run`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def open_bundle(name: str, folder: str, threads: int | None = None) -> None:
 
 
 def frames(name: str, picture: str, count: int) -> dict[str, float]:
-    """Return medians of `count` frames of a 1280 x 720 picture in ms, the time of all but inference as `rest`; and the people."""
+    """Return medians in ms over `count` frames of 1280 x 720, `rest` without inference, and people."""
     estimator = LOADED[name]
     pixels = cv2.resize(cv2.imread(picture), (1280, 720))
     rows, people = [], 0

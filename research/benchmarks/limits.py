@@ -1,19 +1,22 @@
-"""Limits of the reference network: accuracy of its key points, and its accuracy with parts of the truth as input.
+"""Limits of the reference network: accuracy of key points, and accuracy with parts of the truth as input.
 
-    python -m research.benchmarks.limits --teacher teacher/ --embedding embedding.safetensors --lifter lifter.safetensors -o out/limits.md
+    python -m research.benchmarks.limits --teacher teacher/ --embedding embedding.safetensors \\
+           --lifter lifter.safetensors -o out/limits.md
 
-It runs on the rendered test scenes, whose truth is exact. "Given" is the truth that replaces outputs of the network:
-the key points of the fit, the key-point offsets of the lifting head, the torso's rotation or the pose of the people
-found. The last rows need no network: exact key points of all people, lifted and fitted as training labels are, each
-moved by a share of the person's height.
+It runs on the rendered test scenes, whose truth is exact. "Given" is the truth that replaces outputs of the
+network: key points of the fit, key-point offsets of the lifting head, the torso's rotation, or the pose of
+the people found. The last rows need no network: exact key points of all people, each moved by a share of
+the person's height, lifted and fitted as training labels are.
 
-A key point is read where one of its kind lies within a share of the torso's length, as it would be without foreshortening, of the joint.
-Joints outside the picture and people less than a quarter visible are ignored; hidden joints are included.
+A key point is found if one of its kind lies within a share of the torso's length, without foreshortening,
+of the joint. Joints outside the picture and people less than a quarter visible are ignored; hidden joints
+are included.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +35,7 @@ from toolkit.network.heads import to_units
 from toolkit.network.keypoints import JOINTS, encode_offsets
 from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import torso_frame
+from toolkit.runtime.command.refusals import exit_status
 from toolkit.runtime.decoding.bone_prior import REFINEMENT
 from toolkit.runtime.decoding.decode import DecodeOptions, decode_heads
 from toolkit.runtime.decoding.intrinsics import pinhole
@@ -98,8 +102,8 @@ def exact_keypoints(
     return dict(zip(KEYPOINT_HEADS, (heat, offset), strict=True))
 
 
-def exact_ways(scene: Scene, letterbox: Letterbox, spec: PoseSpec, own: torch.Tensor) -> torch.Tensor:
-    """Return offsets (1, 102, h, w): exact ones to body joints of the nearest person, the network's to the face."""
+def exact_offsets(scene: Scene, letterbox: Letterbox, spec: PoseSpec, own: torch.Tensor) -> torch.Tensor:
+    """Return offsets (1, 102, h, w): exact to body joints of the nearest person, the network's to faces."""
     people = scene.visible >= LEAST_VISIBLE
     if not people.any():
         return own
@@ -111,9 +115,9 @@ def exact_ways(scene: Scene, letterbox: Letterbox, spec: PoseSpec, own: torch.Te
     rows, columns = torch.meshgrid(*(torch.arange(side) for side in own.shape[2:]), indexing="ij")
     cells = torch.stack([columns, rows], -1).flatten(0, 1) * float(spec.stride) + spec.cell_origin_px
     nearest = (cells[:, None] - at).norm(dim=-1).argmin(1)
-    ways_px = torch.zeros(len(cells), JOINTS, 2)
-    ways_px[:, FACE:] = points[nearest] - cells[:, None]
-    given = encode_offsets(ways_px).T.unflatten(1, own.shape[2:])[None]
+    offsets_px = torch.zeros(len(cells), JOINTS, 2)
+    offsets_px[:, FACE:] = points[nearest] - cells[:, None]
+    given = encode_offsets(offsets_px).T.unflatten(1, own.shape[2:])[None]
     body = torch.arange(len(given[0])) % JOINTS >= FACE
     return torch.where(body[:, None, None], given, own)
 
@@ -147,27 +151,29 @@ class GivenTruth:
         self.decoder, self.scenes = layers(decoder), scenes
 
     @torch.no_grad()
-    def heads(self, look: Looked, ways: bool) -> dict[str, np.ndarray]:
-        """Return the heads of a scene; with `ways` the lift reads the true ones."""
+    def heads(self, look: Looked, offsets: bool) -> dict[str, np.ndarray]:
+        """Return the heads of a scene; with `offsets` the lifting head reads the true ones."""
         network, (_, scene, letterbox, image, _) = self.network, look
         fine, deep = network.backbone(image)
         branches = network.keypoint_head(fine)
         features, latent = network.encode(branches, deep)
-        if ways:
+        if offsets:
             own = network.keypoint_head.regression(functional.avg_pool2d(branches["regression"], 2))
-            latent = network.lifting_head.latent(exact_ways(scene, letterbox, self.spec, own), features)
+            latent = network.lifting_head.latent(exact_offsets(scene, letterbox, self.spec, own), features)
         heads = to_units(
             {"centre": network.heads["centre"](features), **network.poses(network.lifting_head(latent))}
         )._asdict()
         heads["keypoints"], heads["keypoint_offset"] = network.keypoint_head.outputs(branches)
         return {name: value[0].numpy() for name, value in heads.items()}
 
-    def people(self, ways: bool = False, keypoints: bool = False, fit: bool = True) -> dict[str, PoseFrame]:
+    def people(
+        self, offsets: bool = False, keypoints: bool = False, fit: bool = True
+    ) -> dict[str, PoseFrame]:
         """Return the people of every scene, with exact offsets, exact key points, or neither."""
         found = {}
         for look in looks(self.scenes, self.spec):
             name, scene, letterbox, _, focal_px = look
-            heads = self.heads(look, ways)
+            heads = self.heads(look, offsets)
             if keypoints:
                 heads |= exact_keypoints(scene, letterbox, self.grid, heads)
             found[name] = decode_heads(
@@ -198,7 +204,7 @@ def with_truth(
 
 
 def lifted(scenes: Scenes, spec: PoseSpec, embedding: Path, lifter: Path, off: float) -> dict[str, PoseFrame]:
-    """Return people lifted and fitted to exact key points, each off by a share of the height, as a standard deviation."""
+    """Return people lifted and fitted to exact key points plus noise; its scale is a share of the height."""
     chance, model, lift = np.random.default_rng(0), load_embedding(embedding), load_lifter(lifter)
     found = {}
     for name, picture, focal_px in scenes:
@@ -220,7 +226,7 @@ def lifted(scenes: Scenes, spec: PoseSpec, embedding: Path, lifter: Path, off: f
 
 
 def enlarged(given: GivenTruth, factor: float) -> Callable[[Looked], Keypoints]:
-    """Return a function from a scene to the key points that the network reads from its input made larger by a factor."""
+    """Return a function from a scene to the network's key points with its input enlarged by a factor."""
 
     @torch.no_grad()
     def find(look: Looked) -> Keypoints:
@@ -283,13 +289,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "nothing, without the fit": lambda: given.people(fit=False),
         "nothing": lambda: found,
         "key points": lambda: given.people(keypoints=True),
-        "ways, without the fit": lambda: given.people(ways=True, fit=False),
-        "ways and key points": lambda: given.people(ways=True, keypoints=True),
+        "offsets, without the fit": lambda: given.people(offsets=True, fit=False),
+        "offsets and key points": lambda: given.people(offsets=True, keypoints=True),
         "the torso's rotation": lambda: with_truth(found, scenes, spec, "rotation"),
         "the pose within the torso": lambda: with_truth(found, scenes, spec, "pose"),
-        **{f"no network: key points {f'off by {off:.0%}' if off else ''} lifted".replace("  ", " "):
-           lambda off=off: lifted(scenes, spec, chosen.embedding, chosen.lifter, off) for off in OFF_BY_HEIGHT},
-    }  # fmt: skip
+        **{
+            f"no network: key points {f'off by {off:.0%}' if off else ''} lifted".replace(
+                "  ", " "
+            ): lambda off=off: lifted(scenes, spec, chosen.embedding, chosen.lifter, off)
+            for off in OFF_BY_HEIGHT
+        },
+    }
     rows = []
     for name, people in variants.items():
         rows.append({"given": name, **evaluate_scenes(people(), scenes, spec.skeleton)[0]})
@@ -300,4 +310,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

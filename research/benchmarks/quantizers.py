@@ -1,14 +1,18 @@
-"""Posec's int8 beside that of other quantizers: same float network, same frames, same engine, same judge.
+"""Posec's int8 and other quantizers: same float network, same frames, same engine, same metrics.
 
-    python -m research.benchmarks.quantizers reference --photos person_keypoints.json images.tar -o out/quantizers
+    python -m research.benchmarks.quantizers reference --photos person_keypoints.json images.tar \\
+           -o out/quantizers
 
-Every contestant is a bundle: `posec verify`, `posec evaluate` and `posec bench` would say the same of it. Drift, people lost and
-invented are against the float network, on the rendered test scenes and on the photographs (tall: of more than 64 pixels); MPJPE, PCK and the centres' recall
-and precision are against the truth of the scenes; recall and OKS against the labels of the photographs. Latency is the median
-of the model alone, all of one engine taking turns; its ratio is to float32 in the same engine (OpenVINO: true float32, not bf16).
-"CPU ms" is the processor time of whole calls, decoding included, which neighbours on a busy machine disturb least. A Jetson's
-graph is run by ONNX Runtime where there is no TensorRT, and has no latency then. `--page` puts the tables between the page's
-marks, `<!-- figures: intel-cpu -->` to `<!-- end -->` and so on.
+Every quantizer's model becomes a bundle, so `posec verify`, `posec evaluate` and `posec bench` give the
+same figures. Drift, people lost and invented are relative to the float network, on the rendered test scenes
+and on photographs (tall: more than 64 px). MPJPE, PCK, center recall and precision are relative to the
+truth of the scenes; recall and OKS to the labels of the photographs.
+
+Latency is the median of the model alone, all models of one engine in turn; its ratio is to float32 in the
+same engine (OpenVINO: true float32, not bf16). "CPU ms" is the processor time of whole calls with decoding,
+which other processes disturb least. Without TensorRT, ONNX Runtime runs a Jetson's graph, and it has no
+latency. `--page` writes the tables between the page's marks, such as `<!-- figures: intel-cpu -->` and
+`<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,8 +35,8 @@ from calibration.collect import Sweep
 from toolkit.commands.interface import inputs
 from toolkit.commands.interface.terminal import progress, say, table, write_text
 from toolkit.compiler.build import build
-from toolkit.device.bench import BenchSettings
 from toolkit.device.result import Result
+from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.evaluation.photos import TINY_COCO, Photos, read_photos
 from toolkit.evaluation.scenes import RENDERED_SCENES, Scenes, read_scenes
@@ -42,6 +47,7 @@ from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
 from toolkit.report.measure import FloatReference, measure_bundles
 from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
+from toolkit.runtime.command.refusals import exit_status
 from toolkit.training.release.card_markup import put_table
 from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
 from toolkit.verification.verify import verify
@@ -51,8 +57,22 @@ from .rivals import PIXELS, RIVALS, as_bundle, batches, folded, without_dead_cha
 BLAME_FRAMES = 16
 KEPT_FLOAT = (1, 2, 4, 8)
 FLOAT = "float32"
-COLUMNS = ("int8 by", "drift mm: mean / p50 / p95", "lost (tall), invented", "MPJPE mm", "PCK_rel %", "recall", "precision",
-           "photos: drift mm", "lost (tall), invented", "recall", "mean OKS", "ms", "of float32", "CPU of float32")  # fmt: skip
+COLUMNS = (
+    "int8 by",
+    "drift mm: mean / p50 / p95",
+    "lost (tall), invented",
+    "MPJPE mm",
+    "PCK_rel %",
+    "recall",
+    "precision",
+    "photos: drift mm",
+    "lost (tall), invented",
+    "recall",
+    "mean OKS",
+    "ms",
+    "of float32",
+    "CPU of float32",
+)
 JETSON = "jetson-orin-nano"
 TALL_PX = 64
 
@@ -173,10 +193,18 @@ def _worst_layers(contest: Contest, target: Target, ranges: Ranges) -> list[str]
 def row(name: str, result: Result, reference: Result, on_photos: Mapping[str, Any]) -> list[str]:
     """Return a contestant's line of the table; a dash for what was not measured."""
     scenes, photos = result.row(RENDERED_SCENES), result.row(TINY_COCO)
-    return [name, *_drift(result.drift or {}), _number(scenes.get("mpjpe_mm"), 1), _number(scenes.get("pck_rel150"), 2),
-            _number(scenes.get("centre_recall"), 3), _number(scenes.get("centre_precision"), 3), *_drift(on_photos),
-            _number(photos.get("centre_recall"), 3), _number(photos.get("mean_oks"), 3),
-            *_times(_medians_ms(result), _medians_ms(reference))]  # fmt: skip
+    return [
+        name,
+        *_drift(result.drift or {}),
+        _number(scenes.get("mpjpe_mm"), 1),
+        _number(scenes.get("pck_rel150"), 2),
+        _number(scenes.get("centre_recall"), 3),
+        _number(scenes.get("centre_precision"), 3),
+        *_drift(on_photos),
+        _number(photos.get("centre_recall"), 3),
+        _number(photos.get("mean_oks"), 3),
+        *_times(_medians_ms(result), _medians_ms(reference)),
+    ]
 
 
 def _drift(drift: Mapping[str, Any]) -> list[str]:
@@ -188,7 +216,7 @@ def _drift(drift: Mapping[str, Any]) -> list[str]:
 
 
 def _medians_ms(result: Result) -> tuple[float | None, float | None]:
-    """Return the model's own time, and the processor's for the whole call, which neighbours on a busy machine disturb least.
+    """Return the model's time, and processor time of the whole call, which other processes disturb least.
 
     None where another engine than the board's ran it.
     """
@@ -218,8 +246,14 @@ def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[
     shown = [contest.scenes.source / name for name in contest.scenes.scenes]
     protocols: list[Photos | Scenes] = [contest.scenes, *([contest.photos] if contest.photos else [])]
     settings = BenchSettings(shown, seconds=contest.seconds, threads=contest.threads)
-    results = measure_bundles(folders, protocols=protocols, reference=FloatReference(contest.graph, pictures), settings=settings,
-                              progress=progress("measuring, seconds"), report=say)  # fmt: skip
+    results = measure_bundles(
+        folders,
+        protocols=protocols,
+        reference=FloatReference(contest.graph, pictures),
+        settings=settings,
+        progress=progress("measuring, seconds"),
+        report=say,
+    )
     photographs = [picture for _, picture, _ in contest.photos] if contest.photos else []
     on_photos = [
         verify(folder, contest.graph, photographs, threads=contest.threads).to_dict()
@@ -286,4 +320,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -1,6 +1,6 @@
-"""Other quantizers, each given the same float network, the same frames, and the settings that its own guide recommends.
+"""Other quantizers, each with the same float network, the same frames, and the settings of its own guide.
 
-None is a dependency of posec: one that is not installed is left out, by name.
+None is a dependency of posec; those that are not installed are listed and left out.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ PIXELS = FrameInput("uint8", "NHWC", "BGR", normalized=False)
 
 
 def folded(graph: Graph) -> Graph:
-    """Return the prepared float network with its normalization inside, as plain arithmetic that any tool reads."""
+    """Return the prepared float network with its normalization inside, as plain arithmetic."""
     prepared = prepare(graph).copy()
     fold_frame(PIXELS, cast=True)(prepared)
     return prepared
 
 
 def without_dead_channels(graph: Graph) -> Graph:
-    """Return the network with a tiny weight in each channel that has none, such as those that training has pruned.
+    """Return the network with a tiny weight in each channel without any, such as pruned ones.
 
-    ai-edge-quantizer scales a channel by its largest weight; where all are zero, the channel's bias overflows.
+    ai-edge-quantizer scales a channel by its largest weight; if all are zero, the bias overflows.
     """
     mended = prepare(graph).copy()
     found = index_graph(mended.model)
@@ -72,8 +72,13 @@ def _nncf(fast: bool) -> Rival:
 
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "float.onnx").write_bytes(graph.model.SerializeToString())
-            model = nncf.quantize(openvino.convert_model(f"{folder}/float.onnx"), nncf.Dataset(fed), preset=nncf.QuantizationPreset.MIXED,
-                                  subset_size=len(fed), fast_bias_correction=fast)  # fmt: skip
+            model = nncf.quantize(
+                openvino.convert_model(f"{folder}/float.onnx"),
+                nncf.Dataset(fed),
+                preset=nncf.QuantizationPreset.MIXED,
+                subset_size=len(fed),
+                fast_bias_correction=fast,
+            )
             openvino.save_model(model, f"{folder}/model.xml", compress_to_fp16=False)
             return {name: (Path(folder) / name).read_bytes() for name in ("model.xml", "model.bin")}
 
@@ -101,9 +106,17 @@ def _onnxruntime(float_heads: bool) -> Rival:
         left = [name for names in head_layers(graph).values() for name in names] if float_heads else []
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "float.onnx").write_bytes(graph.model.SerializeToString())
-            quantize_static(f"{folder}/float.onnx", f"{folder}/model.onnx", Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
-                            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
-                            nodes_to_exclude=left)  # fmt: skip
+            quantize_static(
+                f"{folder}/float.onnx",
+                f"{folder}/model.onnx",
+                Reader(),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+                nodes_to_exclude=left,
+            )
             return {"model.onnx": (Path(folder) / "model.onnx").read_bytes()}
 
     return quantize
@@ -120,8 +133,11 @@ def _ai_edge_quantizer(float_heads: bool) -> Rival:
                 made.update_quantization_recipe(regex=".*", operation_name=edge, algorithm_key="no_quantize")
             if float_heads:
                 last = "|".join(re.escape(name) for name in _last_layers(float_model))
-                made.update_quantization_recipe(regex=f".*({last}).*", operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
-                                                algorithm_key="no_quantize")  # fmt: skip
+                made.update_quantization_recipe(
+                    regex=f".*({last}).*",
+                    operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+                    algorithm_key="no_quantize",
+                )
             ranges = made.calibrate({"serving_default": [{"args_0": batch} for batch in fed]})
             return {"model.tflite": bytes(made.quantize(ranges).quantized_model)}
 
@@ -129,7 +145,7 @@ def _ai_edge_quantizer(float_heads: bool) -> Rival:
 
 
 def _last_layers(content: bytes) -> list[str]:
-    """Return the names of the tensors from each output of a TFLite file back to its last convolution, that one's included."""
+    """Return the tensors from each output of a TFLite file back to its last convolution's, included."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -165,7 +181,7 @@ RIVALS: Mapping[str, Sequence[tuple[str, str, Rival]]] = {
 
 
 def as_bundle(description: Mapping[str, Any], name: str, frame: FrameInput, files: Files) -> dict[str, Any]:
-    """Return the fields of bundle.json for a rival's model, from those of the bundle that posec made of the same network."""
+    """Return bundle.json of another quantizer's model, from posec's bundle of the same network."""
     kept = {field: value for field, value in description.items() if field not in ("format", "files")}
     changed: dict[str, Any] = {
         "scheme": name,

@@ -1,15 +1,16 @@
-"""The same people in every runtime: one calibration, int8 bundles of several targets, compared person by person.
+"""The same people in every runtime: one calibration, int8 bundles of several targets, compared by person.
 
     python -m research.benchmarks.runtimes reference --frames photos/ --judge scenes/ -o out/runtimes
 
-A cell is the drift of the row's people from the column's: mean and 95th percentile in millimetres, and the people lost
-and invented. A Jetson's graph is run by ONNX Runtime where there is no TensorRT.
+A cell is the drift of the row's people from the column's: mean and 95th percentile in mm, people lost and
+invented. ONNX Runtime runs a Jetson's graph where there is no TensorRT.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import calibration
 import targets
 from toolkit.commands.interface import inputs
 from toolkit.commands.interface.terminal import progress, say, table, write_text
+from toolkit.runtime.command.refusals import exit_status
 from toolkit.verification.across_runtimes import across_runtimes
 
 TARGETS = ("generic-cpu", "intel-cpu", "raspberry-pi-5", "jetson-orin-nano")
@@ -62,4 +64,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -1,14 +1,16 @@
-"""What supervision brings: the same short training, on the same pictures, with three kinds of labels.
+"""The effect of supervision: the same short training, on the same pictures, with three kinds of labels.
 
     posec train scenes --mocap mocap/ --split train --count 500 --empty 20 --seed 5151 --out scenes/
-    python -m research.benchmarks.supervision --lift lift.safetensors --scenes scenes/ --data data/ --teacher teacher/ \\
-           --embedding embedding.safetensors --lifter lifter.safetensors -o out/supervision
+    python -m research.benchmarks.supervision --lift lift.safetensors --scenes scenes/ --data data/ \\
+           --teacher teacher/ --embedding embedding.safetensors --lifter lifter.safetensors -o out/supervision
 
-U is the 2D teacher alone, lifted and fitted; W are 2D key points as a human would mark them, in the teacher's place; F are the 3D joints.
-Where the data folder has Leeds Sports Pose Extended, U and W are compared on its photographs too, which humans did mark.
+U is the 2D teacher alone, lifted and fitted. W replaces the teacher by 2D key points as a human would mark
+them. F are the 3D joints. Where the data folder has Leeds Sports Pose Extended, with marks by humans, U and
+W are also compared on its photographs.
 
-As in `ablations`, every network starts from the lift that `posec train lift` learned from skeletons, and learns no other pictures with people. All are judged on the rendered test scenes, and on the
-photographs that the data folder has: those of tiny_coco, and every tenth of Leeds Sports Pose Extended.
+As in `ablations`, every network starts from the lifting head of `posec train lift`, trained on skeletons.
+It sees no other pictures with people. All are judged on the rendered test scenes and on the photographs of
+the data folder: tiny_coco, and every tenth of Leeds Sports Pose Extended.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from toolkit.commands.interface.terminal import say, write_text
 from toolkit.evaluation.photos import BODY, Annotated
 from toolkit.evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
 from toolkit.network.embedding import decoder_arrays, load_embedding
+from toolkit.runtime.command.refusals import exit_status
 from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.labels.annotations import human_keypoints
@@ -56,7 +59,7 @@ class Kind(NamedTuple):
 
 
 def marked(scenes: Scenes) -> dict[str, list[Annotated]]:
-    """Return the people of scenes as a human would mark them in 2D: visible people, with all joints in the picture."""
+    """Return people of scenes as a human would mark them in 2D: visible, with all joints in the picture."""
     people = {}
     for name, picture, _ in scenes:
         scene, size = scenes.scenes[name], np.array(picture.shape[1::-1])
@@ -195,4 +198,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -1,1 +1,1 @@
-"""From a graph to a TFLite file, through torch and litert-torch; the only part of a back end that imports torch."""
+"""From a graph to a TFLite file, by torch and litert-torch. No other part of a back end imports torch."""

@@ -25,7 +25,7 @@ def convert(graph: Graph, integers: bool) -> bytes:
 
     Args:
         graph: NHWC frame; with Q/DQ where `integers`.
-        integers: convert Q and DQ to integer kernels; otherwise the converter keeps float kernels between them.
+        integers: convert Q and DQ to integer kernels; otherwise kernels between them stay float.
 
     Raises PosecError where an operator is not supported, or the converter fails.
     """
@@ -48,7 +48,8 @@ def convert(graph: Graph, integers: bool) -> bytes:
             raise
         except Exception as error:  # its exceptions have no common base class
             raise PosecError(
-                f"litert-torch {litert_torch.__version__} cannot convert this graph: {type(error).__name__}: {error}"
+                f"litert-torch {litert_torch.__version__} cannot convert this graph: "
+                f"{type(error).__name__}: {error}"
             ) from error
 
 

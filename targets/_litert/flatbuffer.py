@@ -49,9 +49,9 @@ def count_float_islands(content: bytes) -> int:
 
 
 def halve_weights(content: bytes) -> bytes:
-    """Return a float32 file with its constants in float16, each behind a DEQUANTIZE, and float16 arithmetic allowed.
+    """Return a float32 file with float16 constants, each behind a DEQUANTIZE, and float16 arithmetic allowed.
 
-    On a CPU without float16 arithmetic, XNNPACK converts the constants to float32 once, when the file is opened.
+    On a CPU without float16 arithmetic, XNNPACK converts the constants to float32 when it opens the file.
     """
     from ai_edge_litert import schema_py_generated as schema
 

@@ -14,7 +14,7 @@ def join_transposes(content: bytes) -> bytes:
 
         x -> TRANSPOSE(p) -> TRANSPOSE(q) -> y        becomes        x -> TRANSPOSE(p[q]) -> y
 
-    The converter stores maps that are read in two orders in a third one, which costs two transposes per reader.
+    The converter stores maps with readers in two orders in a third order: two transposes per reader.
     """
     from ai_edge_litert import schema_py_generated as schema
 

@@ -65,7 +65,7 @@ def _taken(maps: Tensor, axis: int, chosen: range) -> Tensor:
 
 
 def _gather(node: Node) -> Tensor:
-    """Return selected entries concatenated: TFLite's GATHER is slower for the short lists that networks have."""
+    """Return selected entries concatenated: TFLite's GATHER is slower for the short lists of networks."""
     indices, axis = node.constant(1), node.attribute("axis", 0)
     if indices is None or indices.ndim > 1:
         raise node.refusal("gathers by indices of several dimensions")
@@ -75,7 +75,7 @@ def _gather(node: Node) -> Tensor:
 
 
 def _gather_nd(node: Node) -> Tensor:
-    """Return selected entries of the first axis concatenated, as the older exporter writes `maps[:, [2, 0, 1]]`."""
+    """Return selected entries of the first axis: torch's older exporter writes `maps[:, [2, 0, 1]]` so."""
     indices = node.constant(1)
     if indices is None or indices.ndim != 2 or indices.shape[1] != 1 or node.attribute("batch_dims", 0):
         raise node.refusal("gathers by more than a list of indices")

@@ -44,7 +44,7 @@ class Node:
         return edits.attribute(self.proto, name, default)
 
     def constant(self, position: int) -> np.ndarray | None:
-        """Return the values of a constant input, None where it is omitted. Raises PosecError where it is computed."""
+        """Return a constant input, or None where it is omitted. Raises PosecError where it is computed."""
         name = self.proto.input[position] if position < len(self.proto.input) else ""
         if not name:
             return None
@@ -55,5 +55,6 @@ class Node:
     def refusal(self, why: str) -> PosecError:
         """Return the error for a node that TFLite cannot express."""
         return PosecError(
-            f"TFLite: layer '{layer_name(self.proto)}' ({self.proto.op_type}) {why}; export the network without it"
+            f"TFLite: layer '{layer_name(self.proto)}' ({self.proto.op_type}) {why}; "
+            "export the network without it"
         )

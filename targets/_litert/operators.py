@@ -116,7 +116,10 @@ def _hard_sigmoid(node: Node) -> Tensor:
 
 
 def _split(node: Node) -> tuple[Tensor, ...]:
-    """Return ranges of channels as slices in NHWC: TFLite's SPLIT makes equal parts, and in NCHW the converter transposes the maps."""
+    """Return ranges of channels, sliced in NHWC.
+
+    TFLite's SPLIT makes equal parts only, and in NCHW the converter transposes the maps.
+    """
     sizes = node.constant(1)
     if sizes is None or node.attribute("axis", 0) != 1:
         raise node.refusal("splits otherwise than channels into constant sizes")
@@ -127,7 +130,7 @@ def _split(node: Node) -> tuple[Tensor, ...]:
 
 
 def _concat(node: Node) -> Tensor:
-    """Return tensors concatenated. Channels are concatenated in NHWC: in NCHW the converter transposes every map twice."""
+    """Return tensors concatenated, channels in NHWC: in NCHW the converter transposes every map twice."""
     maps, axis = [node.tensor(position) for position in range(len(node.tensors))], node.attribute("axis", 1)
     if axis != 1 or node.maps.ndim != 4:
         return torch.cat(maps, axis)

@@ -49,7 +49,10 @@ def _qparams(node: Node) -> tuple[float, int]:
 
 
 def _constant(node: Node) -> Tensor:
-    """Return a weight by Q and DQ, from which the converter recovers its integers; a bias, which it quantizes itself, as floats."""
+    """Return a weight through Q and DQ, and a bias in float.
+
+    The converter recovers the integers of the weight, and quantizes the bias itself.
+    """
     values = node.maps
     if node.graph_index.constants[node.proto.input[0]].data_type == onnx.TensorProto.INT32:
         return values

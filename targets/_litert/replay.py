@@ -28,8 +28,8 @@ class Replay(nn.Module):
         for node in self._nodes:
             if node.op_type not in OPERATORS:
                 raise PosecError(
-                    f"TFLite: no operator '{node.op_type}' (layer '{layer_name(node)}'); known: {', '.join(OPERATORS)}; "
-                    "export the network without it"
+                    f"TFLite: no operator '{node.op_type}' (layer '{layer_name(node)}'); "
+                    f"known: {', '.join(OPERATORS)}; export the network without it"
                 )
         self._graph_index, self._frame = index_graph(graph.model), graph.input_name
         self._heads = {name: tensor for name, (tensor, _) in graph.heads.items()}
@@ -69,7 +69,7 @@ class Replay(nn.Module):
         return {name: known[tensor].permute(0, 2, 3, 1) for name, tensor in self._heads.items()}
 
     def _read(self, name: str, known: dict[str, Tensor]) -> Tensor | None:
-        """Return a tensor. Integers are dequantized once per reader: the converter confuses the layouts of shared results."""
+        """Return a tensor, dequantized per reader: the converter confuses the layouts of shared results."""
         maker = self._graph_index.producers.get(name)
         if maker is None or maker.op_type != "DequantizeLinear":
             return known.get(name)

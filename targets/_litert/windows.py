@@ -1,4 +1,4 @@
-"""Padding of convolutions and pools: from ONNX attributes to symmetric pads, the only ones that torch takes."""
+"""Padding of convolutions and pools: from ONNX attributes to symmetric pads, which torch requires."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Window:
 def pad_windows(node: Node, window: Window, border: float | None = 0.0) -> tuple[Tensor, list[int]]:
     """Return the maps, and the symmetric pads (rows, columns) that the torch operator adds.
 
-    Uneven pads are added to the maps as pixels of value `border`. None means that such pixels would change the result.
-    Raises PosecError where they would.
+    Uneven pads are added to the maps as pixels of value `border`. `border` None means that such pixels
+    would change the result; uneven pads then raise PosecError.
     """
     top, left, bottom, right = _pads(node, window)
     if (top, left) == (bottom, right):

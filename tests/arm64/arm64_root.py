@@ -1,7 +1,9 @@
-"""An arm64 Debian 12 that takes itself for a Raspberry Pi, on an x86 machine: `python tests/arm64/arm64_root.py setup | clean`.
+"""An emulated arm64 Debian 12 that looks like a Raspberry Pi.
 
-Nothing is configured under emulation: mmdebstrap unpacks the packages, the host's pip unpacks Arm wheels beside them, and
-what maintainer scripts would have written is written here. That takes half a minute instead of five.
+Usage: `python tests/arm64/arm64_root.py setup | clean`.
+
+Nothing is configured under emulation, which would be slow. mmdebstrap unpacks the packages, the host's pip
+unpacks Arm wheels beside them, and this file writes what maintainer scripts would have written.
 Needs Debian or Ubuntu, root, and the right to mount.
 """
 
@@ -96,7 +98,7 @@ class Root:
     def run(
         self, runtime: str, *arguments: str, path: str = "", check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run Python inside the root with a runtime's packages, behind those in `path`; paths are the root's."""
+        """Run Python in the root with a runtime's packages, behind those in `path`; paths are the root's."""
         # Left alone, the emulated CPU has SME, which the emulator or XNNPACK gets silently wrong in int8.
         settings = [
             f"QEMU_CPU={self.board.cpu}",
@@ -188,7 +190,7 @@ def _host_packages() -> None:
 
 
 def _register() -> None:
-    """Tell the kernel to run arm64 programs by the emulator, which it holds open: nothing is copied into the root."""
+    """Register the emulator for arm64 programs. The kernel holds it open: nothing is copied into the root."""
     if platform.machine() == "aarch64" or (BINFMT / "qemu-aarch64").exists():
         return
     if not (BINFMT / "register").exists():
@@ -250,7 +252,10 @@ def _configure(root: Root) -> None:
 
 
 def _wheels(root: Root) -> None:
-    """Fetch each library's Arm wheels and unpack them, and the same for the host; closed lists, as pip would judge conditions by the host."""
+    """Fetch and unpack each library's Arm wheels, and the host's.
+
+    The lists are complete: pip would evaluate markers of dependencies for the host.
+    """
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     only = ["--no-deps", "--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11"]
     for runtime in RUNTIMES:

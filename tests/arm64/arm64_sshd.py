@@ -65,7 +65,8 @@ def serve(root: Root, folder: Path) -> Iterator[Server]:
     process = subprocess.Popen([*command, "/usr/sbin/sshd", "-D", "-f", "/etc/ssh/sshd_posec"])
     try:
         _wait(port, process)
-        ssh = f"ssh -F none -i {folder / 'id'} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile={known_hosts}"
+        options = "-o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
+        ssh = f"ssh -F none -i {folder / 'id'} {options} -o UserKnownHostsFile={known_hosts}"
         yield Server(port, ssh, known_hosts)
     finally:
         process.terminate()

@@ -1,4 +1,7 @@
-"""Fixtures for what runs on Arm: an arm64 Debian that looks like a Raspberry Pi, and bundles for it. Skips with a reason elsewhere."""
+"""Fixtures for Arm: an arm64 Debian that looks like a Raspberry Pi, and bundles for it.
+
+Tests skip with a reason where it is not set up.
+"""
 
 from __future__ import annotations
 

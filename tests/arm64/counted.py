@@ -1,4 +1,4 @@
-"""Run under the counting emulator: `counted.py BUNDLE` lets the engine work, and marks begin and end of its second and third time."""
+"""Under the counting emulator, `counted.py BUNDLE` runs the engine and marks its second and third run."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Run on both sides: `heads_of.py BUNDLE BATCHES OUT` writes the heads and the last integers of given batches, and prints what ran.
+"""Run on both sides: `heads_of.py BUNDLE BATCHES OUT` writes heads and last integers, and prints the engine.
 
 Finds `toolkit` and the libraries on PYTHONPATH.
 """

@@ -47,8 +47,9 @@ BOARDS = {
 def become(system: Path, board: Board) -> None:
     """Write the files of a board into a root file system; what is bound or open there changes with it."""
     cores = [
-        f"processor\t: {core}\nBogoMIPS\t: 108.00\nFeatures\t: {board.features}\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
-        f"CPU variant\t: {board.variant:#x}\nCPU part\t: {board.part:#x}\nCPU revision\t: {board.revision}\n\n"
+        f"processor\t: {core}\nBogoMIPS\t: 108.00\nFeatures\t: {board.features}\nCPU implementer\t: "
+        f"0x41\nCPU architecture: 8\nCPU variant\t: {board.variant:#x}\nCPU part\t: "
+        f"{board.part:#x}\nCPU revision\t: {board.revision}\n\n"
         for core in range(CORES)
     ]
     files = {

@@ -1,4 +1,4 @@
-"""What a Raspberry Pi would run, on its instruction set: people found again, numbers beside those of x86, kernels as expected."""
+"""The runtime on the instruction set of a Raspberry Pi: people, numbers as on x86, kernels as expected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from toolkit.runtime.preprocess import to_batch
 
 HERE = Path(__file__).parent
 TOOLKIT = HERE.parents[1] / "toolkit"
-# Both libraries compute floats by XNNPACK; tflite-runtime 2.14 computes integers by kernels of its own: 14 layers and the step to floats.
+# Both libraries compute floats by XNNPACK. tflite-runtime 2.14 has its own integer kernels: 14 layers and
+# the step to floats.
 CASES = [
     ("litert", "float32", "XNNPACK"),
     ("litert", "int8", "XNNPACK"),
@@ -36,7 +37,7 @@ def carried(root, bundles, tmp_path_factory):
     shutil.copy(HERE / "heads_of.py", folder)
     for precision, bundle in bundles.items():
         shutil.copytree(bundle.folder, folder / precision)
-        # The same batches on both sides: cv2 resizes by other instructions on Arm, which is not the question here.
+        # The same batches on both sides: cv2 resizes by other instructions on Arm.
         batches = {
             str(number): to_batch(picture, bundle.spec, bundle.frame)[0]
             for number, picture in enumerate(PICTURES)

@@ -1,4 +1,4 @@
-"""A network whose layers are like the reference network's and are what takes the time: 90 million multiply-accumulates."""
+"""A network with layers like the reference network's, which take most of the time: 90 million MACs."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def made(people: int, seed: int, light: float = 100.0, height: float = 0.4) -> F
 
 @pytest.fixture
 def lopsided() -> list[FrameStats]:
-    """Two hundred scenes of one large person, and a few each without people, of crowds, of small people, and in the dark."""
+    """Two hundred scenes of one large person; a few without people, of crowds, small people and the dark."""
     return [
         *(made(1, seed) for seed in range(200)),
         *(made(0, seed) for seed in range(300, 303)),

@@ -16,7 +16,7 @@ def auto(tiny_checkpoint, ranges, pictures):
 
 
 def board(folder: Path, name: str, limit: float) -> Path:
-    """Return the file of a target of ONNX Runtime with limits of its own; no precision drifts less than 0 mm."""
+    """Return the file of a target of ONNX Runtime with its own limits; no drift is below 0 mm."""
     path = folder / f"{name}.toml"
     limits = f"{{drift_mm = {limit}, people_lost = {limit}, people_invented = {limit}}}"
     path.write_text(f"""title = "{name}"

@@ -16,7 +16,7 @@ from toolkit.commands.interface.outputs import Out
 from toolkit.commands.interface.parser import VERBS
 
 QUANTIZED = ["train", "quantized", "nothing", "--calibration", "nothing"]
-# Every command that writes, without the name of the output. The inputs are missing, so the output must be checked first.
+# Every command that writes, without the output's name. Inputs are missing: the output must be checked first.
 WRITERS = {
     "calibrate": ["calibrate", "nothing", "--frames", "nothing", "-o"],
     "export": ["export", "nothing", "--target", "generic-cpu", "-o"],
@@ -184,7 +184,8 @@ CREDENTIALS = ("hunter2", "admin")
         "rtsp://admin:hunter2@127.0.0.1:1/live",
         "http://admin:hunter2@127.0.0.1:1/video.mjpg?user=admin&password=hunter2",
         "rtsp://admin:hun@ter2/hunter2@127.0.0.1:1/x",
-        "rtspsrc location=rtsp://admin:hunter2@127.0.0.1:1/ user-id=admin user-pw=hunter2 ! decodebin ! videoconvert ! appsink",
+        "rtspsrc location=rtsp://admin:hunter2@127.0.0.1:1/ user-id=admin user-pw=hunter2 ! decodebin "
+        "! videoconvert ! appsink",
     ],
 )
 @pytest.mark.parametrize(

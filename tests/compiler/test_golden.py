@@ -1,4 +1,4 @@
-"""Golden pictures: taken from the shipped scenes where none are given, and of those where no score lies at the threshold."""
+"""Golden pictures: by default shipped scenes, and only scenes without scores at the threshold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The temporal stage of a checkpoint reaches the bundle, hashed, and is read back; without one nothing changes."""
+"""A checkpoint's temporal stage reaches the bundle, hashed, and is read back; without one nothing changes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Deployments to a folder of this machine; a replacement of ssh runs every script there, or loses the connection."""
+"""Deployments to a folder of this machine; a substitute for ssh runs the scripts or loses the connection."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_bundle_runs_on_the_board_and_its_result_is_fetched(first):
     assert steps == ["connect", "copy", "check", "bench", "switch"]
     assert done.folder == "posec/pi5"
     result = read_result(done.path)
-    assert (result.status, result.verdict) == ("ran", "accepted")
+    assert (result.has_run, result.verdict) == (True, "accepted")
     assert result.bench["machine"]["architecture"] == done.machine["architecture"] == platform.machine()
     command = [
         str(home / "posec/pi5/python"),
@@ -97,7 +97,8 @@ def test_the_copied_files_run_without_the_libraries_of_the_host(first):
     )
     code = (
         blocked
-        + "import runpy\nsys.argv = ['board', 'check', 'bundle']\nrunpy.run_module('toolkit.device', run_name='__main__')"
+        + "import runpy\nsys.argv = ['board', 'check', 'bundle']\n"
+        + "runpy.run_module('toolkit.device', run_name='__main__')"
     )
     answer = subprocess.run(
         [str(home / "posec/pi5/python"), "-c", code],
@@ -144,7 +145,8 @@ def test_a_broken_connection_leaves_only_the_old_bundle(bundle, running, call):
     (running.parent / "lose").write_text(str(call))
     with pytest.raises(
         PosecError,
-        match=r"no connection to 'pi@board': .*closed by remote host.*; 'posec/pi5' on the board is unchanged",
+        match=r"no connection to 'pi@board': .*closed by remote host.*; "
+        r"'posec/pi5' on the board is unchanged",
     ):
         send(bundle, running)
     assert what_runs_on(running) == before

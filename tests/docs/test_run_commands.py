@@ -1,4 +1,4 @@
-"""Every command line and every Python block of the docs, run in a folder by real processes, in the order of the pages."""
+"""Every command line and Python block of the docs, run by real processes in the order of the pages."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def program_checkpoint(tmp_path_factory):
 
 @pytest.fixture
 def folder(program_checkpoint, tmp_path, monkeypatch):
-    """A checkpoint to spoil in the working folder, with a module `marker` that leaves a file when imported."""
+    """A checkpoint to damage, in the working folder, with a module `marker` that leaves a file on import."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "marker.py").write_text(

@@ -41,7 +41,7 @@ def conditional(
 
 
 def on_width(expected: str) -> list[onnx.NodeProto]:
-    """Return the nodes that compare the width of `x` with a constant, as torch's older exporter writes them."""
+    """Return nodes that compare the width of `x` with a constant, as of torch's older exporter."""
     return [
         helper.make_node("Shape", ["x"], ["shape"]),
         helper.make_node("Gather", ["shape", "one"], ["width"]),

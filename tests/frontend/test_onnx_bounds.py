@@ -1,4 +1,4 @@
-"""ONNX files of a few kilobytes that would take gigabytes or minutes are refused first; damaged ones get a sentence."""
+"""Small ONNX files that would take gigabytes or minutes are refused first; damaged ones get a sentence."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_a_network_of_an_older_opset_is_read(name, opset, tmp_path):
 
 
 def in_type(kind: int, dtype: type, *, inside: bool) -> onnx.ModelProto:
-    """Return the tiny network with its weights in another type; `inside` keeps the batch and the heads in float32."""
+    """Return the tiny network with weights in another type; `inside` keeps batch and heads in float32."""
     model = tiny_graph_of().model
     constants = [
         *model.graph.initializer,

@@ -23,7 +23,8 @@ def test_a_file_that_is_a_program_and_a_shared_library_at_once_is_refused_by_the
 ):
     ran = tmp_path / "LIBRARY_WAS_OPENED"
     (tmp_path / "x.c").write_text(
-        f'#include <stdio.h>\n__attribute__((constructor)) static void run(void) {{ fclose(fopen("{ran}", "w")); }}\n'
+        "#include <stdio.h>\n__attribute__((constructor)) static void run(void) "
+        f'{{ fclose(fopen("{ran}", "w")); }}\n'
     )
     subprocess.run(["gcc", "-shared", "-fPIC", "-s", "-o", tmp_path / "x.so", tmp_path / "x.c"], check=True)
     enum = {"__enum__": True, "fqn": "ctypes:cdll", "name": "checkpoint/model.pt2"}

@@ -1,4 +1,4 @@
-"""Contents of a .pt2 file: a static network of listed operators and plain weights; nothing else reaches torch."""
+"""Contents of a .pt2 file: only static networks of listed operators and plain weights reach torch."""
 
 from __future__ import annotations
 

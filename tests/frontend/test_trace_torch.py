@@ -1,4 +1,4 @@
-"""Checkpoints that need torch: weights of the reference architecture, and programs that torch.export saved."""
+"""Checkpoints that need torch: weights of the reference architecture, and programs of torch.export."""
 
 from __future__ import annotations
 

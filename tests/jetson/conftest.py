@@ -1,4 +1,4 @@
-"""Fixtures for the Jetson parts: a bundle for the engine `tensorrt`, and the stand-ins for TensorRT and CUDA."""
+"""Fixtures for Jetson: a bundle for the engine `tensorrt`, and the stand-ins for TensorRT and CUDA."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def board(
     plans: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., tuple[ModuleType, StandInCuda]]]:
-    """A function that makes this machine a Jetson with a version of TensorRT; afterwards no rule may have been broken."""
+    """A function that makes this machine a Jetson with a TensorRT; afterwards no rule may be broken."""
     made: list[StandInCuda] = []
 
     def make(

@@ -1,11 +1,13 @@
 """Record the interface of NVIDIA's Python bindings of TensorRT, to check the stand-in against it.
 
-    pip download --no-deps tensorrt_bindings==8.6.1       # or tensorrt-cu12-bindings==10.3.0, tensorrt-cu13-bindings==10.16.1.11
+    # Or tensorrt-cu12-bindings==10.3.0, tensorrt-cu13-bindings==10.16.1.11.
+    pip download --no-deps tensorrt_bindings==8.6.1
     python -m zipfile -e tensorrt_bindings-8.6.1-*.whl unpacked-8.6.1/
     python tests/jetson/read_bindings.py unpacked-*/
 
-The wheels hold the bindings without the libraries that they call; empty libraries of the same names (made by gcc) are enough to import
-them, and pybind11 then lists every name and signature. Writes tensorrt_interfaces.json beside this file.
+The wheels hold the bindings without the libraries that they call. Empty libraries of the same names, made by
+gcc, are enough to import them; pybind11 then lists every name and signature.
+Writes tensorrt_interfaces.json beside this file.
 """
 
 from __future__ import annotations
@@ -76,7 +78,7 @@ ENUMERATIONS = (
 
 
 def read(trt: object) -> dict[str, dict[str, object]]:
-    """Return class → member → list of its arguments, optional ones with a `?`; "property"; or None where there is no such member."""
+    """Return class → member → its arguments, optional ones with a `?`; "property"; or None without it."""
     found: dict[str, dict[str, object]] = {
         "enumerations": {
             name: {k: int(v) for k, v in getattr(trt, name).__members__.items()} for name in ENUMERATIONS

@@ -1,7 +1,7 @@
-"""A stand-in for libcudart: the documented functions as C function pointers over host memory, with the rules enforced.
+"""A stand-in for libcudart: its functions as C pointers over host memory; documented rules are enforced.
 
-Copies and kernels are queued and done at synchronization, as on a GPU: an early read gets garbage. Every breach
-of a rule is noted in `breaches` and answered by cudaErrorInvalidValue.
+Copies and kernels are queued and run at synchronization, as on a GPU: an early read gets garbage.
+Every breach of a rule is added to `breaches` and returns cudaErrorInvalidValue.
 """
 
 from __future__ import annotations

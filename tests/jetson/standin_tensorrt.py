@@ -1,5 +1,8 @@
-"""A stand-in for the module `tensorrt`, of version 8.2, 8.5, 8.6 or 10.x: the documented names and signatures of that version
-alone, with order, types, shapes and lifetimes enforced. A plan is the ONNX file behind a header; ONNX Runtime computes it."""
+"""A stand-in for the module `tensorrt`, of version 8.2, 8.5, 8.6 or 10.x.
+
+It has the documented names and signatures of that version alone, and enforces order, types, shapes and
+lifetimes. A plan is the ONNX file behind a header; ONNX Runtime computes it.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class IHostMemory(bytes):
 
 
 def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -> types.ModuleType:
-    """Return a module that offers what TensorRT of this version does; `module.record` notes what is asked of it."""
+    """Return a module with the interface of this TensorRT version; `module.record` lists the calls."""
     faults = faults or Faults()
     numbers = tuple(int(part) for part in version.split("."))
     named, bindings = numbers >= (8, 5), numbers < (10,)
@@ -214,7 +217,8 @@ def make_module(version: str, cuda: StandInCuda, faults: Faults | None = None) -
             if config._workspace > faults.memory_bytes:
                 self.logger.log(
                     ILogger.ERROR,
-                    "[virtualMemoryBuffer.cpp::resizePhysical::127] Error Code 2: OutOfMemory (no further information)",
+                    "[virtualMemoryBuffer.cpp::resizePhysical::127] Error Code 2: "
+                    "OutOfMemory (no further information)",
                 )
                 return None
             if faults.build:

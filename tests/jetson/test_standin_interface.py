@@ -1,7 +1,8 @@
 """The stand-in has the interface of NVIDIA's bindings, with the same names and arguments, and no more.
 
-8.6.1 and 10.3.0 are the versions of JetPack 6.0 and of 6.1 and 6.2; `read_bindings.py` made the record. Bindings of 8.2 and 8.5, which JetPack 4
-and 5 have, are in no package index: for these the stand-in follows NVIDIA's documents.
+8.6.1 and 10.3.0 are the versions of JetPack 6.0 and of 6.1 and 6.2; `read_bindings.py` made the record.
+Bindings of 8.2 and 8.5, of JetPack 4 and 5, are in no package index: there the stand-in follows NVIDIA's
+documents.
 """
 
 import inspect
@@ -19,7 +20,7 @@ REAL = json.loads(RECORD.read_text())
 
 
 def offered(version: str) -> dict[str, object]:
-    """Return what the stand-in has under each name: a class, or an object where attributes come with the constructor."""
+    """Return name → class of the stand-in, or an object where the constructor makes the attributes."""
     trt = make_module(version, StandInCuda())
 
     class Logger(trt.ILogger):
@@ -31,7 +32,7 @@ def offered(version: str) -> dict[str, object]:
 
 
 def arguments(function: object) -> list[str]:
-    """Return the names of a function's arguments as the record has them: without `self`, optional ones with a `?`."""
+    """Return a function's arguments as in the record: without `self`, optional ones with a `?`."""
     found = [
         f"{name}{'' if p.default is p.empty else '?'}"
         for name, p in inspect.signature(function).parameters.items()

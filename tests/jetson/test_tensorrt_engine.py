@@ -1,4 +1,4 @@
-"""The engine against stand-ins for TensorRT 8.2 to 10 and the CUDA runtime, which enforce the documented rules."""
+"""The engine on stand-ins for TensorRT 8.2 to 10 and the CUDA runtime, which enforce documented rules."""
 
 import gc
 import hashlib
@@ -322,7 +322,7 @@ BEST_FIRST = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutio
 
 @pytest.fixture
 def asked(monkeypatch, plans):
-    """Let ONNX Runtime seem to have every provider; returns the lists of (provider, options) that its sessions were asked for."""
+    """Give ONNX Runtime every provider; return the lists of (provider, options) of its sessions."""
     lists, session = [], onnxruntime.InferenceSession
 
     def open_session(path, settings, providers):

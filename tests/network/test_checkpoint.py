@@ -137,7 +137,8 @@ def test_former_architectures_are_refused(
     path.write_text(path.read_text().replace(line, f'architecture = "{stated}"\n' if stated else ""))
     with pytest.raises(
         PosecError,
-        match=f"architecture '{stated or 'picture'}', which posec no longer supports; use the shipped 'reference'",
+        match=f"architecture '{stated or 'picture'}', which posec no longer supports; "
+        "use the shipped 'reference'",
     ):
         load_checkpoint(tmp_path / "net")
     assert (

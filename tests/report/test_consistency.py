@@ -6,7 +6,7 @@ import pytest
 from networks import tiny_graph_of
 from tiny_bundles import spoiled, write_tiny_bundle
 
-from toolkit.device.bench import BenchSettings
+from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.report.consistency import measure_again
 from toolkit.report.measure import measure_bundles
@@ -41,7 +41,7 @@ def slower(result, factor):
 
 
 def wide(result):
-    """Return the same result with half of the rounds ten times faster and half ten times slower, a wide span."""
+    """Return the same result with half of the rounds ten times faster, half ten times slower."""
     fast, slow = slower(result, 0.1), slower(result, 10)
     rounds = fast.bench["samples"]["rounds"] + slow.bench["samples"]["rounds"]
     return replace(result, bench={**result.bench, "samples": {**result.bench["samples"], "rounds": rounds}})

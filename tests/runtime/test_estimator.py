@@ -175,7 +175,8 @@ def test_the_folder_alone_works_elsewhere(tmp_path):
 
 
 def test_importing_the_runtime_loads_neither_cv2_nor_an_engine():
-    code = "import sys, toolkit.runtime.pose; print([n for n in ('cv2', 'onnxruntime', 'openvino') if n in sys.modules])"
+    heavy = ("cv2", "onnxruntime", "openvino")
+    code = f"import sys, toolkit.runtime.pose; print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=RUNTIME.parents[1]
     )

@@ -1,4 +1,4 @@
-"""A body model of a few boxes: scenes can be rendered and compared without the package anny or motion capture."""
+"""A body model of a few boxes: scenes can be rendered without the package anny or motion capture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from toolkit.training.motion.turns import joint_index
 from toolkit.training.render.bodies import ARM, FOOT, HEAD, LEG, TO_VIEW, TORSO, Body, Surface
 from toolkit.training.render.props import box
 
-# View axes, metres: y down, the hips at 0. Low corner, high corner, part, position along the arm and along the trunk.
+# View axes in m: y down, hips at 0. Low corner, high corner, part, position along the arm and the torso.
 BLOCKS = (
     ((-0.18, -0.5, -0.1), (0.18, 0.0, 0.1), TORSO, 0.0, 0.5),
     ((-0.1, -0.8, -0.13), (0.1, -0.55, 0.1), HEAD, 0.0, 1.1),
@@ -70,7 +70,7 @@ class BlockPeople:
 
 
 def strolling_clips(standing: Clips, frames: int = 40) -> Clips:
-    """The upright clip, `frames` long at 30 frames per second, moving ahead at walking pace and turning a little."""
+    """The upright clip, `frames` long at 30 frames per second, at walking pace and turning a little."""
     angle = np.linspace(0, 0.4, frames)
     quaternion = np.stack([np.cos(angle / 2), 0 * angle, np.sin(angle / 2), 0 * angle], -1)
     rotations = np.repeat(standing.rotations[:1], frames, 0)

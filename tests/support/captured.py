@@ -27,7 +27,7 @@ def standing() -> np.ndarray:
 
 
 def captured_poses(count: int, seed: int = 0) -> np.ndarray:
-    """Return bone directions (N, 16, 3) with limbs swung forward and back, two numbers a pose, in their own torso frames."""
+    """Return bone directions (N, 16, 3) in torso frames, with limbs swung by two numbers a pose."""
     rng = np.random.default_rng(seed)
     directions = np.repeat(standing()[None], count, 0)
     swing = rng.uniform(-0.8, 0.8, (count, 2))

@@ -1,4 +1,4 @@
-"""`pytest --check`: run the tests that need no torch, no process and no engine but replay; the others skip themselves."""
+"""`pytest --check`: run the tests that need no torch, no process and no engine but replay; skip others."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from toolkit.deploy.deploy import Deployed, deploy
 from toolkit.deploy.slot import BoardSettings
 from toolkit.runtime.bundle import Bundle
 
-# Options up to `--`, the host, and one string for the login shell. The n-th call is cut off where the file `lose` holds n; the file `login`
-# is run by the login shell, as a profile is.
+# Options up to `--`, the host, and one string for the login shell. Call number n loses the connection where
+# the file `lose` holds n. The login shell runs the file `login`, as a profile.
 STAND_IN = """#!/bin/sh
 home={home}
 for word in "$@"; do [ "$word" = -O ] && exit 0; done
@@ -73,7 +73,7 @@ def what_runs_on(home: Path) -> Path:
 
 
 def what_is_deployed(home: Path) -> list[Path]:
-    """Return the folders of all deployments; nothing but them, links to them and packages may be on the board."""
+    """Return the folders of all deployments; the board may hold only them, links to them and packages."""
     places = sorted((home / "posec").glob(".deployed/*/*"))
     beside = [
         path

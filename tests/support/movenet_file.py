@@ -75,7 +75,7 @@ def movenet_names(network: KeypointNetwork) -> list[tuple[str, nn.Module, str]]:
 
 
 def write_movenet(folder: Path, network: KeypointNetwork, **changes: Any) -> Path:
-    """A TensorFlow.js model of the network's weights, in float16, with something else at the start; `changes` go into the manifest."""
+    """A TensorFlow.js model of the float16 weights behind other bytes; `changes` alter the manifest."""
     entries: list[dict[str, Any]] = [{"name": SCOPE + "Reshape/shape", "shape": [2], "dtype": "int32"}]
     data = [np.array([1, 3], np.int32).tobytes()]
     for name, layer, part in movenet_names(network):

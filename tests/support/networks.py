@@ -1,4 +1,4 @@
-"""A tiny network with the five heads, made here, that finds bright spots; its checkpoint, and pictures with such spots."""
+"""A tiny network with five heads that finds bright spots; its checkpoint, and pictures with such spots."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class _Builder:
         spread: float = 0.6,
         lit: int = 1,
     ) -> str:
-        """Random weights, but the first `lit` channels average what channel 0 (all of the input, in the first layer) saw: brightness."""
+        """Random weights; the first `lit` channels average channel 0 (in the first layer all): brightness."""
         fan_in = inputs // group * kernel * kernel
         weight = self.random.normal(
             0, spread * (2 / fan_in) ** 0.5, (outputs, inputs // group, kernel, kernel)
@@ -126,8 +126,11 @@ class _Builder:
 
 
 def tiny_model(spec: PoseSpec | None = None, seed: int = 1, opset: int = 17) -> onnx.ModelProto:
-    """Return a network with batch norms, ReLU6, depthwise convolutions, a residual Add, an average pool, a bilinear Resize,
-    an Identity and Constant nodes, as an exporter would leave them."""
+    """Return a network as exporters write it, with every kind of layer.
+
+    Batch norms, ReLU6, depthwise convolutions, a residual Add, an average pool, a bilinear Resize, an
+    Identity and Constant nodes.
+    """
     spec = spec or tiny_spec()
     make = _Builder(seed)
     maps = make.node("Relu", [make.batch_norm(make.conv("frame", 8, 3, 3, stride=2), 8)])
@@ -225,7 +228,7 @@ def toml(plain: dict, prefix: str = "") -> str:
 
 
 def spot_picture(people: int, seed: int, size: tuple[int, int] = (120, 160)) -> np.ndarray:
-    """Return a BGR picture (height, width, 3) uint8 of dim noise with `people` bright spots apart from each other."""
+    """Return a BGR picture (height, width, 3) uint8 of dim noise with `people` separate bright spots."""
     random = np.random.default_rng(seed)
     height, width = size
     rows, columns = np.mgrid[:height, :width]
@@ -256,7 +259,7 @@ def outputs_of(model: onnx.ModelProto, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def one_head_graph(nodes: list[onnx.NodeProto], arrays: dict[str, np.ndarray], opset: int = 13) -> Graph:
-    """Return a graph of your own nodes from `frame` (1, 3, 16, 16) to `y`, for tests of single rewrites; `y` is its only output."""
+    """Return a graph of the caller's nodes from `frame` (1, 3, 16, 16) to `y`, its only output."""
     frame = helper.make_tensor_value_info("frame", TensorProto.FLOAT, [1, 3, 16, 16])
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     initializers = [numpy_helper.from_array(values, name) for name, values in arrays.items()]

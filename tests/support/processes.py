@@ -25,10 +25,19 @@ def posec(*words: Any, module: str = "toolkit", **options: Any) -> subprocess.Co
     )
 
 
-def start(*words: Any, module: str = "toolkit", **options: Any) -> subprocess.Popen[str]:
+class Started(subprocess.Popen[str]):
+    """A process that ends with its `with` block when a test fails there, so that no test hangs."""
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
+
+
+def start(*words: Any, module: str = "toolkit", **options: Any) -> Started:
     """Start the command with pipes for its output."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **options}
-    return subprocess.Popen(line(*words, module=module), text=True, env=environment(), **options)
+    return Started(line(*words, module=module), text=True, env=environment(), **options)
 
 
 def line(*words: Any, module: str = "toolkit") -> list[Any]:

@@ -21,7 +21,7 @@ def interpreter(version: str) -> str:
 
 
 def environment(folder: Path, version: str, *packages: str) -> str:
-    """Return the Python of a new environment with packages; skips the test where the registry does not have them."""
+    """Return the Python of a new environment with packages; skip the test where the registry lacks them."""
     subprocess.run([interpreter(version), "-m", "venv", str(folder)], check=True)
     python = str(folder / "bin" / "python")
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]

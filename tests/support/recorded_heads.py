@@ -1,4 +1,4 @@
-"""Heads as a network would have put them out, made from people that the test chooses, and replay bundles of them."""
+"""Heads of a perfect network, made from people that the test chooses, and replay bundles of them."""
 
 from __future__ import annotations
 

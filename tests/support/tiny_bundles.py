@@ -21,7 +21,7 @@ ALLOWED = {"drift_mm": 8.0, "people_lost": 0.01, "people_invented": 0.01}
 
 
 def spoiled(graph: Graph, head: str, noise: float, seed: int = 0) -> Graph:
-    """Return a copy whose convolution before `head` has a bias moved by `noise` times its channel count's random numbers."""
+    """Return a copy with normal noise of scale `noise` on the bias of the convolution before `head`."""
     graph = graph.copy()
     nodes, tensor = {output: node for node in graph.model.graph.node for output in node.output}, head
     while nodes[tensor].op_type != "Conv":
@@ -36,7 +36,7 @@ def spoiled(graph: Graph, head: str, noise: float, seed: int = 0) -> Graph:
 def write_tiny_bundle(
     folder: Path, graph: Graph | None = None, pictures: Sequence[np.ndarray] | None = None, **info: Any
 ) -> Bundle:
-    """Write a bundle of `graph` whose golden people are those of the sound tiny network; `info` changes bundle.json."""
+    """Write a bundle of `graph` with golden people of the intact tiny network; `info` changes bundle.json."""
     sound, graph = tiny_graph_of(), graph or tiny_graph_of()
     pictures = [spot_picture(people, seed=people) for people in range(5)] if pictures is None else pictures
     arrays = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Video files for tests: Matroska with a JPEG per frame, at the times given. cv2 alone writes one constant rate."""
+"""Video files for tests: Matroska with a JPEG per frame at given times; cv2 writes constant rates only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def unsigned(number: str, value: int) -> bytes:
 def matroska(
     pictures: Sequence[np.ndarray], seconds: Sequence[float], duration: float | None = None
 ) -> bytes:
-    """Return a file with pictures (H, W, 3) uint8 BGR at `seconds`; `duration` is what its header claims, in seconds."""
+    """Return a file with pictures (H, W, 3) uint8 BGR at `seconds`; `duration` in s is for its header."""
     height, width = pictures[0].shape[:2]
     info = unsigned("2AD7B1", 1_000_000) + (
         b"" if duration is None else element("4489", struct.pack(">d", 1000 * duration))

@@ -1,4 +1,4 @@
-"""bfloat16 for intel-cpu: exported and searched where the CPU has it, refused elsewhere with the next choice."""
+"""bfloat16 for intel-cpu: exported and searched where the CPU has it, else refused with the next choice."""
 
 import json
 
@@ -86,8 +86,8 @@ def test_other_cpus_refuse_it_with_the_reason_and_the_next_choice(
     assert main([command[0], str(tiny_checkpoint), *command[1:], *INTEL]) == 2
     message = capsys.readouterr().err
     assert (
-        "this CPU does not compute in bfloat16 (AVX512-BF16 or AMX); take int8, or export on a CPU that has it"
-        in message
+        "this CPU does not compute in bfloat16 (AVX512-BF16 or AMX); "
+        "take int8, or export on a CPU that has it" in message
     )
     assert not list(tmp_path.iterdir())
 
@@ -115,7 +115,10 @@ def test_float16_on_intel_leads_to_the_other_16_bits():
 
 def test_a_target_file_that_does_not_mention_it_still_loads(tmp_path):
     limits = "{drift_mm = 1, people_lost = 0.1, people_invented = 0.1}"
-    text = f'title = "old"\nbackend = "openvino"\nprecisions = ["float32"]\n[refusals]\nfloat16 = "no"\nint8 = "no"\n[allowed]\nfloat32 = {limits}\n'
+    text = (
+        'title = "old"\nbackend = "openvino"\nprecisions = ["float32"]\n'
+        f'[refusals]\nfloat16 = "no"\nint8 = "no"\n[allowed]\nfloat32 = {limits}\n'
+    )
     (tmp_path / "old.toml").write_text(text)
     assert "does not list it" in targets.load(tmp_path / "old.toml").refusals["bfloat16"]
     wrong = text.replace('["float32"]', '["float32", "bfloat16"]').replace('"openvino"', '"onnxruntime"')

@@ -24,7 +24,7 @@ def network_about(
     *,
     stage: Stage = Stage.TRACED,
 ) -> Graph:
-    """Return a graph: frame (1, 3, 64, 96) → Conv → `before` (1, 4, 8, 12) → your nodes → `after` (1, 4, 8, 12) → heads."""
+    """Return a graph: frame (1, 3, 64, 96) → Conv → `before` (1, 4, 8, 12) → nodes → `after` → heads."""
     spec, random = spec or tiny_spec(), np.random.default_rng(seed)
     constants = {
         "stem.weight": random.normal(0, 0.1, (WIDTH, 3, 8, 8)),

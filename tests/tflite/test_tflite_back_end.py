@@ -1,4 +1,4 @@
-"""TFLite files of every precision, run by LiteRT: the integers of ONNX Runtime, and float only in the heads."""
+"""TFLite files of every precision in LiteRT: the integers of ONNX Runtime, and float only in the heads."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_a_single_layer_kept_float_is_float_in_the_file(place, tmp_path):
 
 
 def test_scales_that_tflite_fixes_or_shares_are_kept():
-    """Sigmoid, Concat, MaxPool, nearest Resize, Mul and averages in integers, where the converter must find nothing to rescale."""
+    """Sigmoid, Concat, MaxPool, nearest Resize, Mul and averages in integers, without any rescaling."""
     nodes = [
         node("Sigmoid", "before", "gate"),
         node("Mul", "before gate", "gated"),

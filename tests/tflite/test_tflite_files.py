@@ -18,7 +18,7 @@ pytestmark = pytest.mark.tflite
 
 
 def test_consecutive_transposes_are_merged():
-    """A map that is read as it lies, turned, and turned by way of another order: what the converter makes of maps that are read in two orders."""
+    """A map with readers in its own order, transposed, and transposed twice, as the converter writes."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 

@@ -1,4 +1,4 @@
-"""What is done to a graph before it becomes TFLite: float islands counted, average pools made convolutions; nothing is converted here."""
+"""Passes before TFLite: float islands are counted, average pools become convolutions; no conversion here."""
 
 from __future__ import annotations
 

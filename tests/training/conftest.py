@@ -10,12 +10,19 @@ from toolkit.training.motion.clips import Clips
 def standing_clips():
     """Two upright frames of a small person, arms down, facing x as the DeepMimic clips do."""
     joints = {
-        "root": ("", (0, 0, 0)), "chest": ("root", (0, 0.24, 0)), "neck": ("chest", (0, 0.22, 0)),
-        "right_hip": ("root", (0, 0, 0.1)), "right_knee": ("right_hip", (0, -0.42, 0)), "right_ankle": ("right_knee", (0, -0.41, 0)),
-        "right_shoulder": ("chest", (0, 0.2, 0.18)), "right_elbow": ("right_shoulder", (0, -0.28, 0)), "right_wrist": ("right_elbow", (0, -0.26, 0)),
-        "left_hip": ("root", (0, 0, -0.1)), "left_knee": ("left_hip", (0, -0.42, 0)), "left_ankle": ("left_knee", (0, -0.41, 0)),
-        "left_shoulder": ("chest", (0, 0.2, -0.18)), "left_elbow": ("left_shoulder", (0, -0.28, 0)), "left_wrist": ("left_elbow", (0, -0.26, 0)),
-    }  # fmt: skip
+        "root": ("", (0, 0, 0)),
+        "chest": ("root", (0, 0.24, 0)),
+        "neck": ("chest", (0, 0.22, 0)),
+    }
+    for side, sign in (("right", 1), ("left", -1)):
+        joints |= {
+            f"{side}_hip": ("root", (0, 0, 0.1 * sign)),
+            f"{side}_knee": (f"{side}_hip", (0, -0.42, 0)),
+            f"{side}_ankle": (f"{side}_knee", (0, -0.41, 0)),
+            f"{side}_shoulder": ("chest", (0, 0.2, 0.18 * sign)),
+            f"{side}_elbow": (f"{side}_shoulder", (0, -0.28, 0)),
+            f"{side}_wrist": (f"{side}_elbow", (0, -0.26, 0)),
+        }
     names = tuple(joints)
     upright = np.tile([1.0, 0, 0, 0], (len(names), 1))
     offsets = np.array([offset for _, offset in joints.values()])

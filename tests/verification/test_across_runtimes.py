@@ -17,9 +17,9 @@ from toolkit.verification.across_runtimes import across_runtimes
 
 PICTURES = [spot_picture(people, seed=60 + people) for people in range(1, 5)]
 TARGETS = ("generic-cpu", "intel-cpu", "raspberry-pi-5", "jetson-orin-nano")
-# Mean and 95th percentile. Runtimes that execute the same integers differ in how they round a half, and in what they keep
-# in float between two convolutions; OpenVINO has integer weights in its heads, too. TensorRT's scheme is another: symmetric,
-# with depthwise convolutions in float.
+# Mean and 95th percentile. Runtimes of the same integers differ in rounding of halves, and in floats between
+# two convolutions. OpenVINO has integer weights in its heads, too. TensorRT's scheme is symmetric, with
+# depthwise convolutions in float.
 TO_FLOAT_MM = (2.5, 5.0)
 SAME_GRAPH_MM = (0.5, 1.5)
 AFFINE_MM = (1.5, 3.0)

@@ -41,8 +41,8 @@ VERB = Verb(
         TARGET,
         argument(
             "--precision",
-            help="float32, bfloat16, float16, int8, or auto: the lowest precision within the target's drift limits "
-            "(default: the first precision of the target)",
+            help="float32, bfloat16, float16, int8, or auto: the lowest precision within the target's "
+            "drift limits (default: the first precision of the target)",
         ),
         CALIBRATION,
         KEEP_FLOAT,

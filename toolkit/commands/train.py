@@ -28,6 +28,7 @@ STAGES = {
     "sheet": "training.release.contact_sheet",
     "samples": "training.scenes.render_samples",
     "scenes": "training.scenes.render_scenes",
+    "clips": "training.scenes.render_clips",
     "errors": "training.temporal.fit_errors",
     "temporal": "training.temporal.train_temporal",
     "quantized": "commands.train_quantized",

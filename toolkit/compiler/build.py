@@ -67,7 +67,7 @@ def export_bundle(
     *,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Bundle:
-    """Compile as `build` does, by an ExportRequest: prepare, quantize, lower, golden pictures, check, write."""
+    """Compile by an ExportRequest: prepare, quantize, lower, make golden pictures, check, write."""
     job, ranges = Job(target, request.precision), request.ranges
     check_request(target, request)
     progress("prepare")

@@ -13,16 +13,18 @@ from .request import ExportRequest
 
 
 def check_request(target: Target, request: ExportRequest) -> None:
-    """Raise PosecError where the board lacks the precision, ranges are missing, `out` is taken, or a tool is missing."""
+    """Raise PosecError for a precision the board lacks, missing ranges or tools, or a taken `out`."""
     precision, out = request.precision, request.out
     target.check_precision(precision)
     if precision == "int8" and request.ranges is None:
         raise PosecError(
-            "int8 needs ranges: make them with `posec calibrate … -o calibration.json` and pass --calibration calibration.json"
+            "int8 needs ranges: make them with `posec calibrate … -o calibration.json` and pass "
+            "--calibration calibration.json"
         )
     if request.keep_float and precision != "int8":
         raise PosecError(
-            f"--keep-float is for int8, got {precision}, in which all layers are float; export int8 or leave it out"
+            f"--keep-float is for int8, got {precision}, in which all layers are float; "
+            "export int8 or leave it out"
         )
     if not str(out):
         raise PosecError("no folder to write the bundle to; give one with -o")

@@ -1,4 +1,4 @@
-"""Check of a new bundle before it is written: its engine, in another process, must compute the heads of the graph."""
+"""Check of a bundle before it is written: its engine, in another process, must compute the graph's heads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..runtime.preprocess import to_batch
 HERE = ("onnxruntime", "openvino", "tflite")
 _SECONDS = 300
 _MOST_PICTURES = 4
-# Root-mean-square distance from the float heads, as a fraction of a head's standard deviation over the pictures.
+# Root-mean-square distance from the float heads, over the standard deviation of the head on the pictures.
 # The rounding error of the graph is added. bfloat16 rounds every layer in the engine, not in the graph.
 _ALLOWED = {"float32": 0.002, "float16": 0.1, "bfloat16": 0.4, "int8": 0.02}
 # Factor on the rounding error of the graph: an engine rounds in other places, by similar amounts.
@@ -42,7 +42,7 @@ def check_engine(
     files: Mapping[str, bytes],
     pictures: Sequence[np.ndarray],
 ) -> None:
-    """Raise PosecError where the engine cannot run the model, or its heads differ from the float heads by more than rounding.
+    """Raise PosecError where the engine cannot run the model, or its heads differ by more than rounding.
 
     Args:
         prepared: the float graph.
@@ -64,8 +64,9 @@ def check_engine(
         allowed = _ALLOWED[job.precision] * spread + _ROUNDING * _distance(rounded[head], values)
         if not (distance := _distance(found[head], values)) <= allowed:
             raise PosecError(
-                f"{job.target.backend.ENGINE} computes head '{head}' otherwise than the graph: {distance:.3g} from the float network, "
-                f"rounding explains {allowed:.3g}; nothing was written: {_way_out(job)}"
+                f"{job.target.backend.ENGINE} computes head '{head}' otherwise than the graph: "
+                f"{distance:.3g} from the float network, rounding explains {allowed:.3g}; "
+                f"nothing was written: {_next_step(job)}"
             )
 
 
@@ -86,7 +87,7 @@ def _chosen(graph: Graph, pictures: Sequence[np.ndarray]) -> Sequence[np.ndarray
 
 
 def _graph_heads(graph: Graph, batches: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the heads as the graph defines them: without optimizations, ONNX Runtime rounds only at Q and DQ."""
+    """Return the heads of the graph: without optimizations, ONNX Runtime rounds only at Q and DQ."""
     onnxruntime = library()
     options = cpu_options(onnxruntime)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -126,11 +127,13 @@ def _engine_heads(
             )
         except subprocess.TimeoutExpired as error:
             raise PosecError(
-                f"{job.target.backend.ENGINE} did not finish {len(batches)} pictures in {_SECONDS} s; nothing was written"
+                f"{job.target.backend.ENGINE} did not finish {len(batches)} pictures in {_SECONDS} s; "
+                "nothing was written"
             ) from error
         if done.returncode:
             raise PosecError(
-                f"{job.target.backend.ENGINE} cannot run this file: {_reason(done)}; nothing was written: {_way_out(job)}"
+                f"{job.target.backend.ENGINE} cannot run this file: {_reason(done)}; "
+                f"nothing was written: {_next_step(job)}"
             )
         with np.load(made) as heads:
             return {name: heads[name] for name in heads.files}
@@ -144,7 +147,8 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
     )
 
 
-def _way_out(job: Job) -> str:
+def _next_step(job: Job) -> str:
+    other = "take another precision or target"
     if job.precision == "int8":
-        return "take another precision or target, or leave the layers around the unusual operator float with --keep-float"
-    return "take another precision or target"
+        return f"{other}, or leave the layers around the unusual operator float with --keep-float"
+    return other

@@ -33,6 +33,7 @@ from .ssh import Connection, connect
 PACKAGE = Path(device.__file__).parents[1]
 BOARD_FOLDERS = ("runtime", "device")
 BOARD_FILES = ("__init__.py",)
+BOARD_ENDINGS = (".py", ".html", ".css", ".js")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}")
 _INTERPRETER = """#!/bin/sh
 # Python with the deployed packages: `python app.py`, `python -m toolkit.runtime bundle --source 0`.
@@ -117,7 +118,7 @@ def deploy(
                 sent += slot.fill(_payload(bundle, slot.packages, slot.python))
                 done = _measure(board, slot.place, described, bench_words=bench_words, progress=progress)
                 save_result(done.result, path)
-                has_passed = done.result.verdict == "accepted" and done.result.status == "ran"
+                has_passed = done.result.verdict == "accepted" and done.result.has_run
                 is_kept = settings.keep and has_passed
                 if is_kept:
                     progress("switch")
@@ -169,7 +170,12 @@ def _measure(
 
 def board_files() -> list[Path]:
     """Return the files of the package that a deployment copies, relative to its folder."""
-    found = [path for folder in BOARD_FOLDERS for path in sorted((PACKAGE / folder).rglob("*.py"))]
+    found = [
+        path
+        for folder in BOARD_FOLDERS
+        for path in sorted((PACKAGE / folder).rglob("*"))
+        if path.suffix in BOARD_ENDINGS
+    ]
     return [*map(Path, BOARD_FILES), *(path.relative_to(PACKAGE) for path in found)]
 
 

@@ -13,7 +13,7 @@ from ..runtime.pose import PoseSpec
 
 
 def name_heads(model: onnx.ModelProto, spec: PoseSpec) -> PoseSpec:
-    """Rename outputs to the heads of `spec`, in place, drop other outputs, and return the spec with the new names.
+    """Rename outputs to the heads of `spec`, in place, and drop others; return the spec with the new names.
 
     Raises PosecError where the spec names an output that the model lacks, or one output twice.
     """
@@ -22,12 +22,14 @@ def name_heads(model: onnx.ModelProto, spec: PoseSpec) -> PoseSpec:
     for head, tensor in wanted.items():
         if tensor not in outputs:
             raise PosecError(
-                f"head '{head}' should be output '{tensor}'; the model has {', '.join(outputs)}; correct [heads.{head}] in spec.toml"
+                f"head '{head}' should be output '{tensor}'; the model has {', '.join(outputs)}; "
+                f"correct [heads.{head}] in spec.toml"
             )
     if len(set(wanted.values())) < len(wanted):
         count = "seven" if spec.keypoints else "five"
         raise PosecError(
-            f"{count} heads need {count} outputs, the spec names {', '.join(wanted.values())}; correct [heads] in spec.toml"
+            f"{count} heads need {count} outputs, the spec names {', '.join(wanted.values())}; "
+            "correct [heads] in spec.toml"
         )
     kept = [outputs[wanted[head]] for head in spec.head_names]
     del model.graph.output[:]
@@ -42,7 +44,7 @@ def name_heads(model: onnx.ModelProto, spec: PoseSpec) -> PoseSpec:
 
 
 def check_batch(model: onnx.ModelProto, spec: PoseSpec) -> None:
-    """Raise PosecError unless the model has one float32 input (1, 3, H, W) of the spec's size. Drop constants among the inputs."""
+    """Drop constant inputs; raise PosecError unless one float32 (1, 3, H, W) of the spec remains."""
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     expected = [1, 3, *spec.input_size]
@@ -59,7 +61,8 @@ def check_batch(model: onnx.ModelProto, spec: PoseSpec) -> None:
             f"'{name}' {tuple(shape)} of {TensorProto.DataType.Name(kind)}" for name, shape, kind in found
         )
         raise PosecError(
-            f"the model must take one float32 batch of shape {tuple(expected)}, it takes {listed}; correct input_size or export again"
+            f"the model must take one float32 batch of shape {tuple(expected)}, it takes {listed}; "
+            "correct input_size or export again"
         )
     if len(inputs) < len(model.graph.input):
         del model.graph.input[:]

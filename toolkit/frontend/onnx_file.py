@@ -40,7 +40,7 @@ _UNREADABLE = (
 def read_onnx(path: Path) -> onnx.ModelProto:
     """Return the model of a file in float32, with complete constants and static shapes.
 
-    Raises PosecError where the file is too large or not ONNX, or where it has external weights, custom operators or
+    Raises PosecError where the file is too large or not ONNX, has external weights, custom operators or
     control flow, or a tensor that is huge or has no fixed shape.
     """
     model = load_onnx(path)
@@ -51,7 +51,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 
 
 def load_onnx(path: Path) -> onnx.ModelProto:
-    """Return the model of a file as it is. Raises PosecError where the file is missing, too large or not ONNX."""
+    """Return the model of a file unchanged. Raises PosecError where it is missing, too large or not ONNX."""
     content = read_plain(
         path, most_bytes=LARGEST_BYTES, error=PosecError, advice="give the path of an ONNX file"
     )
@@ -67,7 +67,9 @@ def load_onnx(path: Path) -> onnx.ModelProto:
 
 
 def settle(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Check an untrusted model, in place, and return it with folded shapes, float32 floats and static output shapes.
+    """Check an untrusted model; return it with folded shapes, float32 floats and static output shapes.
+
+    Works in place.
 
     Raises PosecError as `read_onnx` does.
     """
@@ -131,7 +133,8 @@ def _check_nodes(model: onnx.ModelProto) -> None:
     for node in nodes:
         if node.domain not in _DEFAULT_DOMAINS:
             raise PosecError(
-                f"operator {node.op_type} is of domain '{node.domain}'; export with standard ONNX operators alone"
+                f"operator {node.op_type} is of domain '{node.domain}'; "
+                "export with standard ONNX operators alone"
             )
         if node.op_type != "If" and _has_graph(node):
             raise _control_flow(node)

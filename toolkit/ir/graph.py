@@ -1,4 +1,4 @@
-"""Graph, the one intermediate representation: an ONNX model whose outputs are named heads, with its specification."""
+"""Graph, the one intermediate representation: an ONNX model with named heads as outputs, and its PoseSpec."""
 
 from __future__ import annotations
 

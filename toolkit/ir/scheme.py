@@ -1,4 +1,4 @@
-"""Scheme: how one back end quantizes to int8, as data; and the table of operators by back end that follows from it."""
+"""Scheme: how one back end quantizes to int8, as data; and the table of operators by back end."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Activations:
     Attributes:
         dtype: "uint8" (affine) or "int8".
         symmetric: zero point 0; needs int8.
-        quantize_results: results of quantized operators are quantized even where only float operators read them.
+        quantize_results: quantize the results of quantized operators even where all readers are float.
             Integer kernels of ONNX Runtime and TFLite need that; others write floats.
-        same_scale: operator types whose input and output must share one scale, such as pooling and resizing.
+        same_scale: operator types that need one scale for input and output, such as pooling and resizing.
         fixed: operator type → (scale, zero point) of its result that the runtime prescribes.
     """
 
@@ -46,7 +46,7 @@ class Exceptions:
     Attributes:
         float_heads: the last weighted layer of every head and all behind it.
         integer_heads: names of heads that `float_heads` does not apply to.
-        head_weights: with `float_heads`, the last weighted layer of a head has int8 operands and a float result.
+        head_weights: with `float_heads`, the last weighted layer of a head has int8 operands, a float result.
         float_depthwise: depthwise convolutions, where the runtime computes them no faster in integers.
         fused_residual: the operand of an Add that a convolution writes, where the runtime fuses the two.
     """
@@ -81,7 +81,7 @@ class Scheme:
     fuse_conv_sums: bool = False
 
     def for_training(self) -> Scheme:
-        """Return the scheme with float weights in front of Q/DQ and float biases, which gradients can reach."""
+        """Return the scheme with float weights in front of Q/DQ and float biases, for their gradients."""
         return replace(self, weights=replace(self.weights, as_integers=False), bias="float32")
 
 
@@ -91,7 +91,7 @@ def operator_table(schemes: Mapping[str, Scheme]) -> list[list[str]]:
     Args:
         schemes: back end → scheme.
 
-    A cell is "float", "int8", "int8, one scale" (input and output share it) or "int8, fixed scale" (prescribed).
+    A cell is "float", "int8", "int8, one scale" (of input and output) or "int8, fixed scale" (prescribed).
     """
     operators = dict.fromkeys(kind for scheme in schemes.values() for kind in scheme.operators)
     rows = [["operator", *schemes]]

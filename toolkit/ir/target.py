@@ -31,7 +31,7 @@ class Target:
     Attributes:
         name, title: "raspberry-pi-5", "Raspberry Pi 5 (4 × Cortex-A76)".
         backend: the module of the back end, see Backend.
-        allowed: precision → Allowance, of the precisions that hardware and runtime support; the default first.
+        allowed: precision → Allowance, for what hardware and runtime support; the default comes first.
         refusals: precision → why the board does not support it.
         options: of the engine, such as threads.
         facts: memory, peak figures, versions; for the plan and the report.
@@ -53,7 +53,7 @@ class Target:
         return tuple(self.allowed)
 
     def check_precision(self, precision: str) -> None:
-        """Raise PosecError, with the reason and the nearest choice, where board or machine lack `precision`."""
+        """Raise PosecError, with reason and nearest choice, where board or machine lack `precision`."""
         if precision not in self.precisions:
             reason = f" ({self.refusals[precision]})" if precision in self.refusals else ""
             raise PosecError(

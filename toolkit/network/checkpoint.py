@@ -1,4 +1,4 @@
-"""Checkpoints: a folder with a network's weights, its embedding decoder and its specification; see `checkpoint_files`."""
+"""Checkpoints: a folder with a network's weights, embedding decoder and PoseSpec; see `checkpoint_files`."""
 
 from __future__ import annotations
 
@@ -189,8 +189,9 @@ def _current_name(name: str) -> str:
 def _check_architecture(architecture: object, folder: Path) -> None:
     if architecture in FORMER_ARCHITECTURES:
         raise PosecError(
-            f"'{folder}' has the architecture '{architecture}', which posec no longer supports; use the shipped "
-            "'reference', train another network, or export this one to ONNX with the posec version that wrote it"
+            f"'{folder}' has the architecture '{architecture}', which posec no longer supports; "
+            "use the shipped 'reference', train another network, or export this one to ONNX with the "
+            "posec version that wrote it"
         )
     if architecture != KeypointNetwork.architecture:
         raise PosecError(

@@ -73,7 +73,7 @@ class KeypointNetwork(nn.Module):
         return [*self.backbone.parameters(), *self.keypoint_head.parameters()]
 
     def encode(self, branches: dict[str, Tensor], deep: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return image features (B, 128, h, w) and the lifting head's latent (B, 256, h, w), both of stride 8."""
+        """Return image features (B, 128, h, w) and the lifting head's latent (B, 256, h, w), of stride 8."""
         pooled = {name: functional.avg_pool2d(branches[name], 2) for name in FEATURE_BRANCHES}
         fine = self.fine_projection(torch.cat(list(pooled.values()), 1))
         features = fine + upsample(self.deep_projection(torch.cat(deep, 1)))

@@ -1,4 +1,4 @@
-"""Passes: rewrites of a Graph, one per file; each is a function from a Graph to the number of places rewritten."""
+"""Passes: rewrites of a Graph, one per file; each changes it in place and returns the number of rewrites."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ def _heads_on_noise(graph: Graph) -> dict[str, np.ndarray]:
         heads = session.run(list(names.values()), {graph.input_name: noise})
     except Exception as error:  # its exceptions have no common base class
         raise PosecError(
-            f"ONNX Runtime cannot run network '{graph.spec.name}': {str(error).splitlines()[0]}; export it again"
+            f"ONNX Runtime cannot run network '{graph.spec.name}': {str(error).splitlines()[0]}; "
+            "export it again"
         ) from error
     return dict(zip(names, heads, strict=True))

@@ -41,7 +41,7 @@ class RuntimeComparison:
         return all(drift for (_, other), drift in self.drifts.items() if other == FLOAT)
 
     def rows(self) -> list[list[str]]:
-        """Return the table, its header first: per pair the mean and 95th percentile in mm, people lost and invented."""
+        """Return the table, header first. Cells: mean and 95th percentile in mm, people lost and invented."""
         rows = [["target", "run by", *(f"to {name}" for name in (FLOAT, *self.engines))]]
         for name, engine in self.engines.items():
             cells = [_cell(self.drifts.get((name, other))) for other in (FLOAT, *self.engines)]
@@ -69,10 +69,10 @@ def across_runtimes(
     threads: int | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> RuntimeComparison:
-    """Build the int8 bundle of every target from the same ranges, run them all here, and compare their people.
+    """Build the int8 bundle of every target from one set of ranges, run all here, and compare their people.
 
-    ONNX Runtime runs a Jetson's graph where TensorRT is not installed. A target whose back end or engine is not
-    installed is named in `missing`.
+    ONNX Runtime runs a Jetson's graph where TensorRT is not installed. `missing` names targets without their
+    back end or engine.
 
     Args:
         graph: of `trace`.

@@ -1,4 +1,4 @@
-"""CandidateBench: builds the bundle of one precision, and measures its drift and its latency on this machine."""
+"""CandidateBench: builds the bundle of one precision, and measures its drift and latency on this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..runtime import load
 from .sensitivity import SensitivitySettings, measure_sensitivity
 from .verify import verify
 
-# Frames to rank the layers on, those with most people: more hardly change the order, and every layer runs over them.
+# Layers are ranked on the frames with most people. More hardly change the order, and cost a run per layer.
 _RANKING_FRAMES = 16
 _LATENCY_CALLS = 24
 
@@ -34,7 +34,7 @@ class SearchSettings:
 
     Attributes:
         out: folder to write; untouched where no candidate is within the limits.
-        allowed: drift limits for every precision, by the names of `device.drift.LIMITS`; None takes the target's.
+        allowed: drift limits of every precision, by the names of `device.drift.LIMITS`; None: the target's.
         golden, overwrite: see `compiler.build.ExportRequest`.
         threads: of the engines.
     """
@@ -56,8 +56,8 @@ class Candidate:
         drift: of the bundle in its own engine.
         latency_ms: median of whole calls, picture to people, on this machine.
         float32_ms: the same of the float32 bundle, measured alternately.
-        golden: drift on the golden pictures of the bundle, which a deployment checks. None where `drift` misses the
-            limits, or the bundle has no golden pictures with people.
+        golden: drift on the bundle's golden pictures, which a deployment checks. None where `drift` is over
+            the limits, or the bundle has no golden pictures with people.
     """
 
     precision: str
@@ -164,7 +164,7 @@ class CandidateBench:
         return [each.layer for each in found.layers]
 
     def _latency(self, folder: Path) -> _Latency:
-        """Return medians of whole calls of a bundle and of the float32 one, alternating: clock rates drift."""
+        """Return medians of whole calls of a bundle and the float32 one, alternating: clock rates drift."""
         estimators = [load(str(folder), self.settings.threads), self._float32]
         times: list[list[float]] = [[], []]
         for call in range(_LATENCY_CALLS + 2):

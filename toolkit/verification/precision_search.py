@@ -1,4 +1,4 @@
-"""Search for the lowest precision within the target's drift limits, for `--precision auto`: the order of candidates."""
+"""Search for the lowest precision within the target's drift limits, for `--precision auto`."""
 
 from __future__ import annotations
 
@@ -68,11 +68,12 @@ def search_precision(
     settings: SearchSettings,
     progress: Callable[[str], None] = lambda line: None,
 ) -> PrecisionSearch:
-    """Find the lowest precision whose bundle is within the target's drift limits, and write it to `settings.out`.
+    """Write the bundle of the lowest precision within the target's drift limits to `settings.out`.
 
     The order: int8; int8 with the most sensitive layers in float, doubling their number, then bisecting it;
-    bfloat16 where this CPU has it; float16; float32. Every candidate is built and measured in the target's engine on this machine, on the frames and
-    on its golden pictures. Latency is reported and does not decide, so equal inputs give equal bytes.
+    bfloat16 where this CPU has it; float16; float32. Every candidate is built, and measured in the target's
+    engine on this machine, on the frames and on its golden pictures. Latency is reported and does not decide,
+    so equal inputs give equal bytes.
 
     Args:
         graph: of `trace`.
@@ -106,14 +107,14 @@ def search_precision(
 
 
 def searched(target: Target, *, calibrated: bool) -> list[str]:
-    """Return the precisions that a search tries, the lowest first: what target and machine have; int8 if calibrated."""
+    """Return the precisions of target and machine, the lowest first; int8 only if calibrated."""
     offered = [name for name in PRECISIONS[::-1] if name in target.precisions]
     able = [name for name in offered if not target.lacking_here(name)]
     return [name for name in able if calibrated or name != "int8"]
 
 
 def _int8_candidates(bench: CandidateBench) -> Iterator[Candidate]:
-    """Yield int8 with more and more sensitive layers in float, until the smallest sufficient number is found."""
+    """Yield int8 candidates with sensitive layers in float, until the smallest sufficient number is found."""
     first = bench.measure("int8")
     yield first
     if first:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..device.drift import Drift, DriftSummary
+from ..device.comparison.drift_parts import DriftSummary
+from ..device.drift import Drift
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Job, Target
@@ -27,7 +28,7 @@ class SensitivitySettings:
     Attributes:
         keep_float: names or patterns of layers that stay float throughout.
         layers: measure the layers, which takes about a hundred times as long as the heads.
-        float_only: also run each layer in float with all others in int8; False reports the whole network's drift there.
+        float_only: also run each layer in float, all others in int8; else report the network's drift there.
     """
 
     keep_float: Collection[str] = ()
@@ -83,7 +84,7 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class _Layers:
-    """The layers of a prepared graph that int8 quantizes, and the measured ones among them: name → operator type."""
+    """The layers of a prepared graph that int8 quantizes; those measured: name → operator type."""
 
     quantized: tuple[str, ...]
     measured: Mapping[str, str]
@@ -100,14 +101,14 @@ def measure_sensitivity(
 ) -> Sensitivity:
     """Measure how much each head and each layer contributes to the drift of an int8 network.
 
-    The graph is the one that an export lowers, see `passes.quantize.pipeline`. It runs in ONNX Runtime. A layer's drift
-    is measured at the float network's centers: a center that moves to the next cell would hide the pose drift.
+    The graph is the one that an export lowers, see `passes.quantize.pipeline`. It runs in ONNX Runtime.
+    A layer's drift is measured at the float network's centers: a center in the next cell hides pose drift.
 
     Args:
         graph: of `trace`.
         target: of `targets.load`; must have int8.
         ranges: of `calibration.collect`.
-        frames: BGR pictures (H, W, 3) uint8, held in memory; every layer runs over all of them, so take a few dozen.
+        frames: BGR pictures (H, W, 3) uint8, held in memory; every layer runs over all, so take a few dozen.
         settings: see SensitivitySettings.
         progress: called with (networks run, networks to run).
 

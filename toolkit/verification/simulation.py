@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ..device.drift import Drift, measure_drift
+from ..device.drift import NO_LIMITS, Drift, measure_drift
 from ..errors import PosecError
 from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
@@ -16,7 +15,6 @@ from ..runtime.pose import PoseFrame
 from ..runtime.preprocess import Letterbox
 
 Heads = Mapping[str, np.ndarray]
-NO_LIMITS = {"drift_mm": math.inf, "people_lost": math.inf, "people_invented": math.inf}
 
 
 class FloatReference:
@@ -25,7 +23,7 @@ class FloatReference:
     def __init__(
         self, graph: Graph, frames: Iterable[np.ndarray], allowed: Mapping[str, float] = NO_LIMITS
     ) -> None:
-        """Run a graph over BGR pictures (H, W, 3) uint8, which are kept. Raises PosecError without pictures."""
+        """Run a graph over BGR pictures (H, W, 3) uint8 and keep them. Raises PosecError without pictures."""
         self._pictures = list(frames)
         if not self._pictures:
             raise PosecError("no frames to measure drift on; give frames with people in them")
@@ -39,7 +37,7 @@ class FloatReference:
         return [self._of(estimator, picture)[0] for picture in self._pictures]
 
     def drift(self, heads: list[Heads], *, float_head: str = "") -> Drift:
-        """Return the drift of the people decoded from heads, with `float_head` replaced by that of the float network.
+        """Return the drift of people decoded from heads, with `float_head` taken from the float network.
 
         Raises PosecError where the float network finds no people on any frame.
         """

@@ -20,7 +20,7 @@ HEADS = ("centre", "offset", "rotation")
 
 
 def branch(head: str, coarse: bool, group: int = 1) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
-    """Return a head's last layers: a convolution of the frame, and one of a coarser map, resized and added to it."""
+    """Return a head's last layers: a convolution of the frame, plus one of a coarser map, resized."""
     count = {"centre": 1, "offset": 2, "rotation": 6}[head]
     arrays = {
         f"{head}.w": RANDOM.normal(0, 1, (count, 3 // group, 1, 1)),

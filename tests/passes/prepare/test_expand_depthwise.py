@@ -1,4 +1,4 @@
-"""Depthwise convolutions with a multiplier: where they are spread, where they must stay, and equal numbers."""
+"""Depthwise convolutions with a multiplier: where they are expanded, where they stay, and equal numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def conv(source: str, result: str, weights: str, **attributes: object) -> object
 
 
 def windows(*, reader: str = "Conv", multipliers: tuple[int, int] = (3, 3)) -> Graph:
-    """Return two windows of 5 channels and some multiplier over one clipped map, summed by 1x1 convolutions."""
+    """Return two depthwise kernels with a multiplier over a clipped map of 5 channels, summed by 1x1 ones."""
     nodes = [conv("frame", "a", "w b"), helper.make_node("Clip", ["a", "zero", "one"], ["heat"], "clip")]
     arrays = {"w": array(5, 3, 1, 1), "b": array(5), "zero": np.float32(0), "one": np.float32(1)}
     for name, multiplier, side in zip("pq", multipliers, (3, 7), strict=True):

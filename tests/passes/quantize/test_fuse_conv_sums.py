@@ -23,7 +23,7 @@ SIZES = (0.1, 1.0, 7.0)
 
 
 def network() -> Graph:
-    """Three maps of very different size, each read by a convolution; their sum, in which they nearly cancel, and a rectifier."""
+    """Three maps of different range, each with a convolution; their sum, in which they cancel, and a ReLU."""
     random, nodes, arrays = np.random.default_rng(2), [], {}
     for part, size in enumerate(SIZES):
         arrays[f"made{part}.w"], arrays[f"made{part}.b"] = (

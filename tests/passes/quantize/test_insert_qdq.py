@@ -108,7 +108,7 @@ def test_weights_are_integers_on_axis_0(tiny):
 
 
 def folded_frame(offsets: list[float]) -> Graph:
-    """Return a uint8 NHWC frame before a convolution: through DequantizeLinear, or through a subtraction of three means."""
+    """Return a uint8 NHWC frame before a convolution, by DequantizeLinear or minus three means."""
     nodes = [helper.make_node("Transpose", ["frame"], ["pixels"], perm=[0, 3, 1, 2])]
     if len(set(offsets)) == 1:
         extra = [
@@ -182,7 +182,8 @@ def test_a_float_layer_reads_floats_and_an_integer_neighbour_reads_integers():
         ({"ranges": {}}, "no range for tensor 'a.y'; calibrate again, on this graph"),
         (
             {"stage": Stage.TRACED},
-            r"pass 'insert_qdq' requires a graph that is prepared \(opset 13, batch norms folded.*is traced; start",
+            r"pass 'insert_qdq' requires a graph that is prepared \(opset 13, "
+            r"batch norms folded.*is traced; start",
         ),
         ({"stage": Stage.QUANTIZED}, "'insert_qdq' requires .* prepared .* this one is quantized"),
     ],

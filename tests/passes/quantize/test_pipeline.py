@@ -1,4 +1,4 @@
-"""One order of quantization: the graph that is judged, searched or trained is the graph that the back end lowers."""
+"""One order of quantization: the graph judged, searched or trained is the graph that the back end lowers."""
 
 from __future__ import annotations
 

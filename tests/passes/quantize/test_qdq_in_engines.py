@@ -31,7 +31,7 @@ def test_onnx_runtime_computes_the_integers_as_integers(tiny, tmp_path):
 
 
 def test_onnx_runtime_leaves_a_layer_float_that_was_left_float():
-    """Between integers it would round the weights itself, with one scale for channels of any size, and small channels were gone."""
+    """Between integers it would round weights with one scale for all channels, and lose the small ones."""
     rng = np.random.default_rng(0)
     uneven = np.exp2(np.arange(8.0) * 2 - 8).reshape(8, 1, 1, 1)
     nodes, arrays = [], []

@@ -1,4 +1,4 @@
-"""`tensorrt-check`: networks that obey the rules of every version, and for each rule one that breaks it alone."""
+"""`tensorrt-check`: networks that obey the rules of every version, and for each rule one that breaks it."""
 
 import numpy as np
 import onnx
@@ -57,8 +57,14 @@ def rules(findings):
     return {finding.rule for finding in findings}
 
 
-RESIDUAL = f"{CONV} r = Relu(c) rq = QuantizeLinear(r, s, z) rd = DequantizeLinear(rq, s, z) c2 = Conv(rd, wd, b) y = Add(xd, c2)"
-TWO = f"{INPUT} {WEIGHTS} c = Conv(xd, wd, b) c2 = Conv(xd, wd, b) rq = QuantizeLinear(c2, s, z) rd = DequantizeLinear(rq, s, z) y = Add(c, rd)"
+RESIDUAL = (
+    f"{CONV} r = Relu(c) rq = QuantizeLinear(r, s, z) rd = DequantizeLinear(rq, s, z) "
+    "c2 = Conv(rd, wd, b) y = Add(xd, c2)"
+)
+TWO = (
+    f"{INPUT} {WEIGHTS} c = Conv(xd, wd, b) c2 = Conv(xd, wd, b) "
+    "rq = QuantizeLinear(c2, s, z) rd = DequantizeLinear(rq, s, z) y = Add(c, rd)"
+)
 GOOD = {
     "int8 convolution": quantized(),
     "int8 residual": quantized(RESIDUAL),
@@ -287,8 +293,8 @@ def test_external_weights_give_a_finding():
 def test_a_finding_has_its_layer_and_reason():
     [finding] = check(quantized(f"{INPUT} c = Conv(xd, w, b) y = Relu(c)"), "8.6")
     assert (
-        str(finding)
-        == "c: its input is int8 and its weight is not: the layer computes in float, and its Q/DQ only cost time (pair)"
+        str(finding) == "c: its input is int8 and its weight is not: the layer computes in float, "
+        "and its Q/DQ only cost time (pair)"
     )
 
 

@@ -49,7 +49,7 @@ def turned(axis, angle, vector):
 
 
 def by_hand(person, box, focal_px, spec=SPEC):
-    """Return (centre_px, joints_mm, root_mm, joints_px) of one person, in float64, as PoseSpec defines them."""
+    """Return (centre_px, joints_mm, root_mm, joints_px) of one person in float64, as in PoseSpec."""
     values = np.array(person.embedding)
     weights = tiny_decoder()
     values = weights["weight_0"] @ values + weights["bias_0"]

@@ -1,4 +1,4 @@
-"""The temporal stage of the runtime: equal to torch's batch form, exact where it changes nothing, one frame at a time."""
+"""The runtime's temporal stage, frame by frame: equal to torch's batch form, exact where it has no effect."""
 
 import numpy as np
 import pytest

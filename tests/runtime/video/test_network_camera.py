@@ -17,7 +17,8 @@ from toolkit.runtime import load
 from toolkit.runtime.outputs.recorder import Recorder
 from toolkit.runtime.video.latest_frame import latest_frames
 from toolkit.runtime.video.recording.clip import CLIP
-from toolkit.runtime.video.recording.recording_folder import LINES, MANIFEST
+from toolkit.runtime.video.recording.line_file import LINES
+from toolkit.runtime.video.recording.recording_folder import MANIFEST
 from toolkit.runtime.video.settings import StreamSettings
 from toolkit.runtime.video.sources import CameraGone, SourceError, open_source
 from toolkit.runtime.video.stream import stream
@@ -32,9 +33,9 @@ def bundle(tmp_path_factory):
 
 
 class Camera(ThreadingHTTPServer):
-    """Sends `pictures` pictures, the n-th as gray as n, and stops; `still` keeps the line open then. They come `every_s`.
+    """Sends `pictures` pictures, the n-th of gray level n, one `every_s`, and stops.
 
-    It does so for so many `connections`; later ones get an error.
+    `still` keeps the connection open then. It serves so many `connections`; later ones get an error.
     """
 
     daemon_threads = True

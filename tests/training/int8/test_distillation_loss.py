@@ -1,4 +1,4 @@
-"""The self-distillation loss of quantization-aware training: weighted by people, and in metres of their joints."""
+"""The self-distillation loss of quantization-aware training: weighted by people, in metres of joints."""
 
 from __future__ import annotations
 

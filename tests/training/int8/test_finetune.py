@@ -1,4 +1,4 @@
-"""Quantization-aware training of a tiny network: closer to the float network, with integers that export finds again."""
+"""Quantization-aware training of a tiny network: less drift, with integers that the export keeps."""
 
 from __future__ import annotations
 

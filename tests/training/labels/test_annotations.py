@@ -56,7 +56,7 @@ def annotation(
 
 
 def write_coco(path: Path) -> Path:
-    """Two pictures: one with a person whose points are marked, one unmarked and a crowd; the other without people."""
+    """Two pictures: one with a marked person, an unmarked one and a crowd; the other without people."""
     points = [(100.0 + 3 * index, 50.0 + 5 * index, 2 if index != 9 else 0) for index in range(17)]
     points[15] = (*points[15][:2], 1)  # marked, though it cannot be seen
     people = [

@@ -94,7 +94,7 @@ def test_peaks_at_the_border_and_on_plateaus_stay_on_their_cell() -> None:
 
 @pytest.fixture(scope="session")
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A teacher's folder: the detector always finds BOX in pictures of 320 x 320, key points are where red is brightest."""
+    """A teacher's folder: the detector always finds BOX in 320 x 320, key points are the brightest red."""
     openvino = pytest.importorskip("openvino")
     ops = openvino.opset13
     folder = tmp_path_factory.mktemp("teacher")
@@ -131,7 +131,7 @@ def test_boxes_and_key_points_are_in_pixels_of_the_picture(stand_in: Path) -> No
     np.testing.assert_allclose(found.boxes, [(*BOX, 0.9)], rtol=1e-5)
     assert found.keypoints.shape == (1, 17, 3)
     np.testing.assert_allclose(found.keypoints[0, :, :2], [(120.3, 90.8)] * 17, atol=0.2)
-    # The height of the nearest cell: at most 2 by 2 pixels of the network's input from the dot, whose deviation is 6.6 there.
+    # The height of the nearest cell, at most 2 x 2 input px from the dot, whose deviation is 6.6 px.
     assert (found.keypoints[0, :, 2] <= 240 / 255).all()
     assert (found.keypoints[0, :, 2] >= 240 / 255 * np.exp(-8 / (2 * 6.5**2))).all()
     # Twice as wide: the detector's box is stretched, key points are where the dot is.
@@ -161,7 +161,7 @@ def run_teacher(teacher: Path, pictures: Path, out: Path) -> None:
 
 
 def write_pictures(folder: Path) -> Path:
-    """b.png (40 x 60) with two people, a.jpg (50 x 30) with none, c.png (40 x 60) with one; a text and a damaged picture."""
+    """b.png (40 x 60): two people; a.jpg (50 x 30): none; c.png (40 x 60): one; a text, a damaged picture."""
     folder.mkdir()
     for name, size in (("b.png", (40, 60)), ("a.jpg", (50, 30)), ("c.png", (40, 60))):
         cv2.imwrite(str(folder / name), np.full((*size, 3), {"a": 0, "b": 200, "c": 100}[name[0]], np.uint8))
@@ -275,7 +275,7 @@ DATA = os.environ.get("POSEC_DATA")
 @pytest.mark.openvino
 @pytest.mark.skipif(
     not DATA,
-    reason="set POSEC_DATA to the data folder of docs/train.md, which has teacher/, labels/ and eval/tiny_coco/",
+    reason="set POSEC_DATA to the data folder of docs/train.md, with teacher/, labels/ and eval/tiny_coco/",
 )
 def test_the_teacher_reproduces_the_stored_labels(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
@@ -295,7 +295,7 @@ def test_the_teacher_reproduces_the_stored_labels(tmp_path: Path) -> None:
             apart += np.linalg.norm(
                 found["kpts"][mine][near.argmin(), sure, :2] - keypoints[sure, :2], axis=1
             ).tolist()
-    # The stored labels were computed in bfloat16, which moves boxes by pixels and changes detections near the threshold.
+    # The stored labels were computed in bfloat16: boxes and detections near the threshold differ.
     assert missing <= 0.06 * len(kept["kpts"])
     assert np.median(apart) < 0.5
     assert np.mean(np.array(apart) < 1.7) > 0.9

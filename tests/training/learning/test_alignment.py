@@ -1,4 +1,4 @@
-"""The losses between two modalities and between two views: zero for consistent outputs, known values otherwise."""
+"""The losses between two modalities and two views: zero for consistent outputs, else known values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fake quantization of activations: 256 values, straight-through gradients, and no effect afterwards; and key-point distillation."""
+"""Fake quantization of activations: 256 values, straight-through gradients; and key-point distillation."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_points_outside_the_frame_are_not_visible() -> None:
 
 
 def test_labels_agree_with_the_points() -> None:
-    """The reference skeleton, placed by its label, comes close to the key points of a body of other proportions."""
+    """The reference skeleton, placed by its label, is close to key points of a body of other proportions."""
     labels = scenes(64).labels
     person = labels["status"] == PERSON
     assert set(labels["status"].unique().tolist()) <= {NO_PERSON, PERSON, IGNORED}

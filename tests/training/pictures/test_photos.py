@@ -16,7 +16,7 @@ pytestmark = pytest.mark.torch
 def test_held_out_uncounted_and_evaluation_photos_are_excluded(material: Material) -> None:
     data, labels, bodies = material
     photos = load_photos(data, labels, "ship", bodies=bodies)
-    # Of four scenes one has a person, one is empty, one is uncounted and one serves evaluation; of two masks one is empty.
+    # Four scenes: with a person, empty, uncounted, for evaluation. Two masks, one of them empty.
     # Portrait 10 is held out.
     assert photos.counts() == {"portraits": 3, "cutouts": 1, "bodies": 1, "scenes": 1, "empty": 2}
     with pytest.raises(PosecError, match="no tier 'all'; known: ship, research"):

@@ -36,8 +36,8 @@ def test_only_the_text_between_marks_is_replaced():
     assert rows == "| people | recall | mm | off |\n| --- | --- | --- | --- |\n| 3 | 0.612 | 1234 | – |"
     once = put_table(put_table(page, "photos", rows), "scenes", "new")
     assert (
-        once
-        == f"a\n<!-- figures: photos -->\n{rows}\n<!-- end -->\nb\n<!-- figures: scenes -->\nnew\n<!-- end -->\n"
+        once == f"a\n<!-- figures: photos -->\n{rows}\n<!-- end -->\nb\n"
+        "<!-- figures: scenes -->\nnew\n<!-- end -->\n"
     )
     assert put_table(once, "scenes", "new") == once
     with pytest.raises(PosecError, match="figures: embedding"):

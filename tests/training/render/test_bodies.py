@@ -1,4 +1,4 @@
-"""The body model itself; needs the package anny and the cache that its first construction writes (a minute, 0.8 GB)."""
+"""The body model itself; needs the package anny and the cache of its first construction (0.8 GB)."""
 
 import numpy as np
 import pytest

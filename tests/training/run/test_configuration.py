@@ -1,4 +1,4 @@
-"""One configuration file for all stages; the command line takes precedence, former names are read, and mistakes are named."""
+"""One configuration for all stages: the command line takes precedence, old names are read, errors named."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ first, second = (torch.zeros(size, requires_grad=True) for size in (3, 2))
 if rank:
     second.sum().backward()
 average_gradients([first, second])
-results = {"rank": rank, "of": processes(), "first": first.grad.tolist(), "second": second.grad.tolist(), "number": agreed(10.0 * rank)}
+gradients = {"first": first.grad.tolist(), "second": second.grad.tolist()}
+results = {"rank": rank, "of": processes(), **gradients, "number": agreed(10.0 * rank)}
 open(f"{sys.argv[1]}/{rank}.json", "w").write(json.dumps(results))
 """
 

@@ -174,7 +174,7 @@ import torch
 from toolkit.training.run.compute import keep_memory
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    maps = [torch.empty(12_500_000).fill_(1) for _ in range(4)]  # beyond 32 MB glibc maps every block, unless configured
+    maps = [torch.empty(12_500_000).fill_(1) for _ in range(4)]  # glibc maps blocks above 32 MB
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 print([faults() for _ in range(10)][-1], keep_memory(), [faults() for _ in range(10)][-1])
 """

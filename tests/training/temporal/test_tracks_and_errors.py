@@ -1,4 +1,4 @@
-"""Simulated tracks: true motion at any rate, errors as their model states, and the model measured back from tracks."""
+"""Simulated tracks: true motion at any rate, errors as their model states, the model measured back from them."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Training of the temporal stage: losses by hand, errors that fall, back-projection without labels, and the command."""
+"""Training of the temporal stage: losses by hand, errors that fall, tracks without labels, the command."""
 
 import json
 from dataclasses import replace

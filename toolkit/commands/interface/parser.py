@@ -20,10 +20,12 @@ VERBS = (
     "blame",
     "run",
     "explain",
+    "doctor",
     "deploy",
     "evaluate",
     "bench",
     "report",
+    "choose",
     "train",
     "demo",
 )

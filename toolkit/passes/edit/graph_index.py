@@ -1,4 +1,4 @@
-"""GraphIndex: the producer and the readers of each tensor of a model; names of layers, and the layers of each head."""
+"""GraphIndex: producer and readers of each tensor of a model; names of layers; layers of each head."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def index_graph(model: onnx.ModelProto) -> GraphIndex:
 
 
 def layer_name(node: onnx.NodeProto) -> str:
-    """Return the name of a layer in plans, reports and `keep_float`: its node's name, else that of its output."""
+    """Return a layer's name in plans, reports and `keep_float`: its node's name, else its output's."""
     return str(node.name or node.output[0])
 
 
@@ -83,7 +83,8 @@ def named_layers(model: onnx.ModelProto, names: Collection[str]) -> tuple[str, .
             matched += matching
         else:
             raise PosecError(
-                f"no layer matches '{name}'; layers are {', '.join(layers[:3])}, …; list them with `posec blame`"
+                f"no layer matches '{name}'; layers are {', '.join(layers[:3])}, …; "
+                "list them with `posec blame`"
             )
     return tuple(dict.fromkeys(matched))
 
@@ -95,7 +96,7 @@ def weighted_layers(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 
 
 def head_layers(graph: Graph) -> dict[str, tuple[str, ...]]:
-    """Return, by head, the names of its last weighted layer and of all layers behind it, in the order of the model."""
+    """Return head → names of its last weighted layer and of all layers behind it, in the model's order."""
     graph_index = index_graph(graph.model)
     order = {layer_name(node): place for place, node in enumerate(graph.model.graph.node)}
     heads: dict[str, tuple[str, ...]] = {}

@@ -14,9 +14,9 @@ from ..edit.edits import add_array, attribute
 def convert_average_pools(graph: Graph) -> int:
     """Replace each AveragePool by the equivalent depthwise convolution.
 
-        x -> AveragePool(2 x 2) -> y        becomes        x -> Conv(1/4 everywhere, one group per channel) -> y
+        x -> AveragePool(2 x 2) -> y      becomes      x -> Conv(all 1/4, one group per channel) -> y
 
-    1. The pool has no padding and all kernel positions lie inside the map; otherwise its divisor is not constant.
+    1. The pool has no padding, and all kernel positions lie inside the map: its divisor is constant.
     2. Otherwise XNNPACK would run the network in two parts, with a TFLite kernel for the pool between them.
 
     Returns the number of pools replaced.

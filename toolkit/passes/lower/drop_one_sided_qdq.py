@@ -13,7 +13,7 @@ def drop_one_sided_qdq(graph: Graph) -> int:
 
         pixels -> Q -> DQ -> Conv(w) -> y        becomes        pixels -> Conv(w) -> y
 
-    1. They arise where a layer is kept float whose input was an integer before `insert_qdq`, such as folded pixels.
+    1. They arise at a float layer with an input that was an integer before `insert_qdq`, as pixels are.
     2. Q and DQ without readers are removed.
 
     Returns the number of layers changed.

@@ -17,11 +17,11 @@ def drop_redundant_clips(graph: Graph) -> int:
 
         Conv -> Clip(0, 1) -> Q(1/255, -128)        becomes        Conv -> Q(1/255, -128)
 
-    1. Both limits of the Clip are constants, and quantized they are the limits of the integer type, or beyond. Quantizing
-       is monotonic, so all integers stay the same.
+    1. Both limits of the Clip are constants; quantized, they are the limits of the integer type, or beyond.
+       Quantizing is monotonic, so all integers stay the same.
     2. The QuantizeLinear is the only reader of the Clip, and has one scale.
 
-    TFLite's converter computes Clip(0, 6) and Clip(-1, 1) in int8, but a convolution before Clip(0, 1) in float.
+    TFLite's converter has int8 for Clip(0, 6) and Clip(-1, 1); a convolution before Clip(0, 1) stays float.
     ONNX Runtime 1.21 to 1.30 fuses other Clips into two nodes of one name, and refuses its own result.
     Returns the number of Clips removed.
     """

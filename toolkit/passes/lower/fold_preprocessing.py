@@ -20,16 +20,16 @@ def fold_frame(frame: FrameInput, cast: bool = False) -> Pass:
 
     Args:
         frame: type, layout, colour order and normalization of the new input.
-        cast: convert integers by a Cast as the first node, which TensorRT requires, and not by a DequantizeLinear.
+        cast: convert integers by a Cast as the first node, as TensorRT requires, not by a DequantizeLinear.
 
     The pass:
 
         frame float32 NCHW RGB, (x - mean) / std -> Conv(w, b)
-        frame uint8 NHWC BGR -> Transpose -> DequantizeLinear(scale 1, zero point mean) -> Conv(w / std, channels swapped; b)
+        frame uint8 NHWC BGR -> Transpose -> DequantizeLinear(1, mean) -> Conv(w / std, channels swapped; b)
 
     1. Where the three means differ or are no integers, Cast and Sub(mean) replace the DequantizeLinear.
     2. Padding of the convolutions still equals the mean, so border pixels do not change.
-    3. Where a reader of the input is no plain convolution, Mul(1 / std) and Gather(channels) are separate nodes.
+    3. For a reader that is no plain convolution, Mul(1 / std) and Gather(channels) are separate nodes.
 
     The pass returns 1, or 0 where the input is `frame` already.
     """

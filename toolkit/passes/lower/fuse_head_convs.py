@@ -1,4 +1,4 @@
-"""Fuse the last convolutions of heads that read the same map: alone, each has too few channels for vector units."""
+"""Fuse the last convolutions of heads with one input: alone, each has too few channels for vector units."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OPSET = 13
 
 @requires(Stage.PREPARED, Stage.QUANTIZED)
 def fuse_head_convs(graph: Graph) -> int:
-    """Fuse the last layers of heads that agree in input, attributes and kernel, and split the channels of the result.
+    """Fuse the last layers of heads with equal input, attributes and kernel; split the resulting channels.
 
         x -> Conv(v) -> Tanh -> a                x -> Conv([v, w]) -> Split -> Tanh -> a
         x -> Conv(w) -> Sigmoid -> b                                        -> Sigmoid -> b

@@ -14,7 +14,7 @@ from ..edit.graph_index import index_graph
 def quantize_input(graph: Graph) -> int:
     """Quantize folded uint8 pixels with scale 1 and zero point 0, which is exact for a mean of 128.
 
-        frame -> Cast -> Transpose -> Sub(128) -> x      becomes      … -> Sub(128) -> Q(1, 0) -> DQ(1, 0) -> x
+        frame -> Cast -> Transpose -> Sub(128) -> x    becomes    … -> Sub(128) -> Q(1, 0) -> DQ(1, 0) -> x
 
     1. The graph's input is uint8 and a Sub subtracts exactly 128 from every channel: values are -128 to 127.
     2. For other means, the graph stays as it is, and the scale follows from the range of the pixels.

@@ -1,4 +1,4 @@
-"""Dequantize folded pixels before they are transposed: OpenVINO then computes the first convolution in integers."""
+"""Dequantize folded pixels before their Transpose: OpenVINO then has the first convolution in integers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..edit.graph_index import index_graph
 def swap_transpose_dequantize(graph: Graph) -> int:
     """Swap the Transpose and the DequantizeLinear behind a folded input.
 
-        frame -> Transpose -> DequantizeLinear -> x        becomes        frame -> DequantizeLinear -> Transpose -> x
+        frame -> Transpose -> DequantizeLinear -> x    becomes    frame -> DequantizeLinear -> Transpose -> x
 
-    The results are equal. OpenVINO moves a DequantizeLinear through a Transpose to the convolution, but leaves the
-    convolution in float where the Transpose comes first. ONNX Runtime accepts either order.
+    The results are equal. OpenVINO moves a DequantizeLinear through a Transpose to the convolution. Where the
+    Transpose comes first, it leaves the convolution in float. ONNX Runtime accepts either order.
 
     1. There is one scale, and the DequantizeLinear is the only reader of the Transpose.
 

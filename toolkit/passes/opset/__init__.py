@@ -1,1 +1,1 @@
-"""Lower a graph to opset 13, which every board reads: rewrites of newer operators, and the bodies of functions."""
+"""Lower a graph to opset 13, which every board reads: rewrite newer operators, expand functions."""

@@ -15,7 +15,7 @@ from .function_bodies import Expansion, expand
 from .rewrites import NEUTRAL, REWRITES
 from .tensors import Tensors
 
-# The latest that TensorRT 8.2, the last version for the Jetson Nano, reads; the first in which QuantizeLinear has an axis.
+# The first opset with an axis in QuantizeLinear; the last that TensorRT 8.2, of the Jetson Nano, reads.
 OPSET = 13
 # ONNX Runtime before 1.18 refuses later ones.
 IR_VERSION = 8
@@ -35,11 +35,11 @@ def lower_opset(graph: Graph) -> int:
     1. A graph of opset 7 to 12 is converted by onnx's version converter.
     2. An operator with a rewrite, such as a ReduceMean whose axes are an input, is rewritten; see `rewrites`.
     3. An operator that opset 13 lacks is replaced by its function body, if ONNX defines one.
-    4. An operator with the same inputs and attributes in opset 13 stays. An attribute that only the newer definition
-       has is removed if its value is the default.
+    4. An operator with the same inputs and attributes in opset 13 stays. An attribute that opset 13 lacks is
+       removed if its value is the default.
 
     A changed meaning of an unchanged attribute is not detected here: `prepare` compares the heads on noise.
-    Returns the number of operators changed. Raises PosecError naming the first operator that opset 13 cannot express.
+    Returns the number of operators changed. Raises PosecError for an operator that opset 13 cannot express.
     """
     model = graph.model
     stated = next((opset.version for opset in model.opset_import if opset.domain in _DEFAULT_DOMAINS), 0)
@@ -65,7 +65,8 @@ def _raised(model: onnx.ModelProto, stated: int) -> onnx.ModelProto:
     except Exception as error:  # its exceptions have no common base class
         why = str(error).strip().splitlines()[0]
         raise PosecError(
-            f"the graph has ONNX opset {stated} and cannot be converted to {OPSET} ({why}); export it with opset {OPSET} or later"
+            f"the graph has ONNX opset {stated} and cannot be converted to {OPSET} ({why}); "
+            f"export it with opset {OPSET} or later"
         ) from error
     del raised.graph.value_info[:]
     return raised
@@ -79,7 +80,8 @@ def _lower_all(model: onnx.ModelProto, stated: int) -> int:
         node, opset, depth = pending.pop()
         if depth > _DEEPEST:
             raise PosecError(
-                f"operator {node.op_type} ({node.name}) is a function of itself; export the network without it"
+                f"operator {node.op_type} ({node.name}) is a function of itself; "
+                "export the network without it"
             )
         expansion = _expansion(node, opset, tensors)
         if expansion is None:
@@ -125,8 +127,8 @@ def _lower(node: onnx.NodeProto, stated: int) -> bool:
         return False
     if len(node.input) > older.max_input or len(node.input) < older.min_input:
         raise PosecError(
-            f"{node.op_type} ({node.name}) takes {len(node.input)} inputs, in opset {OPSET} it takes {older.max_input}; "
-            "express it by other operators"
+            f"{node.op_type} ({node.name}) takes {len(node.input)} inputs, in opset {OPSET} it takes "
+            f"{older.max_input}; express it by other operators"
         )
     for stray in [given for given in node.attribute if given.name not in older.attributes]:
         value, default = helper.get_attribute_value(stray), newer.attributes[stray.name].default_value
@@ -135,7 +137,8 @@ def _lower(node: onnx.NodeProto, stated: int) -> bool:
         )
         if not stated_default and not NEUTRAL.get((node.op_type, stray.name), lambda value: False)(value):
             raise PosecError(
-                f"{node.op_type} ({node.name}) sets {stray.name} to {value!r}, which opset {OPSET} lacks; express it by other operators"
+                f"{node.op_type} ({node.name}) sets {stray.name} to {value!r}, which opset {OPSET} lacks; "
+                "express it by other operators"
             )
         node.attribute.remove(stray)
     return True

@@ -50,7 +50,8 @@ class Tensors:
         shape = static_shape(self.values[name]) if name in self.values else None
         if shape is None:
             raise PosecError(
-                f"{node.op_type} ({node.name}) reads '{name}', whose shape is not fixed; export with static shapes"
+                f"{node.op_type} ({node.name}) reads '{name}', whose shape is not fixed; "
+                "export with static shapes"
             )
         return shape
 
@@ -59,7 +60,8 @@ class Tensors:
         name = node.input[position] if position < len(node.input) else ""
         if name and name not in self.constants:
             raise PosecError(
-                f"{node.op_type} ({node.name}) computes its input '{name}'; posec requires a constant; export the network with a constant there"
+                f"{node.op_type} ({node.name}) computes its input '{name}'; posec requires a constant; "
+                "export the network with a constant there"
             )
         return self.constants[name] if name else None
 

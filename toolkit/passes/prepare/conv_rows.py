@@ -18,7 +18,7 @@ _FIRST = {"kernel_shape": [1], "strides": [1], "dilations": [1], "output_padding
 def convolve_rows_as_maps(graph: Graph) -> int:
     """Replace each 1-D convolution by a 2-D one, which quantization, TensorRT and TFLite require.
 
-        x (1, C, L) -> Conv(w) -> y        becomes        x -> Unsqueeze(2) -> Conv(w (O, I, 1, k)) -> Squeeze(2) -> y
+        x (1, C, L) -> Conv(w) -> y    becomes    x -> Unsqueeze(2) -> Conv(w (O, I, 1, k)) -> Squeeze(2) -> y
 
     1. The weight is constant.
 

@@ -23,8 +23,8 @@ def expand_depthwise(graph: Graph) -> int:
 
     The results are equal.
 
-    1. The Conv before it has one group. Its readers, through a Relu or Clip, are all such convolutions, with one
-       multiplier, and neither it nor the activation is a head.
+    1. The Conv before it has one group. Its readers, through a Relu or Clip, are all such convolutions of
+       one multiplier. Neither it nor the activation is a head.
     2. Where the only reader of each of these is a Conv of one group, channels are padded to a multiple of 16.
        The padding repeats the first channels, and that Conv gives it weight zero.
 

@@ -17,9 +17,9 @@ _LARGEST = float(np.finfo(np.float32).max)
 def widen_floats(model: onnx.ModelProto) -> int:
     """Convert all floats to float32, in place; return the number of constants and casts changed.
 
-        x -> Cast(float16) -> Conv(float16 w) -> Cast(float32) -> y        becomes        x -> Conv(float32 w) -> y
+        x -> Cast(float16) -> Conv(float16 w) -> Cast(float32) -> y    becomes    x -> Conv(float32 w) -> y
 
-    A cast between two of these types becomes an Identity. Values beyond the range of float32 are clipped to it.
+    A cast between two of these types becomes an Identity. Values beyond float32's range are clipped.
     """
     count = 0
     for node in model.graph.node:

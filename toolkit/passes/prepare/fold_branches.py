@@ -12,9 +12,9 @@ _MOST_ROUNDS = 16
 
 
 def fold_branches(model: onnx.ModelProto) -> int:
-    """Fold shapes, and replace each If on a constant condition by its branch, in place; return the number of Ifs replaced.
+    """Fold shapes, replace each If on a constant by its branch, in place; return the number of Ifs replaced.
 
-        c (constant, true) -> If(then: Squeeze(x), else: Identity(x)) -> y        becomes        x -> Squeeze -> y
+        c (constant, true) -> If(then: Squeeze(x), else: Identity(x)) -> y      becomes      x -> Squeeze -> y
 
     The older torch exporter writes such an If for a squeeze, on the size of the axis.
 
@@ -38,7 +38,7 @@ def fold_branches(model: onnx.ModelProto) -> int:
 
 
 def _branch(node: onnx.NodeProto, model: onnx.ModelProto) -> onnx.GraphProto | None:
-    """Return the branch that an If takes, or None where the node is no If or its condition is not constant."""
+    """Return the branch of an If on a constant, or None for any other node."""
     condition = constant_array(model, node.input[0]) if node.op_type == "If" else None
     if condition is None or condition.size != 1:
         return None
@@ -47,7 +47,7 @@ def _branch(node: onnx.NodeProto, model: onnx.ModelProto) -> onnx.GraphProto | N
 
 
 def _inlined(node: onnx.NodeProto, branch: onnx.GraphProto, model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """Return the nodes of a branch, with its outputs copied to those of the If; constants are added to the model."""
+    """Return a branch's nodes, its outputs copied to those of the If; add its constants to the model."""
     graph = model.graph
     taken = {name for other in graph.node for name in (*other.input, *other.output)}
     taken |= {value.name for value in (*graph.initializer, *graph.input, *graph.output)}

@@ -32,12 +32,12 @@ def constant_array(model: onnx.ModelProto, name: str) -> np.ndarray | None:
 
 
 def fold_shapes(model: onnx.ModelProto) -> int:
-    """Replace nodes on constants and static shapes by their results, in place; return the number of nodes replaced.
+    """Replace nodes on constants and static shapes by their results, in place; return how many.
 
         x (1, 16, 8, 12) -> Shape -> Gather(2) -> Mul(2)        becomes        a constant, 16
 
     1. Constant nodes become initializers; a Shape or Size is read from an inferred static shape.
-    2. An operator whose result may have more than MOST_NUMBERS numbers stays; sizes are bounded before computing.
+    2. An operator stays if its result may have more than MOST_NUMBERS numbers, which is checked first.
     3. An operator that fails stays, for the checker to refuse.
     """
     count, position = inline_constants_of(model), 0

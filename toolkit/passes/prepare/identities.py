@@ -16,7 +16,7 @@ def drop_identities(graph: Graph) -> int:
         x -> Identity -> y -> Conv        becomes        x -> Conv
 
     1. Readers of y read x.
-    2. Where y is a head, the node that makes x writes y instead, unless x is the batch, a constant or a head itself.
+    2. Where y is a head, the producer of x writes y, unless x is the batch, a constant or a head itself.
     3. A Dropout whose mask is used stays.
 
     Returns the number of nodes removed.

@@ -27,11 +27,11 @@ _PARTS = {
 def name_tensors(graph: Graph) -> int:
     """Name nodes by their place in the network, and tensors by the nodes that compute or read them.
 
-        /backbone/stem/Conv: (x.1, onnx::Conv_423) -> 424      becomes      backbone.stem.Conv: (frame, backbone.stem.Conv.weight) -> backbone.stem.Conv
+        /stem/Conv: (x.1, onnx::Conv_423) -> 424  becomes  stem.Conv: (frame, stem.Conv.weight) -> stem.Conv
 
-    1. A node keeps its name, with dots for slashes. A node without a name gets its operator and position: `Conv_7`.
+    1. A node keeps its name, with dots for slashes. Without one, it gets operator and position: `Conv_7`.
        If such a node belongs to one head only, it is named after the head: `rotation.Conv`.
-    2. A result has the name of its node. Constants are `<node>.weight`, `<node>.bias`, …, after their first reader.
+    2. A result has its node's name. Constants are `<node>.weight`, `<node>.bias`, …, by their first reader.
     3. Heads keep their names; the input is `frame`.
     4. Constants are sorted by their readers and inferred shapes are removed: equal networks have equal bytes.
 

@@ -6,7 +6,7 @@ import onnx
 
 
 def infer(model: onnx.ModelProto, *, strict: bool = False) -> onnx.GraphProto:
-    """Return the graph with inferred types and shapes; those that the file states for inner tensors are ignored.
+    """Return the graph with inferred types and shapes, whatever the file states for inner tensors.
 
     With `strict`, raises the errors of `onnx.shape_inference`.
     """

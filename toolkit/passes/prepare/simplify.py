@@ -26,7 +26,7 @@ def simplify(graph: Graph) -> int:
     """Fold constants, such as the shape arithmetic of exporters, and remove nodes without effect.
 
     1. A graph of only layers and activations stays as it is: importing onnxsim is slow.
-    2. Any other graph is simplified: one with shape arithmetic, constant operands, or a constant added to a convolution.
+    2. Others are simplified: with shape arithmetic, constant operands, or a constant added to a convolution.
 
     Returns the number of nodes removed. Raises PosecError where onnxsim is missing; only the host needs it.
     """

@@ -18,7 +18,7 @@ def split_heads(graph: Graph) -> int:
         x -> Conv(w, b) -> Slice[0:1] -> a        becomes        x -> Conv(w[0:1], b[0:1]) -> a
                        \\-> Slice[1:3] -> b                       x -> Conv(w[1:3], b[1:3]) -> b
 
-    1. The Conv has one group and constant weights; every reader slices channels only, by constant bounds, with step 1.
+    1. The Conv has one group, constant weights; each reader slices channels only, by constants, in step 1.
     2. A Conv whose output is a head, or has another reader than a Slice, stays.
 
     Returns the number of convolutions split.

@@ -1,4 +1,4 @@
-"""Assign a scale and a zero point to every tensor, from ranges, the runtime's prescriptions and existing Q/DQ."""
+"""Assign scale and zero point to every tensor, from ranges, the runtime's prescriptions and existing Q/DQ."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def assign_qparams(
         ranges: tensor name → (low, high).
         scheme: of the back end.
 
-    Raises PosecError where a tensor has no range, or the runtime prescribes two scales for tensors that share one.
+    Raises PosecError for a missing range, or two prescribed scales for tensors that share one.
     """
     graph_index = index_graph(graph.model)
     groups: dict[str, frozenset[str]] = {tensor: frozenset([tensor]) for tensor in tensors}

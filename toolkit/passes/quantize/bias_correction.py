@@ -24,8 +24,8 @@ def correct_biases(
 
     The rounding errors of a channel's weights seldom add up to zero, and x is positive behind a ReLU.
     So every output of the channel is off by about the same amount.
-    Nagel et al., "Data-free quantization through weight equalization and bias correction", ICCV 2019, section 4.2;
-    here with measured means.
+    Nagel et al., "Data-free quantization through weight equalization and bias correction", ICCV 2019,
+    section 4.2; here with measured means.
 
     Args:
         graph: the prepared float graph; changed in place.

@@ -28,13 +28,13 @@ def equalize_convs(graph: Graph) -> int:
     Nagel et al., "Data-free quantization through weight equalization and bias correction", ICCV 2019.
 
     1. Between the two there is a Relu, a LeakyRelu or nothing; a ReLU6 does not scale.
-    2. Both have constant weights; the first one's result and the activation's have one reader and are no head.
+    2. Both have constant weights. The results of the first and of the activation have one reader, no head.
     3. The second one has one group, or one group per channel.
     4. Pairs whose s differs by less than a factor of six between channels stay as they are.
-    5. Pairs of quantized weights, multiples of one step per channel, stay as they are. Scaling would round them
-       again, and quantization-aware training may have equalized the maps.
-    6. s is a power of two: the float network computes the same bits. Pairs that share a convolution are repeated until
-       nothing changes.
+    5. Pairs of quantized weights, multiples of one step per channel, stay as they are. Scaling would round
+       them again, and quantization-aware training may have equalized the maps.
+    6. s is a power of two: the float network computes the same bits. Pairs that share a convolution are
+       repeated until nothing changes.
 
     Returns the number of pairs changed.
     """

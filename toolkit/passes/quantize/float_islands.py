@@ -1,4 +1,4 @@
-"""Float islands: parts of an int8 graph that compute in float, between a DequantizeLinear and a QuantizeLinear."""
+"""Float islands: parts of an int8 graph in float, between a DequantizeLinear and a QuantizeLinear."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_float_islands(operators: Collection[str]) -> Pass:
 
     The pass changes nothing:
 
-    1. An island is expected where it ends in a head, or has a layer with float weights, which only `keep_float` makes.
+    1. An island is expected that ends in a head, or has a layer with float weights, made by `keep_float`.
     2. Any other is refused: converting to float and back costs more than the operator.
 
     A graph without Q/DQ has no islands. Raises PosecError naming the layers of an unexpected island.

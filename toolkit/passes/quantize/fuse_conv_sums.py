@@ -1,4 +1,4 @@
-"""Fuse a sum of convolutions into one convolution of all their inputs: int8 then rounds once, not at every sum."""
+"""Fuse a sum of convolutions into one convolution of all their inputs: int8 then rounds once, not per sum."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def fuse_conv_sums(graph: Graph, ranges: dict[str, Pair], keep_float: Collection
         Conv(x, v, a) + Conv(y, w, b) + ... -> z
         Concat(g x, h y, ...) -> Conv([v / g, w / h, ...], a + b) -> z
 
-    The inputs get one range, and so one scale. Each is first scaled up to the largest by a power of two, exactly,
-    in the convolution that makes it.
+    The inputs get one range, and so one scale. The convolution before each first scales it up to the largest,
+    exactly, by a power of two.
 
     1. Every convolution of the sum is 1x1, of one group and stride 1, and the sum is its only reader.
-    2. An input that has to be scaled comes from a convolution without other readers, through ReLUs and moves alone.
-    3. The ranges of the scaled inputs differ by no more than a factor of four, and no layer is in `keep_float`.
+    2. A scaled input comes from a convolution without other readers, through ReLUs and moves alone.
+    3. The ranges of the scaled inputs differ by at most a factor of four, and no layer is in `keep_float`.
 
     Args:
         graph: float, after the back end's `pre_quantize`; changed in place.

@@ -20,7 +20,8 @@ def insert_qdq(
 ) -> int:
     """Surround the operators of a scheme by Q/DQ; return the number of operators that compute in integers.
 
-        x -> Conv(w, b) -> Relu -> y        x -> Q -> DQ -> Conv(DQ(int8 w), DQ(int32 b)) -> Relu -> Q -> DQ -> y
+        x -> Conv(w, b) -> Relu -> y
+        x -> Q -> DQ -> Conv(DQ(int8 w), DQ(int32 b)) -> Relu -> Q -> DQ -> y
 
     No Q/DQ separates an operator from the Relu or Clip that is its only reader: integer kernels fuse them.
     A tensor of integers, such as a folded uint8 frame, is not quantized again.
@@ -31,7 +32,7 @@ def insert_qdq(
         scheme: of the back end.
         keep_float: names of layers, see `edit.graph_index.layer_name`, to leave float.
 
-    Raises PosecError where the graph is not prepared, a name of `keep_float` is unknown, or a range is missing.
+    Raises PosecError for a graph that is not prepared, an unknown name in `keep_float`, or a missing range.
     """
     reasons, graph_index = stays_float(graph, scheme, keep_float), index_graph(graph.model)
     operators = {
@@ -72,7 +73,7 @@ def insert_qdq(
 
 
 def _operators(model: onnx.ModelProto, scheme: Scheme, graph_index: GraphIndex) -> list[onnx.NodeProto]:
-    """Return the nodes of the scheme's types, without fused activations and without nodes that only move integers."""
+    """Return the nodes of the scheme's types, without fused activations and nodes that only move integers."""
 
     def fused(node: onnx.NodeProto) -> bool:
         maker = graph_index.producers.get(node.input[0])

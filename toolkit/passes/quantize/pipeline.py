@@ -1,4 +1,4 @@
-"""The one order of quantization: every graph that is exported, judged, searched or trained in int8 is made here."""
+"""The one order of quantization, of every int8 graph that is exported, judged, searched or trained."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def lower_graph(
         skip_passes: names of passes to leave out, beside those in the environment variable POSEC_SKIP_PASSES.
         for_training: weights stay float in front of Q/DQ, and biases float, see `Scheme.for_training`.
 
-    Raises PosecError where the ranges belong to another graph, a pass refuses the graph, or changes the heads.
+    Raises PosecError where the ranges belong to another graph, or a pass refuses it or changes the heads.
     """
     check_stage(prepared, "lower_graph", (Stage.PREPARED,))
     graph, backend = prepared.copy(), job.target.backend
@@ -87,7 +87,7 @@ def _quantization(ranges: Ranges, scheme: Scheme, keep_float: Collection[str]) -
 
 
 def _skipped_by_environment(passes: Iterable[Pass]) -> set[str]:
-    """Return the names in POSEC_SKIP_PASSES. Raises PosecError where one is no pass of this order, or is required."""
+    """Return the names in POSEC_SKIP_PASSES. Raises PosecError for an unknown or a required pass."""
     names = {name.strip() for name in os.environ.get(SKIP_VARIABLE, "").split(",")} - {""}
     known = [run.__name__ for run in passes if run.__name__ not in _REQUIRED]
     if unknown := sorted(names - set(known)):

@@ -53,8 +53,8 @@ def weight_scales(
 
     The largest weight becomes 127, unless the weights are multiples of one step that fit int8 as they are.
     A network that was quantized before thus keeps its integers, without a second rounding.
-    With `bias` and `input_scale`, a scale is raised until the bias fits an int32 of scale input_scale * weight scale:
-    a channel of tiny weights may have a large bias.
+    With `bias` and `input_scale`, a scale is raised until the bias fits an int32 of scale input_scale *
+    weight scale: a channel of tiny weights may have a large bias.
     """
     rows = np.abs(weight[None] if axis is None else np.moveaxis(weight, axis, 0)).reshape(
         1 if axis is None else weight.shape[axis], -1
@@ -77,7 +77,7 @@ def weight_scales(
 
 
 def are_integers(weight: np.ndarray, axis: int | None) -> bool:
-    """Return whether a weight needs no rounding: multiples of one step, per index of `axis`, that fit int8."""
+    """Return whether a weight needs no rounding: int8 multiples of one step, per index of `axis`."""
     scales = weight_scales(weight, axis)
     steps = weight / (
         scales if axis is None else scales.reshape([-1 if i == axis else 1 for i in range(weight.ndim)])
@@ -97,9 +97,9 @@ def _step(weights: np.ndarray) -> float:
 
 
 def _scales_by_trial(rows: np.ndarray, largest: np.ndarray) -> np.ndarray:
-    """Return scales (N,) that make whole numbers up to 127 of non-negative rows (N, K); else the largest is 127.
+    """Return scales (N,) that make whole numbers up to 127 of rows (N, K) >= 0; else the largest is 127.
 
-    Scales are tried one by one: among the nine weights of a depthwise kernel, perhaps no two differ by one step.
+    Scales are tried one by one: of the nine weights of a depthwise kernel, perhaps no two differ by one step.
     """
     scales = largest / WEIGHT_LIMIT
     left = np.flatnonzero(largest > 0)

@@ -59,13 +59,13 @@ def check_file(path: str | Path, version: str) -> list[Finding]:
     except PosecError as error:
         raise PosecError(f"'{path}': {error}") from error
     except Exception as error:
-        # The checker raises several classes; a model that passes it may still lack inputs or have attributes of a wrong type.
+        # The checker raises several classes; a model that passes may lack inputs or have wrong attributes.
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise PosecError(f"'{path}' is not a valid ONNX model: {why}; export the network again") from error
 
 
 def tensorrt_check(*versions: str) -> Pass:
-    """Return the pass that refuses a graph that one of these TensorRT versions cannot read; it rewrites nothing."""
+    """Return a pass that refuses graphs which these TensorRT versions cannot read; it rewrites nothing."""
 
     def tensorrt_check(graph: Graph) -> int:
         for version in versions:

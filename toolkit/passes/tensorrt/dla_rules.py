@@ -1,6 +1,6 @@
 """Layers that the deep learning accelerator (DLA) of Xavier and Orin cannot run, with the reasons.
 
-Source: NVIDIA's tables of DLA layers and the comments of NvInfer.h 10.3. The builder on the board has the last word.
+Source: NVIDIA's tables of DLA layers and the comments of NvInfer.h 10.3. The builder on the board decides.
 """
 
 from __future__ import annotations

@@ -114,7 +114,8 @@ def _sources(node: onnx.NodeProto, rules: Rules, graph_index: GraphIndex) -> Ite
         yield _finding(
             "weights",
             node,
-            f"TensorRT {rules.version} has no int8 constants; store the weight in float in front of a QuantizeLinear",
+            f"TensorRT {rules.version} has no int8 constants; "
+            "store the weight in float in front of a QuantizeLinear",
         )
     if constant is not None and constant.data_type == TensorProto.INT32:
         yield _finding("bias", node, "TensorRT dequantizes int8 alone; a bias must stay float")
@@ -138,7 +139,7 @@ def _weights(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding]
 
 
 def _residual(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding]:
-    """An Add fuses with the convolution before it where that operand is float and the other one, the shortcut, is int8.
+    """An Add fuses with the convolution before it if that operand is float and the other, the shortcut, int8.
 
     Of two convolutions one fuses; the result of the other is the shortcut.
     """

@@ -35,7 +35,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Finding:
-    """A broken rule: its name, the node or tensor, and the reason why TensorRT refuses it or does not fuse it."""
+    """A broken rule: its name, the node or tensor, and why TensorRT refuses it or does not fuse it."""
 
     rule: str
     where: str
@@ -68,7 +68,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def rules_for(version: str) -> Rules:
-    """Return the rules of a version such as "8.6.2": those of the newest known version up to it. Raises PosecError."""
+    """Return the rules of a version such as "8.6.2": those of the newest up to it. Raises PosecError."""
     known = [rules for numbers, rules in _known().items() if numbers <= _numbers(version)]
     if not known or _numbers(version) >= (11,):
         raise PosecError(

@@ -1,4 +1,4 @@
-"""Lines of the chart of decoding time by number of people: the whole, and the part without the fit to key points."""
+"""Lines of the chart of decoding time by number of people: all of it, and without the fit to key points."""
 
 from __future__ import annotations
 

@@ -10,9 +10,11 @@ import sys
 from typing import Any, Tuple
 
 from ..console import put, say
+from .amounts import rotation, size
 
-EXIT_CAMERA_GONE = 3
-# Seconds to wait for a camera that stopped sending.
+# Exit statuses of a run that ends by itself; 1 is a limit exceeded, 2 a request refused.
+EXIT_CAMERA_GONE, EXIT_OUTPUT_FAILED, EXIT_ENGINE_FAILED = 3, 4, 5
+# Seconds to wait for a camera that stopped sending, and for the first picture of a pipe.
 RETRY_S = 60.0
 SOURCES = (
     "picture, folder, video, pipe, '-', camera number, /dev/video0, GStreamer pipeline, "
@@ -72,6 +74,31 @@ ARGUMENTS: Tuple[Any, ...] = (
     (["-o", "--out"], {"help": "folder for people.jsonl and overlays (default: none)"}),
     *CAMERA,
     (["--most"], {"type": count, "help": "stop after so many pictures"}),
+    (
+        ["--every"],
+        {"type": count, "default": 1, "metavar": "N", "help": "use one of N pictures (default: 1)"},
+    ),
+    (
+        ["--rotate"],
+        {
+            "type": rotation,
+            "metavar": "LIMIT",
+            "help": "begin new files at a size or an age, such as 100MB or 1h, and continue an earlier "
+            "recording in the folder",
+        },
+    ),
+    (
+        ["--max-disk"],
+        {
+            "type": size,
+            "metavar": "SIZE",
+            "help": "with --rotate: remove the oldest files when all take more, such as 2GB",
+        },
+    ),
+    (
+        ["--fsync"],
+        {"action": "store_true", "help": "flush every line to the disk (default: every 5 seconds)"},
+    ),
     (["--no-overlay"], {"action": "store_true", "help": "write no pictures"}),
     THRESHOLD,
     NO_REFINE,
@@ -87,7 +114,7 @@ ARGUMENTS: Tuple[Any, ...] = (
             "default": RETRY_S,
             "metavar": "SECONDS",
             "help": "give up so long after a camera went away, "
-            f"with exit status {EXIT_CAMERA_GONE} (default: {RETRY_S:g})",
+            f"with exit status {EXIT_CAMERA_GONE}, or if a pipe sends no picture (default: {RETRY_S:g})",
         },
     ),
     THREADS,
@@ -98,12 +125,33 @@ ARGUMENTS: Tuple[Any, ...] = (
             "help": "replace an earlier recording in the folder; anything else is never replaced",
         },
     ),
+    (
+        ["--web"],
+        {
+            "metavar": "[HOST:]PORT",
+            "help": "serve a page with the live picture, people in 3D and times; on this machine alone, or "
+            "on an address such as 0.0.0.0:8000 with a key in the link",
+        },
+    ),
+    (["--show"], {"action": "store_true", "help": "show the picture in a window; q or Esc ends the run"}),
     (["--json"], {"action": "store_true", "help": "print one JSON line per picture"}),
+    (
+        ["--udp"],
+        {"metavar": "HOST:PORT", "help": "send the JSON lines as UDP datagrams, without waiting"},
+    ),
+    (
+        ["--unix"],
+        {
+            "metavar": "PATH",
+            "help": "listen on a Unix socket and send the JSON lines to every program that connects; "
+            "slow ones miss lines",
+        },
+    ),
 )
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser with printable messages; help that standard output cannot take ends with status 2."""
+    """An argument parser with printable messages; it exits with status 2 where help cannot be printed."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if not message:

@@ -10,22 +10,34 @@ from typing import Any, List
 from .. import load
 from ..console import printable, say, show_progress
 from ..decoding.camera_file import choose_camera
+from ..engines import EngineError
 from ..errors import PoseError
+from ..estimator import PoseEstimator
 from ..outputs.lines import LineSink
 from ..outputs.recorder import Recorder
-from ..skeleton import Skeleton
+from ..outputs.udp import UdpSink
+from ..outputs.unix import UnixSink
+from ..video.recording.output_error import OutputError
 from ..video.result import Sink
 from ..video.settings import RecordingSettings, StreamSettings, Summary
 from ..video.stream import stream
-from .arguments import EXIT_CAMERA_GONE
+from .arguments import EXIT_CAMERA_GONE, EXIT_ENGINE_FAILED, EXIT_OUTPUT_FAILED
 
 EXIT_OK = 0
 
 
 def run(args: argparse.Namespace, source: str) -> int:
-    """Find people in a source; return 0, or 3 if a camera stopped sending. Raises PoseError."""
+    """Find people in a source; return the exit status, see `arguments`. Raises PoseError at the start."""
     _stop_on_signals()
-    settings = StreamSettings(args.most, not args.no_overlap, args.retry)
+    settings = StreamSettings(args.most, args.every, not args.no_overlap, args.retry)
+    recording = RecordingSettings(
+        not args.no_overlay,
+        not args.no_inset,
+        args.overwrite,
+        rotation=args.rotate,
+        most_bytes=args.max_disk,
+        fsync=args.fsync,
+    )
     estimator = load(
         args.bundle,
         args.threads,
@@ -33,14 +45,14 @@ def run(args: argparse.Namespace, source: str) -> int:
         centre_threshold=args.threshold,
         camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
     )
-    summary = stream(
-        estimator,
-        source,
-        _sinks(args, source, estimator.spec.skeleton),
-        settings=settings,
-        progress=_Progress(args.most),
-        report=say,
-    )
+    sinks = _sinks(args, source, estimator, recording)
+    try:
+        summary = stream(
+            estimator, source, sinks, settings=settings, progress=_Progress(args.most), report=say
+        )
+    except (OutputError, EngineError) as error:
+        say(str(error))
+        return EXIT_OUTPUT_FAILED if isinstance(error, OutputError) else EXIT_ENGINE_FAILED
     if summary.interrupted and not summary.pictures:
         raise PoseError("interrupted before the first picture")
     _print_summary(summary)
@@ -52,12 +64,35 @@ def run(args: argparse.Namespace, source: str) -> int:
     return EXIT_OK
 
 
-def _sinks(args: argparse.Namespace, source: str, skeleton: Skeleton) -> List[Sink]:
-    """Return the sinks of a run. Lines come last: a reader that ends the run finds its last line recorded."""
+def _sinks(
+    args: argparse.Namespace, source: str, estimator: PoseEstimator, recording: RecordingSettings
+) -> List[Sink]:
+    """Return the sinks of a run, or none of them and an error.
+
+    The recording is first, and lines come last: a reader that ends the run finds its last line recorded.
+    Viewers are opened before it: one that is refused leaves no folder behind.
+    """
+    skeleton = estimator.spec.skeleton
     sinks: List[Sink] = []
-    if args.out is not None:
-        recording = RecordingSettings(not args.no_overlay, not args.no_inset, args.overwrite)
-        sinks.append(Recorder(str(args.out), source, skeleton, settings=recording))
+    try:
+        if args.show:
+            from ..outputs.window import Window
+
+            sinks.append(Window(skeleton, inset=not args.no_inset))
+        if args.web is not None:
+            from ..web.viewer import Viewer
+
+            sinks.append(Viewer(args.web, estimator))
+        if args.out is not None:
+            sinks.insert(0, Recorder(str(args.out), source, skeleton, settings=recording))
+        if args.udp is not None:
+            sinks.append(UdpSink(args.udp))
+        if args.unix is not None:
+            sinks.append(UnixSink(args.unix))
+    except PoseError:
+        for sink in sinks:
+            sink.close(Summary())
+        raise
     if args.json:
         sinks.append(LineSink(sys.stdout))
     return sinks

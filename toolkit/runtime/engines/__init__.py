@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Dict, Optional, Protocol
 
 import numpy as np
@@ -10,14 +11,16 @@ import numpy as np
 from ..bundle import Bundle
 from ..console import printable
 from ..errors import PoseError
-from ..files.onnx_weights import has_weights_outside
+from ..model_files.check import check_model
+from ..model_files.graph import ModelFileError
 
 ENGINES = ("onnxruntime", "openvino", "tflite", "tensorrt", "replay")
-_ONNX_ENGINES = ("onnxruntime", "openvino", "tensorrt")
+# Engine → ending of its model's name; the replay engine reads arrays, within bounds of its own.
+_ENDINGS = {**dict.fromkeys(("onnxruntime", "openvino", "tensorrt"), ".onnx"), "tflite": ".tflite"}
 
 
 class EngineError(PoseError):
-    """An engine that is unknown, not installed, or cannot run the model. The lines of a library's message are joined."""
+    """An engine is unknown, not installed, or cannot run the model. Lines of the message are joined."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(line.strip() for line in message.splitlines()))
@@ -39,7 +42,9 @@ class Engine(Protocol):
 def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
     """Open the bundle's model in the bundle's engine.
 
-    Raises EngineError where that fails, and for an ONNX model with weights outside its file: no hash covers them.
+    Raises EngineError where that fails, and before that for a model that no export writes: with control
+    flow, code of its own, or weights outside its file, which no hash covers, or beyond the bounds of
+    `model_files`.
     """
     if bundle.engine not in ENGINES:
         raise EngineError(
@@ -48,8 +53,8 @@ def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
         )
     module = importlib.import_module(f".{bundle.engine}", __package__)
     _check_path(str(bundle.model_path))
-    if bundle.engine in _ONNX_ENGINES:
-        _check_weights(str(bundle.model_path))
+    if bundle.engine in _ENDINGS:
+        _check_model(bundle.model_path, bundle.engine)
     threads = check_threads(bundle.options.get("threads") if threads is None else threads)
     return module.Engine(str(bundle.model_path), bundle, threads)
 
@@ -59,19 +64,18 @@ def _check_path(path: str) -> None:
         path.encode()
     except UnicodeEncodeError as error:
         raise EngineError(
-            f"engines open only paths in UTF-8, got '{printable(path, keep='')}'; rename the folder of the bundle"
+            f"engines open only paths in UTF-8, got '{printable(path, keep='')}'; "
+            "rename the folder of the bundle"
         ) from error
 
 
-def _check_weights(path: str) -> None:
+def _check_model(path: Path, engine: str) -> None:
     try:
-        outside = has_weights_outside(path)
-    except (OSError, ValueError) as error:
-        raise EngineError(f"cannot open '{path}': {error}; export the bundle again") from error
-    if outside:
-        raise EngineError(
-            f"'{path}' has weights in another file, which no hash of the bundle covers; export the bundle again"
-        )
+        check_model(path, _ENDINGS[engine])
+    except OSError as error:
+        raise EngineError(f"cannot open '{path}': {error.strerror}; export the bundle again") from error
+    except ModelFileError as error:
+        raise EngineError(f"'{path}' {error}; export the bundle again") from error
 
 
 def check_threads(threads: Optional[int]) -> Optional[int]:

@@ -33,7 +33,7 @@ class Recorder:
     ) -> None:
         """Lock the folder. Raises OutputError if it holds the source, or as `Recording` does."""
         check_apart(source, folder)
-        self._recording = Recording(folder, settings.overwrite, report)
+        self._recording = Recording(folder, settings, report)
         self._skeleton, self._settings, self._report = skeleton, settings, report
 
     def write(self, result: Result) -> None:

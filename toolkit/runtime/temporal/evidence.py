@@ -40,18 +40,18 @@ class Origin(NamedTuple):
     """What the heads state of N people.
 
     Attributes:
-        cells: (N, 2), row and column.
+        embeddings: (N, E), pose embeddings.
         poses: (N, 3, B), bones before the fit to key points.
         pulls: (N, K) of key points; K is 0 without the fit.
     """
 
-    cells: np.ndarray
+    embeddings: np.ndarray
     poses: np.ndarray
     pulls: np.ndarray
 
     def take(self, which: np.ndarray) -> "Origin":
         """Return some of them, by a mask or by indices."""
-        return Origin(self.cells[which], self.poses[which], self.pulls[which])
+        return Origin(self.embeddings[which], self.poses[which], self.pulls[which])
 
 
 class DecodedPeople(NamedTuple):

@@ -26,7 +26,7 @@ class Record(NamedTuple):
         centres_px: (N, 2), in the picture.
         joints_px: (N, J, 2), in the picture.
         roots_mm: (N, 3), camera frame.
-        poses: (N, 3, B) unit bone directions of the network's embedding and rotation, frame of the viewing ray.
+        poses: (N, 3, B) unit bone directions before the fit to key points, frame of the viewing ray.
         bones: (N, 3, B) the same after the fit to key points.
         rays: (N, 3) through the centres, z = 1, camera frame.
         px_per_m: (N,) pixels of the picture per metre at the person.

@@ -47,7 +47,7 @@ def array_shapes(spec: PoseSpec, channels: int) -> Dict[str, Tuple[int, ...]]:
 def temporal_weights(arrays: Mapping[str, np.ndarray], spec: PoseSpec) -> TemporalWeights:
     """Return the weights in the arrays of `temporal.npz`, of any floating-point type.
 
-    Raises ValueError if an array is missing, has another shape than the specification needs, or is not finite.
+    Raises ValueError if an array is missing, not finite, or of another shape than the specification needs.
     """
     channels = len(arrays["output_0"].T) if getattr(arrays.get("output_0"), "ndim", 0) == 2 else 0
     if not 1 <= channels <= MOST_CHANNELS:

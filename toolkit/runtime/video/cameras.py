@@ -14,10 +14,10 @@ import cv2
 
 from ..console import Report
 from ..files.pictures import SourceError
+from .black_pictures import BlackPictures
 from .frames import CapturedFrame, open_capture
 from .latest_frame import HANGING_AFTER_S, TimedPicture, latest_frames
 
-CAMERA_SIZE = (720, 1280)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 PROBE_S = 3.0
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935, "rtmps": 443, "tcp": None}
@@ -121,14 +121,17 @@ def stream_camera(camera: Camera, capture: Any, *, retry_s: float, report: Repor
     Raises SourceError if no frame arrives, CameraGone if the camera does not come back.
     """
     number, started, gone_at, pause_s = 0, 0.0, 0.0, FIRST_PAUSE_S
+    black = BlackPictures(camera.name, report)
     while True:
         with closing(_in_turn(capture) if camera.ends else latest_frames(capture)) as pictures:
-            for picture, came in pictures:
+            for picture, came, dropped in pictures:
                 started = started or came
                 if gone_at:
                     report(f"{camera.name} is back after {came - gone_at:.0f} s")
                 gone_at, pause_s = 0.0, FIRST_PAUSE_S
-                yield CapturedFrame(f"{number:06d}", picture, came - started)
+                black.check(picture, came)
+                unix_s = round(time.time() - (time.monotonic() - came), 3)
+                yield CapturedFrame(f"{number:06d}", picture, came - started, dropped, unix_s)
                 number += 1
         if not number:
             raise SourceError(f"{camera.name} opened but gave no picture; does another program use it?")
@@ -161,39 +164,6 @@ def _in_turn(capture: Any) -> Generator[TimedPicture, None, None]:
             is_read, picture = capture.read()
             if not is_read:
                 break
-            yield picture, time.monotonic()
+            yield TimedPicture(picture, time.monotonic())
     finally:
         capture.release()
-
-
-def picamera2() -> Iterator[CapturedFrame]:
-    """Yield the frames of a Raspberry Pi's camera by picamera2. Raises SourceError if it cannot be opened."""
-    try:
-        from picamera2 import Picamera2
-    except ImportError as error:
-        raise SourceError(
-            f"source 'picamera2' cannot be imported ({error}): sudo apt install python3-picamera2"
-        ) from error
-    try:
-        camera = Picamera2()
-    except (IndexError, RuntimeError) as error:  # no camera is attached; another process has it
-        raise SourceError(
-            f"cannot open the Raspberry Pi's camera: {error}; check its cable, and `rpicam-hello "
-            "--list-cameras`"
-        ) from error
-    height, width = CAMERA_SIZE
-    # picamera2 names formats by the bytes of a little-endian word: RGB888 is B, G, R in memory.
-    camera.configure(camera.create_video_configuration(main={"size": (width, height), "format": "RGB888"}))
-    camera.start()
-    return _picamera2_frames(camera)
-
-
-def _picamera2_frames(camera: Any) -> Iterator[CapturedFrame]:
-    started, number = time.monotonic(), 0
-    try:
-        while True:
-            yield CapturedFrame(f"{number:06d}", camera.capture_array("main"), time.monotonic() - started)
-            number += 1
-    finally:
-        camera.stop()
-        camera.close()

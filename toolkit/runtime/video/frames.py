@@ -26,11 +26,15 @@ class CapturedFrame(NamedTuple):
         name: file name, or the frame's number.
         picture: (height, width, 3) uint8 BGR.
         seconds: since the first picture; 0 for picture files.
+        dropped: number of pictures of a camera that were left out since the last one.
+        unix_s: wall-clock time of a camera's picture, in seconds since 1970; None for files.
     """
 
     name: str
     picture: np.ndarray
     seconds: float
+    dropped: int = 0
+    unix_s: Optional[float] = None
 
 
 def open_capture(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Generator, List, Tuple
+from typing import Any, Generator, List, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,13 +18,19 @@ PATIENCE_S = 2.0
 # A camera without a new frame for so long has stopped sending.
 HANGING_AFTER_S = 10.0
 
-TimedPicture = Tuple[np.ndarray, float]
+
+class TimedPicture(NamedTuple):
+    """A picture (H, W, 3) uint8 BGR, its arrival by time.monotonic(), and how many were left out before."""
+
+    picture: np.ndarray
+    came: float
+    dropped: int = 0
 
 
 def latest_frames(
     capture: Any, hanging_after_s: float = HANGING_AFTER_S
 ) -> Generator[TimedPicture, None, None]:
-    """Yield the latest frame and the time.monotonic() of its arrival; each at most once, the last always.
+    """Yield the latest frame, with its time; each at most once, the last always.
 
     Args:
         capture: an opened cv2.VideoCapture; a thread reads it and releases it at the end.
@@ -40,7 +46,8 @@ def latest_frames(
                 if not is_read:
                     break
                 with changed:
-                    came[:] = [(picture, time.monotonic())]
+                    dropped = came[0].dropped + 1 if came else 0
+                    came[:] = [TimedPicture(picture, time.monotonic(), dropped)]
                     changed.notify()
         finally:
             capture.release()

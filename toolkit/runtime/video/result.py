@@ -11,6 +11,9 @@ from .frames import CapturedFrame
 from .settings import Summary
 from .sources import Source
 
+# Version of a line; `posec schema` prints its JSON Schema. New fields keep it, other changes raise it.
+SCHEMA = 1
+
 
 class Estimate(NamedTuple):
     """The people of one picture.
@@ -76,9 +79,12 @@ class Result:
         # JSON text cannot hold lone surrogates, which Python uses for file names that are not UTF-8.
         name = os.fsencode(self.frame.name).decode("utf-8", "backslashreplace")
         numbers = {} if self.numbers is None else {"numbers": self.numbers}
+        clock = {} if self.frame.unix_s is None else {"unix_s": self.frame.unix_s}
         return {
+            "schema": SCHEMA,
             "picture": name,
             "seconds": round(self.frame.seconds, 4),
+            **clock,
             "size": [height, width],
             **self.people.to_dict(),
             **numbers,

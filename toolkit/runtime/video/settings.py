@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional
 
+from ..command.amounts import Rotation
 from ..command.arguments import RETRY_S
 from ..errors import PoseError
+
+_PARTS = 4  # of the disk space of a recording that one file may take
 
 
 @dataclass(frozen=True)
@@ -15,17 +18,21 @@ class StreamSettings:
 
     Attributes:
         most: largest number of pictures; None for all.
+        every: use one of so many pictures.
         overlap: read the next picture and write the last one during inference.
         retry_s: seconds to wait for a camera that stopped sending.
     """
 
     most: Optional[int] = None
+    every: int = 1
     overlap: bool = True
     retry_s: float = RETRY_S
 
     def __post_init__(self) -> None:
         if self.most is not None and self.most < 1:
             raise PoseError(f"--most must be at least 1 picture, got {self.most}")
+        if self.every < 1:
+            raise PoseError(f"--every must be at least 1, got {self.every}")
         if not 0 <= self.retry_s < float("inf"):
             raise PoseError(f"--retry must be a number of seconds from 0, got {self.retry_s:g}")
 
@@ -38,11 +45,37 @@ class RecordingSettings:
         overlay: write pictures with the people drawn in.
         inset: add views from above and from the side.
         overwrite: replace an existing recording.
+        rotation: close files at a size or an age and begin the next; None keeps one file.
+        most_bytes: remove the oldest rotated files when all take more; None keeps all.
+        fsync: flush every line to the disk.
     """
 
     overlay: bool = True
     inset: bool = True
     overwrite: bool = False
+    rotation: Optional[Rotation] = None
+    most_bytes: Optional[int] = None
+    fsync: bool = False
+
+    def __post_init__(self) -> None:
+        if self.most_bytes is not None and self.rotation is None:
+            raise PoseError("--max-disk removes the oldest rotated files; add --rotate, such as --rotate 1h")
+        if self.overwrite and self.rotation is not None:
+            raise PoseError("--rotate continues the recording in its folder; leave out --overwrite")
+
+    @property
+    def rotates(self) -> bool:
+        """Whether the recording is rotated."""
+        return self.rotation is not None
+
+    @property
+    def file_limits(self) -> Rotation:
+        """Limits of one file; several files fit into the disk space of the recording."""
+        rotation = self.rotation or Rotation()
+        if self.most_bytes is None:
+            return rotation
+        part = self.most_bytes // _PARTS
+        return rotation._replace(most_bytes=min(rotation.most_bytes or part, part))
 
 
 @dataclass
@@ -54,6 +87,7 @@ class Summary:
         pictures, skipped: numbers of usable and unusable pictures.
         with_people, people: numbers of pictures with people, and of people in all pictures.
         left_out: number of people with non-finite values.
+        dropped: number of pictures that a camera sent while earlier ones were processed.
         seconds: duration of the run.
         latency_ms: median time from the start of inference to the end of the sinks.
         median_ms: median time per stage. Both medians are of the last 10,000 pictures.
@@ -69,6 +103,7 @@ class Summary:
     with_people: int = 0
     people: int = 0
     left_out: int = 0
+    dropped: int = 0
     seconds: float = 0.0
     latency_ms: float = 0.0
     median_ms: Dict[str, float] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import os
 import time
 from collections import deque
 from contextlib import closing
+from itertools import islice
 from typing import Callable, Deque, Dict, Generator, Iterator, Optional, Sequence
 
 import cv2
@@ -19,6 +20,7 @@ from ..pose import PoseFrame
 from .draw import finite_people
 from .over_time import choose_over_time
 from .overlap import ahead
+from .pauses import Pauses
 from .result import Estimate, OverTime, Result, Sink
 from .settings import StreamSettings, Summary
 from .sources import CameraGone, CapturedFrame, Source, open_source
@@ -106,7 +108,8 @@ class _Run:
         """Process the source; reading, estimating and writing overlap, each in its own thread."""
         overlap, summary = self._settings.overlap, self._summary
         # A camera already has a thread of its own, and a queued picture would be out of date.
-        frames = ahead(self._frames) if overlap and not self._frames.live else self._frames
+        chosen = islice(self._frames, 0, None, self._settings.every)
+        frames = ahead(chosen) if overlap and not self._frames.live else chosen
         estimates = self._estimates(frames)
         with closing(ahead(estimates) if overlap else estimates) as results:
             for estimate in results:
@@ -127,12 +130,15 @@ class _Run:
     def _estimates(self, frames: Iterator[CapturedFrame]) -> Generator[Estimate, None, None]:
         """Yield the people of each picture; skip, count and report unusable pictures."""
         used, failures, last = 0, 0, None  # type: int, int, Optional[PoseError]
+        pauses = Pauses()
         for frame in frames:
             started = time.perf_counter()
             try:
                 people = self._estimator(frame.picture)
-            except EngineError:
-                raise
+            except EngineError as error:
+                if not used or not self._frames.live or not pauses.wait(str(error), self._report):
+                    raise
+                continue
             except (PoseError, cv2.error) as error:
                 last = (
                     error if isinstance(error, PoseError) else PoseError(f"cv2 cannot use a picture: {error}")
@@ -141,6 +147,7 @@ class _Run:
                 self._skip(frame, last, failures)
                 continue
             used, failures, finite = used + 1, 0, finite_people(people)
+            pauses.reset()
             stages_ms = dict(self._estimator.stages_ms)
             yield Estimate(frame, finite, stages_ms, started, len(people) - len(finite))
             if used == self._settings.most:
@@ -162,6 +169,7 @@ def _count(summary: Summary, result: Result, left_out: int) -> None:
     summary.pictures, summary.people = summary.pictures + 1, summary.people + len(result.people)
     summary.with_people += len(result.people) > 0
     summary.left_out += left_out
+    summary.dropped += result.frame.dropped
 
 
 def _close(sinks: Sequence[Sink], summary: Summary) -> None:

@@ -41,7 +41,8 @@ class TorchGraph(nn.Module):
         for node in self._nodes:
             if node.op_type not in (*_OPERATORS, "QuantizeLinear", "DequantizeLinear"):
                 raise PosecError(
-                    f"layer '{layer_name(node)}': {node.op_type} cannot be trained; known: {', '.join(_OPERATORS)}"
+                    f"layer '{layer_name(node)}': {node.op_type} cannot be trained; "
+                    f"known: {', '.join(_OPERATORS)}"
                 )
         self._heads = {name: tensor for name, (tensor, _) in graph.heads.items()}
         self._batch = graph.input_name
@@ -121,7 +122,8 @@ def _symmetric_pads(node: onnx.NodeProto) -> Any:
     top, left, bottom, right = _pads(node)
     if (top, left) != (bottom, right):
         raise PosecError(
-            f"layer '{layer_name(node)}' has asymmetric padding, which cannot be trained; pad both sides equally"
+            f"layer '{layer_name(node)}' has asymmetric padding, which cannot be trained; "
+            "pad both sides equally"
         )
     return [top, left]
 

@@ -1,6 +1,6 @@
 """Consistency of poses between a picture and a mirrored, rotated and zoomed view of it.
 
-It needs no labels. A picture zoomed by a factor shows its people nearer by that factor, which supervises depth.
+It needs no labels. A picture zoomed by a factor shows people nearer by that factor: this supervises depth.
 """
 
 from __future__ import annotations

@@ -125,7 +125,8 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     try:
         if path.stat().st_size > LARGEST_JSON_BYTES:
             raise PosecError(
-                f"'{path}' has more than {LARGEST_JSON_BYTES >> 20} MB; give the .json file of MoveNet.MultiPose"
+                f"'{path}' has more than {LARGEST_JSON_BYTES >> 20} MB; "
+                "give the .json file of MoveNet.MultiPose"
             )
         groups = json.loads(path.read_text())["weightsManifest"]
         entries = [entry for group in groups for entry in group["weights"]]

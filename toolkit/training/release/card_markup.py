@@ -40,6 +40,7 @@ def put_table(text: str, name: str, content: str) -> str:
     )
     if count != 1:
         raise PosecError(
-            f"the page needs the marks '<!-- figures: {name} -->' and '<!-- end -->' exactly once, got {count}"
+            f"the page needs the marks '<!-- figures: {name} -->' and '<!-- end -->' exactly once, "
+            f"got {count}"
         )
     return replaced

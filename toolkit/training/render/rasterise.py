@@ -75,14 +75,15 @@ def rasterise(
     """
     height, width = size
     index = np.arange(len(faces))
-    ahead = (depth[faces] > NEAR_M).all(1)
+    ahead = (depth > NEAR_M)[faces].all(1)
     index, corners = index[ahead], points_px[faces[ahead]]
-    edge_1, edge_2 = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    first, second, third = (corners[:, k] for k in range(3))
+    edge_1, edge_2 = second - first, third - first
     area = edge_1[:, 0] * edge_2[:, 1] - edge_1[:, 1] * edge_2[:, 0]
     limit = np.array([width - 1, height - 1])
     # Clip before the conversion to integers, which overflows far outside the picture.
-    low = np.clip(np.ceil(corners.min(1)), 0, limit + 1).astype(np.int64)
-    high = np.clip(np.floor(corners.max(1)), -1, limit).astype(np.int64)
+    low = np.clip(np.ceil(np.minimum(np.minimum(first, second), third)), 0, limit + 1).astype(np.int64)
+    high = np.clip(np.floor(np.maximum(np.maximum(first, second), third)), -1, limit).astype(np.int64)
     spans = high - low + 1
     keep = ((np.abs(area) > 1e-12) if two_sided else (area < -1e-12)) & (spans > 0).all(1)
     index, corners, area, low, spans = index[keep], corners[keep], area[keep], low[keep], spans[keep]
@@ -90,7 +91,9 @@ def rasterise(
     counts = spans[:, 0] * spans[:, 1]
     which = np.repeat(np.arange(len(counts)), counts)
     step = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
-    row, column = np.divmod(step, spans[which, 0])
+    wide = spans[which, 0]
+    row = step // wide
+    column = step - row * wide
     x, y = low[which, 0] + column, low[which, 1] + row
     a, b, c = (corners[which, k] for k in range(3))
     doubled = area[which]

@@ -17,6 +17,7 @@ from ..render.dressed_body import random_light
 from ..render.outfits import random_outfit
 from ..render.places import Place, random_place
 from ..render.props import KINDS_INDOORS, KINDS_OUTDOORS, Prop, make_prop
+from .exposure import random_exposure
 from .placing import PEOPLE_WEIGHTS, far_enough, random_layout
 from .scenes import Actor, Record, Stage, Truth, render_scene, stand
 
@@ -117,15 +118,7 @@ def random_scene(
         props += [stool] if stool is not None else []
     stage = Stage(source.model.surface, layout.camera, light)
     picture, truths = render_scene(place, props, actors, stage=stage)
-    return Scene(simulate_exposure(picture, rng), truths, layout.camera)
-
-
-def simulate_exposure(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture (H, W, 3) with random exposure, white balance, contrast and slight noise."""
-    values = picture.astype(np.float32) / 255
-    values = values ** rng.uniform(0.75, 1.1) * rng.uniform(0.9, 1.1) * (1 + rng.normal(0, 0.03, 3))
-    values += rng.normal(0, rng.uniform(0.0, 0.012), picture.shape)
-    return np.clip(255 * values + 0.5, 0, 255).astype(np.uint8)
+    return Scene(random_exposure(rng).apply(picture, rng), truths, layout.camera)
 
 
 def scene_record(file: str, scene: Scene) -> Record:

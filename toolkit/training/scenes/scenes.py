@@ -21,7 +21,7 @@ from ..render.dressed_body import DressedBody, colours, dress
 from ..render.outfits import Outfit
 from ..render.places import Place
 from ..render.props import Prop
-from ..render.rasterise import Fragments, Light, rasterise
+from ..render.rasterise import NEAR_M, Fragments, Light, rasterise
 
 Record = dict[str, object]
 
@@ -92,11 +92,15 @@ def truth_of(actor: Actor, camera: Camera, visible: float) -> Truth:
 
 
 class Stage(NamedTuple):
-    """The mesh of all people, the camera and the light of a picture."""
+    """The mesh of all people, the camera and the light of a picture, and the resolution of its shadows.
+
+    `shadow_scale` is 1 or SUPERSAMPLING; 1 is faster and only blurs the edges of shadows a little more.
+    """
 
     surface: Surface
     camera: Camera
     light: Light
+    shadow_scale: int = SUPERSAMPLING
 
 
 def render_scene(
@@ -126,13 +130,15 @@ def render_people(
     Returns:
         As `render_scene`.
     """
-    surface, camera, light = stage
+    surface, camera, light, shadow_scale = stage
     large = camera.enlarged(SUPERSAMPLING)
     layers = _Layers(backdrop.colours.copy(), backdrop.depth_m.copy(), np.full(len(backdrop.depth_m), -1))
     outlines = [Outline(actor.body.vertices_m, surface.faces) for actor in actors]
     outlines += [Outline(prop.mesh.vertices_m, prop.mesh.faces) for prop in props]
     ground = backdrop.ground
-    layers.picture[ground] *= ground_shadow(outlines, large, light, soft=soft)[ground, None]
+    shadow = ground_shadow(outlines, camera.enlarged(shadow_scale), light, soft=soft)
+    shadow = enlarge(shadow, camera.enlarged(shadow_scale).size, SUPERSAMPLING // shadow_scale)
+    layers.picture[ground] *= shadow[ground, None]
     for prop in props:
         points = large.to_camera(prop.mesh.vertices_m)
         fragments = rasterise(large.to_picture(points), points[:, 2], prop.mesh.faces, size=large.size)
@@ -152,6 +158,14 @@ def render_people(
     return finish(layers.picture.reshape(*large.size, 3), camera.size), truths
 
 
+def enlarge(pixels: np.ndarray, size: tuple[int, int], factor: int) -> np.ndarray:
+    """Return the pixels (H * W, ...) of a picture of `size`, every pixel repeated as in `Camera.enlarged`."""
+    if factor == 1:
+        return pixels
+    grid = pixels.reshape(*size, *pixels.shape[1:]).repeat(factor, axis=0).repeat(factor, axis=1)
+    return grid.reshape(-1, *pixels.shape[1:])
+
+
 class _Layers(NamedTuple):
     """The picture under construction, its z-buffer and the index of the actor at each pixel, -1 for none."""
 
@@ -169,6 +183,11 @@ class _Layers(NamedTuple):
 
 def share_in_picture(dressed: DressedBody, surface: Surface, camera: Camera) -> float:
     """Return the share of a person's silhouette inside the picture, 0..1, ignoring occlusion."""
+    height, width = camera.size
+    points = camera.to_picture(dressed.vertices_m)
+    ahead = (dressed.vertices_m[:, 2] > NEAR_M).all()
+    if ahead and ((points >= 0) & (points <= [width - 1, height - 1])).all():
+        return 1.0
     height, width = (int(np.ceil(side * SILHOUETTE_SCALE)) for side in camera.size)
     # The canvas is three pictures wide and high, with the picture in the middle.
     x, y = (coordinate * SILHOUETTE_SCALE for coordinate in camera.principal_px)

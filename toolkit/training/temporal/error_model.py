@@ -1,8 +1,8 @@
 """The errors of a pose network over time, as a model that sequences of errors are drawn from.
 
-An error has these parts, see `Parts`: bones and the pose before the fit (3 B each), centre (2, metres), joints
-relative to it (2 J, metres), log of the scale, pulls of key points (K) and score. The last two are values, not
-differences. An error is the sum of
+An error has these PARTS: bones and the pose before the fit (3 B each), centre (2, metres), joints relative to
+it (2 J, metres), log of the scale, pulls of key points (K) and score. The last two are values, not differences.
+An error is the sum of
 
     bias       linear in the true pose and place
     noise      principal components, each a sum of four processes: constant over a track, Ornstein-Uhlenbeck
@@ -111,7 +111,10 @@ def torso_front(bones: np.ndarray) -> np.ndarray:
 
 
 def draw_noise(model: ErrorModel, seconds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return noise (T, SIZE) of one track before its factors by size and view; `seconds` (T,) are time steps."""
+    """Return noise (T, SIZE) of one track, without its factors by size and view.
+
+    `seconds` (T,) are the time steps.
+    """
     frames, rank = len(seconds), len(model.components)
     parts = np.empty((4, frames, rank))
     parts[0] = rng.normal(size=rank)

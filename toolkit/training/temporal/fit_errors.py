@@ -162,7 +162,7 @@ def _components(
 def _fast_levels(
     scaled: Sequence[np.ndarray], errors: Sequence[_Errors], unit: np.ndarray, shares: np.ndarray
 ) -> np.ndarray:
-    """Return the log size (N,) of each track's changes between frames, relative to that which shares expect."""
+    """Return the log size (N,) of each track's changes between frames, relative to what the shares predict."""
     levels = []
     for part, own in zip(scaled, errors, strict=True):
         steps = np.diff(own.seconds)
@@ -242,7 +242,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     save_errors(given.out, model)
     frames = sum(len(track.seconds) for track in tracks)
     print(
-        f"{len(tracks)} tracks, {frames} frames; exchanges {model.flips[0]:.2f} per s of {model.flips[1]:.2f} s, "
+        f"{len(tracks)} tracks, {frames} frames; exchanges of front and back "
+        f"{model.flips[0]:.2f} per s of {model.flips[1]:.2f} s, "
         f"misses {model.misses[0]:.2f} per s of {model.misses[1]:.2f} s (at most {LONGEST_MISS} frames)"
     )
 

@@ -1,4 +1,4 @@
-"""The truth of people in the terms of the temporal stage: the record that a network without errors would give."""
+"""The truth of people as a `Record` of the temporal stage has it: the record of a network without errors."""
 
 from __future__ import annotations
 

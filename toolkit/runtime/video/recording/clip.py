@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Any, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 import cv2
 import numpy as np
 
-from ...errors import PoseError
+from ...command.amounts import Rotation
+from .disk_limit import check_free
+from .output_error import OutputError
 
 CLIP = "overlay.mkv"
-CLIPS = r"overlay(-\d+)?\.mkv"
+CLIPS = re.compile(r"overlay(?:-(\d{1,9}))?\.mkv")
 # For a single frame, and for frames without times.
 DEFAULT_FPS = 15.0
 SLOWEST_FPS, FASTEST_FPS = 1.0, 120.0
@@ -25,6 +28,7 @@ CAMERA_PAUSE_S, FILE_PAUSE_S = 10.0, 600.0
 # SD cards are often FAT32, whose files end at 4 GB.
 LARGEST_BYTES = 3 * 2**30
 _MEASURED_EVERY = 256
+_NEVER = Rotation()
 
 
 class Clip:
@@ -35,20 +39,42 @@ class Clip:
     median step of a camera.
     """
 
-    def __init__(self, folder: Path, rate: Optional[float], live: bool) -> None:
-        """Write `overlay.mkv` in a folder, then `overlay-2.mkv` …; `rate` is the source's frame rate."""
+    def __init__(
+        self,
+        folder: Path,
+        rate: Optional[float],
+        live: bool,
+        *,
+        rotation: Rotation = _NEVER,
+        finished: Callable[[Path], None] = lambda path: None,
+    ) -> None:
+        """Write `overlay.mkv` in a folder, then `overlay-2.mkv` …; clips of earlier runs keep their numbers.
+
+        Args:
+            folder: of the recording.
+            rate: frames per second of the source, or None.
+            live: True for a camera.
+            rotation: when a clip ends and the next one begins.
+            finished: called with each clip that has ended.
+        """
         self._folder, self._stated, self._live = folder, rate, live
         self._pause_s = CAMERA_PAUSE_S if live else FILE_PAUSE_S
-        self._number, self._path = 0, folder / CLIP
+        self._most_bytes = min(rotation.most_bytes or LARGEST_BYTES, LARGEST_BYTES)
+        self._most_s, self._finished = rotation.most_s, finished
+        found = [CLIPS.fullmatch(name) for name in os.listdir(folder)]
+        self._number = max((int(clip.group(1) or 1) for clip in found if clip), default=0)
+        self._path = folder / CLIP
         self._writer: Any = None
         self._waiting: List[Tuple[np.ndarray, float]] = []
-        self._fps, self._start_s, self._slots = DEFAULT_FPS, 0.0, 0
+        self._fps, self._start_s, self._slots, self._measured = DEFAULT_FPS, 0.0, 0, 0
         self._last: Optional[Tuple[np.ndarray, float]] = None
 
     def write(self, picture: np.ndarray, seconds: float) -> None:
-        """Append a picture (H, W, 3) uint8 BGR with its time. Raises PoseError if that fails."""
+        """Append a picture (H, W, 3) uint8 BGR with its time. Raises OutputError or OSError if that fails."""
         last = self._waiting[-1] if self._waiting else self._last
         if last is not None and (last[0].shape != picture.shape or seconds - last[1] > self._pause_s):
+            self.close()
+        if self._writer is not None and self._most_s is not None and seconds - self._start_s > self._most_s:
             self.close()
         if self._writer is not None:
             self._place(picture, seconds)
@@ -67,17 +93,26 @@ class Clip:
             self._writer.write(picture)
             self._slots += 1
         self._last = (picture, seconds)
-        if self._slots % _MEASURED_EVERY == 0 and os.path.getsize(str(self._path)) > LARGEST_BYTES:
-            self.close()
+        if self._slots // _MEASURED_EVERY > self._measured:
+            self._measured = self._slots // _MEASURED_EVERY
+            check_free(self._folder)
+            if self.size > self._most_bytes:
+                self.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the current clip on the disk."""
+        return os.path.getsize(str(self._path)) if self._writer is not None else 0
 
     def _open(self) -> None:
+        check_free(self._folder)
         self._number += 1
         self._path = self._folder / (CLIP if self._number == 1 else CLIP.replace(".", f"-{self._number}."))
         self._fps = _rate([seconds for _, seconds in self._waiting], self._stated, self._live)
         height, width = self._waiting[0][0].shape[:2]
         self._writer = _open_writer(self._path, self._fps, (width, height))
         waiting, self._waiting = self._waiting, []
-        self._start_s, self._slots, self._last = waiting[0][1], 0, None
+        self._start_s, self._slots, self._measured, self._last = waiting[0][1], 0, 0, None
         for picture, seconds in waiting:
             self._place(picture, seconds)
 
@@ -93,11 +128,12 @@ class Clip:
             self._open()
         if self._writer is not None:
             self._writer.release()
+            self._finished(self._path)
         self._writer, self._last = None, None
 
 
 def _open_writer(path: Path, fps: float, size: Tuple[int, int]) -> Any:
-    """Return an opened cv2.VideoWriter for frames of (width, height). Raises PoseError if that fails."""
+    """Return an opened cv2.VideoWriter for frames of (width, height). Raises OutputError if that fails."""
     folder = os.open(str(path.parent), os.O_RDONLY)
     try:
         os.fsencode(path).decode("utf-8")
@@ -109,21 +145,28 @@ def _open_writer(path: Path, fps: float, size: Tuple[int, int]) -> Any:
     finally:
         os.close(folder)
     if not writer.isOpened():
-        raise PoseError(
+        raise OutputError(
             "this cv2 cannot write clips (MPEG-4 in Matroska), or the disk is full; pass --no-overlay"
         )
     return writer
 
 
 def _rate(seconds: List[float], stated: Optional[float], live: bool) -> float:
-    """Return frames per second from the times of the first frames."""
+    """Return frames per second from the times of the first frames, with two decimals.
+
+    The encoder takes numerators below 65536: a rate above 65.5 with three decimals would be refused.
+    """
+    return round(min(max(_measured_rate(seconds, stated, live), SLOWEST_FPS), FASTEST_FPS), 2)
+
+
+def _measured_rate(seconds: List[float], stated: Optional[float], live: bool) -> float:
     steps = np.diff(seconds)
     steps = steps[steps > 0]
     if not len(steps):
-        return min(max(stated or DEFAULT_FPS, SLOWEST_FPS), FASTEST_FPS)
+        return stated or DEFAULT_FPS
     step = float(np.median(steps))
     if not live and (stated is None or abs(step * stated - 1) > NEAR):
         step = max(float(steps.min()), step / 4)
     elif stated is not None:
         step = 1 / stated
-    return min(max(1 / step, SLOWEST_FPS), FASTEST_FPS)
+    return 1 / step

@@ -7,29 +7,35 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, NamedTuple, Optional
 
 from ...console import printable
-from ...errors import PoseError
 from ...files.plain_json import parse_json
 from .clip import CLIPS
+from .line_file import LINES, ROTATED
+from .output_error import OutputError
 
 try:
     import fcntl
 except ImportError:  # neither Linux nor macOS: recordings are not locked there
     fcntl = None  # type: ignore[assignment]
 
-LINES, MANIFEST = "people.jsonl", "recording.json"
+MANIFEST = "recording.json"
 INTERRUPTED = re.compile(r"interrupted-\d{3,}")
 LARGEST_MANIFEST = 2**26
 CLOCK_S = 2.0  # resolution of times on FAT
 # First bytes of a manifest, finished or cut off.
 MAGIC = b'{"recording of": "posec run",'
-_OURS = re.compile(rf"{re.escape(LINES)}|{CLIPS}|.*\.jpg|\..+\.[0-9a-f]{{8}}\.part", re.DOTALL)
+_OURS = re.compile(
+    rf"{re.escape(LINES)}|{ROTATED.pattern}|{CLIPS.pattern}|.*\.jpg|\..+\.[0-9a-f]{{8}}\.part", re.DOTALL
+)
 
 
-class OutputError(PoseError):
-    """A folder that cannot hold a recording, or a recording that cannot continue."""
+class RecordedFile(NamedTuple):
+    """Size and time of a file when its run ended."""
+
+    size: int
+    modified_s: float
 
 
 def possible_files(folder: Path) -> List[str]:
@@ -80,22 +86,43 @@ def locked(path: Path, shown: str) -> int:
         os.close(lock)  # its owner removed it between the two calls
 
 
-def listed_files(content: bytes) -> Optional[Dict[str, int]]:
-    """Return name → bytes of the files of a complete recording; None for an interrupted one."""
+def describe_files(folder: Path) -> Dict[str, Dict[str, float]]:
+    """Return name → size and time of the recorded files, for the manifest.
+
+    The times are those of the files, which do not depend on a clock that is set back later.
+    """
+    found = {name: (folder / name).lstat() for name in possible_files(folder)}
+    return {name: {"bytes": file.st_size, "modified_s": file.st_mtime} for name, file in found.items()}
+
+
+def listed_files(content: bytes, ended_s: float) -> Optional[Dict[str, RecordedFile]]:
+    """Return the files of a complete recording by name; None for an interrupted one.
+
+    Manifests of earlier versions list sizes only; the time of the manifest, `ended_s`, is then that of all.
+    """
     try:
-        plain = parse_json(content)
-    except ValueError:
+        files = parse_json(content)["files"]
+        return {
+            str(name): RecordedFile(file["bytes"], file["modified_s"])
+            if isinstance(file, dict)
+            else RecordedFile(file, ended_s)
+            for name, file in files.items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    files = plain.get("files") if isinstance(plain, dict) else None
-    return dict(files) if isinstance(files, dict) else None
 
 
-def changed_files(folder: Path, listed: Mapping[str, int], names: List[str]) -> List[str]:
+def changed_files(folder: Path, listed: Mapping[str, RecordedFile], names: List[str]) -> List[str]:
     """Return those of `names` that changed since the run: not listed, of another size, or written later."""
-    ended = (folder / MANIFEST).stat().st_mtime + CLOCK_S
-    found = {name: (folder / name).lstat() for name in names}
-    return sorted(
-        name for name, file in found.items() if listed.get(name) != file.st_size or file.st_mtime > ended
+    return [name for name in sorted(names) if _has_changed((folder / name).lstat(), listed.get(name))]
+
+
+def _has_changed(found: os.stat_result, listed: Optional[RecordedFile]) -> bool:
+    return (
+        listed is None
+        or found.st_size != listed.size
+        or not isinstance(listed.modified_s, (int, float))
+        or found.st_mtime > listed.modified_s + CLOCK_S
     )
 
 

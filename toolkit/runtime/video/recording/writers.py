@@ -13,14 +13,17 @@ import numpy as np
 
 from ...console import Report, printable, say
 from ...files.pictures import write_picture
+from ..settings import RecordingSettings
 from .clip import Clip
+from .disk_limit import DiskLimit, oldest_first
+from .line_file import LINES, LineFile, cut_half_line, keep_lines
+from .output_error import OutputError
 from .recording_folder import (
     LARGEST_MANIFEST,
-    LINES,
     MAGIC,
     MANIFEST,
-    OutputError,
     changed_files,
+    describe_files,
     keep_aside,
     listed_files,
     locked,
@@ -38,18 +41,18 @@ class Recording:
 
     `people.jsonl` grows by whole lines. `recording.json` is locked until `close`, which lists the written
     files in it. A later run replaces only listed files. A recording without the list was interrupted; a later
-    run moves it to `interrupted-001`.
+    run moves it to `interrupted-001`. A rotated recording is continued instead: its files keep their names.
 
     Attributes:
         folder: absolute path.
         pictures: number of lines so far.
     """
 
-    def __init__(self, folder: str, overwrite: bool = False, report: Report = say) -> None:
+    def __init__(self, folder: str, settings: RecordingSettings, report: Report = say) -> None:
         """Lock a folder, created if missing; an earlier recording stays until the first line is written.
 
         Raises OutputError if the folder cannot be written, holds other files than recordings, is locked by
-        another process, or holds a recording and `overwrite` is False.
+        another process, or holds a recording that is neither overwritten nor continued.
         """
         if not str(folder) or "\0" in str(folder):
             raise OutputError(
@@ -58,9 +61,9 @@ class Recording:
         self.folder, self.pictures = Path(os.path.abspath(str(folder))), 0
         self.shown = printable(str(folder), keep="")
         self._made = not self.folder.exists()
+        self._settings = settings
         self._names: Dict[str, str] = {}
-        self._lines: Optional[int] = None
-        self._size, self._synced = 0, time.monotonic()
+        self._synced = time.monotonic()
         self._clip: Optional[Clip] = None
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"'{self.shown}' is a file; name a folder")
@@ -72,22 +75,30 @@ class Recording:
             raise OutputError(f"cannot write to '{self.shown}': {error.strerror}") from error
         was_there = os.fstat(self._lock).st_size > 0
         try:
-            self._replaced = self._take_over(recorded_files(self.folder, self.shown), overwrite, report)
+            self._replaced = self._take_over(recorded_files(self.folder, self.shown), report)
         except BaseException:
             self._give_back(keep=was_there)
             raise
+        continued = oldest_first(self.folder, possible_files(self.folder)) if settings.rotates else []
+        self._is_continued, self._disk = bool(continued), DiskLimit(settings.most_bytes, continued)
+        self._lines = LineFile(
+            self.folder, settings.file_limits, durable=settings.fsync, finished=self._disk.add
+        )
 
-    def _take_over(self, earlier: List[str], overwrite: bool, report: Report) -> List[str]:
+    def _take_over(self, earlier: List[str], report: Report) -> List[str]:
         """Move an interrupted recording aside; return the files of a complete one, to be replaced."""
         content = os.pread(self._lock, LARGEST_MANIFEST, 0)
         if content.strip(b"\0") and not content.startswith(MAGIC):
             raise OutputError(
                 f"'{self.shown}' holds a '{MANIFEST}' that `posec run` did not write; name another folder"
             )
-        listed = listed_files(content)
-        if not earlier:
+        if self._settings.rotates and LINES in earlier:
+            cut_half_line(self.folder / LINES)
+            keep_lines(self.folder)
+        if self._settings.rotates or not earlier:
             self._begin()
             return []
+        listed = listed_files(content, os.fstat(self._lock).st_mtime)
         if listed is None:
             aside = keep_aside(self.folder, earlier)
             if aside:
@@ -100,7 +111,7 @@ class Recording:
                 f"'{self.shown}' holds '{printable(changed[0], keep='')}', which `posec run` did not write; "
                 "name another folder"
             )
-        if not overwrite:
+        if not self._settings.overwrite:
             raise OutputError(
                 f"a recording is there already in '{self.shown}'; name another folder, or pass --overwrite"
             )
@@ -126,28 +137,25 @@ class Recording:
 
     def write_line(self, line: str) -> None:
         """Append one line atomically. Raises OutputError if it cannot be written."""
-        if self._lines is None:
-            for name in self._replaced:
-                (self.folder / name).unlink()
-            self._begin()
-            self._lines = os.open(
-                str(self.folder / LINES), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644
-            )
-        content = line.encode()
         try:
-            written = 0
-            while written < len(content):
-                written += os.write(self._lines, content[written:])
+            if not self._lines.is_open and not self.pictures:
+                for name in self._replaced:
+                    (self.folder / name).unlink()
+                self._begin()
+            self._lines.write(line)
+            self.pictures += 1
+            if time.monotonic() - self._synced > _SYNC_EVERY_S:
+                self._sync()
         except OSError as error:
-            os.ftruncate(self._lines, self._size)
             raise self.failed(error) from error
-        self._size += len(content)
-        self.pictures += 1
-        if time.monotonic() - self._synced > _SYNC_EVERY_S:
-            self._synced = time.monotonic()
-            os.fsync(self._lines)
-            if self._clip is not None:
-                self._clip.sync()
+
+    def _sync(self) -> None:
+        """Flush the files to the disk, and remove the oldest ones beyond the limit."""
+        self._synced = time.monotonic()
+        self._lines.sync()
+        if self._clip is not None:
+            self._clip.sync()
+        self._disk.keep(self._lines.size + (self._clip.size if self._clip is not None else 0))
 
     def write_still(self, name: str, picture: np.ndarray) -> None:
         """Write the overlay of picture `name` as a JPEG of that name. Raises OutputError if that fails."""
@@ -163,10 +171,14 @@ class Recording:
             raise self.failed(error) from error
 
     def write_frame(self, picture: np.ndarray, seconds: float, *, rate: Optional[float], live: bool) -> None:
-        """Append a frame to the clip; see `clip.Clip`."""
-        if self._clip is None:
-            self._clip = Clip(self.folder, rate, live)
-        self._clip.write(picture, seconds)
+        """Append a frame to the clip; see `clip.Clip`. Raises OutputError if that fails."""
+        try:
+            if self._clip is None:
+                limits, finished = self._settings.file_limits, self._disk.add
+                self._clip = Clip(self.folder, rate, live, rotation=limits, finished=finished)
+            self._clip.write(picture, seconds)
+        except OSError as error:
+            raise self.failed(error) from error
 
     def failed(self, error: OSError) -> OutputError:
         """Return the error of a file that could not be written."""
@@ -186,12 +198,12 @@ class Recording:
         return written
 
     def _finish(self, summary: Mapping[str, Any]) -> List[str]:
-        if self._lines is None:
-            self._give_back(keep=bool(self._replaced))
+        if not self.pictures:
+            self._give_back(keep=bool(self._replaced) or self._is_continued)
             return []
-        os.fsync(self._lines)
-        os.close(self._lines)
-        files = {name: (self.folder / name).lstat().st_size for name in possible_files(self.folder)}
+        self._lines.sync()
+        self._lines.close()
+        files = describe_files(self.folder)
         try:
             self._describe({**summary, "files": files})
         except OSError as error:  # the next run moves it aside as interrupted

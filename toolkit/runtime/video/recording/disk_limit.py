@@ -1,0 +1,59 @@
+"""A limit on the disk space of a recording: the oldest finished files are removed first."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+# Free space below which a clip ends: cv2 does not report a full disk.
+LEAST_FREE_BYTES = 32 * 2**20
+
+
+class DiskLimit:
+    """The finished files of a recording, oldest first."""
+
+    def __init__(self, most_bytes: Optional[int], earlier: Sequence[Path] = ()) -> None:
+        self._most_bytes = most_bytes
+        self._finished: List[Path] = list(earlier)
+
+    def add(self, path: Path) -> None:
+        """Add a finished file, which may be removed later."""
+        self._finished.append(path)
+
+    def keep(self, current_bytes: int) -> None:
+        """Remove the oldest files while these and the current ones take more than the limit."""
+        if self._most_bytes is None or not self._finished:
+            return
+        sizes = [_size(path) for path in self._finished]
+        total = current_bytes + sum(sizes)
+        while self._finished and total > self._most_bytes:
+            total -= sizes.pop(0)
+            _remove(self._finished.pop(0))
+
+
+def oldest_first(folder: Path, names: Sequence[str]) -> List[Path]:
+    """Return the paths of files in a folder, sorted by the time of their last change."""
+    return sorted((folder / name for name in names), key=lambda path: path.stat().st_mtime)
+
+
+def check_free(folder: Path) -> None:
+    """Raise OSError (ENOSPC) if a folder's disk has less than LEAST_FREE_BYTES left."""
+    found = os.statvfs(str(folder))
+    if found.f_bavail * found.f_frsize < LEAST_FREE_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # the user moved it away
+        return 0
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        pass
