@@ -1,4 +1,4 @@
-"""Simulated tracks: true motion at any rate, errors as their model states, the model measured back from them."""
+"""Simulated tracks: true motion at any rate, errors as their model states, measured back from tracks."""
 
 from dataclasses import replace
 

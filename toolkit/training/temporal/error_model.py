@@ -1,7 +1,7 @@
 """The errors of a pose network over time, as a model that sequences of errors are drawn from.
 
 An error has these PARTS: bones and the pose before the fit (3 B each), centre (2, metres), joints relative to
-it (2 J, metres), log of the scale, pulls of key points (K) and score. The last two are values, not differences.
+it (2 J, metres), log of the scale, pulls of key points (K) and score. Pulls and score are plain values.
 An error is the sum of
 
     bias       linear in the true pose and place

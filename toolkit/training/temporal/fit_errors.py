@@ -162,7 +162,7 @@ def _components(
 def _fast_levels(
     scaled: Sequence[np.ndarray], errors: Sequence[_Errors], unit: np.ndarray, shares: np.ndarray
 ) -> np.ndarray:
-    """Return the log size (N,) of each track's changes between frames, relative to what the shares predict."""
+    """Return the log size (N,) of each track's changes between frames, relative to the shares' prediction."""
     levels = []
     for part, own in zip(scaled, errors, strict=True):
         steps = np.diff(own.seconds)
