@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +47,7 @@ from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
 from toolkit.report.measure import DriftReference, measure_bundles
 from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
+from toolkit.runtime.command.refusals import exit_status
 from toolkit.training.release.card_markup import put_table
 from toolkit.verification.float_reference import FloatReference
 from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
@@ -319,4 +321,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -22,6 +22,7 @@ from .decode_cost import decode_cost
 from .overlapped import overlapped_stream
 
 STAGES = ("preprocess", "inference", "decode")
+REQUESTS = ("load", "run", "overlap", "sustain", "decode_cost", "finish")
 SLICE_S = 1.0  # of a sustained run: one entry each
 
 
@@ -145,10 +146,12 @@ def main() -> None:
     os.dup2(2, 1)
     worker = Worker()
     for line in sys.stdin:
-        request = json.loads(line)
         try:
+            request = json.loads(line)
+            if not isinstance(request, dict) or request.get("do") not in REQUESTS:
+                raise ValueError(f"a request is a JSON object whose 'do' is one of {', '.join(REQUESTS)}")
             reply = {"answer": getattr(worker, request.pop("do"))(**request)}
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, TypeError) as error:
             reply = {"refused": str(error)}
         answers.write(json.dumps(reply) + "\n")
         answers.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -25,9 +26,8 @@ class Record(NamedTuple):
         centres_px: (N, 2), in the picture.
         joints_px: (N, J, 2), in the picture.
         roots_mm: (N, 3), camera frame.
-        embeddings: (N, E).
-        rotations: (N, 6), frame of the viewing ray.
-        bones: (N, 3, B) unit directions, frame of the viewing ray.
+        poses: (N, 3, B) unit bone directions before the fit to key points, frame of the viewing ray.
+        bones: (N, 3, B) the same after the fit to key points.
         rays: (N, 3) through the centres, z = 1, camera frame.
         px_per_m: (N,) pixels of the picture per metre at the person.
         pulls: (N, K) of key points.
@@ -38,8 +38,7 @@ class Record(NamedTuple):
     centres_px: np.ndarray
     joints_px: np.ndarray
     roots_mm: np.ndarray
-    embeddings: np.ndarray
-    rotations: np.ndarray
+    poses: np.ndarray
     bones: np.ndarray
     rays: np.ndarray
     px_per_m: np.ndarray
@@ -50,14 +49,29 @@ class Record(NamedTuple):
         """Return some people, by a mask or by indices."""
         return Record(*(values[which] for values in self))
 
-    def put(self, rows: np.ndarray, other: "Record") -> None:
-        """Replace rows by the people of another record, in place."""
-        for values, new in zip(self, other):
-            values[rows] = new
+    def packed(self) -> np.ndarray:
+        """Return all values as one matrix (N, R), which is indexed at once; see `unpacked`."""
+        count = len(self.scores)
+        return np.concatenate([values.reshape(count, -1) if count else _empty(values) for values in self], 1)
 
-    def joined(self, other: "Record") -> "Record":
-        """Return these people followed by others."""
-        return Record(*(np.concatenate(pair) for pair in zip(self, other)))
+
+def _empty(values: np.ndarray) -> np.ndarray:
+    return values.reshape(0, math.prod(values.shape[1:]))
+
+
+def unpacked(matrix: np.ndarray, like: Record) -> Record:
+    """Return the record of a matrix (N, R) as views, with the shapes of another record."""
+    views, start, count = [], 0, len(matrix)
+    for values in like:
+        shape = values.shape
+        if len(shape) == 1:
+            views.append(matrix[:, start])
+            start += 1
+            continue
+        end = start + math.prod(shape[1:])
+        views.append(matrix[:, start:end].reshape(count, *shape[1:]))
+        start = end
+    return Record(*views)
 
 
 def record_of(people: PoseFrame, evidence: Evidence, keypoints: int) -> Record:
@@ -70,8 +84,7 @@ def record_of(people: PoseFrame, evidence: Evidence, keypoints: int) -> Record:
         people.centres_px,
         people.joints_px,
         people.roots_mm,
-        evidence.embeddings,
-        evidence.rotations,
+        evidence.poses,
         evidence.bones,
         evidence.rays,
         evidence.px_per_m,
@@ -83,7 +96,7 @@ def record_of(people: PoseFrame, evidence: Evidence, keypoints: int) -> Record:
 def features(record: Record, before: Record, seconds: np.ndarray, is_seen: np.ndarray) -> np.ndarray:
     """Return the network's input (N, F) float32, in this order.
 
-    Bones 3 B, embedding E, rotation 6, joints in the picture 2 J (metres from the centre), pulls K, log of
+    Bones 3 B, poses 3 B, joints in the picture 2 J (metres from the centre), pulls K, log of
     the distance in metres, ray 2, motion of centre 2 (metres) and log distance 1 since the frame before
     (times MOTION_SCALE), score, log of the time since then in octaves, and 1 where the person is seen.
 
@@ -104,8 +117,7 @@ def features(record: Record, before: Record, seconds: np.ndarray, is_seen: np.nd
     octaves = np.broadcast_to(np.clip(octaves, -MOST_OCTAVES, MOST_OCTAVES), (count, 1))
     columns = (
         record.bones.reshape(count, 3 * record.bones.shape[2]),
-        record.embeddings,
-        record.rotations,
+        record.poses.reshape(count, 3 * record.poses.shape[2]),
         joints_m.reshape(count, 2 * joints_m.shape[1]),
         record.pulls * seen,
         distance,
