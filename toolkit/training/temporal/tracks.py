@@ -65,7 +65,8 @@ def read_tracks(estimator: PoseEstimator, folder: Path, names: Sequence[str]) ->
     for name in names:
         labels = _labels(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
         frames = sorted((folder / name).glob("*.jpg"))[: len(labels.joints_m)]
-        found = [estimator.observe(read_picture(frame), labels.focal_px) for frame in frames]
+        detections = (estimator.detect(read_picture(frame), labels.focal_px) for frame in frames)
+        found = [DecodedPeople(detection.people, detection.evidence) for detection in detections]
         for person in range(labels.joints_m.shape[1]):
             yield from _track(found, labels, person, clip=name)
 
