@@ -7,7 +7,7 @@ import argparse
 from . import EXIT_FAILED, EXIT_OK
 from .interface import inputs
 from .interface.arguments import BUNDLE, COUNT, JSON, THREADS, Verb, argument
-from .interface.terminal import answer, progress
+from .interface.terminal import answer, progress, say
 
 VERB = Verb(
     "Compare the people that a bundle finds with those of the float network; exit status 1 if the drift is "
@@ -23,6 +23,7 @@ VERB = Verb(
         ),
         COUNT,
         THREADS,
+        argument("--key", help="first check the bundle's signature by this public key; refuse it otherwise"),
         JSON,
     ],
 )
@@ -31,8 +32,12 @@ VERB = Verb(
 def run(args: argparse.Namespace) -> int:
     """Print PASS or FAIL, and the drift."""
     from ..device.golden_check import verify_golden
+    from ..runtime.bundle import read_bundle
     from ..verification.verify import verify
 
+    if args.key is not None:
+        read_bundle(args.bundle, args.key)
+        say(f"{args.bundle}: the signature is valid")
     if args.frames:
         graph = inputs.checkpoint(args.checkpoint)
         frames = inputs.frames(args.frames, graph.spec, args.count, samples="scenes")

@@ -14,6 +14,7 @@ from ..engines import EngineError
 from ..errors import PoseError
 from ..outputs.lines import LineSink
 from ..outputs.recorder import Recorder
+from ..outputs.systemd import systemd_sink
 from ..outputs.udp import UdpSink
 from ..outputs.unix import UnixSink
 from ..skeleton import Skeleton
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace, source: str) -> int:
         refine=not args.no_refine,
         centre_threshold=args.threshold,
         camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
+        key=args.require_signature,
     )
     sinks = _sinks(args, source, estimator.spec.skeleton, recording)
     try:
@@ -83,6 +85,9 @@ def _sinks(
         for sink in sinks:
             sink.close(Summary())
         raise
+    notified = systemd_sink()
+    if notified is not None:
+        sinks.append(notified)
     if args.json:
         sinks.append(LineSink(sys.stdout))
     return sinks
