@@ -11,7 +11,8 @@ from toolkit.deploy.deploy import BOARD_FOLDERS, board_files
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "toolkit"
-DEPLOYED = [PACKAGE / path for path in board_files()]
+DEPLOYED = [PACKAGE / path for path in board_files() if path.suffix == ".py"]
+PAGE = {PACKAGE / "runtime/web" / name for name in ("page.html", "page.css", "page.js", "space.js")}
 # `posec bench` on a board where posec is installed runs these too; a deployment has none of them.
 BENCH = ("errors.py", "verification/verify.py", "report/measure.py", "report/consistency.py")
 INSTALLED = [*sorted((PACKAGE / "evaluation").rglob("*.py")), *(PACKAGE / name for name in BENCH)]
@@ -30,11 +31,12 @@ NEW_IN_39 = {
 }
 
 
-def test_a_deployment_copies_the_two_folders_of_a_board_and_one_more_file():
+def test_a_deployment_copies_the_two_folders_of_a_board_with_the_viewer_page_and_one_more_file():
     assert BOARD_FOLDERS == ("runtime", "device")
     folders = {path for folder in BOARD_FOLDERS for path in (PACKAGE / folder).rglob("*.py")}
     assert set(DEPLOYED) == {PACKAGE / "__init__.py", *folders}
     assert len(DEPLOYED) == len(set(DEPLOYED))
+    assert {PACKAGE / path for path in board_files()} == {*DEPLOYED, *PAGE}
 
 
 @pytest.mark.parametrize("path", PROMISED, ids=lambda path: path.relative_to(ROOT).as_posix())

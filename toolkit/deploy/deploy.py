@@ -34,6 +34,7 @@ from .ssh import Connection, connect
 PACKAGE = Path(device.__file__).parents[1]
 BOARD_FOLDERS = ("runtime", "device")
 BOARD_FILES = ("__init__.py",)
+BOARD_ENDINGS = (".py", ".html", ".css", ".js")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}")
 _INTERPRETER = """#!/bin/sh
 # Python with the deployed packages: `python app.py`, `python -m toolkit.runtime bundle --source 0`.
@@ -170,7 +171,12 @@ def _measure(
 
 def board_files() -> list[Path]:
     """Return the files of the package that a deployment copies, relative to its folder."""
-    found = [path for folder in BOARD_FOLDERS for path in sorted((PACKAGE / folder).rglob("*.py"))]
+    found = [
+        path
+        for folder in BOARD_FOLDERS
+        for path in sorted((PACKAGE / folder).rglob("*"))
+        if path.suffix in BOARD_ENDINGS
+    ]
     return [*map(Path, BOARD_FILES), *(path.relative_to(PACKAGE) for path in found)]
 
 

@@ -12,24 +12,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-# Raspberry Pi firmware: bit → meaning; the low bits are current, the high ones since boot.
-PI_THROTTLE_BITS = {
-    0: "under-voltage",
-    1: "frequency capped",
-    2: "throttled",
-    3: "soft temperature limit",
-    16: "under-voltage since boot",
-    17: "frequency capped since boot",
-    18: "throttled since boot",
-    19: "soft temperature limit since boot",
-}
+from ..runtime.sensors import board_state, read_text
+
 # The first is usually a link to the second; the last is a PC's.
 BOARD_NAMES = (
     "proc/device-tree/model",
     "sys/firmware/devicetree/base/model",
     "sys/devices/virtual/dmi/id/product_name",
 )
-PI_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
 
 def machine_facts(root: str = "/") -> dict[str, Any]:
@@ -39,11 +29,12 @@ def machine_facts(root: str = "/") -> dict[str, Any]:
     power_mode.
     """
     system = Path(root)
-    cpuinfo = _read(system / "proc/cpuinfo") or ""
+    cpuinfo = read_text(system / "proc/cpuinfo") or ""
     fields = dict(_split(line) for line in reversed(cpuinfo.splitlines()) if ":" in line)
     return {
         "board": next(
-            (text.strip("\0 \n") for text in map(_read, (system / name for name in BOARD_NAMES)) if text), ""
+            (text.strip("\0 \n") for text in map(read_text, (system / name for name in BOARD_NAMES)) if text),
+            "",
         )
         or None,
         "cpu": fields.get("model name")
@@ -55,7 +46,7 @@ def machine_facts(root: str = "/") -> dict[str, Any]:
         "virtual": "hypervisor" in fields.get("flags", "").split(),
         "logical_cpus": os.cpu_count(),
         "usable_cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_mb": _memory_mb(system, "MemTotal"),
+        "memory_mb": memory_mb(system, "MemTotal"),
         "os": _os_name(system),
         "kernel": platform.release(),
         "python": platform.python_version(),
@@ -69,17 +60,11 @@ def machine_state(root: str = "/") -> dict[str, Any]:
     Keys: temperatures_c, governor, frequencies_mhz, throttled, load_1min, memory_available_mb, cpu_ticks.
     """
     system = Path(root)
-    cpus = sorted((system / "sys/devices/system/cpu").glob("cpu[0-9]*"), key=lambda path: int(path.name[3:]))
-    frequencies = [_integer(_read(cpu / "cpufreq/scaling_cur_freq")) for cpu in cpus]
-    governors = {(_read(cpu / "cpufreq/scaling_governor") or "").strip() for cpu in cpus} - {""}
-    load = _read(system / "proc/loadavg")
+    load = read_text(system / "proc/loadavg")
     return {
-        "temperatures_c": _temperatures(system),
-        "governor": ", ".join(sorted(governors)) or None,
-        "frequencies_mhz": [value // 1000 for value in frequencies if value is not None] or None,
-        "throttled": _throttled(system, cpus),
+        **board_state(root),
         "load_1min": float(load.split()[0]) if load else None,
-        "memory_available_mb": _memory_mb(system, "MemAvailable"),
+        "memory_available_mb": memory_mb(system, "MemAvailable"),
         "cpu_ticks": _cpu_ticks(system),
     }
 
@@ -103,17 +88,10 @@ def busy_share(before: dict[str, Any], after: dict[str, Any], own_seconds: float
 
 def peak_memory_mb(root: str = "/") -> float | None:
     """Return the peak resident memory of this process; `ru_maxrss` would include the parent's."""
-    for line in (_read(Path(root) / "proc/self/status") or "").splitlines():
+    for line in (read_text(Path(root) / "proc/self/status") or "").splitlines():
         if line.startswith("VmHWM:"):
             return round(int(line.split()[1]) / 1024, 1)
     return None
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return None
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -121,49 +99,23 @@ def _split(line: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _integer(text: str | None) -> int | None:
-    try:
-        return int((text or "").strip(), 0)
-    except ValueError:
-        return None
-
-
-def _memory_mb(system: Path, name: str) -> int | None:
-    for line in (_read(system / "proc/meminfo") or "").splitlines():
+def memory_mb(system: Path, name: str) -> int | None:
+    """Return a value of proc/meminfo, such as MemTotal, in MiB."""
+    for line in (read_text(system / "proc/meminfo") or "").splitlines():
         if line.startswith(name + ":"):
             return int(line.split()[1]) // 1024
     return None
 
 
 def _os_name(system: Path) -> str:
-    for line in (_read(system / "etc/os-release") or "").splitlines():
+    for line in (read_text(system / "etc/os-release") or "").splitlines():
         if line.startswith("PRETTY_NAME="):
             return line.partition("=")[2].strip('"')
     return platform.system()
 
 
-def _temperatures(system: Path) -> dict[str, float] | None:
-    found = {}
-    for zone in sorted((system / "sys/class/thermal").glob("thermal_zone*")):
-        value = _integer(_read(zone / "temp"))
-        if value is not None:
-            found[(_read(zone / "type") or zone.name).strip()] = value / 1000
-    return found or None
-
-
-def _throttled(system: Path, cpus: list[Path]) -> dict[str, Any] | None:
-    """Return the Raspberry Pi's flags, or the number of throttling events of a PC since boot."""
-    text = _read(system / PI_THROTTLED)
-    bits = _integer("0x" + text.strip()) if text else None
-    if bits is not None:
-        return {"flags": [meaning for bit, meaning in PI_THROTTLE_BITS.items() if bits >> bit & 1]}
-    counts = [_integer(_read(cpu / "thermal_throttle/core_throttle_count")) for cpu in cpus]
-    known = [count for count in counts if count is not None]
-    return {"count": sum(known)} if known else None
-
-
 def _cpu_ticks(system: Path) -> dict[str, int] | None:
-    line = (_read(system / "proc/stat") or "").partition("\n")[0].split()
+    line = (read_text(system / "proc/stat") or "").partition("\n")[0].split()
     if len(line) < 9 or line[0] != "cpu":
         return None
     user, nice, kernel, idle, waiting, interrupts, soft, stolen = map(int, line[1:9])

@@ -22,6 +22,7 @@ VERBS = (
     "explain",
     "schema",
     "convert",
+    "doctor",
     "deploy",
     "service",
     "keygen",

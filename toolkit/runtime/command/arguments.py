@@ -133,6 +133,15 @@ ARGUMENTS: Tuple[Any, ...] = (
             "help": "replace an earlier recording in the folder; anything else is never replaced",
         },
     ),
+    (
+        ["--web"],
+        {
+            "metavar": "[HOST:]PORT",
+            "help": "serve a page with the live picture, people in 3D and times; on this machine alone, or "
+            "on an address such as 0.0.0.0:8000 with a key in the link",
+        },
+    ),
+    (["--show"], {"action": "store_true", "help": "show the picture in a window; q or Esc ends the run"}),
     (["--json"], {"action": "store_true", "help": "print one JSON line per picture"}),
     (
         ["--udp"],

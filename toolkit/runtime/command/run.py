@@ -12,12 +12,12 @@ from ..console import printable, say, show_progress
 from ..decoding.camera_file import choose_camera
 from ..engines import EngineError
 from ..errors import PoseError
+from ..estimator import PoseEstimator
 from ..outputs.lines import LineSink
 from ..outputs.recorder import Recorder
 from ..outputs.systemd import systemd_sink
 from ..outputs.udp import UdpSink
 from ..outputs.unix import UnixSink
-from ..skeleton import Skeleton
 from ..video.recording.output_error import OutputError
 from ..video.result import Sink
 from ..video.settings import RecordingSettings, StreamSettings, Summary
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, source: str) -> int:
         camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
         key=args.require_signature,
     )
-    sinks = _sinks(args, source, estimator.spec.skeleton, recording)
+    sinks = _sinks(args, source, estimator, recording)
     try:
         summary = stream(
             estimator, source, sinks, settings=settings, progress=_Progress(args.most), report=say
@@ -67,16 +67,26 @@ def run(args: argparse.Namespace, source: str) -> int:
 
 
 def _sinks(
-    args: argparse.Namespace, source: str, skeleton: Skeleton, recording: RecordingSettings
+    args: argparse.Namespace, source: str, estimator: PoseEstimator, recording: RecordingSettings
 ) -> List[Sink]:
     """Return the sinks of a run, or none of them and an error.
 
     The recording is first, and lines come last: a reader that ends the run finds its last line recorded.
+    Viewers are opened before it: one that is refused leaves no folder behind.
     """
+    skeleton = estimator.spec.skeleton
     sinks: List[Sink] = []
     try:
+        if args.show:
+            from ..outputs.window import Window
+
+            sinks.append(Window(skeleton, inset=not args.no_inset))
+        if args.web is not None:
+            from ..web.viewer import Viewer
+
+            sinks.append(Viewer(args.web, estimator))
         if args.out is not None:
-            sinks.append(Recorder(str(args.out), source, skeleton, settings=recording))
+            sinks.insert(0, Recorder(str(args.out), source, skeleton, settings=recording))
         if args.udp is not None:
             sinks.append(UdpSink(args.udp))
         if args.unix is not None:
