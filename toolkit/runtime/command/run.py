@@ -129,7 +129,7 @@ def _print_summary(summary: Summary) -> None:
 
 
 class _Progress:
-    """Updates one line on a terminal; writes a line per hundred pictures to a log."""
+    """Updates one line on a terminal; writes a line per hundred pictures to a log, later per 10,000."""
 
     def __init__(self, most: Any) -> None:
         self._most = f"/{most}" if most else ""
@@ -139,5 +139,5 @@ class _Progress:
             show_progress(
                 f"pictures {pictures}{self._most} ", end="\n" if self._most == f"/{pictures}" else ""
             )
-        elif pictures % 100 == 1:
+        elif pictures % (100 if pictures < 1000 else 10_000) == 1:
             say(f"pictures {pictures}{self._most}")
