@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from toolkit.errors import PosecError
 from toolkit.ir.graph import Graph, Pass
 from toolkit.ir.scheme import Activations, Exceptions, Scheme
 from toolkit.ir.target import Job
@@ -14,6 +15,8 @@ from toolkit.passes.lower.fold_preprocessing import fold_frame
 from toolkit.passes.lower.fuse_head_convs import fuse_head_convs
 from toolkit.passes.lower.swap_transpose_dequantize import swap_transpose_dequantize
 from toolkit.runtime.frame import FrameInput
+from toolkit.runtime.model_files.check import check_content
+from toolkit.runtime.model_files.graph import ModelFileError
 from toolkit.runtime.pose import KEYPOINT_HEADS
 
 ENGINE = "onnxruntime"
@@ -55,7 +58,11 @@ def missing() -> str:
 
 
 def check(graph: Graph, job: Job) -> None:
-    """Accept every graph: the passes refuse what the engine does not run."""
+    """Raise PosecError where the graph has an operator that a bundle may not hold, or exceeds its bounds."""
+    try:
+        check_content(graph.model.SerializeToString(), ".onnx")
+    except ModelFileError as error:
+        raise PosecError(f"the lowered graph {error}; export the network with other operators") from error
 
 
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:

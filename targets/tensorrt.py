@@ -18,6 +18,7 @@ from toolkit.runtime.engines._tensorrt.plan_build import SMALLEST_WORKSPACE
 from toolkit.runtime.frame import FrameInput
 
 from ._tensorrt_forecast import plan_details, trtexec_line
+from .onnxruntime import check
 
 __all__ = [
     "ENGINE",
@@ -139,10 +140,6 @@ def post_quantize(job: Job) -> Sequence[Pass]:
 def missing() -> str:
     """Return an empty string: TensorRT is needed only on the board."""
     return ""
-
-
-def check(graph: Graph, job: Job) -> None:
-    """Accept every graph: `tensorrt_check` refuses unsupported ones before."""
 
 
 def lower(graph: Graph, job: Job) -> dict[str, bytes]:

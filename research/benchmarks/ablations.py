@@ -17,6 +17,7 @@ share of poses with joint angles that a human can reach. These networks are judg
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,7 @@ from toolkit.network.heads import EMBEDDING, LATENT_CHANNELS
 from toolkit.network.keypoints import BRANCH_CHANNELS, JOINTS, KeypointRegression
 from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import EPSILON, bone_directions, mirror_directions
+from toolkit.runtime.command.refusals import exit_status
 from toolkit.runtime.decoding.bone_prior import REFINEMENT, Refinement
 from toolkit.runtime.decoding.decode import DecodeOptions, decode_heads
 from toolkit.runtime.decoding.intrinsics import pinhole
@@ -428,4 +430,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.runtime.command.refusals import exit_status
+
 HERE = Path(__file__).parents[2]
 PEOPLE = (1, 2, 5, 20, 50)
 
@@ -85,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

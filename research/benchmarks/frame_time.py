@@ -25,6 +25,7 @@ import numpy as np
 
 from toolkit.device.timing.decode_cost import crowd_heads
 from toolkit.runtime import read_bundle
+from toolkit.runtime.command.refusals import exit_status
 
 HERE = Path(__file__).parents[2]
 CHILD = Path(__file__).with_name("frame_time_child.py")
@@ -213,4 +214,4 @@ def _engine(child: Child, name: str) -> Callable[[], dict[str, float]]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

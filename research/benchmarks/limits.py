@@ -16,6 +16,7 @@ are included.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from toolkit.network.heads import to_units
 from toolkit.network.keypoints import JOINTS, encode_offsets
 from toolkit.network.network import KeypointNetwork
 from toolkit.network.torch_kinematics import torso_frame
+from toolkit.runtime.command.refusals import exit_status
 from toolkit.runtime.decoding.bone_prior import REFINEMENT
 from toolkit.runtime.decoding.decode import DecodeOptions, decode_heads
 from toolkit.runtime.decoding.intrinsics import pinhole
@@ -308,4 +310,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,8 +35,8 @@ from calibration.collect import Sweep
 from toolkit.commands.interface import inputs
 from toolkit.commands.interface.terminal import progress, say, table, write_text
 from toolkit.compiler.build import build
-from toolkit.device.bench import BenchSettings
 from toolkit.device.result import Result
+from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.evaluation.photos import TINY_COCO, Photos, read_photos
 from toolkit.evaluation.scenes import RENDERED_SCENES, Scenes, read_scenes
@@ -46,6 +47,7 @@ from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
 from toolkit.report.measure import FloatReference, measure_bundles
 from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
+from toolkit.runtime.command.refusals import exit_status
 from toolkit.training.release.card_markup import put_table
 from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
 from toolkit.verification.verify import verify
@@ -318,4 +320,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

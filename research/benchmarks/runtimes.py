@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import calibration
 import targets
 from toolkit.commands.interface import inputs
 from toolkit.commands.interface.terminal import progress, say, table, write_text
+from toolkit.runtime.command.refusals import exit_status
 from toolkit.verification.across_runtimes import across_runtimes
 
 TARGETS = ("generic-cpu", "intel-cpu", "raspberry-pi-5", "jetson-orin-nano")
@@ -62,4 +64,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

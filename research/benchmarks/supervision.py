@@ -31,6 +31,7 @@ from toolkit.commands.interface.terminal import say, write_text
 from toolkit.evaluation.photos import BODY, Annotated
 from toolkit.evaluation.scenes import LEAST_VISIBLE, Scenes, read_scenes
 from toolkit.network.embedding import decoder_arrays, load_embedding
+from toolkit.runtime.command.refusals import exit_status
 from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.training.labels.annotations import human_keypoints
@@ -197,4 +198,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

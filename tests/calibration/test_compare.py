@@ -6,7 +6,7 @@ from networks import spot_picture
 
 import targets
 from calibration.compare import compare
-from toolkit.device.drift import Stray
+from toolkit.device.comparison.drift_parts import Stray
 from toolkit.errors import PosecError
 from toolkit.ir.target import Allowance
 

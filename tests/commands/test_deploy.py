@@ -23,7 +23,8 @@ def words(bundle: Path, home: Path, *more: str) -> list[str]:
 def test_an_accepted_bundle_runs_on_the_board_and_its_result_is_fetched(bundle, home, tmp_path, capsys):
     loose = changed(bundle, tmp_path / "pi5", allowed=allowed(1e6))
     done = json_of(capsys, *words(loose, home))
-    assert (done["folder"], done["status"], done["verdict"]) == ("posec/pi5", "ran", "accepted")
+    assert (done["folder"], done["verdict"]) == ("posec/pi5", "accepted")
+    assert done["status"] in ("ran", "noisy")
     assert Path(done["result"]).is_file()
     assert (home / "posec/pi5/bundle/bundle.json").is_file()
     assert run(*words(loose, home, "--clean-up")) == 0

@@ -56,7 +56,7 @@ def results(measured, tmp_path):
 
 def test_the_page_names_no_other_host(results, tmp_path, capsys):
     page = tmp_path / "report.html"
-    assert json_of(capsys, "report", results, "-o", page) == {"written": str(page)}
+    assert json_of(capsys, "report", results, "-o", page)["written"] == str(page)
     assert "generic-cpu" in page.read_text()
     assert not re.search(r"""(?:src|href)=["']https?:""", page.read_text())
 

@@ -56,7 +56,7 @@ def test_a_bundle_runs_on_the_board_and_its_result_is_fetched(first):
     assert steps == ["connect", "copy", "check", "bench", "switch"]
     assert done.folder == "posec/pi5"
     result = read_result(done.path)
-    assert (result.status, result.verdict) == ("ran", "accepted")
+    assert (result.has_run, result.verdict) == (True, "accepted")
     assert result.bench["machine"]["architecture"] == done.machine["architecture"] == platform.machine()
     command = [
         str(home / "posec/pi5/python"),

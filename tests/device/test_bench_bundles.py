@@ -5,7 +5,10 @@ import pytest
 from networks import tiny_graph_of
 from tiny_bundles import write_tiny_bundle
 
-from toolkit.device.bench import COLUMNS, LEAST_ROUNDS, BenchSettings, bench, picture_files, steady, summary
+from toolkit.device.bench import bench
+from toolkit.device.timing.bench_pictures import picture_files
+from toolkit.device.timing.latency import COLUMNS, steady, summary
+from toolkit.device.timing.turns import LEAST_ROUNDS, BenchSettings
 from toolkit.errors import PosecError
 
 
@@ -133,5 +136,7 @@ def test_percentiles_and_steadiness_are_of_the_samples():
     assert found["total"]["p50_ms"] == 50.5
     assert found["total"]["p90_ms"] == pytest.approx(90.1)
     assert found["total"]["most_ms"] == 100
-    slices = [{"p50_ms": 10.0 if second < 5 else 12.0, "at_s": second + 1.0} for second in range(10)]
+    slices = [
+        {"p50_ms": 10.0 if second < 5 else 12.0, "p90_ms": 20.0, "at_s": second + 1.0} for second in range(10)
+    ]
     assert steady(slices)["slower"] == pytest.approx(1.2)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from standing_people import people_at
 
-from toolkit.device.drift import DriftSummary, measure_drift
+from toolkit.device.comparison.drift_parts import DriftSummary
+from toolkit.device.drift import measure_drift
 from toolkit.errors import PosecError
 from toolkit.runtime.pose import MUPOTS17, PoseFrame
 

@@ -12,16 +12,15 @@ import threading
 import numpy as np
 import pytest
 from networks import tiny_graph_of
-from report_pages import Page
+from report_pages import Page, page_of
 from standing_people import people_at
 from tiny_bundles import spoiled, write_tiny_bundle
 
 from toolkit.cli import main
-from toolkit.device.bench import BenchSettings
 from toolkit.device.result import parse_result, read_result, read_results, result_name, save_result
+from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
-from toolkit.report.html import report_page
 from toolkit.report.measure import FloatReference, measure_bundles
 
 DEEP = json.loads("[" * 400 + "]" * 400)
@@ -83,9 +82,25 @@ def plain(results):
         plain["drift"]["lost"][:1],
         plain["drift"]["invented"][:1],
     )
+    for name in ("moved", "people_mm"):
+        plain["drift"][name] = plain["drift"][name][:1]
+    plain["float_accuracy"], plain["compared"] = (
+        plain["float_accuracy"][:1],
+        [shortened(plain["compared"][0])],
+    )
     plain["bench"]["machine"]["before"]["throttled"] = {"flags": ["throttled"]}
     plain["bench"]["machine"]["after"]["throttled"] = {"flags": []}
     return plain
+
+
+def shortened(compared):
+    """Return a compared picture with one person of one joint for each network."""
+    people = {
+        name: [{**person, **{field: person[field][:1] for field in ("joints_px", "joints_mm")}}]
+        for name in ("float", "compiled")
+        for person in compared[name][:1]
+    }
+    return {**compared, **people, "joints": compared["joints"][:1], "bones": [[0, 0]], "pairs": [[0, 0]]}
 
 
 def paths(value, path=()):
@@ -125,11 +140,12 @@ def test_a_file_with_any_one_value_changed_is_refused_or_shown(plain, results, v
         if result is None:
             refused += 1
             continue
-        page = report_page([result, results[0]])
+        page = page_of([result, results[0]])
         page.encode()
         read = Page(page)
         assert read.open == read.crossed == []
-        assert "script" not in read.tags
+        assert read.tags.count("script") == len(read.scripts) == 2
+        assert "alert" not in read.scripts[1]
         assert not set(page) & set(map(chr, [*range(9), *range(14, 32), 127]))
         shown += 1
     assert refused > 20
@@ -215,7 +231,7 @@ def test_the_command_line_on_the_page_is_safe_to_paste(results, plain, tmp_path)
         json.dumps(changed(plain, ("bundle", "folder"), "x; touch pwned\n$(touch pwned) `touch pwned`")),
         "a file",
     )
-    text = Page(report_page([hostile])).text
+    text = Page(page_of([hostile])).text
     line = text[text.index("posec bench '") :].partition("\nposec report")[0]
     script = f'posec() {{ for word; do echo "<$word>"; done; }}\n{line}'
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -242,7 +258,7 @@ def test_results_of_two_networks_for_one_board_are_kept_with_distinct_titles(tmp
         )
     found = read_results(tmp_path / "results")
     assert {result.bundle["name"] for result in found} == {"one", "other"}
-    text = report_page(found)
+    text = page_of(found)
     assert "generic-cpu float32 one" in text
     assert "generic-cpu float32 other" in text
 
@@ -256,7 +272,7 @@ def test_a_ratio_is_never_taken_over_another_network(tmp_path):
     found = measure_bundles(
         [bundle.folder for bundle in bundles], settings=BenchSettings(seconds=0, frames_per_turn=1, threads=1)
     )
-    assert "× " not in report_page(found).split("<h2>Again")[0].replace("Target × precision", "")
+    assert "× " not in page_of(found).split("<h2>Again")[0].replace("Target × precision", "")
 
 
 def test_a_file_that_is_written_is_one_that_is_read(results, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from networks import tiny_graph_of
 from tiny_bundles import spoiled, write_tiny_bundle
 
-from toolkit.device.bench import BenchSettings
+from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.report.consistency import measure_again
 from toolkit.report.measure import measure_bundles

@@ -8,15 +8,16 @@ import cv2
 import numpy as np
 import pytest
 from networks import tiny_graph_of
-from report_pages import Page
+from report_pages import Page, page_of
 from standing_people import people_at
 from tiny_bundles import spoiled, write_tiny_bundle
 
-from toolkit.device.bench import BenchSettings
+from toolkit.device.comparison.drift_parts import DriftData
 from toolkit.device.result import Result, read_result, read_results, save_result
+from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
-from toolkit.report.html import report_page, write_report
+from toolkit.report.html import write_report
 from toolkit.report.measure import FloatReference, file_names, measure_bundles
 from toolkit.report.sections.summary import best, headline
 
@@ -46,7 +47,7 @@ def results(folder):
         [bundle.folder for bundle in bundles],
         out=folder / "results",
         protocols=[scenes],
-        reference=FloatReference(graph, frames),
+        reference=FloatReference(graph, frames, DriftData("photos", "user")),
         settings=BenchSettings(
             folder / "scene.png", seconds=0.05, frames_per_turn=2, sustained_seconds=1.0, threads=1
         ),
@@ -55,8 +56,8 @@ def results(folder):
 
 def test_status_and_verdict_are_independent(results):
     sound, wrong, broken = results
-    assert (sound.status, sound.verdict, sound.reason) == ("ran", "accepted", "all limits kept")
-    assert (wrong.status, wrong.verdict) == ("ran", "rejected")
+    assert (sound.has_run, sound.verdict, sound.reason) == (True, "accepted", "all limits kept")
+    assert (wrong.has_run, wrong.verdict) == (True, "rejected")
     assert wrong.reason.startswith("over the allowance: drift_mm ")
     assert wrong.drift["worst_head"] == "embedding"
     assert (broken.status, broken.verdict) == ("failed", "not judged")
@@ -106,7 +107,7 @@ def test_without_a_graph_the_golden_pictures_are_judged(folder, results):
     unjudged = measure_bundles(
         [bare.folder], settings=BenchSettings(folder / "scene.png", seconds=0, frames_per_turn=1)
     )[0]
-    assert (unjudged.status, unjudged.verdict) == ("ran", "not judged")
+    assert (unjudged.has_run, unjudged.verdict) == (True, "not judged")
     assert "has no golden pictures" in unjudged.reason
 
 
@@ -116,8 +117,8 @@ def test_the_page_is_one_valid_file_that_loads_nothing(results, tmp_path):
     page = Page(text)
     assert page.open == []
     assert page.crossed == []
-    assert "\\u" not in text
-    assert "script" not in page.tags
+    assert "\\u" not in text.replace(page.scripts[0], "")
+    assert page.tags.count("script") == 2  # the data, and posec's own script
     assert not [
         entry
         for entry in page.attributes
@@ -160,9 +161,9 @@ def test_instructions_counted_beside_the_results_are_shown(results, tmp_path):
 
 def test_the_headline_is_about_the_fastest_that_is_accepted(results):
     assert best(results) is results[0]
-    assert headline(results).startswith("float32 on generic-cpu takes ")
-    assert headline(results[1:]).endswith(": over the drift limits.")
-    assert headline(results[2:]) == "No bundle ran."
+    assert headline(results, best(results)).startswith("float32 on generic-cpu takes ")
+    assert headline(results[1:], best(results[1:])).endswith(": over the drift limits.")
+    assert headline(results[2:], best(results[2:])) == "No bundle ran."
     assert best([]) is None
 
 
@@ -196,8 +197,10 @@ def test_hostile_names_are_escaped(results, tmp_path):
     failed = replace(results[2], bench={**results[2].bench, "reason": evil})
     save_result(hostile, tmp_path / "a.result.json")
     save_result(failed, tmp_path / "b.result.json")
-    page = Page(report_page(read_results(tmp_path), title=evil))
-    assert "script" not in page.tags
+    page = Page(page_of(read_results(tmp_path), title=evil))
+    assert page.tags.count("script") == len(page.scripts) == 2
+    assert "alert" not in page.scripts[1]
+    assert json.loads(page.scripts[0])["options"]
     assert page.open == page.crossed == []
     assert page.tags.count("img") == 1
     assert not [entry for entry in page.attributes if entry[1].startswith("on")]
@@ -205,13 +208,13 @@ def test_hostile_names_are_escaped(results, tmp_path):
 
 
 def test_a_report_of_failures_alone_is_a_page(results):
-    page = Page(report_page([results[2]]))
+    page = Page(page_of([results[2]]))
     assert page.open == page.crossed == []
     assert "No bundle ran." in page.text
 
 
 def test_drift_is_plotted_where_no_accuracy_was_measured(results):
-    text = report_page([replace(result, accuracy=[]) for result in results])
+    text = page_of([replace(result, accuracy=[]) for result in results])
     assert "drift from float32, mm" in text
     assert "Accuracy on labelled pictures" not in text
 
@@ -260,4 +263,4 @@ def test_missing_results_and_unwritable_files_are_refused(results, tmp_path):
 def test_a_result_without_a_bench_has_a_row(results):
     unmeasured = Result(results[0].bundle)
     assert (unmeasured.status, unmeasured.verdict) == ("not measured", "not judged")
-    assert "not measured" in Page(report_page([unmeasured])).text
+    assert "not measured" in Page(page_of([unmeasured])).text

@@ -2,15 +2,24 @@
 
 from html.parser import HTMLParser
 
+from toolkit.report.choosing.comparison import compare
+from toolkit.report.html import ordered, report_page
+
+
+def page_of(results, **more):
+    """Return the page of results as HTML."""
+    return report_page(compare(ordered(results)), **more)
+
 
 class Page(HTMLParser):
-    """Tags, attributes and text of a page; notes tags that do not close in order."""
+    """Tags, attributes, text and scripts of a page; notes tags that do not close in order."""
 
-    VOID = ("meta", "img", "br", "rect", "line", "circle", "path", "polyline")
+    VOID = ("meta", "img", "br", "rect", "line", "circle", "path", "polyline", "input")
 
     def __init__(self, text):
         super().__init__()
         self.open, self.tags, self.attributes, self.text, self.crossed = [], [], [], "", []
+        self.scripts = []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -26,4 +35,7 @@ class Page(HTMLParser):
             self.crossed.append(tag)
 
     def handle_data(self, data):
-        self.text += data if "style" not in self.open else ""
+        if "script" in self.open:
+            self.scripts.append(data)
+        elif "style" not in self.open:
+            self.text += data

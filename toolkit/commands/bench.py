@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import PosecError
 from . import EXIT_FAILED, EXIT_OK
 from .interface import inputs
 from .interface.arguments import JSON, THREADS, Verb, argument
+from .interface.drift_limits import MAX_RATIO, max_ratio, name_frames, warn_of_data
 from .interface.outputs import FolderOut
 from .interface.terminal import answer, progress, say, table
 
 if TYPE_CHECKING:
     from ..device.result import Result
+    from ..report.measure import FloatReference
+
+_MOST_TIMED = 32  # pictures that latency is measured on, of --frames
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -28,11 +33,22 @@ def _size(text: str) -> tuple[int, int]:
 VERB = Verb(
     "Measure bundles side by side: latency per stage, drift, accuracy on labelled scenes; exit status 1 if a "
     "bundle is not accepted.",
-    "posec bench intel-float32/ intel-int8/ -o results/",
+    "posec bench intel-float32/ intel-int8/ --frames photos/ -o results/",
     [
         argument("bundle", nargs="+", help="folders written by `posec export`"),
         argument("-o", "--out", type=FolderOut, help="folder for one result file per bundle"),
-        argument("--source", help="a picture, a folder, or 'samples' (default: the golden pictures)"),
+        argument(
+            "--frames",
+            metavar="FOLDER",
+            help="pictures of your camera, for latency and drift (default: the golden pictures, which are "
+            "rendered unless you exported with --golden)",
+        ),
+        argument("--count", type=int, help="for --frames: number of pictures to judge by (default: all)"),
+        MAX_RATIO,
+        argument(
+            "--source",
+            help="measure latency on these pictures instead: a picture, a folder, or 'samples'",
+        ),
         argument(
             "--size",
             type=_size,
@@ -46,7 +62,8 @@ VERB = Verb(
             type=float,
             default=0.0,
             metavar="SECONDS",
-            help="then run each bundle continuously for this time (default: 0)",
+            help="then run each bundle continuously for this time, and measure energy where the board can; "
+            "the report compares budgets with the end of this run (default: 0)",
         ),
         argument(
             "--again",
@@ -55,7 +72,8 @@ VERB = Verb(
         ),
         argument(
             "--checkpoint",
-            help="also compare with this float network on the shipped scenes, head by head",
+            help="also compare with this float network head by head, on --frames or the shipped scenes, and "
+            "measure its accuracy (default with --frames: reference)",
         ),
         argument("--no-accuracy", action="store_true", help="measure latency and drift only"),
         THREADS,
@@ -66,21 +84,16 @@ VERB = Verb(
 
 def run(args: argparse.Namespace) -> int:
     """Measure bundles and print one row per bundle."""
-    from ..device.bench import BenchSettings
+    from ..device.timing.turns import BenchSettings
     from ..evaluation.scenes import read_scenes
-    from ..report.measure import FloatReference, measure_bundles
-    from ..runtime.bundle import read_bundle
+    from ..report.measure import measure_bundles
 
     if args.again:
         return _repeat(args)
-    spec = read_bundle(args.bundle[0]).spec
     protocols = [] if args.no_accuracy else [read_scenes(inputs.SAMPLES / "scenes.json")]
-    reference = None
-    if args.checkpoint:
-        scenes = inputs.frames("samples", spec, samples="scenes")
-        reference = FloatReference(inputs.checkpoint(args.checkpoint), scenes)
+    reference = _reference(args)
     settings = BenchSettings(
-        pictures=inputs.sample(args.source, "scenes") if args.source else (),
+        pictures=_timed(args, reference),
         size=args.size,
         seconds=args.seconds,
         threads=args.threads,
@@ -95,17 +108,42 @@ def run(args: argparse.Namespace) -> int:
         progress=progress("measuring, seconds"),
         report=say,
     )
+    for result in results:
+        warn_of_data(result.drift)
     written = [f"written to {args.out}"] if args.out else []
     text = "\n".join([table(_rows(args.bundle, results)), *_notes(args.bundle, results), *written])
     answer(args, [result.to_dict() for result in results], text)
     return EXIT_OK if all(result.verdict == "accepted" for result in results) else EXIT_FAILED
 
 
+def _reference(args: argparse.Namespace) -> FloatReference | None:
+    """Return the float network and the pictures to judge the drift on; None for the golden pictures."""
+    from ..report.measure import FloatReference
+
+    if not (args.frames or args.checkpoint):
+        if args.max_ratio is not None:
+            raise PosecError("--max-ratio of bench needs --frames or --checkpoint")
+        return None
+    graph, where = inputs.checkpoint(args.checkpoint or "reference"), args.frames or "samples"
+    frames = inputs.frames(where, graph.spec, args.count, samples="scenes")
+    return FloatReference(graph, frames, name_frames(where), max_ratio(args))
+
+
+def _timed(args: argparse.Namespace, reference: FloatReference | None) -> Sequence[Path] | Path:
+    """Return the pictures that latency is measured on; empty for the golden pictures."""
+    if args.source:
+        return inputs.sample(args.source, "scenes")
+    folder = inputs.sample(args.frames, "scenes") if args.frames else None
+    if reference is None or folder is None or not folder.is_dir():
+        return ()
+    return [folder / name for name in getattr(reference.frames, "names", ())][:_MOST_TIMED]
+
+
 def _rows(folders: Sequence[str], results: Sequence[Result]) -> list[list[str]]:
     """Return the table of latencies, its header first."""
     rows = [["bundle", "status", "verdict", "p50 ms", "p90 ms", "p99 ms", "inference ms"]]
     for index, result in enumerate(results):
-        latency = result.bench["latency"] if result.bench and result.status == "ran" else None
+        latency = result.bench["latency"] if result.bench and result.has_run else None
         times = ["-"] * 4
         if latency:
             total, inference = latency["total"], latency["inference"]
@@ -116,9 +154,11 @@ def _rows(folders: Sequence[str], results: Sequence[Result]) -> list[list[str]]:
 
 
 def _notes(folders: Sequence[str], results: Sequence[Result]) -> list[str]:
-    """Return a line for each engine that states how it computes int8."""
+    """Return a line for each noisy measurement, and for each engine that states how it computes int8."""
     notes = []
     for index, result in enumerate(results):
+        if result.noise:
+            notes.append(f"{folders[index]}: too noisy to trust: {result.noise}")
         kind = ((result.bench or {}).get("engine") or {}).get("integers")
         if kind:
             notes.append(f"{folders[index]}: integers are {kind}")

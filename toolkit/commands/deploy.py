@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         "machine": dict(done.machine),
     }
     answer(args, plain, _text(done, is_kept=settings.keep))
-    return EXIT_OK if done and done.result.status == "ran" else EXIT_FAILED
+    return EXIT_OK if done and done.result.has_run else EXIT_FAILED
 
 
 def _text(done: Deployed, *, is_kept: bool) -> str:
@@ -102,7 +102,7 @@ def _text(done: Deployed, *, is_kept: bool) -> str:
     p50 = f", p50 {latency['total']['p50_ms']:.1f} ms from picture to people" if latency else ""
     if done.folder:
         where = f"runs in {done.folder}"
-    elif done and result.status == "ran" and not is_kept:
+    elif done and result.has_run and not is_kept:
         where = "removed again"
     else:
         where = "removed again; what ran before still runs"

@@ -9,6 +9,7 @@ from .interface import inputs
 from .interface.arguments import BUNDLE, CAMERA, THREADS, THRESHOLD, Verb, argument
 from .interface.terminal import put, say
 
+WAIT_S = 10.0  # for the first picture of a camera or a pipe
 VERB = Verb(
     "Show the network's scores on the first picture of the source.",
     "posec explain intel/ --source picture.jpg",
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     camera = choose_camera(args.focal_px, args.fov, args.intrinsics)
     estimator = load(args.bundle, args.threads, centre_threshold=args.threshold, camera=camera)
-    captured = open_source(inputs.source(args.source), say)
+    captured = open_source(inputs.source(args.source), say, retry_s=WAIT_S)
     put(estimator.explain(next(captured).picture))
     captured.close()
     return EXIT_OK

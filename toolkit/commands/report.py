@@ -6,11 +6,12 @@ import argparse
 
 from . import EXIT_OK
 from .interface.arguments import FILE_OUT, JSON, Verb, argument
+from .interface.budgets import BUDGETS, budgets_of
 from .interface.terminal import answer
 
 VERB = Verb(
     "Write one page: pictures, tables, accuracy against latency.",
-    "posec report results/ -o report.html",
+    "posec report results/ --max-ms 30 -o report.html",
     [
         argument(
             "results",
@@ -24,6 +25,7 @@ VERB = Verb(
             metavar="FILE",
             help="also show the candidates of these precision searches, from `posec export --precision auto`",
         ),
+        *BUDGETS,
         FILE_OUT,
         JSON,
     ],
@@ -34,6 +36,9 @@ def run(args: argparse.Namespace) -> int:
     """Write the page."""
     from ..report.html import write_report
 
-    write_report(args.results, args.out, searches=args.candidates)
-    answer(args, {"written": str(args.out)}, f"{args.out}: open it in a browser; it needs no network")
+    comparison = write_report(args.results, args.out, searches=args.candidates, budgets=budgets_of(args))
+    sentences = [choice.recommendation for choice in comparison.choices]
+    plain = {"written": str(args.out), "machines": [choice.to_dict() for choice in comparison.choices]}
+    written = f"{args.out}: open it in a browser; it needs no network"
+    answer(args, plain, "\n".join([*sentences, written]))
     return EXIT_OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import targets as boards
 
 from ..ir.ranges import Ranges
 from ..network.checkpoint import save_graph
+from ..runtime.command.refusals import exit_status
 from ..training.int8.finetune import QATSettings, finetune
 from ..training.run.configuration import add_settings, chosen_settings
 from ..training.run.runs import RunFiles, log_line
@@ -64,4 +66,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

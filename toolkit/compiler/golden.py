@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ..device.comparison.unsteadiness import PERTURBATION, perturbed
+from ..device.golden_check import CHANGED
 from ..errors import PosecError
 from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
-from ..runtime.bundle import LARGEST_PEOPLE, MOST_PICTURES, MOST_PIXELS
+from ..runtime.bundle import GOLDEN, LARGEST_PEOPLE, MOST_PICTURES, MOST_PIXELS
 from ..runtime.decoding.centres import find_centres
 from ..runtime.estimator import PoseEstimator
 from ..runtime.files.pictures import SourceError, decode_picture, encode_picture, read_picture
@@ -25,7 +27,10 @@ _MARGIN = 0.1
 
 
 def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> dict[str, bytes]:
-    """Return golden/000.png, … and golden/people.json, the people that the float graph finds on each.
+    """Return golden/000.png, …, golden/people.json and golden/changed.json.
+
+    people.json holds the people that the float graph finds on each picture, changed.json those that it finds
+    on slightly changed pictures, see `unsteadiness`.
 
     Args:
         graph: the prepared float graph.
@@ -48,6 +53,7 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
             "give fewer or smaller ones"
         )
     estimator = float_estimator(graph)
+    rendered = pictures is None
     pictures = _shipped(estimator) if pictures is None else pictures
     if not pictures:
         return {}
@@ -65,7 +71,9 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
     files = {
         f"golden/{number:03d}.png": encode_picture(picture, ".png") for number, picture in enumerate(pictures)
     }
-    return {**files, "golden/people.json": people}
+    changed = [estimator(perturbed(picture)).to_dict() for picture in pictures]
+    plain = {"rendered": rendered, "perturbation": PERTURBATION, "people": changed}
+    return {**files, GOLDEN: people, CHANGED: json.dumps(plain, allow_nan=False).encode()}
 
 
 def golden_pictures(files: Mapping[str, bytes]) -> list[np.ndarray]:

@@ -119,7 +119,7 @@ def deploy(
                 sent += slot.fill(_payload(bundle, slot.packages, slot.python))
                 done = _measure(board, slot.place, described, bench_words=bench_words, progress=progress)
                 save_result(done.result, path)
-                has_passed = done.result.verdict == "accepted" and done.result.status == "ran"
+                has_passed = done.result.verdict == "accepted" and done.result.has_run
                 is_kept = settings.keep and has_passed
                 if is_kept:
                     progress("switch")

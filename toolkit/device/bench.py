@@ -4,61 +4,34 @@ Method: each bundle runs in a process of its own, and its first call is timed se
 Then the bundles take turns of a few frames, so that throttling and other processes affect all of them alike.
 A ratio between two bundles is the ratio of their medians in one such run.
 The first frame of every turn is not counted. Latency excludes reading the picture from disk and drawing.
+Turns go on until there are enough frames for p99, see `needed_samples`, but at most six times the asked time.
+Afterwards each bundle runs as a stream with overlapping stages, and on request continuously for minutes.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..runtime.console import printable
 from ..runtime.errors import PosecError
-from ..runtime.files.bundle_files import sha256_of
 from .machine import busy_share, machine_facts, machine_state
+from .timing.bench_pictures import describe_pictures, picture_files
 from .timing.latency import COLUMNS, ratios, steady, summary
-from .timing.worker_process import WorkerProcess
+from .timing.noise import noise_of
+from .timing.quantiles import latency_quantiles
+from .timing.turns import BenchClock, BenchSettings, take_turns
 
 if TYPE_CHECKING:
-    Progress = Callable[[int, int], None]
+    from .timing.turns import Progress
+from .timing.worker_process import WorkerProcess
 
-LEAST_ROUNDS = 5
+OVERLAP_SHARE = 0.25  # of the asked seconds
 LONGEST_REASON = 4000
-LONGEST_S = 86_400.0  # a bench of more than a day is a mistake
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-
-
-@dataclass(frozen=True)
-class BenchSettings:
-    """Settings of a bench.
-
-    Attributes:
-        pictures: files, or one file or folder; empty takes the first bundle's golden pictures.
-        size: (height, width) to resize the pictures to beforehand, such as a camera's (720, 1280).
-        seconds: time for each bundle, with at least five turns.
-        frames_per_turn: counted frames in each turn.
-        threads: of the engines; None takes each bundle's.
-        sustained_seconds: duration of a continuous run of each bundle afterwards.
-    """
-
-    pictures: str | Path | Sequence[str | Path] = ()
-    size: tuple[int, int] | None = None
-    seconds: float = 10.0
-    frames_per_turn: int = 10
-    threads: int | None = None
-    sustained_seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, value in (("seconds", self.seconds), ("sustained seconds", self.sustained_seconds)):
-            if not 0 <= value <= LONGEST_S:
-                raise PosecError(f"bench takes 0 to {LONGEST_S:g} {name}, got {value:g}")
-        if self.threads is not None and not 1 <= self.threads <= 1024:
-            raise PosecError(f"threads must be a number from 1 to 1024, got {self.threads}")
-        if self.frames_per_turn < 1:
-            raise PosecError(f"bench needs at least one frame per turn, got {self.frames_per_turn}")
+NO_SUSTAINED_RUN = "energy is measured in a sustained run"
 
 
 def bench(
@@ -73,9 +46,10 @@ def bench(
 
     Returns:
         Dictionaries with `run` (one id for all bundles of the bench), `status` ("ran" or "failed"), `reason`,
-        `cold`, `latency` (see `summary`), `samples` (names of the columns, and rows in ms),
-        `ratios` (other bundle → ratios, see `ratios`), `sustained` (see `steady`), `decode_us` (people →
-        cost), `memory`, `engine`, `inputs` and `machine`.
+        `cold`, `latency` (see `summary`), `quantiles` (see `latency_quantiles`), `noise` (see `noise_of`),
+        `samples` (names of the columns, and rows in ms), `ratios` (other bundle → ratios, see `ratios`),
+        `overlap` (see `overlapped_stream`), `sustained` (see `steady`), `energy` (see `Worker.sustain`),
+        `decode_us` (people → cost), `memory`, `engine`, `inputs` and `machine`.
 
     Raises PosecError without bundles or pictures. A bundle that cannot run is a result, not an error.
     """
@@ -84,7 +58,7 @@ def bench(
         raise PosecError("bench needs a bundle, got 0 bundles; name folders that `posec export` wrote")
     shown = picture_files(settings.pictures or Path(bundles[0]) / "golden")
     inputs = _describe_inputs(shown, settings)
-    clock = _Clock(progress, len(bundles) * (settings.seconds + settings.sustained_seconds))
+    clock = BenchClock(progress, len(bundles) * (settings.seconds + settings.sustained_seconds))
     workers = [WorkerProcess(Path(folder)) for folder in bundles]
     try:
         answers = _measure(workers, shown, settings, clock=clock)
@@ -111,6 +85,7 @@ class _Answers(NamedTuple):
     rounds: list[list[Any]]
     counted: list[Any]
     decode: list[Any]
+    overlap: list[Any]
     sustained: list[Any]
     ends: list[Any]
     before: dict[str, Any]
@@ -127,7 +102,7 @@ class _Shared(NamedTuple):
 
 def _describe_inputs(shown: Sequence[Path], settings: BenchSettings) -> dict[str, Any]:
     return {
-        "pictures": [{"name": printable(path.name, keep=""), "sha256": _sha256(path)} for path in shown],
+        "pictures": describe_pictures(shown),
         "resized_to": list(settings.size) if settings.size else None,
         "seconds": settings.seconds,
         "frames_per_turn": settings.frames_per_turn,
@@ -137,7 +112,7 @@ def _describe_inputs(shown: Sequence[Path], settings: BenchSettings) -> dict[str
 
 
 def _measure(
-    workers: Sequence[WorkerProcess], shown: Sequence[Path], settings: BenchSettings, *, clock: _Clock
+    workers: Sequence[WorkerProcess], shown: Sequence[Path], settings: BenchSettings, *, clock: BenchClock
 ) -> _Answers:
     """Return the answers of all workers; the entries of a failed worker are None."""
 
@@ -156,11 +131,22 @@ def _measure(
         for worker in workers
     ]
     before = machine_state()
-    rounds = _take_turns(workers, settings, clock)
+    rounds = take_turns(workers, settings, clock)
     after = machine_state()
     counted, decode = ask("finish"), ask("decode_cost")
+    overlap = ask("overlap", seconds=OVERLAP_SHARE * settings.seconds)
     sustained = ask("sustain", seconds=sustained_s) if sustained_s > 0 else [None for _ in workers]
-    return _Answers(cold, rounds, counted, decode, sustained, ends=ask("finish"), before=before, after=after)
+    return _Answers(
+        cold=cold,
+        rounds=rounds,
+        counted=counted,
+        decode=decode,
+        overlap=overlap,
+        sustained=sustained,
+        ends=ask("finish"),
+        before=before,
+        after=after,
+    )
 
 
 def _measurement(
@@ -168,17 +154,22 @@ def _measurement(
 ) -> dict[str, Any]:
     """Return the measurement of one bundle, see `bench`."""
     worker, rounds = workers[index], answers.rounds
-    opened, end, slices = answers.cold[index] or {}, answers.ends[index], answers.sustained[index]
+    opened, end, sustained = answers.cold[index] or {}, answers.ends[index], answers.sustained[index]
+    has_run = not worker.failed
     return {
         **shared.run,
         "bundle": printable(str(worker.folder), keep=""),
         "status": "failed" if worker.failed else "ran",
         "reason": worker.failed[:LONGEST_REASON],
         "cold": {name: opened[name] for name in ("load_ms", "first_ms")} if opened else None,
-        "latency": None if worker.failed else summary(rounds[index]),
+        "latency": summary(rounds[index]) if has_run else None,
+        "quantiles": latency_quantiles(_totals(rounds[index])) if has_run else None,
+        "noise": noise_of(rounds[index], shared.machine["busy"]) if has_run else None,
         "samples": {"columns": [*COLUMNS, "people"], "rounds": rounds[index]},
-        "ratios": {} if worker.failed else ratios(index, rounds, workers),
-        "sustained": steady(slices) if slices else None,
+        "ratios": ratios(index, rounds, workers) if has_run else {},
+        "overlap": answers.overlap[index],
+        "sustained": steady(sustained["slices"]) if sustained else None,
+        "energy": sustained["energy"] if sustained else {"absent": NO_SUSTAINED_RUN},
         "decode_us": answers.decode[index],
         "memory": {"peak_mb": end["peak_memory_mb"]} if end else None,
         "engine": opened.get("engine", {}),
@@ -187,57 +178,6 @@ def _measurement(
     }
 
 
-def picture_files(pictures: str | Path | Sequence[str | Path]) -> list[Path]:
-    """Return the given pictures, or those in a folder, sorted. Raises PosecError if there are none."""
-    if isinstance(pictures, (str, Path)):
-        where = Path(pictures)
-        files = (
-            sorted(path for path in where.iterdir() if path.suffix.lower() in PICTURE_ENDINGS)
-            if where.is_dir()
-            else [where]
-        )
-        if not files:
-            raise PosecError(
-                f"no pictures in '{where}'; give a folder of {', '.join(PICTURE_ENDINGS)} files to bench with"
-            )
-        return files
-    return [Path(path) for path in pictures]
-
-
-class _Clock:
-    """Reports the elapsed seconds of a bench, once per second."""
-
-    def __init__(self, progress: Progress | None, seconds: float) -> None:
-        self._progress, self._seconds = progress, max(1, round(seconds))
-        self._start, self._reported = time.perf_counter(), -1
-
-    def tick(self, finished: bool = False) -> None:
-        done = self._seconds if finished else min(int(time.perf_counter() - self._start), self._seconds - 1)
-        if self._progress and done > self._reported:
-            self._reported = done
-            self._progress(done, self._seconds)
-
-
-def _take_turns(workers: Sequence[WorkerProcess], settings: BenchSettings, clock: _Clock) -> list[list[Any]]:
-    """Return the rounds of each worker; a worker that fails keeps its earlier ones."""
-    rounds: list[list[Any]] = [[] for _ in workers]
-    start, done = time.perf_counter(), 0
-    while done < LEAST_ROUNDS or time.perf_counter() - start < settings.seconds * len(workers):
-        for index, worker in enumerate(workers):
-            turn = None if worker.failed else worker.ask("run", frames=settings.frames_per_turn)
-            if turn:
-                rounds[index].append(turn)
-        if all(worker.failed for worker in workers):
-            break
-        done += 1
-        clock.tick()
-    return rounds
-
-
-def _sha256(path: Path) -> str:
-    if not path.is_file():  # a pipe or a device would never end
-        raise PosecError(f"no picture '{path}'; name picture files to bench with")
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        raise PosecError(f"cannot read picture '{path}': {error.strerror}; name other pictures") from error
+def _totals(rounds: Sequence[Sequence[Sequence[float]]]) -> list[float]:
+    """Return the latency of every frame in ms."""
+    return [frame[COLUMNS.index("total")] for turn in rounds for frame in turn]

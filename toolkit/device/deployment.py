@@ -159,13 +159,17 @@ def serve(name: str, identity: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Hold one deployment's lock. Returns 0, or 1 after a sentence on stderr."""
-    folder, name, identity, wait_s = arguments
+    """Hold one deployment's lock. Returns 0, or 1 after a sentence on stderr, 2 for wrong words."""
+    try:
+        folder, name, identity, wait_s = arguments[0], arguments[1], arguments[2], float(arguments[3])
+    except (IndexError, ValueError):
+        print("usage: deployment FOLDER NAME IDENTITY SECONDS; `posec deploy` starts it", file=sys.stderr)
+        return 2
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     folder = os.path.abspath(folder)
     try:
-        lock = take_lock(folder, float(wait_s))
+        lock = take_lock(folder, wait_s)
         try:
             serve(name, identity)
         finally:

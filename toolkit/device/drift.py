@@ -5,33 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..runtime.errors import PosecError
 from ..runtime.pose import PoseFrame, Skeleton
-from .matching import heights_px, match_people
+from .comparison.drift_parts import DriftData, DriftSummary, Moved, Stray, Unsteadiness
+from .comparison.moved import farthest
+from .matching import match_frames
 
 LIMITS = ("drift_mm", "people_lost", "people_invented")
-
-
-@dataclass(frozen=True)
-class Stray:
-    """A person that only one of two networks found."""
-
-    frame: int
-    score: float
-    height_px: float
-
-
-@dataclass(frozen=True)
-class DriftSummary:
-    """Drift that remains with one head of the compiled network replaced by the float one."""
-
-    drift_mm: float
-    people_lost: float
-    people_invented: float
+RATIO_LIMIT = "drift_ratio"  # optional, see `Drift.drift_ratio`
+NO_LIMITS = dict.fromkeys(LIMITS, math.inf)
 
 
 @dataclass(frozen=True)
@@ -48,7 +34,11 @@ class Drift:
         centre_shift_px: mean shift of the centres in picture pixels.
         root_drift_mm: mean distance of the pelvis in the camera frame.
         blame: head → drift with that head in float; empty without float heads.
-        allowed: limits by name (LIMITS); fractions for people.
+        allowed: limits by name (LIMITS, and perhaps RATIO_LIMIT); fractions for people.
+        people_mm: the drift of every matched person.
+        moved: the people who moved farthest.
+        unsteadiness: of the float network on the same pictures; None if it was not measured.
+        data: the pictures; None where they have no name.
     """
 
     frames: int
@@ -63,6 +53,16 @@ class Drift:
     root_drift_mm: float
     allowed: Mapping[str, float]
     blame: Mapping[str, DriftSummary] = field(default_factory=dict)
+    people_mm: tuple[float, ...] = ()
+    moved: tuple[Moved, ...] = ()
+    unsteadiness: Unsteadiness | None = None
+    data: DriftData | None = None
+
+    @property
+    def drift_ratio(self) -> float:
+        """The drift over the float network's own unsteadiness; NaN if that was not measured, or is zero."""
+        own = self.unsteadiness
+        return self.drift_mm / own.drift_mm if own and own.drift_mm > 0 else math.nan
 
     @property
     def people_lost(self) -> float:
@@ -77,7 +77,7 @@ class Drift:
     @property
     def missed(self) -> tuple[str, ...]:
         """Names of the limits exceeded; a drift that cannot be measured exceeds its limit."""
-        return tuple(name for name in LIMITS if not getattr(self, name) <= self.allowed[name])
+        return tuple(name for name in self.allowed if not getattr(self, name) <= self.allowed[name])
 
     @property
     def enough(self) -> dict[str, float]:
@@ -86,6 +86,11 @@ class Drift:
             "drift_mm": math.ceil(10 * self.drift_mm) / 10 if math.isfinite(self.drift_mm) else math.inf,
             "people_lost": math.ceil(1000 * self.people_lost - 1e-9) / 1000,
             "people_invented": math.ceil(1000 * self.people_invented - 1e-9) / 1000,
+            **(
+                {RATIO_LIMIT: math.ceil(100 * self.drift_ratio) / 100}
+                if math.isfinite(self.drift_ratio)
+                else {}
+            ),
         }
 
     @property
@@ -101,11 +106,16 @@ class Drift:
             f"{100 * getattr(self, name):.1f} % of people {word} (allowed {100 * self.allowed[name]:g})"
             for name, word in (("people_lost", "lost"), ("people_invented", "invented"))
         )
-        drift = f"{self.drift_mm:.1f} mm drift (allowed {self.allowed['drift_mm']:g})"
-        text = f"{drift}, {lost}, {invented}; {self.people} people on {self.frames} frames"
+        drift = f"{self.drift_mm:.1f} mm drift ({self._drift_limit()})"
+        where = f" of {self.data.source}" if self.data else ""
+        text = f"{drift}, {lost}, {invented}; {self.people} people on {self.frames} frames{where}"
+        if self.unsteadiness:
+            own = self.unsteadiness
+            moves = f"moves by {own.drift_mm:.1f} mm on these pictures {own.perturbation}"
+            text += f"; the float network itself {moves}"
         if self.missed:
             text += "; enough would be " + ", ".join(
-                f"{name} = {self.enough[name]:g}" for name in self.missed
+                f"{name} = {self.enough.get(name, math.inf):g}" for name in self.missed
             )
         for word, strays in (("lost", self.lost), ("invented", self.invented)):
             if f"people_{word}" in self.missed:
@@ -119,6 +129,15 @@ class Drift:
             text += f"; worst head '{self.worst_head}': with it in float {rest}"
         return text
 
+    def _drift_limit(self) -> str:
+        """Return the limit of the drift in words: millimetres, or times the unsteadiness."""
+        if RATIO_LIMIT in self.allowed:
+            ratio = (
+                f"{self.drift_ratio:.2f} times" if math.isfinite(self.drift_ratio) else "not measured against"
+            )
+            return f"{ratio} the network's own unsteadiness, allowed {self.allowed[RATIO_LIMIT]:g}"
+        return f"allowed {self.allowed['drift_mm']:g}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return lists, numbers and strings for a JSON file; None for a number that is not finite."""
         plain = asdict(self)
@@ -129,8 +148,14 @@ class Drift:
             missed=list(self.missed),
             enough=self.enough,
             worst_head=self.worst_head,
+            drift_ratio=self.drift_ratio,
         )
         return dict(_finite(plain))
+
+
+def ratio_limits(allowed: Mapping[str, float], ratio: float | None) -> Mapping[str, float]:
+    """Return limits with one of `drift_ratio` in place of millimetres; None for `ratio` changes nothing."""
+    return allowed if ratio is None else {**allowed, "drift_mm": math.inf, RATIO_LIMIT: ratio}
 
 
 def measure_drift(
@@ -158,7 +183,7 @@ def measure_drift(
             "compare the same frames"
         )
     people, frames = sum(len(expected) for expected in truth), len(truth)
-    matched = _match_frames(found, truth, skeleton)
+    matched = match_frames(found, truth, skeleton)
     if people == 0:
         also = f" (the compiled network found {len(matched.invented)})" if matched.invented else ""
         raise PosecError(
@@ -177,43 +202,11 @@ def measure_drift(
         drift_max_mm=float(np.max(drifts_mm)) if drifts_mm else math.nan,
         centre_shift_px=float(np.mean(matched.shifts_px)) if drifts_mm else math.nan,
         root_drift_mm=float(np.mean(matched.roots_mm)) if drifts_mm else math.nan,
-        allowed={name: float(allowed[name]) for name in LIMITS},
+        allowed={name: float(allowed[name]) for name in (*LIMITS, *({RATIO_LIMIT} & set(allowed)))},
         blame=blame or {},
+        people_mm=tuple(round(mm, 2) for mm in drifts_mm),
+        moved=farthest(matched.moved),
     )
-
-
-class _Matched(NamedTuple):
-    """People without a match, and the distances of the matched ones."""
-
-    lost: list[Stray]
-    invented: list[Stray]
-    drifts_mm: list[float]
-    shifts_px: list[float]
-    roots_mm: list[float]
-
-
-def _match_frames(found: list[PoseFrame], truth: list[PoseFrame], skeleton: Skeleton) -> _Matched:
-    matched = _Matched([], [], [], [], [])
-    for frame, mine in enumerate(found):
-        theirs = truth[frame]
-        pairs = match_people(mine, theirs, skeleton)
-        matched.lost.extend(_strays(frame, theirs, {pair[1] for pair in pairs}))
-        matched.invented.extend(_strays(frame, mine, {pair[0] for pair in pairs}))
-        for a, b in pairs:
-            apart_mm = np.linalg.norm(mine.joints_mm[a] - theirs.joints_mm[b], axis=1)
-            matched.drifts_mm.append(float(apart_mm.mean()))
-            matched.shifts_px.append(float(np.linalg.norm(mine.centres_px[a] - theirs.centres_px[b])))
-            matched.roots_mm.append(float(np.linalg.norm(mine.roots_mm[a] - theirs.roots_mm[b])))
-    return matched
-
-
-def _strays(frame: int, people: PoseFrame, matched: set[int]) -> list[Stray]:
-    heights = heights_px(people)
-    return [
-        Stray(frame, float(people.scores[i]), float(heights[i]))
-        for i in range(len(people))
-        if i not in matched
-    ]
 
 
 def _severity(drift: DriftSummary) -> float:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..runtime import load
-from ..runtime.bundle import Bundle, read_bundle
+from ..runtime.bundle import LARGEST_PEOPLE, Bundle, read_bundle
 from ..runtime.errors import PosecError
+from ..runtime.files.plain_json import read_json
+from ..runtime.pose import PoseFrame
+from .comparison.compared_pictures import Compared, ComparedPictures
+from .comparison.drift_parts import GOLDEN_PICTURES, RENDERED, USER, DriftData
+from .comparison.unsteadiness import measure_unsteadiness
 from .drift import LIMITS, Drift, measure_drift
+
+CHANGED = "golden/changed.json"
 
 
 def verify_golden(
-    bundle: Bundle | str | Path, threads: int | None = None, allowed: Mapping[str, float] | None = None
+    bundle: Bundle | str | Path,
+    threads: int | None = None,
+    allowed: Mapping[str, float] | None = None,
+    *,
+    pictures: ComparedPictures | None = None,
 ) -> Drift:
     """Compare the people that a bundle finds on its golden pictures with those of the float network.
 
@@ -20,9 +33,11 @@ def verify_golden(
         bundle: the bundle or its folder.
         threads: of the engine; None takes the bundle's.
         allowed: limits; None takes the bundle's.
+        pictures: takes the compared pictures.
 
     Returns:
-        A Drift without `blame`: the bundle has no float heads.
+        A Drift without `blame`: the bundle has no float heads. Bundles of earlier versions have no
+        `unsteadiness`.
 
     Raises PosecError if the bundle has no golden pictures, or none with people.
     """
@@ -42,7 +57,47 @@ def verify_golden(
     limits = drift_limits(bundle, allowed)
     compiled = load(str(bundle.folder), threads)
     found = [compiled(picture) for picture, _ in golden]
-    return measure_drift(found, [people for _, people in golden], bundle.spec.skeleton, allowed=limits)
+    people, skeleton = [people for _, people in golden], bundle.spec.skeleton
+    for index, (picture, expected) in enumerate(golden):
+        if pictures is not None:
+            pictures.add(Compared(picture, expected, found[index]))
+    drift = measure_drift(found, people, skeleton, allowed=limits)
+    changed = _read_changed(bundle, len(golden))
+    if changed is None:
+        return replace(drift, data=DriftData("the golden pictures", GOLDEN_PICTURES))
+    kind = RENDERED if changed.rendered else USER
+    return replace(
+        drift,
+        data=DriftData("the golden pictures", kind),
+        unsteadiness=measure_unsteadiness(changed.people, people, skeleton),
+    )
+
+
+class _Changed(NamedTuple):
+    """The people of the float network on slightly changed golden pictures, and whether these are rendered."""
+
+    people: list[PoseFrame]
+    rendered: bool
+
+
+def _read_changed(bundle: Bundle, count: int) -> _Changed | None:
+    """Return the contents of golden/changed.json; None where the bundle has none.
+
+    Raises PosecError if it does not hold people of `count` pictures.
+    """
+    if CHANGED not in bundle.files:
+        return None
+    try:
+        plain = read_json(bundle.folder / CHANGED, most_bytes=2 * LARGEST_PEOPLE)
+        joints = len(bundle.spec.skeleton.names)
+        people = [PoseFrame.from_dict(frame, joints) for frame in plain["people"]]
+        if len(people) != count:
+            raise ValueError(f"it needs one entry for each of {count} pictures, got {len(people)}")
+        return _Changed(people, bool(plain["rendered"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PosecError(
+            f"bundle '{bundle.folder}': {CHANGED} does not hold people: {error}; export again"
+        ) from error
 
 
 def drift_limits(bundle: Bundle, allowed: Mapping[str, float] | None = None) -> Mapping[str, float]:

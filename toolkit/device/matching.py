@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..runtime.pose import PoseFrame, Skeleton
+from .comparison.drift_parts import Moved, Stray
+from .comparison.moved import move_of
 
 
 def nearest_first(costs: np.ndarray) -> list[tuple[int, int]]:
@@ -65,3 +69,47 @@ def match_people(
     apart_px = np.linalg.norm(found.centres_px[:, None].astype(np.float64) - truth.centres_px[None], axis=-1)
     torsos = apart_px / np.maximum(torsos_px(truth, skeleton), 1e-9)
     return nearest_first(np.where(torsos < within_torsos, torsos, np.inf))
+
+
+class Matched(NamedTuple):
+    """People without a match, and the distances of the matched ones."""
+
+    lost: list[Stray]
+    invented: list[Stray]
+    drifts_mm: list[float]
+    shifts_px: list[float]
+    roots_mm: list[float]
+    moved: list[Moved]
+
+
+def match_frames(found: list[PoseFrame], truth: list[PoseFrame], skeleton: Skeleton) -> Matched:
+    """Return the matches of the people that two networks found on the same pictures."""
+    matched = Matched([], [], [], [], [], [])
+    for frame, mine in enumerate(found):
+        theirs = truth[frame]
+        pairs = match_people(mine, theirs, skeleton)
+        matched.lost.extend(_strays(frame, theirs, {pair[1] for pair in pairs}))
+        matched.invented.extend(_strays(frame, mine, {pair[0] for pair in pairs}))
+        heights = heights_px(theirs)
+        for a, b in pairs:
+            move = move_of(
+                mine.joints_mm[a],
+                theirs.joints_mm[b],
+                skeleton,
+                frame=frame,
+                height_px=float(heights[b]),
+            )
+            matched.moved.append(move)
+            matched.drifts_mm.append(move.drift_mm)
+            matched.shifts_px.append(float(np.linalg.norm(mine.centres_px[a] - theirs.centres_px[b])))
+            matched.roots_mm.append(float(np.linalg.norm(mine.roots_mm[a] - theirs.roots_mm[b])))
+    return matched
+
+
+def _strays(frame: int, people: PoseFrame, matched: set[int]) -> list[Stray]:
+    heights = heights_px(people)
+    return [
+        Stray(frame, float(people.scores[i]), float(heights[i]))
+        for i in range(len(people))
+        if i not in matched
+    ]

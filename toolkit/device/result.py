@@ -51,8 +51,10 @@ class Result:
         bench: one measurement of `bench`, or None.
         drift: `Drift.to_dict()`, or None.
         accuracy: rows of `evaluate`, of one or more protocols.
+        float_accuracy: the same rows of the float network, if it was measured too.
         pictures: annotated pictures, each `caption` and `jpeg` (base64).
         unjudged: the reason if there is no drift.
+        compared: pictures with the people of both networks, see `ComparedPictures`.
         title: name among other results, not part of the file; empty takes target and precision.
     """
 
@@ -62,6 +64,8 @@ class Result:
     accuracy: Sequence[Mapping[str, Any]] = ()
     pictures: Sequence[Mapping[str, str]] = ()
     unjudged: str = ""
+    float_accuracy: Sequence[Mapping[str, Any]] = ()
+    compared: Sequence[Mapping[str, Any]] = ()
     title: str = ""
 
     @property
@@ -71,8 +75,24 @@ class Result:
 
     @property
     def status(self) -> str:
-        """One of "ran", "failed", "not measured"; independent of the verdict."""
-        return str(self.bench["status"]) if self.bench else "not measured"
+        """One of "ran", "noisy", "failed", "not measured"; independent of the verdict.
+
+        A noisy result ran, but its latencies vary too much to compare with a budget, see `noise`.
+        """
+        if not self.bench:
+            return "not measured"
+        status = str(self.bench["status"])
+        return "noisy" if status == "ran" and self.noise else status
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the bundle ran, noisy or not."""
+        return self.status in ("ran", "noisy")
+
+    @property
+    def noise(self) -> str:
+        """Why the latencies are too noisy to trust; empty if they are steady, or were not measured."""
+        return "; ".join(((self.bench or {}).get("noise") or {}).get("reasons", ()))
 
     @property
     def verdict(self) -> str:
@@ -96,10 +116,7 @@ class Result:
 
     def row(self, protocol: str, subset: str = "all") -> Mapping[str, Any]:
         """Return one row of the accuracy, or an empty one."""
-        return next(
-            (row for row in self.accuracy if (row.get("protocol"), row.get("subset")) == (protocol, subset)),
-            {},
-        )
+        return row_of(self.accuracy, protocol, subset)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the file; status, verdict and reason are derived, for other programs."""
@@ -113,7 +130,12 @@ class Result:
         }
 
 
-_STORED = ("bundle", "bench", "drift", "accuracy", "pictures", "unjudged")
+_STORED = ("bundle", "bench", "drift", "accuracy", "pictures", "unjudged", "float_accuracy", "compared")
+
+
+def row_of(rows: Sequence[Mapping[str, Any]], protocol: str, subset: str = "all") -> Mapping[str, Any]:
+    """Return the row of a protocol and a subset, or an empty one."""
+    return next((row for row in rows if (row.get("protocol"), row.get("subset")) == (protocol, subset)), {})
 
 
 def describe_bundle(bundle: Bundle) -> dict[str, Any]:
@@ -215,7 +237,8 @@ def read_results(where: str | Path) -> list[Result]:
 
 
 def _of(plain: Mapping[str, Any]) -> Result:
-    return Result(**{name: plain[name] for name in _STORED})
+    # Files of earlier versions lack the last two.
+    return Result(**{name: plain[name] for name in _STORED if name in plain})
 
 
 def _number(value: Any) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .drift import LIMITS
+from .comparison.drift_schema import COMPARED, DRIFT
 from .schema import (
     SCALAR,
     Digest,
     Either,
     Fields,
-    Flag,
     Items,
     Maybe,
     Number,
@@ -39,6 +38,7 @@ BUNDLE = Fields(
         "folder": _WORD,
         "licence": _LONG,
         "bytes": _COUNT,
+        "input_size": Row((_SIDE, _SIDE)),
         "passes": Maybe(Items(Row((_WORD, _COUNT)), most=1000)),
         "tools": Maybe(Table(_WORD)),
         "model_sha256": Maybe(_WORD),
@@ -91,8 +91,13 @@ _LATENCY = Fields(
     {"cpu": _percentiles(_MS)},
 )
 _SUSTAINED = Fields(
-    {"slower": _RATIO, "seconds": _COUNT, "slices": Items(Fields({"at_s": _COUNT, "p50_ms": _MS}), fewest=1)}
+    {"slower": _RATIO, "seconds": _COUNT, "slices": Items(Fields({"at_s": _COUNT, "p50_ms": _MS}), fewest=1)},
+    {"last_p50_ms": _WHOLE_MS, "last_p90_ms": _WHOLE_MS},
 )
+_QUANTILE = Fields({"value_ms": _MS, "low_ms": Maybe(_MS), "high_ms": Maybe(_MS), "needs": _COUNT})
+_NOISE = Fields({"spread": _RATIO, "reasons": Items(_WORD, most=20)})
+_OVERLAP = Fields({"frames": _COUNT, "fps": _RATIO, "p50_ms": _MS, "p90_ms": _MS, "p99_ms": _MS})
+_ENERGY = Fields({}, {"absent": _WORD, "sensor": _WORD, "watts": _COUNT, "mj_per_frame": Maybe(_COUNT)})
 _INPUTS = Fields(
     {
         "pictures": Items(Fields({"name": Text(), "sha256": Digest()}), most=100_000),
@@ -116,6 +121,11 @@ BENCH = Fields(
         "samples": Fields({"rounds": Items(Items(Items(_MS, fewest=4, most=16), fewest=1))}),
     },
     {
+        "quantiles": Maybe(Table(_QUANTILE)),
+        "noise": Maybe(_NOISE),
+        "overlap": Maybe(_OVERLAP),
+        "energy": Maybe(_ENERGY),
+        "cold": Maybe(Table(Maybe(_MS))),
         "sustained": Maybe(_SUSTAINED),
         "engine": Maybe(Table(SCALAR)),
         "memory": Maybe(Fields({}, {"peak_mb": Maybe(_COUNT)})),
@@ -127,33 +137,29 @@ BENCH = Fields(
         ),
     },
 )
-_LIMIT = Number(0, 1e12)
-_REPAIR = Fields({"drift_mm": Maybe(_LIMIT), "people_lost": _SHARE}, {"people_invented": _SHARE})
-DRIFT = Fields(
-    {
-        "within": Flag(),
-        "missed": Items(Text(choices=LIMITS), most=3),
-        "allowed": Fields({name: Maybe(_LIMIT) for name in LIMITS}),
-        "drift_mm": Maybe(_LIMIT),
-        "people_lost": _SHARE,
-        "people_invented": _SHARE,
-        "blame": Table(_REPAIR),
-    },
-)
+_INTERVALS = "intervals"
 
 
 class _Accuracy:
-    """A row of accuracy: names of protocol and subset, and numbers."""
+    """A row of accuracy: names of protocol and subset, numbers, and perhaps intervals of the numbers."""
 
     _named = Fields({"protocol": _WORD, "subset": _WORD})
     _numbers = Table(Maybe(Number()))
+    _intervals = Table(Row((Number(), Number())))
 
     def check(self, value: Any, where: str) -> None:
         """Raise SchemaError if a name is missing or a measure is not a number."""
         self._named.check(value, where)
         self._numbers.check(
-            {name: measure for name, measure in value.items() if name not in self._named.needed}, where
+            {
+                name: measure
+                for name, measure in value.items()
+                if name not in (*self._named.needed, _INTERVALS)
+            },
+            where,
         )
+        if _INTERVALS in value:
+            self._intervals.check(value[_INTERVALS], f"{where}.{_INTERVALS}")
 
 
 class _Result:
@@ -167,7 +173,11 @@ class _Result:
             "accuracy": Items(_Accuracy(), most=100_000),
             "unjudged": _LONG,
             "pictures": Items(Fields({"caption": Text(), "jpeg": Text(8 << 20)}), most=100),
-        }
+        },
+        {
+            "float_accuracy": Items(_Accuracy(), most=100_000),
+            "compared": Items(COMPARED, most=100),
+        },
     )
 
     def check(self, value: Any, where: str) -> None:

@@ -5,22 +5,17 @@ from __future__ import annotations
 import math
 
 import onnx
+from onnx import helper
 
 from ..errors import PosecError
-from ..passes.edit.edits import attribute
 from ..passes.prepare.shapes import static_shape
+from ..runtime.model_files.bounds import MOST_CONSTANT, MOST_NUMBERS, MOST_OPERATIONS
+from ..runtime.model_files.graph import Node
+from ..runtime.model_files.operations import operations_of
 
-# Numbers of all tensors together; they are not all alive at once.
-MOST_NUMBERS = 2**30
-# Numbers computed from constants: they are folded into the file.
-MOST_CONSTANT = 2**26
-# Multiplications and additions for one picture.
-MOST_OPERATIONS = 2**40
 _RANDOM = frozenset(
     ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"]
 )
-# Upper bounds on numbers read per number written: sorts, sums along an axis, interpolation.
-_COSTLY = {"TopK": 64, "CumSum": 64, "LRN": 256, "Resize": 64, "Softmax": 16, "LogSoftmax": 16}
 
 
 def check_sizes(graph: onnx.GraphProto, most_elements: int) -> None:
@@ -83,28 +78,8 @@ def _size(name: str, shapes: dict[str, tuple[int, ...]], node: onnx.NodeProto, *
 
 
 def _operations(node: onnx.NodeProto, size: int, shapes: dict[str, tuple[int, ...]]) -> int:
-    """Return an estimate of the operations of a node, from the numbers that it writes and reads."""
-    first = shapes.get(node.input[0], ()) if node.input else ()
-    inputs = sum(math.prod(shapes.get(name, ())) for name in node.input if name)
-    if node.op_type in ("Conv", "ConvTranspose") and len(node.input) > 1:
-        weight = shapes.get(node.input[1], ())
-        # A weight is applied at every position of the larger of input and output.
-        places = max(size // max(weight[0], 1), math.prod(first[2:])) if weight else 0
-        return math.prod(weight) * places
-    if node.op_type in ("MatMul", "Gemm"):
-        return size * (first[0 if attribute(node, "transA", 0) else -1] if first else 1)
-    if node.op_type == "Einsum":
-        return _einsum_operations(node, shapes)
-    kernel = math.prod(attribute(node, "kernel_shape", [1]))
-    return size * kernel + (size + inputs) * _COSTLY.get(node.op_type, 4)
-
-
-def _einsum_operations(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
-    """Return the product of all sizes in the equation, the cost of nested loops."""
-    sizes: dict[str, int] = {}
-    for letters, name in zip(
-        str(attribute(node, "equation", "")).split("->")[0].split(","), node.input, strict=False
-    ):
-        plain = letters.replace("...", "").replace(" ", "")
-        sizes.update(zip(reversed(plain), reversed(shapes.get(name, ())), strict=False))
-    return math.prod(sizes.values())
+    attributes = {given.name: helper.get_attribute_value(given) for given in node.attribute}
+    if isinstance(equation := attributes.get("equation"), bytes):
+        attributes["equation"] = equation.decode("utf-8", "replace")
+    plain = Node(node.op_type, node.name, tuple(node.input), tuple(node.output), attributes)
+    return operations_of(plain, size, [shapes.get(name, ()) for name in node.input])

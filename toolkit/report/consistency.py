@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..device.bench import BenchSettings, bench
+from ..device.bench import bench
 from ..device.golden_check import verify_golden
 from ..device.result import Result, describe_bundle
 from ..device.timing.latency import COLUMNS
+from ..device.timing.turns import BenchSettings
 from ..errors import PosecError
 from ..runtime.bundle import read_bundle
 
@@ -106,7 +107,7 @@ def _check_bundle(result: Result, bundle: str | Path) -> Mapping[str, Any]:
             f"bundle '{bundle}' ({sha256[:12]}) is not the one that was measured ({earlier[:12]}); "
             "give that one"
         )
-    if not result.bench or result.status != "ran":
+    if not result.bench or not result.has_run:
         raise PosecError(
             f"'{result.name}' did not run when it was measured, so there is nothing to repeat; "
             "measure it with `posec bench`"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import html
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +16,20 @@ THIN = "\u202f"  # a narrow space that no line breaks at
 
 def safe(value: Any) -> str:
     """Return text that is safe in HTML and in attributes."""
-    return html.escape(printable(redact(str(value)), keep=f"\n\t{THIN}"), quote=True)
+    return html.escape(plain_text(value), quote=True)
+
+
+def plain_text(value: Any) -> str:
+    """Return text without control characters and credentials."""
+    return printable(redact(str(value)), keep=f"\n\t{THIN}")
+
+
+def is_jpeg(text: str) -> bool:
+    """Return whether a text is the base64 of a JPEG."""
+    try:
+        return base64.b64decode(text, validate=True)[:3] == b"\xff\xd8\xff"
+    except (binascii.Error, ValueError):
+        return False
 
 
 def number(value: Any, digits: int = 1, unit: str = "") -> str:

@@ -1,7 +1,9 @@
-"""The report: results in, one self-contained page out. The page runs no script and needs no network."""
+"""The report: results in, one self-contained page out, which needs no network."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,17 +15,20 @@ from ..device.result import Result, read_results, titled
 from ..errors import PosecError
 from ..runtime.console import printable
 from ..runtime.files.plain_files import write_plain
+from .choosing.budgets import Budgets
+from .choosing.comparison import Comparison, compare
 from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING
 from .formatting import safe
+from .page_data import page_data
 from .sections.accuracy import accuracy_section
 from .sections.candidates import candidates_section, read_searches
+from .sections.choices import choices_section
+from .sections.explorer import explorer_section
 from .sections.figures import figures
 from .sections.instructions import instructions_section, read_instructions
 from .sections.overview import overview
 from .sections.provenance import bundles, machines
-from .sections.summary import headline, pictures, tiles, warnings
-
-_PAGE = Path(__file__).parent / "page.html"
+from .sections.summary import best, headline, pictures, tiles, warnings
 
 
 def write_report(
@@ -32,7 +37,8 @@ def write_report(
     *,
     title: str = "",
     searches: Sequence[str | Path] = (),
-) -> None:
+    budgets: Budgets | None = None,
+) -> Comparison:
     """Write the page whole or not at all.
 
     The page also shows the precision searches and the counts of instructions in the folder of the results.
@@ -42,6 +48,7 @@ def write_report(
         out: the .html file.
         title: of the page; empty takes the name of the network.
         searches: files of `posec export --precision auto`, beside those in the folder of the results.
+        budgets: limits for the recommendation.
 
     Raises PosecError where there are no results, or the file cannot be written.
     """
@@ -54,48 +61,70 @@ def write_report(
     named = [Path(path) for path in searches]
     _keep_inputs([*([] if folder is None else [folder]), *_files(folder, ".json"), *named], Path(out))
     beside = [path for ending in CANDIDATES_ENDINGS for path in _files(folder, ending)]
+    counts = read_instructions(_files(folder, INSTRUCTIONS_ENDING))
+    comparison = compare(ordered(found), budgets, counts=counts)
     page = report_page(
-        found,
+        comparison,
         title=title,
         searches=read_searches(dict.fromkeys([*beside, *named])),
-        counts=read_instructions(_files(folder, INSTRUCTIONS_ENDING)),
+        counts=counts,
     )
     try:
         write_plain(out, page)
     except OSError as error:
         raise PosecError(f"cannot write the report '{out}': {error.strerror}; name another file") from error
+    return comparison
+
+
+def ordered(results: Sequence[Result]) -> list[Result]:
+    """Return the results by target, precision and network, with titles that tell them apart."""
+    names = ("target", "precision", "name")
+    return titled(sorted(results, key=lambda result: tuple(result.bundle[name] for name in names)))
 
 
 def report_page(
-    results: Sequence[Result],
+    comparison: Comparison,
     *,
     title: str = "",
     searches: Sequence[Mapping[str, Any]] = (),
     counts: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the page as HTML; `searches` and `counts` come from `read_searches` and `read_instructions`."""
-    names = ("target", "precision", "name")
-    ordered = titled(sorted(results, key=lambda result: tuple(result.bundle[name] for name in names)))
-    network = ", ".join(dict.fromkeys(str(result.bundle["name"]) for result in ordered))
-    measured = sorted({str(result.bench["measured_at"])[:10] for result in ordered if result.bench})
-    return Template(_PAGE.read_text(encoding="utf-8")).substitute(
+    results = [option.result for option in comparison.options]
+    network = ", ".join(dict.fromkeys(str(result.bundle["name"]) for result in results))
+    measured = sorted({str(result.bench["measured_at"])[:10] for result in results if result.bench})
+    recommended = comparison.recommended()
+    chosen = recommended.result if recommended else best(results)
+    style, script = (_text(f"page.{ending}") for ending in ("css", "js"))
+    return Template(_text("page.html")).substitute(
         title=safe(title or f"posec report: {network}"),
+        style=style,
+        script=script,
+        # Only this script may run, whatever the results contain.
+        script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+        data=page_data(comparison),
         network=safe(network),
         when=safe(", ".join(measured)),
-        headline=safe(headline(ordered)),
-        warnings=warnings(ordered),
-        pictures=pictures(ordered),
-        tiles=tiles(ordered),
-        overview=overview(ordered),
-        charts=figures(ordered),
-        accuracy=accuracy_section(ordered),
+        headline=safe(headline(results, chosen)),
+        warnings=warnings(results),
+        choices=choices_section(comparison),
+        explorer=explorer_section(comparison),
+        pictures=pictures(results, chosen),
+        tiles=tiles(chosen),
+        overview=overview(results),
+        charts=figures(results),
+        accuracy=accuracy_section(results),
         candidates=candidates_section(searches),
         instructions=instructions_section(counts),
-        machines=machines(ordered),
-        bundles=bundles(ordered),
-        commands=_commands(ordered),
+        machines=machines(results),
+        bundles=bundles(results),
+        commands=_commands(results),
         version=safe(__version__),
     )
+
+
+def _text(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def _keep_inputs(inputs: Sequence[Path], out: Path) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from ..device.bench import BenchSettings, bench
+from ..device.bench import bench
+from ..device.comparison.compared_pictures import ComparedPictures
+from ..device.comparison.drift_parts import DriftData
+from ..device.drift import ratio_limits
 from ..device.golden_check import verify_golden
 from ..device.result import ENDING, Result, describe_bundle, result_name, save_result
+from ..device.timing.turns import BenchSettings
 from ..errors import PosecError
 from ..evaluation.photos import Photos
 from ..evaluation.run import evaluate
@@ -35,17 +40,23 @@ _PICTURE_WIDTH = 960
 
 
 class FloatReference(NamedTuple):
-    """A float network, and BGR pictures (H, W, 3) uint8 on which bundles are compared with it."""
+    """A float network, and BGR pictures (H, W, 3) uint8 on which bundles are compared with it.
+
+    `data` names the pictures. `max_ratio` replaces the bundles' limits in mm, see `ratio_limits`.
+    """
 
     graph: Graph
     frames: Iterable[np.ndarray]
+    data: DriftData | None = None
+    max_ratio: float | None = None
 
 
 class _Judged(NamedTuple):
-    """The drift as `Drift.to_dict()`; None with a reason where it was not measured."""
+    """The drift as `Drift.to_dict()`, None with a reason where it was not measured; the compared pictures."""
 
     drift: Mapping[str, Any] | None
     unjudged: str
+    compared: Sequence[Mapping[str, Any]]
 
 
 def measure_bundles(
@@ -76,6 +87,7 @@ def measure_bundles(
     settings = settings or BenchSettings()
     if reference is not None:
         reference = reference._replace(frames=list(reference.frames))
+    float_rows = _float_accuracy(reference, protocols, settings.threads)
     results = []
     for index, measured in enumerate(bench(bundles, settings=settings, progress=progress)):
         folder = str(bundles[index])
@@ -89,7 +101,18 @@ def measure_bundles(
         estimator = load(folder, settings.threads)
         rows = _accuracy(estimator, protocols)
         pictures = annotated(estimator, [picture for picture, _ in read_bundle(folder).golden()])
-        results.append(Result(described[index], measured, judged.drift, rows, pictures, judged.unjudged))
+        results.append(
+            Result(
+                described[index],
+                measured,
+                judged.drift,
+                accuracy=rows,
+                pictures=pictures,
+                unjudged=judged.unjudged,
+                float_accuracy=float_rows,
+                compared=judged.compared,
+            )
+        )
     if out is not None:
         for index, name in enumerate(file_names(results)):
             save_result(results[index], Path(out) / name)
@@ -126,13 +149,21 @@ def file_names(results: Sequence[Result]) -> list[str]:
 
 def _judge(folder: str, reference: FloatReference | None, threads: int | None) -> _Judged:
     """Measure the drift of a bundle."""
+    skeleton = reference.graph.spec.skeleton if reference else read_bundle(folder).spec.skeleton
+    pictures = ComparedPictures(skeleton)
     try:
-        drift = verify(folder, *reference, threads=threads) if reference else verify_golden(folder, threads)
+        if reference is None:
+            drift = verify_golden(folder, threads, pictures=pictures)
+        else:
+            graph, frames, data, ratio = reference
+            allowed = ratio_limits(read_bundle(folder).allowed, ratio)
+            drift = verify(folder, graph, frames, threads=threads, allowed=allowed, pictures=pictures)
+            drift = replace(drift, data=data)
     except PoseError:  # the bundle cannot run
         raise
     except PosecError as error:
-        return _Judged(None, str(error))
-    return _Judged(drift.to_dict(), "")
+        return _Judged(None, str(error), ())
+    return _Judged(drift.to_dict(), "", pictures.to_list())
 
 
 def _accuracy(estimator: PoseEstimator, protocols: Sequence[Photos | Scenes]) -> list[dict[str, Any]]:
@@ -142,6 +173,17 @@ def _accuracy(estimator: PoseEstimator, protocols: Sequence[Photos | Scenes]) ->
     for protocol in protocols:
         rows += evaluate(estimator, protocol, spec.skeleton, centre_joints=spec.centre_joints)
     return rows
+
+
+def _float_accuracy(
+    reference: FloatReference | None, protocols: Sequence[Photos | Scenes], threads: int | None
+) -> list[dict[str, Any]]:
+    """Return the rows of all protocols of the float network; none without one."""
+    if reference is None or not protocols:
+        return []
+    from ..ir.float_engine import float_estimator
+
+    return _accuracy(float_estimator(reference.graph, threads), protocols)
 
 
 def _jpeg(picture: np.ndarray) -> str:

@@ -6,11 +6,9 @@ import sys
 from typing import Optional, Sequence
 
 from .command.arguments import ARGUMENTS, SOURCES, Parser
+from .command.refusals import exit_status
 from .command.run import run
-from .console import flush_output, open_standard_streams, say
-from .errors import PosecError
-
-EXIT_REFUSED = 2
+from .console import open_standard_streams
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -27,17 +25,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         parser.add_argument(*flags, **options)
     args = parser.parse_args(arguments)
     args.json = True
-    try:
-        status = run(args, args.source)
-        flush_output()
-        return status
-    except PosecError as error:
-        say(str(error))
-    except OSError as error:
-        say(f"{error.strerror or error}{': ' + str(error.filename) if error.filename else ''}")
-    except KeyboardInterrupt:
-        say("interrupted before the first picture")
-    return EXIT_REFUSED
+    return exit_status(lambda: run(args, args.source))
 
 
 if __name__ == "__main__":

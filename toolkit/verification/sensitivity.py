@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..device.drift import Drift, DriftSummary
+from ..device.comparison.drift_parts import DriftSummary
+from ..device.drift import Drift
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Job, Target

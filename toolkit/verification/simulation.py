@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ..device.drift import Drift, measure_drift
+from ..device.drift import NO_LIMITS, Drift, measure_drift
 from ..errors import PosecError
 from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
@@ -16,7 +15,6 @@ from ..runtime.pose import PoseFrame
 from ..runtime.preprocess import Letterbox
 
 Heads = Mapping[str, np.ndarray]
-NO_LIMITS = {"drift_mm": math.inf, "people_lost": math.inf, "people_invented": math.inf}
 
 
 class FloatReference:

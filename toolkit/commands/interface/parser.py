@@ -30,6 +30,7 @@ VERBS = (
     "evaluate",
     "bench",
     "report",
+    "choose",
     "train",
     "demo",
 )

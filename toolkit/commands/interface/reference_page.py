@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ...runtime.command.arguments import Parser
+from ...runtime.command.refusals import exit_status
 from ...runtime.files.plain_files import write_plain
 from .parser import parser
 
@@ -77,11 +79,12 @@ def _listed(names: Iterable[object]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write the page to the file of the one argument."""
-    (path,) = arguments
-    write_plain(Path(path), reference_page(parser()))
+    words = Parser(prog="python -m toolkit.commands.interface.reference_page", description=__doc__)
+    words.add_argument("page", help="file to write, such as docs/cli.md")
+    write_plain(Path(words.parse_args(arguments).page), reference_page(parser()))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(exit_status(main))

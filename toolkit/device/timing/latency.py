@@ -21,14 +21,19 @@ def summary(rounds: Sequence[Sequence[Sequence[float]]]) -> dict[str, dict[str, 
 
 
 def steady(slices: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the median latencies in the first and the last fifth of a sustained run, and their ratio."""
+    """Return the latencies in the first and the last fifth of a sustained run, and the ratio of the medians.
+
+    `last_p90_ms`, which budgets are compared with, is the median of the 90th percentiles of the last fifth.
+    """
     fifth = max(1, len(slices) // 5)
     first, last = (
         float(np.median([entry["p50_ms"] for entry in part])) for part in (slices[:fifth], slices[-fifth:])
     )
+    last_p90 = float(np.median([entry["p90_ms"] for entry in slices[-fifth:]]))
     return {
         "first_p50_ms": first,
         "last_p50_ms": last,
+        "last_p90_ms": last_p90,
         "slower": last / first,
         "seconds": slices[-1]["at_s"],
         "slices": list(slices),

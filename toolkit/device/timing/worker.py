@@ -16,10 +16,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..energy import EnergyMeter, Sensor, find_sensor
 from ..machine import machine_state, peak_memory_mb
 from .decode_cost import decode_cost
+from .overlapped import overlapped_stream
 
 STAGES = ("preprocess", "inference", "decode")
+REQUESTS = ("load", "run", "sustain", "decode_cost", "finish")
 SLICE_S = 1.0  # of a sustained run: one entry each
 
 
@@ -62,27 +65,45 @@ class Worker:
         self.count -= 1
         return [self._run_next() for _ in range(frames)]
 
-    def sustain(self, seconds: float) -> list[dict[str, Any]]:
-        """Run continuously; return latencies, temperatures, clocks and throttling for every second."""
+    def sustain(self, seconds: float) -> dict[str, Any]:
+        """Run continuously.
+
+        Returns `slices`: latencies, temperatures, clocks and throttling of every second; and `energy`, see
+        `EnergyMeter.stop`, or `absent`: the reason why it cannot be measured.
+        """
         slices: list[dict[str, Any]] = []
+        sensor = find_sensor()
+        meter = EnergyMeter(sensor) if isinstance(sensor, Sensor) else None
+        if meter:
+            meter.start()
         start = time.perf_counter()
         while time.perf_counter() - start < seconds:
-            begun, latencies = time.perf_counter(), []
-            while time.perf_counter() - begun < SLICE_S:
-                latencies.append(self._run_next()[3])
-            state = machine_state()
-            slices.append(
-                {
-                    "at_s": round(time.perf_counter() - start, 2),
-                    "frames": len(latencies),
-                    "p50_ms": round(float(np.percentile(latencies, 50)), 4),
-                    "p90_ms": round(float(np.percentile(latencies, 90)), 4),
-                    "temperatures_c": state["temperatures_c"],
-                    "frequencies_mhz": state["frequencies_mhz"],
-                    "throttled": state["throttled"],
-                }
-            )
-        return slices
+            slices.append(self._slice(start))
+        energy = {"absent": str(sensor)}
+        if meter:
+            energy = meter.stop(sum(entry["frames"] for entry in slices))
+        return {"slices": slices, "energy": energy}
+
+    def _slice(self, start: float) -> dict[str, Any]:
+        """Run for a second; `start` is the beginning of the sustained run."""
+        begun, latencies = time.perf_counter(), []
+        while time.perf_counter() - begun < SLICE_S:
+            latencies.append(self._run_next()[3])
+        state = machine_state()
+        p50, p90 = (round(float(value), 4) for value in np.percentile(latencies, (50, 90)))
+        return {
+            "at_s": round(time.perf_counter() - start, 2),
+            "frames": len(latencies),
+            "p50_ms": p50,
+            "p90_ms": p90,
+            "temperatures_c": state["temperatures_c"],
+            "frequencies_mhz": state["frequencies_mhz"],
+            "throttled": state["throttled"],
+        }
+
+    def overlap(self, seconds: float) -> dict[str, Any]:
+        """Return latency and throughput with overlapping stages, see `overlapped_stream`."""
+        return overlapped_stream(self.estimator, self.pictures, seconds)
 
     def decode_cost(self) -> list[dict[str, Any]]:
         """Return the decoding time by number of people, see `decode_cost`."""
@@ -125,10 +146,12 @@ def main() -> None:
     os.dup2(2, 1)
     worker = Worker()
     for line in sys.stdin:
-        request = json.loads(line)
         try:
+            request = json.loads(line)
+            if not isinstance(request, dict) or request.get("do") not in REQUESTS:
+                raise ValueError(f"a request is a JSON object whose 'do' is one of {', '.join(REQUESTS)}")
             reply = {"answer": getattr(worker, request.pop("do"))(**request)}
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, TypeError) as error:
             reply = {"refused": str(error)}
         answers.write(json.dumps(reply) + "\n")
         answers.flush()

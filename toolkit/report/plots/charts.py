@@ -25,6 +25,7 @@ class Point:
         kind: its style class.
         hollow: draw an outline, for results that are not accepted.
         reach: x of the end of its whisker; None draws no whisker.
+        gray: draw it without colour, for results outside the limits.
     """
 
     x: float
@@ -33,6 +34,17 @@ class Point:
     kind: str
     hollow: bool = False
     reach: float | None = None
+    gray: bool = False
+
+
+class Limits(NamedTuple):
+    """Lines across a scatter plot at the largest x and at a limit of y; None draws none."""
+
+    x: float | None = None
+    y: float | None = None
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -126,19 +138,46 @@ def scatter(
     *,
     least_span: float = 0.0,
     height: int = 360,
+    limits: Limits = NO_LIMITS,
+    front: Sequence[tuple[float, float]] = (),
 ) -> str:
     """Return a scatter plot with a whisker to the right of each mark, and labels that do not overlap.
 
     The y axis starts at zero or spans at least `least_span`, so that small differences look small.
+    `front` are the points of the Pareto front by x, drawn as steps.
     """
-    xs = [max(point.x, point.reach or 0) for point in points]
-    axes = _Axes(xs, [point.y for point in points], labels, height=height, least_span=least_span)
-    parts = [axes.draw()]
+    xs = [*(max(point.x, point.reach or 0) for point in points), limits.x or 0]
+    ys = [*(point.y for point in points), *(() if limits.y is None else (limits.y,))]
+    axes = _Axes(xs, ys, labels, height=height, least_span=least_span)
+    parts = [axes.draw(), _limit_lines(axes, limits), _steps(axes, front)]
     # Labels keep off the marks.
     taken = [_Taken(axes.y(point.y) + 4, axes.x(point.x) - 9, axes.x(point.x) + 9) for point in points]
     for point in sorted(points, key=lambda point: (point.y, point.x)):
         parts += [_marked(axes, point), _labelled(axes, point, taken)]
     return svg(title, height, "".join(parts))
+
+
+def _limit_lines(axes: _Axes, limits: Limits) -> str:
+    """Return the lines of the limits."""
+    parts = []
+    if limits.x is not None:
+        place = f'x1="{axes.x(limits.x)}" x2="{axes.x(limits.x)}" y1="{TOP}" y2="{axes.height - BOTTOM}"'
+        parts.append(f'<line class="limit" {place}/>')
+    if limits.y is not None:
+        place = f'x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{axes.y(limits.y)}" y2="{axes.y(limits.y)}"'
+        parts.append(f'<line class="limit" {place}/>')
+    return "".join(parts)
+
+
+def _steps(axes: _Axes, front: Sequence[tuple[float, float]]) -> str:
+    """Return the Pareto front as steps: up to the next point, the earlier one is the best."""
+    corners = []
+    for index, (x, y) in enumerate(front):
+        if index:
+            corners.append((axes.x(x), axes.y(front[index - 1][1])))
+        corners.append((axes.x(x), axes.y(y)))
+    path = " ".join(f"{x},{y}" for x, y in corners)
+    return f'<polyline class="front" points="{path}"/>' if len(front) > 1 else ""
 
 
 def _marked(axes: _Axes, point: Point) -> str:
@@ -173,7 +212,7 @@ def _labelled(axes: _Axes, point: Point, taken: list[_Taken]) -> str:
 
 def _mark(x: float, y: float, point: Point) -> str:
     """Return a circle, square or diamond by precision, so that colour is not the only difference."""
-    style = f'class="mark {point.kind}{" hollow" if point.hollow else ""}"'
+    style = f'class="mark {point.kind}{" hollow" if point.hollow else ""}{" gray" if point.gray else ""}"'
     if point.kind == "int8":
         return f'<path {style} d="M{x} {y - 8}l8 8l-8 8l-8-8z"/>'
     if point.kind in ("float16", "bfloat16"):

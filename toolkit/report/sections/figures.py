@@ -1,4 +1,4 @@
-"""Charts of the report: accuracy against latency, every frame, drift by head, decoding, sustained load."""
+"""Charts of the report: every frame, drift by head, decoding, sustained load."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from ...device.result import Result
 from ...device.timing.latency import COLUMNS
 from ..formatting import number, percent, safe
 from ..plots.bar_charts import Bar, Strip, bars, strips
-from ..plots.charts import AxisLabels, Line, Point, lines, scatter
+from ..plots.charts import AxisLabels, Line, lines
 from ..plots.decode_lines import decode_lines
-from .accuracy import PHOTOS, SCENES
 
-_LEAST_SPAN = 10.0  # percentage points that the accuracy axis shows at least
 _PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # with a style of their own
 
 
@@ -27,35 +25,11 @@ class _Figure(NamedTuple):
     caption: str
 
 
-class _Measure(NamedTuple):
-    """A measure of accuracy, and the name of its axis; `scale` makes it a percentage."""
-
-    protocol: str
-    name: str
-    axis: str
-    scale: float
-
-
-_MEASURES = (
-    _Measure(SCENES, "pck_rel150", "PCK_rel@150 on rendered scenes, %", 1),
-    _Measure(PHOTOS, "oks50", "OKS.5 on photos, %", 100),
-)
-
-
-class _Accuracy(NamedTuple):
-    """One accuracy value per result, and how its axis is drawn."""
-
-    values: Sequence[tuple[Result, float]]
-    axis: str
-    least_span: float
-
-
 def figures(results: Sequence[Result]) -> str:
     """Return the charts of the results as HTML; charts without data are left out."""
     measured = [result for result in results if result.bench]
-    ran = [result for result in measured if result.status == "ran"]
+    ran = [result for result in measured if result.has_run]
     charts = (
-        _accuracy_against_latency(ran),
         _every_frame(ran),
         _drift_by_head(results),
         _decoding(measured),
@@ -83,43 +57,6 @@ def _style(result: Result) -> str:
 def _bench(result: Result) -> Any:
     assert result.bench is not None
     return result.bench
-
-
-def _accuracy_against_latency(ran: Sequence[Result]) -> _Figure | None:
-    accuracy = _accuracy(ran)
-    if not accuracy.values:
-        return None
-    marks = [
-        Point(
-            total_p50_ms(result),
-            value,
-            result.name,
-            _style(result),
-            hollow=result.verdict != "accepted",
-            reach=_bench(result)["latency"]["total"]["p90_ms"],
-        )
-        for result, value in accuracy.values
-    ]
-    heading = "Accuracy against latency"
-    labels = AxisLabels("ms per picture, p50 (whisker to p90)", accuracy.axis)
-    drawing = scatter(heading, marks, labels, least_span=accuracy.least_span)
-    return _Figure(
-        drawing,
-        heading,
-        "Circles are float32, squares float16 and bfloat16, diamonds int8. Hollow: not accepted.",
-    )
-
-
-def _accuracy(ran: Sequence[Result]) -> _Accuracy:
-    """Return the first measure that any result has; the drift where no result has one."""
-    for protocol, name, axis, scale in _MEASURES:
-        rows = [(result, result.row(protocol).get(name)) for result in ran]
-        values = [(result, value * scale) for result, value in rows if value is not None]
-        if values:
-            return _Accuracy(values, axis, _LEAST_SPAN)
-    drifts = [(result, (result.drift or {}).get("drift_mm")) for result in ran]
-    values = [(result, drift) for result, drift in drifts if drift is not None]
-    return _Accuracy(values, "drift from float32, mm", 0.0)
 
 
 def _every_frame(ran: Sequence[Result]) -> _Figure | None:

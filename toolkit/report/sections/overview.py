@@ -8,6 +8,7 @@ from typing import Any
 
 from ...device.result import Result
 from ...device.timing.worker import STAGES
+from ..choosing.options import float_ratio
 from ..formatting import DASH, megabytes, milliseconds, number, percent, safe
 from ..plots.bar_charts import stage_bar
 from ..tables import pill, table
@@ -48,27 +49,13 @@ class _Row:
         return self.result.row(SCENES).get(name)
 
 
-def float_ratio(result: Result, results: Sequence[Result]) -> Mapping[str, float] | None:
-    """Return the latency of a result over that of float32 of the same network, target and run."""
-    if not result.bench or result.bundle["precision"] == "float32":
-        return None
-    for other in results:
-        if not other.bench or other.bundle["precision"] != "float32":
-            continue
-        fields = ("target", "name", "graph_sha256")
-        is_same = all(other.bundle.get(field) == result.bundle.get(field) for field in fields)
-        if is_same and other.bench["run"] == result.bench["run"]:
-            return result.bench["ratios"].get(other.bench["bundle"])
-    return None
-
-
 def overview(results: Sequence[Result]) -> str:
     """Return the table as HTML."""
     rows = [_Row(result, float_ratio(result, results), 0.0) for result in results]
     longest_ms = max((row.latency_of("total", "p50_ms") for row in rows if row.latency), default=0.0)
     rows = [_Row(row.result, row.ratio, longest_ms) for row in rows]
     cells = [[cell(row) for cell in _COLUMNS.values()] for row in rows]
-    return table(list(_COLUMNS), cells, _CAPTION, kind="overview")
+    return table(list(_COLUMNS), cells, _CAPTION, kind="overview", numbered=True)
 
 
 def _target(row: _Row) -> str:

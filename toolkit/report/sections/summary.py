@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 
+from ...device.comparison.drift_parts import USER
 from ...device.result import Result
-from ..formatting import DASH, THIN, milliseconds, number, percent, safe
+from ..choosing.options import float_ratio
+from ..formatting import DASH, THIN, is_jpeg, milliseconds, number, percent, safe
 from .accuracy import SCENES
 from .figures import total_p50_ms
-from .overview import float_ratio
 
 _BUSY = 0.15  # share of the processors that other processes may take without a warning
 _VERDICTS = {"accepted": ".", "rejected": ": over the drift limits.", "not judged": ": drift not measured."}
@@ -18,14 +17,13 @@ _VERDICTS = {"accepted": ".", "rejected": ": over the drift limits.", "not judge
 
 def best(results: Sequence[Result]) -> Result | None:
     """Return the fastest accepted result, or the fastest that ran."""
-    ran = [result for result in results if result.bench and result.status == "ran"]
+    ran = [result for result in results if result.bench and result.has_run]
     accepted = [result for result in ran if result.verdict == "accepted"]
     return min(accepted or ran, key=total_p50_ms, default=None)
 
 
-def headline(results: Sequence[Result]) -> str:
-    """Return the main finding in one sentence."""
-    chosen = best(results)
+def headline(results: Sequence[Result], chosen: Result | None) -> str:
+    """Return the main finding in one sentence; `chosen` is the recommended result, or the `best`."""
     if chosen is None:
         return "No bundle ran."
     p50 = milliseconds(total_p50_ms(chosen))
@@ -42,12 +40,20 @@ def headline(results: Sequence[Result]) -> str:
 
 
 def warnings(results: Sequence[Result]) -> str:
-    """Return a note for each bundle that failed or was rejected, and for a busy machine."""
+    """Return a note for each failed, rejected or noisy result, for rendered data, and for a busy machine."""
     notes = []
     for result in results:
+        if result.noise:
+            notes.append(f"{result.name}: latency too noisy to trust – {result.noise}")
         if result.status == "failed" or result.verdict == "rejected":
             outcome = "failed" if result.status == "failed" else result.verdict
             notes.append(f"{result.name}: {outcome} – {result.reason}")
+    kinds = {((result.drift or {}).get("data") or {}).get("kind", USER) for result in results}
+    if kinds - {USER}:
+        notes.append(
+            "Drift was measured on posec's own pictures for some; people in photographs move farther: "
+            "measure with --frames and pictures of your camera."
+        )
     busy = max(map(_busy_share, results))
     if busy > _BUSY:
         notes.append(
@@ -62,12 +68,12 @@ def _busy_share(result: Result) -> float:
     return float((machine.get("busy") or {}).get("others", 0.0))
 
 
-def pictures(results: Sequence[Result]) -> str:
-    """Return the annotated pictures of the best result that has some, the first one large."""
-    chosen = next((result for result in (best(results), *results) if result and result.pictures), None)
+def pictures(results: Sequence[Result], chosen: Result | None) -> str:
+    """Return the annotated pictures of the chosen result, or of the first that has some; one is large."""
+    chosen = next((result for result in (chosen, *results) if result and result.pictures), None)
     if chosen is None:
         return ""
-    shown = [_picture(picture, chosen.name) for picture in chosen.pictures if _is_jpeg(picture["jpeg"])]
+    shown = [_picture(picture, chosen.name) for picture in chosen.pictures if is_jpeg(picture["jpeg"])]
     if not shown:
         return ""
     kind = f"pictures n{min(len(shown), 5)}"
@@ -80,16 +86,8 @@ def _picture(picture: Mapping[str, str], bundle: str) -> str:
     return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 
-def _is_jpeg(text: str) -> bool:
-    try:
-        return base64.b64decode(text, validate=True)[:3] == b"\xff\xd8\xff"
-    except (binascii.Error, ValueError):
-        return False
-
-
-def tiles(results: Sequence[Result]) -> str:
-    """Return the key figures of the best result."""
-    chosen = best(results)
+def tiles(chosen: Result | None) -> str:
+    """Return the key figures of the chosen result."""
     if chosen is None or not chosen.bench:
         return ""
     drift, scenes = chosen.drift or {}, chosen.row(SCENES)
@@ -107,6 +105,5 @@ def tiles(results: Sequence[Result]) -> str:
         if value != DASH
     )
     name = safe(chosen.name)
-    kind = "accepted bundle" if chosen.verdict == "accepted" else f"bundle, {safe(chosen.verdict)}"
     section = f"<section class='tiles' aria-label='{name}'>{body}</section>"
-    return f"{section}<p class='of'>{name}, the fastest {kind}</p>"
+    return f"{section}<p class='of'>{name}, {safe(chosen.verdict)}</p>"

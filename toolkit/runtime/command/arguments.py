@@ -14,7 +14,7 @@ from .amounts import rotation, size
 
 # Exit statuses of a run that ends by itself; 1 is a limit exceeded, 2 a request refused.
 EXIT_CAMERA_GONE, EXIT_OUTPUT_FAILED, EXIT_ENGINE_FAILED = 3, 4, 5
-# Seconds to wait for a camera that stopped sending.
+# Seconds to wait for a camera that stopped sending, and for the first picture of a pipe.
 RETRY_S = 60.0
 SOURCES = (
     "picture, folder, video, pipe, '-', camera number, /dev/video0, GStreamer pipeline, "
@@ -114,7 +114,7 @@ ARGUMENTS: Tuple[Any, ...] = (
             "default": RETRY_S,
             "metavar": "SECONDS",
             "help": "give up so long after a camera went away, "
-            f"with exit status {EXIT_CAMERA_GONE} (default: {RETRY_S:g})",
+            f"with exit status {EXIT_CAMERA_GONE}, or if a pipe sends no picture (default: {RETRY_S:g})",
         },
     ),
     THREADS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Dict, Optional, Protocol
 
 import numpy as np
@@ -10,10 +11,12 @@ import numpy as np
 from ..bundle import Bundle
 from ..console import printable
 from ..errors import PoseError
-from ..files.onnx_weights import has_weights_outside
+from ..model_files.check import check_model
+from ..model_files.graph import ModelFileError
 
 ENGINES = ("onnxruntime", "openvino", "tflite", "tensorrt", "replay")
-_ONNX_ENGINES = ("onnxruntime", "openvino", "tensorrt")
+# Engine → ending of its model's name; the replay engine reads arrays, within bounds of its own.
+_ENDINGS = {**dict.fromkeys(("onnxruntime", "openvino", "tensorrt"), ".onnx"), "tflite": ".tflite"}
 
 
 class EngineError(PoseError):
@@ -39,7 +42,9 @@ class Engine(Protocol):
 def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
     """Open the bundle's model in the bundle's engine.
 
-    Raises EngineError where that fails, or an ONNX model has weights in other files: no hash covers them.
+    Raises EngineError where that fails, and before that for a model that no export writes: with control
+    flow, code of its own, or weights outside its file, which no hash covers, or beyond the bounds of
+    `model_files`.
     """
     if bundle.engine not in ENGINES:
         raise EngineError(
@@ -48,8 +53,8 @@ def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
         )
     module = importlib.import_module(f".{bundle.engine}", __package__)
     _check_path(str(bundle.model_path))
-    if bundle.engine in _ONNX_ENGINES:
-        _check_weights(str(bundle.model_path))
+    if bundle.engine in _ENDINGS:
+        _check_model(bundle.model_path, bundle.engine)
     threads = check_threads(bundle.options.get("threads") if threads is None else threads)
     return module.Engine(str(bundle.model_path), bundle, threads)
 
@@ -64,16 +69,13 @@ def _check_path(path: str) -> None:
         ) from error
 
 
-def _check_weights(path: str) -> None:
+def _check_model(path: Path, engine: str) -> None:
     try:
-        outside = has_weights_outside(path)
-    except (OSError, ValueError) as error:
-        raise EngineError(f"cannot open '{path}': {error}; export the bundle again") from error
-    if outside:
-        raise EngineError(
-            f"'{path}' has weights in another file, which no hash of the bundle covers; "
-            "export the bundle again"
-        )
+        check_model(path, _ENDINGS[engine])
+    except OSError as error:
+        raise EngineError(f"cannot open '{path}': {error.strerror}; export the bundle again") from error
+    except ModelFileError as error:
+        raise EngineError(f"'{path}' {error}; export the bundle again") from error
 
 
 def check_threads(threads: Optional[int]) -> Optional[int]:

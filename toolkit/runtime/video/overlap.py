@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Any, Generator, Iterator, Tuple, TypeVar
+from typing import Any, Generator, Iterator, Optional, Tuple, TypeVar
 
 T = TypeVar("T")
 # Longest wait for the thread when the generator is closed.
@@ -12,10 +12,16 @@ PATIENCE_S = 2.0
 _STEP_S = 0.1
 
 
-def ahead(items: Iterator[T]) -> Generator[T, None, None]:
+def ahead(items: Iterator[T], first_s: Optional[float] = None) -> Generator[T, None, None]:
     """Yield the items of an iterator that runs in a thread; the queue holds one item.
 
     Exceptions of the iterator are raised here, in order. Closing the generator closes the iterator.
+
+    Args:
+        items: the iterator.
+        first_s: longest wait for the first item, in seconds; None waits without end.
+
+    Raises TimeoutError if the first item does not come in time.
     """
     waiting: "queue.Queue[Tuple[str, Any]]" = queue.Queue(maxsize=1)
     closed = threading.Event()
@@ -47,7 +53,11 @@ def ahead(items: Iterator[T]) -> Generator[T, None, None]:
     thread.start()
     try:
         while True:
-            kind, item = waiting.get()
+            try:
+                kind, item = waiting.get(timeout=first_s)
+            except queue.Empty:
+                raise TimeoutError(f"nothing came in {first_s:g} s") from None
+            first_s = None
             if kind == "end":
                 return
             if kind == "error":

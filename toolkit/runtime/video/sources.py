@@ -83,7 +83,7 @@ def open_source(
             - the address of a network camera, of which only the latest frame is used.
             An existing file or folder takes precedence.
         report: called with a sentence for each skipped picture; None prints to standard error.
-        retry_s: seconds to wait for a camera that stopped sending.
+        retry_s: seconds to wait for a camera that stopped sending, and for the first picture of a pipe.
 
     Raises SourceError at once if the source cannot be opened, and during iteration if no picture can be read.
     Raises CameraGone if a camera stops sending and does not come back.
@@ -92,7 +92,7 @@ def open_source(
     if not text or "\0" in text:
         raise SourceError(f"the source is empty or has a zero byte; give {KINDS}")
     if text == STANDARD_INPUT:
-        return _standard_input(report)
+        return _standard_input(report, retry_s)
     if os.path.lexists(text):
         return _on_disk(text, report, retry_s)
     if text.lower().startswith("file://"):
@@ -127,7 +127,7 @@ def _on_disk(source: str, report: Report, retry_s: float) -> Source:
     if stat.S_ISREG(found.st_mode):
         return _file(path, report)
     if stat.S_ISFIFO(found.st_mode):
-        return _stream(source, f"pipe '{_shown(source)}'", report)
+        return _stream(source, f"pipe '{_shown(source)}'", report, retry_s)
     if stat.S_ISCHR(found.st_mode) and os.major(found.st_rdev) == _VIDEO4LINUX:
         return _camera(local_camera(os.path.realpath(source), f"camera '{_shown(source)}'"), report, retry_s)
     raise SourceError(f"'{_shown(source)}' is a device or a socket, not a camera; give {KINDS}")
@@ -140,24 +140,32 @@ def _camera(camera: Camera, report: Report, retry_s: float) -> Source:
     return Source(stream_camera(camera, capture, retry_s=retry_s, report=report), live=True)
 
 
-def _standard_input(report: Report) -> Source:
+def _standard_input(report: Report, wait_s: float) -> Source:
     """Open standard input; a redirected file is read like any other file."""
     if sys.stdin is not None and sys.stdin.isatty():
         raise SourceError("standard input is a terminal; send a video stream to it, or name a source")
     if stat.S_ISREG(os.fstat(0).st_mode) and os.path.exists("/dev/stdin"):
         return _file(Path("/dev/stdin"), report)
-    return _stream("pipe:0", "standard input", report)
+    return _stream("pipe:0", "standard input", report, wait_s)
 
 
-def _stream(where: str, name: str, report: Report) -> Source:
-    """Open a pipe in a thread, so that the wait for its writer can be interrupted."""
+def _stream(where: str, name: str, report: Report, wait_s: float) -> Source:
+    """Open a pipe in a thread, so that the wait for its writer can be interrupted, and ends."""
 
     def frames() -> Iterator[CapturedFrame]:
         yield from read_frames(
             open_capture(where, name, (cv2.CAP_FFMPEG,), hint=PIPE_HINT), name, report, hint=PIPE_HINT
         )
 
-    return Source(ahead(frames()))
+    def in_time() -> Iterator[CapturedFrame]:
+        try:
+            yield from ahead(frames(), wait_s)
+        except TimeoutError as error:
+            raise SourceError(
+                f"no picture came from {name} in {wait_s:g} s; start the program that writes to it first"
+            ) from error
+
+    return Source(in_time())
 
 
 def _file(path: Path, report: Report) -> Source:

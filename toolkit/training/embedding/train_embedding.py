@@ -8,6 +8,7 @@ Reconstruction makes embeddings of captured poses precise. A uniform prior sprea
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from ...network.embedding import PoseEmbedding, take_decoder
 from ...network.torch_kinematics import bone_lengths_m, forward_kinematics
+from ...runtime.command.refusals import exit_status
 from ..motion.augment import augment, draw
 from ..motion.mocap import load_mocap
 from ..run.compute import add_device
@@ -177,4 +179,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

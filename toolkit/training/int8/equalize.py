@@ -10,6 +10,7 @@ largest value seen.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ...network.blocks import ResidualBlock
 from ...network.checkpoint import load_checkpoint, save_checkpoint
 from ...network.keypoints import BRANCH_CHANNELS
 from ...network.network import FEATURE_BRANCHES, KeypointNetwork
+from ...runtime.command.refusals import exit_status
 from ...runtime.frame import FrameInput
 from ...runtime.pose import PoseSpec
 from ...runtime.preprocess import Batch
@@ -210,4 +212,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

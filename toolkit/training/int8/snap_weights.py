@@ -7,6 +7,7 @@ The remaining layers are trained afterwards on the outputs of the snapped backbo
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import Tensor, from_numpy, nn, no_grad
 from ...network.checkpoint import load_checkpoint, save_checkpoint
 from ...network.network import PRETRAINED_PREFIXES, KeypointNetwork
 from ...passes.quantize.qparams import to_int8, weight_scales
+from ...runtime.command.refusals import exit_status
 
 
 def snap_to_grid(weight: Tensor) -> Tensor:
@@ -57,4 +59,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

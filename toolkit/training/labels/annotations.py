@@ -6,6 +6,7 @@ The result has the format of a teacher's file, so all later stages work as befor
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 
 from ...errors import PosecError
 from ...evaluation.photos import Annotated, read_photos
+from ...runtime.command.refusals import exit_status
 from .label_files import Labels, read_teacher, write_labels
 from .teacher import KEYPOINTS
 
@@ -98,4 +100,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

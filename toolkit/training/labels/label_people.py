@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from ...errors import PosecError
 from ...evaluation.scenes import read_scenes
 from ...network.embedding import load_embedding
+from ...runtime.command.refusals import exit_status
 from ...runtime.pose import MUPOTS17
 from .fit_keypoints import FitSettings
 from .label_files import Labels, pictures_with_people, write_labels
@@ -129,4 +131,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

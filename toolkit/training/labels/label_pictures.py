@@ -15,6 +15,7 @@ import numpy as np
 
 from ...errors import PosecError
 from ...evaluation.pictures import read_picture
+from ...runtime.command.refusals import exit_status
 from ...runtime.video.sources import PICTURES
 from .label_files import Labels, write_labels
 from .teacher import KEYPOINTS, Detections, Teacher, open_teacher
@@ -120,4 +121,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 from ...evaluation.metrics import mpjpe, pa_mpjpe
 from ...network.embedding import PoseEmbedding, load_embedding
 from ...network.torch_kinematics import bone_lengths_m, forward_kinematics
+from ...runtime.command.refusals import exit_status
 from ..motion.augment import augment, draw
 from ..motion.mocap import load_mocap
 from ..pictures.people import BODY_KEYPOINTS
@@ -179,4 +181,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor
 from ...network.embedding import PoseEmbedding, load_embedding
 from ...network.keypoints import MIRROR, encode_offsets
 from ...network.network import KeypointNetwork
+from ...runtime.command.refusals import exit_status
 from ...runtime.pose import PoseSpec
 from ..motion.mocap import load_mocap
 from ..pictures.dataset import PERSON
@@ -220,4 +222,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from ...errors import PosecError
 from ...network.checkpoint import TRAINING_ONLY, current_names, save_checkpoint
 from ...network.embedding import decoder_arrays, load_embedding
 from ...network.network import KeypointNetwork
+from ...runtime.command.refusals import exit_status
 from ..pictures.dataset import ComposedPictures
 from ..pictures.photos import Photos, load_photos
 from ..run.compute import add_device, keep_memory
@@ -191,4 +193,4 @@ def _settings(options: argparse.Namespace) -> NetworkTraining:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ...evaluation.photos import Photos, read_photos
 from ...evaluation.scenes import Scenes, read_scenes
 from ...frontend.trace import trace
 from ...ir.float_engine import float_estimator
+from ...runtime.command.refusals import exit_status
 from ...runtime.files.pictures import encode_picture
 from ...runtime.files.plain_files import write_plain
 from ...runtime.pose import PoseFrame, Skeleton
@@ -91,4 +93,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

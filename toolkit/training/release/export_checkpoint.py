@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from ...frontend.trace import trace
 from ...ir.float_engine import float_estimator
 from ...network.checkpoint import load_checkpoint, save_checkpoint
 from ...network.network import PRETRAINED_PREFIXES, KeypointNetwork
+from ...runtime.command.refusals import exit_status
 from ...runtime.decoding.intrinsics import focal_length
 from ...runtime.pose import PoseSpec
 
@@ -123,4 +125,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from ...network.checkpoint import load_checkpoint
 from ...network.embedding import load_embedding
 from ...network.network import cost
 from ...runtime import load
+from ...runtime.command.refusals import exit_status
 from ...runtime.files.plain_files import write_plain
 from ...runtime.pose import MUPOTS17
 from ..embedding.embedding_figures import evaluate
@@ -208,4 +210,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

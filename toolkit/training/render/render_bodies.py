@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ...runtime.command.refusals import exit_status
 from ...runtime.files.pictures import write_picture
 from ...runtime.files.plain_files import write_whole
 from ...runtime.pose import MUPOTS17
@@ -245,4 +247,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

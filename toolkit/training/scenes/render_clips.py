@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 
 from ...errors import PosecError
+from ...runtime.command.refusals import exit_status
 from ...runtime.files.pictures import write_picture
 from ...runtime.files.plain_files import write_plain
 from ..motion.clips import KINDS, read_clips
@@ -148,4 +150,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

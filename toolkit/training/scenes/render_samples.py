@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ...runtime.command.refusals import exit_status
 from ..motion.clips import KINDS, read_clips
 from ..render.bodies import BodyModel
 from .moving_people import VideoSettings, random_video, video_record
@@ -74,4 +76,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

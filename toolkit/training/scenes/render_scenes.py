@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...runtime.command.refusals import exit_status
 from ...runtime.files.pictures import write_picture
 from ...runtime.files.plain_files import write_plain
 from ..motion.clips import KINDS, read_clips
@@ -98,4 +100,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -1,0 +1,1 @@
+"""The choice among measured bundles: measures, budgets, Pareto front, recommendation."""

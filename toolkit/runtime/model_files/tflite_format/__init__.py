@@ -1,0 +1,1 @@
+"""TFLite files: their wire format, graph, and shapes."""
