@@ -23,6 +23,7 @@ from .page_data import page_data
 from .sections.accuracy import accuracy_section
 from .sections.candidates import candidates_section, read_searches
 from .sections.choices import choices_section
+from .sections.cold_start import cold_start_section
 from .sections.explorer import explorer_section
 from .sections.figures import figures
 from .sections.instructions import instructions_section, read_instructions
@@ -116,6 +117,7 @@ def report_page(
         accuracy=accuracy_section(results),
         candidates=candidates_section(searches),
         instructions=instructions_section(counts),
+        cold_start=cold_start_section(results),
         machines=machines(results),
         bundles=bundles(results),
         commands=_commands(results),
