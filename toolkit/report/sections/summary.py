@@ -12,6 +12,7 @@ from .accuracy import SCENES
 from .figures import total_p50_ms
 
 _BUSY = 0.15  # share of the processors that other processes may take without a warning
+_MOST_NOTES = 4  # of single results
 _VERDICTS = {"accepted": ".", "rejected": ": over the drift limits.", "not judged": ": drift not measured."}
 
 
@@ -41,13 +42,17 @@ def headline(results: Sequence[Result], chosen: Result | None) -> str:
 
 def warnings(results: Sequence[Result]) -> str:
     """Return a note for each failed, rejected or noisy result, for rendered data, and for a busy machine."""
-    notes = []
-    for result in results:
-        if result.noise:
-            notes.append(f"{result.name}: latency too noisy to trust – {result.noise}")
-        if result.status == "failed" or result.verdict == "rejected":
-            outcome = "failed" if result.status == "failed" else result.verdict
-            notes.append(f"{result.name}: {outcome} – {result.reason}")
+    notes = [
+        f"{result.name}: {'failed' if result.status == 'failed' else result.verdict} – {result.reason}"
+        for result in results
+        if result.status == "failed" or result.verdict == "rejected"
+    ]
+    if len(notes) > _MOST_NOTES:
+        notes[_MOST_NOTES:] = [f"{len(notes) - _MOST_NOTES} more failed or were rejected: see the table."]
+    noisy = [result for result in results if result.noise]
+    if noisy:
+        others = f" and {len(noisy) - 1} more" if len(noisy) > 1 else ""
+        notes.append(f"Latency too noisy to trust: {noisy[0].name} ({noisy[0].noise}){others}.")
     kinds = {((result.drift or {}).get("data") or {}).get("kind", USER) for result in results}
     if kinds - {USER}:
         notes.append(
