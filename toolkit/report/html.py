@@ -110,7 +110,7 @@ def report_page(
         data=page_data(comparison),
         network=safe(network),
         when=safe(", ".join(measured)),
-        headline=safe(headline(results, chosen)),
+        headline=safe(headline(results, chosen, recommended=recommended is not None)),
         warnings=warnings(results),
         choices=choices_section(comparison),
         explorer=explorer_section(comparison),

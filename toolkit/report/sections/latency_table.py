@@ -16,7 +16,7 @@ _HEADINGS = (
     "p50<br>ms",
     "p90<br>ms",
     "p99<br>ms",
-    "with overlap<br>fps",
+    "overlap<br>fps",
     "sustained<br>p90 ms",
     "energy<br>mJ per picture",
     "memory<br>MB",
@@ -24,9 +24,9 @@ _HEADINGS = (
 )
 _CAPTION = (
     "Single stream: one picture after the other. Small print: 95 % confidence interval by order statistics; "
-    "p99 needs 368 frames. First: loading is not in it. With overlap: the next picture is inferred while this "
-    "one is decoded. Sustained: the end of the continuous run, which budgets are compared with. Noise: width "
-    "of the 95 % interval of the median between turns."
+    "p99 needs 368 frames. First: loading is not in it. With overlap: the next picture is inferred while "
+    "this one is decoded. Sustained: the end of the continuous run, which budgets are compared with. Noise: "
+    "width of the 95 % interval of the median between turns."
 )
 
 

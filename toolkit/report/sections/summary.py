@@ -23,8 +23,11 @@ def best(results: Sequence[Result]) -> Result | None:
     return min(accepted or ran, key=total_p50_ms, default=None)
 
 
-def headline(results: Sequence[Result], chosen: Result | None) -> str:
-    """Return the main finding in one sentence; `chosen` is the recommended result, or the `best`."""
+def headline(results: Sequence[Result], chosen: Result | None, *, recommended: bool = False) -> str:
+    """Return the main finding in one sentence.
+
+    `chosen` is the `recommended` result, within the budgets, or the `best`.
+    """
     if chosen is None:
         return "No bundle ran."
     p50 = milliseconds(total_p50_ms(chosen))
@@ -37,6 +40,8 @@ def headline(results: Sequence[Result], chosen: Result | None) -> str:
         lost = percent(chosen.drift["people_lost"]) if chosen.drift["people_lost"] else "none"
         drift_mm = number(chosen.drift["drift_mm"])
         parts.append(f"{drift_mm} mm from the float network, {lost} of its people lost")
+    if recommended and chosen.verdict == "rejected":
+        return ", ".join(parts) + ": within your budgets, over its target's own limits."
     return ", ".join(parts) + _VERDICTS[chosen.verdict]
 
 
@@ -81,8 +86,7 @@ def pictures(results: Sequence[Result], chosen: Result | None) -> str:
     shown = [_picture(picture, chosen.name) for picture in chosen.pictures if is_jpeg(picture["jpeg"])]
     if not shown:
         return ""
-    kind = f"pictures n{min(len(shown), 5)}"
-    return f"<section class='{kind}' aria-label='Detected people'>{''.join(shown)}</section>"
+    return f"<section class='pictures' aria-label='Detected people'>{''.join(shown)}</section>"
 
 
 def _picture(picture: Mapping[str, str], bundle: str) -> str:
@@ -102,7 +106,7 @@ def tiles(chosen: Result | None) -> str:
         (number(drift.get("drift_mm")), "mm", "from the float network"),
         (percent(drift.get("people_lost")).rstrip(f"{THIN}%"), "%", "of its people lost"),
         (number(scenes.get("pck_rel150"), 0), "%", "PCK_rel@150, rendered scenes"),
-        (number((chosen.bench["memory"] or {}).get("peak_mb"), 0), "MB", "peak memory"),
+        (number((chosen.bench.get("memory") or {}).get("peak_mb"), 0), "MB", "peak memory"),
     ]
     body = "".join(
         f"<div><b>{value}<i>{unit}</i></b><span>{label}</span></div>"
