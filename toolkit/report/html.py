@@ -24,6 +24,7 @@ from .plain_tables import check_beside, write_beside
 from .sections.accuracy import accuracy_section
 from .sections.candidates import candidates_section, read_searches
 from .sections.choices import choices_section
+from .sections.cold_start import cold_start_section
 from .sections.drift_table import drift_section
 from .sections.explorer import explorer_section
 from .sections.figures import figures
@@ -123,6 +124,7 @@ def report_page(
         accuracy=accuracy_section(results),
         candidates=candidates_section(searches),
         instructions=instructions_section(counts),
+        cold_start=cold_start_section(results),
         machines=machines(results),
         bundles=bundles(results),
         commands=_commands(results),
