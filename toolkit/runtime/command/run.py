@@ -17,6 +17,8 @@ from ..outputs.lines import LineSink
 from ..outputs.recorder import Recorder
 from ..outputs.udp import UdpSink
 from ..outputs.unix import UnixSink
+from ..tracking.choice import OverTimeSettings, people_over_time
+from ..video.over_time import Following
 from ..video.recording.output_error import OutputError
 from ..video.result import Sink
 from ..video.settings import RecordingSettings, StreamSettings, Summary
@@ -45,10 +47,18 @@ def run(args: argparse.Namespace, source: str) -> int:
         centre_threshold=args.threshold,
         camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
     )
+    smoothing = OverTimeSettings(args.smooth, not args.no_temporal, args.lookahead)
+    over_time = Following(people_over_time(estimator, smoothing))
     sinks = _sinks(args, source, estimator, recording)
     try:
         summary = stream(
-            estimator, source, sinks, settings=settings, progress=_Progress(args.most), report=say
+            estimator,
+            source,
+            sinks,
+            settings=settings,
+            over_time=over_time,
+            progress=_Progress(args.most),
+            report=say,
         )
     except (OutputError, EngineError) as error:
         say(str(error))
