@@ -145,6 +145,14 @@ ARGUMENTS: Tuple[Any, ...] = (
     ),
     THREADS,
     (
+        ["--require-signature"],
+        {
+            "metavar": "KEY",
+            "help": "refuse a bundle that the owner of this public key did not sign; keep the key where a "
+            "bundle's maker cannot write",
+        },
+    ),
+    (
         ["--overwrite"],
         {
             "action": "store_true",
