@@ -33,7 +33,7 @@ def detect(
     for clip in clips:
         frames = []
         for picture in clip.pictures():
-            frames.append(estimator.observe(picture, clip.focal_px))
+            frames.append(DecodedPeople(*estimator.detect(picture, clip.focal_px)[:2]))
             done += 1
             if progress:
                 progress(done, total)

@@ -46,7 +46,7 @@ def people_over_time(estimator: PoseEstimator, settings: OverTimeSettings = _DEF
     """Return what follows the people of one video or camera; use a new one for each.
 
     For every picture: `over_time.update(people, seconds, evidence)`, with people and evidence of
-    `estimator.observe(picture)`.
+    `estimator.detect(picture)`.
 
     Raises PoseError if a lookahead is asked for and the bundle has no temporal stage.
     """

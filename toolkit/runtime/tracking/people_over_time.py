@@ -84,7 +84,7 @@ class PeopleOverTime:
         Args:
             people: of the picture.
             seconds: time of the picture.
-            evidence: of the same people, see `PoseEstimator.observe`.
+            evidence: of the same people, see `PoseEstimator.detect`.
         """
         numbers = self._tracker.update(people, seconds, evidence.embeddings)
         is_person = numbers > 0

@@ -66,8 +66,8 @@ class Tracker:
     Depths enter as ratios, which need no focal length.
 
     A track begins with more evidence than it continues with: a score of `sure_score`, or detections in two
-    pictures in a row with one of at least `birth_score`. Detections before that have number 0. Numbers are never reused; a person
-    absent for longer than `PATIENCE_S` gets a new one.
+    pictures in a row with one of at least `birth_score`. Detections before that have number 0.
+    Numbers are never reused; a person absent for longer than `PATIENCE_S` gets a new one.
 
     Attributes:
         lost: numbers of people without a detection in the last pictures, at most `BRIDGED_FRAMES` of them.

@@ -136,7 +136,7 @@ class _Run:
         for frame in frames:
             started = time.perf_counter()
             try:
-                people, evidence = self._estimator.observe(frame.picture)
+                people, evidence = self._estimator.detect(frame.picture)[:2]
             except EngineError as error:
                 if not used or not self._frames.live or not pauses.wait(str(error), self._report):
                     raise
