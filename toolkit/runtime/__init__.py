@@ -24,9 +24,11 @@ _HOMES = {
     "PoseSpec": "pose",
     "PosecError": "errors",
     "Skeleton": "pose",
-    "Tracker": "video.track",
+    "Tracker": "tracking.track",
     "draw_people": "video.draw",
+    "OverTimeSettings": "tracking.choice",
     "open_source": "video.sources",
+    "people_over_time": "tracking.choice",
     "read_bundle": "bundle",
     "read_picture": "files.pictures",
 }

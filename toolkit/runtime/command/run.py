@@ -18,6 +18,8 @@ from ..outputs.recorder import Recorder
 from ..outputs.systemd import systemd_sink
 from ..outputs.udp import UdpSink
 from ..outputs.unix import UnixSink
+from ..tracking.choice import OverTimeSettings, people_over_time
+from ..video.over_time import Following
 from ..video.recording.output_error import OutputError
 from ..video.result import Sink
 from ..video.settings import RecordingSettings, StreamSettings, Summary
@@ -47,10 +49,18 @@ def run(args: argparse.Namespace, source: str) -> int:
         camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
         key=args.require_signature,
     )
+    smoothing = OverTimeSettings(args.smooth, not args.no_temporal, args.lookahead)
+    over_time = Following(people_over_time(estimator, smoothing))
     sinks = _sinks(args, source, estimator, recording)
     try:
         summary = stream(
-            estimator, source, sinks, settings=settings, progress=_Progress(args.most), report=say
+            estimator,
+            source,
+            sinks,
+            settings=settings,
+            over_time=over_time,
+            progress=_Progress(args.most),
+            report=say,
         )
     except (OutputError, EngineError) as error:
         say(str(error))

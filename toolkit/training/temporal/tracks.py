@@ -14,7 +14,7 @@ from ...runtime.estimator import PoseEstimator
 from ...runtime.files.pictures import read_picture
 from ...runtime.temporal.evidence import DecodedPeople
 from ...runtime.temporal.record import Record, record_of
-from ...runtime.video.assignment import assign
+from ...runtime.tracking.assignment import assign
 from .truth import Truth, truth_of
 
 # A detection is a person's if its centre is so near, in metres at the person, and no other's is nearer.
