@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections import deque
 from pathlib import Path
 from typing import Deque, List, Optional, Sequence, Tuple
 
+from .line_file import ROTATED
+
+CLIPS = re.compile(r"overlay(?:-(\d{1,9}))?\.mkv")
 # Free space below which a clip ends: cv2 does not report a full disk.
 LEAST_FREE_BYTES = 32 * 2**20
 
@@ -36,8 +40,9 @@ class DiskLimit:
 
 
 def oldest_first(folder: Path, names: Sequence[str]) -> List[Path]:
-    """Return the paths of files in a folder, sorted by the time of their last change."""
-    return sorted((folder / name for name in names), key=lambda path: path.stat().st_mtime)
+    """Return the rotated files among names in a folder, sorted by the time of their last change."""
+    rotated = [folder / name for name in names if ROTATED.fullmatch(name) or CLIPS.fullmatch(name)]
+    return sorted(rotated, key=lambda path: path.stat().st_mtime)
 
 
 def check_free(folder: Path) -> None:

@@ -79,8 +79,9 @@ class Recording:
         except BaseException:
             self._give_back(keep=was_there)
             raise
-        continued = oldest_first(self.folder, possible_files(self.folder)) if settings.rotates else []
-        self._is_continued, self._disk = bool(continued), DiskLimit(settings.most_bytes, continued)
+        continued = possible_files(self.folder) if settings.rotates else []
+        self._is_continued = bool(continued)
+        self._disk = DiskLimit(settings.most_bytes, oldest_first(self.folder, continued))
         self._lines = LineFile(
             self.folder, settings.file_limits, durable=settings.fsync, finished=self._disk.add
         )
