@@ -44,7 +44,7 @@ class Feed:
         """Store a picture; never waits for a viewer."""
         with self._changed:
             self._latest, self._number = result, self._number + 1
-            self._dropped += getattr(result.frame, "dropped", 0)
+            self._dropped += result.frame.dropped
             self._came.append(time.monotonic())
             self._changed.notify_all()
 
