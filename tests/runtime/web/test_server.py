@@ -38,7 +38,7 @@ def result(number: int = 0, size: tuple[int, int] = (72, 128)) -> Result:
     picture = np.full((*size, 3), number % 250, np.uint8)
     people = people_at((30, 40), (80, 40))
     estimate = Estimate(
-        CapturedFrame(f"{number:06d}", picture, 0.04 * number), people, {"inference": 1.5}, 0.0, 0
+        CapturedFrame(f"{number:06d}", picture, 0.04 * number), people, None, {"inference": 1.5}, 0.0, 0
     )
     return Result(estimate, Tracked(people, [4, 7]), SOURCE)
 
