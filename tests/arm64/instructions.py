@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from arm64_root import HERE, PYTHON, RUNTIMES, Root, why_not
@@ -25,6 +26,16 @@ CLASSES = ("all", "simd", "memory", "branch")
 
 def count(root: Root, runtime: str, bundle: Path) -> list[dict[str, int]]:
     """Return the instructions of two inferences, by class, on the board that the root is."""
+    return run_counted(root, runtime, [str(HERE / "counted.py"), str(bundle)])
+
+
+def run_counted(
+    root: Root, runtime: str, script: Sequence[str], *, checkout: Path = HERE.parents[1]
+) -> list[dict[str, int]]:
+    """Run a Python script, and return the instructions between its pairs of marks, by class.
+
+    The script imports `toolkit` of the checkout.
+    """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "counts"
         plugin = ["-plugin", f"{root.where / 'instructions.so'},out={out}"]
@@ -33,12 +44,12 @@ def count(root: Root, runtime: str, bundle: Path) -> list[dict[str, int]]:
             "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHOME": f"{root.system}/usr",
-            "PYTHONPATH": f"{root.system}{root.site(runtime)}:{HERE.parents[1]}",
+            "PYTHONPATH": f"{root.system}{root.site(runtime)}:{checkout}",
             "PYTHONNOUSERSITE": "1",
         }
         # Without random addresses, and out of the root: the emulator that counts needs the host's libraries.
         emulator = ["setarch", "-R", "qemu-aarch64", "-L", str(root.system), "-cpu", root.board.cpu, *plugin]
-        command = [*emulator, str(root.system / "usr/bin" / PYTHON), str(HERE / "counted.py"), str(bundle)]
+        command = [*emulator, str(root.system / "usr/bin" / PYTHON), *script]
         subprocess.run(command, env=environment, check=True, capture_output=True, timeout=1800)
         marks = {
             int(words[0]): [int(word) for word in words[1:]]
@@ -49,7 +60,7 @@ def count(root: Root, runtime: str, bundle: Path) -> list[dict[str, int]]:
             name: end - begin
             for name, begin, end in zip(CLASSES, marks[2 * number], marks[2 * number + 1], strict=True)
         }
-        for number in range(2)
+        for number in range(len(marks) // 2)
     ]
 
 

@@ -44,11 +44,11 @@ def _decoded(
     scores = rng.uniform(0.3, 1, people)
     frame = (scores, centres, joints_mm, roots_mm, joints_px)
     embeddings = np.tanh(rng.normal(size=(people, spec.embedding_size))).astype(np.float32)
-    rotations = rng.normal(size=(people, 6)).astype(np.float32)
+    poses = rng.normal(size=unit.shape).astype(np.float32)
     pulls = pull.astype(np.float32)
     return DecodedPeople(
         PoseFrame(*(np.asarray(values, np.float32) for values in frame)),
-        Evidence(embeddings, rotations, unit, rays, px_per_m, pulls, FOCAL_PX),
+        Evidence(embeddings, poses, unit, rays, px_per_m, pulls, FOCAL_PX),
     )
 
 

@@ -65,16 +65,21 @@ class BonePrior(NamedTuple):
         joints: (K,) indices of the joints.
         paths: (B, K), takes bones to joints in metres from the centre.
         spine: (B,), takes bones to the neck from the pelvis.
-        variances: (B,) prior variances of the bone directions.
-        products: (B, K K), variance * path * path.
+        deviations, variances: (B,) of the bone directions.
+        deviated_paths: (K, B), paths times deviations.
+        covariance: (2 K, 2 K) of the joints, all x before all y, if bones could also turn along themselves.
+        signs: (B + 2,), -1 for the bones and 1 for two other unknowns.
         reaches: (K,) largest distance to a key point in metres.
     """
 
     joints: np.ndarray
     paths: np.ndarray
     spine: np.ndarray
+    deviations: np.ndarray
     variances: np.ndarray
-    products: np.ndarray
+    deviated_paths: np.ndarray
+    covariance: np.ndarray
+    signs: np.ndarray
     reaches: np.ndarray
 
 
@@ -95,11 +100,19 @@ def _bone_prior(
     )
     paths_m = paths_mm(skeleton) / 1000
     paths = paths_m[joints] - paths_m[middle].mean(axis=0)
-    variances = np.square(settings.bone + settings.bone_per_bone * between[list(skeleton.bones)])
-    products = (variances * paths[:, None] * paths).reshape(-1, len(variances))
-    spine = paths_m[skeleton.index("neck")]
-    reaches = settings.reach_m + settings.reach_per_bone_m * between[joints]
-    plain = (paths.T, spine, variances, products.T, reaches)
+    deviations = settings.bone + settings.bone_per_bone * between[list(skeleton.bones)]
+    deviated = paths * deviations
+    covariance = np.kron(np.eye(2), deviated @ deviated.T + settings.centre_m**2)
+    plain = (
+        paths.T,
+        paths_m[skeleton.index("neck")],
+        deviations,
+        np.square(deviations),
+        deviated,
+        covariance,
+        np.r_[-np.ones(len(deviations)), 1, 1],
+        settings.reach_m + settings.reach_per_bone_m * between[joints],
+    )
     return BonePrior(np.array(joints), *(np.ascontiguousarray(values, np.float32) for values in plain))
 
 

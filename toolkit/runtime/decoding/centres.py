@@ -34,7 +34,9 @@ def find_centres(heat: np.ndarray, threshold: float, most: int = 64) -> Tuple[np
         cells = _one_per_plateau(heat, is_candidate, cells)
         scores = heat.reshape(-1)[cells]
     best = np.argsort(-scores, kind="stable")[:most]
-    return np.stack(np.divmod(cells[best], heat.shape[1]), axis=1), scores[best]
+    places = np.empty((len(best), 2), cells.dtype)
+    np.divmod(cells[best], heat.shape[1], out=(places[:, 0], places[:, 1]))
+    return places, scores[best]
 
 
 def _one_per_plateau(heat: np.ndarray, is_candidate: np.ndarray, cells: np.ndarray) -> np.ndarray:

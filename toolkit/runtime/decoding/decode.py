@@ -11,14 +11,14 @@ import numpy as np
 from ..errors import HeadError
 from ..pose import HEADS, PoseFrame, PoseSpec, Skeleton
 from ..preprocess import Letterbox
-from ..temporal.evidence import DecodedPeople, Evidence, no_evidence
+from ..temporal.evidence import DecodedPeople, Evidence, Origin, no_evidence
 from .bone_prior import REFINEMENT, Refinement
 from .centres import find_centres
 from .duplicates import Duplicates, distinct
 from .intrinsics import Intrinsics, pinhole
-from .keypoints import find_keypoints
+from .keypoints import Matches, find_keypoints
 from .kinematics import Layers, decode_embeddings, paths_mm, ray_rotation, rotation_from_6d, torso_mm
-from .refine import Bodies, Matches, refine, snap
+from .refine import Bodies, refine, snap
 
 MOST_PEOPLE = 64
 
@@ -84,74 +84,71 @@ def decode_people(
     cells, scores = find_centres(heads["centre"][0], spec.centre_threshold, options.most)
     if not len(cells):
         return DecodedPeople(no_people(spec), no_evidence(spec))
-    found = _posed(scores, _bodies(heads, spec, decoder, cells=cells), _Origin(cells, _no_pulls(cells)), spec)
-    kept = found.distinct(spec, options.duplicates)
+    at = read_cells(heads, cells)
+    bodies = _bodies(at, cells, spec, decoder=decoder)
+    found = _posed(
+        scores,
+        bodies,
+        spec,
+        origin=Origin(at["embedding"], bodies.bones, np.empty((len(cells), 0), np.float32)),
+    )
+    found = found.distinct(spec, options.duplicates)
     if options.refinement is not None and spec.keypoints is not None:
-        found = found if kept.all() else found.take(kept)
         found = _refined(found, heads, spec=spec, refinement=options.refinement)
         # Two detections that were apart may have been fitted to one place.
-        kept = found.distinct(spec, options.duplicates) & (found.scores > spec.centre_threshold)
+        found = found.distinct(spec, options.duplicates)
     if camera is None:
         size = letterbox.picture_size
         camera = pinhole(spec.focal_default * max(size), size)
-    found = found if kept.all() else found.take(kept)
-    return _placed(found, heads, letterbox, root=spec.skeleton.root, camera=camera)
-
-
-class _Origin(NamedTuple):
-    """Where the heads describe N people: cells (N, 2), row and column, and pulls (N, K) of key points."""
-
-    cells: np.ndarray
-    pulls: np.ndarray
+    return _placed(found, letterbox, camera)
 
 
 class _Detections(NamedTuple):
     """N people before they are placed in the camera's frame.
 
+    Points are J joints, then the root, then the centre. Snapping to key points moves the joints alone.
+
     Attributes:
         scores: (N,) float32.
         bodies: N people in the frame of the viewing ray.
-        places_mm: (N, 3, J) float32, joints relative to the centre, in the frame of the viewing ray.
-        joints: (N, J, 2) float32, in pixels of the input.
-        origin: their cells and key points.
+        places_m: (N, 3, J + 2) float32, points relative to the centre, in the frame of the viewing ray.
+        points: (N, 2, J + 2) float32, in pixels of the input.
+        origin: what the heads state of them.
     """
 
     scores: np.ndarray
     bodies: Bodies
-    places_mm: np.ndarray
-    joints: np.ndarray
-    origin: _Origin
+    places_m: np.ndarray
+    points: np.ndarray
+    origin: Origin
 
-    def take(self, which: np.ndarray) -> "_Detections":
-        """Return some of them, by a mask or by indices."""
-        scores, bodies, places_mm, joints, origin = self
-        origin = _Origin(origin.cells[which], origin.pulls[which])
-        return _Detections(scores[which], bodies.take(which), places_mm[which], joints[which], origin)
+    def distinct(self, spec: PoseSpec, duplicates: Duplicates) -> "_Detections":
+        """Return them without duplicates."""
+        torsos_px = torso_mm(spec.skeleton) / 1000 * self.bodies.px_per_m
+        kept = distinct(self.bodies.centres, self.points[..., :-2], torsos_px, duplicates=duplicates)
+        if kept.all():
+            return self
+        scores, bodies, places_m, points, origin = self
+        parts = bodies.take(kept), places_m[kept], points[kept], origin.take(kept)
+        return _Detections(scores[kept], *parts)
 
-    def distinct(self, spec: PoseSpec, duplicates: Duplicates) -> np.ndarray:
-        """Return (N,) bool, False for duplicates."""
-        centres, px_per_mm, torso = self.bodies.centres, self.bodies.px_per_m / 1000, torso_mm(spec.skeleton)
-        return distinct(centres, self.joints, px_per_mm, torso_mm=torso, duplicates=duplicates)
 
-
-def _bodies(heads: Mapping[str, np.ndarray], spec: PoseSpec, decoder: Layers, *, cells: np.ndarray) -> Bodies:
-    """Return the bodies at cells (N, 2), row and column."""
-    at = read_cells(heads, cells)
-    centres = spec.cell_origin_px + spec.stride * (cells[:, ::-1] + at["offset"])
+def _bodies(at: Mapping[str, np.ndarray], cells: np.ndarray, spec: PoseSpec, *, decoder: Layers) -> Bodies:
+    """Return the bodies of the heads' values at cells (N, 2), row and column."""
+    centres = np.add(cells[:, ::-1], at["offset"], dtype=np.float32, casting="same_kind")
+    centres *= spec.stride
+    centres += spec.cell_origin_px
     px_per_m = spec.reference_px_per_m * np.exp(-at["depth"][:, 0])
     directions = decode_embeddings(at["embedding"], decoder).transpose(0, 2, 1)
     return Bodies(rotation_from_6d(at["rotation"]) @ directions, px_per_m, centres)
 
 
-def _posed(scores: np.ndarray, bodies: Bodies, origin: _Origin, spec: PoseSpec) -> _Detections:
-    """Return bodies with their joints, by scaled orthographic projection."""
-    places_mm = bodies.bones @ _paths_from_centre_mm(spec.skeleton, spec.centre_joints)
-    joints = bodies.centres[..., None] + (bodies.px_per_m / 1000)[:, None, None] * places_mm[:, :2]
-    return _Detections(scores, bodies, places_mm, np.ascontiguousarray(joints.transpose(0, 2, 1)), origin)
-
-
-def _no_pulls(cells: np.ndarray) -> np.ndarray:
-    return np.zeros((len(cells), 0), np.float32)
+def _posed(scores: np.ndarray, bodies: Bodies, spec: PoseSpec, *, origin: Origin) -> _Detections:
+    """Return bodies with their points, by scaled orthographic projection."""
+    places_m = bodies.bones @ _paths_from_centre_m(spec.skeleton, spec.centre_joints)
+    points = places_m[:, :2] * bodies.px_per_m[:, None, None]
+    points += bodies.centres[..., None]
+    return _Detections(scores, bodies, places_m, points, origin)
 
 
 def _refined(
@@ -159,50 +156,45 @@ def _refined(
 ) -> _Detections:
     """Return detections fitted to the key points of the heads, best first; joints lie on near key points."""
     keypoints = find_keypoints(heads, spec, refinement.least_heat)
-    scores, cells = found.scores, found.origin.cells
     bodies, matches = refine(found.bodies, keypoints, spec, settings=refinement)
+    scores, origin = found.scores, found.origin._replace(pulls=matches.pull)
     if refinement.evidence:
         beyond_usual = matches.pull.sum(axis=1) - refinement.usual
         scores = np.clip(scores + refinement.evidence * beyond_usual, 0, 1)
         order = np.argsort(-scores, kind="stable")
-        scores, bodies, cells = scores[order], bodies.take(order), cells[order]
+        order = order[scores[order] > spec.centre_threshold]
+        scores, bodies, origin = scores[order], bodies.take(order), origin.take(order)
         matches = Matches(*(values[order] for values in matches))
-    found = _posed(scores, bodies, _Origin(cells, matches.pull), spec)
-    snap(found.joints, bodies.px_per_m, matches, spec=spec, settings=refinement)
+    found = _posed(scores, bodies, spec, origin=origin)
+    snap(found.points, bodies.px_per_m, matches, spec=spec, settings=refinement)
     return found
 
 
 @lru_cache(maxsize=8)
-def _paths_from_centre_mm(skeleton: Skeleton, centre_joints: Tuple[str, ...]) -> np.ndarray:
-    """Return (B, J) float32, from bone directions to joints relative to the mean of the centre's joints."""
-    paths = paths_mm(skeleton)
-    middle = [skeleton.index(name) for name in centre_joints]
-    return np.ascontiguousarray((paths - paths[middle].mean(axis=0)).T)
+def _paths_from_centre_m(skeleton: Skeleton, centre_joints: Tuple[str, ...]) -> np.ndarray:
+    """Return (B, J + 2) float32, from bone directions to points relative to the mean of the centre's joints.
+
+    Points are as in `_Detections`, in metres.
+    """
+    paths = paths_mm(skeleton) / 1000
+    middle = paths[[skeleton.index(name) for name in centre_joints]].mean(axis=0)
+    points = np.concatenate([paths, paths[[skeleton.root]], middle[None]]) - middle
+    return np.ascontiguousarray(points.T)
 
 
-def _placed(
-    found: _Detections,
-    heads: Mapping[str, np.ndarray],
-    letterbox: Letterbox,
-    *,
-    root: int,
-    camera: Intrinsics,
-) -> DecodedPeople:
-    """Return people in the picture and in the camera's frame; `root` is the index of the pelvis."""
-    scores, bodies, places_mm, joints, origin = found
-    count = len(scores)
-    roots = bodies.centres + (bodies.px_per_m / 1000)[:, None] * places_mm[:, :2, root]
-    # One call for all points: centres, roots, then joints.
-    points = letterbox.to_picture(np.concatenate([bodies.centres[:, None], roots[:, None], joints], axis=1))
-    rays = camera.rays(points[:, :2].reshape(-1, 2)).reshape(count, 2, 3)
-    joints_mm = ray_rotation(rays[:, 0]) @ (places_mm - places_mm[:, :, root, None])
+def _placed(found: _Detections, letterbox: Letterbox, camera: Intrinsics) -> DecodedPeople:
+    """Return people in the picture and in the camera's frame."""
+    scores, bodies, places_m, points, origin = found
+    points = letterbox.to_picture(points.transpose(0, 2, 1))
+    rays = camera.rays(points[:, -2:].reshape(-1, 2)).reshape(-1, 2, 3)  # of roots and centres
+    turned = ray_rotation(rays[:, 1])
+    turned *= 1000
+    joints_mm = turned @ (places_m[..., :-2] - places_m[..., -2:-1])
     px_per_m = bodies.px_per_m / letterbox.scale  # of the picture
-    roots_mm = (1000 * camera.mean_focal_px / px_per_m)[:, None] * rays[:, 1]
-    frame = (scores, points[:, 0], joints_mm.transpose(0, 2, 1), roots_mm, points[:, 2:])
+    roots_mm = (1000 * camera.mean_focal_px / px_per_m)[:, None] * rays[:, 0]
+    frame = (scores, points[:, -1], joints_mm.transpose(0, 2, 1), roots_mm, points[:, :-2])
     people = PoseFrame(*(np.ascontiguousarray(values, np.float32) for values in frame))
-    rows, columns = origin.cells.T
-    embeddings, rotations = (heads[name][:, rows, columns].T for name in ("embedding", "rotation"))
-    evidence = (embeddings, rotations, bodies.bones, rays[:, 0], px_per_m, origin.pulls)
+    evidence = (origin.embeddings, origin.poses, bodies.bones, rays[:, 1], px_per_m, origin.pulls)
     return DecodedPeople(people, Evidence(*evidence, focal_px=camera.mean_focal_px))
 
 
@@ -234,9 +226,16 @@ def read_cells(heads: Mapping[str, np.ndarray], cells: np.ndarray) -> Dict[str, 
     Raises HeadError if one is not finite.
     """
     rows, columns = cells[:, 0], cells[:, 1]
-    at = {name: heads[name][:, rows, columns].T for name in HEADS[1:]}
-    if not np.isfinite(sum(float(values.sum()) for values in at.values())):
-        broken = next(name for name, values in at.items() if not np.isfinite(values.sum()))
+    ends, end = {}, 0
+    for name in HEADS[1:]:
+        ends[name] = (end, end + len(heads[name]))
+        end += len(heads[name])
+    values = np.empty((end, len(cells)), np.float32)
+    for name, (first, last) in ends.items():
+        values[first:last] = heads[name][:, rows, columns]
+    at = {name: values[first:last].T for name, (first, last) in ends.items()}
+    if not np.isfinite(np.add.reduce(values, axis=None)):
+        broken = next(name for name, found in at.items() if not np.isfinite(found.sum()))
         raise HeadError(
             f"head '{broken}' is not finite where a person is; the arithmetic overflowed: build with float32"
         )

@@ -27,15 +27,14 @@ class Duplicates:
 
 
 def distinct(
-    centres: np.ndarray, joints: np.ndarray, px_per_mm: np.ndarray, *, torso_mm: float, duplicates: Duplicates
+    centres: np.ndarray, joints: np.ndarray, torsos_px: np.ndarray, *, duplicates: Duplicates
 ) -> np.ndarray:
     """Return (N,) bool: False for duplicates of a better detection that stays.
 
     Args:
         centres: (N, 2) of detections, best first.
-        joints: (N, J, 2) in the same picture.
-        px_per_mm: (N,) scale of the bodies in that picture.
-        torso_mm: length of the skeleton's torso.
+        joints: (N, 2, J) in the same picture.
+        torsos_px: (N,) lengths of the torsos in that picture.
         duplicates: limits at which two detections are one person.
     """
     count = len(centres)
@@ -43,22 +42,23 @@ def distinct(
     if count < 2:
         return stays
     # The mean joint distance is at least the distance of the means: a cheap test for most pairs.
-    points = np.stack([centres, joints.sum(axis=1) / joints.shape[1]])
-    torsos_px = torso_mm * px_per_mm
+    points = np.empty((2, 2, count), np.float32)
+    points[0] = centres.T
+    np.divide(np.add.reduce(joints, axis=2).T, joints.shape[2], out=points[1])
     limits = np.array([[duplicates.centre_torsos], [duplicates.joints_torsos]], np.float32) * torsos_px
-    apart = points[:, :, None] - points[:, None]
+    apart = points[..., None] - points[:, :, None]  # (2, 2, N, N)
     apart *= apart
-    near = apart[..., 0] + apart[..., 1] < np.square(limits)[..., None]
+    near = apart[:, 0] + apart[:, 1] < np.square(limits)[..., None]
     near.reshape(2, -1)[:, :: count + 1] = False  # a detection is no duplicate of itself
     if not near.any():
         return stays
-    logs = np.log(px_per_mm)
+    logs = np.log(torsos_px)
     same = near[0] & (np.abs(logs[:, None] - logs) < np.log(duplicates.size_ratio))
     first, second = np.nonzero(near[1])
     first, second = first[first < second], second[first < second]
     if len(first):
         difference = joints[first] - joints[second]
-        same[first, second] |= np.sqrt((difference * difference).sum(-1)).mean(-1) < limits[1, first]
+        same[first, second] |= np.sqrt((difference * difference).sum(axis=1)).mean(-1) < limits[1, first]
     for better in np.flatnonzero(same.any(axis=1)):
         if stays[better]:
             stays[better + 1 :] &= ~same[better, better + 1 :]

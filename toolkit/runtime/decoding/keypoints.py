@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Mapping, NamedTuple, Tuple, Union
 
+import cv2
 import numpy as np
 
 from ..errors import HeadError
 from ..pose import PoseSpec
+from .kinematics import small_products
 
 _LEAST_PULL = 1e-3
-_NOTHING = np.float32(1e-20)
+_NOTHING = np.float32(1e-30)
 
 
 class Keypoints(NamedTuple):
@@ -41,25 +43,20 @@ def find_keypoints(heads: Mapping[str, np.ndarray], spec: PoseSpec, least_heat: 
     grid = spec.keypoints
     assert grid is not None
     channels = _channels(grid.joints)
-    heat = np.ascontiguousarray(heads["keypoints"][_as_slice(channels)])
-    cells = _peaks(heat, least_heat)
-    size = heat.shape[1] * heat.shape[2]
-    kinds, inside = np.divmod(cells, size)
-    rows, columns = np.divmod(inside, heat.shape[2])
-    flat = heads["keypoint_offset"].reshape(-1)
-    x = flat[channels[kinds] * size + inside]
-    y = flat[(channels[kinds] + len(grid.joints)) * size + inside]
-    if not np.isfinite(x.sum() + y.sum()):
+    heat = _contiguous(heads["keypoints"][_as_slice(channels)])
+    kinds, rows, columns = _peaks(heat, least_heat)
+    offsets, channel = heads["keypoint_offset"], channels[kinds]
+    points = np.empty((len(kinds), 2), np.float32)
+    np.add(columns, offsets[channel, rows, columns], out=points[:, 0], casting="same_kind")
+    np.add(rows, offsets[channel + len(grid.joints), rows, columns], out=points[:, 1], casting="same_kind")
+    if not np.isfinite(np.add.reduce(points, axis=None)):
         raise HeadError(
             "head 'keypoint_offset' is not finite where a key point is; the arithmetic overflowed: "
             "build with float32"
         )
-    points = np.empty((len(cells), 2), np.float32)
-    np.add(columns, x, out=points[:, 0], casting="same_kind")
-    np.add(rows, y, out=points[:, 1], casting="same_kind")
     points *= grid.stride
     points += grid.cell_origin_px
-    return Keypoints(kinds, points, heat.reshape(-1)[cells])
+    return Keypoints(kinds, points, heat[kinds, rows, columns])
 
 
 @lru_cache(maxsize=8)
@@ -74,31 +71,61 @@ def _as_slice(channels: np.ndarray) -> Union[slice, np.ndarray]:
     return slice(first, last + 1) if last - first + 1 == len(channels) else channels
 
 
-def _peaks(heat: np.ndarray, least_heat: float) -> np.ndarray:
-    """Return the ascending flat indices of the peaks of maps (C, h, w). Raises HeadError for NaN."""
+def _contiguous(maps: np.ndarray) -> np.ndarray:
+    """Return maps (C, h, w) in the order of memory; TFLite gives views of (h, w, C)."""
+    if maps.flags.c_contiguous:
+        return maps
+    count, height, width = maps.shape
+    cells = np.ascontiguousarray(maps.transpose(1, 2, 0)).reshape(-1, count)
+    return cv2.transpose(cells).reshape(count, height, width)
+
+
+class _Cells(NamedTuple):
+    """Cells of maps (C, h, w), each array (P,) int, in the order of memory."""
+
+    maps: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+def _peaks(heat: np.ndarray, least_heat: float) -> _Cells:
+    """Return the peaks of maps (C, h, w). Raises HeadError for NaN."""
     height, width = heat.shape[1:]
-    if not np.isfinite(heat.max()):  # the maximum of numbers and NaN is NaN
+    flat = heat.reshape(-1)
+    if not np.isfinite(np.maximum.reduce(flat)):  # the maximum of numbers and NaN is NaN
         raise HeadError(
             "head 'keypoints' is not finite somewhere; the arithmetic overflowed: build with float32"
         )
-    lines = heat.reshape(-1, width)
-    is_warm = np.zeros(len(lines), bool)
-    is_warm[np.flatnonzero(heat > least_heat) // width] = True
-    warm = np.flatnonzero(is_warm)  # the few lines that hold key points
-    row = warm % height
-    own = lines[warm]
-    around = np.maximum(lines[warm - (row > 0)], lines[warm + (row < height - 1)])
-    np.maximum(around, own, out=around)
-    sideways = np.maximum(around[:, 1:], around[:, :-1])
-    around[:, :-1] = np.maximum(around[:, :-1], sideways)
-    around[:, 1:] = np.maximum(around[:, 1:], sideways)
-    line, column = np.divmod(np.flatnonzero((own >= around) & (own > least_heat)), width)
-    return warm[line] * width + column
+    hot = np.flatnonzero(flat > least_heat)
+    lines, columns = np.divmod(hot, width)
+    maps, rows = np.divmod(lines, height)
+    # The cell itself stands in for neighbours beyond the border.
+    near = np.empty((3, len(hot)), hot.dtype)
+    np.subtract(hot, (rows > 0) * width, out=near[0])
+    near[1] = hot
+    np.add(hot, (rows < height - 1) * width, out=near[2])
+    around = flat[near]
+    np.maximum(around, flat[near - (columns > 0)], out=around)
+    np.maximum(around, flat[near + (columns < width - 1)], out=around)
+    is_peak = flat[hot] >= np.maximum.reduce(around, axis=0)
+    return _Cells(maps[is_peak], rows[is_peak], columns[is_peak])
+
+
+class Matches(NamedTuple):
+    """Key points of N people; joint k is the k-th of `KeypointGrid.joints` that the skeleton has.
+
+    Attributes:
+        targets: (N, 2, K) float32, place of a joint's key point in the input; the joint's where `pull` is 0.
+        pull: (N, K) float32 in 0..1.
+    """
+
+    targets: np.ndarray
+    pull: np.ndarray
 
 
 def match_keypoints(
     at: np.ndarray, reach_px: np.ndarray, keypoints: Keypoints, *, least_heat: float
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> Matches:
     """Return target positions of joints and the pull of key points; both are continuous in the inputs.
 
     A hard assignment would switch key points at small changes of the heads, such as rounding to int8.
@@ -106,47 +133,38 @@ def match_keypoints(
     People who compete for a key point, and key points for a joint, share by the fourth power of the pull.
 
     Args:
-        at: (N, K, 2) expected joints of N people, in pixels of the input.
+        at: (N, 2, K) float32, expected joints of N people, in pixels of the input.
         reach_px: (N, K) largest distance of a key point.
         keypoints: of the picture.
         least_heat: heat at which the pull is 0.
-
-    Returns:
-        Targets (N, K, 2), equal to `at` without a pull; and the pull (N, K) in 0..1.
     """
-    if not len(keypoints.kinds):
-        return at, np.zeros(at.shape[:2], np.float32)
-    table = _table(keypoints, at.shape[1])  # (3, K, M)
-    strength = np.maximum(0, (table[2] - least_heat) / (1 - least_heat))
-    table[2] = 1
-    away = at.transpose(2, 0, 1)[..., None] - table[:2, None]  # (2, N, K, M)
-    away *= away
-    pull = away[0]
-    pull += away[1]
-    pull /= np.square(reach_px)[..., None]
+    kinds, count = keypoints.kinds, at.shape[2]
+    if not len(kinds):
+        return Matches(at, np.zeros((len(at), count), np.float32))
+    strength = np.maximum((keypoints.heat - least_heat) / (1 - least_heat), 0)
+    # People are the last axis, P key points the first: rows of memory are then taken whole.
+    expected = np.ascontiguousarray(at.transpose(2, 1, 0))[kinds]
+    away = keypoints.points[..., None] - expected  # (P, 2, N)
+    squares = away * away
+    pull = squares[:, 0] + squares[:, 1]
+    pull /= np.square(reach_px.T)[kinds]
     np.subtract(1, pull, out=pull)
     np.maximum(pull, 0, out=pull)
     pull *= pull
-    pull *= strength
-    claim = np.square(np.square(pull))
-    pull *= claim / np.maximum(np.add.reduce(claim, axis=0), _NOTHING)
-    pull *= claim / np.maximum(np.add.reduce(claim, axis=2), _NOTHING)[..., None]
-    sums = np.einsum("nkm,ckm->nkc", pull, table)  # of x, of y, and of the pull itself
-    total = sums[..., 2]
-    pulled = total > _LEAST_PULL
-    towards = sums[..., :2] / np.maximum(total, _NOTHING)[..., None]
-    return np.where(pulled[..., None], towards, at), total * pulled
-
-
-def _table(keypoints: Keypoints, kinds: int) -> np.ndarray:
-    """Return x, y and heat (3, K, M) of the key points by kind; M is the largest count, unused heat is 0."""
-    counts = np.bincount(keypoints.kinds, minlength=kinds)
-    first = np.cumsum(counts) - counts
-    table = np.zeros((3, kinds, counts.max()), np.float32)
-    place = (keypoints.kinds, np.arange(len(keypoints.kinds)) - first[keypoints.kinds])
-    table[0][place], table[1][place], table[2][place] = (
-        keypoints.points[:, 0],
-        keypoints.points[:, 1],
-        keypoints.heat,
-    )
-    return table
+    pull *= strength[:, None]
+    claim = pull * pull
+    claim *= claim
+    pull *= claim
+    pull *= claim
+    pull /= np.maximum(np.add.reduce(claim, axis=1, keepdims=True), _NOTHING)
+    parts = np.empty((4, len(kinds), len(at)), np.float32)
+    np.multiply(away[:, 0], pull, out=parts[0])
+    np.multiply(away[:, 1], pull, out=parts[1])
+    parts[2], parts[3] = pull, claim
+    # Sums (4, K, N) over the key points of a kind: of x, of y, of the pull, and of the claim.
+    sums = small_products((kinds == np.arange(count)[:, None]).astype(np.float32), parts)
+    total = sums[2] / np.maximum(sums[3], _NOTHING)
+    total *= total > _LEAST_PULL
+    off = sums[:2] / np.maximum(sums[2], _NOTHING)
+    off *= total > 0
+    return Matches(at + off.transpose(2, 0, 1), total.T)

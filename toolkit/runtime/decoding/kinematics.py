@@ -13,6 +13,11 @@ Layers = List[Tuple[np.ndarray, np.ndarray]]
 LEAKY_SLOPE = 0.2
 EPSILON = 1e-8
 LARGEST_OUTPUT = 1e15  # of a decoder; its square fits into float32
+_TINY = 1e-30
+# (3, 9): a vector times this, as (3, 3), times another vector is their cross product.
+_CROSS = np.array(
+    [[0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]], np.float32
+)
 _HALF_TURN = np.array([-1, -1, 1], np.float32)
 _MOST_WEIGHTS, _MOST_PRODUCTS = 8192, 262144
 
@@ -83,21 +88,24 @@ def decode_embeddings(embeddings: np.ndarray, decoder: Layers) -> np.ndarray:
         values = np.maximum(values, LEAKY_SLOPE * values)
     weight, bias = decoder[-1]
     directions = (small_products(weight, values) + bias[:, None]).reshape(-1, 3, len(embeddings))
-    lengths = np.sqrt((directions * directions).sum(axis=1, keepdims=True))
+    lengths = np.sqrt(np.add.reduce(directions * directions, axis=1, keepdims=True))
     return (directions / np.maximum(lengths, EPSILON)).transpose(2, 0, 1)
 
 
 def small_products(weight: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return weight (M, L) @ columns (L, N), in blocks of rows that BLAS computes on the calling thread.
+    """Return weight (M, L) @ columns (..., L, N), in blocks of rows that BLAS computes on the calling thread.
 
     BLAS libraries start threads for larger products, which then spin on cores that the engine needs.
     OpenBLAS uses one thread below 2304 * 4 weights for one column and below 65536 * 4 multiplications
     (interface/gemv.c and gemm.c). Numpy multiplies a stack of blocks in one call.
     """
     rows, inner = weight.shape
-    most = min(_MOST_WEIGHTS // inner, _MOST_PRODUCTS // (inner * max(columns.shape[1], 1)))
-    block = next((size for size in range(min(most, rows), 0, -1) if rows % size == 0), 1)
-    return (weight.reshape(-1, block, inner) @ columns).reshape(rows, -1)
+    most = min(_MOST_WEIGHTS, _MOST_PRODUCTS // max(columns.shape[-1], 1)) // inner
+    if rows <= most:
+        return weight @ columns
+    block = next((size for size in range(most, 0, -1) if rows % size == 0), 1)
+    product = weight.reshape(-1, block, inner) @ columns[..., None, :, :]
+    return product.reshape(*columns.shape[:-2], rows, columns.shape[-1])
 
 
 def forward_kinematics(directions: np.ndarray, skeleton: Skeleton) -> np.ndarray:
@@ -129,16 +137,19 @@ def torso_mm(skeleton: Skeleton) -> float:
 
 def rotation_from_6d(numbers: np.ndarray) -> np.ndarray:
     """Return rotation matrices (N, 3, 3) from 6 numbers: y axis, then x axis (Zhou et al., CVPR 2019)."""
-    y, x = numbers[:, :3].T.astype(np.float32), numbers[:, 3:].T
-    y = y / np.maximum(np.sqrt((y * y).sum(0)), EPSILON)
-    x = x - (x * y).sum(0) * y
-    x = x / np.maximum(np.sqrt((x * x).sum(0)), EPSILON)
-    axes = np.empty((3, 3, len(numbers)), np.float32)
-    axes[:, 0], axes[:, 1] = x, y
-    axes[0, 2] = x[1] * y[2] - x[2] * y[1]
-    axes[1, 2] = x[2] * y[0] - x[0] * y[2]
-    axes[2, 2] = x[0] * y[1] - x[1] * y[0]
-    return axes.transpose(2, 0, 1)
+    y, x = numbers[:, :3], numbers[:, 3:]
+    axes = np.empty((len(numbers), 3, 3), np.float32)
+    axes[:, 1] = y
+    axes[:, 2] = cross(x, y[..., None])[..., 0]
+    last = axes[:, 1:]
+    last /= np.maximum(np.sqrt(np.add.reduce(last * last, axis=2, keepdims=True)), _TINY)
+    axes[:, 0] = cross(last[:, 0], last[:, 1, :, None])[..., 0]
+    return axes.transpose(0, 2, 1)
+
+
+def cross(one: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the cross products (N, 3, M) of vectors (N, 3) with M others each (N, 3, M)."""
+    return (one @ _CROSS).reshape(-1, 3, 3) @ others
 
 
 def ray_rotation(rays: np.ndarray) -> np.ndarray:
@@ -148,7 +159,7 @@ def ray_rotation(rays: np.ndarray) -> np.ndarray:
     It is the product of two half turns: (2 h h^T / |h|^2 - I) D with D = diag(-1, -1, 1) and
     h = (0, 0, 1) + ray / |ray|.
     """
-    half = rays / np.sqrt((rays * rays).sum(axis=1))[:, None]
+    half = rays / np.sqrt(np.add.reduce(rays * rays, axis=1, keepdims=True))
     half[:, 2] += 1  # half way between the axis and the ray
     rotations = (half / half[:, 2:])[:, :, None] * (half[:, None] * _HALF_TURN)
     rotations.reshape(-1, 9)[:, ::4] -= _HALF_TURN

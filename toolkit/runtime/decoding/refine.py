@@ -13,14 +13,10 @@ import numpy as np
 
 from ..pose import PoseSpec
 from .bone_prior import BonePrior, Refinement, bone_prior
-from .keypoints import Keypoints, match_keypoints
-from .kinematics import EPSILON
+from .keypoints import Keypoints, Matches, match_keypoints
+from .kinematics import EPSILON, cross
 
-_UNIT = np.eye(2, dtype=np.float32)[:, :, None]
-# (3, 9): a vector times this, as (3, 3), times another vector is their cross product.
-_CROSS = np.array(
-    [[0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]], np.float32
-)
+_LEAST_PULL = 1e-9  # of a joint without a key point: its noise is finite, and far above that of others
 _LARGEST_GROWTH = 0.4  # of the logarithm of the scale in one step: the model is linear
 
 
@@ -42,18 +38,6 @@ class Bodies(NamedTuple):
         return Bodies(self.bones[which], self.px_per_m[which], self.centres[which])
 
 
-class Matches(NamedTuple):
-    """Key points of N people; joint k is the k-th of `KeypointGrid.joints` that the skeleton has.
-
-    Attributes:
-        targets: (N, K, 2) float32, place of a joint's key point in the input; arbitrary where `pull` is 0.
-        pull: (N, K) float32 in 0..1.
-    """
-
-    targets: np.ndarray
-    pull: np.ndarray
-
-
 def refine(
     bodies: Bodies, keypoints: Keypoints, spec: PoseSpec, *, settings: Refinement
 ) -> Tuple[Bodies, Matches]:
@@ -73,35 +57,24 @@ def refine(
     Returns:
         Bodies (N,), unchanged where there is no key point or the fit overflows; and Matches (N,).
     """
-    assert spec.keypoints is not None
     prior = bone_prior(spec, settings)
-    places_m = bodies.bones @ prior.paths  # (N, 3, K)
     scale = bodies.px_per_m[:, None]
+    places_m = bodies.bones @ prior.paths  # (N, 3, K)
     at = places_m[:, :2] * scale[..., None]
     at += bodies.centres[..., None]
-    matches = Matches(
-        *match_keypoints(
-            at.transpose(0, 2, 1), scale * prior.reaches, keypoints, least_heat=settings.least_heat
-        )
-    )
-    off = matches.targets.transpose(0, 2, 1) - at
-    off /= scale[..., None]
-    pulled = np.asarray(matches.pull.any(axis=1))
-    if pulled.all():
-        residuals = _Residuals(places_m, off, matches.pull)
-        fitted = _update(bodies, residuals, prior, settings=settings)
-    elif pulled.any():
-        residuals = _Residuals(places_m[pulled], off[pulled], matches.pull[pulled])
-        fitted = _update(bodies.take(pulled), residuals, prior, settings=settings)
-    else:
+    matches = match_keypoints(at, scale * prior.reaches, keypoints, least_heat=settings.least_heat)
+    kept = np.asarray(matches.pull.any(axis=1))
+    if not kept.any():
         return bodies, matches
-    if pulled.all() and np.isfinite(sum(values.sum() for values in fitted)):
-        return fitted, matches
-    sound = np.all([np.isfinite(values.reshape(len(values), -1)).all(axis=1) for values in fitted], axis=0)
-    kept = Bodies(*(values.copy() for values in bodies))
-    for values, new in zip(kept, fitted):
-        values[np.flatnonzero(pulled)[sound]] = new[sound]
-    return kept, matches
+    off_m = matches.targets - at
+    off_m /= scale[..., None]
+    fitted = _update(bodies, _Residuals(places_m, off_m, matches.pull), prior, settings=settings)
+    if not np.isfinite(sum(values.sum() for values in fitted)):
+        kept &= np.all([np.isfinite(new.reshape(len(new), -1)).all(axis=1) for new in fitted], axis=0)
+    if not kept.all():
+        for values, new in zip(bodies, fitted):
+            new[~kept] = values[~kept]
+    return fitted, matches
 
 
 class _Residuals(NamedTuple):
@@ -126,54 +99,51 @@ def _update(bodies: Bodies, residuals: _Residuals, prior: BonePrior, *, settings
     places_m, off_m, pull = residuals
     people, _, count = off_m.shape
     bones, px_per_m = bodies.bones, bodies.px_per_m[:, None]
-    # A bone u that turns a little moves by a vector across it, of covariance variance * (1 - u u^T).
-    across = -bones[:, :2, None] * bones[:, None, :2]
-    across += _UNIT
-    covariance = (across.reshape(people, 4, -1) @ prior.products).reshape(people, 2, 2, count, count)
-    covariance += (settings.centre_m**2 * _UNIT)[..., None]
-    covariance = covariance.transpose(0, 1, 3, 2, 4).reshape(people, 2 * count, 2 * count)
-    # Two unknowns that move all joints at once: the logarithm of the scale, and the turn about the spine.
+    total = bones.shape[2]
     spine = bones @ prior.spine
-    spine *= settings.turn / np.maximum(np.sqrt((spine * spine).sum(axis=1, keepdims=True)), EPSILON)
-    turned = (spine @ _CROSS).reshape(people, 3, 3) @ bones
-    both = np.empty((people, 2, 2 * count), np.float32)
-    np.multiply(places_m[:, :2], settings.scale, out=both[:, 0].reshape(people, 2, count))
-    np.matmul(turned[:, :2], prior.paths, out=both[:, 1].reshape(people, 2, count))
-    covariance += both.transpose(0, 2, 1) @ both
-    # (S + R)^-1 with R = 1 / weights; a joint without key point has weight 0.
-    weights = np.empty((people, 2, count), np.float32)
-    np.divide(
-        pull[:, None], (settings.noise_m**2 + np.square(settings.noise_px / px_per_m))[..., None], out=weights
-    )
-    weights = weights.reshape(people, -1, 1)
-    covariance *= weights
-    covariance.reshape(people, -1)[:, :: 2 * count + 1] += 1
-    solved = np.linalg.solve(covariance, weights * off_m.reshape(people, -1, 1))
+    spine *= settings.turn / np.maximum(np.sqrt(np.add.reduce(spine * spine, axis=1, keepdims=True)), EPSILON)
+    turned = cross(spine, bones)
+    # A bone u that turns a little moves by a vector across it, of covariance variance * (1 - u u^T).
+    # `prior.covariance` has the 1, and the first columns of `moves` have u; then come two unknowns that
+    # move all joints at once: the logarithm of the scale, and the turn about the spine.
+    moves = np.empty((people, 2, count, total + 2), np.float32)
+    np.multiply(bones[:, :2, None], prior.deviated_paths, out=moves[..., :total])
+    np.multiply(places_m[:, :2], settings.scale, out=moves[..., total])
+    np.matmul(turned[:, :2], prior.paths, out=moves[..., total + 1])
+    moves = moves.reshape(people, 2 * count, total + 2)
+    covariance = (moves * prior.signs) @ moves.transpose(0, 2, 1)
+    covariance += prior.covariance
+    noise = settings.noise_m**2 + np.square(settings.noise_px / px_per_m)
+    noise = noise / np.maximum(pull, _LEAST_PULL)
+    covariance.reshape(people, -1)[:, :: 2 * count + 1].reshape(people, 2, count)[...] += noise[:, None]
+    solved = np.linalg.solve(covariance, off_m.reshape(people, 2 * count, 1))
+    along = solved.transpose(0, 2, 1) @ moves  # (N, 1, B + 2)
     shift = solved.reshape(people, 2, count)
-    grow, turn = (both @ solved)[:, :, 0].T
-    moved = (shift @ prior.paths.T) * prior.variances
-    change = bones * (1 - (bones[:, :2] * moved).sum(axis=1, keepdims=True))
-    change[:, :2] += moved
-    turned *= turn[:, None, None]
-    change += turned
-    change /= np.sqrt((change * change).sum(axis=1, keepdims=True))
-    grow = np.minimum(np.maximum(settings.scale * grow, -_LARGEST_GROWTH), _LARGEST_GROWTH)
-    centres = bodies.centres + settings.centre_m**2 * px_per_m * shift.sum(axis=2)
+    change = bones * (1 - along[..., :total] * prior.deviations)
+    change[:, :2] += (shift @ prior.paths.T) * prior.variances
+    change += turned * along[..., total + 1 :]
+    change /= np.sqrt(np.add.reduce(change * change, axis=1, keepdims=True))
+    grow = np.minimum(np.maximum(settings.scale * along[:, 0, total], -_LARGEST_GROWTH), _LARGEST_GROWTH)
+    centres = bodies.centres + settings.centre_m**2 * px_per_m * np.add.reduce(shift, axis=2)
     return Bodies(change, bodies.px_per_m * np.exp(grow), centres)
 
 
 def snap(
-    joints: np.ndarray, px_per_m: np.ndarray, matches: Matches, *, spec: PoseSpec, settings: Refinement
+    points: np.ndarray, px_per_m: np.ndarray, matches: Matches, *, spec: PoseSpec, settings: Refinement
 ) -> None:
-    """Move joints (N, J, 2), in pixels of the input, onto their key points, in place.
+    """Move joints of points (N, 2, J or more), in pixels of the input, onto their key points, in place.
 
     The weight is Tukey's biweight of the remaining distance, so that no joint jumps when a key point appears.
     """
-    assert spec.keypoints is not None
     if not settings.snap_m:
         return
     which = bone_prior(spec, settings).joints
-    away = matches.targets - joints[:, which]
-    near = np.maximum(0, 1 - (away * away).sum(axis=2) / np.square(settings.snap_m * px_per_m)[:, None])
-    weight = near * near * np.minimum(1, matches.pull / settings.snap_pull)
-    joints[:, which] += weight[..., None] * away
+    away = matches.targets - points[..., which]
+    near = np.add.reduce(away * away, axis=1)
+    near /= np.square(settings.snap_m * px_per_m)[:, None]
+    np.subtract(1, near, out=near)
+    np.maximum(near, 0, out=near)
+    near *= near
+    near *= np.minimum(matches.pull / settings.snap_pull, 1)
+    away *= near[:, None]
+    points[..., which] += away

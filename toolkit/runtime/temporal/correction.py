@@ -92,5 +92,5 @@ def sizes(spec: PoseSpec) -> Tuple[int, int]:
     """Return the numbers of inputs and outputs of the temporal network of a specification."""
     skeleton = spec.skeleton
     keypoints = sum(bool(joint) for joint in spec.keypoints.joints) if spec.keypoints else 0
-    inputs = 3 * len(skeleton.bones) + spec.embedding_size + 6 + 2 * len(skeleton.names) + keypoints + 9
+    inputs = 6 * len(skeleton.bones) + 2 * len(skeleton.names) + keypoints + 9
     return inputs, output_size(spec)

@@ -25,9 +25,8 @@ class Record(NamedTuple):
         centres_px: (N, 2), in the picture.
         joints_px: (N, J, 2), in the picture.
         roots_mm: (N, 3), camera frame.
-        embeddings: (N, E).
-        rotations: (N, 6), frame of the viewing ray.
-        bones: (N, 3, B) unit directions, frame of the viewing ray.
+        poses: (N, 3, B) unit bone directions before the fit to key points, frame of the viewing ray.
+        bones: (N, 3, B) the same after the fit to key points.
         rays: (N, 3) through the centres, z = 1, camera frame.
         px_per_m: (N,) pixels of the picture per metre at the person.
         pulls: (N, K) of key points.
@@ -38,8 +37,7 @@ class Record(NamedTuple):
     centres_px: np.ndarray
     joints_px: np.ndarray
     roots_mm: np.ndarray
-    embeddings: np.ndarray
-    rotations: np.ndarray
+    poses: np.ndarray
     bones: np.ndarray
     rays: np.ndarray
     px_per_m: np.ndarray
@@ -70,8 +68,7 @@ def record_of(people: PoseFrame, evidence: Evidence, keypoints: int) -> Record:
         people.centres_px,
         people.joints_px,
         people.roots_mm,
-        evidence.embeddings,
-        evidence.rotations,
+        evidence.poses,
         evidence.bones,
         evidence.rays,
         evidence.px_per_m,
@@ -83,7 +80,7 @@ def record_of(people: PoseFrame, evidence: Evidence, keypoints: int) -> Record:
 def features(record: Record, before: Record, seconds: np.ndarray, is_seen: np.ndarray) -> np.ndarray:
     """Return the network's input (N, F) float32, in this order.
 
-    Bones 3 B, embedding E, rotation 6, joints in the picture 2 J (metres from the centre), pulls K, log of
+    Bones 3 B, poses 3 B, joints in the picture 2 J (metres from the centre), pulls K, log of
     the distance in metres, ray 2, motion of centre 2 (metres) and log distance 1 since the frame before
     (times MOTION_SCALE), score, log of the time since then in octaves, and 1 where the person is seen.
 
@@ -104,8 +101,7 @@ def features(record: Record, before: Record, seconds: np.ndarray, is_seen: np.nd
     octaves = np.broadcast_to(np.clip(octaves, -MOST_OCTAVES, MOST_OCTAVES), (count, 1))
     columns = (
         record.bones.reshape(count, 3 * record.bones.shape[2]),
-        record.embeddings,
-        record.rotations,
+        record.poses.reshape(count, 3 * record.poses.shape[2]),
         joints_m.reshape(count, 2 * joints_m.shape[1]),
         record.pulls * seen,
         distance,
