@@ -34,7 +34,7 @@ def people_of(files):
 
 def test_the_shipped_scenes_are_spread_over_empty_and_crowded_ones(scenes):
     files = golden_files(tiny_graph_of())
-    assert len(files) == 8 + 1
+    assert len(files) == 8 + 2  # the people, and those on changed pictures
     assert {0, 4} <= set(people_of(files))
     assert files == golden_files(tiny_graph_of())
 

@@ -61,7 +61,7 @@ def test_status_and_verdict_are_independent(results):
     assert wrong.reason.startswith("over the allowance: drift_mm ")
     assert wrong.drift["worst_head"] == "embedding"
     assert (broken.status, broken.verdict) == ("failed", "not judged")
-    assert "cannot open" in broken.reason
+    assert "NoSuchOperator" in broken.reason
 
 
 def test_a_result_holds_the_bundle_the_accuracy_and_pictures(results, folder):
