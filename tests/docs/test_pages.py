@@ -20,6 +20,7 @@ MOST_LINES = {
     "docs/raspberry-pi.md": 90,
     "docs/jetson.md": 150,
     "docs/live-view.md": 70,
+    "docs/sweep.md": 50,
     "docs/own-network.md": 80,
     "docs/train.md": 110,
     "docs/add-a-board.md": 50,

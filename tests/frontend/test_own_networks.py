@@ -25,7 +25,7 @@ from toolkit.runtime import load  # noqa: E402
 
 pytestmark = pytest.mark.torch
 PARTS = parts()
-# The parts of a quick run, by format: each needs another rewrite. A .pt2 file takes seconds in its child process.
+# The parts of a quick run, by format. A .pt2 file takes seconds in its child process.
 QUICK = {
     "onnx-17": tuple(PARTS),
     "onnx-default": (

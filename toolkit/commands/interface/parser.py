@@ -26,6 +26,7 @@ VERBS = (
     "bench",
     "report",
     "choose",
+    "sweep",
     "train",
     "demo",
 )
