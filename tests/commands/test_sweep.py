@@ -57,6 +57,7 @@ def test_a_sweep_writes_a_result_for_every_bundle_and_resumes(plan, tmp_path, ca
             assert result["bench"]["latency"]["total"]["p50_ms"] > 0
             assert result["verdict"] in ("accepted", "rejected")
             assert result["accuracy"]
+    assert "pck_rel150" in results[0]["accuracy"][0]  # of the table
     # The report reads the rows, failures included.
     assert len(read_results(out)) == 6
     assert run("report", out, "-o", tmp_path / "report.html") == 0

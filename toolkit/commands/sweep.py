@@ -100,10 +100,10 @@ class _Report:
 
 def _rows(results: Sequence[Result]) -> list[list[str]]:
     """Return the table of results, its header first."""
-    rows = [["bundle", "status", "verdict", "p50 ms", "PCK_rel", "reason"]]
+    rows = [["bundle", "status", "verdict", "p50 ms", "PCK_rel@150", "reason"]]
     for result in results:
         latency = (result.bench or {}).get("latency")
-        accuracy = result.row("rendered-scenes").get("pck_rel")
+        accuracy = result.row("rendered-scenes").get("pck_rel150")
         rows.append(
             [
                 result.name,
