@@ -139,13 +139,15 @@ def test_tracks_and_models_are_written_and_read(tmp_path):
     for read, written in zip(load_tracks(tmp_path / "tracks.npz"), tracks, strict=True):
         np.testing.assert_allclose(read.record.joints_px, written.record.joints_px, rtol=1e-6)
         np.testing.assert_array_equal(read.is_seen, written.is_seen)
-    save_errors(tmp_path / "errors.npz", plain_errors())
-    np.testing.assert_allclose(load_errors(tmp_path / "errors.npz").components, plain_errors().components)
-    (tmp_path / "other.npz").write_bytes(b"no file of numbers")
+    save_errors(tmp_path / "errors.safetensors", plain_errors())
+    np.testing.assert_allclose(
+        load_errors(tmp_path / "errors.safetensors").components, plain_errors().components
+    )
+    (tmp_path / "other.safetensors").write_bytes(b"no file of numbers")
     with pytest.raises(PosecError, match="is no error model"):
-        load_errors(tmp_path / "other.npz")
+        load_errors(tmp_path / "other.safetensors")
     with pytest.raises(PosecError, match="holds no tracks"):
-        load_tracks(tmp_path / "errors.npz")
+        load_tracks(tmp_path / "errors.safetensors")
 
 
 def test_the_shipped_error_model_is_of_a_usable_network():

@@ -95,15 +95,14 @@ def test_fewer_labels_are_fewer_clips():
 
 
 def test_the_command_trains_a_stage_and_resumes(tmp_path):
-    save_errors(tmp_path / "errors.npz", plain_errors())
+    save_errors(tmp_path / "errors.safetensors", plain_errors())
     detected = [
         track._replace(clip=f"{number:03d}") for number, track in enumerate(tracks(plain_errors(), 6))
     ]
     save_tracks(tmp_path / "tracks.npz", detected)
     out = tmp_path / "temporal.safetensors"
-    words = (
-        f"train temporal --mocap {write_mocap(tmp_path / 'mocap')} --errors {tmp_path / 'errors.npz'}".split()
-    )
+    mocap, errors = write_mocap(tmp_path / "mocap"), tmp_path / "errors.safetensors"
+    words = f"train temporal --mocap {mocap} --errors {errors}".split()
     words += f"--tracks {tmp_path / 'tracks.npz'} --out {out} --steps 4 --report-every 2 --batch 4".split()
     assert main(words) == 0
     reports = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
