@@ -58,7 +58,7 @@ def test_one_wrong_frame_costs_its_jump_three_times_in_acceleration():
     wrong[:, 84, 20] = 0.5  # log distance of one frame: accelerations of .5, -1 and .5 among 40
     losses = supervised_losses(Predicted(wrong, batch), batch)
     assert float(losses["distance"]) == pytest.approx(0.5 / 42, abs=2e-4)
-    calm = float(batch.calm[0]) ** 2
+    calm = float(batch.calm[0]) ** 3
     assert float(losses["distance_acceleration"]) == pytest.approx(calm * 2.0 / 40, abs=2e-4)
 
 

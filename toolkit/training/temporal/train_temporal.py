@@ -64,7 +64,7 @@ class TemporalTraining:
     weight_decay: float = 1e-3
     clip_norm: float = 1.0
     velocity_weight: float = 1.0
-    acceleration_weight: float = 8.0
+    acceleration_weight: float = 6.0
     distance_weight: float = 0.5
     confidence_weight: float = 0.02
     label_share: float = 1.0
