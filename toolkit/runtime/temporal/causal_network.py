@@ -22,24 +22,28 @@ class CausalNetwork:
         """Start without people; `of` are the filtered numbers, `lookahead` one of LOOKAHEADS."""
         self._weights, self._of, self._lookahead = weights, of, lookahead
         self._output = weights.outputs[LOOKAHEADS.index(lookahead)]
-        self._kernels = weights.kernels[LOOKAHEADS.index(lookahead)]
+        # (D, FILTERS, FRAMES) for each place of the newest frame in the ring of the filters.
+        kernels = weights.kernels[LOOKAHEADS.index(lookahead)].transpose(2, 0, 1)
+        self._kernels = [np.ascontiguousarray(np.roll(kernels, slot + 1, axis=2)) for slot in range(FRAMES)]
         self._frame = 0
+        self._settled = 0  # people with a history
         # (frames, channels, N): the input of a layer, by frame modulo the ring's length.
         self._rings: List[np.ndarray] = [
             np.zeros(((TAPS - 1) * dilation, weight.shape[1] // TAPS, 0), np.float32)
             for dilation, (weight, _) in zip(DILATIONS, weights.dilated)
         ]
-        # The last ring holds the filtered numbers of FRAMES frames, the newest included.
-        self._rings.append(np.zeros((FRAMES, len(of.inputs), 0), np.float32))
+        # The last ring, (D, FRAMES, N), holds the filtered numbers, those of the newest frame included.
+        self._rings.append(np.zeros((len(of.inputs), FRAMES, 0), np.float32))
 
-    def keep(self, which: np.ndarray) -> None:
-        """Keep the people at some columns, by a mask or by indices."""
-        self._rings = [np.ascontiguousarray(ring[:, :, which]) for ring in self._rings]
+    def keep(self, columns: np.ndarray) -> None:
+        """Keep the people at some columns, given by ascending indices."""
+        self._settled = int((columns < self._settled).sum())
+        self._rings = [np.ascontiguousarray(ring[:, :, columns]) for ring in self._rings]
 
     def add(self, people: int) -> None:
         """Add people as the last columns; their next frame also stands for all earlier ones."""
         self._rings = [
-            np.concatenate([ring, np.full((*ring.shape[:2], people), np.nan, np.float32)], axis=2)
+            np.concatenate([ring, np.zeros((*ring.shape[:2], people), np.float32)], axis=2)
             for ring in self._rings
         ]
 
@@ -54,37 +58,30 @@ class CausalNetwork:
                 hidden = values + _rectified(small_products(mixed, hidden), mixed_bias)
             values = hidden
         weight, bias = self._output
-        outputs = (small_products(weight, values) + bias[:, None]).T
-        mixed = self._mixed(outputs, inputs[:, self._of.inputs].T)
+        outputs = small_products(weight, values)
+        outputs += bias[:, None]
+        mixed = self._mixed(outputs, inputs.take(self._of.inputs, axis=1).T)
         self._frame += 1
-        return mixed
+        self._settled = len(inputs)
+        return mixed.T
 
     def _mixed(self, outputs: np.ndarray, newest: np.ndarray) -> np.ndarray:
-        """Return outputs (N, O) with the filters of the numbers (D, N) mixed in."""
+        """Return outputs (O, N) with the filters of the numbers (D, N) mixed in."""
         ring, slot = self._rings[-1], self._frame % FRAMES
-        _fill_new(ring, slot, newest)
-        ring[slot] = newest
-        order = np.arange(slot + 1, slot + 1 + FRAMES) % FRAMES  # the oldest first
-        ages = np.empty(FRAMES, int)
-        ages[order] = np.arange(FRAMES)
-        slow = np.einsum("fkd,kdn->fnd", self._kernels[:, ages], ring)
-        corrected = ring[(slot - self._lookahead) % FRAMES].T
-        return mix(outputs, corrected, slow, of=self._of)
+        if self._settled < newest.shape[1]:
+            ring[:, :, self._settled :] = newest[:, None, self._settled :]
+        ring[:, slot] = newest
+        corrected = ring[:, (slot - self._lookahead) % FRAMES]
+        return mix(outputs, corrected, self._kernels[slot] @ ring, of=self._of)
 
     def _taps(self, ring: np.ndarray, newest: np.ndarray, dilation: int) -> np.ndarray:
         """Return the three taps of a layer (3 C, N), and store the newest frame in place of the oldest."""
         slot = self._frame % len(ring)
-        _fill_new(ring, slot, newest)
+        if self._settled < newest.shape[1]:
+            ring[:, :, self._settled :] = newest[:, self._settled :]
         taps = np.concatenate([ring[slot], ring[slot - dilation], newest])
         ring[slot] = newest
         return taps
-
-
-def _fill_new(ring: np.ndarray, slot: int, newest: np.ndarray) -> None:
-    """Fill the columns of new people with their first frame."""
-    if ring.size and np.isnan(ring[slot, 0]).any():
-        new = np.isnan(ring[slot, 0])
-        ring[:, :, new] = newest[:, new]
 
 
 def _rectified(values: np.ndarray, bias: np.ndarray) -> np.ndarray:

@@ -50,21 +50,23 @@ def filtered(spec: PoseSpec, keypoints: int) -> Filtered:
 
 
 def mix(outputs: np.ndarray, newest: np.ndarray, slow: np.ndarray, *, of: Filtered) -> np.ndarray:
-    """Return corrections (N, D + 1): the direct outputs plus the gated differences to the filtered numbers.
+    """Return corrections (D + 1, N): the direct outputs plus the gated differences to the filtered numbers.
 
     Args:
-        outputs: (N, D + 1 + FILTERS * gates) of the network: direct ones, then logits of the filters.
-        newest: (N, D) the numbers that are corrected; see `Filtered`.
-        slow: (FILTERS, N, D) their filtered versions.
+        outputs: (D + 1 + FILTERS * groups, N) of the network: direct ones, then logits of the filters.
+        newest: (D, N) the numbers that are corrected; see `Filtered`.
+        slow: (D, FILTERS, N) their filtered versions.
         of: the filtered numbers.
     """
-    size = len(of.inputs)
-    logits = outputs[:, size + 1 :].reshape(len(outputs), FILTERS, of.groups)
-    largest = np.maximum(logits.max(axis=1, keepdims=True), 0) if len(outputs) else logits[:, :1]
+    size, count = newest.shape
+    logits = outputs[size + 1 :].reshape(FILTERS, of.groups, count)
+    largest = np.maximum(logits.max(axis=0), 0)
     shares = np.exp(logits - largest)
-    shares /= shares.sum(axis=1, keepdims=True) + np.exp(-largest)  # the newest value has logit 0
-    changes = (shares.transpose(1, 0, 2)[..., of.gates] * (slow - newest)).sum(axis=0)
-    changes[:, -3:-1] *= np.exp(newest[:, -1:])  # rays to metres at the person
-    mixed = outputs[:, : size + 1].copy()
-    mixed[:, :size] += changes
+    shares /= shares.sum(axis=0) + np.exp(-largest)  # the newest value has logit 0
+    slow -= newest[:, None]
+    slow *= shares.take(of.gates, axis=1).transpose(1, 0, 2)
+    changes = slow.sum(axis=1)
+    changes[-3:-1] *= np.exp(newest[-1])  # rays to metres at the person
+    mixed = outputs[: size + 1]
+    mixed[:size] += changes
     return mixed

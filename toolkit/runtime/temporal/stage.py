@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Deque, List, Mapping, NamedTuple, Optional, Sequence
 
@@ -136,7 +137,8 @@ class TemporalStage:
             here = [row for row, number in enumerate(numbers) if number in columns]
             rows[here] = outputs[np.array([columns[numbers[row]] for row in here], int)]
         with np.errstate(all="ignore"):
-            rows[~np.isfinite(rows.sum(axis=1))] = 0
+            if not math.isfinite(rows.sum()):
+                rows[~np.isfinite(rows.sum(axis=1))] = 0
             change = correction_of(rows, self.spec)
             found = corrected(record, change, self.spec)
         self.confidences = change.confidences
