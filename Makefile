@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 OUT    ?= out
 
-.PHONY: help demo check test test-slow test-versions test-arm64 lint setup clean
+.PHONY: help demo check test test-slow test-versions test-arm64 fuzz lint setup clean
 
 help:      ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
@@ -15,7 +15,7 @@ check: $(VENV)/installed  ## run the quick tests, before a commit: no torch, no 
 	@$(VENV)/bin/python -m pytest --check --ignore=tests/arm64
 
 test: $(VENV)/installed  ## run all tests but the slow ones
-	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m "not slow" --numprocesses auto --dist loadscope
+	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m "not slow" --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 test-slow: $(VENV)/installed  ## run the slow tests: many networks, versions of Python and of the engines
 	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m slow --numprocesses auto --dist loadscope

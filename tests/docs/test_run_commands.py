@@ -16,11 +16,12 @@ from networks import write_checkpoint
 
 SAMPLES = ROOT / "toolkit" / "samples"
 LINES = list(dict.fromkeys(line for page in PAGES for line in command_lines(page) if skip_of(line) is None))
-PYTHON = [(page, block) for page in PAGES for block in blocks(page, "python")]
+# test_consumers.py runs those of programs.md, which read from a run.
+PYTHON = [(page, block) for page in PAGES if page != "docs/programs.md" for block in blocks(page, "python")]
 # Commands that may report a missed limit; their output states it.
 # What the Python block of a page prints.
 PRINTED = {"README.md": r"^0\.\d+ \[\[", "docs/own-network.md": r"drift|people"}
-VERDICTS = re.compile(r"posec (verify|bench) ")
+VERDICTS = re.compile(r"posec (verify|bench|sweep) ")
 pytestmark = [pytest.mark.slow, pytest.mark.torch, pytest.mark.openvino]
 
 
@@ -39,6 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(SAMPLES / "clip.mp4", folder / "street.mp4")
     shutil.copy(ROOT / "targets" / "generic-cpu.toml", folder / "my-board.toml")
     write_checkpoint(folder / "mine")
+    (folder / "sweep.toml").write_text('network = "mine"\ntargets = ["generic-cpu"]\nseconds = 0.5\n')
     return folder
 
 
