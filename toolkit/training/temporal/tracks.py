@@ -14,7 +14,7 @@ from ...runtime.estimator import PoseEstimator
 from ...runtime.files.pictures import read_picture
 from ...runtime.temporal.evidence import DecodedPeople
 from ...runtime.temporal.record import Record, record_of
-from ...runtime.video.assignment import assign
+from ...runtime.tracking.assignment import assign
 from .truth import Truth, truth_of
 
 # A detection is a person's if its centre is so near, in metres at the person, and no other's is nearer.
@@ -65,7 +65,8 @@ def read_tracks(estimator: PoseEstimator, folder: Path, names: Sequence[str]) ->
     for name in names:
         labels = _labels(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
         frames = sorted((folder / name).glob("*.jpg"))[: len(labels.joints_m)]
-        found = [estimator.observe(read_picture(frame), labels.focal_px) for frame in frames]
+        detections = (estimator.detect(read_picture(frame), labels.focal_px) for frame in frames)
+        found = [DecodedPeople(detection.people, detection.evidence) for detection in detections]
         for person in range(labels.joints_m.shape[1]):
             yield from _track(found, labels, person, clip=name)
 
