@@ -22,7 +22,7 @@ from .decode_cost import decode_cost
 from .overlapped import overlapped_stream
 
 STAGES = ("preprocess", "inference", "decode")
-REQUESTS = ("load", "run", "sustain", "decode_cost", "finish")
+REQUESTS = ("load", "run", "overlap", "sustain", "decode_cost", "finish")
 SLICE_S = 1.0  # of a sustained run: one entry each
 
 
