@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 OUT    ?= out
 
-.PHONY: help demo check test test-slow test-versions test-arm64 lint setup clean
+.PHONY: help demo check test test-slow test-versions test-arm64 fuzz lint setup clean
 
 help:      ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14

@@ -13,7 +13,7 @@ from toolkit.ir.ranges import Ranges
 from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
 from toolkit.passes.quantize.pipeline import lower_graph
-from toolkit.verification.simulation import FloatReference
+from toolkit.verification.float_reference import FloatReference
 
 from .collect import Progress, sweep
 from .observers import OBSERVERS

@@ -65,8 +65,7 @@ def test_the_boards_folders_import_no_other_folder(path):
     allowed = {"numpy", "cv2", *STANDARD_LIBRARY}
     if path.parent.name == "engines":
         allowed |= ENGINE_LIBRARIES.get(path.stem, set())
-    if path.stem == "pi_camera":
-        allowed |= {"picamera2"}
+    allowed |= {"pi_camera": {"picamera2"}, "signature": {"cryptography"}}.get(path.stem, set())
     folders = FLOORS[: FLOORS.index(path.parts[1]) + 1]
     for name in imports(path):
         inside = any(f"{name}.".startswith(f"toolkit.{folder}.") for folder in folders)

@@ -45,10 +45,11 @@ from toolkit.ir.ranges import Ranges
 from toolkit.ir.scheme import Scheme
 from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
-from toolkit.report.measure import FloatReference, measure_bundles
+from toolkit.report.measure import DriftReference, measure_bundles
 from toolkit.runtime.bundle import DECODER, read_bundle, write_bundle
 from toolkit.runtime.command.refusals import exit_status
 from toolkit.training.release.card_markup import put_table
+from toolkit.verification.float_reference import FloatReference
 from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
 from toolkit.verification.verify import verify
 
@@ -249,7 +250,7 @@ def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[
     results = measure_bundles(
         folders,
         protocols=protocols,
-        reference=FloatReference(contest.graph, pictures),
+        reference=DriftReference(FloatReference(contest.graph, pictures)),
         settings=settings,
         progress=progress("measuring, seconds"),
         report=say,

@@ -86,3 +86,32 @@ def test_other_files_are_refused(results, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert "no results" in refusal(capsys, "report", tmp_path / "empty", "-o", tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
+
+
+def test_markdown_and_csv_of_the_same_figures_lie_beside_the_page(results, tmp_path):
+    assert run("report", results, "-o", tmp_path / "report.html") == 0
+    markdown, rows = (tmp_path / "report.md").read_text(), (tmp_path / "report.csv").read_text().splitlines()
+    (result,) = (json.loads(path.read_text()) for path in results.glob("*.result.json"))
+    p50 = f"{result['bench']['latency']['total']['p50_ms']:.1f}"
+    assert rows[0].startswith("name,machine,network,target,precision")
+    assert p50 in rows[1].split(",")
+    assert f" {p50} " in markdown
+    assert run("report", results, "-o", tmp_path / "report.html") == 0  # its own files are replaced
+
+
+@pytest.mark.parametrize("name", ["report.md", "report.csv"])
+def test_a_file_of_the_user_beside_the_page_is_not_replaced(results, tmp_path, name, capsys):
+    (tmp_path / name).write_text("mine")
+    line = ["report", results, "-o", tmp_path / "report.html"]
+    assert "is not of a report, and would be replaced" in refusal(capsys, *line)
+    assert (tmp_path / name).read_text() == "mine"
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_budget_shows_in_the_page_and_in_the_answer(results, tmp_path, capsys):
+    line = ["report", results, "--max-ms", "0.001", "--allow-noisy", "-o", tmp_path / "report.html"]
+    (machine,) = json_of(capsys, *line)["machines"]
+    assert machine["recommended"] is None
+    page = (tmp_path / "report.html").read_text()
+    assert "Limits: p90 at most 0.001 ms." in page
+    assert "nothing is within the limits" in page

@@ -21,7 +21,8 @@ from toolkit.device.result import parse_result, read_result, read_results, resul
 from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
-from toolkit.report.measure import FloatReference, measure_bundles
+from toolkit.report.measure import DriftReference, measure_bundles
+from toolkit.verification.float_reference import FloatReference
 
 DEEP = json.loads("[" * 400 + "]" * 400)
 EVIL = "\"'><script>alert(1)</script>"
@@ -62,7 +63,7 @@ def results(tmp_path_factory):
         [one.folder, two.folder],
         out=folder / "results",
         protocols=[scenes],
-        reference=FloatReference(tiny_graph_of(), frames),
+        reference=DriftReference(FloatReference(tiny_graph_of(), frames)),
         settings=BenchSettings(seconds=0, frames_per_turn=1, sustained_seconds=1.0, threads=1),
     )
 

@@ -18,8 +18,9 @@ from toolkit.device.timing.turns import BenchSettings
 from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.report.html import write_report
-from toolkit.report.measure import FloatReference, file_names, measure_bundles
+from toolkit.report.measure import DriftReference, file_names, measure_bundles
 from toolkit.report.sections.summary import best, headline
+from toolkit.verification.float_reference import FloatReference
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def results(folder):
         [bundle.folder for bundle in bundles],
         out=folder / "results",
         protocols=[scenes],
-        reference=FloatReference(graph, frames, DriftData("photos", "user")),
+        reference=DriftReference(FloatReference(graph, frames), DriftData("photos", "user")),
         settings=BenchSettings(
             folder / "scene.png", seconds=0.05, frames_per_turn=2, sustained_seconds=1.0, threads=1
         ),
@@ -61,7 +62,7 @@ def test_status_and_verdict_are_independent(results):
     assert wrong.reason.startswith("over the allowance: drift_mm ")
     assert wrong.drift["worst_head"] == "embedding"
     assert (broken.status, broken.verdict) == ("failed", "not judged")
-    assert "cannot open" in broken.reason
+    assert "NoSuchOperator" in broken.reason
 
 
 def test_a_result_holds_the_bundle_the_accuracy_and_pictures(results, folder):

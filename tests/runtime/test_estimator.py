@@ -196,6 +196,22 @@ def test_people_are_finite_or_the_picture_is_refused(tmp_path, head, value):
     assert "\n" in estimator.explain(PICTURE)
 
 
+def test_one_detection_has_the_people_the_heads_and_their_letterbox(tmp_path):
+    replay_bundle(tmp_path / "b", recorded_heads(TWO))
+    estimator, calls = load(tmp_path / "b"), []
+    engine = estimator.engine
+    estimator.engine = lambda batch: calls.append(batch) or engine(batch)
+    detection = estimator.detect(PICTURE)
+    assert len(calls) == 1
+    again = estimator.decode(detection.heads, detection.letterbox)
+    np.testing.assert_array_equal(again.joints_mm, detection.people.joints_mm)
+    np.testing.assert_array_equal(estimator(PICTURE).joints_mm, detection.people.joints_mm)
+    for name, values in estimator.heads(PICTURE).items():
+        np.testing.assert_array_equal(detection.heads[name], values)
+    assert detection.letterbox == estimator.infer(PICTURE).letterbox
+    assert set(estimator.stages_ms) == {"preprocess", "inference"}
+
+
 def test_explain_and_the_people_need_one_inference(tmp_path):
     replay_bundle(tmp_path / "b", recorded_heads(TWO))
     estimator, calls = load(tmp_path / "b"), []

@@ -15,6 +15,9 @@ PAGES = (
     "docs/raspberry-pi.md",
     "docs/jetson.md",
     "docs/live-view.md",
+    "docs/running.md",
+    "docs/programs.md",
+    "docs/trust.md",
     "docs/own-network.md",
     "docs/train.md",
     "docs/add-a-board.md",
@@ -42,9 +45,10 @@ class Skip:
 # The first that matches counts.
 SKIPPED = (
     Skip(r"make ", "sets up an environment; make demo is run on its own", 2),
-    Skip(r"(pip|npm|git|sudo|~/posec-env/bin/pip|pip download) ", "installs or downloads", 12),
+    Skip(r"(pip|npm|git|sudo|~/posec-env/bin/pip|pip download) ", "installs or downloads", 14),
     Skip(r"(python3|python3\.8|cp|mkdir|cd|TRT_OSSPATH=\S+) ", "prepares a board", 7),
     Skip(r"posec/\w+/python ", "runs on a board after a deployment", 4),
+    Skip(r"posec run .* --unix ", "is read by the consumers in tests/docs/test_consumers.py", 1),
     Skip(r"posec deploy ", "needs a board; tests/deploy runs it against a host", 3),
     Skip(r"posec run .* --source 0", "needs a camera", 3),
     Skip(r"ssh ", "needs a board", 1),

@@ -10,7 +10,9 @@ from calibration import collect
 from toolkit.device.drift import LIMITS
 from toolkit.device.golden_check import verify_golden
 from toolkit.errors import PosecError
+from toolkit.ir.float_engine import FloatEngine
 from toolkit.runtime.bundle import read_bundle
+from toolkit.runtime.estimator import PoseEstimator
 from toolkit.verification.candidate_bench import SearchSettings
 from toolkit.verification.precision_search import PrecisionSearch, search_precision
 
@@ -122,6 +124,22 @@ def test_nothing_is_written_where_no_candidate_is_within_the_limits(tiny_graph, 
     assert found.candidates[-1].name == "float32"
     assert not (tmp_path / "out").exists()
     assert all(row[-1].startswith("misses drift_mm") for row in found.rows()[1:])
+
+
+def test_the_float_network_finds_people_once_for_all_candidates(tiny_graph, ranges, tmp_path, monkeypatch):
+    detected, detect = [], PoseEstimator.detect
+
+    def counted(estimator, picture, focal_px=None):
+        if isinstance(estimator.engine, FloatEngine):
+            detected.append(picture.tobytes())
+        return detect(estimator, picture, focal_px)
+
+    monkeypatch.setattr(PoseEstimator, "detect", counted)
+    impossible = {"drift_mm": -1.0, "people_lost": 0.0, "people_invented": 0.0}
+    found = search(tiny_graph, ranges, PICTURES, tmp_path / "out", impossible, golden=[])
+    assert len(found.candidates) > 3
+    assert {picture.tobytes() for picture in PICTURES} <= set(detected)
+    assert len(detected) == len(set(detected))
 
 
 def test_a_measurement_without_people_or_pictures_is_refused(tiny_graph, ranges, tmp_path):

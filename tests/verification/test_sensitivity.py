@@ -12,8 +12,8 @@ from toolkit.ir.target import Job
 from toolkit.passes import prepare
 from toolkit.passes.edit.graph_index import head_layers, weighted_layers
 from toolkit.passes.quantize.pipeline import lower_graph
+from toolkit.verification.float_reference import FloatReference
 from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
-from toolkit.verification.simulation import FloatReference
 
 TARGET = with_scheme(targets.load("generic-cpu"), UINT8)
 PICTURES = [spot_picture(people, 70 + people) for people in range(5)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PosecError
 from . import EXIT_FAILED, EXIT_OK
@@ -16,8 +16,11 @@ from .interface.outputs import FolderOut
 from .interface.terminal import answer, progress, say, table
 
 if TYPE_CHECKING:
+    from calibration import Frames
+
     from ..device.result import Result
-    from ..report.measure import FloatReference
+    from ..ir.graph import Graph
+    from ..report.measure import DriftReference
 
 _MOST_TIMED = 32  # pictures that latency is measured on, of --frames
 
@@ -91,9 +94,9 @@ def run(args: argparse.Namespace) -> int:
     if args.again:
         return _repeat(args)
     protocols = [] if args.no_accuracy else [read_scenes(inputs.SAMPLES / "scenes.json")]
-    reference = _reference(args)
+    compared = _compared(args)
     settings = BenchSettings(
-        pictures=_timed(args, reference),
+        pictures=_timed(args, compared),
         size=args.size,
         seconds=args.seconds,
         threads=args.threads,
@@ -103,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         args.bundle,
         out=args.out,
         protocols=protocols,
-        reference=reference,
+        reference=compared and _reference(args, compared),
         settings=settings,
         progress=progress("measuring, seconds"),
         report=say,
@@ -116,27 +119,39 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_OK if all(result.verdict == "accepted" for result in results) else EXIT_FAILED
 
 
-def _reference(args: argparse.Namespace) -> FloatReference | None:
-    """Return the float network and the pictures to judge the drift on; None for the golden pictures."""
-    from ..report.measure import FloatReference
+class _Compared(NamedTuple):
+    """The float network and the pictures to judge the drift on."""
 
+    graph: Graph
+    frames: Frames
+
+
+def _compared(args: argparse.Namespace) -> _Compared | None:
+    """Return the float network and the pictures to judge the drift on; None for the golden pictures."""
     if not (args.frames or args.checkpoint):
         if args.max_ratio is not None:
             raise PosecError("--max-ratio of bench needs --frames or --checkpoint")
         return None
-    graph, where = inputs.checkpoint(args.checkpoint or "reference"), args.frames or "samples"
-    frames = inputs.frames(where, graph.spec, args.count, samples="scenes")
-    return FloatReference(graph, frames, name_frames(where), max_ratio(args))
+    graph = inputs.checkpoint(args.checkpoint or "reference")
+    return _Compared(graph, inputs.frames(args.frames or "samples", graph.spec, args.count, samples="scenes"))
 
 
-def _timed(args: argparse.Namespace, reference: FloatReference | None) -> Sequence[Path] | Path:
+def _reference(args: argparse.Namespace, compared: _Compared) -> DriftReference:
+    from ..report.measure import DriftReference
+    from ..verification.float_reference import FloatReference
+
+    floating = FloatReference(*compared, args.threads)
+    return DriftReference(floating, name_frames(args.frames or "samples"), max_ratio(args))
+
+
+def _timed(args: argparse.Namespace, compared: _Compared | None) -> Sequence[Path] | Path:
     """Return the pictures that latency is measured on; empty for the golden pictures."""
     if args.source:
         return inputs.sample(args.source, "scenes")
     folder = inputs.sample(args.frames, "scenes") if args.frames else None
-    if reference is None or folder is None or not folder.is_dir():
+    if compared is None or folder is None or not folder.is_dir():
         return ()
-    return [folder / name for name in getattr(reference.frames, "names", ())][:_MOST_TIMED]
+    return [folder / name for name in getattr(compared.frames, "names", ())][:_MOST_TIMED]
 
 
 def _rows(folders: Sequence[str], results: Sequence[Result]) -> list[list[str]]:

@@ -30,6 +30,8 @@ STAGES = {
     "samples": "training.scenes.render_samples",
     "scenes": "training.scenes.render_scenes",
     "clips": "training.scenes.render_clips",
+    "errors": "training.temporal.fit_errors",
+    "temporal": "training.temporal.train_temporal",
     "quantized": "commands.train_quantized",
 }
 VERB = Verb(

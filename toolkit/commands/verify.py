@@ -9,7 +9,7 @@ from . import EXIT_FAILED, EXIT_OK
 from .interface import inputs
 from .interface.arguments import BUNDLE, COUNT, JSON, THREADS, Verb, argument
 from .interface.drift_limits import MAX_RATIO, limits_of, name_frames, warn_of_data
-from .interface.terminal import answer, progress
+from .interface.terminal import answer, progress, say
 
 VERB = Verb(
     "Compare the people that a bundle finds with those of the float network; exit status 1 if the drift is "
@@ -30,6 +30,7 @@ VERB = Verb(
         MAX_RATIO,
         COUNT,
         THREADS,
+        argument("--key", help="first check the bundle's signature by this public key; refuse it otherwise"),
         JSON,
     ],
 )
@@ -38,8 +39,12 @@ VERB = Verb(
 def run(args: argparse.Namespace) -> int:
     """Print PASS or FAIL, and the drift."""
     from ..device.golden_check import verify_golden
+    from ..runtime.bundle import read_bundle
     from ..verification.verify import verify
 
+    if args.key is not None:
+        read_bundle(args.bundle, args.key)
+        say(f"{args.bundle}: the signature is valid")
     allowed = limits_of(args, args.bundle)
     if args.frames:
         graph = inputs.checkpoint(args.checkpoint)

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,11 +19,17 @@ from ..runtime.bundle import GOLDEN, LARGEST_PEOPLE, MOST_PICTURES, MOST_PIXELS
 from ..runtime.decoding.centres import find_centres
 from ..runtime.estimator import PoseEstimator
 from ..runtime.files.pictures import SourceError, decode_picture, encode_picture, read_picture
+from ..runtime.pose import PoseFrame
 
 SCENES = Path(__file__).parents[1] / "samples" / "scenes"
 _SHIPPED = 8
 # Rounding alone may move a score across the threshold by this much.
 _MARGIN = 0.1
+
+
+class _Golden(NamedTuple):
+    picture: np.ndarray
+    people: PoseFrame
 
 
 def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> dict[str, bytes]:
@@ -54,14 +60,13 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
         )
     estimator = float_estimator(graph)
     rendered = pictures is None
-    pictures = _shipped(estimator) if pictures is None else pictures
-    if not pictures:
+    golden = (
+        _shipped(estimator) if pictures is None else [_Golden(each, estimator(each)) for each in pictures]
+    )
+    if not golden:
         return {}
     # `focal_px` null: the camera is unknown, and the specification's default focal length was used.
-    lines = [
-        json.dumps({**estimator(picture).to_dict(), "focal_px": None}, allow_nan=False)
-        for picture in pictures
-    ]
+    lines = [json.dumps({**each.people.to_dict(), "focal_px": None}, allow_nan=False) for each in golden]
     people = ("[\n" + ",\n".join(lines) + "\n]\n").encode()
     if len(people) > LARGEST_PEOPLE:
         raise PosecError(
@@ -69,9 +74,9 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
             "give fewer pictures"
         )
     files = {
-        f"golden/{number:03d}.png": encode_picture(picture, ".png") for number, picture in enumerate(pictures)
+        f"golden/{number:03d}.png": encode_picture(each.picture, ".png") for number, each in enumerate(golden)
     }
-    changed = [estimator(perturbed(picture)).to_dict() for picture in pictures]
+    changed = [estimator(perturbed(each.picture)).to_dict() for each in golden]
     plain = {"rendered": rendered, "perturbation": PERTURBATION, "people": changed}
     return {**files, GOLDEN: people, CHANGED: json.dumps(plain, allow_nan=False).encode()}
 
@@ -82,18 +87,17 @@ def golden_pictures(files: Mapping[str, bytes]) -> list[np.ndarray]:
     return [decode_picture(files[name], f"'{name}'") for name in names]
 
 
-def is_sure(estimator: PoseEstimator, picture: np.ndarray) -> bool:
-    """Return whether no peak of the centre map of a picture lies near the threshold."""
-    threshold = estimator.spec.centre_threshold
-    _, scores = find_centres(estimator.infer(picture).heads["centre"][0], threshold - _MARGIN)
+def is_sure(heads: Mapping[str, np.ndarray], threshold: float) -> bool:
+    """Return whether no peak of the center map lies near the threshold."""
+    _, scores = find_centres(heads["centre"][0], threshold - _MARGIN)
     return bool(np.all(scores >= threshold + _MARGIN))
 
 
-def _shipped(estimator: PoseEstimator) -> list[np.ndarray]:
-    """Return shipped scenes, BGR (H, W, 3) uint8; none where they are not installed."""
+def _shipped(estimator: PoseEstimator) -> list[_Golden]:
+    """Return shipped scenes; none where they are not installed."""
     paths = sorted(path for suffix in ("*.jpg", "*.png") for path in SCENES.glob(suffix))
-    sure: list[np.ndarray] = []
-    unsure: list[np.ndarray] = []
+    sure: list[_Golden] = []
+    unsure: list[_Golden] = []
     # Multiples of the golden ratio are spread over the scenes at any count.
     for index in sorted(range(len(paths)), key=lambda index: index * 0.618034 % 1):
         if len(sure) == _SHIPPED:
@@ -102,7 +106,9 @@ def _shipped(estimator: PoseEstimator) -> list[np.ndarray]:
             picture = read_picture(paths[index])
         except SourceError as error:
             raise PosecError(f"a shipped scene is damaged: {error}; install posec again") from error
-        (sure if is_sure(estimator, picture) else unsure).append(picture)
+        detection = estimator.detect(picture)
+        group = sure if is_sure(detection.heads, estimator.spec.centre_threshold) else unsure
+        group.append(_Golden(picture, detection.people))
     return [*sure, *unsure][:_SHIPPED]
 
 

@@ -27,6 +27,8 @@ from ..errors import PosecError
 from ..runtime.bundle import Bundle, read_bundle
 from ..runtime.console import printable
 from ..runtime.files.bundle_files import DESCRIPTION
+from ..runtime.files.signature import SIGNATURE
+from .board_findings import examined_on_failure, report_findings
 from .slot import BoardSettings, take_slot, wheel_files
 from .ssh import Connection, connect
 
@@ -156,12 +158,15 @@ def _measure(
 ) -> _Checked:
     """Check the bundle on the board, and measure it if its drift is within the limits."""
     progress("check")
-    checked = _parse_check(board.run(_CHECK, place))
+    with examined_on_failure(board, place, progress):
+        checked = _parse_check(board.run(_CHECK, place))
     _check_identity(checked.result, described)
     if checked.result.verdict != "accepted":
+        report_findings(board, place, progress)
         return checked
     progress("bench")
-    board.run(_BENCH, place, *bench_words)
+    with examined_on_failure(board, place, progress):
+        board.run(_BENCH, place, *bench_words)
     text = board.run('cat -- "$1"', f"{place}/result.json")
     measured = parse_result(text, f"result of '{board.host}'")
     _check_identity(measured, described)
@@ -184,7 +189,8 @@ def _payload(bundle: Bundle, packages: str, python: str) -> dict[str, Path | byt
     search_path = f":$here/../../../{packages}" if packages else ""
     script = _INTERPRETER.format(python=shlex.quote(python), packages=search_path)
     files: dict[str, Path | bytes] = {"python": script.encode()}
-    files.update({f"bundle/{name}": bundle.folder / name for name in [DESCRIPTION, *bundle.files]})
+    names = [DESCRIPTION, *bundle.files, *([SIGNATURE] if (bundle.folder / SIGNATURE).is_file() else [])]
+    files.update({f"bundle/{name}": bundle.folder / name for name in names})
     files.update({f"toolkit/{name.as_posix()}": PACKAGE / name for name in board_files()})
     return files
 

@@ -29,6 +29,10 @@ _CAUSES = re.compile(
 _LONGEST_REASON = 300
 
 
+class ConnectionLostError(PosecError):
+    """A board that cannot be reached, or no longer."""
+
+
 class _Running(NamedTuple):
     """A remote script: its local ssh process, and the file with its stderr."""
 
@@ -105,7 +109,7 @@ class Connection:
         reason = _cause(errors.read(_LARGEST_ANSWER).decode(errors="replace").strip().splitlines())
         errors.close()
         if status == _LOST:
-            raise PosecError(
+            raise ConnectionLostError(
                 f"no connection to '{self.host}': {reason or 'ssh gave no reason'}; "
                 f"try: {self._command[0]} {self.host}"
             )

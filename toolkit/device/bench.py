@@ -20,6 +20,7 @@ from ..runtime.console import printable
 from ..runtime.errors import PosecError
 from .machine import busy_share, machine_facts, machine_state
 from .timing.bench_pictures import describe_pictures, picture_files
+from .timing.cold_start import RESIDENT, cold_start
 from .timing.latency import COLUMNS, ratios, steady, summary
 from .timing.noise import noise_of
 from .timing.quantiles import latency_quantiles
@@ -46,7 +47,8 @@ def bench(
 
     Returns:
         Dictionaries with `run` (one id for all bundles of the bench), `status` ("ran" or "failed"), `reason`,
-        `cold`, `latency` (see `summary`), `quantiles` (see `latency_quantiles`), `noise` (see `noise_of`),
+        `cold` (see `cold_start`), `latency` (see `summary`), `quantiles` (see `latency_quantiles`), `noise`
+        (see `noise_of`),
         `samples` (names of the columns, and rows in ms), `ratios` (other bundle → ratios, see `ratios`),
         `overlap` (see `overlapped_stream`), `sustained` (see `steady`), `energy` (see `Worker.sustain`),
         `decode_us` (people → cost), `memory`, `engine`, `inputs` and `machine`.
@@ -81,6 +83,7 @@ class _Answers(NamedTuple):
     `counted` are the resources after the turns, `ends` those after everything.
     """
 
+    starts: list[dict[str, float]]
     cold: list[Any]
     rounds: list[list[Any]]
     counted: list[Any]
@@ -120,6 +123,8 @@ def _measure(
         return [None if worker.failed else worker.ask(request, **arguments) for worker in workers]
 
     pictures, sustained_s = [str(path) for path in shown], settings.sustained_seconds
+    threads, seconds = settings.threads, settings.seconds
+    starts = [cold_start(worker.folder, shown[0], threads=threads, seconds=seconds / 2) for worker in workers]
     cold = [
         worker.ask(
             "load",
@@ -137,6 +142,7 @@ def _measure(
     overlap = ask("overlap", seconds=OVERLAP_SHARE * settings.seconds)
     sustained = ask("sustain", seconds=sustained_s) if sustained_s > 0 else [None for _ in workers]
     return _Answers(
+        starts=starts,
         cold=cold,
         rounds=rounds,
         counted=counted,
@@ -155,13 +161,14 @@ def _measurement(
     """Return the measurement of one bundle, see `bench`."""
     worker, rounds = workers[index], answers.rounds
     opened, end, sustained = answers.cold[index] or {}, answers.ends[index], answers.sustained[index]
-    has_run = not worker.failed
+    has_run, start = not worker.failed, dict(answers.starts[index])
+    resident = start.pop(RESIDENT, None)
     return {
         **shared.run,
         "bundle": printable(str(worker.folder), keep=""),
         "status": "failed" if worker.failed else "ran",
         "reason": worker.failed[:LONGEST_REASON],
-        "cold": {name: opened[name] for name in ("load_ms", "first_ms")} if opened else None,
+        "cold": {**{name: opened[name] for name in ("load_ms", "first_ms")}, **start} if opened else None,
         "latency": summary(rounds[index]) if has_run else None,
         "quantiles": latency_quantiles(_totals(rounds[index])) if has_run else None,
         "noise": noise_of(rounds[index], shared.machine["busy"]) if has_run else None,
@@ -171,7 +178,7 @@ def _measurement(
         "sustained": steady(sustained["slices"]) if sustained else None,
         "energy": sustained["energy"] if sustained else {"absent": NO_SUSTAINED_RUN},
         "decode_us": answers.decode[index],
-        "memory": {"peak_mb": end["peak_memory_mb"]} if end else None,
+        "memory": {"peak_mb": end["peak_memory_mb"], RESIDENT: resident} if end else None,
         "engine": opened.get("engine", {}),
         "inputs": {**shared.inputs, "shapes": opened.get("shapes")},
         "machine": {**shared.machine, "libraries": opened.get("libraries", {})},

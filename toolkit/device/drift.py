@@ -77,7 +77,14 @@ class Drift:
     @property
     def missed(self) -> tuple[str, ...]:
         """Names of the limits exceeded; a drift that cannot be measured exceeds its limit."""
-        return tuple(name for name in self.allowed if not getattr(self, name) <= self.allowed[name])
+        return tuple(name for name in self.allowed if not getattr(self, name) <= self.limit(name))
+
+    def limit(self, name: str) -> float:
+        """Return a limit; one on the ratio also allows that many times the lost and invented people."""
+        own, ratio = self.unsteadiness, self.allowed.get(RATIO_LIMIT)
+        if own is None or ratio is None or not name.startswith("people"):
+            return self.allowed[name]
+        return max(self.allowed[name], ratio * float(getattr(own, name)))
 
     @property
     def enough(self) -> dict[str, float]:
@@ -103,7 +110,7 @@ class Drift:
 
     def __str__(self) -> str:
         lost, invented = (
-            f"{100 * getattr(self, name):.1f} % of people {word} (allowed {100 * self.allowed[name]:g})"
+            f"{100 * getattr(self, name):.1f} % of people {word} (allowed {100 * self.limit(name):.3g})"
             for name, word in (("people_lost", "lost"), ("people_invented", "invented"))
         )
         drift = f"{self.drift_mm:.1f} mm drift ({self._drift_limit()})"

@@ -86,7 +86,8 @@ class EnergyMeter:
             self._stopped.set()
             self._thread.join()
             self._sample()
-        seconds = time.perf_counter() - self._begun
+        samples = self._samples
+        seconds = samples[-1][0] - samples[0][0] if samples else time.perf_counter() - self._begun
         joules = self._consumed()
         return {
             "sensor": self._sensor.name,

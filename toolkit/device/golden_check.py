@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from ..runtime import load
 from ..runtime.bundle import LARGEST_PEOPLE, Bundle, read_bundle
@@ -42,6 +44,36 @@ def verify_golden(
     Raises PosecError if the bundle has no golden pictures, or none with people.
     """
     bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+    golden, compiled = _judged_pictures(bundle), load(str(bundle.folder), threads)
+    return golden_drift(bundle, [compiled(picture) for picture, _ in golden], allowed, pictures=pictures)
+
+
+def golden_drift(
+    bundle: Bundle,
+    found: Sequence[PoseFrame],
+    allowed: Mapping[str, float] | None = None,
+    *,
+    pictures: ComparedPictures | None = None,
+) -> Drift:
+    """Return the drift of the people that a bundle found on its golden pictures, see `verify_golden`."""
+    golden, skeleton = _judged_pictures(bundle), bundle.spec.skeleton
+    limits, people = drift_limits(bundle, allowed), [people for _, people in golden]
+    for index, (picture, expected) in enumerate(golden):
+        if pictures is not None:
+            pictures.add(Compared(picture, expected, found[index]))
+    drift = measure_drift(found, people, skeleton, allowed=limits)
+    changed = _read_changed(bundle, len(golden))
+    if changed is None:
+        return replace(drift, data=DriftData("the golden pictures", GOLDEN_PICTURES))
+    return replace(
+        drift,
+        data=DriftData("the golden pictures", RENDERED if changed.rendered else USER),
+        unsteadiness=measure_unsteadiness(changed.people, people, skeleton),
+    )
+
+
+def _judged_pictures(bundle: Bundle) -> Sequence[tuple[np.ndarray, PoseFrame]]:
+    """Return the golden pictures with the float network's people. Raises PosecError without people."""
     golden = bundle.golden()
     if not golden:
         raise PosecError(
@@ -51,26 +83,9 @@ def verify_golden(
     if not any(len(people) for _, people in golden):
         raise PosecError(
             f"no people to judge by: the float network found none on the {len(golden)} golden pictures "
-            f"of '{bundle.folder}'; "
-            "export again with --golden and pictures of your camera"
+            f"of '{bundle.folder}'; export again with --golden and pictures of your camera"
         )
-    limits = drift_limits(bundle, allowed)
-    compiled = load(str(bundle.folder), threads)
-    found = [compiled(picture) for picture, _ in golden]
-    people, skeleton = [people for _, people in golden], bundle.spec.skeleton
-    for index, (picture, expected) in enumerate(golden):
-        if pictures is not None:
-            pictures.add(Compared(picture, expected, found[index]))
-    drift = measure_drift(found, people, skeleton, allowed=limits)
-    changed = _read_changed(bundle, len(golden))
-    if changed is None:
-        return replace(drift, data=DriftData("the golden pictures", GOLDEN_PICTURES))
-    kind = RENDERED if changed.rendered else USER
-    return replace(
-        drift,
-        data=DriftData("the golden pictures", kind),
-        unsteadiness=measure_unsteadiness(changed.people, people, skeleton),
-    )
+    return golden
 
 
 class _Changed(NamedTuple):

@@ -88,8 +88,17 @@ def busy_share(before: dict[str, Any], after: dict[str, Any], own_seconds: float
 
 def peak_memory_mb(root: str = "/") -> float | None:
     """Return the peak resident memory of this process; `ru_maxrss` would include the parent's."""
+    return _status_mb(root, "VmHWM")
+
+
+def resident_mb(root: str = "/") -> float | None:
+    """Return the resident memory of this process."""
+    return _status_mb(root, "VmRSS")
+
+
+def _status_mb(root: str, name: str) -> float | None:
     for line in (read_text(Path(root) / "proc/self/status") or "").splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(name + ":"):
             return round(int(line.split()[1]) / 1024, 1)
     return None
 

@@ -129,10 +129,10 @@ BENCH = Fields(
         "noise": Maybe(_NOISE),
         "overlap": Maybe(_OVERLAP),
         "energy": Maybe(_ENERGY),
-        "cold": Maybe(Table(Maybe(_MS))),
         "sustained": Maybe(_SUSTAINED),
         "engine": Maybe(Table(SCALAR)),
-        "memory": Maybe(Fields({}, {"peak_mb": Maybe(_COUNT)})),
+        "cold": Maybe(Table(Maybe(_MS))),
+        "memory": Maybe(Fields({}, {"peak_mb": Maybe(_COUNT), "resident_mb": Maybe(_COUNT)})),
         "decode_us": Maybe(
             Items(
                 Fields({"people": _COUNT, "p50_us": _COUNT, "p90_us": _COUNT}, {"unfitted_p50_us": _COUNT}),

@@ -68,7 +68,7 @@ def read_scenes(
             name = str(record["file"])
             if name in scenes:
                 raise ValueError(f"picture '{name}' occurs twice")
-            scenes[name] = _scene(record, skeleton)
+            scenes[name] = scene_of(record, skeleton)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         reason = f"a record lacks {error}" if isinstance(error, KeyError) else str(error)
         raise PosecError(f"'{path}' is not {KIND}: {reason}; render it again") from error
@@ -76,7 +76,8 @@ def read_scenes(
     return Scenes(scenes, Path(pictures or (beside if beside.is_dir() else beside.parent)), skeleton)
 
 
-def _scene(plain: Mapping[str, Any], skeleton: Skeleton) -> Scene:
+def scene_of(plain: Mapping[str, Any], skeleton: Skeleton) -> Scene:
+    """Return the scene of one record. Raises KeyError, TypeError and ValueError for a wrong one."""
     people, joints = plain["people"], len(skeleton.names)
     with np.errstate(over="ignore"):  # infinity is refused below
         stack = {

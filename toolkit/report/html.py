@@ -20,12 +20,16 @@ from .choosing.comparison import Comparison, compare
 from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING
 from .formatting import safe
 from .page_data import page_data
+from .plain_tables import check_beside, write_beside
 from .sections.accuracy import accuracy_section
 from .sections.candidates import candidates_section, read_searches
 from .sections.choices import choices_section
+from .sections.cold_start import cold_start_section
+from .sections.drift_table import drift_section
 from .sections.explorer import explorer_section
 from .sections.figures import figures
 from .sections.instructions import instructions_section, read_instructions
+from .sections.latency_table import latency_section
 from .sections.overview import overview
 from .sections.provenance import bundles, machines
 from .sections.summary import best, headline, pictures, tiles, warnings
@@ -39,7 +43,7 @@ def write_report(
     searches: Sequence[str | Path] = (),
     budgets: Budgets | None = None,
 ) -> Comparison:
-    """Write the page whole or not at all.
+    """Write the page whole or not at all, and Markdown and CSV of the same name beside it.
 
     The page also shows the precision searches and the counts of instructions in the folder of the results.
 
@@ -60,6 +64,7 @@ def write_report(
         raise PosecError("a report needs at least one result; make some with `posec bench`")
     named = [Path(path) for path in searches]
     _keep_inputs([*([] if folder is None else [folder]), *_files(folder, ".json"), *named], Path(out))
+    check_beside(Path(out))
     beside = [path for ending in CANDIDATES_ENDINGS for path in _files(folder, ending)]
     counts = read_instructions(_files(folder, INSTRUCTIONS_ENDING))
     comparison = compare(ordered(found), budgets, counts=counts)
@@ -73,6 +78,7 @@ def write_report(
         write_plain(out, page)
     except OSError as error:
         raise PosecError(f"cannot write the report '{out}': {error.strerror}; name another file") from error
+    write_beside(comparison, Path(out))
     return comparison
 
 
@@ -105,7 +111,7 @@ def report_page(
         data=page_data(comparison),
         network=safe(network),
         when=safe(", ".join(measured)),
-        headline=safe(headline(results, chosen)),
+        headline=safe(headline(results, chosen, recommended=recommended is not None)),
         warnings=warnings(results),
         choices=choices_section(comparison),
         explorer=explorer_section(comparison),
@@ -113,9 +119,12 @@ def report_page(
         tiles=tiles(chosen),
         overview=overview(results),
         charts=figures(results),
+        latency=latency_section(results),
+        drift=drift_section(results, [comparison.loss(option) for option in comparison.options]),
         accuracy=accuracy_section(results),
         candidates=candidates_section(searches),
         instructions=instructions_section(counts),
+        cold_start=cold_start_section(results),
         machines=machines(results),
         bundles=bundles(results),
         commands=_commands(results),

@@ -15,7 +15,7 @@ from ..device.bench import bench
 from ..device.comparison.compared_pictures import ComparedPictures
 from ..device.comparison.drift_parts import DriftData
 from ..device.drift import ratio_limits
-from ..device.golden_check import verify_golden
+from ..device.golden_check import golden_drift
 from ..device.result import ENDING, Result, describe_bundle, result_name, save_result
 from ..device.timing.turns import BenchSettings
 from ..errors import PosecError
@@ -23,15 +23,16 @@ from ..evaluation.photos import Photos
 from ..evaluation.run import evaluate
 from ..evaluation.scenes import Scenes
 from ..runtime import load
-from ..runtime.bundle import read_bundle
+from ..runtime.bundle import Bundle, read_bundle
 from ..runtime.errors import PoseError
 from ..runtime.files.pictures import encode_picture
+from ..runtime.pose import PoseFrame, Skeleton
 from ..runtime.video.draw import draw_people
-from ..verification.verify import verify
+from ..verification.verify import verify_against
 
-if TYPE_CHECKING:
-    from ..ir.graph import Graph
+if TYPE_CHECKING:  # a board has no float networks, nor onnx
     from ..runtime.estimator import PoseEstimator
+    from ..verification.float_reference import FloatReference
 
     Progress = Callable[[int, int], None]
 
@@ -39,14 +40,13 @@ _MOST_PICTURES = 4
 _PICTURE_WIDTH = 960
 
 
-class FloatReference(NamedTuple):
-    """A float network, and BGR pictures (H, W, 3) uint8 on which bundles are compared with it.
+class DriftReference(NamedTuple):
+    """A float network with pictures on which bundles are compared with it.
 
     `data` names the pictures. `max_ratio` replaces the bundles' limits in mm, see `ratio_limits`.
     """
 
-    graph: Graph
-    frames: Iterable[np.ndarray]
+    floating: FloatReference
     data: DriftData | None = None
     max_ratio: float | None = None
 
@@ -64,7 +64,7 @@ def measure_bundles(
     *,
     out: str | Path | None = None,
     protocols: Sequence[Photos | Scenes] = (),
-    reference: FloatReference | None = None,
+    reference: DriftReference | None = None,
     settings: BenchSettings | None = None,
     progress: Progress | None = None,
     report: Callable[[str], None] = lambda line: None,
@@ -85,8 +85,6 @@ def measure_bundles(
     """
     described = [describe_bundle(read_bundle(folder)) for folder in bundles]
     settings = settings or BenchSettings()
-    if reference is not None:
-        reference = reference._replace(frames=list(reference.frames))
     float_rows = _float_accuracy(reference, protocols, settings.threads)
     results = []
     for index, measured in enumerate(bench(bundles, settings=settings, progress=progress)):
@@ -97,10 +95,13 @@ def measure_bundles(
         report(
             f"comparing {folder} with the float network" + (", measuring its accuracy" if protocols else "")
         )
-        judged = _judge(folder, reference, settings.threads)
-        estimator = load(folder, settings.threads)
-        rows = _accuracy(estimator, protocols)
-        pictures = annotated(estimator, [picture for picture, _ in read_bundle(folder).golden()])
+        bundle, estimator = read_bundle(folder), load(folder, settings.threads)
+        golden = [(picture, estimator(picture)) for picture, _ in bundle.golden()]
+        if reference is None:
+            judged = _judge_golden(bundle, [people for _, people in golden])
+        else:
+            judged = _judge(bundle, reference, settings.threads)
+        rows, pictures = _accuracy(estimator, protocols), annotated(golden, estimator.spec.skeleton)
         results.append(
             Result(
                 described[index],
@@ -120,20 +121,18 @@ def measure_bundles(
 
 
 def annotated(
-    estimator: PoseEstimator, pictures: Sequence[np.ndarray], most: int = _MOST_PICTURES
+    found: Iterable[tuple[np.ndarray, PoseFrame]], skeleton: Skeleton, most: int = _MOST_PICTURES
 ) -> list[dict[str, str]]:
-    """Return up to `most` pictures with the detected people drawn in, most people first.
+    """Return up to `most` pictures with their people drawn in, most people first.
 
     Each has a `caption` and a `jpeg` (base64).
     """
-    found = [(picture, estimator(picture)) for picture in pictures]
-    found.sort(key=lambda pair: -len(pair[1]))
     return [
         {
             "caption": f"{len(people)} {'person' if len(people) == 1 else 'people'}",
-            "jpeg": _jpeg(draw_people(picture, people, estimator.spec.skeleton)),
+            "jpeg": _jpeg(draw_people(picture, people, skeleton)),
         }
-        for picture, people in found[:most]
+        for picture, people in sorted(found, key=lambda pair: -len(pair[1]))[:most]
     ]
 
 
@@ -147,19 +146,26 @@ def file_names(results: Sequence[Result]) -> list[str]:
     return names
 
 
-def _judge(folder: str, reference: FloatReference | None, threads: int | None) -> _Judged:
-    """Measure the drift of a bundle."""
-    skeleton = reference.graph.spec.skeleton if reference else read_bundle(folder).spec.skeleton
-    pictures = ComparedPictures(skeleton)
+def _judge(bundle: Bundle, reference: DriftReference, threads: int | None) -> _Judged:
+    """Compare a bundle with its float network."""
+    floating, data, ratio = reference
+    pictures = ComparedPictures(floating.graph.spec.skeleton)
     try:
-        if reference is None:
-            drift = verify_golden(folder, threads, pictures=pictures)
-        else:
-            graph, frames, data, ratio = reference
-            allowed = ratio_limits(read_bundle(folder).allowed, ratio)
-            drift = verify(folder, graph, frames, threads=threads, allowed=allowed, pictures=pictures)
-            drift = replace(drift, data=data)
+        allowed = ratio_limits(bundle.allowed, ratio)
+        drift = verify_against(bundle, floating, threads=threads, allowed=allowed, pictures=pictures)
     except PoseError:  # the bundle cannot run
+        raise
+    except PosecError as error:
+        return _Judged(None, str(error), ())
+    return _Judged(replace(drift, data=data).to_dict(), "", pictures.to_list())
+
+
+def _judge_golden(bundle: Bundle, found: Sequence[PoseFrame]) -> _Judged:
+    """Compare the people that a bundle found on its golden pictures."""
+    pictures = ComparedPictures(bundle.spec.skeleton)
+    try:
+        drift = golden_drift(bundle, found, pictures=pictures)
+    except PoseError:  # the bundle cannot be read
         raise
     except PosecError as error:
         return _Judged(None, str(error), ())
@@ -176,14 +182,14 @@ def _accuracy(estimator: PoseEstimator, protocols: Sequence[Photos | Scenes]) ->
 
 
 def _float_accuracy(
-    reference: FloatReference | None, protocols: Sequence[Photos | Scenes], threads: int | None
+    reference: DriftReference | None, protocols: Sequence[Photos | Scenes], threads: int | None
 ) -> list[dict[str, Any]]:
     """Return the rows of all protocols of the float network; none without one."""
     if reference is None or not protocols:
         return []
     from ..ir.float_engine import float_estimator
 
-    return _accuracy(float_estimator(reference.graph, threads), protocols)
+    return _accuracy(float_estimator(reference.floating.graph, threads), protocols)
 
 
 def _jpeg(picture: np.ndarray) -> str:

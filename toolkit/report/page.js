@@ -201,7 +201,7 @@
   }
   function show() {
     const option = state.chosen, entries = option.pictures;
-    const facts = element("dl", {}, ...option.facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+    const facts = element("dl", {}, ...option.facts.flatMap(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
     const button = (text, act, attributes = {}) => element("button", { type: "button", click: act, ...attributes }, text);
     const parts = [element("header", {}, element("h3", {}, option.name), button("Close", close)), facts];
     if (!entries.length) {

@@ -24,9 +24,11 @@ _HOMES = {
     "PoseSpec": "pose",
     "PosecError": "errors",
     "Skeleton": "pose",
-    "Tracker": "video.track",
+    "Tracker": "tracking.track",
     "draw_people": "video.draw",
+    "OverTimeSettings": "tracking.choice",
     "open_source": "video.sources",
+    "people_over_time": "tracking.choice",
     "read_bundle": "bundle",
     "read_picture": "files.pictures",
 }
@@ -41,6 +43,7 @@ def load(
     refine: bool = True,
     centre_threshold: Optional[float] = None,
     camera: Optional[CameraModel] = None,
+    key: Optional[str] = None,
 ) -> PoseEstimator:
     """Return an estimator for the bundle in a folder.
 
@@ -54,6 +57,7 @@ def load(
             fewer false positives. None takes the specification's.
         camera: camera model in place of `focal_px`; see `decoding.intrinsics.field_of_view` and
             `decoding.camera_file.read_intrinsics`.
+        key: PEM file of a public key, by whose owner the bundle must be signed; None asks for no signature.
 
     Raises PoseError if the folder is not a sound bundle, its engine is missing or cannot open the model, or
     `focal_px` or `centre_threshold` is out of range.
@@ -65,7 +69,7 @@ def load(
     from .engines import open_engine
     from .estimator import PoseEstimator
 
-    bundle = read_bundle(folder)
+    bundle = read_bundle(folder, key)
     bundle = replace(bundle, spec=bundle.spec.with_threshold(centre_threshold))
     return PoseEstimator(
         bundle.spec,

@@ -18,6 +18,7 @@ from .files.bundle_files import (
     check_field,
     check_files,
     check_name,
+    parse_description,
     read_description,
     sha256_of,
     write_files,
@@ -26,6 +27,7 @@ from .files.image_header import picture_size
 from .files.pictures import read_picture
 from .files.plain_files import read_plain
 from .files.plain_json import read_json
+from .files.signature import check_signature
 from .frame import FrameInput
 from .pose import PoseFrame, PoseSpec
 from .skeleton import LARGEST_NUMBER
@@ -150,14 +152,22 @@ class Bundle:
         return size[0] * size[1] if size else 0
 
 
-def read_bundle(folder: Union[str, Path]) -> Bundle:
+def read_bundle(folder: Union[str, Path], key: Union[str, Path, None] = None) -> Bundle:
     """Return the bundle in a folder, after checking its format, every field, and the hash of every file.
 
+    Args:
+        folder: of the bundle.
+        key: PEM file of a public key, by whose owner the bundle must be signed; None asks for no signature.
+
+    Raises SignatureError if it is not signed by that key.
     Raises BundleError if anything is missing, changed, of a newer format, too large, no plain file, or
     outside the folder.
     """
     folder = Path(folder)
-    bundle = _parse(read_description(folder), folder)
+    content = read_description(folder)
+    if key is not None:
+        check_signature(folder, content, key)
+    bundle = _parse(parse_description(content, folder), folder)
     check_files(folder, bundle.files)
     return bundle
 

@@ -9,7 +9,8 @@ PosecError (a ValueError)
         BundleError   files/bundle_files.py  a folder is not a bundle, or no longer the exported one
         EngineError   engines/             an engine is unknown, not installed, or cannot run the model
         SourceError   files/pictures.py    a source of pictures cannot be read
-        OutputError   video/recording/     a folder cannot be recorded in
+        OutputError   video/recording/     a folder cannot be recorded in, or an output cannot continue
+        SignatureError files/signature.py  a bundle is not signed by the required key
 """
 
 from __future__ import annotations

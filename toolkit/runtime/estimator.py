@@ -17,7 +17,7 @@ from .errors import HeadError, PoseError
 from .frame import FrameInput
 from .pose import Head, PoseFrame, PoseSpec
 from .preprocess import Batch, Letterbox
-from .temporal.evidence import DecodedPeople
+from .temporal.evidence import DecodedPeople, Evidence
 
 
 class Inference(NamedTuple):
@@ -28,6 +28,21 @@ class Inference(NamedTuple):
         letterbox: place of the picture in the network's input.
     """
 
+    heads: Dict[str, np.ndarray]
+    letterbox: Letterbox
+
+
+class Detection(NamedTuple):
+    """The people of one picture, and the output of the network that they were decoded from.
+
+    Attributes:
+        people: best first.
+        evidence: of the people, for the temporal stage.
+        heads, letterbox: see Inference.
+    """
+
+    people: PoseFrame
+    evidence: Evidence
     heads: Dict[str, np.ndarray]
     letterbox: Letterbox
 
@@ -77,16 +92,19 @@ class PoseEstimator:
         Raises PictureError for a wrong picture, EngineError if the model fails, HeadError for outputs that
         are not finite.
         """
-        return self.observe(picture_bgr, focal_px).people
+        return self.detect(picture_bgr, focal_px).people
 
-    def observe(self, picture_bgr: np.ndarray, focal_px: Optional[float] = None) -> DecodedPeople:
-        """Return the people of a picture as a call does, with their evidence for the temporal stage."""
+    def detect(self, picture_bgr: np.ndarray, focal_px: Optional[float] = None) -> Detection:
+        """Return the people of a picture as a call does, with their evidence and the heads.
+
+        The next picture may overwrite the heads.
+        """
         camera = self._camera if focal_px is None else focal_length(focal_px)
         inference = self.infer(picture_bgr)
         inferred = perf_counter()
         decoded = self._decode(inference, camera)
         self.stages_ms["decode"] = 1000 * (perf_counter() - inferred)
-        return decoded
+        return Detection(*decoded, *inference)
 
     def infer(self, picture_bgr: np.ndarray) -> Inference:
         """Return the heads of a picture (H, W, 3) uint8 BGR, for `decode`.

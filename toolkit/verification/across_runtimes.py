@@ -87,7 +87,8 @@ def across_runtimes(
     """
     graph = prepare(graph)
     pictures, skeleton = list(frames), graph.spec.skeleton
-    people = {FLOAT: [float_estimator(graph, threads)(picture) for picture in pictures]}
+    floating = float_estimator(graph, threads)
+    people = {FLOAT: [floating(picture) for picture in pictures]}
     engines: dict[str, str] = {}
     missing: dict[str, str] = {}
     for target in targets:

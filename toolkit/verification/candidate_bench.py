@@ -15,13 +15,13 @@ from ..compiler.request import ExportRequest
 from ..device.drift import Drift
 from ..device.golden_check import verify_golden
 from ..errors import PosecError
-from ..ir.float_engine import float_estimator
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Target
 from ..runtime import load
+from .float_reference import FloatReference
 from .sensitivity import SensitivitySettings, measure_sensitivity
-from .verify import verify
+from .verify import verify_against
 
 # Layers are ranked on the frames with most people. More hardly change the order, and cost a run per layer.
 _RANKING_FRAMES = 16
@@ -100,7 +100,7 @@ class CandidateBench:
         prepared: of `passes.prepare`.
         target: of `targets.load`.
         ranges: for int8.
-        pictures: BGR (H, W, 3) uint8.
+        reference: the prepared network's detections, which all candidates are compared with.
         folder: for the bundles of candidates.
         settings: of the search.
         progress: called with a line per candidate.
@@ -109,7 +109,7 @@ class CandidateBench:
     prepared: Graph
     target: Target
     ranges: Ranges
-    pictures: list[np.ndarray]
+    reference: FloatReference
     folder: Path
     settings: SearchSettings
     progress: Callable[[str], None]
@@ -141,9 +141,7 @@ class CandidateBench:
         folder, settings = self.folder / f"{precision}-{len(float_layers)}", self.settings
         request = self.request(precision, float_layers, folder)
         bundle = export_bundle(self.prepared, self.target, request)
-        drift = verify(
-            bundle, self.prepared, self.pictures, threads=settings.threads, allowed=settings.allowed
-        )
+        drift = verify_against(bundle, self.reference, threads=settings.threads, allowed=settings.allowed)
         has_golden = drift and any(len(people) for _, people in bundle.golden())
         golden = verify_golden(bundle, settings.threads, settings.allowed) if has_golden else None
         candidate = Candidate(precision, tuple(float_layers), drift, *self._latency(folder), golden)
@@ -155,20 +153,16 @@ class CandidateBench:
     def rank_layers(self) -> list[str]:
         """Return the names of all layers that int8 quantizes, most sensitive first."""
         self.progress("ranking the layers")
-        estimator = float_estimator(self.prepared, self.settings.threads)
-        crowded = sorted(self.pictures, key=lambda picture: -len(estimator(picture)))[:_RANKING_FRAMES]
-        settings = SensitivitySettings(float_only=False)
-        found = measure_sensitivity(
-            self.prepared, self.target, self.ranges, frames=crowded, settings=settings
-        )
+        frames, settings = self.reference.crowded(_RANKING_FRAMES), SensitivitySettings(float_only=False)
+        found = measure_sensitivity(self.prepared, self.target, self.ranges, frames=frames, settings=settings)
         return [each.layer for each in found.layers]
 
     def _latency(self, folder: Path) -> _Latency:
         """Return medians of whole calls of a bundle and the float32 one, alternating: clock rates drift."""
         estimators = [load(str(folder), self.settings.threads), self._float32]
-        times: list[list[float]] = [[], []]
+        pictures, times = self.reference.pictures, list[list[float]]([[], []])
         for call in range(_LATENCY_CALLS + 2):
-            picture = self.pictures[call % len(self.pictures)]
+            picture = pictures[call % len(pictures)]
             for estimator, taken in zip(estimators, times, strict=True):
                 estimator(picture)  # refills the caches after the other one's call
                 start = time.perf_counter()

@@ -13,13 +13,13 @@ import numpy as np
 from ..compiler.build import export_bundle
 from ..compiler.checks import check_request
 from ..compiler.request import ExportRequest
-from ..errors import PosecError
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import PRECISIONS, Target
 from ..passes import prepare
 from ..runtime.bundle import Bundle
 from .candidate_bench import Candidate, CandidateBench, SearchSettings
+from .float_reference import FloatReference
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,10 @@ def search_precision(
     Raises PosecError where the request cannot be met, or the target's engine does not run here.
     """
     check_request(target, ExportRequest(out=settings.out, overwrite=settings.overwrite))
-    pictures = list(frames)
-    if not pictures:
-        raise PosecError("no frames to measure drift on; give frames with people in them")
     prepared = prepare(graph)
+    reference = FloatReference(prepared, frames, settings.threads)
     with tempfile.TemporaryDirectory() as folder:
-        bench = CandidateBench(prepared, target, ranges, pictures, Path(folder), settings, progress)
+        bench = CandidateBench(prepared, target, ranges, reference, Path(folder), settings, progress)
         tried: list[Candidate] = []
         for precision in searched(target, calibrated=bool(ranges.tensors)):
             tried += _int8_candidates(bench) if precision == "int8" else [bench.measure(precision)]

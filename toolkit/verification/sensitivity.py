@@ -16,7 +16,7 @@ from ..passes import prepare
 from ..passes.edit.graph_index import WEIGHT_AXIS, layer_name, named_layers
 from ..passes.quantize.float_layers import stays_float
 from ..passes.quantize.pipeline import lower_graph
-from .simulation import FloatReference
+from .float_reference import FloatReference
 
 Progress = Callable[[int, int], None]
 
@@ -95,7 +95,7 @@ def measure_sensitivity(
     target: Target,
     ranges: Ranges,
     *,
-    frames: Iterable[np.ndarray],
+    frames: Iterable[np.ndarray] | FloatReference,
     settings: SensitivitySettings = SensitivitySettings(),
     progress: Progress | None = None,
 ) -> Sensitivity:
@@ -109,6 +109,7 @@ def measure_sensitivity(
         target: of `targets.load`; must have int8.
         ranges: of `calibration.collect`.
         frames: BGR pictures (H, W, 3) uint8, held in memory; every layer runs over all, so take a few dozen.
+            A FloatReference of the prepared graph has them with their float detections.
         settings: see SensitivitySettings.
         progress: called with (networks run, networks to run).
 
@@ -117,7 +118,7 @@ def measure_sensitivity(
     prepared, job = prepare(graph), Job(target, "int8")
     keep_float = named_layers(prepared.model, settings.keep_float)
     layers = _layers(prepared, job, keep_float, measure=settings.layers)
-    reference = FloatReference(prepared, frames)
+    reference = frames if isinstance(frames, FloatReference) else FloatReference(prepared, frames)
     runs = _count(1 + len(layers.measured) * (2 if settings.float_only else 1), progress)
 
     def heads(kept: Collection[str]) -> list[Mapping[str, np.ndarray]]:

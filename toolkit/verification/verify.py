@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,10 +17,12 @@ from ..device.golden_check import drift_limits
 from ..errors import PosecError
 from ..runtime import load
 from ..runtime.bundle import Bundle, read_bundle
-from ..runtime.pose import PoseFrame, Skeleton
+from ..runtime.pose import PoseFrame, PoseSpec, Skeleton
 
 if TYPE_CHECKING:
     from ..ir.graph import Graph
+    from ..runtime.estimator import Detection
+    from .float_reference import FloatReference
 
     Progress = Callable[[int, int], None]
 
@@ -53,39 +55,90 @@ def verify(
 
     Raises PosecError where the float network finds no people on all frames: drift is not defined.
     """
-    from ..evaluation.joints import in_joints
+    count, bundle = len(frames) if isinstance(frames, Sized) else 0, _of_network(bundle, graph.spec)
+    detections = _detections(graph, frames, threads)
+    report = None if progress is None else lambda done: progress(done, count)
+    found = _find(bundle, graph.spec, detections, threads=threads, progress=report, pictures=pictures)
+    return _drift(found, graph.spec.skeleton, drift_limits(bundle, allowed))
+
+
+def verify_against(
+    bundle: Bundle | str | Path,
+    reference: FloatReference,
+    *,
+    threads: int | None = None,
+    allowed: Mapping[str, float] | None = None,
+    pictures: ComparedPictures | None = None,
+) -> Drift:
+    """Compare as `verify` does, with the float network's detections on the pictures of a reference."""
+    spec = reference.graph.spec
+    bundle = _of_network(bundle, spec)
+    found = _find(bundle, spec, reference.compared(), threads=threads, pictures=pictures)
+    return _drift(found, spec.skeleton, drift_limits(bundle, allowed))
+
+
+class FloatDetection(NamedTuple):
+    """A picture (H, W, 3) uint8 BGR, the float network's detection, its people on the `perturbed` one."""
+
+    picture: np.ndarray
+    detection: Detection
+    changed: PoseFrame
+
+
+def _detections(graph: Graph, frames: Iterable[np.ndarray], threads: int | None) -> Iterator[FloatDetection]:
     from ..ir.float_engine import float_estimator
 
+    floating = float_estimator(graph, threads)
+    for picture in frames:
+        yield FloatDetection(picture, floating.detect(picture), floating(perturbed(picture)))
+
+
+def _of_network(bundle: Bundle | str | Path, spec: PoseSpec) -> Bundle:
+    """Return the bundle. Raises PosecError where it was built from a network of another specification."""
     bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
-    skeleton, own = graph.spec.skeleton, bundle.spec.skeleton
-    if replace(bundle.spec, skeleton=skeleton) != graph.spec or sorted(skeleton.names) != sorted(own.names):
+    skeleton, own = spec.skeleton, bundle.spec.skeleton
+    if replace(bundle.spec, skeleton=skeleton) != spec or sorted(skeleton.names) != sorted(own.names):
         raise PosecError(
-            f"bundle '{bundle.folder}' was built from network '{bundle.spec.name}' of another "
-            "specification than graph "
-            f"'{graph.spec.name}'; trace the checkpoint that it was exported from"
+            f"bundle '{bundle.folder}' was built from network '{bundle.spec.name}' of another specification "
+            f"than graph '{spec.name}'; trace the checkpoint that it was exported from"
         )
-    floating, compiled = float_estimator(graph, threads), load(str(bundle.folder), threads)
-    count = len(frames) if isinstance(frames, Sized) else 0
-    found = _Found([], [], [], {name: [] for name in graph.spec.head_names})
+    return bundle
+
+
+def _find(
+    bundle: Bundle,
+    spec: PoseSpec,
+    detections: Iterable[FloatDetection],
+    *,
+    threads: int | None,
+    progress: Callable[[int], None] | None = None,
+    pictures: ComparedPictures | None = None,
+) -> _Found:
+    """Run a bundle on pictures with the detections of its float network."""
+    from ..evaluation.joints import in_joints
+
+    skeleton, own = spec.skeleton, bundle.spec.skeleton
+    compiled, found = load(str(bundle.folder), threads), _Found([], [], [], {})
+    found.replaced.update({name: [] for name in spec.head_names})
 
     def named(people: PoseFrame) -> PoseFrame:
         return in_joints(people, own, skeleton.names, root=skeleton.names[skeleton.root])
 
-    for picture in frames:
-        float_heads, letterbox = floating.infer(picture)
-        found.truth.append(floating.decode(float_heads, letterbox))
-        heads, _ = compiled.infer(picture)
-        found.compiled.append(named(compiled.decode(heads, letterbox)))
+    for picture, floating, changed in detections:
+        found.truth.append(floating.people)
+        found.changed.append(changed)
+        detection = compiled.detect(picture)
+        found.compiled.append(named(detection.people))
         for name, people in found.replaced.items():
-            people.append(named(compiled.decode({**heads, name: float_heads[name]}, letterbox)))
-        found.changed.append(floating(perturbed(picture)))
+            heads = {**detection.heads, name: floating.heads[name]}
+            people.append(named(compiled.decode(heads, detection.letterbox)))
         if pictures is not None:
-            pictures.add(Compared(picture, found.truth[-1], found.compiled[-1]))
+            pictures.add(Compared(picture, floating.people, found.compiled[-1]))
         if progress:
-            progress(len(found.truth), count)
+            progress(len(found.truth))
     if not found.truth:
         raise PosecError("no frames to verify on; give frames with people in them")
-    return _drift(found, skeleton, drift_limits(bundle, allowed))
+    return found
 
 
 class _Found(NamedTuple):

@@ -19,9 +19,9 @@ from toolkit.ir.target import Job, Target
 from toolkit.passes import prepare
 from toolkit.passes.quantize.pipeline import SKIP_VARIABLE, lower_graph
 from toolkit.verification.candidate_bench import SearchSettings
+from toolkit.verification.float_reference import FloatReference
 from toolkit.verification.precision_search import search_precision
 from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
-from toolkit.verification.simulation import FloatReference
 from toolkit.verification.verify import verify
 
 BOARDS = ("generic-cpu", "intel-cpu", "raspberry-pi-5", "jetson-orin-nano")

@@ -9,8 +9,8 @@ from toolkit.runtime.decoding.decode import decode_heads, no_people
 from toolkit.runtime.decoding.kinematics import layers
 from toolkit.runtime.pose import MUPOTS17, PoseFrame
 from toolkit.runtime.preprocess import place
+from toolkit.runtime.tracking.track import Tracker
 from toolkit.runtime.video.draw import LEFT, RIGHT, draw_people, side_colours
-from toolkit.runtime.video.track import Tracker
 
 SPEC = tiny_spec()
 

@@ -27,7 +27,7 @@ from toolkit.passes.quantize.qparams import to_int8, weight_scales
 from toolkit.training.int8.finetune import QATSettings, finetune
 from toolkit.training.int8.torch_graph import TorchGraph
 from toolkit.training.run.runs import RunFiles
-from toolkit.verification.simulation import FloatReference
+from toolkit.verification.float_reference import FloatReference
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")

@@ -19,7 +19,8 @@ HEADING = """# Command line
 
 For all users: every command of `posec` and its options. Generated from the parser; do not edit.
 
-Exit status 0 is success, 1 a missed limit, 2 a refused request, 3 a camera of `run` that went away.
+Exit status 0 is success, 1 a missed limit, 2 a refused request. `run` also ends with 3 if a camera went away,
+4 if an output failed, and 5 if the engine failed.
 """
 
 

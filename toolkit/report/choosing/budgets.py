@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...device.drift import RATIO_LIMIT
 from ...device.result import Result
@@ -118,8 +118,18 @@ def _drift_gaps(option: Option, budgets: Budgets) -> list[Gap]:
             needs = f"its {name} has to fall by {value - limit:.2g}{unit}"
             found.append(Gap(f"{name} {value:.2f}{unit}, allowed {limit:g}", needs))
     replaced = () if all(limit is None for limit, *_ in limits) else (DRIFT_MM.key, RATIO_LIMIT)
-    missed = [name for name in drift["missed"] if name not in replaced]
+    missed = [
+        name
+        for name in drift["missed"]
+        if name not in replaced and not _is_within_ratio(drift, name, budgets.max_drift_ratio)
+    ]
     return [*found, *(_own_gap(option.result, name) for name in missed)]
+
+
+def _is_within_ratio(drift: Mapping[str, Any], name: str, ratio: float | None) -> bool:
+    """Return whether a share of people is within `ratio` times the network's own; see `Drift.limit`."""
+    own = (drift.get("unsteadiness") or {}).get(name)
+    return ratio is not None and own is not None and drift[name] <= ratio * own
 
 
 def _own_gap(result: Result, name: str) -> Gap:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...device.result import Result
-from .budgets import Budgets
+from .budgets import Budgets, loss_of
 from .choose import Choice, choose, quality_measure, with_protocol
 from .measures import BUDGET_MS, Measure, measures_of
 from .options import Option, options_of
@@ -49,6 +49,10 @@ class Comparison:
             if other is option
             for gap in gaps
         ]
+
+    def loss(self, option: Option) -> float | None:
+        """Return the points of PCK_rel@150 that an option loses against the float network, or None."""
+        return loss_of(option, self.options, self.budgets.protocol)
 
     def role(self, option: Option) -> str:
         """Return "recommended", "runner-up" or an empty string."""

@@ -208,9 +208,11 @@ def _accuracy(protocol: str, metric: _Metric) -> Measure:
         bounds = result.row(protocol, _DEFAULT_SUBSET).get("intervals", {}).get(metric.name)
         return Interval(metric.scale * bounds[0], metric.scale * bounds[1]) if bounds else None
 
+    name, comma, rest = metric.label.partition(", ")
+    unit = comma + rest
     return Measure(
         accuracy_key(protocol, metric.name),
-        f"{metric.label}, {protocol}",
+        f"{name} on {protocol}{unit}",
         is_cost=False,
         higher_is_better=metric.higher_is_better,
         read=read,

@@ -9,8 +9,8 @@ from ..choosing.front import pareto_front
 from ..choosing.options import NO_MACHINE, Option
 from ..formatting import safe
 from ..plots.charts import AxisLabels, Limits, Point, scatter
+from ..plots.styles import precision_style
 
-_PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # with a style of their own
 _LEAST_SPAN = 10.0  # percentage points that an axis of accuracy shows at least
 _CAPTION = (
     "Circles are float32, squares float16 and bfloat16, diamonds int8. Hollow: not accepted. Gray: outside "
@@ -73,7 +73,7 @@ def _point(comparison: Comparison, option: Option) -> Point:
         x,
         y,
         option.name,
-        option.precision if option.precision in _PRECISIONS else "float32",
+        precision_style(option.result),
         hollow=option.result.verdict != "accepted",
         gray=bool(comparison.reasons(option)),
     )

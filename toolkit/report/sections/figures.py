@@ -14,8 +14,7 @@ from ..plots.bar_charts import Bar, Strip, bars, strips
 from ..plots.charts import AxisLabels, Line, lines
 from ..plots.decode_lines import decode_lines
 from ..plots.frame_split import draw_frame_splits, frame_splits
-
-_PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # with a style of their own
+from ..plots.styles import precision_style
 
 
 class _Figure(NamedTuple):
@@ -50,12 +49,6 @@ def _html(chart: _Figure) -> str:
     return f"<figure class='chart'>{caption}{chart.drawing}</figure>"
 
 
-def _style(result: Result) -> str:
-    """Return the style class of a precision; an unknown precision looks like float32."""
-    precision = str(result.bundle["precision"])
-    return precision if precision in _PRECISIONS else "float32"
-
-
 def _bench(result: Result) -> Any:
     assert result.bench is not None
     return result.bench
@@ -69,7 +62,7 @@ def _every_frame(ran: Sequence[Result]) -> _Figure | None:
         latency = _bench(result)["latency"]["total"]
         samples = [frame[total] for turn in _bench(result)["samples"]["rounds"] for frame in turn]
         percentiles = [latency[name] for name in ("p50_ms", "p90_ms", "p99_ms")]
-        rows.append(Strip(result.name, _style(result), samples, percentiles))
+        rows.append(Strip(result.name, precision_style(result), samples, percentiles))
     caption = "A tick is a frame. Bundles took turns of a few frames each."
     return _Figure(strips("Latency of every frame", rows), "Latency of every frame", caption)
 
@@ -91,7 +84,7 @@ def _drift_by_head(results: Sequence[Result]) -> _Figure | None:
         f"Drift removed when one head of {worst.name} is replaced by the float head; "
         f"{number(drift['drift_mm'], 2)} mm in total."
     )
-    return _Figure(bars("Drift by head", rows, _style(worst)), "Drift by head", caption)
+    return _Figure(bars("Drift by head", rows, precision_style(worst)), "Drift by head", caption)
 
 
 def _frame_split(ran: Sequence[Result]) -> _Figure | None:
@@ -125,7 +118,7 @@ def _sustained(measured: Sequence[Result]) -> _Figure | None:
     runs = [(result, run) for result in measured if (run := _bench(result).get("sustained"))]
     if not runs:
         return None
-    drawn = [Line(list(_slices(run)), result.name, _style(result)) for result, run in runs]
+    drawn = [Line(list(_slices(run)), result.name, precision_style(result)) for result, run in runs]
     caption = "; ".join(
         f"{result.name}: × {number(run['slower'], 2)} after {number(run['seconds'], 0, 's')}"
         for result, run in runs

@@ -12,6 +12,7 @@ from .accuracy import SCENES
 from .figures import total_p50_ms
 
 _BUSY = 0.15  # share of the processors that other processes may take without a warning
+_MOST_NOTES = 4  # of single results
 _VERDICTS = {"accepted": ".", "rejected": ": over the drift limits.", "not judged": ": drift not measured."}
 
 
@@ -22,8 +23,11 @@ def best(results: Sequence[Result]) -> Result | None:
     return min(accepted or ran, key=total_p50_ms, default=None)
 
 
-def headline(results: Sequence[Result], chosen: Result | None) -> str:
-    """Return the main finding in one sentence; `chosen` is the recommended result, or the `best`."""
+def headline(results: Sequence[Result], chosen: Result | None, *, recommended: bool = False) -> str:
+    """Return the main finding in one sentence.
+
+    `chosen` is the `recommended` result, within the budgets, or the `best`.
+    """
     if chosen is None:
         return "No bundle ran."
     p50 = milliseconds(total_p50_ms(chosen))
@@ -36,18 +40,24 @@ def headline(results: Sequence[Result], chosen: Result | None) -> str:
         lost = percent(chosen.drift["people_lost"]) if chosen.drift["people_lost"] else "none"
         drift_mm = number(chosen.drift["drift_mm"])
         parts.append(f"{drift_mm} mm from the float network, {lost} of its people lost")
+    if recommended and chosen.verdict == "rejected":
+        return ", ".join(parts) + ": within your budgets, over its target's own limits."
     return ", ".join(parts) + _VERDICTS[chosen.verdict]
 
 
 def warnings(results: Sequence[Result]) -> str:
     """Return a note for each failed, rejected or noisy result, for rendered data, and for a busy machine."""
-    notes = []
-    for result in results:
-        if result.noise:
-            notes.append(f"{result.name}: latency too noisy to trust – {result.noise}")
-        if result.status == "failed" or result.verdict == "rejected":
-            outcome = "failed" if result.status == "failed" else result.verdict
-            notes.append(f"{result.name}: {outcome} – {result.reason}")
+    notes = [
+        f"{result.name}: {'failed' if result.status == 'failed' else result.verdict} – {result.reason}"
+        for result in results
+        if result.status == "failed" or result.verdict == "rejected"
+    ]
+    if len(notes) > _MOST_NOTES:
+        notes[_MOST_NOTES:] = [f"{len(notes) - _MOST_NOTES} more failed or were rejected: see the table."]
+    noisy = [result for result in results if result.noise]
+    if noisy:
+        others = f" and {len(noisy) - 1} more" if len(noisy) > 1 else ""
+        notes.append(f"Latency too noisy to trust: {noisy[0].name} ({noisy[0].noise}){others}.")
     kinds = {((result.drift or {}).get("data") or {}).get("kind", USER) for result in results}
     if kinds - {USER}:
         notes.append(
@@ -76,8 +86,7 @@ def pictures(results: Sequence[Result], chosen: Result | None) -> str:
     shown = [_picture(picture, chosen.name) for picture in chosen.pictures if is_jpeg(picture["jpeg"])]
     if not shown:
         return ""
-    kind = f"pictures n{min(len(shown), 5)}"
-    return f"<section class='{kind}' aria-label='Detected people'>{''.join(shown)}</section>"
+    return f"<section class='pictures' aria-label='Detected people'>{''.join(shown)}</section>"
 
 
 def _picture(picture: Mapping[str, str], bundle: str) -> str:
@@ -97,7 +106,7 @@ def tiles(chosen: Result | None) -> str:
         (number(drift.get("drift_mm")), "mm", "from the float network"),
         (percent(drift.get("people_lost")).rstrip(f"{THIN}%"), "%", "of its people lost"),
         (number(scenes.get("pck_rel150"), 0), "%", "PCK_rel@150, rendered scenes"),
-        (number((chosen.bench["memory"] or {}).get("peak_mb"), 0), "MB", "peak memory"),
+        (number((chosen.bench.get("memory") or {}).get("peak_mb"), 0), "MB", "peak memory"),
     ]
     body = "".join(
         f"<div><b>{value}<i>{unit}</i></b><span>{label}</span></div>"

@@ -16,6 +16,8 @@ from .amounts import rotation, size
 EXIT_CAMERA_GONE, EXIT_OUTPUT_FAILED, EXIT_ENGINE_FAILED = 3, 4, 5
 # Seconds to wait for a camera that stopped sending, and for the first picture of a pipe.
 RETRY_S = 60.0
+# Filters over time of people without a temporal stage.
+SMOOTHING = ("one-euro", "exponential", "none")
 SOURCES = (
     "picture, folder, video, pipe, '-', camera number, /dev/video0, GStreamer pipeline, "
     "rtsp://, http:// or picamera2"
@@ -41,6 +43,29 @@ THRESHOLD = (
 NO_REFINE = (
     ["--no-refine"],
     {"action": "store_true", "help": "skip the fit of poses to key points: faster, less accurate"},
+)
+OVER_TIME: Tuple[Any, ...] = (
+    (
+        ["--smooth"],
+        {
+            "choices": SMOOTHING,
+            "help": "smooth the people of videos and cameras with this filter, "
+            "in place of the bundle's temporal stage",
+        },
+    ),
+    (
+        ["--no-temporal"],
+        {"action": "store_true", "help": "leave out the bundle's temporal stage: no correction over time"},
+    ),
+    (
+        ["--lookahead"],
+        {
+            "type": int,
+            "default": 0,
+            "metavar": "PICTURES",
+            "help": "pictures that the temporal stage waits for: calmer poses, later (default: 0)",
+        },
+    ),
 )
 CAMERA: Tuple[Any, ...] = (
     (
@@ -102,6 +127,7 @@ ARGUMENTS: Tuple[Any, ...] = (
     (["--no-overlay"], {"action": "store_true", "help": "write no pictures"}),
     THRESHOLD,
     NO_REFINE,
+    *OVER_TIME,
     (["--no-inset"], {"action": "store_true", "help": "draw no view from above and from the side"}),
     (
         ["--no-overlap"],
@@ -118,6 +144,14 @@ ARGUMENTS: Tuple[Any, ...] = (
         },
     ),
     THREADS,
+    (
+        ["--require-signature"],
+        {
+            "metavar": "KEY",
+            "help": "refuse a bundle that the owner of this public key did not sign; keep the key where a "
+            "bundle's maker cannot write",
+        },
+    ),
     (
         ["--overwrite"],
         {

@@ -15,8 +15,11 @@ from ..errors import PoseError
 from ..estimator import PoseEstimator
 from ..outputs.lines import LineSink
 from ..outputs.recorder import Recorder
+from ..outputs.systemd import systemd_sink
 from ..outputs.udp import UdpSink
 from ..outputs.unix import UnixSink
+from ..tracking.choice import OverTimeSettings, people_over_time
+from ..video.over_time import Following
 from ..video.recording.output_error import OutputError
 from ..video.result import Sink
 from ..video.settings import RecordingSettings, StreamSettings, Summary
@@ -44,11 +47,20 @@ def run(args: argparse.Namespace, source: str) -> int:
         refine=not args.no_refine,
         centre_threshold=args.threshold,
         camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
+        key=args.require_signature,
     )
+    smoothing = OverTimeSettings(args.smooth, not args.no_temporal, args.lookahead)
+    over_time = Following(people_over_time(estimator, smoothing))
     sinks = _sinks(args, source, estimator, recording)
     try:
         summary = stream(
-            estimator, source, sinks, settings=settings, progress=_Progress(args.most), report=say
+            estimator,
+            source,
+            sinks,
+            settings=settings,
+            over_time=over_time,
+            progress=_Progress(args.most),
+            report=say,
         )
     except (OutputError, EngineError) as error:
         say(str(error))
@@ -93,6 +105,9 @@ def _sinks(
         for sink in sinks:
             sink.close(Summary())
         raise
+    notified = systemd_sink()
+    if notified is not None:
+        sinks.append(notified)
     if args.json:
         sinks.append(LineSink(sys.stdout))
     return sinks
@@ -124,7 +139,7 @@ def _print_summary(summary: Summary) -> None:
 
 
 class _Progress:
-    """Updates one line on a terminal; writes a line per hundred pictures to a log."""
+    """Updates one line on a terminal; writes a line per hundred pictures to a log, later per 10,000."""
 
     def __init__(self, most: Any) -> None:
         self._most = f"/{most}" if most else ""
@@ -134,5 +149,5 @@ class _Progress:
             show_progress(
                 f"pictures {pictures}{self._most} ", end="\n" if self._most == f"/{pictures}" else ""
             )
-        elif pictures % 100 == 1:
+        elif pictures % (100 if pictures < 1000 else 10_000) == 1:
             say(f"pictures {pictures}{self._most}")

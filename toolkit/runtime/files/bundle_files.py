@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Dict, Mapping, Union
 
 from ..errors import PoseError
-from .plain_files import open_plain
+from .plain_files import open_plain, read_plain
 from .plain_folders import write_folder
-from .plain_json import read_json
+from .plain_json import parse_json
 
 DESCRIPTION = "bundle.json"
 MOST_FILES = 1000
@@ -20,6 +20,7 @@ LARGEST_FILE = 2**30
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NAME = 100
+_COPY = "copy the bundle again"
 
 
 class BundleError(PoseError):
@@ -35,9 +36,7 @@ def sha256_of(content: Union[bytes, Path]) -> str:
     if isinstance(content, bytes):
         digest.update(content)
         return digest.hexdigest()
-    with open_plain(
-        content, most_bytes=LARGEST_FILE, error=BundleError, advice="copy the bundle again"
-    ) as file:
+    with open_plain(content, most_bytes=LARGEST_FILE, error=BundleError, advice=_COPY) as file:
         for block in iter(lambda: file.read(2**20), b""):
             digest.update(block)
     return digest.hexdigest()
@@ -62,19 +61,23 @@ def check_field(value: str, field: str, *, folder: Path) -> None:
         )
 
 
-def read_description(folder: Path) -> Dict[str, Any]:
-    """Return the parsed bundle.json of a folder.
-
-    Raises BundleError if there is none, or it is no JSON object of finite numbers.
-    """
+def read_description(folder: Path) -> bytes:
+    """Return the content of the bundle.json of a folder. Raises BundleError if there is none."""
     path = folder / DESCRIPTION
     if not path.exists() or path.is_symlink():
         raise BundleError(f"no {DESCRIPTION} in '{folder}'; give the directory that `posec export` wrote")
-    plain = read_json(path, most_bytes=LARGEST_DESCRIPTION, error=BundleError, advice="copy the bundle again")
+    return read_plain(path, most_bytes=LARGEST_DESCRIPTION, error=BundleError, advice=_COPY)
+
+
+def parse_description(content: bytes, folder: Path) -> Dict[str, Any]:
+    """Return a parsed bundle.json. Raises BundleError if it is no JSON object of finite numbers."""
+    path = folder / DESCRIPTION
+    try:
+        plain = parse_json(content)
+    except ValueError as error:
+        raise BundleError(f"'{path}' is not JSON: {error}; {_COPY}") from error
     if not isinstance(plain, dict):
-        raise BundleError(
-            f"'{path}' must hold one JSON object, got {type(plain).__name__}; copy the bundle again"
-        )
+        raise BundleError(f"'{path}' must hold one JSON object, got {type(plain).__name__}; {_COPY}")
     return plain
 
 

@@ -38,6 +38,8 @@ def read_picture(path: Union[str, Path]) -> np.ndarray:
 
 def read_bounded(path: Union[str, Path], name: str) -> bytes:
     """Return the bytes of a plain file of at most 256 MB. Raises SourceError for any other file."""
+    if "\0" in str(path):
+        raise SourceError(f"cannot read {name}: a path has no null character")
     try:
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
             found = os.fstat(file.fileno())

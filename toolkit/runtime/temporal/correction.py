@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from ..decoding.kinematics import EPSILON, forward_kinematics, paths_mm, ray_rotation
-from ..pose import PoseSpec
+from ..decoding.kinematics import EPSILON, paths_mm, ray_rotation
+from ..pose import PoseSpec, Skeleton
 from ..pose_frame import PoseFrame
 from .record import Record
 
@@ -40,14 +41,14 @@ def output_size(spec: PoseSpec) -> int:
 def correction_of(outputs: np.ndarray, spec: PoseSpec) -> Correction:
     """Return the correction that outputs (N, O) hold, in the order of its fields."""
     count, bones, joints = len(outputs), len(spec.skeleton.bones), len(spec.skeleton.names)
-    ends = np.cumsum([3 * bones, 2 * joints, 2, 1])
-    turned, moved, centres, distances, confidence = np.split(outputs, ends, axis=1)
+    first, second = 3 * bones, 3 * bones + 2 * joints
+    places = np.minimum(np.maximum(outputs[:, second : second + 3], -_LARGEST_CHANGE), _LARGEST_CHANGE)
     return Correction(
-        turned.reshape(count, 3, bones),
-        moved.reshape(count, joints, 2),
-        np.clip(centres, -_LARGEST_CHANGE, _LARGEST_CHANGE),
-        np.clip(distances[:, 0], -_LARGEST_CHANGE, _LARGEST_CHANGE),
-        1 / (1 + np.exp(-np.clip(confidence[:, 0], -30, 30))),
+        outputs[:, :first].reshape(count, 3, bones),
+        outputs[:, first:second].reshape(count, joints, 2),
+        places[:, :2],
+        places[:, 2],
+        1 / (1 + np.exp(-outputs[:, second + 3])),
     )
 
 
@@ -60,15 +61,12 @@ def corrected(record: Record, change: Correction, spec: PoseSpec) -> PoseFrame:
     joints_px = record.joints_px + (moved_px[:, None] + record.px_per_m[:, None, None] * change.joints_m)
     rays = record.rays.copy()
     rays[:, :2] += moved_px / record.focal_px[:, None]
-    joints_mm = ray_rotation(rays) @ forward_kinematics(bones.transpose(0, 2, 1), spec.skeleton).transpose(
-        0, 2, 1
-    )
+    joints_mm = ray_rotation(rays) @ (bones @ _joint_paths_mm(spec.skeleton))
     # The root lies on the ray through the projected pelvis, as in decoding.
     px_per_m = record.px_per_m * np.exp(-change.log_distances)
-    root = _root_path_m(spec)
-    pelvis_px = (
-        moved_px + px_per_m[:, None] * (bones @ root)[:, :2] - record.px_per_m[:, None] * _flat(record, root)
-    )
+    root = _root_path_m(spec.skeleton, spec.centre_joints)
+    pelvis_px = moved_px + px_per_m[:, None] * (bones[:, :2] @ root)
+    pelvis_px -= record.px_per_m[:, None] * (record.bones[:, :2] @ root)
     roots = record.roots_mm / np.maximum(record.roots_mm[:, 2:], EPSILON)
     roots[:, :2] += pelvis_px / record.focal_px[:, None]
     roots_mm = (record.roots_mm[:, 2] * np.exp(change.log_distances))[:, None] * roots
@@ -76,15 +74,18 @@ def corrected(record: Record, change: Correction, spec: PoseSpec) -> PoseFrame:
     return PoseFrame(*(np.ascontiguousarray(values, np.float32) for values in frame))
 
 
-def _flat(record: Record, path_m: np.ndarray) -> np.ndarray:
-    return (record.bones @ path_m)[:, :2]
+@lru_cache(maxsize=8)
+def _joint_paths_mm(skeleton: Skeleton) -> np.ndarray:
+    """Return (B, J), from bone directions to joints relative to the root."""
+    return np.ascontiguousarray(paths_mm(skeleton).T)
 
 
-def _root_path_m(spec: PoseSpec) -> np.ndarray:
+@lru_cache(maxsize=8)
+def _root_path_m(skeleton: Skeleton, centre_joints: Tuple[str, ...]) -> np.ndarray:
     """Return (B,), from bone directions to the root relative to the person's centre, in metres."""
-    paths = paths_mm(spec.skeleton) / 1000
-    middle = [spec.skeleton.index(name) for name in spec.centre_joints]
-    path: np.ndarray = paths[spec.skeleton.root] - paths[middle].mean(axis=0)
+    paths = paths_mm(skeleton) / 1000
+    middle = [skeleton.index(name) for name in centre_joints]
+    path: np.ndarray = paths[skeleton.root] - paths[middle].mean(axis=0)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -48,14 +49,29 @@ class Record(NamedTuple):
         """Return some people, by a mask or by indices."""
         return Record(*(values[which] for values in self))
 
-    def put(self, rows: np.ndarray, other: "Record") -> None:
-        """Replace rows by the people of another record, in place."""
-        for values, new in zip(self, other):
-            values[rows] = new
+    def packed(self) -> np.ndarray:
+        """Return all values as one matrix (N, R), which is indexed at once; see `unpacked`."""
+        count = len(self.scores)
+        return np.concatenate([values.reshape(count, -1) if count else _empty(values) for values in self], 1)
 
-    def joined(self, other: "Record") -> "Record":
-        """Return these people followed by others."""
-        return Record(*(np.concatenate(pair) for pair in zip(self, other)))
+
+def _empty(values: np.ndarray) -> np.ndarray:
+    return values.reshape(0, math.prod(values.shape[1:]))
+
+
+def unpacked(matrix: np.ndarray, like: Record) -> Record:
+    """Return the record of a matrix (N, R) as views, with the shapes of another record."""
+    views, start, count = [], 0, len(matrix)
+    for values in like:
+        shape = values.shape
+        if len(shape) == 1:
+            views.append(matrix[:, start])
+            start += 1
+            continue
+        end = start + math.prod(shape[1:])
+        views.append(matrix[:, start:end].reshape(count, *shape[1:]))
+        start = end
+    return Record(*views)
 
 
 def record_of(people: PoseFrame, evidence: Evidence, keypoints: int) -> Record:

@@ -14,7 +14,7 @@ from ..pose_frame import PoseFrame
 from .causal_network import CausalNetwork
 from .correction import corrected, correction_of, output_size
 from .evidence import Evidence
-from .record import USUAL_RATE, Record, features, record_of
+from .record import USUAL_RATE, Record, features, record_of, unpacked
 from .weights import LOOKAHEADS, temporal_weights
 
 
@@ -56,7 +56,7 @@ class TemporalStage:
         grid = spec.keypoints
         self._keypoints = sum(bool(joint) for joint in grid.joints) if grid else 0
         self._numbers: List[int] = []  # of the network's columns
-        self._record: Optional[Record] = None  # of the same people
+        self._rows: Optional[np.ndarray] = None  # packed records of the same people
         self._seconds: Optional[float] = None
         self._pending: Deque[_Pending] = deque()
 
@@ -82,16 +82,19 @@ class TemporalStage:
             lost: numbers of people without a detection in this picture, who were seen before.
         """
         given = [int(number) for number in numbers]
-        missing = [int(number) for number in lost if int(number) in self._numbers]
+        known = set(self._numbers)
+        missing = [int(number) for number in lost if int(number) in known]
         elapsed = 1 / USUAL_RATE if self._seconds is None else seconds - self._seconds
         self._seconds = seconds
         new = record_of(people, evidence, self._keypoints)
-        before, record = self._advance(new, given, missing)
-        is_seen = np.isin(self._numbers, given)
-        outputs = self._network(features(record, before, np.array([elapsed], np.float32), is_seen))
-        self._record = record
-        rows = np.array([self._numbers.index(number) for number in given + missing], int)
-        self._pending.append(_Pending(record.take(rows), given + missing))
+        before, now = self._advance(new.packed(), given, missing)
+        seen = set(given)
+        is_seen = np.array([number in seen for number in self._numbers], bool)
+        steps = np.array([elapsed], np.float32)
+        outputs = self._network(features(unpacked(now, new), unpacked(before, new), steps, is_seen))
+        self._rows = now
+        rows = [self._numbers.index(number) for number in given + missing]
+        self._pending.append(_Pending(unpacked(now[np.array(rows, int)], new), given + missing))
         if len(self._pending) <= self.lookahead:
             self.confidences = np.zeros(0, np.float32)
             return no_people(self.spec)
@@ -102,47 +105,45 @@ class TemporalStage:
         ended = [self._corrected(pending, None) for pending in self._pending]
         self._pending.clear()
         self._network.keep(np.zeros(0, int))
-        self._numbers, self._record, self._seconds = [], None, None
+        self._numbers, self._rows, self._seconds = [], None, None
         return ended
 
-    def _advance(self, new: Record, given: List[int], missing: List[int]) -> "_Step":
-        """Arrange the columns: continuing people, then new ones; return the records before and now."""
-        kept = [column for column, number in enumerate(self._numbers) if number in {*given, *missing}]
+    def _advance(self, new: np.ndarray, given: List[int], missing: List[int]) -> "_Step":
+        """Arrange the columns: continuing people, then new ones; return the packed records before and now."""
+        rows = np.zeros((0, new.shape[1]), np.float32) if self._rows is None else self._rows
+        staying = {*given, *missing}
+        kept = [column for column, number in enumerate(self._numbers) if number in staying]
         if len(kept) < len(self._numbers):
             self._network.keep(np.array(kept, int))
             self._numbers = [self._numbers[column] for column in kept]
-            if self._record is not None:
-                self._record = self._record.take(np.array(kept, int))
+            rows = rows[np.array(kept, int)]
         first = [row for row, number in enumerate(given) if number not in self._numbers]
-        record = new.take(np.array(first, int))
-        if self._record is not None:
-            record = self._record.joined(record)
         if first:
             self._network.add(len(first))
             self._numbers = self._numbers + [given[row] for row in first]
-        before = Record(*(values.copy() for values in record))
-        record.put(np.array([self._numbers.index(number) for number in given], int), new)
-        return _Step(before, record)
+        before = np.concatenate([rows, new[np.array(first, int)]])
+        now = before.copy()
+        now[np.array([self._numbers.index(number) for number in given], int)] = new
+        return _Step(before, now)
 
     def _corrected(self, pending: _Pending, outputs: Optional[np.ndarray]) -> PoseFrame:
+        """Return pending people with their corrections; people who have left since then stay as they are."""
         record, numbers = pending
-        nothing = np.zeros(output_size(self.spec), np.float32)
-        own = [
-            outputs[self._numbers.index(number)]
-            if outputs is not None and number in self._numbers
-            else nothing
-            for number in numbers
-        ]
-        rows = np.stack(own) if own else np.zeros((0, len(nothing)), np.float32)
+        rows = np.zeros((len(numbers), output_size(self.spec)), np.float32)
+        if outputs is not None:
+            columns = {number: column for column, number in enumerate(self._numbers)}
+            here = [row for row, number in enumerate(numbers) if number in columns]
+            rows[here] = outputs[np.array([columns[numbers[row]] for row in here], int)]
         with np.errstate(all="ignore"):
-            change = correction_of(np.where(np.isfinite(rows), rows, 0), self.spec)
+            rows[~np.isfinite(rows.sum(axis=1))] = 0
+            change = correction_of(rows, self.spec)
             found = corrected(record, change, self.spec)
         self.confidences = change.confidences
         return found
 
 
 class _Step(NamedTuple):
-    """Records of the same people, before and after a picture."""
+    """Packed records (N, R) of the same people, before and after a picture."""
 
-    before: Record
-    now: Record
+    before: np.ndarray
+    now: np.ndarray

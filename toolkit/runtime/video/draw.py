@@ -43,7 +43,7 @@ def draw_people(
         inset: append views from above and from the side at the right, half as wide as the picture is high.
     """
     if numbers is not None:
-        numbers = [number for number, is_finite in zip(numbers, _finite(people)) if is_finite]
+        numbers = [number for number, kept in zip(numbers, is_finite(people)) if kept]
     people = finite_people(people)
     drawn = np.array(picture, order="C")
     unit = max(min(picture.shape[:2]) / 360.0, 0.6)  # lines and letters grow with the picture
@@ -61,12 +61,12 @@ def draw_people(
 
 def finite_people(people: PoseFrame) -> PoseFrame:
     """Return the people whose values are all finite; JSON and pictures cannot represent the others."""
-    kept = _finite(people)
+    kept = is_finite(people)
     return people if kept.all() else people[kept]
 
 
-def _finite(people: PoseFrame) -> np.ndarray:
-    """Return (N,) bool."""
+def is_finite(people: PoseFrame) -> np.ndarray:
+    """Return (N,) bool, True for people whose values are all finite."""
     if not len(people):
         return np.ones(0, bool)
     fields = [getattr(people, name).reshape(len(people), -1) for name in people.__dataclass_fields__]

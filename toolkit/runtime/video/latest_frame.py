@@ -17,6 +17,9 @@ import numpy as np
 PATIENCE_S = 2.0
 # A camera without a new frame for so long has stopped sending.
 HANGING_AFTER_S = 10.0
+# A damaged picture fails one read; a camera that has gone fails all.
+MOST_FAILED_READS = 5
+FAILED_READ_PAUSE_S = 0.05
 
 
 class TimedPicture(NamedTuple):
@@ -41,10 +44,16 @@ def latest_frames(
 
     def read() -> None:
         try:
+            failed = 0
             while not closed.is_set():
                 is_read, picture = capture.read()
                 if not is_read:
-                    break
+                    failed += 1
+                    if failed > MOST_FAILED_READS:
+                        break
+                    closed.wait(FAILED_READ_PAUSE_S)
+                    continue
+                failed = 0
                 with changed:
                     dropped = came[0].dropped + 1 if came else 0
                     came[:] = [TimedPicture(picture, time.monotonic(), dropped)]

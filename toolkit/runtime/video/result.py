@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol
 
 from ..pose import PoseFrame
+from ..temporal.evidence import Evidence
 from .frames import CapturedFrame
 from .settings import Summary
 from .sources import Source
@@ -21,6 +22,7 @@ class Estimate(NamedTuple):
     Attributes:
         frame: the picture, its name and its time.
         people: all of them have finite values.
+        evidence: of the same people.
         stages_ms: duration of each stage.
         started: time.perf_counter() at the start of preprocessing.
         left_out: number of people with non-finite values.
@@ -28,6 +30,7 @@ class Estimate(NamedTuple):
 
     frame: CapturedFrame
     people: PoseFrame
+    evidence: Evidence
     stages_ms: Dict[str, float]
     started: float
     left_out: int
@@ -47,7 +50,21 @@ class Tracked(NamedTuple):
     fields: Mapping[str, List[Any]] = {}
 
 
-OverTime = Callable[[Estimate], Tracked]
+class Followed(NamedTuple):
+    """A picture whose people are final."""
+
+    estimate: Estimate
+    tracked: Tracked
+
+
+class OverTime(Protocol):
+    """The stage between the estimates of one source and the sinks."""
+
+    def update(self, estimate: Estimate) -> List[Followed]:
+        """Take the next picture; return the pictures that are final now, in order."""
+
+    def flush(self) -> List[Followed]:
+        """Return the pictures that still waited, at the end of the source."""
 
 
 class Result:

@@ -17,11 +17,12 @@ from ..engines import EngineError
 from ..errors import PoseError
 from ..estimator import PoseEstimator
 from ..pose import PoseFrame
-from .draw import finite_people
-from .over_time import choose_over_time
+from ..tracking.choice import people_over_time
+from .draw import is_finite
+from .over_time import Following, Unrelated
 from .overlap import ahead
 from .pauses import Pauses
-from .result import Estimate, OverTime, Result, Sink
+from .result import Estimate, Followed, OverTime, Result, Sink
 from .settings import StreamSettings, Summary
 from .sources import CameraGone, CapturedFrame, Source, open_source
 
@@ -54,7 +55,7 @@ def stream(
         source: see `sources.open_source`.
         sinks: see `result.Sink`; all are closed at the end.
         settings: see StreamSettings.
-        over_time: stage between estimate and sinks; None numbers the people of videos and cameras.
+        over_time: stage between estimates and sinks for videos and cameras; None takes the bundle's.
         progress: called with the number of pictures and the people of the last one.
         report: called with a sentence for each skipped picture.
 
@@ -66,7 +67,8 @@ def stream(
         with closing(open_source(source, report, settings.retry_s)) as frames:
             run = _Run(estimator, frames, settings=settings, summary=summary, report=report)
             try:
-                run.into(sinks, over_time or choose_over_time(frames.still), timed, progress)
+                stage = Unrelated() if frames.still else over_time or Following(people_over_time(estimator))
+                run.into(sinks, stage, timed, progress)
             finally:
                 summary.skipped += frames.skipped
     except KeyboardInterrupt:
@@ -112,8 +114,8 @@ class _Run:
         frames = ahead(chosen) if overlap and not self._frames.live else chosen
         estimates = self._estimates(frames)
         with closing(ahead(estimates) if overlap else estimates) as results:
-            for estimate in results:
-                result = Result(estimate, over_time(estimate), self._frames)
+            for estimate, tracked in _followed(results, over_time):
+                result = Result(estimate, tracked, self._frames)
                 try:
                     for sink in sinks:
                         sink.write(result)
@@ -134,7 +136,7 @@ class _Run:
         for frame in frames:
             started = time.perf_counter()
             try:
-                people = self._estimator(frame.picture)
+                people, evidence = self._estimator.detect(frame.picture)[:2]
             except EngineError as error:
                 if not used or not self._frames.live or not pauses.wait(str(error), self._report):
                     raise
@@ -146,10 +148,13 @@ class _Run:
                 failures += 1
                 self._skip(frame, last, failures)
                 continue
-            used, failures, finite = used + 1, 0, finite_people(people)
+            used, failures, kept = used + 1, 0, is_finite(people)
             pauses.reset()
             stages_ms = dict(self._estimator.stages_ms)
-            yield Estimate(frame, finite, stages_ms, started, len(people) - len(finite))
+            left_out = int((~kept).sum())
+            if left_out:
+                people, evidence = people[kept], evidence.take(kept)
+            yield Estimate(frame, people, evidence, stages_ms, started, left_out)
             if used == self._settings.most:
                 break
         if last is not None and not used:
@@ -163,6 +168,13 @@ class _Run:
             raise PoseError(f"{failures} pictures in a row cannot be used; the last: {error}") from error
         if summary.skipped <= REPORTED or summary.skipped % 100 == 0 or still:
             self._report(f"skipped: '{printable(frame.name, keep='')}': {error}")
+
+
+def _followed(estimates: Iterator[Estimate], over_time: OverTime) -> Iterator[Followed]:
+    """Yield the pictures as they become final."""
+    for estimate in estimates:
+        yield from over_time.update(estimate)
+    yield from over_time.flush()
 
 
 def _count(summary: Summary, result: Result, left_out: int) -> None:

@@ -40,6 +40,11 @@ def load_mocap(folder: str | Path) -> dict[str, np.ndarray]:
     return {split: poses_from_joints(np.concatenate(parts[split])) for split in SPLITS}
 
 
+def read_joints(path: Path) -> np.ndarray:
+    """Return the joints (F, 17, 3) of all clips of one file, one after the other. Raises PosecError."""
+    return np.concatenate([joints for _, joints in _clips(path)])
+
+
 def poses_from_joints(joints: np.ndarray) -> np.ndarray:
     """Return bone directions (N, 16, 3) float32, each pose in its own torso frame.
 

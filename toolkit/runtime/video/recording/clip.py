@@ -128,8 +128,8 @@ class Clip:
             self._open()
         if self._writer is not None:
             self._writer.release()
+            self._writer, self._last = None, None
             self._finished(self._path)
-        self._writer, self._last = None, None
 
 
 def _open_writer(path: Path, fps: float, size: Tuple[int, int]) -> Any:

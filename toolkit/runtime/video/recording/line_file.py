@@ -81,6 +81,7 @@ class LineFile:
         """Close the file and give it the next number."""
         self.sync()
         self.close()
+        self._size = 0
         self._finished(keep_lines(self._folder))
 
     def sync(self) -> None:

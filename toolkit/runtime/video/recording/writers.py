@@ -82,7 +82,7 @@ class Recording:
         continued = oldest_first(self.folder, possible_files(self.folder)) if settings.rotates else []
         self._is_continued, self._disk = bool(continued), DiskLimit(settings.most_bytes, continued)
         self._lines = LineFile(
-            self.folder, settings.file_limits, durable=settings.fsync, finished=self._disk.add
+            self.folder, settings.file_limits, durable=settings.fsync, finished=self._finished
         )
 
     def _take_over(self, earlier: List[str], report: Report) -> List[str]:
@@ -155,6 +155,14 @@ class Recording:
         self._lines.sync()
         if self._clip is not None:
             self._clip.sync()
+        self._keep_limit()
+
+    def _finished(self, path: Path) -> None:
+        """Take note of a file that is not written any more."""
+        self._disk.add(path)
+        self._keep_limit()
+
+    def _keep_limit(self) -> None:
         self._disk.keep(self._lines.size + (self._clip.size if self._clip is not None else 0))
 
     def write_still(self, name: str, picture: np.ndarray) -> None:
@@ -174,8 +182,8 @@ class Recording:
         """Append a frame to the clip; see `clip.Clip`. Raises OutputError if that fails."""
         try:
             if self._clip is None:
-                limits, finished = self._settings.file_limits, self._disk.add
-                self._clip = Clip(self.folder, rate, live, rotation=limits, finished=finished)
+                limits = self._settings.file_limits
+                self._clip = Clip(self.folder, rate, live, rotation=limits, finished=self._finished)
             self._clip.write(picture, seconds)
         except OSError as error:
             raise self.failed(error) from error
@@ -193,6 +201,8 @@ class Recording:
         try:
             if self._clip is not None:
                 self._clip.close()
+        except OSError as error:
+            raise self.failed(error) from error
         finally:
             written = self._finish(summary)
         return written

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from toolkit.runtime.pose import PoseFrame
-from toolkit.runtime.video.assignment import assign
-from toolkit.runtime.video.track import Tracker
+from toolkit.runtime.tracking.assignment import assign
+from toolkit.runtime.tracking.track import Tracker
 
 
 def frame(*people, body_px=100.0):

@@ -1,0 +1,1 @@
+"""Recordings for other programs: BVH and CSV from people.jsonl."""

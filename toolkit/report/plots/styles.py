@@ -1,0 +1,13 @@
+"""Style classes of marks and lines, by precision."""
+
+from __future__ import annotations
+
+from ...device.result import Result
+
+_PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # with a style of their own
+
+
+def precision_style(result: Result) -> str:
+    """Return the style class of a result's precision; an unknown precision looks like float32."""
+    precision = str(result.bundle["precision"])
+    return precision if precision in _PRECISIONS else "float32"

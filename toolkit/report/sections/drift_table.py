@@ -1,0 +1,105 @@
+"""Section of the report: drift beside the network's own unsteadiness, its distribution, and who moved far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...device.result import Result
+from ..formatting import DASH, number, percent, safe
+from ..plots.charts import AxisLabels, Line, lines
+from ..plots.styles import precision_style
+from ..tables import table
+
+_HEADINGS = (
+    "bundle",
+    "pictures",
+    "drift<br>mm",
+    "the network's<br>own, mm",
+    "ratio",
+    "p50<br>mm",
+    "p95<br>mm",
+    "people<br>lost",
+    "of these its<br>own",
+    "PCK lost<br>to float32",
+    "who moved far",
+)
+_CAPTION = (
+    "Drift is the distance from the float network; the network's own is float32 against float32 on the same "
+    "pictures, shifted by one pixel and re-encoded as JPEG. A ratio of 1 is no more than that causes. "
+    "PCK lost: points of PCK_rel@150 on labelled pictures, where the truth is known."
+)
+_MOST_LINES = 6
+_SHARES = (0, 5, *range(10, 91, 5), 95, 97, 99)
+
+
+def drift_section(results: Sequence[Result], losses: Sequence[float | None]) -> str:
+    """Return the section as HTML; empty where no drift was measured.
+
+    `losses` are the points of PCK_rel@150 that each result loses against the float network, or None.
+    """
+    judged = [(result, losses[index]) for index, result in enumerate(results) if result.drift]
+    if not judged:
+        return ""
+    body = table(_HEADINGS, [_row(result, loss) for result, loss in judged], _CAPTION, kind="facts")
+    return f"<section><h2>Drift</h2>{body}{_distribution([result for result, _ in judged])}</section>"
+
+
+def _row(result: Result, loss: float | None) -> tuple[str, ...]:
+    drift: Mapping[str, Any] = result.drift or {}
+    own = drift.get("unsteadiness") or {}
+    return (
+        safe(result.name),
+        _pictures(drift),
+        number(drift.get("drift_mm"), 1),
+        number(own.get("drift_mm"), 1),
+        number(drift.get("drift_ratio"), 2),
+        number(drift.get("drift_p50_mm"), 1),
+        number(drift.get("drift_p95_mm"), 1),
+        percent(drift.get("people_lost")),
+        percent(own.get("people_lost")),
+        number(loss, 1),
+        _farthest(drift.get("moved") or ()),
+    )
+
+
+def _pictures(drift: Mapping[str, Any]) -> str:
+    source = (drift.get("data") or {}).get("source")
+    counts = f"{drift.get('people', '?')} people, {drift.get('frames', '?')} pictures"
+    return f"{safe(source)}<small>{safe(counts)}</small>" if source else safe(counts)
+
+
+def _farthest(moved: Sequence[Mapping[str, Any]]) -> str:
+    """Return the farthest person, and how often each cause occurs among the farthest."""
+    if not moved:
+        return DASH
+    first = moved[0]
+    causes = Counter(str(person["cause"]) for person in moved).most_common()
+    counted = ", ".join(f"{count} × {cause}" for cause, count in causes)
+    worst = (
+        f"{first['drift_mm']:.0f} mm, {first['joint']} {first['joint_mm']:.0f} mm, "
+        f"{first['height_px']:.0f} px tall"
+    )
+    return f"{safe(worst)}<small>of the farthest {len(moved)}: {safe(counted)}</small>"
+
+
+def _distribution(results: Sequence[Result]) -> str:
+    """Return a chart of the drift by share of people; empty where it was not stored."""
+    drawn = []
+    for result in results[:_MOST_LINES]:
+        people_mm = (result.drift or {}).get("people_mm") or ()
+        if len(people_mm) > 1 and max(people_mm) > 0.05:
+            values = np.percentile(people_mm, _SHARES)
+            points = [(float(share), float(mm)) for share, mm in zip(_SHARES, values, strict=True)]
+            drawn.append(Line(points, result.name, precision_style(result)))
+    if not drawn:
+        return ""
+    heading, labels = "Drift by share of people", AxisLabels("% of people move by less", "mm")
+    caption = "Few people who move far make a mean that hardly anyone has."
+    return (
+        f"<figure class='chart' style='margin-top:18px;max-width:760px'><figcaption><h3>{heading}</h3>"
+        f"<p>{caption}</p></figcaption>{lines(heading, drawn, labels)}</figure>"
+    )

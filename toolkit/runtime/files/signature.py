@@ -1,0 +1,112 @@
+"""Signatures of bundles: Ed25519 over bundle.json, which has the hash of every other file.
+
+`signature.json` lies beside bundle.json. Keys are PEM files, as OpenSSL writes them.
+The only module that imports the library `cryptography`, when a signature is checked or made.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, Union
+
+from ..errors import PoseError
+from .plain_files import read_plain
+from .plain_json import read_json
+
+SIGNATURE = "signature.json"
+ALGORITHM = "Ed25519"
+LARGEST_KEY = 16 * 2**10
+LARGEST_SIGNATURE = 16 * 2**10
+# A signature of a bundle is none of any other text.
+_CONTEXT = b"posec bundle 1\n"
+
+
+class SignatureError(PoseError):
+    """A bundle without a valid signature, or a key that cannot be used."""
+
+
+def check_signature(folder: Path, description: bytes, key: Union[str, Path]) -> None:
+    """Raise SignatureError unless a bundle is signed by the owner of a public key.
+
+    Args:
+        folder: of the bundle.
+        description: the bytes of bundle.json that are parsed.
+        key: PEM file of the public key, outside the bundle's folder.
+    """
+    if not (folder / SIGNATURE).exists():
+        raise SignatureError(f"bundle '{folder}' has no signature; sign it with `posec sign` on the host")
+    plain = read_json(folder / SIGNATURE, most_bytes=LARGEST_SIGNATURE, error=SignatureError)
+    try:
+        if plain["algorithm"] != ALGORITHM:
+            raise SignatureError(
+                f"'{folder}/{SIGNATURE}' has algorithm {plain['algorithm']!r:.40}, not {ALGORITHM}"
+            )
+        signature = base64.b64decode(plain["signature"], validate=True)
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        if isinstance(error, SignatureError):
+            raise
+        raise SignatureError(f"'{folder}/{SIGNATURE}' is no signature; sign the bundle again") from error
+    public = _public_key(key, folder)
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        public.verify(signature, _CONTEXT + description)
+    except InvalidSignature as error:
+        raise SignatureError(
+            f"bundle '{folder}' is not signed by the owner of '{key}', or was changed since; "
+            "do not run it, and get it again from its maker"
+        ) from error
+
+
+def make_signature(description: bytes, key: Union[str, Path]) -> bytes:
+    """Return the content of signature.json for the bytes of a bundle.json, by a private key's PEM file."""
+    private = _loaded(key, "private")
+    plain: Dict[str, Any] = {
+        "algorithm": ALGORITHM,
+        "signature": base64.b64encode(private.sign(_CONTEXT + description)).decode("ascii"),
+    }
+    return json.dumps(plain, indent=1).encode()
+
+
+def _public_key(key: Union[str, Path], folder: Path) -> Any:
+    inside, around = Path(os.path.realpath(key)), Path(os.path.realpath(folder))
+    if around in inside.parents:
+        raise SignatureError(
+            f"the key '{key}' lies in the bundle, whose maker could replace it; keep it elsewhere"
+        )
+    return _loaded(key, "public")
+
+
+def _loaded(key: Union[str, Path], kind: str) -> Any:
+    """Return the key in a PEM file. Raises SignatureError if it is no Ed25519 key of that kind."""
+    serialization, classes = _library()
+    content = read_plain(key, most_bytes=LARGEST_KEY, error=SignatureError)
+    try:
+        if kind == "public":
+            found = serialization.load_pem_public_key(content)
+        else:
+            found = serialization.load_pem_private_key(content, password=None)
+    except Exception as error:  # the library has no common base class
+        raise SignatureError(
+            f"'{key}' is no {kind} key in PEM without a password; `posec keygen` makes keys"
+        ) from error
+    if not isinstance(found, classes[kind]):
+        raise SignatureError(f"'{key}' is a {kind} key of another algorithm than {ALGORITHM}")
+    return found
+
+
+def _library() -> Any:
+    """Return the parts of `cryptography`. Raises SignatureError if it is missing."""
+    try:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+    except ImportError as error:
+        raise SignatureError(
+            f"signatures need the library cryptography ({error}): pip install cryptography, or check the "
+            "bundle on the host with `posec verify --key` and run it without --require-signature"
+        ) from error
+    return serialization, {"public": ed25519.Ed25519PublicKey, "private": ed25519.Ed25519PrivateKey}

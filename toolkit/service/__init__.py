@@ -1,0 +1,1 @@
+"""A run as a service of the operating system."""

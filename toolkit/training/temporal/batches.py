@@ -1,0 +1,83 @@
+"""Batches of tracks as tensors: features and targets of the temporal network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...runtime.temporal.record import Record, features
+from .motion import FASTEST_HZ
+from .tracks import Track
+from .truth import Truth
+
+
+class Batch(NamedTuple):
+    """N tracks of T frames; lengths in metres.
+
+    Attributes:
+        features: (N, F, T), see `runtime.temporal.record.features`.
+        bones: (N, T, 3, B) of the records.
+        true_bones: (N, T, 3, B).
+        joints_m: (N, T, J, 2) true change of the joints in the picture, relative to the centre.
+        centres_m: (N, T, 2) true change of the centres in the picture.
+        log_distances: (N, T) true change.
+        joints: (N, T, J, 2) detected joints in the picture, metres from the centre.
+        pulls: (N, T, K) of key points.
+        calm: (N,) weight of changes between frames: frames per second relative to FASTEST_HZ.
+        is_labelled: (N,) False where the truth may not be used.
+    """
+
+    features: Tensor
+    bones: Tensor
+    true_bones: Tensor
+    joints_m: Tensor
+    centres_m: Tensor
+    log_distances: Tensor
+    joints: Tensor
+    pulls: Tensor
+    calm: Tensor
+    is_labelled: Tensor
+
+
+def batch_of(tracks: Sequence[Track], is_labelled: Sequence[bool] | None = None) -> Batch:
+    """Return tracks of equal lengths as a batch; by default all are labelled."""
+    count, frames = len(tracks), len(tracks[0].seconds)
+    record = Record(*(np.concatenate(values) for values in zip(*(t.record for t in tracks), strict=True)))
+    truth = Truth(*(np.concatenate(values) for values in zip(*(t.truth for t in tracks), strict=True)))
+    earlier = np.maximum(np.arange(frames) - 1, 0)
+    before = record.take((frames * np.arange(count)[:, None] + earlier).reshape(-1))
+    seconds = np.concatenate([track.seconds for track in tracks])
+    is_seen = np.concatenate([track.is_seen for track in tracks])
+    inputs = features(record, before, seconds, is_seen)
+    scale = record.px_per_m[:, None]
+    around = (record.joints_px - record.centres_px[:, None]) / scale[..., None]
+    true_around = (truth.joints_px - truth.centres_px[:, None]) / scale[..., None]
+
+    def by_frame(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, np.float32)).unflatten(0, (count, frames))
+
+    return Batch(
+        features=by_frame(inputs).transpose(1, 2),
+        bones=by_frame(record.bones),
+        true_bones=by_frame(truth.bones),
+        joints_m=by_frame(true_around - around),
+        centres_m=by_frame((truth.centres_px - record.centres_px) / scale),
+        log_distances=by_frame(np.log(record.px_per_m / truth.px_per_m)),
+        joints=by_frame(around),
+        pulls=by_frame(record.pulls),
+        calm=torch.tensor([1 / (track.seconds[-1] * FASTEST_HZ) for track in tracks]).float(),
+        is_labelled=torch.tensor([True] * count if is_labelled is None else list(is_labelled)),
+    )
+
+
+def cropped(track: Track, frames: int, rng: np.random.Generator) -> Track:
+    """Return a random stretch of a track that begins with a detection."""
+    starts = np.flatnonzero(track.is_seen[: len(track.seconds) - frames + 1])
+    rows = int(rng.choice(starts)) + np.arange(frames)
+    return Track(
+        track.record.take(rows), track.truth.take(rows), track.is_seen[rows], track.seconds[rows], track.clip
+    )

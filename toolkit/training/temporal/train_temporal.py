@@ -1,0 +1,256 @@
+"""Train the temporal stage on simulated tracks of motion capture and on detected tracks of rendered clips.
+
+Run it as `posec train temporal` or `python -m toolkit.training.temporal.train_temporal`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save
+from torch import Tensor
+
+from ...network.network import KeypointNetwork
+from ...network.temporal import TemporalNetwork, temporal_arrays
+from ...runtime.files.plain_files import write_plain
+from ...runtime.temporal.weights import LOOKAHEADS
+from ..run.configuration import add_settings, chosen_settings
+from ..run.runs import Run, RunFiles, RunPlan, seed_all
+from ..run.steps import set_learning_rates, take_step, warm_cosine
+from .batches import Batch, batch_of, cropped
+from .error_model import DEFAULT, ErrorModel, load_errors
+from .losses import Predicted, projection_loss, scale_loss, supervised_losses
+from .motion import MotionSource, read_motion
+from .simulate import SIMULATED, simulated_track
+from .tracks import Track, load_tracks
+
+NORMALIZED_TRACKS = 200
+LEAST_SCALE = 0.02
+
+
+@dataclass(frozen=True)
+class TemporalTraining:
+    """Settings of the run.
+
+    Attributes:
+        steps: of the optimizer.
+        batch: tracks per step.
+        frames: per track.
+        detected_share: share of tracks from clips, where there are some; the others are simulated.
+        learning_rate, weight_decay, clip_norm: of AdamW.
+        velocity_weight, acceleration_weight: of changes of errors; positions have weight 1.
+        distance_weight: of the log distance, in metres.
+        label_share: of the motion-capture clips that are used.
+        detected_labels: 1 to use the labels of the tracks from clips, 0 to use none of them.
+        projection_weight: of key points against projected joints, on tracks without labels.
+        scale_weight: of the mean scale of tracks without labels, against that of the others.
+        held_out: the tracks of every such clip are for validation.
+        report_every: steps between reports.
+        seed: of everything.
+    """
+
+    steps: int = 1600
+    batch: int = 32
+    frames: int = 40
+    detected_share: float = 0.3
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    clip_norm: float = 1.0
+    velocity_weight: float = 0.5
+    acceleration_weight: float = 2.0
+    distance_weight: float = 0.5
+    confidence_weight: float = 0.02
+    label_share: float = 1.0
+    detected_labels: int = 1
+    projection_weight: float = 0.0
+    scale_weight: float = 0.0
+    held_out: int = 5
+    report_every: int = 200
+    seed: int = 0
+
+
+class Material:
+    """Where tracks come from: motion with an error model, and detected tracks of clips."""
+
+    def __init__(
+        self,
+        source: MotionSource,
+        errors: ErrorModel,
+        detected: Sequence[Track],
+        *,
+        settings: TemporalTraining,
+    ) -> None:
+        self._rng = np.random.default_rng(settings.seed)
+        order = self._rng.permutation(len(source.clips))
+        labelled = order[: max(1, round(settings.label_share * len(order)))]
+        self._source = MotionSource([source.clips[index] for index in labelled])
+        self._errors, self._settings = errors, settings
+        clips = sorted({track.clip for track in detected})
+        held = set(clips[:: settings.held_out]) if settings.held_out else set()
+        whole = [track for track in detected if len(track.seconds) >= settings.frames]
+        self._detected = [track for track in whole if track.clip not in held]
+        self.held_out = [track for track in whole if track.clip in held]
+
+    def batch(self) -> Batch:
+        """Return a random batch; detected tracks are without labels if the settings say so."""
+        tracks = self.tracks(self._settings.batch)
+        labelled = [bool(self._settings.detected_labels) or track.clip == SIMULATED for track in tracks]
+        return batch_of(tracks, labelled)
+
+    def tracks(self, count: int) -> list[Track]:
+        """Return random tracks of the settings' length."""
+        settings, rng = self._settings, self._rng
+        real = int(count * settings.detected_share) if self._detected else 0
+        chosen = [self._detected[int(rng.integers(len(self._detected)))] for _ in range(real)]
+        return [
+            *(cropped(track, settings.frames, rng) for track in chosen),
+            *(
+                simulated_track(self._source, self._errors, rng, frames=settings.frames)
+                for _ in range(count - real)
+            ),
+        ]
+
+
+def weights_of(settings: TemporalTraining) -> dict[str, float]:
+    """Return the weight of each loss."""
+    weights = {"confidence": settings.confidence_weight}
+    weights |= {"projection": settings.projection_weight, "scale": settings.scale_weight}
+    for name, weight in (
+        ("joints", 1.0),
+        ("picture", 0.5),
+        ("centre", 0.5),
+        ("distance", settings.distance_weight),
+    ):
+        weights[name] = weight
+        weights[f"{name}_velocity"] = weight * settings.velocity_weight
+        weights[f"{name}_acceleration"] = weight * settings.acceleration_weight
+    return weights
+
+
+def normalize(network: TemporalNetwork, batch: Batch) -> None:
+    """Set the network's normalization from the features of a batch."""
+    values = batch.features.transpose(0, 1).flatten(1)
+    network.mean.copy_(values.mean(1))
+    network.scale.copy_(values.std(1).clamp(min=LEAST_SCALE))
+
+
+def step_losses(network: TemporalNetwork, batch: Batch, lookahead: int) -> dict[str, Tensor]:
+    """Return the losses of a batch with a lookahead."""
+    predicted = Predicted(network(batch.features, lookahead), batch)
+    return {
+        **supervised_losses(predicted, batch),
+        "projection": projection_loss(predicted, batch),
+        "scale": scale_loss(predicted, batch.is_labelled),
+    }
+
+
+@torch.no_grad()
+def figures_of(network: TemporalNetwork, tracks: Sequence[Track]) -> dict[str, float]:
+    """Return mean errors in mm of whole tracks, without and with the stage, by name.
+
+    Joints relative to the pelvis with the skeleton's bone lengths; accelerations in mm/frame² of tracks at
+    more than 45 Hz.
+    """
+    sums: dict[str, list[float]] = {}
+    for track in tracks:
+        batch = batch_of([track])
+        for name, corrections in (
+            ("before", torch.zeros_like(network(batch.features))),
+            ("after", network(batch.features)),
+        ):
+            losses = supervised_losses(
+                Predicted(corrections, batch), batch._replace(calm=batch.calm.clamp(min=1.0))
+            )
+            sums.setdefault(f"{name}_mpjpe_mm", []).append(1000 * float(losses["joints"]))
+            if track.seconds[0] < 1 / 45:
+                acceleration = 1000 * float(losses["joints_acceleration"])
+                sums.setdefault(f"{name}_acceleration_mm", []).append(acceleration)
+    return {name: float(np.mean(values)) for name, values in sums.items()}
+
+
+def train_temporal(
+    settings: TemporalTraining,
+    material: Material,
+    out: str | Path,
+    *,
+    validation: Mapping[str, Sequence[Track]],
+) -> TemporalNetwork:
+    """Train the stage and write its arrays as safetensors in float16; an interrupted run resumes.
+
+    Args:
+        settings: of the run.
+        material: tracks.
+        out: the file to write; `.jsonl` (log) and `.state` (to resume from) are beside it.
+        validation: tracks by name, whose figures are reported.
+    """
+    generator = seed_all(settings.seed)
+    network = TemporalNetwork(KeypointNetwork().spec())
+    normalize(network, batch_of(material.tracks(NORMALIZED_TRACKS)))
+    optimizer = torch.optim.AdamW(
+        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    run = Run(
+        RunPlan(settings, settings.report_every, steps=settings.steps),
+        {"network": network, "optimizer": optimizer},
+        generator,
+        files=RunFiles.beside(out),
+        save=lambda: save_stage(Path(out), network),
+    )
+    weights = weights_of(settings)
+    while run.done < 1:
+        set_learning_rates(optimizer, settings.learning_rate * warm_cosine(run.step, run.done, 50))
+        batch = material.batch()
+        later = LOOKAHEADS[1 + run.step % (len(LOOKAHEADS) - 1)]
+        losses = step_losses(network, batch, 0)
+        ahead = step_losses(network, batch, later)
+        loss = sum((weights[name] * (losses[name] + 0.5 * ahead[name]) for name in losses), torch.zeros(()))
+        take_step(optimizer, loss, settings.clip_norm)
+        run.advance({name: losses[name] for name in ("joints", "joints_acceleration", "centre", "distance")})
+        if run.report_due or run.done >= 1:
+            run.report(
+                {
+                    f"{name}_{figure}": value
+                    for name, tracks in validation.items()
+                    for figure, value in figures_of(network, tracks).items()
+                }
+            )
+            run.keep()
+    run.finish()
+    return network
+
+
+def save_stage(path: Path, network: TemporalNetwork) -> None:
+    """Write the stage's arrays as safetensors, in float16."""
+    arrays = temporal_arrays(network)
+    write_plain(path, save({name: values.astype(np.float16) for name, values in arrays.items()}))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `posec train temporal`."""
+    parser = argparse.ArgumentParser(
+        prog="posec train temporal",
+        description="Train the temporal stage; put the file beside a checkpoint's spec.toml to export it.",
+        epilog="example: posec train temporal --mocap mocap/ --tracks tracks.npz --out temporal.safetensors",
+    )
+    parser.add_argument("--mocap", required=True, help="folder with cmu.npz and deepmimic.npz")
+    parser.add_argument("--errors", type=Path, default=DEFAULT, help="file of `posec train errors`")
+    parser.add_argument("--tracks", type=Path, help="file of `posec train errors --tracks`")
+    parser.add_argument("--out", required=True, help="safetensors file to write")
+    add_settings(parser, TemporalTraining, "temporal")
+    given = parser.parse_args(arguments)
+    settings = chosen_settings(given, TemporalTraining)
+    detected = load_tracks(given.tracks) if given.tracks else []
+    errors = load_errors(given.errors)
+    material = Material(read_motion(given.mocap, "train"), errors, detected, settings=settings)
+    unseen = Material(read_motion(given.mocap, "val"), errors, [], settings=settings)
+    validation = {"simulated": unseen.tracks(60), "held_out": material.held_out}
+    train_temporal(settings, material, given.out, validation=validation)
+
+
+if __name__ == "__main__":
+    main()
