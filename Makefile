@@ -15,7 +15,7 @@ check: $(VENV)/installed  ## run the quick tests, before a commit: no torch, no 
 	@$(VENV)/bin/python -m pytest --check --ignore=tests/arm64
 
 test: $(VENV)/installed  ## run all tests but the slow ones
-	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m "not slow" --numprocesses auto --dist loadscope
+	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m "not slow" --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 test-slow: $(VENV)/installed  ## run the slow tests: many networks, versions of Python and of the engines
 	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m slow --numprocesses auto --dist loadscope

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ if "--check" in sys.argv:  # before anything imports an engine
     check_run.install()
 from networks import spot_picture, tiny_graph_of, write_checkpoint
 
+TESTS = Path(__file__).parent
 # A shell ignores SIGINT for its background jobs, nohup ignores SIGHUP, and a child inherits both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -27,6 +29,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--check", action="store_true", help="only tests without torch, processes and engines but replay"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the folders of long modules: processes then end together, since each module runs in one."""
+    longest = {name: place for place, name in enumerate(("training", "tflite", "targets", "verification"))}
+    items.sort(key=lambda item: longest.get(item.path.relative_to(TESTS).parts[0], len(longest)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Give torch one thread if processes share the cores; more would wait for each other."""
+    torch = sys.modules.get("torch")
+    if torch is not None and "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

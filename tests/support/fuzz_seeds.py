@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
+import numpy as np
+import pytest
 from networks import spot_picture, tiny_graph_of, tiny_spec, write_checkpoint
 from onnx import TensorProto, helper
 from tiny_bundles import write_tiny_bundle
@@ -18,6 +20,7 @@ from toolkit.ir.ranges import Ranges
 from toolkit.runtime.bundle import Bundle, read_bundle
 from toolkit.runtime.files.bundle_files import sha256_of
 from toolkit.runtime.files.pictures import read_picture
+from toolkit.runtime.model_files.graph import ModelFileError
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "toolkit" / "samples"
@@ -30,7 +33,7 @@ class Reader(NamedTuple):
         write: writes valid files into a folder and returns the one that is changed.
         read: reads that file.
         form: `json` files are also changed value by value.
-        error: of the reader; most raise a PosecError, a few a ValueError that their callers turn into one.
+        error: of the reader; ModelFileError is what `open_engine` turns into an EngineError.
     """
 
     write: Callable[[Path], Path]
@@ -108,10 +111,35 @@ def _load_onnx(path: Path) -> None:
     load_onnx(path)
 
 
-def _read_weights(path: Path) -> None:
-    from toolkit.runtime.files.onnx_weights import has_weights_outside
+def _check_model(path: Path) -> None:
+    from toolkit.runtime.model_files.check import check_model
 
-    has_weights_outside(path)
+    check_model(path, path.suffix)
+
+
+def _tflite(folder: Path) -> Path:
+    """Write a model that adds a constant to its input."""
+    flatbuffers = pytest.importorskip("flatbuffers")
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    tensors = []
+    for name, shape, buffer in (("x", [1, 3], 0), ("w", [1, 3], 1), ("y", [1, 3], 0)):
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.buffer, tensor.type = name, shape, buffer, 0
+        tensors.append(tensor)
+    add = schema.OperatorT()
+    add.inputs, add.outputs, add.opcodeIndex = [0, 1], [2], 0
+    add.builtinOptionsType = schema.BuiltinOptions.AddOptions
+    add.builtinOptions = schema.AddOptionsT()
+    graph, code = schema.SubGraphT(), schema.OperatorCodeT()
+    graph.tensors, graph.inputs, graph.outputs, graph.operators = tensors, [0], [2], [add]
+    empty, weights = schema.BufferT(), schema.BufferT()
+    weights.data = list(np.ones(3, np.float32).tobytes())
+    model = schema.ModelT()
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], [empty, weights]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (folder / "model.tflite").write_bytes(bytes(builder.Output()))
+    return folder / "model.tflite"
 
 
 def _picture(suffix: str) -> Callable[[Path], Path]:
@@ -292,7 +320,8 @@ READERS = {
     "npz": Reader(_bundle("pose.npz"), _read_decoder),
     "onnx": Reader(_onnx, _load_onnx),
     "small onnx": Reader(_small_onnx, _load_onnx),
-    "onnx weights": Reader(_small_onnx, _read_weights, error=ValueError),
+    "onnx of a bundle": Reader(_small_onnx, _check_model, error=ModelFileError),
+    "tflite of a bundle": Reader(_tflite, _check_model, error=ModelFileError),
     **{
         f"picture {suffix}": Reader(_picture(suffix), _read_picture)
         for suffix in (".png", ".jpg", ".webp", ".bmp")

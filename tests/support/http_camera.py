@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -11,14 +12,17 @@ PART = b"--next\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n"
 
 
 class HttpCamera(ThreadingHTTPServer):
-    """Sends the parts of the n-th connection to the n-th reader, and an error to later ones."""
+    """Sends the parts of the n-th connection to the n-th reader, and an error to later ones.
+
+    `asked` has the times of all requests.
+    """
 
     daemon_threads = True
 
     def __init__(self, connections: Sequence[Sequence[bytes]], every_s: float = 0.02) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.waiting, self.every_s = list(connections), every_s
-        self.over = threading.Event()
+        self.over, self.asked = threading.Event(), []  # type: threading.Event, list[float]
         self.url = f"http://127.0.0.1:{self.server_port}/video.mjpg"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -32,6 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: HttpCamera
 
     def do_GET(self) -> None:
+        self.server.asked.append(time.monotonic())
         if not self.server.waiting:
             self.send_error(503)
             return

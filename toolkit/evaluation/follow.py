@@ -27,7 +27,7 @@ class Followed:
         found_mm: (T, P, J, 3) relative to the pelvis, NaN where a person was not found.
         numbers: (T, P) int of the tracks; 0 where a person was not found.
         scored: (T, P) bool, True where at least LEAST_VISIBLE of a person is visible.
-        bridged: number of people without a detection.
+        is_bridged: (T, P) bool, True where a person was found without a detection.
         false_tracks: number of tracks that are of no true person in most of their frames.
     """
 
@@ -36,7 +36,7 @@ class Followed:
     found_mm: np.ndarray
     numbers: np.ndarray
     scored: np.ndarray
-    bridged: int
+    is_bridged: np.ndarray
     false_tracks: int
 
 
@@ -64,6 +64,7 @@ def follow(
     frames, people = len(clip.frames), len(clip.frames[0].people)
     truth_mm = np.full((frames, people, len(names), 3), np.nan)
     found_mm, numbers = truth_mm.copy(), np.zeros((frames, people), int)
+    is_bridged = np.zeros((frames, people), bool)
     last, hits = [0] * people, {}  # type: list[int], dict[int, list[bool]]
     for index, (tracked, scene) in enumerate(zip(found, clip.frames, strict=True)):
         mine = with_centres(tracked.people, skeleton, centre_joints)
@@ -73,6 +74,7 @@ def follow(
         for row, person in pairs:
             found_mm[index, person] = joints_mm[row]
             numbers[index, person] = last[person] = int(tracked.numbers[row])
+            is_bridged[index, person] = tracked.bridged[row]
         hit = {row for row, _ in pairs}
         for row, number in enumerate(tracked.numbers.tolist()):
             hits.setdefault(number, []).append(row in hit)
@@ -82,7 +84,7 @@ def follow(
         found_mm=found_mm,
         numbers=numbers,
         scored=np.array([scene.visible >= LEAST_VISIBLE for scene in clip.frames]).reshape(frames, people),
-        bridged=sum(int(tracked.bridged.sum()) for tracked in found),
+        is_bridged=is_bridged,
         false_tracks=sum(2 * sum(frames_hit) < len(frames_hit) for frames_hit in hits.values()),
     )
 

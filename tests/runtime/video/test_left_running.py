@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -14,16 +13,16 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from camera_runs import check_numbering, lines_of, run_camera, spots
 from http_camera import HttpCamera
 from networks import spot_picture, tiny_graph_of
 from onnx import TensorProto, helper, numpy_helper
-from processes import environment, line, posec, start
+from processes import environment, line, posec
 from tiny_bundles import write_tiny_bundle
 from video_files import jpeg
 
-from toolkit.runtime.command.arguments import EXIT_ENGINE_FAILED, EXIT_OUTPUT_FAILED
+from toolkit.runtime.command.arguments import EXIT_ENGINE_FAILED
 from toolkit.runtime.video.black_pictures import BlackPictures
-from toolkit.runtime.video.recording.clip import Clip
 from toolkit.runtime.video.recording.line_file import LINES
 
 CLOCK = """
@@ -48,25 +47,6 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "bundle").folder
-
-
-def spots(count, size=(120, 160), people=1):
-    return [jpeg(spot_picture(people, seed=7, size=size))] * count
-
-
-def lines_of(path):
-    content = path.read_text()
-    assert content.endswith("\n")
-    return [json.loads(text) for text in content.splitlines()]
-
-
-def check_numbering(lines):
-    assert [each["picture"] for each in lines] == [f"{number:06d}" for number in range(len(lines))]
-
-
-def run_camera(bundle, connections, *options, every_s=0.02, **started):
-    with HttpCamera(connections, every_s) as camera:
-        return posec("run", bundle, "--source", camera.url, "--retry", 0, *options, **started)
 
 
 def test_half_pictures_of_a_camera_do_not_end_a_run(bundle, tmp_path):
@@ -107,6 +87,27 @@ def test_black_pictures_are_reported_once_and_so_is_their_end():
         "camera 0 has sent black pictures for 10 s",
         "camera 0 no longer sends black pictures, after 31 s",
     ]
+
+
+@pytest.mark.slow
+def test_a_run_reports_black_pictures_and_goes_on(bundle, tmp_path):
+    dark = [jpeg(np.zeros((48, 64, 3), np.uint8))]
+    done = run_camera(bundle, [dark * 250 + spots(20)], "-o", tmp_path / "out", every_s=0.05)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("has sent black pictures for 10 s; check the lens cap") == 1
+    assert done.stderr.count("no longer sends black pictures") == 1
+    assert len(lines_of(tmp_path / "out" / LINES)[-1]["scores"]) == 1
+
+
+def test_a_camera_that_is_away_is_tried_after_growing_pauses(bundle):
+    with HttpCamera([spots(20)]) as camera:
+        done = posec("run", bundle, "--source", camera.url, "--retry", 8)
+        asked = np.array(camera.asked)
+    assert done.returncode == 3, done.stderr
+    # cv2 asks more than once each time it opens an address.
+    attempts = asked[np.flatnonzero(np.diff(asked, prepend=0) > 0.5)]
+    second, third = np.diff(attempts)[1:3]
+    assert 1.9 < second < third / 1.4
 
 
 def failing_in_light():
@@ -169,21 +170,11 @@ def test_an_engine_that_keeps_failing_ends_the_run_with_its_own_status(fragile, 
     lines_of(tmp_path / "out" / LINES)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk in a namespace of its own, as root")
-@pytest.mark.parametrize("options", [["--no-overlay"], []])
-def test_a_full_disk_ends_the_run_with_whole_lines_and_its_own_status(bundle, tmp_path, options):
-    (tmp_path / "disk").mkdir()
-    script = 'mount -t tmpfs -o size=300k tmpfs "$0" && "$@"; s=$?; cp -r "$0/out" "$0/../kept"; exit $s'
-    with HttpCamera([spots(3000, people=3)], 0.001) as camera:
-        words = line("run", bundle, "--source", camera.url, "-o", tmp_path / "disk" / "out", *options)
-        command = ["unshare", "-m", "sh", "-c", script, str(tmp_path / "disk"), *words]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120)
-    if "unshare failed" in done.stderr or "mount:" in done.stderr:
-        pytest.skip("this machine has no namespaces")
-    assert done.returncode == EXIT_OUTPUT_FAILED, done.stderr
-    assert "the disk is full" in done.stderr
-    assert "Traceback" not in done.stderr
-    check_numbering(lines_of(tmp_path / "kept" / LINES))
+def test_an_engine_error_on_a_file_ends_the_run_at_once(fragile, tmp_path):
+    cv2.imwrite(str(tmp_path / "white.png"), np.full((64, 96, 3), 255, np.uint8))
+    done = posec("run", fragile, "--source", tmp_path / "white.png")
+    assert done.returncode == EXIT_ENGINE_FAILED
+    assert "trying again" not in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="compiles a clock with gcc")
@@ -202,104 +193,6 @@ def test_a_clock_that_is_set_back_changes_neither_the_times_nor_the_recording(bu
     seconds = [each["seconds"] for each in lines]
     assert seconds == sorted(seconds)
     assert {number for each in lines for number in each["numbers"]} == {1}
-
-
-def test_files_written_before_the_clock_was_set_back_are_replaced_when_asked(bundle, tmp_path):
-    cv2.imwrite(str(tmp_path / "scene.png"), spot_picture(2, seed=2))
-    again = ["run", bundle, "--source", tmp_path / "scene.png", "-o", tmp_path / "out"]
-    assert posec(*again).returncode == 0
-    manifest = tmp_path / "out" / "recording.json"
-    earlier = manifest.stat().st_mtime - 3600
-    os.utime(manifest, (earlier, earlier))
-    done = posec(*again, "--overwrite")
-    assert done.returncode == 0, done.stderr
-
-
-def test_a_rotated_recording_has_whole_lines_in_every_part_and_stays_within_its_limit(bundle, tmp_path):
-    out = tmp_path / "out"
-    with HttpCamera([spots(300)], 0.004) as camera:
-        words = ["run", bundle, "--source", camera.url, "--retry", 0, "-o", out, "--no-overlay"]
-        done = posec(*words, "--rotate", "20kB")
-    assert done.returncode == 3, done.stderr
-    parts = sorted(out.glob("people-*.jsonl"))
-    assert len(parts) > 3
-    assert all(part.stat().st_size <= 20_000 for part in parts)
-    check_numbering([each for part in [*parts, out / LINES] for each in lines_of(part)])
-    with HttpCamera([spots(900)], 0.004) as camera:
-        words[3] = camera.url
-        done = posec(*words, "--rotate", "20kB", "--max-disk", "60kB")
-    assert done.returncode == 3, done.stderr
-    later = sorted(out.glob("people-*.jsonl"))
-    assert not set(parts) & set(later)  # the oldest were removed
-    assert sum(path.stat().st_size for path in out.glob("people*")) <= 75_000
-    assert lines_of(out / LINES)
-
-
-def test_a_service_that_is_killed_and_started_again_continues_its_recording(bundle, tmp_path):
-    out = tmp_path / "out"
-    for stop in (signal.SIGKILL, signal.SIGTERM):
-        with HttpCamera([spots(3000)], 0.01) as camera:
-            words = ["run", bundle, "--source", camera.url, "-o", out, "--rotate", "1h", "--json"]
-            with start(*words) as process:
-                read = [process.stdout.readline() for _ in range(30)]
-                process.send_signal(stop)
-                process.communicate()
-        if stop is signal.SIGKILL:
-            with open(out / LINES, "a") as file:
-                file.write('{"half a line": [1, 2')  # as a power cut leaves it
-    first = (out / "people-000001.jsonl").read_text()
-    assert first.splitlines()[:30] != [text.rstrip() for text in read]
-    assert len(lines_of(out / "people-000001.jsonl")) >= 30
-    assert (out / LINES).read_text().splitlines()[:30] == [text.rstrip() for text in read]
-    assert not list(out.glob("interrupted*"))
-    assert len(list(out.glob("overlay*.mkv"))) >= 2
-
-
-def test_lines_can_be_read_while_a_run_writes_them(bundle, tmp_path):
-    with HttpCamera([spots(3000)], 0.01) as camera:
-        words = ["run", bundle, "--source", camera.url, "-o", tmp_path / "out", "--json", "--fsync"]
-        with start(*words, "--no-overlay") as process:
-            read = [process.stdout.readline() for _ in range(20)]
-            assert (tmp_path / "out" / LINES).read_text().splitlines(keepends=True)[:20] == read
-            process.send_signal(signal.SIGTERM)
-            process.communicate()
-    assert process.returncode == 0
-
-
-def test_every_third_picture_is_used(bundle, tmp_path):
-    for number in range(9):
-        cv2.imwrite(str(tmp_path / f"{number}.png"), spot_picture(1, seed=number))
-    done = posec("run", bundle, "--source", tmp_path, "--every", 3, "--json")
-    assert [json.loads(text)["picture"] for text in done.stdout.splitlines()] == ["0.png", "3.png", "6.png"]
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--rotate", "soon"], "a size such as 100MB or a duration such as 30min"),
-        (["--rotate", "0MB"], "a size such as 100MB"),
-        (["--max-disk", "1h", "--rotate", "1h"], "a size such as 100MB or 2GB is needed"),
-        (["--max-disk", "1GB"], "add --rotate"),
-        (["--rotate", "1h", "--overwrite"], "leave out --overwrite"),
-        (["--every", "0"], "a number from 1 is needed"),
-    ],
-)
-def test_limits_that_do_not_fit_are_refused(bundle, tmp_path, words, sentence):
-    done = posec("run", bundle, "--source", "0", "-o", tmp_path / "out", *words)
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("hz", [66.667, 83.333, 119.97, 12.3457])
-def test_clips_of_any_rate_can_be_written(tmp_path, hz):
-    clip = Clip(tmp_path, None, live=True)
-    for number in range(20):
-        clip.write(np.full((48, 64, 3), number, np.uint8), number / hz)
-    clip.close()
-    assert cv2.VideoCapture(str(tmp_path / "overlay.mkv")).get(cv2.CAP_PROP_FPS) == pytest.approx(
-        hz, rel=0.01
-    )
 
 
 @pytest.mark.parametrize("abstract", [False, True])

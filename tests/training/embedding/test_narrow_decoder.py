@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import torch
 from command_line import run
 
 import toolkit
-from toolkit.evaluation.scenes import read_scenes
 from toolkit.network.checkpoint import TRAINING_ONLY, load_checkpoint
 from toolkit.network.embedding import PoseEmbedding, decoder_arrays
 from toolkit.runtime.decoding.kinematics import decode_embeddings, layers
@@ -61,14 +61,17 @@ def test_a_fit_brings_it_nearer_to_labelled_people_and_keeps_it_near_the_wide_on
 
 
 def test_the_command_writes_a_checkpoint_whose_network_is_unchanged(tmp_path, capsys):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    scenes = read_scenes(SAMPLES / "scenes.json")
-    for name in list(scenes.scenes)[-2:]:
-        shutil.copy(SAMPLES / "scenes" / name, folder / name)
-    words = ["--pictures", folder, "--steps", "2", "--hidden", "24", "--out", tmp_path / "narrow"]
+    scenes = json.loads((SAMPLES / "scenes.json").read_text())[-2:]
+    (tmp_path / "scenes").mkdir()
+    for scene in scenes:
+        shutil.copy(SAMPLES / "scenes" / scene["file"], tmp_path / "scenes")
+    (tmp_path / "scenes.json").write_text(json.dumps(scenes))
+    words = ["--pictures", tmp_path / "scenes", "--scenes", tmp_path / "scenes.json"]
+    words += ["--steps", "2", "--hidden", "24", "--out", tmp_path / "narrow"]
     assert run("train", "decoder", "--checkpoint", PACKAGE / "reference", *words) == 0
-    assert "decoder of width 24" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "decoder of width 24" in printed
+    assert "fitted to" in printed
     before, after = (load_checkpoint(path) for path in (PACKAGE / "reference", tmp_path / "narrow"))
     assert after.decoder["weight_1"].shape == (24, 24)
     assert after.spec == before.spec

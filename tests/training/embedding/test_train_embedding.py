@@ -48,24 +48,25 @@ def test_reconstruction_improves_and_is_reported(mocap: Path, tmp_path: Path) ->
 def test_a_killed_run_ends_with_the_same_weights(
     mocap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_embedding(SHORT, mocap, tmp_path / "whole.safetensors")
+    settings = replace(SHORT, steps=9, report_every=3)
+    train_embedding(settings, mocap, tmp_path / "whole.safetensors")
 
     learn = EmbeddingLearner.learn
 
-    def killed_at_50(*arguments: Any) -> dict[str, torch.Tensor]:
-        if arguments[2] == 50:
+    def killed_at_8(*arguments: Any) -> dict[str, torch.Tensor]:
+        if arguments[2] == 8:
             raise KeyboardInterrupt
         return learn(*arguments)
 
-    monkeypatch.setattr(EmbeddingLearner, "learn", killed_at_50)
+    monkeypatch.setattr(EmbeddingLearner, "learn", killed_at_8)
     with pytest.raises(KeyboardInterrupt):
-        train_embedding(SHORT, mocap, tmp_path / "killed.safetensors")
+        train_embedding(settings, mocap, tmp_path / "killed.safetensors")
     monkeypatch.undo()
-    train_embedding(SHORT, mocap, tmp_path / "killed.safetensors")
+    train_embedding(settings, mocap, tmp_path / "killed.safetensors")
     whole, resumed = (load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "killed"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     steps = [json.loads(line)["step"] for line in (tmp_path / "killed.jsonl").read_text().splitlines()]
-    assert steps == [20, 40, 60]
+    assert steps == [3, 6, 9]
 
 
 def test_seeds_differ(mocap: Path, tmp_path: Path) -> None:

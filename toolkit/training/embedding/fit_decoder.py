@@ -58,8 +58,8 @@ def labelled_poses(estimator: PoseEstimator, scenes: Scenes) -> LabelledPoses:
     parents = [MUPOTS17.parents[joint] for joint in bones]
     rows = []
     for name, picture, focal_px in scenes:
-        people, evidence = estimator.observe(picture, focal_px=focal_px)
-        truth = scenes.scenes[name]
+        detection, truth = estimator.detect(picture, focal_px=focal_px), scenes.scenes[name]
+        people, evidence = detection.people, detection.evidence
         if not len(people):
             continue
         standard = decode_embeddings(evidence.embeddings, estimator.decoder).transpose(0, 2, 1)
