@@ -67,7 +67,7 @@ def test_the_command_writes_a_checkpoint_whose_network_is_unchanged(tmp_path, ca
         shutil.copy(SAMPLES / "scenes" / scene["file"], tmp_path / "scenes")
     (tmp_path / "scenes.json").write_text(json.dumps(scenes))
     words = ["--pictures", tmp_path / "scenes", "--scenes", tmp_path / "scenes.json"]
-    words += ["--steps", "2", "--hidden", "24", "--out", tmp_path / "narrow"]
+    words += ["--steps", "2", "--fit-steps", "2", "--hidden", "24", "--out", tmp_path / "narrow"]
     assert run("train", "decoder", "--checkpoint", PACKAGE / "reference", *words) == 0
     printed = capsys.readouterr().out
     assert "decoder of width 24" in printed

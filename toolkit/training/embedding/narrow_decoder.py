@@ -134,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         type=Path,
         help="scenes.json of labelled scenes of the training split, to fit the result to",
     )
+    parser.add_argument("--fit-steps", type=int, default=DecoderFit.steps, help="steps of that fit")
     parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
     add_settings(parser, NarrowDecoder, "decoder")
     options = parser.parse_args(arguments)
@@ -150,7 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     narrow = distil(decoder, embeddings, settings)
     if options.scenes:
         labelled = labelled_poses(estimator, read_scenes(options.scenes))
-        narrow = fit_decoder(narrow, decoder, labelled=labelled, embeddings=embeddings, settings=DecoderFit())
+        fit = DecoderFit(steps=options.fit_steps, seed=settings.seed)
+        narrow = fit_decoder(narrow, decoder, labelled=labelled, embeddings=embeddings, settings=fit)
         print(f"fitted to {len(labelled.embeddings)} labelled people")
     save_checkpoint(options.out, network, narrow, spec=spec)
     print(f"{options.out}: decoder of width {settings.hidden}, from {len(embeddings)} embeddings")
