@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,10 @@ from .over_time import measure
 
 RENDERED_CLIPS = "rendered-clips"
 PER_FRAME = "per frame"
-MakeFilter = Callable[[], PeopleFilter | None]
-Progress = Callable[[int, int], None]
+
+if TYPE_CHECKING:
+    MakeFilter = Callable[[], PeopleFilter | None]
+    Progress = Callable[[int, int], None]
 
 
 def detect(
