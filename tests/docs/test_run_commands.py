@@ -21,7 +21,7 @@ PYTHON = [(page, block) for page in PAGES if page != "docs/programs.md" for bloc
 # Commands that may report a missed limit; their output states it.
 # What the Python block of a page prints.
 PRINTED = {"README.md": r"^0\.\d+ \[\[", "docs/own-network.md": r"drift|people"}
-VERDICTS = re.compile(r"posec (verify|bench) ")
+VERDICTS = re.compile(r"posec (verify|bench|sweep) ")
 pytestmark = [pytest.mark.slow, pytest.mark.torch, pytest.mark.openvino]
 
 
@@ -40,6 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(SAMPLES / "clip.mp4", folder / "street.mp4")
     shutil.copy(ROOT / "targets" / "generic-cpu.toml", folder / "my-board.toml")
     write_checkpoint(folder / "mine")
+    (folder / "sweep.toml").write_text('network = "mine"\ntargets = ["generic-cpu"]\nseconds = 0.5\n')
     return folder
 
 

@@ -9,6 +9,7 @@ from tiny_bundles import write_tiny_bundle
 
 from toolkit.cli import main
 from toolkit.ir.float_engine import float_estimator
+from toolkit.report.sections.clips_table import read_over_time
 
 FRAMES = 12
 
@@ -68,6 +69,18 @@ def test_all_filters_are_compared_per_frame_rate(bundle, clips, capsys):
 def test_one_filter_can_be_chosen(bundle, clips, capsys):
     rows = rows_of(capsys, bundle, "--clips", clips, "--smooth", "one-euro")
     assert {row["method"] for row in rows} == {"per frame", "one-euro"}
+
+
+def test_the_figures_are_written_for_the_report(bundle, clips, tmp_path, capsys):
+    out = tmp_path / "tiny.over-time.json"
+    rows = rows_of(capsys, bundle, "--clips", clips, "-o", out)
+    (measured,) = read_over_time([out])
+    assert measured["rows"] == rows
+    assert measured["course"]["fps"] == 60
+    assert len(measured["course"]["truth_mm"]) == FRAMES
+    assert set(measured["course"]["found_mm"]) == {"per frame", "one-euro", "exponential"}
+    assert main(["evaluate", str(bundle), "-o", str(out)]) == 2
+    assert "--out needs --clips" in capsys.readouterr().err
 
 
 def test_a_bundle_without_a_stage_has_no_lookahead(bundle, clips, capsys):

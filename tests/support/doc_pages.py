@@ -15,6 +15,7 @@ PAGES = (
     "docs/raspberry-pi.md",
     "docs/jetson.md",
     "docs/live-view.md",
+    "docs/sweep.md",
     "docs/running.md",
     "docs/programs.md",
     "docs/trust.md",
@@ -45,7 +46,7 @@ class Skip:
 # The first that matches counts.
 SKIPPED = (
     Skip(r"make ", "sets up an environment; make demo is run on its own", 2),
-    Skip(r"(pip|npm|git|sudo|~/posec-env/bin/pip|pip download) ", "installs or downloads", 14),
+    Skip(r"(pip|npm|git|sudo|~/posec-env/bin/pip|pip download) ", "installs or downloads", 15),
     Skip(r"(python3|python3\.8|cp|mkdir|cd|TRT_OSSPATH=\S+) ", "prepares a board", 7),
     Skip(r"posec/\w+/python ", "runs on a board after a deployment", 4),
     Skip(r"posec run .* --unix ", "is read by the consumers in tests/docs/test_consumers.py", 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,7 @@ from ..runtime.command.arguments import OVER_TIME, SMOOTHING
 from . import EXIT_OK
 from .interface import inputs
 from .interface.arguments import JSON, NO_REFINE, THREADS, THRESHOLD, Verb, argument
+from .interface.outputs import FileOut
 from .interface.terminal import answer, progress, say, table
 
 if TYPE_CHECKING:
@@ -43,6 +45,12 @@ VERB = Verb(
             metavar="FOLDER",
             help="instead: rendered clips; compares the filters over time (see posec train clips)",
         ),
+        argument(
+            "-o",
+            "--out",
+            type=FileOut,
+            help="also write the figures of --clips for posec report; end the name with .over-time.json",
+        ),
         *OVER_TIME,
         THRESHOLD,
         NO_REFINE,
@@ -54,6 +62,8 @@ VERB = Verb(
 
 def run(args: argparse.Namespace) -> int:
     """Print the rows of a protocol."""
+    if args.out and not args.clips:
+        raise PosecError("--out needs --clips; --json prints the rows of pictures")
     rows = _evaluate_clips(args) if args.clips else _evaluate_pictures(args)
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[_text(row.get(name)) for name in names] for row in rows]
@@ -80,8 +90,9 @@ def _evaluate_pictures(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _evaluate_clips(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the rows of clips: per frame, and by the filters that the options leave."""
-    from ..evaluation.clip_file import read_labelled_clips
-    from ..evaluation.clips import PER_FRAME, detect, evaluate_clips
+    from ..evaluation.clips.clip_evaluation import PER_FRAME, detect, evaluate_clips
+    from ..evaluation.clips.clip_file import read_labelled_clips
+    from ..runtime.files.plain_files import write_plain
     from ..runtime.temporal.stage import TemporalStage
     from ..runtime.tracking.choice import OverTimeSettings, smoother
 
@@ -96,7 +107,11 @@ def _evaluate_clips(args: argparse.Namespace) -> list[dict[str, Any]]:
         filters["temporal"] = lambda: TemporalStage(temporal, spec, args.lookahead)
     elif args.lookahead:
         raise PosecError("--lookahead needs a network with a temporal stage; leave it out")
-    return evaluate_clips(detect(estimator, clips, progress("pictures")), clips, spec, filters)
+    found = evaluate_clips(detect(estimator, clips, progress("pictures")), clips, spec, filters)
+    if args.out:
+        plain = {"format": 1, "network": spec.name, "rows": found.rows, "course": found.course}
+        write_plain(args.out, json.dumps(plain, separators=(",", ":")) + "\n")
+    return found.rows
 
 
 def _opened(args: argparse.Namespace) -> tuple[PoseEstimator, Mapping[str, np.ndarray]]:

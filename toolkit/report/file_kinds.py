@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..device.checked_files import Kind
-from ..device.schema import Fields, Flag, Items, Maybe, Number, Text
+from ..device.schema import Fields, Flag, Items, Maybe, Number, Table, Text
 
 CANDIDATES_ENDING = ".candidates.json"
 CANDIDATES_ENDINGS = (CANDIDATES_ENDING, ".ladder.json")  # the second is the name in earlier versions
 INSTRUCTIONS_ENDING = ".instructions.json"
+OVER_TIME_ENDING = ".over-time.json"
 _WORD, _COUNT, _MS = Text(200), Number(0, 1e12), Number(1e-5, 1e8)
 
 _DRIFT = Fields(
@@ -59,4 +60,49 @@ INSTRUCTIONS = Kind(
     1 << 20,
     "tests/arm64/instructions.py",
     Fields({"counts": Items(_INSTRUCTIONS, most=1000)}),
+)
+
+MEASURED = (
+    "found_share",
+    "mpjpe_mm",
+    "pa_mpjpe_mm",
+    "pck_rel150",
+    "mpjve_mm",
+    "acceleration_mm",
+    "true_acceleration_mm",
+    "sides_exchanged",
+    "facing_exchanged",
+    "id_switches",
+    "gaps",
+    "false_tracks_per_min",
+    "delay_ms",
+    "update_ms",
+)
+_PLACE = Number(-1e9, 1e9)
+_COURSE = Fields(
+    {
+        "clip": _WORD,
+        "fps": Number(0, 1e4),
+        "joint": _WORD,
+        "axis": Text(1),
+        "seconds": Items(_COUNT, fewest=2, most=1000),
+        "truth_mm": Items(_PLACE, fewest=2, most=1000),
+        "found_mm": Table(Items(Maybe(_PLACE), fewest=2, most=1000), most=20),
+    }
+)
+OVER_TIME = Kind(
+    "measurement over time",
+    1,
+    4 << 20,
+    "`posec evaluate --clips`",
+    Fields(
+        {
+            "network": _WORD,
+            "rows": Items(
+                Fields({"method": _WORD, "subset": _WORD, **{name: Maybe(_PLACE) for name in MEASURED}}),
+                most=1000,
+            ),
+            "course": Maybe(_COURSE),
+        }
+    ),
 )

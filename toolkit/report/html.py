@@ -17,13 +17,14 @@ from ..runtime.console import printable
 from ..runtime.files.plain_files import write_plain
 from .choosing.budgets import Budgets
 from .choosing.comparison import Comparison, compare
-from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING
+from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING, OVER_TIME_ENDING
 from .formatting import safe
 from .page_data import page_data
 from .plain_tables import check_beside, write_beside
 from .sections.accuracy import accuracy_section
 from .sections.candidates import candidates_section, read_searches
 from .sections.choices import choices_section
+from .sections.clips_table import over_time_section, read_over_time
 from .sections.cold_start import cold_start_section
 from .sections.drift_table import drift_section
 from .sections.explorer import explorer_section
@@ -45,7 +46,8 @@ def write_report(
 ) -> Comparison:
     """Write the page whole or not at all, and Markdown and CSV of the same name beside it.
 
-    The page also shows the precision searches and the counts of instructions in the folder of the results.
+    The page also shows the precision searches, the counts of instructions and the measurements over time in
+    the folder of the results.
 
     Args:
         results: from `measure_bundles`, or the folder or file that it wrote.
@@ -73,6 +75,7 @@ def write_report(
         title=title,
         searches=read_searches(dict.fromkeys([*beside, *named])),
         counts=counts,
+        over_time=read_over_time(_files(folder, OVER_TIME_ENDING)),
     )
     try:
         write_plain(out, page)
@@ -94,8 +97,12 @@ def report_page(
     title: str = "",
     searches: Sequence[Mapping[str, Any]] = (),
     counts: Sequence[Mapping[str, Any]] = (),
+    over_time: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """Return the page as HTML; `searches` and `counts` come from `read_searches` and `read_instructions`."""
+    """Return the page as HTML.
+
+    `searches`, `counts` and `over_time` come from `read_searches`, `read_instructions` and `read_over_time`.
+    """
     results = [option.result for option in comparison.options]
     network = ", ".join(dict.fromkeys(str(result.bundle["name"]) for result in results))
     measured = sorted({str(result.bench["measured_at"])[:10] for result in results if result.bench})
@@ -122,6 +129,7 @@ def report_page(
         latency=latency_section(results),
         drift=drift_section(results, [comparison.loss(option) for option in comparison.options]),
         accuracy=accuracy_section(results),
+        over_time=over_time_section(over_time),
         candidates=candidates_section(searches),
         instructions=instructions_section(counts),
         cold_start=cold_start_section(results),

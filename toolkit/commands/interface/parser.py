@@ -31,6 +31,7 @@ VERBS = (
     "bench",
     "report",
     "choose",
+    "sweep",
     "train",
     "demo",
 )

@@ -22,7 +22,6 @@ from .decode_cost import decode_cost
 from .overlapped import overlapped_stream
 
 STAGES = ("preprocess", "inference", "decode")
-REQUESTS = ("load", "run", "overlap", "sustain", "decode_cost", "finish")
 SLICE_S = 1.0  # of a sustained run: one entry each
 
 
@@ -129,6 +128,10 @@ class Worker:
             round(1000 * cpu, 4),
             len(people),
         ]
+
+
+# Names of requests: the public methods of the worker.
+REQUESTS = tuple(name for name, method in vars(Worker).items() if callable(method) and name[0] != "_")
 
 
 def read(path: str, size: list[int] | None) -> np.ndarray:

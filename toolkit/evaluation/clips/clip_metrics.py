@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.pose import Skeleton
-from . import metrics
+from ...runtime.pose import Skeleton
+from .. import metrics
 from .follow import Followed
 
 FAST_MM_S = 1000.0

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import PosecError
-from ..runtime.files.plain_json import read_json
-from ..runtime.pose import MUPOTS17, Skeleton
-from .pictures import read_picture
-from .scene_file import MOST_BYTES, Scene, scene_of
+from ...errors import PosecError
+from ...runtime.files.plain_json import read_json
+from ...runtime.pose import MUPOTS17, Skeleton
+from ..pictures import read_picture
+from ..scene_file import MOST_BYTES, Scene, scene_of
 
 KIND = "labels of a rendered clip"
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..device.matching import nearest_first, torsos_px
-from ..runtime.pose import PoseFrame, Skeleton
-from ..runtime.tracking.people_over_time import TrackedPeople
+from ...device.matching import nearest_first, torsos_px
+from ...runtime.pose import PoseFrame, Skeleton
+from ...runtime.tracking.people_over_time import TrackedPeople
+from ..joints import in_joints, with_centres
 from .clip_file import LabelledClip
-from .joints import in_joints, with_centres
 
 WITHIN_TORSOS = 0.5
 LEAST_VISIBLE = 0.25

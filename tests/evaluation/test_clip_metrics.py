@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from upright_people import frame_of, upright
 
-from toolkit.evaluation.clip_file import LabelledClip
-from toolkit.evaluation.follow import Followed, follow
+from toolkit.evaluation.clips.clip_file import LabelledClip
+from toolkit.evaluation.clips.clip_metrics import measure
+from toolkit.evaluation.clips.follow import Followed, follow
 from toolkit.evaluation.joints import CENTRE_JOINTS
-from toolkit.evaluation.over_time import measure
 from toolkit.evaluation.scene_file import Scene
 from toolkit.runtime.pose import MUPOTS17
 from toolkit.runtime.tracking.people_over_time import TrackedPeople

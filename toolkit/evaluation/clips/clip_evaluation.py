@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..runtime.estimator import PoseEstimator
-from ..runtime.pose import PoseSpec
-from ..runtime.temporal.evidence import DecodedPeople
-from ..runtime.tracking.people_over_time import PeopleFilter, PeopleOverTime, TrackedPeople
+from ...runtime.estimator import PoseEstimator
+from ...runtime.pose import PoseSpec
+from ...runtime.temporal.evidence import DecodedPeople
+from ...runtime.tracking.people_over_time import PeopleFilter, PeopleOverTime, TrackedPeople
+from ..joints import restrict, shared_joints
 from .clip_file import LabelledClip
+from .clip_metrics import measure
+from .course import course_of
 from .follow import Followed, follow
-from .joints import restrict, shared_joints
-from .over_time import measure
 
 RENDERED_CLIPS = "rendered-clips"
 PER_FRAME = "per frame"
@@ -63,12 +64,19 @@ def track(detections: Sequence[DecodedPeople], fps: float, people_filter: People
     return Tracks(found + over_time.flush(), update_ms)
 
 
+class ClipsEvaluation(NamedTuple):
+    """Rows of protocol "rendered-clips", and the course of one joint for a plot; None if no one is found."""
+
+    rows: list[dict[str, Any]]
+    course: dict[str, Any] | None
+
+
 def evaluate_clips(
     detections: Sequence[Sequence[DecodedPeople]],
     clips: Sequence[LabelledClip],
     spec: PoseSpec,
     filters: Mapping[str, MakeFilter],
-) -> list[dict[str, Any]]:
+) -> ClipsEvaluation:
     """Return rows of protocol "rendered-clips": for each filter, of all clips and of each frame rate.
 
     Args:
@@ -78,14 +86,14 @@ def evaluate_clips(
         filters: name → function that makes a new filter.
 
     Returns:
-        Rows with `protocol`, `method`, `subset`, the metrics of `over_time.measure`, and `update_ms`: the
-        median time of tracker and filter in a frame.
+        The course, see `course.course_of`; and rows with `protocol`, `method`, `subset`, the metrics of
+        `clip_metrics.measure`, and `update_ms`: the median time of tracker and filter in a frame.
 
     Raises PosecError for a skeleton without a pelvis.
     """
     names = shared_joints(spec.skeleton, clips[0].skeleton, needed=("pelvis",))
     skeleton = restrict(clips[0].skeleton, names)
-    rows = []
+    rows, everyone = [], {}
     for method, make in filters.items():
         followed: list[Followed] = []
         times: list[list[float]] = []
@@ -97,6 +105,7 @@ def evaluate_clips(
                     tracks.people, clip, skeleton=spec.skeleton, centre_joints=spec.centre_joints, names=names
                 )
             )
+        everyone[method] = followed
         for subset, chosen in _subsets(clips).items():
             row = measure([followed[index] for index in chosen], skeleton)
             update_ms = float(np.median(np.concatenate([times[index] for index in chosen])))
@@ -109,7 +118,7 @@ def evaluate_clips(
                     "update_ms": update_ms,
                 }
             )
-    return rows
+    return ClipsEvaluation(rows, course_of(everyone, clips, skeleton))
 
 
 def _subsets(clips: Sequence[LabelledClip]) -> dict[str, list[int]]:

@@ -1,0 +1,100 @@
+"""The work of each kind of task of a sweep; runs in a worker with one thread."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ...sweep.store import Store
+from ...sweep.tasks import ACCURACY, CALIBRATE, DRIFT, EXPORT, PEOPLE, Task
+from ..interface import inputs
+
+if TYPE_CHECKING:
+    from ...evaluation.scenes import Scenes
+
+_THREADS = 1
+
+
+def work(task: Task, store: Store, answers: Sequence[Any]) -> Any:
+    """Do a task and return its answer as a JSON value; files are written to the task's place in the store.
+
+    Raises PosecError where the task is refused, such as a precision that the network does not take.
+    """
+    return _WORK[task.kind](task, store, answers)
+
+
+def _calibrate(task: Task, store: Store, answers: Sequence[Any]) -> Any:
+    import calibration
+
+    graph = inputs.checkpoint(task.settings["network"])
+    frames = inputs.frames(task.settings["frames"], graph.spec, task.settings["count"])
+    swept = calibration.sweep(graph, frames)
+    swept.save(store.files_of(task.key))
+    return {"frames": len(frames)}
+
+
+def _export(task: Task, store: Store, answers: Sequence[Any]) -> Any:
+    import targets
+    from calibration.collect import Sweep
+
+    from ...compiler.build import export_bundle
+    from ...compiler.request import ExportRequest
+
+    graph, target = inputs.checkpoint(task.settings["network"]), targets.load(task.settings["target"])
+    ranges, folder = None, store.files_of(task.key)
+    if task.needs:
+        ranges = Sweep.load(store.files_of(task.needs[0])).ranges(task.settings["observer"])
+    shutil.rmtree(folder, ignore_errors=True)  # of a worker that died
+    request = ExportRequest(
+        out=folder,
+        precision=task.settings["precision"],
+        ranges=ranges,
+        keep_float=tuple(task.settings["keep_float"]),
+    )
+    export_bundle(graph, target, request)
+    return {"bytes": sum(path.stat().st_size for path in folder.rglob("*"))}
+
+
+def _people(task: Task, store: Store, answers: Sequence[Any]) -> Any:
+    """Return file name → people of one shard: every `shards`-th picture."""
+    from ...evaluation.run import find_people
+    from ...runtime import load
+
+    scenes = _scenes(task.settings["scenes"])
+    names = list(scenes.scenes)[task.settings["shard"] :: task.settings["shards"]]
+    part = replace(scenes, scenes={name: scenes.scenes[name] for name in names})
+    found = find_people(load(str(store.files_of(task.needs[0])), _THREADS), part)
+    return {name: people.to_dict() for name, people in found.items()}
+
+
+def _accuracy(task: Task, store: Store, answers: Sequence[Any]) -> Any:
+    """Return the rows of the protocol, from the people of all shards."""
+    from ...evaluation.scenes import evaluate_scenes
+    from ...runtime.bundle import read_bundle
+    from ...runtime.pose import PoseFrame
+
+    _, *shards = answers
+    spec = read_bundle(store.files_of(task.needs[0])).spec
+    joints = len(spec.skeleton.names)
+    people = {name: PoseFrame.from_dict(plain, joints) for shard in shards for name, plain in shard.items()}
+    return evaluate_scenes(
+        people, _scenes(task.settings["scenes"]), spec.skeleton, centre_joints=spec.centre_joints
+    )
+
+
+def _drift(task: Task, store: Store, answers: Sequence[Any]) -> Any:
+    """Return the drift on the golden pictures."""
+    from ...device.golden_check import verify_golden
+
+    return verify_golden(store.files_of(task.needs[0]), _THREADS).to_dict()
+
+
+def _scenes(path: str) -> Scenes:
+    from ...evaluation.scenes import read_scenes
+
+    return read_scenes(inputs.sample(path, "scenes.json"))
+
+
+_WORK = {CALIBRATE: _calibrate, EXPORT: _export, PEOPLE: _people, ACCURACY: _accuracy, DRIFT: _drift}

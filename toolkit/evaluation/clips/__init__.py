@@ -1,0 +1,1 @@
+"""People over time on rendered clips: labels, metrics, and the comparison of filters."""
