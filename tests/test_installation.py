@@ -49,7 +49,7 @@ def test_a_board_of_this_python_installs_posec_and_runs_a_bundle(version, source
     cv2.imwrite(str(tmp_path / "two.png"), spot_picture(2, seed=2))
     posec = str(Path(python).with_name("posec"))
     done = subprocess.run(
-        [posec, "run", str(bundle), "--source", str(tmp_path / "two.png"), "--json"],
+        [posec, "run", str(bundle), "--source", str(tmp_path / "two.png"), "--json", "--web", "0"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -57,6 +57,11 @@ def test_a_board_of_this_python_installs_posec_and_runs_a_bundle(version, source
     )
     assert done.returncode == 0, done.stderr
     assert "people on 1" in done.stderr
+    assert "look at it: http://127.0.0.1:" in done.stderr
+    examined = subprocess.run(
+        [posec, "doctor", str(bundle), "--json"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert examined.returncode == 0, examined.stdout + examined.stderr
     listed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
     assert "\nonnx " not in listed
     assert "\ntorch " not in listed

@@ -23,7 +23,6 @@ import cv2
 import numpy as np
 
 from toolkit.runtime import load
-from toolkit.runtime.video.draw import finite_people
 from toolkit.runtime.video.frames import CapturedFrame
 from toolkit.runtime.video.result import Estimate, Result, Tracked
 from toolkit.runtime.video.sources import Source
@@ -83,10 +82,9 @@ def main() -> None:
                     begun_cpu = time.process_time()
                 start = time.perf_counter()
                 picture = next(shown)
-                people = finite_people(estimator(picture))
-                estimate = Estimate(
-                    CapturedFrame("0", picture, 0.0), people, dict(estimator.stages_ms), start, 0
-                )
+                people, evidence = estimator.detect(picture)[:2]
+                frame = CapturedFrame("0", picture, 0.0)
+                estimate = Estimate(frame, people, evidence, dict(estimator.stages_ms), start, 0)
                 result = Result(estimate, Tracked(people, list(range(len(people)))), source)
                 put_at = time.thread_time()
                 viewer.write(result)

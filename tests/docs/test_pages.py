@@ -27,7 +27,7 @@ MOST_LINES = {
     "docs/own-network.md": 80,
     "docs/train.md": 110,
     "docs/add-a-board.md": 50,
-    "docs/troubleshooting.md": 70,
+    "docs/troubleshooting.md": 80,
     "docs/model-card.md": 120,
     "docs/architecture.md": 90,
 }

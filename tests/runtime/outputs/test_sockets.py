@@ -37,7 +37,7 @@ def result(number, people=3):
     shapes = {"scores": (), "centres_px": (2,), "joints_mm": (17, 3), "roots_mm": (3,), "joints_px": (17, 2)}
     frame = PoseFrame(**{name: np.full((people, *shape), 0.5, np.float32) for name, shape in shapes.items()})
     captured = CapturedFrame(f"{number:06d}", np.zeros((4, 4, 3), np.uint8), number / 30)
-    estimate = Estimate(captured, frame, {}, 0.0, 0)
+    estimate = Estimate(captured, frame, None, {}, 0.0, 0)
     return Result(estimate, Tracked(frame, list(range(1, people + 1))), Source(iter([])))
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
@@ -24,6 +25,7 @@ HEAD_WITHIN_S = 5.0  # from its first byte
 IDLE_S = 15.0  # between requests
 SEND_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 1.0
+NICENESS = 10
 # A request for a picture is answered after so long even if there is none.
 PICTURE_WITHIN_S = 5.0
 
@@ -115,6 +117,7 @@ class ViewerServer:
             threading.Thread(target=self._serve, args=(opened, peer), daemon=True).start()
 
     def _serve(self, opened: socket.socket, peer: Tuple[Any, ...]) -> None:
+        _step_back()
         try:
             Request(opened, peer, self)  # type: ignore[arg-type]
         except (OSError, ValueError):
@@ -261,6 +264,15 @@ class _Output(io.BufferedIOBase):
         self._connection.settimeout(SEND_WITHIN_S)
         self._connection.sendall(data)
         return len(data)
+
+
+def _step_back() -> None:
+    """Give this thread a lower priority than the loop and the engine, where the system has one per thread."""
+    if sys.platform.startswith("linux"):
+        try:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        except OSError:
+            pass  # already lower
 
 
 def _turn_away(opened: socket.socket) -> None:
