@@ -97,7 +97,7 @@ def evaluate_clips(
     for method, make in filters.items():
         followed: list[Followed] = []
         times: list[list[float]] = []
-        for frames, clip in zip(detections, clips, strict=True):
+        for frames, clip in zip(detections, clips):
             tracks = track(frames, clip.fps, make())
             times.append(tracks.update_ms)
             followed.append(

@@ -142,14 +142,14 @@ def id_switches(clip: Followed) -> int:
     """Return how often the track of a true person changes, whatever the gap between."""
     return sum(
         int((np.diff(numbers[(numbers > 0) & scored]) != 0).sum())
-        for numbers, scored in zip(clip.numbers.T, clip.scored.T, strict=True)
+        for numbers, scored in zip(clip.numbers.T, clip.scored.T)
     )
 
 
 def gaps(clip: Followed) -> int:
     """Return how often a visible person who was found is not found, and then found again."""
     count = 0
-    for numbers, scored in zip(clip.numbers.T, clip.scored.T, strict=True):
+    for numbers, scored in zip(clip.numbers.T, clip.scored.T):
         is_found = (numbers > 0)[scored].astype(int)
         runs = int((np.diff(is_found, prepend=0) == 1).sum())
         count += max(runs - 1, 0)
