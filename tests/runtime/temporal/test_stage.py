@@ -11,6 +11,7 @@ from toolkit.runtime.errors import PoseError
 from toolkit.runtime.pose import PoseFrame
 from toolkit.runtime.temporal.causal_network import CausalNetwork
 from toolkit.runtime.temporal.correction import corrected, correction_of, sizes
+from toolkit.runtime.temporal.filters import filtered
 from toolkit.runtime.temporal.record import features, record_of
 from toolkit.runtime.temporal.stage import TemporalStage
 from toolkit.runtime.temporal.weights import FRAMES, LOOKAHEADS, temporal_weights
@@ -69,7 +70,7 @@ def test_streaming_equals_the_batch_form(network, lookahead):
 def test_the_rings_give_the_same_numbers_as_torch(network):
     inputs = np.random.default_rng(1).normal(size=(60, 4, INPUTS)).astype(np.float32)
     weights = temporal_weights(temporal_arrays(network), SPEC)
-    streaming = CausalNetwork(weights)
+    streaming = CausalNetwork(weights, filtered(SPEC, 12))
     streaming.add(4)
     found = np.stack([streaming(frame) for frame in inputs])
     with torch.no_grad():
@@ -87,13 +88,30 @@ def test_an_output_depends_on_27_frames(network):
     assert torch.nonzero(moved)[:, 0].tolist() == list(range(20, 47))
 
 
-def test_an_untrained_network_changes_nothing():
-    frames = detections(SPEC, 4, 5)
-    stage = TemporalStage(temporal_arrays(TemporalNetwork(SPEC)), SPEC)
+def test_a_network_whose_gates_are_closed_changes_nothing():
+    frames, arrays = detections(SPEC, 4, 5), temporal_arrays(TemporalNetwork(SPEC))
+    arrays["output_0_bias"][86:] = -30  # logits of the filters; other outputs start at 0
+    stage = TemporalStage(arrays, SPEC)
     for index, (people, evidence) in enumerate(frames):
         found = stage.update(people, [1, 2, 3, 4], index / RATE, evidence=evidence)
         assert_same(found, people)
         np.testing.assert_array_equal(found.scores, people.scores)
+
+
+def test_open_gates_give_the_filtered_numbers():
+    frames, arrays = detections(SPEC, 1, 60), temporal_arrays(TemporalNetwork(SPEC))
+    arrays["kernel_0"][0], arrays["output_0_bias"][86:] = 1 / FRAMES, -30
+    arrays["output_0_bias"][86 : 86 + 35] = 30  # the first filter alone: the mean over 27 frames
+    stage = TemporalStage(arrays, SPEC)
+    for index, (people, evidence) in enumerate(frames):
+        found = stage.update(people, [1], index / RATE, evidence=evidence)
+    recent = [evidence.focal_px / evidence.px_per_m[0] for _, evidence in frames[-FRAMES:]]
+    depth = np.exp(np.log(recent).mean())
+    assert found.roots_mm[0, 2] == pytest.approx(1000 * depth, rel=1e-4)
+    rays = np.mean([evidence.rays[0, :2] for _, evidence in frames[-FRAMES:]], axis=0)
+    people, evidence = frames[-1]
+    moved = (rays - evidence.rays[0, :2]) * evidence.focal_px
+    np.testing.assert_allclose(found.centres_px[0], people.centres_px[0] + moved, atol=0.01)
 
 
 def test_people_keep_their_history_when_others_come_and_go_in_any_order(network):

@@ -9,6 +9,7 @@ from swinging_people import FPS, LEVEL, motion_source, plain_errors, swinging
 from toolkit.errors import PosecError
 from toolkit.runtime.decoding.kinematics import forward_kinematics
 from toolkit.runtime.pose import MUPOTS17
+from toolkit.training.temporal.batches import mirrored, reversed_track
 from toolkit.training.temporal.error_model import (
     DEFAULT,
     draw_noise,
@@ -133,19 +134,44 @@ def test_a_missed_person_keeps_the_last_detection_for_at_most_five_frames():
     assert sum(int((~track.is_seen).sum()) for track in tracks) > 50
 
 
+def test_a_mirrored_track_is_the_track_of_mirrored_errors():
+    track = simulated(plain_errors(), count=1)[0]
+    twice = mirrored(mirrored(track))
+    for field in ("joints_px", "bones", "poses", "rays", "pulls", "roots_mm"):
+        np.testing.assert_allclose(getattr(twice.record, field), getattr(track.record, field), atol=1e-5)
+    once = mirrored(track)
+    before, after = (np.abs(error_of(one)[:, 98:132]).sum() for one in (track, once))
+    assert after == pytest.approx(before, rel=1e-4)
+    own = truth_of(track.truth.roots_m[:, None] + np.zeros((1, 17, 1)), track.truth.focal_px, np.zeros(2))
+    assert own.rays[0, 0] == pytest.approx(-mirrored(track._replace(truth=own)).truth.rays[0, 0])
+
+
+def test_a_reversed_track_keeps_detections_where_they_are():
+    track = simulated(replace(plain_errors(), misses=np.array([2.0, 0.1])), count=1)[0]
+    back = reversed_track(track)
+    seen = np.flatnonzero(back.is_seen)
+    np.testing.assert_array_equal(back.record.bones[seen], track.record.bones[::-1][seen])
+    np.testing.assert_array_equal(back.truth.bones, track.truth.bones[::-1])
+    missed = np.flatnonzero(~back.is_seen[1:]) + 1
+    assert len(missed)
+    np.testing.assert_array_equal(back.record.bones[missed], back.record.bones[missed - 1])
+
+
 def test_tracks_and_models_are_written_and_read(tmp_path):
     tracks = simulated(plain_errors(), count=3)
     save_tracks(tmp_path / "tracks.npz", tracks)
     for read, written in zip(load_tracks(tmp_path / "tracks.npz"), tracks, strict=True):
         np.testing.assert_allclose(read.record.joints_px, written.record.joints_px, rtol=1e-6)
         np.testing.assert_array_equal(read.is_seen, written.is_seen)
-    save_errors(tmp_path / "errors.npz", plain_errors())
-    np.testing.assert_allclose(load_errors(tmp_path / "errors.npz").components, plain_errors().components)
-    (tmp_path / "other.npz").write_bytes(b"no file of numbers")
+    save_errors(tmp_path / "errors.safetensors", plain_errors())
+    np.testing.assert_allclose(
+        load_errors(tmp_path / "errors.safetensors").components, plain_errors().components
+    )
+    (tmp_path / "other.safetensors").write_bytes(b"no file of numbers")
     with pytest.raises(PosecError, match="is no error model"):
-        load_errors(tmp_path / "other.npz")
+        load_errors(tmp_path / "other.safetensors")
     with pytest.raises(PosecError, match="holds no tracks"):
-        load_tracks(tmp_path / "errors.npz")
+        load_tracks(tmp_path / "errors.safetensors")
 
 
 def test_the_shipped_error_model_is_of_a_usable_network():

@@ -58,7 +58,7 @@ def test_one_wrong_frame_costs_its_jump_three_times_in_acceleration():
     wrong[:, 84, 20] = 0.5  # log distance of one frame: accelerations of .5, -1 and .5 among 40
     losses = supervised_losses(Predicted(wrong, batch), batch)
     assert float(losses["distance"]) == pytest.approx(0.5 / 42, abs=2e-4)
-    calm = float(batch.calm[0]) ** 2
+    calm = float(batch.calm[0]) ** 3
     assert float(losses["distance_acceleration"]) == pytest.approx(calm * 2.0 / 40, abs=2e-4)
 
 
@@ -95,15 +95,14 @@ def test_fewer_labels_are_fewer_clips():
 
 
 def test_the_command_trains_a_stage_and_resumes(tmp_path):
-    save_errors(tmp_path / "errors.npz", plain_errors())
+    save_errors(tmp_path / "errors.safetensors", plain_errors())
     detected = [
         track._replace(clip=f"{number:03d}") for number, track in enumerate(tracks(plain_errors(), 6))
     ]
     save_tracks(tmp_path / "tracks.npz", detected)
     out = tmp_path / "temporal.safetensors"
-    words = (
-        f"train temporal --mocap {write_mocap(tmp_path / 'mocap')} --errors {tmp_path / 'errors.npz'}".split()
-    )
+    mocap, errors = write_mocap(tmp_path / "mocap"), tmp_path / "errors.safetensors"
+    words = f"train temporal --mocap {mocap} --errors {errors}".split()
     words += f"--tracks {tmp_path / 'tracks.npz'} --out {out} --steps 4 --report-every 2 --batch 4".split()
     assert main(words) == 0
     reports = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]

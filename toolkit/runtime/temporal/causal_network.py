@@ -11,36 +11,44 @@ from typing import List
 import numpy as np
 
 from ..decoding.kinematics import small_products
-from .weights import DILATIONS, LOOKAHEADS, TAPS, TemporalWeights
+from .filters import Filtered, mix
+from .weights import DILATIONS, FRAMES, LOOKAHEADS, TAPS, TemporalWeights
 
 
 class CausalNetwork:
     """Causal convolutions over N people in columns, who all advance by one frame at a time."""
 
-    def __init__(self, weights: TemporalWeights, lookahead: int = 0) -> None:
-        """Start without people; `lookahead` is one of LOOKAHEADS."""
-        self._weights = weights
+    def __init__(self, weights: TemporalWeights, of: Filtered, lookahead: int = 0) -> None:
+        """Start without people; `of` are the filtered numbers, `lookahead` one of LOOKAHEADS."""
+        self._weights, self._of, self._lookahead = weights, of, lookahead
         self._output = weights.outputs[LOOKAHEADS.index(lookahead)]
+        # (D, FILTERS, FRAMES) for each place of the newest frame in the ring of the filters.
+        kernels = weights.kernels[LOOKAHEADS.index(lookahead)].transpose(2, 0, 1)
+        self._kernels = [np.ascontiguousarray(np.roll(kernels, slot + 1, axis=2)) for slot in range(FRAMES)]
         self._frame = 0
+        self._settled = 0  # people with a history
         # (frames, channels, N): the input of a layer, by frame modulo the ring's length.
         self._rings: List[np.ndarray] = [
             np.zeros(((TAPS - 1) * dilation, weight.shape[1] // TAPS, 0), np.float32)
             for dilation, (weight, _) in zip(DILATIONS, weights.dilated)
         ]
+        # The last ring, (D, FRAMES, N), holds the filtered numbers, those of the newest frame included.
+        self._rings.append(np.zeros((len(of.inputs), FRAMES, 0), np.float32))
 
-    def keep(self, which: np.ndarray) -> None:
-        """Keep the people at some columns, by a mask or by indices."""
-        self._rings = [np.ascontiguousarray(ring[:, :, which]) for ring in self._rings]
+    def keep(self, columns: np.ndarray) -> None:
+        """Keep the people at some columns, given by ascending indices."""
+        self._settled = int((columns < self._settled).sum())
+        self._rings = [np.ascontiguousarray(ring[:, :, columns]) for ring in self._rings]
 
     def add(self, people: int) -> None:
         """Add people as the last columns; their next frame also stands for all earlier ones."""
         self._rings = [
-            np.concatenate([ring, np.full((*ring.shape[:2], people), np.nan, np.float32)], axis=2)
+            np.concatenate([ring, np.zeros((*ring.shape[:2], people), np.float32)], axis=2)
             for ring in self._rings
         ]
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """Return outputs (N, O) of the next frame of all people (N, F)."""
+        """Return corrections (N, D + 1), see `filters.mix`, of the next frame of all people (N, F)."""
         values = np.ascontiguousarray(inputs.T)
         dilated, pointwise = self._weights.dilated, self._weights.pointwise
         for index, (ring, (weight, bias)) in enumerate(zip(self._rings, dilated)):
@@ -49,16 +57,28 @@ class CausalNetwork:
                 mixed, mixed_bias = pointwise[index - 1]
                 hidden = values + _rectified(small_products(mixed, hidden), mixed_bias)
             values = hidden
-        self._frame += 1
         weight, bias = self._output
-        return (small_products(weight, values) + bias[:, None]).T
+        outputs = small_products(weight, values)
+        outputs += bias[:, None]
+        mixed = self._mixed(outputs, inputs.take(self._of.inputs, axis=1).T)
+        self._frame += 1
+        self._settled = len(inputs)
+        return mixed.T
+
+    def _mixed(self, outputs: np.ndarray, newest: np.ndarray) -> np.ndarray:
+        """Return outputs (O, N) with the filters of the numbers (D, N) mixed in."""
+        ring, slot = self._rings[-1], self._frame % FRAMES
+        if self._settled < newest.shape[1]:
+            ring[:, :, self._settled :] = newest[:, None, self._settled :]
+        ring[:, slot] = newest
+        corrected = ring[:, (slot - self._lookahead) % FRAMES]
+        return mix(outputs, corrected, self._kernels[slot] @ ring, of=self._of)
 
     def _taps(self, ring: np.ndarray, newest: np.ndarray, dilation: int) -> np.ndarray:
         """Return the three taps of a layer (3 C, N), and store the newest frame in place of the oldest."""
         slot = self._frame % len(ring)
-        if ring.size and np.isnan(ring[slot, 0]).any():  # new people
-            new = np.isnan(ring[slot, 0])
-            ring[:, :, new] = newest[:, new]
+        if self._settled < newest.shape[1]:
+            ring[:, :, self._settled :] = newest[:, self._settled :]
         taps = np.concatenate([ring[slot], ring[slot - dilation], newest])
         ring[slot] = newest
         return taps

@@ -10,6 +10,7 @@ import numpy as np
 from ..decoding.kinematics import EPSILON, paths_mm, ray_rotation
 from ..pose import PoseSpec, Skeleton
 from ..pose_frame import PoseFrame
+from .filters import FILTERS, filtered
 from .record import Record
 
 _LARGEST_CHANGE = 1.0  # of the log distance and of the centre in metres
@@ -34,7 +35,7 @@ class Correction(NamedTuple):
 
 
 def output_size(spec: PoseSpec) -> int:
-    """Return the number of outputs for one person."""
+    """Return the length of a correction: the filtered numbers, and the confidence."""
     return 3 * len(spec.skeleton.bones) + 2 * len(spec.skeleton.names) + 4
 
 
@@ -89,9 +90,14 @@ def _root_path_m(skeleton: Skeleton, centre_joints: Tuple[str, ...]) -> np.ndarr
     return path
 
 
+def keypoint_count(spec: PoseSpec) -> int:
+    """Return the number of key points that are joints of the skeleton."""
+    return sum(bool(joint) for joint in spec.keypoints.joints) if spec.keypoints else 0
+
+
 def sizes(spec: PoseSpec) -> Tuple[int, int]:
     """Return the numbers of inputs and outputs of the temporal network of a specification."""
     skeleton = spec.skeleton
-    keypoints = sum(bool(joint) for joint in spec.keypoints.joints) if spec.keypoints else 0
+    keypoints = keypoint_count(spec)
     inputs = 6 * len(skeleton.bones) + 2 * len(skeleton.names) + keypoints + 9
-    return inputs, output_size(spec)
+    return inputs, output_size(spec) + FILTERS * filtered(spec, keypoints).groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Deque, List, Mapping, NamedTuple, Optional, Sequence
 
@@ -12,8 +13,9 @@ from ..errors import PoseError
 from ..pose import PoseSpec
 from ..pose_frame import PoseFrame
 from .causal_network import CausalNetwork
-from .correction import corrected, correction_of, output_size
+from .correction import corrected, correction_of, keypoint_count, output_size
 from .evidence import Evidence
+from .filters import filtered
 from .record import USUAL_RATE, Record, features, record_of, unpacked
 from .weights import LOOKAHEADS, temporal_weights
 
@@ -52,9 +54,9 @@ class TemporalStage:
             raise PoseError(f"--lookahead must be one of {known} frames, got {lookahead}")
         self.spec, self.lookahead = spec, lookahead
         self.confidences = np.zeros(0, np.float32)
-        self._network = CausalNetwork(temporal_weights(arrays, spec), lookahead)
-        grid = spec.keypoints
-        self._keypoints = sum(bool(joint) for joint in grid.joints) if grid else 0
+        self._keypoints = keypoint_count(spec)
+        of = filtered(spec, self._keypoints)
+        self._network = CausalNetwork(temporal_weights(arrays, spec), of, lookahead)
         self._numbers: List[int] = []  # of the network's columns
         self._rows: Optional[np.ndarray] = None  # packed records of the same people
         self._seconds: Optional[float] = None
@@ -135,7 +137,8 @@ class TemporalStage:
             here = [row for row, number in enumerate(numbers) if number in columns]
             rows[here] = outputs[np.array([columns[numbers[row]] for row in here], int)]
         with np.errstate(all="ignore"):
-            rows[~np.isfinite(rows.sum(axis=1))] = 0
+            if not math.isfinite(rows.sum()):
+                rows[~np.isfinite(rows.sum(axis=1))] = 0
             change = correction_of(rows, self.spec)
             found = corrected(record, change, self.spec)
         self.confidences = change.confidences

@@ -7,7 +7,8 @@ from typing import Dict, List, Mapping, NamedTuple, Tuple
 import numpy as np
 
 from ..pose import PoseSpec
-from .correction import sizes
+from .correction import output_size, sizes
+from .filters import FILTERS
 
 LOOKAHEADS = (0, 1, 2, 4, 8)  # frames; one output layer each
 TAPS = 3
@@ -24,11 +25,13 @@ class TemporalWeights(NamedTuple):
         dilated: of the input layer and of the blocks, (C, 3 inputs).
         pointwise: of the blocks, (C, C).
         outputs: one layer for each of LOOKAHEADS.
+        kernels: for each of LOOKAHEADS, (FILTERS, FRAMES, D), the oldest frame first; see `filters`.
     """
 
     dilated: List[Tuple[np.ndarray, np.ndarray]]
     pointwise: List[Tuple[np.ndarray, np.ndarray]]
     outputs: List[Tuple[np.ndarray, np.ndarray]]
+    kernels: List[np.ndarray]
 
 
 def array_shapes(spec: PoseSpec, channels: int) -> Dict[str, Tuple[int, ...]]:
@@ -41,7 +44,8 @@ def array_shapes(spec: PoseSpec, channels: int) -> Dict[str, Tuple[int, ...]]:
             shapes[f"pointwise_{index}"] = (channels, channels)
     for lookahead in LOOKAHEADS:
         shapes[f"output_{lookahead}"] = (outputs, channels)
-    return {**shapes, **{f"{name}_bias": shape[:1] for name, shape in shapes.items()}}
+    kernels = {f"kernel_{lookahead}": (FILTERS, FRAMES, output_size(spec) - 1) for lookahead in LOOKAHEADS}
+    return {**shapes, **{f"{name}_bias": shape[:1] for name, shape in shapes.items()}, **kernels}
 
 
 def temporal_weights(arrays: Mapping[str, np.ndarray], spec: PoseSpec) -> TemporalWeights:
@@ -66,6 +70,7 @@ def temporal_weights(arrays: Mapping[str, np.ndarray], spec: PoseSpec) -> Tempor
         [layer(f"dilated_{index}") for index in blocks],
         [layer(f"pointwise_{index}") for index in blocks[1:]],
         [layer(f"output_{lookahead}") for lookahead in LOOKAHEADS],
+        [checked[f"kernel_{lookahead}"] for lookahead in LOOKAHEADS],
     )
 
 

@@ -9,10 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...network.keypoints import GRID
+from ...network.torch_kinematics import MIRROR_BONES
+from ...runtime.pose import MUPOTS17
 from ...runtime.temporal.record import Record, features
 from .motion import FASTEST_HZ
 from .tracks import Track
 from .truth import Truth
+
+_KEYPOINTS = [name for name in GRID.joints if name]
+_SWAPPED = {"left": "right", "right": "left"}
+_PULLS = [
+    _KEYPOINTS.index(name.replace(name.split("_")[0], _SWAPPED[name.split("_")[0]])) for name in _KEYPOINTS
+]
 
 
 class Batch(NamedTuple):
@@ -72,6 +81,51 @@ def batch_of(tracks: Sequence[Track], is_labelled: Sequence[bool] | None = None)
         calm=torch.tensor([1 / (track.seconds[-1] * FASTEST_HZ) for track in tracks]).float(),
         is_labelled=torch.tensor([True] * count if is_labelled is None else list(is_labelled)),
     )
+
+
+def varied(track: Track, rng: np.random.Generator) -> Track:
+    """Return a track that is mirrored, and that runs backwards, with probability 0.5 each."""
+    if rng.random() < 0.5:
+        track = mirrored(track)
+    return reversed_track(track) if rng.random() < 0.5 else track
+
+
+def mirrored(track: Track) -> Track:
+    """Return the track that a mirrored camera would give; x in the picture is counted from the middle."""
+    record, truth, sides = track.record, track.truth, list(MUPOTS17.mirror)
+    flip = np.array([-1, 1], np.float32)
+    flip_3d = np.array([-1, 1, 1], np.float32)
+
+    def bones(values: np.ndarray) -> np.ndarray:
+        return values[..., MIRROR_BONES] * flip_3d[:, None]
+
+    return track._replace(
+        record=record._replace(
+            centres_px=record.centres_px * flip,
+            joints_px=record.joints_px[:, sides] * flip,
+            roots_mm=record.roots_mm * flip_3d,
+            poses=bones(record.poses),
+            bones=bones(record.bones),
+            rays=record.rays * flip_3d,
+            pulls=record.pulls[:, _PULLS],
+        ),
+        truth=truth._replace(
+            bones=bones(truth.bones),
+            joints_px=truth.joints_px[:, sides] * flip,
+            centres_px=truth.centres_px * flip,
+            rays=truth.rays * flip_3d,
+            roots_m=truth.roots_m * flip_3d,
+        ),
+    )
+
+
+def reversed_track(track: Track) -> Track:
+    """Return a track in reverse order; a missed person keeps the detection that now comes before."""
+    back = np.arange(len(track.seconds))[::-1]
+    is_seen = track.is_seen[back]
+    held = np.maximum.accumulate(np.where(is_seen, np.arange(len(back)), 0))
+    record = track.record.take(back[held])
+    return Track(record, track.truth.take(back), is_seen, track.seconds[back], track.clip)
 
 
 def cropped(track: Track, frames: int, rng: np.random.Generator) -> Track:

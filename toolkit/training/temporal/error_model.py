@@ -14,19 +14,19 @@ and of events that last: front and back exchanged, missed people, and another pe
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import save
 
 from ...errors import PosecError
-from ...runtime.files.arrays import read_arrays
-from ...runtime.files.plain_files import write_plain
+from ...network.checkpoint_files import read_tensors
+from ...runtime.files.plain_files import read_plain, write_plain
 from ...runtime.pose import MUPOTS17
 from .truth import Truth
 
-DEFAULT = Path(__file__).with_name("errors.npz")
+DEFAULT = Path(__file__).with_name("errors.safetensors")
 BONES, JOINTS, KEYPOINTS = len(MUPOTS17.bones), len(MUPOTS17.names), 12
 # Sizes of the parts of an error, in order.
 PARTS = {
@@ -44,6 +44,7 @@ CONSTANTS_S = (0.5, 0.1)  # of the two Ornstein-Uhlenbeck processes
 SIZE_NODES = np.log2([40.0, 70.0, 110.0, 170.0])
 VIEW_NODES = np.array([0.0, 60.0, 120.0, 180.0])
 LONGEST_MISS = 5  # frames
+LARGEST_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -149,17 +150,16 @@ def draw_spans(starts: np.ndarray, seconds: np.ndarray, rng: np.random.Generator
 
 
 def save_errors(path: Path, model: ErrorModel) -> None:
-    """Write a model as an .npz file; equal models give equal bytes."""
-    file = io.BytesIO()
-    arrays = {field.name: np.asarray(getattr(model, field.name), np.float32) for field in fields(model)}
-    np.savez_compressed(file, allow_pickle=False, **arrays)
-    write_plain(path, file.getvalue())
+    """Write a model as safetensors, in float32."""
+    names = [field.name for field in fields(model)]
+    write_plain(path, save({name: np.array(getattr(model, name), np.float32, order="C") for name in names}))
 
 
 def load_errors(path: Path = DEFAULT) -> ErrorModel:
     """Read a model. Raises PosecError for a file that holds none."""
     try:
-        model = ErrorModel(**{name: values.astype(float) for name, values in read_arrays(path).items()})
+        arrays = read_tensors(read_plain(path, most_bytes=LARGEST_BYTES))
+        model = ErrorModel(**{name: values.astype(float) for name, values in arrays.items()})
     except (ValueError, TypeError) as error:
         raise PosecError(f"'{path}' is no error model: {error}; see `posec train errors`") from error
     if model.components.shape[1:] != (SIZE,) or model.bias.shape[1:] != (SIZE,):

@@ -226,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="posec train errors",
         description="Measure the errors of a network over time on labelled clips.",
-        epilog="example: posec train errors --clips clips/train --out errors.npz --tracks tracks.npz",
+        epilog="example: posec train errors --clips clips/train --out errors.safetensors --tracks tracks.npz",
     )
     parser.add_argument("--clips", type=Path, required=True, help="folder that `posec train clips` wrote")
     parser.add_argument("--checkpoint", default="reference", help="of the network (default: reference)")

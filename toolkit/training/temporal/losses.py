@@ -53,7 +53,7 @@ def supervised_losses(predicted: Predicted, batch: Batch) -> dict[str, Tensor]:
     """Return mean errors over the labelled tracks: positions, velocities and accelerations, and confidence.
 
     Velocities and accelerations are differences of errors between frames, so slow errors cost nothing there.
-    Slow tracks weigh less, by the rate and by its square: between their frames people really move.
+    Tracks of few frames per second weigh less there, by powers of the rate: between their frames people move.
     """
     losses: dict[str, Tensor] = {}
     labelled = batch.is_labelled
@@ -62,8 +62,8 @@ def supervised_losses(predicted: Predicted, batch: Batch) -> dict[str, Tensor]:
         own = errors[labelled]
         losses[name] = _length(own).mean()
         change = own.diff(dim=1)
-        losses[f"{name}_velocity"] = (calm * _length(change)).mean()
-        losses[f"{name}_acceleration"] = (calm.square() * _length(change.diff(dim=1))).mean()
+        losses[f"{name}_velocity"] = (calm**2 * _length(change)).mean()
+        losses[f"{name}_acceleration"] = (calm**3 * _length(change.diff(dim=1))).mean()
     near = (_length(predicted.errors["joints"][labelled].detach()) < NEAR_M).float().mean(-1)
     losses["confidence"] = functional.binary_cross_entropy_with_logits(predicted.confidence[labelled], near)
     return losses

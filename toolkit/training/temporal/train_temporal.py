@@ -18,11 +18,12 @@ from torch import Tensor
 from ...network.network import KeypointNetwork
 from ...network.temporal import TemporalNetwork, temporal_arrays
 from ...runtime.files.plain_files import write_plain
+from ...runtime.temporal.correction import output_size
 from ...runtime.temporal.weights import LOOKAHEADS
 from ..run.configuration import add_settings, chosen_settings
 from ..run.runs import Run, RunFiles, RunPlan, seed_all
 from ..run.steps import set_learning_rates, take_step, warm_cosine
-from .batches import Batch, batch_of, cropped
+from .batches import Batch, batch_of, cropped, varied
 from .error_model import DEFAULT, ErrorModel, load_errors
 from .losses import Predicted, projection_loss, scale_loss, supervised_losses
 from .motion import MotionSource, read_motion
@@ -31,6 +32,7 @@ from .tracks import Track, load_tracks
 
 NORMALIZED_TRACKS = 200
 LEAST_SCALE = 0.02
+OUTPUTS = output_size(KeypointNetwork().spec())
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,15 @@ class TemporalTraining:
         seed: of everything.
     """
 
-    steps: int = 1600
+    steps: int = 900
     batch: int = 32
     frames: int = 40
-    detected_share: float = 0.3
+    detected_share: float = 0.4
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     clip_norm: float = 1.0
-    velocity_weight: float = 0.5
-    acceleration_weight: float = 2.0
+    velocity_weight: float = 1.0
+    acceleration_weight: float = 6.0
     distance_weight: float = 0.5
     confidence_weight: float = 0.02
     label_share: float = 1.0
@@ -108,7 +110,7 @@ class Material:
         real = int(count * settings.detected_share) if self._detected else 0
         chosen = [self._detected[int(rng.integers(len(self._detected)))] for _ in range(real)]
         return [
-            *(cropped(track, settings.frames, rng) for track in chosen),
+            *(cropped(varied(track, rng), settings.frames, rng) for track in chosen),
             *(
                 simulated_track(self._source, self._errors, rng, frames=settings.frames)
                 for _ in range(count - real)
@@ -139,9 +141,9 @@ def normalize(network: TemporalNetwork, batch: Batch) -> None:
     network.scale.copy_(values.std(1).clamp(min=LEAST_SCALE))
 
 
-def step_losses(network: TemporalNetwork, batch: Batch, lookahead: int) -> dict[str, Tensor]:
-    """Return the losses of a batch with a lookahead."""
-    predicted = Predicted(network(batch.features, lookahead), batch)
+def step_losses(corrections: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """Return the losses of the corrections of a batch."""
+    predicted = Predicted(corrections, batch)
     return {
         **supervised_losses(predicted, batch),
         "projection": projection_loss(predicted, batch),
@@ -156,11 +158,12 @@ def figures_of(network: TemporalNetwork, tracks: Sequence[Track]) -> dict[str, f
     Joints relative to the pelvis with the skeleton's bone lengths; accelerations in mm/frame² of tracks at
     more than 45 Hz.
     """
+    network.eval()
     sums: dict[str, list[float]] = {}
     for track in tracks:
         batch = batch_of([track])
         for name, corrections in (
-            ("before", torch.zeros_like(network(batch.features))),
+            ("before", torch.zeros(1, OUTPUTS, len(track.seconds))),
             ("after", network(batch.features)),
         ):
             losses = supervised_losses(
@@ -206,8 +209,9 @@ def train_temporal(
         set_learning_rates(optimizer, settings.learning_rate * warm_cosine(run.step, run.done, 50))
         batch = material.batch()
         later = LOOKAHEADS[1 + run.step % (len(LOOKAHEADS) - 1)]
-        losses = step_losses(network, batch, 0)
-        ahead = step_losses(network, batch, later)
+        hidden = network.train().hidden(batch.features)
+        losses = step_losses(network.corrections(hidden, batch.features), batch)
+        ahead = step_losses(network.corrections(hidden, batch.features, later), batch)
         loss = sum((weights[name] * (losses[name] + 0.5 * ahead[name]) for name in losses), torch.zeros(()))
         take_step(optimizer, loss, settings.clip_norm)
         run.advance({name: losses[name] for name in ("joints", "joints_acceleration", "centre", "distance")})
