@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any, Callable, List, Optional, Tuple
 
@@ -11,11 +10,10 @@ import cv2
 import numpy as np
 
 from ...command.amounts import Rotation
-from .disk_limit import check_free
+from .disk_limit import CLIPS, check_free
 from .output_error import OutputError
 
 CLIP = "overlay.mkv"
-CLIPS = re.compile(r"overlay(?:-(\d{1,9}))?\.mkv")
 # For a single frame, and for frames without times.
 DEFAULT_FPS = 15.0
 SLOWEST_FPS, FASTEST_FPS = 1.0, 120.0

@@ -11,7 +11,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional
 
 from ...console import printable
 from ...files.plain_json import parse_json
-from .clip import CLIPS
+from .disk_limit import CLIPS
 from .line_file import LINES, ROTATED
 from .output_error import OutputError
 
