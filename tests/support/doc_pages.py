@@ -14,6 +14,7 @@ PAGES = (
     "docs/int8.md",
     "docs/raspberry-pi.md",
     "docs/jetson.md",
+    "docs/choosing.md",
     "docs/live-view.md",
     "docs/sweep.md",
     "docs/running.md",
