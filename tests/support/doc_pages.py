@@ -55,7 +55,7 @@ SKIPPED = (
     Skip(r"posec deploy ", "needs a board; tests/deploy runs it against a host", 3),
     Skip(r"posec run .* --source 0", "needs a camera", 3),
     Skip(r"ssh ", "needs a board", 1),
-    Skip(r"(posec train|torchrun) ", "trains for minutes to hours; its options are checked", 20),
+    Skip(r"(posec train|torchrun) ", "trains for minutes to hours; its options are checked", 24),
     Skip(r"posec evaluate .* --clips", "needs rendered clips; tests/evaluation runs it", 1),
     Skip(r"posec export .* --precision auto", "searches for minutes; tests/verification runs it", 1),
     Skip(r"posec calibrate .* --compare", "measures for minutes; tests/calibration runs it", 1),

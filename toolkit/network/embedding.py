@@ -1,6 +1,6 @@
 """The pose embedding: an auto-encoder between bone directions and 32 numbers in [-1, 1].
 
-Size and prior follow Kundu et al. (WACV 2019), whose adversarial auto-encoder makes every point of the cube a
+Size and prior follow Kundu et al. (WACV 2019): an adversarial auto-encoder makes every point of the cube a
 plausible pose.
 """
 

@@ -132,7 +132,7 @@ def _print_summary(summary: Summary) -> None:
     )
     if summary.left_out:
         say(
-            f"left out {summary.left_out} people whose numbers are not finite; `posec verify` checks the "
+            f"left out {summary.left_out} people with numbers that are not finite; `posec verify` checks the "
             "bundle"
         )
     for path in summary.written:

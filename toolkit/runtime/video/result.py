@@ -51,7 +51,7 @@ class Tracked(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """A picture whose people are final."""
+    """A picture and its final people."""
 
     estimate: Estimate
     tracked: Tracked

@@ -23,7 +23,7 @@ RATED = 8
 NEAR = 0.05
 # A longer pause starts the next clip, as does a change of the picture size.
 CAMERA_PAUSE_S, FILE_PAUSE_S = 10.0, 600.0
-# SD cards are often FAT32, whose files end at 4 GB.
+# SD cards are often FAT32, which limits files to 4 GB.
 LARGEST_BYTES = 3 * 2**30
 _MEASURED_EVERY = 256
 _NEVER = Rotation()
