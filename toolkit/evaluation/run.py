@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..runtime.pose import PoseFrame, Skeleton
+from .intervals import Bootstrap, Subset, rows_of
 from .joints import CENTRE_JOINTS
-from .photos import BODY_NAMES, Photos, evaluate_photos
-from .scenes import Scenes, evaluate_scenes
+from .photos import BODY_NAMES, Photos, judge_photos
+from .scenes import Scenes, judge_scenes
 
 if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
+
+DEFAULT_BOOTSTRAP = Bootstrap()
 
 
 class Estimate(Protocol):
@@ -42,15 +45,29 @@ def evaluate(
     *,
     progress: Progress | None = None,
     centre_joints: Sequence[str] = CENTRE_JOINTS,
+    bootstrap: Bootstrap | None = DEFAULT_BOOTSTRAP,
 ) -> list[dict[str, Any]]:
-    """Return the rows of the protocol that `pictures` belong to: see `evaluate_photos` and `evaluate_scenes`.
+    """Return the rows of the protocol that `pictures` belong to, with 95 % intervals; see `rows_of`.
 
     `skeleton` and `centre_joints` are those of the estimator's network.
     """
+    judged = judge(estimate, pictures, skeleton, progress=progress, centre_joints=centre_joints)
+    return rows_of(judged, bootstrap)
+
+
+def judge(
+    estimate: Estimate,
+    pictures: Photos | Scenes,
+    skeleton: Skeleton,
+    *,
+    progress: Progress | None = None,
+    centre_joints: Sequence[str] = CENTRE_JOINTS,
+) -> list[Subset]:
+    """Return what `evaluate` makes rows of, to compare two networks; see `intervals.compare`."""
     people = find_people(estimate, pictures, progress)
     if isinstance(pictures, Photos):
-        return evaluate_photos(people, pictures, skeleton, centre_joints=centre_joints)
-    return evaluate_scenes(people, pictures, skeleton, centre_joints=centre_joints)
+        return judge_photos(people, pictures, skeleton, centre_joints=centre_joints)
+    return judge_scenes(people, pictures, skeleton, centre_joints=centre_joints)
 
 
 def unpaired_joints(pictures: Photos | Scenes, skeleton: Skeleton) -> tuple[str, ...]:
