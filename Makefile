@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 OUT    ?= out
 
-.PHONY: help demo check test test-slow test-versions test-arm64 fuzz lint setup clean
+.PHONY: help demo check test test-slow test-versions test-networks test-arm64 fuzz lint setup clean
 
 help:      ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
@@ -17,11 +17,14 @@ check: $(VENV)/installed  ## run the quick tests, before a commit: no torch, no 
 test: $(VENV)/installed  ## run all tests but the slow ones
 	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m "not slow" --numprocesses auto --dist loadscope --no-loadscope-reorder
 
-test-slow: $(VENV)/installed  ## run the slow tests: many networks, versions of Python and of the engines
+test-slow: $(VENV)/installed  ## run the slow tests: many networks, the docs' commands, every version of Python and of the engines
 	@$(VENV)/bin/python -m pytest --ignore=tests/arm64 -m slow --numprocesses auto --dist loadscope
 
 test-versions: $(VENV)/installed  ## every allowed Python, and old and new versions of the engines
 	@$(VENV)/bin/python -m pytest -m slow tests/runtime/test_engine_versions.py tests/test_installation.py tests/test_telemetry.py
+
+test-networks: $(VENV)/installed  ## a hundred small networks with parts that people use, in the formats that torch writes
+	@$(VENV)/bin/python -m pytest -m slow tests/frontend/test_own_networks.py --numprocesses auto --dist load
 
 test-arm64: $(VENV)/installed  ## run the runtime in an emulated arm64 Debian, as on a Raspberry Pi; needs root on Debian or Ubuntu
 	@test "$$(id -u)" = 0 || { echo "posec: the arm64 Debian is unpacked and mounted as root; run make test-arm64 as root"; exit 2; }

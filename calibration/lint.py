@@ -1,4 +1,4 @@
-"""Find problems in calibration frames before they spoil a network, and advise what to do."""
+"""Find problems in calibration frames before they degrade a network, and advise what to do."""
 
 from __future__ import annotations
 

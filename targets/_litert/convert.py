@@ -21,7 +21,7 @@ _STDERR = 2
 
 
 def convert(graph: Graph, integers: bool) -> bytes:
-    """Return a graph as a TFLite file whose one signature has the heads by name.
+    """Return a graph as a TFLite file with one signature, which has the heads by name.
 
     Args:
         graph: NHWC frame; with Q/DQ where `integers`.

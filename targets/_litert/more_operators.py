@@ -27,7 +27,7 @@ def _every(compute: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Node], Tens
 
 
 def _reduce(compute: Callable[[Tensor, list[int], bool], Tensor]) -> Callable[[Node], Tensor]:
-    """Return the replay of a reduction, whose axes are an attribute or, for ReduceSum, the second input."""
+    """Return the replay of a reduction; its axes are an attribute or, for ReduceSum, the second input."""
 
     def reduced(node: Node) -> Tensor:
         axes = node.attribute("axes", None)

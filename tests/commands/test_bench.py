@@ -60,3 +60,19 @@ def test_a_size_is_two_numbers(bundle, size, capsys):
     with pytest.raises(SystemExit, match="2"):
         run("bench", bundle, "--size", size)
     assert "such as 1280x720" in capsys.readouterr().err or size.startswith("-")
+
+
+def test_the_users_pictures_are_timed_and_judged_and_rendered_ones_are_warned_of(
+    accepted, tiny_checkpoint, pictures, capsys
+):
+    line = ["bench", accepted, *QUICK, "--checkpoint", tiny_checkpoint]
+    (result,) = json_of(capsys, *line, "--frames", pictures)
+    shown = {picture["name"] for picture in result["bench"]["inputs"]["pictures"]}
+    assert shown == {path.name for path in pictures.iterdir()}
+    assert result["drift"]["data"] == {"source": pictures.name, "kind": "user"}
+    assert result["drift"]["frames"] == len(shown)
+    assert len(result["compared"]) == len(shown)
+    assert result["bench"]["overlap"]["fps"] > 0
+    assert result["bench"]["energy"] == {"absent": "energy is measured in a sustained run"}
+    run("bench", accepted, *QUICK)
+    assert "WARNING: judged on posec's rendered scenes alone" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import pytest
 from command_line import json_of, refusal, run
 
 from toolkit.device.result import read_results
+from toolkit.sweep.store import Store
 
 pytest.importorskip("distributed")
 
@@ -104,3 +105,9 @@ def test_a_plan_that_names_a_missing_file_is_refused(plan, tmp_path, capsys):
     plan.write_text(plan.read_text().replace(str(tmp_path / "few.json"), str(tmp_path / "none.json")))
     assert "none.json" in refusal(capsys, "sweep", plan, "-o", tmp_path / "out")
     assert "--workers" in refusal(capsys, "sweep", plan, "-o", tmp_path / "out", "--workers", 0)
+
+
+def test_a_second_sweep_into_the_folder_of_a_running_one_is_refused(plan, tmp_path, capsys):
+    with Store(tmp_path / "out" / "store").claimed():
+        error = refusal(capsys, "sweep", plan, "-o", tmp_path / "out")
+    assert "another sweep is running in" in error

@@ -42,6 +42,13 @@ def test_every_counted_sample_is_kept_and_adds_up(measured):
     assert one["latency"]["total"]["frames"] == samples.shape[0] * 4
 
 
+def test_a_frame_is_split_by_stage_with_overlap_too(measured):
+    overlap = measured[0][0]["overlap"]
+    assert set(overlap["stages_ms"]) == {"preprocess", "inference", "decode"}
+    assert min(overlap["stages_ms"].values()) > 0
+    assert overlap["fps"] < 1000 / overlap["stages_ms"]["inference"] * 1.5
+
+
 def test_cold_times_memory_engine_and_machine_are_stated(measured):
     one = measured[0][0]
     assert one["cold"]["load_ms"] > 1

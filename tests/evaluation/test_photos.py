@@ -9,29 +9,10 @@ import pytest
 from standing_people import people_at
 
 from toolkit.errors import PosecError
+from toolkit.evaluation.coco import COCO_JOINTS
 from toolkit.evaluation.photos import BODY, BODY_NAMES, body_joints_px, evaluate_photos, read_photos
 from toolkit.evaluation.run import evaluate
 from toolkit.runtime.pose import MUPOTS17
-
-COCO_NAMES = (
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-)
 
 
 def annotate(people, image_id=1, seen=2, crowd=0, number=None, box=None):
@@ -40,7 +21,7 @@ def annotate(people, image_id=1, seen=2, crowd=0, number=None, box=None):
     for joints in people.joints_px.astype(float):
         keypoints = np.zeros((17, 3))
         for index in BODY:
-            keypoints[index] = [*joints[MUPOTS17.index(COCO_NAMES[index])], seen]
+            keypoints[index] = [*joints[MUPOTS17.index(COCO_JOINTS[index])], seen]
         low, high = joints.min(axis=0), joints.max(axis=0)
         entries.append(
             {
@@ -71,7 +52,7 @@ TWO = people_at((100, 120), (250, 120), px_per_mm=0.12)
 
 
 def test_the_twelve_joints_are_cocos_in_cocos_order():
-    assert tuple(COCO_NAMES[index] for index in BODY) == BODY_NAMES
+    assert tuple(COCO_JOINTS[index] for index in BODY) == BODY_NAMES
     assert np.array_equal(
         body_joints_px(TWO, MUPOTS17)[0, 0], TWO.joints_px[0, MUPOTS17.index("left_shoulder")]
     )

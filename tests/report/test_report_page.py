@@ -7,6 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from made_results import made_result
 from networks import tiny_graph_of
 from report_pages import Page, page_of
 from standing_people import people_at
@@ -19,6 +20,7 @@ from toolkit.errors import PosecError
 from toolkit.evaluation.scenes import Scene, Scenes
 from toolkit.report.html import write_report
 from toolkit.report.measure import DriftReference, file_names, measure_bundles
+from toolkit.report.page_data import MOST_BYTES
 from toolkit.report.sections.summary import best, headline
 from toolkit.verification.float_reference import FloatReference
 
@@ -206,6 +208,34 @@ def test_hostile_names_are_escaped(results, tmp_path):
     assert page.tags.count("img") == 1
     assert not [entry for entry in page.attributes if entry[1].startswith("on")]
     assert "<script>alert(1)</script>" in page.text
+
+
+def test_pictures_beyond_the_bound_of_the_page_are_left_out_and_those_of_the_recommended_stay():
+    pixels = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+    jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+    person = {"score": 1.0, "joints_px": [[0, 0]], "joints_mm": [[0, 0, 0]]}
+    people = {"float": [person], "compiled": [person], "pairs": [[0, 0]], "joints": ["pelvis"], "bones": []}
+    results = [
+        replace(
+            made_result("int8", p90=20.0 + number),
+            compared=[
+                {
+                    "sha256": f"{6 * number + index:064x}",
+                    "size": [480, 640],
+                    "jpeg": base64.b64encode(jpeg + bytes([number, index])).decode(),
+                    **people,
+                }
+                for index in range(6)
+            ],
+        )
+        for number in range(20)
+    ]
+    text = page_of(results)
+    assert len(text) < MOST_BYTES + 500_000
+    options = json.loads(Page(text).scripts[0])["options"]
+    kept = {option["role"]: len(option["pictures"]) for option in options if option["role"]}
+    assert kept == {"recommended": 6, "runner-up": 6}
+    assert any(option["left_out"] and not option["pictures"] for option in options)
 
 
 def test_a_report_of_failures_alone_is_a_page(results):

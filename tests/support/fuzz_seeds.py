@@ -91,6 +91,23 @@ def _read_key(path: Path) -> None:
     read_bundle(path.parent / "bundle", path)
 
 
+def _stage(folder: Path) -> Path:
+    pytest.importorskip("torch")
+    from walking_people import random_network
+
+    from toolkit.network.temporal import temporal_arrays
+
+    bundle = write_tiny_bundle(folder / "bundle").folder
+    np.savez(bundle / "temporal.npz", **temporal_arrays(random_network(tiny_spec(), channels=4)))
+    return bundle / "temporal.npz"
+
+
+def _open_stage(path: Path) -> None:
+    from toolkit.runtime.temporal.bundled import open_stage
+
+    assert open_stage(_rehashed(path.parent, "temporal.npz")) is not None
+
+
 def _onnx(folder: Path) -> Path:
     (folder / "model.onnx").write_bytes(tiny_graph_of().model.SerializeToString())
     return folder / "model.onnx"
@@ -318,6 +335,7 @@ READERS = {
     "signature": Reader(_signature, _read_signature, "json"),
     "public key": Reader(_key, _read_key),
     "npz": Reader(_bundle("pose.npz"), _read_decoder),
+    "temporal npz": Reader(_stage, _open_stage),
     "onnx": Reader(_onnx, _load_onnx),
     "small onnx": Reader(_small_onnx, _load_onnx),
     "onnx of a bundle": Reader(_small_onnx, _check_model, error=ModelFileError),

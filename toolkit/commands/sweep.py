@@ -73,11 +73,12 @@ def run(args: argparse.Namespace) -> int:
         answer(args, names, "\n".join([*names, f"{len(names)} bundles, {len(sweep.tasks)} tasks"]))
         return EXIT_OK
     store = Store(Path(args.out) / _STORE)
-    with open_client(args.workers, args.scheduler) as client:
-        outcomes = run_tasks(sweep.tasks, client, store, work=work, report=_Report())
-    # The workers are gone: nothing else of this sweep runs beside the measurement of latency.
-    made = [each.export.key for each in sweep.candidates if not outcomes[each.export.key].refused]
-    benches = measure_latency(made, store, plan.seconds, progress=progress) if plan.seconds else {}
+    with store.claimed():
+        with open_client(args.workers, args.scheduler) as client:
+            outcomes = run_tasks(sweep.tasks, client, store, work=work, report=_Report())
+        # The workers are gone: nothing else of this sweep runs beside the measurement of latency.
+        made = [each.export.key for each in sweep.candidates if not outcomes[each.export.key].refused]
+        benches = measure_latency(made, store, plan.seconds, progress=progress) if plan.seconds else {}
     results = results_of(sweep.candidates, outcomes, benches, store=store)
     paths = save_rows(results, Path(args.out))
     text = f"{table(_rows(results))}\n{len(paths)} result files in {args.out}; next: posec report {args.out}"

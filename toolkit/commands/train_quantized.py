@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--target",
         default="generic-cpu",
-        help="board whose int8 scheme is trained for (default: generic-cpu, the same scheme as intel-cpu)",
+        help="board with the int8 scheme to train for (default: generic-cpu, the scheme of intel-cpu, too)",
     )
     parser.add_argument(
         "--out",

@@ -89,7 +89,7 @@ def deploy(
 ) -> Deployed:
     """Copy a bundle to a board, check it on its golden pictures there, measure it, and switch to it.
 
-    The board does not switch to a bundle whose drift is over its limits, or that does not run.
+    The board does not switch to a bundle that is over its drift limits, or does not run.
 
     Args:
         bundle: the bundle or its folder; the folder's name is its name on the board.

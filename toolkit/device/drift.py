@@ -102,7 +102,7 @@ class Drift:
 
     @property
     def worst_head(self) -> str:
-        """Name of the head whose float version leaves the least drift; empty without `blame`."""
+        """Name of the head that in float leaves the least drift; empty without `blame`."""
         return min(self.blame, key=lambda name: _severity(self.blame[name]), default="")
 
     def __bool__(self) -> bool:

@@ -35,7 +35,7 @@ def pixels_per_mm(people: PoseFrame) -> np.ndarray:
 
     The ratio of the spreads of `joints_px` and of x, y of `joints_mm`. Exact for a scaled orthographic
     projection in the middle of the picture, approximate at its border and for people at close range. Needs no
-    focal length. 0 for a person whose joints fall on one point.
+    focal length. 0 for a person with all joints on one point.
     """
     spread_px = people.joints_px.astype(np.float64).std(axis=1)
     spread_mm = people.joints_mm[..., :2].astype(np.float64).std(axis=1)

@@ -96,7 +96,11 @@ _SUSTAINED = Fields(
 )
 _QUANTILE = Fields({"value_ms": _MS, "low_ms": Maybe(_MS), "high_ms": Maybe(_MS), "needs": _COUNT})
 _NOISE = Fields({"spread": _RATIO, "reasons": Items(_WORD, most=20)})
-_OVERLAP = Fields({"frames": _COUNT, "fps": _RATIO, "p50_ms": _MS, "p90_ms": _MS, "p99_ms": _MS})
+_STAGES_MS = Fields(dict.fromkeys(("preprocess", "inference", "decode"), _MS))
+_OVERLAP = Fields(
+    {"frames": _COUNT, "fps": _RATIO, "p50_ms": _MS, "p90_ms": _MS, "p99_ms": _MS},
+    {"stages_ms": _STAGES_MS},
+)
 _ENERGY = Fields({}, {"absent": _WORD, "sensor": _WORD, "watts": _COUNT, "mj_per_frame": Maybe(_COUNT)})
 _INPUTS = Fields(
     {

@@ -144,7 +144,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A mapping of at most `most` names, whose values keep `rule`."""
+    """A mapping of at most `most` names to values that keep `rule`."""
 
     rule: Rule
     most: int = 1000

@@ -178,7 +178,7 @@ def _joints(keypoints: Any, names: Sequence[str]) -> np.ndarray:
     if not len(keypoints):
         return joints
     stated = _numbers(keypoints, "keypoints", 3 * len(names)).reshape(-1, 3)
-    for name, point in zip(names, stated):  # noqa: B905  Python 3.8
+    for name, point in zip(names, stated):
         if name in COCO_JOINTS:
             joints[COCO_JOINTS.index(name)] = point
     return joints

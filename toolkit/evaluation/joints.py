@@ -34,7 +34,7 @@ def restrict(skeleton: Skeleton, names: Sequence[str]) -> Skeleton:
     if tuple(names) == skeleton.names:
         return skeleton
     kept = {skeleton.index(name): index for index, name in enumerate(names)}
-    lengths = dict(zip(skeleton.bones, skeleton.bone_lengths_mm))  # noqa: B905  Python 3.8
+    lengths = dict(zip(skeleton.bones, skeleton.bone_lengths_mm))
     parents, spans = [], {}
     for joint in kept:
         parent, span = skeleton.parents[joint], lengths.get(joint, 0.0)

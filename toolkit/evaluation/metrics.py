@@ -68,7 +68,7 @@ def rescale_bones(found_mm: np.ndarray, truth_mm: np.ndarray, skeleton: Skeleton
 
 
 def pck(errors_mm: np.ndarray, threshold_mm: float = 150.0) -> float:
-    """Return the percentage of joints whose error is below a threshold (strictly); NaN for no joints."""
+    """Return the percentage of joints with errors strictly below a threshold; NaN for no joints."""
     return float(100 * (np.asarray(errors_mm) < threshold_mm).mean()) if np.size(errors_mm) else float("nan")
 
 
@@ -113,7 +113,7 @@ def root_hits(
 ) -> np.ndarray:
     """Return (P,) bool, the true positives of a picture: the nearest true root is in reach and not taken.
 
-    Best score first. A prediction whose nearest root is taken is a false positive, even with a second root in
+    Best score first. A prediction with its nearest root taken is a false positive, even with a second root in
     reach, as in RootNet's evaluation of AP_root at 25 cm (Moon et al., ICCV 2019).
     """
     hits, taken = np.zeros(len(scores), bool), set()

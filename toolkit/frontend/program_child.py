@@ -28,7 +28,7 @@ _START = "import sys; sys.path[:] = {paths!r}; from {module} import main; main({
 
 
 def convert(content: bytes, names: Sequence[str]) -> bytes:
-    """Return a rebuilt program as the bytes of an ONNX model whose outputs have the given names.
+    """Return a rebuilt program as the bytes of an ONNX model with the given names of outputs.
 
     Raises PosecError where torch cannot read or convert it.
     """

@@ -57,7 +57,7 @@ def listing(rule: Rule) -> Rule:
 
 
 def mapping(key: Rule, rule: Rule) -> Rule:
-    """Return the rule of a table whose keys and values follow one rule each."""
+    """Return the rule of a table with one rule for keys and one for values."""
 
     def read(value: Any) -> Any:
         if not isinstance(value, dict):

@@ -77,7 +77,7 @@ class Graph:
         return hashlib.sha256(self.model.SerializeToString(deterministic=True)).hexdigest()
 
     def copy(self) -> Graph:
-        """Return a graph whose model and history are independent of this one."""
+        """Return a graph with its own copy of model and history."""
         return Graph(
             copy.deepcopy(self.model),
             self.spec,

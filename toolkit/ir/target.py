@@ -99,7 +99,7 @@ class Backend(Protocol):
 
     ENGINE: str  # module of toolkit/runtime/engines that runs the result of lower()
     REQUIRES: str  # how to install the tools of lower(), for the error message
-    TOOLS: tuple[str, ...]  # modules, beside the compiler's own, whose versions the bundle records
+    TOOLS: tuple[str, ...]  # modules with versions that the bundle records, beside the compiler's own
     __name__: str  # of the module
 
     def pre_quantize(self, job: Job) -> Sequence[Pass]:

@@ -23,9 +23,9 @@ BLOCKS = (
     (480, 1),
 )
 LAST_CHANNELS = 1280
-# Blocks whose output the pyramid merges at stride 16, 8 and 4.
+# Blocks that the pyramid merges at stride 16, 8 and 4.
 SIDE_BLOCKS = (9, 5, 2)
-# The block whose output of stride 16 is returned beside the pyramid.
+# The block of stride 16 that is returned beside the pyramid.
 DEEP_BLOCK = 12
 # Channels of the pyramid at stride 32, then at 16, 8 and 4.
 TOP_CHANNELS = 64
@@ -70,7 +70,7 @@ class Backbone(nn.Module):
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return features of images (B, 3, H, W), whose sides are multiples of 32.
+        """Return features of images (B, 3, H, W), H and W multiples of 32.
 
         Returns:
             Fine features (B, 24, H / 4, W / 4), and two deep maps of stride 16: block 12 (B, 144, H / 16, W /

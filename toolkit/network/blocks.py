@@ -12,7 +12,7 @@ from torch.nn import functional
 class _StridedConv(torch.autograd.Function):
     """`StridedConv2d` as a single ONNX Conv.
 
-    Torch would export a Pad whose amounts are computed at run time.
+    Torch would export a Pad with amounts computed at run time.
     """
 
     @staticmethod

@@ -70,7 +70,7 @@ def save_checkpoint(
         decoder: arrays of the embedding decoder, see `decoder_arrays`.
         spec: specification of the network.
         licence: SPDX name, stored in the specification.
-        float32_prefixes: weights whose names start with none of these are stored as float16, for a smaller
+        float32_prefixes: weights with none of these prefixes are stored as float16, for a smaller
             file; the loaded network computes in float32.
 
     Raises PosecError where the decoder or the specification does not fit the network, or `folder` holds

@@ -1,11 +1,12 @@
 """The pose embedding: an auto-encoder between bone directions and 32 numbers in [-1, 1].
 
-Size and prior follow Kundu et al. (WACV 2019), whose adversarial auto-encoder makes every point of the cube a
+Size and prior follow Kundu et al. (WACV 2019): an adversarial auto-encoder makes every point of the cube a
 plausible pose.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -65,22 +66,31 @@ def take_decoder(model: PoseEmbedding, path: str | Path) -> None:
 
     Raises PosecError where it does not fit.
     """
-    linear = [layer for layer in model.decoder if isinstance(layer, nn.Linear)]
     try:
-        arrays = load_file(path)
-        for index, layer in enumerate(linear):
-            layer.load_state_dict(
-                {"weight": arrays.pop(f"weight_{index}").float(), "bias": arrays.pop(f"bias_{index}").float()}
-            )
-    except (KeyError, OSError, RuntimeError, SafetensorError) as error:
+        set_decoder(model, load_file(path))
+    except (KeyError, OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise PosecError(
             f"'{path}' is not the decoder of a pose embedding: {error}; give a checkpoint's pose.safetensors"
         ) from error
-    if arrays:
-        raise PosecError(
-            f"'{path}' has arrays beyond a decoder of {len(linear)} layers: {', '.join(sorted(arrays))}"
+
+
+def set_decoder(model: PoseEmbedding, arrays: Mapping[str, Tensor]) -> None:
+    """Replace a model's decoder by the frozen one of `decoder_arrays`, of any width.
+
+    Raises KeyError, RuntimeError or ValueError where the arrays are not those of a decoder.
+    """
+    count = len(arrays) // 2
+    sizes = [arrays["weight_0"].shape[1], *(len(arrays[f"bias_{index}"]) for index in range(count))]
+    if (sizes[0], sizes[-1], len(arrays)) != (EMBEDDING_SIZE, 3 * BONES, 2 * count):
+        raise ValueError(f"it has layers of {sizes}, {EMBEDDING_SIZE} to {3 * BONES} are needed")
+    device = next(model.parameters()).device
+    model.decoder = nn.Sequential(*_layers(*sizes))
+    linear = [layer for layer in model.decoder if isinstance(layer, nn.Linear)]
+    for index, layer in enumerate(linear):
+        layer.load_state_dict(
+            {"weight": arrays[f"weight_{index}"].float(), "bias": arrays[f"bias_{index}"].float()}
         )
-    model.decoder.requires_grad_(False)
+    model.decoder.to(device).requires_grad_(False)
 
 
 def load_embedding(path: str | Path, device: torch.device | str = "cpu") -> PoseEmbedding:
@@ -90,7 +100,11 @@ def load_embedding(path: str | Path, device: torch.device | str = "cpu") -> Pose
     """
     model = PoseEmbedding()
     try:
-        model.load_state_dict(load_file(path))
+        state = load_file(path)
+        if "decoder.0.bias" in state:  # of any width
+            width = len(state["decoder.0.bias"])
+            model.decoder = nn.Sequential(*_layers(EMBEDDING_SIZE, width, width, 3 * BONES))
+        model.load_state_dict(state)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise PosecError(
             f"'{path}' is not a pose embedding: {error}; give a file that `posec train embedding` wrote"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -21,6 +21,7 @@ from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING, OVER_TIME_ENDIN
 from .formatting import safe
 from .page_data import page_data
 from .plain_tables import check_beside, write_beside
+from .predicting.bound import Prediction
 from .sections.accuracy import accuracy_section
 from .sections.candidates import candidates_section, read_searches
 from .sections.choices import choices_section
@@ -32,6 +33,7 @@ from .sections.figures import figures
 from .sections.instructions import instructions_section, read_instructions
 from .sections.latency_table import latency_section
 from .sections.overview import overview
+from .sections.predicted import predicted_section
 from .sections.provenance import bundles, machines
 from .sections.summary import best, headline, pictures, tiles, warnings
 
@@ -43,6 +45,7 @@ def write_report(
     title: str = "",
     searches: Sequence[str | Path] = (),
     budgets: Budgets | None = None,
+    predict: Callable[[Sequence[Result]], Sequence[Prediction]] = lambda results: (),
 ) -> Comparison:
     """Write the page whole or not at all, and Markdown and CSV of the same name beside it.
 
@@ -55,6 +58,7 @@ def write_report(
         title: of the page; empty takes the name of the network.
         searches: files of `posec export --precision auto`, beside those in the folder of the results.
         budgets: limits for the recommendation.
+        predict: returns the predicted times of boards, given the results.
 
     Raises PosecError where there are no results, or the file cannot be written.
     """
@@ -75,6 +79,7 @@ def write_report(
         title=title,
         searches=read_searches(dict.fromkeys([*beside, *named])),
         counts=counts,
+        predicted=predict(found),
         over_time=read_over_time(_files(folder, OVER_TIME_ENDING)),
     )
     try:
@@ -97,6 +102,7 @@ def report_page(
     title: str = "",
     searches: Sequence[Mapping[str, Any]] = (),
     counts: Sequence[Mapping[str, Any]] = (),
+    predicted: Sequence[Prediction] = (),
     over_time: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the page as HTML.
@@ -132,6 +138,7 @@ def report_page(
         over_time=over_time_section(over_time),
         candidates=candidates_section(searches),
         instructions=instructions_section(counts),
+        predicted=predicted_section(predicted),
         cold_start=cold_start_section(results),
         machines=machines(results),
         bundles=bundles(results),

@@ -57,7 +57,7 @@ def load(
             fewer false positives. None takes the specification's.
         camera: camera model in place of `focal_px`; see `decoding.intrinsics.field_of_view` and
             `decoding.camera_file.read_intrinsics`.
-        key: PEM file of a public key, by whose owner the bundle must be signed; None asks for no signature.
+        key: PEM file of the public key that must verify the bundle's signature; None needs no signature.
 
     Raises PoseError if the folder is not a sound bundle, its engine is missing or cannot open the model, or
     `focal_px` or `centre_threshold` is out of range.

@@ -157,7 +157,7 @@ def read_bundle(folder: Union[str, Path], key: Union[str, Path, None] = None) ->
 
     Args:
         folder: of the bundle.
-        key: PEM file of a public key, by whose owner the bundle must be signed; None asks for no signature.
+        key: PEM file of the public key that must verify the bundle's signature; None needs no signature.
 
     Raises SignatureError if it is not signed by that key.
     Raises BundleError if anything is missing, changed, of a newer format, too large, no plain file, or

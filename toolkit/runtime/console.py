@@ -83,7 +83,7 @@ def put(text: str) -> None:
 
 
 def forget(stream: Optional[IO[str]]) -> None:
-    """Discard the buffer of a stream whose reader has stopped."""
+    """Discard the buffer of a stream that lost its reader."""
     if stream is not None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())

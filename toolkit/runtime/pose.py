@@ -46,7 +46,7 @@ class Head:
 
 @dataclass(frozen=True)
 class KeypointGrid:
-    """The grid of the key-point heads, whose cells are their own.
+    """The grid of the key-point heads, apart from that of the other heads.
 
     Attributes:
         stride: input pixels per cell.

@@ -30,7 +30,7 @@ class PoseFrame:
         roots_mm: (N, 3) float32, the pelvis in the camera frame; its distance is proportional to the focal
             length that was assumed.
         joints_px: (N, J, 2) float32, in the original picture, by scaled orthographic projection about the
-            centre; joints whose key point is near lie on it.
+            centre; joints near their key point lie on it.
     """
 
     scores: np.ndarray

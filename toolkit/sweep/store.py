@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import PosecError
-from ..runtime.files.plain_files import write_plain
+from ..runtime.files.plain_files import make_folder, take_lock, write_plain
 from ..runtime.files.plain_json import read_json
 from .tasks import Task
 
@@ -42,6 +44,20 @@ class Store:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the store for one sweep: two would write the same bundles. Raises PosecError if it is held."""
+        make_folder(self.folder)
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            if not take_lock(descriptor):
+                raise PosecError(
+                    f"another sweep is running in '{self.folder.parent}'; wait, or name another folder"
+                )
+            yield
+        finally:
+            os.close(descriptor)
 
     def files_of(self, key: str) -> Path:
         """Return the folder or file that a task may write beside its outcome."""

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import pytest
-from networks import one_head_graph, outputs_of
+from checked_passes import apply, kinds
+from networks import one_head_graph
 from onnx import helper
 
 from toolkit.errors import PosecError
-from toolkit.ir.graph import Graph
 from toolkit.passes.opset.lower_opset import OPSET, lower_opset
-
-
-def kinds(graph: Graph) -> list[str]:
-    return [node.op_type for node in graph.model.graph.node]
-
-
-def apply(step, graph: Graph) -> int:
-    """Run a pass; its numbers must stay, and so must the graph's own copy."""
-    before, bytes_before = outputs_of(graph.model), graph.copy()
-    count = step(graph)
-    onnx.checker.check_model(graph.model, full_check=True)
-    for name, values in outputs_of(graph.model).items():
-        np.testing.assert_allclose(values, before[name], atol=2e-5)
-    if count == 0:
-        assert kinds(graph) == kinds(bytes_before)
-    return count
 
 
 def test_the_opset_is_lowered_where_the_older_operators_are_equivalent():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from networks import one_head_graph, outputs_of
+from checked_passes import apply, kinds
+from networks import one_head_graph
 from onnx import helper, numpy_helper
 
 from toolkit.errors import PosecError
@@ -41,22 +42,6 @@ def norm_arrays(channels: int) -> dict[str, np.ndarray]:
         "m": array(channels),
         "v": np.abs(array(channels)) + 0.1,
     }
-
-
-def kinds(graph: Graph) -> list[str]:
-    return [node.op_type for node in graph.model.graph.node]
-
-
-def apply(step, graph: Graph) -> int:
-    """Run a pass; its numbers must stay, and so must the graph's own copy."""
-    before, bytes_before = outputs_of(graph.model), graph.copy()
-    count = step(graph)
-    onnx.checker.check_model(graph.model, full_check=True)
-    for name, values in outputs_of(graph.model).items():
-        np.testing.assert_allclose(values, before[name], atol=2e-5)
-    if count == 0:
-        assert kinds(graph) == kinds(bytes_before)
-    return count
 
 
 def test_constants_become_initializers_in_every_form():

@@ -131,6 +131,16 @@ def test_the_page_says_that_the_connection_is_lost_and_goes_on_with_the_next_run
         tab.wait(LIVE, 60)
 
 
+def test_the_page_says_that_the_run_has_ended_until_the_next_one(chrome, bundle, camera):
+    with serving(bundle, camera.url) as running:
+        tab = opened(chrome, running.link)
+    tab.wait("document.body.dataset.state === 'ended'")
+    tab.value("new Promise(done => setTimeout(done, 1500))")
+    assert "the run has ended" in tab.text()
+    with serving(bundle, camera.url, web=str(running.port)):
+        tab.wait(LIVE, 60)
+
+
 def test_a_link_with_a_key_opens_the_page_once_and_leaves_no_key_in_the_address(chrome, bundle, camera):
     with serving(bundle, camera.url, web="0.0.0.0:0") as running:
         assert "?key=" in running.link

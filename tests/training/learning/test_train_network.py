@@ -213,6 +213,7 @@ def test_a_network_learns_at_the_given_size(
         "out": tmp_path / "out",
         "init": tmp_path / "start.safetensors",
         "workers": 0,
+        "threads": 1,
         "size": "96x160",
     }
     (tmp_path / "short.toml").write_text("[network]\npictures = 2\nbatch = 2\ninput_size = [64, 64]\n")

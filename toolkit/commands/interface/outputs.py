@@ -1,6 +1,6 @@
 """Outputs of commands: checked before the work, so that an output that cannot be written is refused at once.
 
-`cli.main` checks every argument whose type is one of these before it runs the command.
+`cli.main` checks every argument of these types before it runs the command.
 """
 
 from __future__ import annotations

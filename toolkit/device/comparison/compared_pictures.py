@@ -28,7 +28,7 @@ class Compared(NamedTuple):
 
 
 class ComparedPictures:
-    """Keeps up to `most` pictures, those whose people moved most."""
+    """Keeps up to `most` pictures, those with the largest moves of people."""
 
     def __init__(self, skeleton: Skeleton, most: int = MOST_PICTURES) -> None:
         """Start without pictures; `skeleton` is that of the people."""

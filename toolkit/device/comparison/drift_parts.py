@@ -25,7 +25,7 @@ class DriftSummary:
 
 @dataclass(frozen=True)
 class Moved:
-    """A person whose joints the compiled network moved far.
+    """A person with joints that the compiled network moved far.
 
     Attributes:
         frame: index of the picture.

@@ -1,6 +1,6 @@
 """The float network's own unsteadiness: how far its people move if the picture hardly changes.
 
-A drift below it cannot be told from the effect of a slightly other picture.
+A drift below it cannot be distinguished from the effect of a slightly different picture.
 """
 
 from __future__ import annotations

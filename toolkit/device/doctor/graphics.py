@@ -50,7 +50,7 @@ def _jetson(system: Path, release: str) -> list[Finding]:
         return [Finding(AREA, NOTE, f"{linux}, but no GPU device", step)]
     if not any(os.access(str(device), os.R_OK | os.W_OK) for device in devices):
         step = "sudo usermod -aG video $USER, then log in again"
-        return [Finding(AREA, NOTE, f"{linux}, whose GPU this user may not open", step)]
+        return [Finding(AREA, NOTE, f"{linux}; this user may not open its GPU", step)]
     return [Finding(AREA, OK, linux)]
 
 

@@ -152,7 +152,7 @@ def main() -> None:
         try:
             request = json.loads(line)
             if not isinstance(request, dict) or request.get("do") not in REQUESTS:
-                raise ValueError(f"a request is a JSON object whose 'do' is one of {', '.join(REQUESTS)}")
+                raise ValueError(f"a request is a JSON object with 'do', one of {', '.join(REQUESTS)}")
             reply = {"answer": getattr(worker, request.pop("do"))(**request)}
         except (ValueError, OSError, RuntimeError, TypeError) as error:
             reply = {"refused": str(error)}

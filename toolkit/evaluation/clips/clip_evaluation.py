@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from .follow import Followed, follow
 
 RENDERED_CLIPS = "rendered-clips"
 PER_FRAME = "per frame"
-MakeFilter = Callable[[], PeopleFilter | None]
-Progress = Callable[[int, int], None]
+
+if TYPE_CHECKING:
+    MakeFilter = Callable[[], PeopleFilter | None]
+    Progress = Callable[[int, int], None]
 
 
 def detect(
@@ -95,7 +97,7 @@ def evaluate_clips(
     for method, make in filters.items():
         followed: list[Followed] = []
         times: list[list[float]] = []
-        for frames, clip in zip(detections, clips, strict=True):
+        for frames, clip in zip(detections, clips):
             tracks = track(frames, clip.fps, make())
             times.append(tracks.update_ms)
             followed.append(

@@ -8,7 +8,7 @@ mpjpe_detected_mm     MPJPE without people who are bridged over a gap.
 mpjve_mm              mean error of the joints' velocities, mm per frame (Pavllo et al., CVPR 2019).
 acceleration_mm       mean error of the joints' accelerations, mm per frame² (Kanazawa et al., CVPR 2019).
 sides_exchanged       percentage of found people who fit better, by a fifth, with left and right exchanged.
-facing_exchanged      percentage of found people whose torso faces over 90 degrees off the true direction.
+facing_exchanged      percentage of found people with torsos over 90 degrees off the true direction.
 id_switches           changes of a true person's track.
 gaps                  interruptions: a visible person is found, then not found, then found again.
 false_tracks_per_min  tracks of no true person in most of their frames, per minute of video.
@@ -142,14 +142,14 @@ def id_switches(clip: Followed) -> int:
     """Return how often the track of a true person changes, whatever the gap between."""
     return sum(
         int((np.diff(numbers[(numbers > 0) & scored]) != 0).sum())
-        for numbers, scored in zip(clip.numbers.T, clip.scored.T, strict=True)
+        for numbers, scored in zip(clip.numbers.T, clip.scored.T)
     )
 
 
 def gaps(clip: Followed) -> int:
     """Return how often a visible person who was found is not found, and then found again."""
     count = 0
-    for numbers, scored in zip(clip.numbers.T, clip.scored.T, strict=True):
+    for numbers, scored in zip(clip.numbers.T, clip.scored.T):
         is_found = (numbers > 0)[scored].astype(int)
         runs = int((np.diff(is_found, prepend=0) == 1).sum())
         count += max(runs - 1, 0)

@@ -66,7 +66,7 @@ def follow(
     found_mm, numbers = truth_mm.copy(), np.zeros((frames, people), int)
     is_bridged = np.zeros((frames, people), bool)
     last, hits = [0] * people, {}  # type: list[int], dict[int, list[bool]]
-    for index, (tracked, scene) in enumerate(zip(found, clip.frames, strict=True)):
+    for index, (tracked, scene) in enumerate(zip(found, clip.frames)):
         mine = with_centres(tracked.people, skeleton, centre_joints)
         pairs = _pairs(mine, tracked.numbers.tolist(), scene.people, clip.skeleton, last, scene.visible)
         truth_mm[index] = in_joints(scene.people, clip.skeleton, names, root="pelvis").joints_mm

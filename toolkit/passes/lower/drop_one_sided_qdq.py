@@ -9,7 +9,7 @@ from ..edit.graph_index import WEIGHT_AXIS, GraphIndex, index_graph
 
 @requires(Stage.PREPARED, Stage.QUANTIZED)
 def drop_one_sided_qdq(graph: Graph) -> int:
-    """Remove Q/DQ pairs on one operand of a layer whose other operand is float; they cost time and save none.
+    """Remove Q/DQ pairs on one operand of a layer if the other is float; they cost time and save none.
 
         pixels -> Q -> DQ -> Conv(w) -> y        becomes        pixels -> Conv(w) -> y
 

@@ -15,7 +15,7 @@ from ..edit.graph_index import JOINED, GraphIndex, index_graph, layer_name
 
 # Elementwise operators between the last layer of a head and the head.
 _ACTIVATIONS = ("Sigmoid", "Tanh", "Clip", "Relu", "HardSigmoid", "Mul")
-# First opset whose Split takes its sizes as an input.
+# First opset in which Split takes its sizes as an input.
 _OPSET = 13
 
 

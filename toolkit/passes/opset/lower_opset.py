@@ -33,7 +33,7 @@ def lower_opset(graph: Graph) -> int:
         ReduceMean-18(x, axes) -> y        becomes        ReduceMean-13(x), attribute axes -> y
 
     1. A graph of opset 7 to 12 is converted by onnx's version converter.
-    2. An operator with a rewrite, such as a ReduceMean whose axes are an input, is rewritten; see `rewrites`.
+    2. An operator with a rewrite, such as a ReduceMean with axes as an input, is rewritten; see `rewrites`.
     3. An operator that opset 13 lacks is replaced by its function body, if ONNX defines one.
     4. An operator with the same inputs and attributes in opset 13 stays. An attribute that opset 13 lacks is
        removed if its value is the default.

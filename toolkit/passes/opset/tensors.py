@@ -50,8 +50,7 @@ class Tensors:
         shape = static_shape(self.values[name]) if name in self.values else None
         if shape is None:
             raise PosecError(
-                f"{node.op_type} ({node.name}) reads '{name}', whose shape is not fixed; "
-                "export with static shapes"
+                f"{node.op_type} ({node.name}) reads '{name}' of no fixed shape; export with static shapes"
             )
         return shape
 

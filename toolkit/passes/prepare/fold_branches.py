@@ -1,4 +1,4 @@
-"""Replace an If whose condition is constant by the branch taken."""
+"""Replace an If on a constant condition by the branch taken."""
 
 from __future__ import annotations
 

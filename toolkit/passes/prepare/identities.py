@@ -17,7 +17,7 @@ def drop_identities(graph: Graph) -> int:
 
     1. Readers of y read x.
     2. Where y is a head, the producer of x writes y, unless x is the batch, a constant or a head itself.
-    3. A Dropout whose mask is used stays.
+    3. A Dropout with a used mask stays.
 
     Returns the number of nodes removed.
     """

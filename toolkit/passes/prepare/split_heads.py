@@ -1,4 +1,4 @@
-"""Split a convolution whose output is sliced into one convolution per slice."""
+"""Split a convolution before slices into one convolution per slice."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _END = 2**31 - 1
 
 @requires(Stage.TRACED)
 def split_heads(graph: Graph) -> int:
-    """Split each convolution whose output is only sliced by channel, so each part has its own range.
+    """Split each convolution that is only sliced by channel, so each part has its own range.
 
         x -> Conv(w, b) -> Slice[0:1] -> a        becomes        x -> Conv(w[0:1], b[0:1]) -> a
                        \\-> Slice[1:3] -> b                       x -> Conv(w[1:3], b[1:3]) -> b
 
     1. The Conv has one group, constant weights; each reader slices channels only, by constants, in step 1.
-    2. A Conv whose output is a head, or has another reader than a Slice, stays.
+    2. A Conv that is a head, or has another reader than a Slice, stays.
 
     Returns the number of convolutions split.
     """

@@ -72,7 +72,7 @@ def assign_qparams(
 
 
 def _prescribed(group: frozenset[str], scheme: Scheme, graph_index: GraphIndex) -> QParams | None:
-    """Return prescribed qparams: of the frame, or of an operator whose result the runtime fixes."""
+    """Return prescribed qparams: of the frame, or of an operator with a result fixed by the runtime."""
     dtype = np.int8 if scheme.activations.dtype == "int8" else np.uint8
     prescribed: dict[tuple[float, int], QParams] = {}
     for name in sorted(group):

@@ -29,7 +29,7 @@ def correct_biases(
 
     Args:
         graph: the prepared float graph; changed in place.
-        means: tensor name → mean of each channel; layers whose input is missing stay as they are.
+        means: tensor name → mean of each channel; layers without those of their input stay as they are.
         scheme, keep_float: as for `insert_qdq`.
 
     Returns the number of layers corrected.

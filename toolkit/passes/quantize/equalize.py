@@ -30,7 +30,7 @@ def equalize_convs(graph: Graph) -> int:
     1. Between the two there is a Relu, a LeakyRelu or nothing; a ReLU6 does not scale.
     2. Both have constant weights. The results of the first and of the activation have one reader, no head.
     3. The second one has one group, or one group per channel.
-    4. Pairs whose s differs by less than a factor of six between channels stay as they are.
+    4. Pairs with s within a factor of six over all channels stay as they are.
     5. Pairs of quantized weights, multiples of one step per channel, stay as they are. Scaling would round
        them again, and quantization-aware training may have equalized the maps.
     6. s is a power of two: the float network computes the same bits. Pairs that share a convolution are

@@ -49,7 +49,7 @@ def stays_float(graph: Graph, scheme: Scheme, keep_float: Collection[str] = ()) 
 
 
 def float_head_layers(graph: Graph, scheme: Scheme) -> dict[str, str]:
-    """Return the layers whose results a scheme leaves float because they end in a head, name → head."""
+    """Return the layers that a scheme leaves float because they end in a head, name → head."""
     exceptions = scheme.exceptions
     heads = {
         head: names

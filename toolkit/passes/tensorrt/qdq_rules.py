@@ -157,7 +157,7 @@ def _residual(node: onnx.NodeProto, graph_index: GraphIndex) -> Iterator[Finding
 
 
 def _summed_alone(maker: onnx.NodeProto | None, graph_index: GraphIndex) -> bool:
-    """Return whether a node is a convolution whose result has one reader."""
+    """Return whether a node is a convolution with one reader."""
     return (
         maker is not None and maker.op_type in WEIGHT_AXIS and len(graph_index.readers[maker.output[0]]) == 1
     )

@@ -221,7 +221,7 @@ def _mark(x: float, y: float, point: Point) -> str:
 
 
 def lines(title: str, drawn: Sequence[Line], labels: AxisLabels, *, height: int = 300) -> str:
-    """Return a line chart whose axes start at zero, with every line named at its end."""
+    """Return a line chart with axes from zero, and every line named at its end."""
     xs = [x for line in drawn for x, _ in line.points]
     ys = [y for line in drawn for _, y in line.points]
     axes = _Axes(xs, ys, labels, height=height)

@@ -23,7 +23,7 @@ _HEADINGS = (
     "p50<br>mm",
     "p95<br>mm",
     "people<br>lost",
-    "of these its<br>own",
+    "lost by the<br>network itself",
     "PCK lost<br>to float32",
     "who moved far",
 )
@@ -33,6 +33,7 @@ _CAPTION = (
     "PCK lost: points of PCK_rel@150 on labelled pictures, where the truth is known."
 )
 _MOST_LINES = 6
+_LEAST_MM = 1.0  # of a move that is worth a cause
 _SHARES = (0, 5, *range(10, 91, 5), 95, 97, 99)
 
 
@@ -74,7 +75,7 @@ def _pictures(drift: Mapping[str, Any]) -> str:
 
 def _farthest(moved: Sequence[Mapping[str, Any]]) -> str:
     """Return the farthest person, and how often each cause occurs among the farthest."""
-    if not moved:
+    if not moved or moved[0]["drift_mm"] < _LEAST_MM:
         return DASH
     first = moved[0]
     causes = Counter(str(person["cause"]) for person in moved).most_common()

@@ -13,6 +13,7 @@ from ..formatting import number, percent, safe
 from ..plots.bar_charts import Bar, Strip, bars, strips
 from ..plots.charts import AxisLabels, Line, lines
 from ..plots.decode_lines import decode_lines
+from ..plots.frame_split import draw_frame_splits, frame_splits
 from ..plots.styles import precision_style
 
 
@@ -31,6 +32,7 @@ def figures(results: Sequence[Result]) -> str:
     charts = (
         _every_frame(ran),
         _drift_by_head(results),
+        _frame_split(ran),
         _decoding(measured),
         _sustained(measured),
     )
@@ -83,6 +85,18 @@ def _drift_by_head(results: Sequence[Result]) -> _Figure | None:
         f"{number(drift['drift_mm'], 2)} mm in total."
     )
     return _Figure(bars("Drift by head", rows, precision_style(worst)), "Drift by head", caption)
+
+
+def _frame_split(ran: Sequence[Result]) -> _Figure | None:
+    splits = frame_splits([(result.name, _bench(result)) for result in ran])
+    if not splits:
+        return None
+    caption = (
+        "Median of each stage. With overlap a picture is decoded while the next is inferred; the line "
+        "marks the time from one picture to the next."
+    )
+    heading = "A frame by stage"
+    return _Figure(draw_frame_splits(heading, splits), heading, caption)
 
 
 def _decoding(measured: Sequence[Result]) -> _Figure | None:

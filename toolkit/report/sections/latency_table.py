@@ -35,7 +35,7 @@ def latency_section(results: Sequence[Result]) -> str:
     ran = [result for result in results if result.has_run]
     if not ran:
         return ""
-    body = table(_HEADINGS, [_row(result) for result in ran], _CAPTION, kind="facts")
+    body = table(_HEADINGS, [_row(result) for result in ran], _CAPTION + _no_energy(ran), kind="facts")
     return f"<section><h2>Latency</h2>{body}</section>"
 
 
@@ -68,10 +68,17 @@ def _percentile(bench: Mapping[str, Any], name: str) -> str:
     return f"{value}<small>{milliseconds(low)} to {milliseconds(high)}</small>"
 
 
+def _no_energy(results: Sequence[Result]) -> str:
+    """Return a sentence on why energy is missing; empty where every result has it."""
+    energies = [(result.bench or {}).get("energy") or {} for result in results]
+    reasons = dict.fromkeys(energy["absent"] for energy in energies if energy.get("absent"))
+    return f" No energy: {'; '.join(reasons)}." if reasons else ""
+
+
 def _energy(energy: Mapping[str, Any]) -> str:
     value = energy.get("mj_per_frame")
     if value is None:
-        return f"{DASH}<small>{safe(energy.get('absent', 'not measured'))}</small>"
+        return DASH
     watts = number(energy.get("watts"), 1, "W")
     return f"{number(value, 1)}<small>{watts}, {safe(energy.get('sensor'))}</small>"
 
@@ -80,5 +87,5 @@ def _noise(result: Result) -> str:
     spread = ((result.bench or {}).get("noise") or {}).get("spread")
     if spread is None:
         return DASH
-    why = f"<small>too noisy to trust: {safe(result.noise)}</small>" if result.noise else ""
+    why = f"<small title='{safe(result.noise)}'>too noisy to trust</small>" if result.noise else ""
     return f"{number(100 * spread, 0, '%')}{why}"

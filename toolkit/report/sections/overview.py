@@ -8,7 +8,7 @@ from typing import Any
 
 from ...device.result import Result
 from ...device.timing.worker import STAGES
-from ..choosing.options import float_ratio
+from ..choosing.options import float_ratio, machine_name
 from ..formatting import DASH, megabytes, milliseconds, number, percent, safe
 from ..plots.bar_charts import stage_bar
 from ..tables import pill, table
@@ -28,11 +28,13 @@ class _Row:
         result: the result of this row.
         ratio: latency over that of float32, see `float_ratio`.
         longest_ms: the largest median latency of all rows, as wide as a full stage bar.
+        machines: number of machines of all rows.
     """
 
     result: Result
     ratio: Mapping[str, float] | None
     longest_ms: float
+    machines: int
 
     @property
     def latency(self) -> Mapping[str, Any]:
@@ -51,17 +53,19 @@ class _Row:
 
 def overview(results: Sequence[Result]) -> str:
     """Return the table as HTML."""
-    rows = [_Row(result, float_ratio(result, results), 0.0) for result in results]
+    machines = len({machine_name(result) for result in results})
+    rows = [_Row(result, float_ratio(result, results), 0.0, machines) for result in results]
     longest_ms = max((row.latency_of("total", "p50_ms") for row in rows if row.latency), default=0.0)
-    rows = [_Row(row.result, row.ratio, longest_ms) for row in rows]
+    rows = [_Row(row.result, row.ratio, longest_ms, machines) for row in rows]
     cells = [[cell(row) for cell in _COLUMNS.values()] for row in rows]
     return table(list(_COLUMNS), cells, _CAPTION, kind="overview", numbered=True)
 
 
 def _target(row: _Row) -> str:
     bundle, title = row.result.bundle, row.result.title
+    machine = f"<small>{safe(machine_name(row.result))}</small>" if row.machines > 1 else ""
     lines = [f"<strong>{safe(bundle['target'])}</strong><small>{safe(bundle.get('engine', ''))}</small>"]
-    return "".join([*lines, *([f"<small>{safe(title)}</small>"] if title else [])])
+    return "".join([*lines, *([f"<small>{safe(title)}</small>"] if title else []), machine])
 
 
 def _precision(row: _Row) -> str:

@@ -128,6 +128,13 @@ ARGUMENTS: Tuple[Any, ...] = (
     THRESHOLD,
     NO_REFINE,
     *OVER_TIME,
+    (
+        ["--beside"],
+        {
+            "action": "store_true",
+            "help": "draw the people of each picture alone, too, on the left",
+        },
+    ),
     (["--no-inset"], {"action": "store_true", "help": "draw no view from above and from the side"}),
     (
         ["--no-overlap"],

@@ -34,9 +34,10 @@ def run(args: argparse.Namespace, source: str) -> int:
     _stop_on_signals()
     settings = StreamSettings(args.most, args.every, not args.no_overlap, args.retry)
     recording = RecordingSettings(
-        not args.no_overlay,
-        not args.no_inset,
-        args.overwrite,
+        overlay=not args.no_overlay,
+        inset=not args.no_inset,
+        beside=args.beside,
+        overwrite=args.overwrite,
         rotation=args.rotate,
         most_bytes=args.max_disk,
         fsync=args.fsync,
@@ -131,7 +132,7 @@ def _print_summary(summary: Summary) -> None:
     )
     if summary.left_out:
         say(
-            f"left out {summary.left_out} people whose numbers are not finite; `posec verify` checks the "
+            f"left out {summary.left_out} people with numbers that are not finite; `posec verify` checks the "
             "bundle"
         )
     for path in summary.written:

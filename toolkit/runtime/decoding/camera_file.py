@@ -16,7 +16,7 @@ from .intrinsics import CameraModel, Intrinsics, field_of_view, focal_length
 LARGEST_BYTES = 2**20
 LARGEST = 1e6  # of any number in a calibration
 DISTORTIONS = (0, 4, 5, 8, 12, 14)  # numbers of coefficients in OpenCV's model
-# Pictures whose sides changed by the same factor, up to rounding, are scaled; others are cropped.
+# If both sides changed by one factor, up to rounding, the picture is scaled; otherwise it is cropped.
 SAME_SHAPE = 0.01
 _MATRIX = ("camera_matrix", "cameraMatrix", "K", "mtx", "intrinsic_matrix")
 _COEFFICIENTS = ("distortion_coefficients", "dist_coeffs", "distCoeffs", "distortion", "dist", "D")

@@ -41,7 +41,7 @@ class Bodies(NamedTuple):
 def refine(
     bodies: Bodies, keypoints: Keypoints, spec: PoseSpec, *, settings: Refinement
 ) -> Tuple[Bodies, Matches]:
-    """Return bodies whose projected joints lie nearer to their key points, and these key points.
+    """Return bodies with projected joints nearer to their key points, and these key points.
 
     The unknowns are a rotation of every bone, the turn about the spine, the log scale, and the centre.
     All are normal about 0. Let S be the prior covariance of the joints' places and R the noise covariance.

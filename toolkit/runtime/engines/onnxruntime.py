@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Mapping, Optional
 
 import numpy as np
 
@@ -38,6 +38,23 @@ def cpu_options(onnxruntime: Any, threads: Optional[int] = None) -> Any:
     return options
 
 
+def run_session(
+    session: Any, heads: Mapping[str, str], feed: Dict[str, np.ndarray], *, version: str
+) -> Dict[str, np.ndarray]:
+    """Return head name → (C, h, w) float32, newly allocated, of heads → outputs of a session.
+
+    Raises EngineError if the session fails.
+    """
+    try:
+        outputs = session.run(list(heads.values()), feed)
+    except Exception as error:  # its exceptions have no common base class
+        (batch,) = feed.values()
+        raise EngineError(
+            f"ONNX Runtime {version} failed on a batch {batch.dtype} {batch.shape}: {error}"
+        ) from error
+    return {name: output[0] for name, output in zip(heads, outputs)}
+
+
 class Engine:
     """Runs an ONNX model, float or with QuantizeLinear and DequantizeLinear nodes."""
 
@@ -69,13 +86,7 @@ class Engine:
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
         """Return head name → (C, h, w) float32, newly allocated."""
-        try:
-            outputs = self._session.run(list(self._heads.values()), {self._input: batch})
-        except Exception as error:  # its exceptions have no common base class
-            raise EngineError(
-                f"ONNX Runtime {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}"
-            ) from error
-        return {name: output[0] for name, output in zip(self._heads, outputs)}
+        return run_session(self._session, self._heads, {self._input: batch}, version=self._version)
 
     def describe(self) -> Dict[str, str]:
         """Return engine, version, threads and provider."""

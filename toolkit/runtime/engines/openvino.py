@@ -11,7 +11,7 @@ from ..bundle import Bundle
 from . import EngineError
 from .cpu import NO_BFLOAT16, computes_bfloat16, int8_saturates
 
-# Precision of the bundle → arithmetic of float layers, whose default depends on the CPU.
+# Precision of the bundle → arithmetic of float layers; OpenVINO's default depends on the CPU.
 PRECISION_HINTS = {"float32": "f32", "int8": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 

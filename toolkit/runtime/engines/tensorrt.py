@@ -14,7 +14,7 @@ from ._tensorrt.board import board_facts
 from ._tensorrt.cuda import Cuda, NoCudaError
 from ._tensorrt.plan_cache import cache_folder, key_of
 from ._tensorrt.plan_runner import PlanRunner, report, workspace_bytes
-from .onnxruntime import cpu_options, library
+from .onnxruntime import cpu_options, library, run_session
 
 INSTALL = (
     "engine 'tensorrt' needs the module tensorrt, a part of JetPack (sudo apt install "
@@ -91,13 +91,7 @@ class _OnnxRunner:
         report(f"{reason}; ONNX Runtime runs the bundle on {self._described['provider']} instead")
 
     def __call__(self, batch: np.ndarray) -> Dict[str, np.ndarray]:
-        try:
-            outputs = self._session.run(list(self._heads.values()), {self._input: batch})
-        except Exception as error:  # its exceptions have no common base class
-            raise EngineError(
-                f"ONNX Runtime {self._version} failed on a batch {batch.dtype} {batch.shape}: {error}"
-            ) from error
-        return {name: output[0] for name, output in zip(self._heads, outputs)}
+        return run_session(self._session, self._heads, {self._input: batch}, version=self._version)
 
     def describe(self) -> Dict[str, str]:
         return dict(self._described)

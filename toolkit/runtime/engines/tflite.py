@@ -13,7 +13,7 @@ SIGNATURE = "serving_default"
 
 
 class Engine:
-    """Runs a TFLite file whose outputs are NHWC heads, named by its signature."""
+    """Runs a TFLite file with NHWC heads as outputs, named by its signature."""
 
     def __init__(self, path: str, bundle: Bundle, threads: Optional[int] = None) -> None:
         """Open the file; None for `threads` takes the library's number. Raises EngineError if that fails.

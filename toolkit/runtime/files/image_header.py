@@ -14,7 +14,7 @@ _START_OF_SCAN = 0xDA
 # Decoding time grows with scans times pixels; encoders write about ten.
 _MOST_SCANS = 200
 _PNG = b"\x89PNG\r\n\x1a\n"
-_CORE_HEADER = 12  # bytes of the oldest BMP header, whose sizes have 16 bits
+_CORE_HEADER = 12  # bytes of the oldest BMP header, with sizes of 16 bits
 
 
 def picture_format(head: bytes) -> Optional[str]:

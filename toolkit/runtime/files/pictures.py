@@ -84,7 +84,7 @@ def decode_picture(content: bytes, name: str) -> np.ndarray:
 
 
 def silence_cv2() -> None:
-    """Silence cv2 and FFmpeg, whose messages include passwords and come once per damaged packet."""
+    """Silence cv2 and FFmpeg: their messages include passwords, and come once per damaged packet."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging = getattr(getattr(cv2, "utils", None), "logging", None)
     if logging is not None:

@@ -146,7 +146,7 @@ def parts_of(path: Path) -> List[Path]:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove the partial files of `path` whose writers died.
+    """Remove partial files of `path` left by dead processes.
 
     A running writer holds the lock of its file.
     """

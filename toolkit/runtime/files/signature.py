@@ -76,7 +76,7 @@ def _public_key(key: Union[str, Path], folder: Path) -> Any:
     inside, around = Path(os.path.realpath(key)), Path(os.path.realpath(folder))
     if around in inside.parents:
         raise SignatureError(
-            f"the key '{key}' lies in the bundle, whose maker could replace it; keep it elsewhere"
+            f"the key '{key}' lies in the bundle, where its maker could replace it; keep it elsewhere"
         )
     return _loaded(key, "public")
 

@@ -24,7 +24,7 @@ def check_model(path: Path, ending: str) -> None:
         path: of the file.
         ending: of the format that the engine reads, ".onnx" or ".tflite".
 
-    Raises ModelFileError, whose message continues a sentence that begins with the file's name.
+    Raises ModelFileError; its message continues a sentence that begins with the file's name.
     """
     if path.suffix != ending:
         raise ModelFileError(f"has another ending than '{ending}', the format of its engine")

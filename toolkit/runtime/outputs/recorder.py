@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Dict
 
+import numpy as np
+
 from ..console import Report, redact, say
 from ..skeleton import Skeleton
 from ..video.draw import draw_people
@@ -45,6 +47,8 @@ class Recorder:
         drawn = draw_people(
             frame.picture, result.people, self._skeleton, numbers=result.numbers, inset=self._settings.inset
         )
+        if self._settings.beside and not source.still:
+            drawn = np.hstack([draw_people(frame.picture, result.detected, self._skeleton), drawn])
         if source.still:
             self._recording.write_still(frame.name, drawn)
         else:

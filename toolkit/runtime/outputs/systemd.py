@@ -16,7 +16,7 @@ _EVERY_S = 1.0
 class SystemdSink:
     """Sends READY=1 with the first result, WATCHDOG=1 with later ones, and STOPPING=1 at the end.
 
-    systemd restarts a service whose results stay away for its WatchdogSec.
+    systemd restarts a service without results for its WatchdogSec.
     """
 
     def __init__(self, address: str) -> None:

@@ -74,7 +74,7 @@ class TemporalStage:
         """Return the people of a picture, corrected, then lost people, predicted.
 
         With a lookahead of N, returns the people of the call N updates earlier, and no one at the first N.
-        People whose number is neither in `numbers` nor in `lost` are forgotten.
+        People in neither `numbers` nor `lost` are forgotten.
 
         Args:
             people: of the picture.

@@ -48,13 +48,13 @@ def people_over_time(estimator: PoseEstimator, settings: OverTimeSettings = _DEF
     For every picture: `over_time.update(people, seconds, evidence)`, with people and evidence of
     `estimator.detect(picture)`.
 
-    Raises PoseError if a lookahead is asked for and the bundle has no temporal stage.
+    Raises PoseError for a lookahead if the bundle has no temporal stage.
     """
     return PeopleOverTime(_filter(estimator, settings), tracker_for(estimator.spec))
 
 
 def tracker_for(spec: PoseSpec) -> Tracker:
-    """Return a tracker whose people need scores above the threshold of a network."""
+    """Return a tracker of people with scores above the threshold of a network."""
     above = 1 - spec.centre_threshold
     return Tracker(spec.centre_threshold + BIRTH_SHARE * above, spec.centre_threshold + SURE_SHARE * above)
 

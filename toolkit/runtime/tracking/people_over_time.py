@@ -111,7 +111,7 @@ class PeopleOverTime:
 
 
 class _Waiting(NamedTuple):
-    """A picture whose people the filter has not returned yet."""
+    """A picture with people that the filter has not returned yet."""
 
     numbers: np.ndarray
     bridged: np.ndarray

@@ -107,7 +107,7 @@ class Smoother:
     ) -> PoseFrame:
         """Return the people of a picture, filtered, then lost people, predicted.
 
-        People whose number is neither in `numbers` nor in `lost` are forgotten.
+        People in neither `numbers` nor `lost` are forgotten.
 
         Args:
             people: of the picture.

@@ -12,7 +12,7 @@ from .assignment import assign
 LARGEST_COST = 1.0
 DEPTH_WEIGHT = 1.5  # people pass each other at different depths: log-depth, in body sizes per unit
 POSE_WEIGHT = 0.3  # of the difference of poses, see `_Descriptor`
-POSE_FADES_S = 0.3  # a pose tells people apart for a moment, then it has changed
+POSE_FADES_S = 0.3  # a pose distinguishes people for a moment, then it has changed
 PATIENCE_S = 1.0
 VELOCITY_S = 0.15  # time constant of the velocity's average
 BRIDGED_FRAMES = 5
@@ -20,7 +20,7 @@ BIRTH_SCORE, SURE_SCORE = 0.4, 0.6
 
 
 class _Observation(NamedTuple):
-    """A person in one picture; `pose` is a vector whose length is the same for all people."""
+    """A person in one picture; `pose` is a vector of the same length for all people."""
 
     centre_px: np.ndarray
     log_depth: float
@@ -61,7 +61,7 @@ class _Track:
 class Tracker:
     """Numbers people from 1, and keeps the number of a person over time.
 
-    A person continues the track whose predicted centre, depth and pose are nearest; the total cost is
+    A person continues the track of nearest predicted centre, depth and pose; the total cost is
     minimal. Distances between centres are in body sizes, so they are comparable for far and near people.
     Depths enter as ratios, which need no focal length.
 

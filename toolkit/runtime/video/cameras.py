@@ -36,7 +36,7 @@ class Camera:
     Attributes:
         name: for messages, without credentials.
         open: returns an opened cv2.VideoCapture; raises SourceError.
-        ends: True for a finite source, whose frames are read in order; False to read only the latest frame.
+        ends: True for a finite source: frames are read in order; False to read only the latest frame.
     """
 
     name: str

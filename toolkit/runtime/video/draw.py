@@ -60,13 +60,13 @@ def draw_people(
 
 
 def finite_people(people: PoseFrame) -> PoseFrame:
-    """Return the people whose values are all finite; JSON and pictures cannot represent the others."""
+    """Return the people with finite values; JSON and pictures cannot represent others."""
     kept = is_finite(people)
     return people if kept.all() else people[kept]
 
 
 def is_finite(people: PoseFrame) -> np.ndarray:
-    """Return (N,) bool, True for people whose values are all finite."""
+    """Return (N,) bool, True for people with finite values alone."""
     if not len(people):
         return np.ones(0, bool)
     fields = [getattr(people, name).reshape(len(people), -1) for name in people.__dataclass_fields__]

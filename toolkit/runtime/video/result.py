@@ -51,7 +51,7 @@ class Tracked(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """A picture whose people are final."""
+    """A picture and its final people."""
 
     estimate: Estimate
     tracked: Tracked
@@ -72,6 +72,7 @@ class Result:
 
     Attributes:
         frame: the picture, its name and its time.
+        detected: people as the network finds them in this picture alone.
         people: see `Tracked`.
         numbers: see `Tracked`.
         fields: see `Tracked`.
@@ -81,6 +82,7 @@ class Result:
 
     def __init__(self, estimate: Estimate, tracked: Tracked, source: Source) -> None:
         self.frame, self.stages_ms, self.source = estimate.frame, estimate.stages_ms, source
+        self.detected = estimate.people
         self.people, self.numbers, self.fields = tracked
         self._line: Optional[str] = None
 

@@ -44,6 +44,7 @@ class RecordingSettings:
     Attributes:
         overlay: write pictures with the people drawn in.
         inset: add views from above and from the side.
+        beside: draw the people of each picture alone beside the people over time.
         overwrite: replace an existing recording.
         rotation: close files at a size or an age and begin the next; None keeps one file.
         most_bytes: remove the oldest rotated files when all take more; None keeps all.
@@ -52,6 +53,7 @@ class RecordingSettings:
 
     overlay: bool = True
     inset: bool = True
+    beside: bool = False
     overwrite: bool = False
     rotation: Optional[Rotation] = None
     most_bytes: Optional[int] = None

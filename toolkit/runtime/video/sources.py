@@ -75,7 +75,7 @@ def open_source(
 
     Args:
         source: one of:
-            - a picture file, or a folder, whose pictures are sorted by name;
+            - a picture file, or a folder of pictures, sorted by name;
             - a video file with any suffix;
             - a FIFO, or `-` for standard input, with a video stream;
             - the number or the device file of a camera, or `picamera2`;

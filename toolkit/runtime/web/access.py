@@ -21,7 +21,7 @@ class Access:
     """Compares tokens in constant time.
 
     Attributes:
-        token: the secret; empty if everybody on this machine may look.
+        token: the secret; empty if all users of this machine may see the page.
         is_stated: True if the user chose the token, which is then not printed.
     """
 

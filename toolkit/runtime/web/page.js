@@ -181,16 +181,17 @@ function clock(seconds) {
   return `${Math.floor(whole / 3600)}:${pad(Math.floor(whole / 60) % 60)}:${pad(whole % 60)}`;
 }
 
-let space, wait = FIRST_PAUSE_MS;
+let space, wait = FIRST_PAUSE_MS, hasEnded = false;
 element("reset").addEventListener("click", () => space?.reset());
 for (;;) {
   try {
     const bones = await start();
-    wait = FIRST_PAUSE_MS;
+    [wait, hasEnded] = [FIRST_PAUSE_MS, false];
     await follow(bones);
   } catch (error) {
+    hasEnded ||= error instanceof Ended;
     if (error instanceof Refused) state("refused", error.message.trim());
-    else if (error instanceof Ended) state("ended", "the run has ended");
+    else if (hasEnded) state("ended", "the run has ended; waiting for the next");
     else state("lost", "connection lost; trying again");
   }
   await pause(wait);

@@ -126,7 +126,7 @@ export class Space {
       return { from, to, side, depth: (place(from)?.[2] ?? 0) + (place(to)?.[2] ?? 0) };
     }));
     bones.sort((one, other) => other.depth - one.depth);
-    for (const bone of bones) line(bone.from, bone.to, colour(bone.side), Math.min(7, Math.max(1.5, 22000 / bone.depth)));
+    for (const bone of bones) line(bone.from, bone.to, colour(bone.side), Math.min(7, Math.max(1.5, 40000 / bone.depth)));
     context.fillStyle = colour("text");
     context.font = "13px system-ui, sans-serif";
     for (const person of this.people) {
@@ -142,8 +142,8 @@ export class Space {
   projection(width, height) {
     const [cosYaw, sinYaw] = [Math.cos(this.yaw), Math.sin(this.yaw)];
     const [cosPitch, sinPitch] = [Math.cos(this.pitch), Math.sin(this.pitch)];
-    const away = (this.reach * Math.max(1.8, (2.9 * height) / width)) / this.zoom;
-    const focal = 1.1 * Math.min(width, height);
+    const away = (this.reach * Math.max(3.2, (5.2 * height) / width)) / this.zoom;
+    const focal = 1.75 * Math.min(width, height);
     return (point) => {
       const [x, y, z] = point.map((value, axis) => value - this.target[axis]);
       const across = cosYaw * x + sinYaw * z, along = cosYaw * z - sinYaw * x;

@@ -28,7 +28,7 @@ class Viewer:
         self.server.announce(report)
 
     def write(self, result: Result) -> None:
-        """Show a result to those who look; waits for nobody."""
+        """Show a result in all open pages; never waits for one."""
         self.server.feed.put(result)
 
     def close(self, summary: Summary) -> None:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 SIX = 6.0
 # Bound of a channel's factor relative to the largest channel's, as it may be silent on these pictures only.
 MAX_FACTOR = 50.0
-# Layers whose output passes a ReLU6.
+# Layers before a ReLU6.
 BEFORE_RELU6 = re.compile(r"backbone\.(stem|last|blocks\.\d+\.(expand|depthwise))")
-# Largest absolute values of channels, by the name of the module whose output they are, or NAME.input.
+# Largest absolute values of channels, by the name of the module that computes them, or NAME.input.
 ChannelRanges = dict[str, Tensor]
 
 

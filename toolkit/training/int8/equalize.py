@@ -40,7 +40,7 @@ from .channel_ranges import (
     unscale_inputs,
 )
 
-# Share of ReLU6's range that channels fill; values beyond those seen may occur.
+# Share of ReLU6's range that channels fill; larger values than on these pictures may occur.
 FILLED = 0.95
 # Largest factor for a channel before a ReLU6, which may be silent on these pictures only.
 MAX_RELU6_FACTOR = 24.0

@@ -1,4 +1,4 @@
-"""An ONNX graph, float or with Q/DQ, as a torch module whose weights can be trained."""
+"""An ONNX graph, float or with Q/DQ, as a torch module with trainable weights."""
 
 from __future__ import annotations
 

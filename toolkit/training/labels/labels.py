@@ -29,7 +29,7 @@ TORSO_KEYPOINTS = [0, 1, 6, 7]
 
 
 class ExactPeople(NamedTuple):
-    """N people whose 3D joints are known."""
+    """N people with known 3D joints."""
 
     true_m: np.ndarray  # (N, 17, 3) relative to the pelvis, frame of the viewing ray
     pelvis_px: np.ndarray  # (N, 2)
@@ -117,7 +117,7 @@ def label_bodies(bodies_path: str | Path, embedding: PoseEmbedding) -> Labels:
 
 
 def label_scenes(scenes: Scenes, embedding: PoseEmbedding) -> Labels:
-    """Return the labels of pictures whose people have known 3D joints: full supervision.
+    """Return the labels of pictures of people with known 3D joints: full supervision.
 
     People with less than `LEAST_VISIBLE` of their silhouette visible keep only their position. The principal
     point is the centre of the picture.
@@ -167,7 +167,7 @@ def _scene_people(scene: Scene, size_wh: np.ndarray) -> ExactPeople:
 
 
 def exact_labels(people: ExactPeople, embedding: PoseEmbedding) -> Labels:
-    """Return the arrays of a label file, without `usable`, of people whose joints are known.
+    """Return the arrays of a label file, without `usable`, of people with known joints.
 
     `joints_m` and `px_per_m` are those of the reference skeleton in the same pose, scaled to fit the true
     joints in the least-squares sense. `residual` is the remaining distance of its key points, in half box

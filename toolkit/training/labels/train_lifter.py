@@ -138,7 +138,7 @@ def evaluate(
     """Return errors in mm over held-out poses, projected by random cameras with the errors of a teacher.
 
     MPJPE and PA-MPJPE over 17 joints, pelvis at 0, with the bone lengths of the skeleton. They are given for
-    captured poses, for augmented poses, and for poses whose 12 body key points are all visible.
+    captured poses, for augmented poses, and for poses with all 12 body key points visible.
     """
     generator = torch.Generator(poses.device).manual_seed(config.seed + 1)
     lengths = bone_lengths_m(device=poses.device)

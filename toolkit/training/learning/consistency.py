@@ -97,7 +97,7 @@ def consistency_loss(
 ) -> Tensor:
     """Return the difference between the people of pictures and of their views, weighted by score.
 
-    The mean over people detected in the picture whose place is within the view, of the differences in joints
+    The mean over people detected in the picture and within the view, of the differences in joints
     (m), log of depth, score, and place (torso lengths).
 
     Args:

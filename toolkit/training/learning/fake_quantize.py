@@ -13,9 +13,9 @@ from ...network.backbone import PyramidLevel
 from ...network.blocks import Context, InvertedResidual, ResidualBlock
 
 STEPS = 255
-# Modules whose input is quantized: convolutions, and blocks whose input is an operand of a sum.
+# Modules with quantized input: convolutions, and blocks that add their input to a sum.
 CONSUMERS = (nn.Conv2d, InvertedResidual, ResidualBlock, Context)
-# By block, the convolution whose output is an operand of a sum without a ReLU in between.
+# By block, the convolution directly before a sum, without a ReLU.
 OPERANDS: dict[type[nn.Module], str] = {
     InvertedResidual: "project",
     PyramidLevel: "side",

@@ -35,7 +35,7 @@ class SceneSettings:
         close_up: share of scenes with a typical stature beyond the frame, up to `close_up_px`.
         close_up_px: largest typical stature of a close-up.
         framed: share of scenes with letterbox bars on the left and right.
-        grouped: share of scenes whose people stand together.
+        grouped: share of scenes with people in groups.
         blocked: share of people partly behind an edge, see `unblocked`.
         head_turn_rad: standard deviation of the head's rotation against the torso.
         viewing: orientation and distance of people.

@@ -89,7 +89,7 @@ def _take(rng: np.random.Generator, clips: Clips, row: int) -> _Piece:
 
 
 def _similar(clips: Clips, motion: _Piece, *, candidates: np.ndarray) -> int:
-    """Return the candidate frame whose pose is most similar to the one where the fade begins."""
+    """Return the candidate frame with the pose most similar to the one where the fade begins."""
     pose = motion.rotations[-round(FADE_S * clips.fps)]
     others = clips.rotations[candidates].astype(np.float64)
     others[:, 0] = _multiply(_heading(pose[0], others[:, 0]), others[:, 0])

@@ -75,7 +75,7 @@ def vary(
         motion: the clips, for their skeleton.
         turns: (J, 3, 3), edited in place.
         rng: the only source of randomness.
-        others: (F, J, 3, 3) frames whose arms may be copied.
+        others: (F, J, 3, 3) frames to copy arms from.
         changed: probability of one of STANCES; a pose with tilted hips keeps its own.
 
     Returns:

@@ -25,7 +25,7 @@ def compose(
         rng: the only source of randomness.
 
     Returns:
-        (H, W, 3) uint8 BGR, and the people whose centre lies in the picture.
+        (H, W, 3) uint8 BGR, and the people with centres in the picture.
     """
     kinds = {
         "mosaic": photos.portraits,

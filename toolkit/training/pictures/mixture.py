@@ -47,7 +47,7 @@ def random_photo(photos: Sequence[Photo], rng: np.random.Generator) -> Photo:
 
 
 def log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
-    """Return a number between low and high whose logarithm is uniform."""
+    """Return a log-uniform number between low and high."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 

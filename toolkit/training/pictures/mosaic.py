@@ -65,7 +65,7 @@ def draw_tile(
         rng: the only source of randomness.
 
     Returns:
-        The people whose centre lies in the region.
+        The people with centres in the region.
     """
     x0, y0, x1, y1 = region
     picture, people = random_flip(decode(photo.encoded), photo.people, rng)

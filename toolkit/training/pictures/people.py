@@ -124,7 +124,7 @@ class People:
         )
 
     def clipped(self, region: Region) -> People:
-        """Return the people whose centre lies in the region (x0, y0, x1, y1).
+        """Return the people with centres in the region (x0, y0, x1, y1).
 
         Key points outside it become invisible.
         """

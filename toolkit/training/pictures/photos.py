@@ -80,9 +80,9 @@ def load_photos(
     Args:
         data: the data folder.
         labels: the label folder.
-        tier: "ship", whose licences allow releasing networks trained on it, or "research".
+        tier: "ship", with licences for releasing networks trained on it, or "research".
         bodies: folder of rendered bodies, listed in `labels_bodies.npz`; None for none.
-        more: folders of further photographs, whose licences the caller has checked.
+        more: folders of further photographs; their licences are the caller's concern.
 
     Raises PosecError where a file is missing or contradicts its labels.
     """

@@ -186,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure every table whose data is given, write it into the page, and print the tables left out."""
+    """Measure all tables with given data, write them into the page, and print the tables left out."""
     options = _parser().parse_args(arguments)
     text = options.out.read_text()
     checkpoints, scenes = options.checkpoint, options.scenes

@@ -49,7 +49,7 @@ class Camera:
         return np.stack([right, down, np.ones(x.shape)], -1) @ self.rotation
 
     def enlarged(self, factor: int) -> Camera:
-        """Return the camera whose picture, area-averaged by `factor`, is the picture of this camera."""
+        """Return the camera of a picture `factor` times larger; area-averaged, it is that of this camera."""
         shift = (factor - 1) / 2
         return replace(
             self,

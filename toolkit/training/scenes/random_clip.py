@@ -55,7 +55,7 @@ class ClipFrame(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """A clip whose frames are rendered as they are read; its motions and place by name."""
+    """A clip that renders its frames on reading; its motions and place by name."""
 
     frames: Iterator[ClipFrame]
     motions: list[str]  # of each person

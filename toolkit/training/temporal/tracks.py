@@ -113,8 +113,8 @@ def _row(decoded: DecodedPeople, labels: _Labels, frame: int, person: int) -> in
     focal = np.full(len(everyone), labels.focal_px)
     truth = truth_of(everyone, focal, labels.principal_px)
     apart = np.linalg.norm(people.centres_px[:, None] - truth.centres_px, axis=-1) / truth.px_per_m
-    nobody = np.full((len(people), len(people)), NEAR_M)
-    chosen = assign(np.hstack([np.minimum(apart, 2 * NEAR_M), nobody]))
+    unassigned = np.full((len(people), len(people)), NEAR_M)
+    chosen = assign(np.hstack([np.minimum(apart, 2 * NEAR_M), unassigned]))
     own = np.flatnonzero(chosen == person)
     return int(own[0]) if len(own) else None
 

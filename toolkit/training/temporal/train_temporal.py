@@ -189,7 +189,7 @@ def train_temporal(
         settings: of the run.
         material: tracks.
         out: the file to write; `.jsonl` (log) and `.state` (to resume from) are beside it.
-        validation: tracks by name, whose figures are reported.
+        validation: tracks by name, for the reported figures.
     """
     generator = seed_all(settings.seed)
     network = TemporalNetwork(KeypointNetwork().spec())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any, Callable, List, Optional, Tuple
 
@@ -11,11 +10,10 @@ import cv2
 import numpy as np
 
 from ...command.amounts import Rotation
-from .disk_limit import check_free
+from .disk_limit import CLIPS, check_free
 from .output_error import OutputError
 
 CLIP = "overlay.mkv"
-CLIPS = re.compile(r"overlay(?:-(\d{1,9}))?\.mkv")
 # For a single frame, and for frames without times.
 DEFAULT_FPS = 15.0
 SLOWEST_FPS, FASTEST_FPS = 1.0, 120.0
@@ -25,7 +23,7 @@ RATED = 8
 NEAR = 0.05
 # A longer pause starts the next clip, as does a change of the picture size.
 CAMERA_PAUSE_S, FILE_PAUSE_S = 10.0, 600.0
-# SD cards are often FAT32, whose files end at 4 GB.
+# SD cards are often FAT32, which limits files to 4 GB.
 LARGEST_BYTES = 3 * 2**30
 _MEASURED_EVERY = 256
 _NEVER = Rotation()

@@ -11,7 +11,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional
 
 from ...console import printable
 from ...files.plain_json import parse_json
-from .clip import CLIPS
+from .disk_limit import CLIPS
 from .line_file import LINES, ROTATED
 from .output_error import OutputError
 
@@ -160,7 +160,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def check_apart(source: str, folder: str) -> None:
-    """Raise OutputError if the source lies in the recording's folder, whose files would be replaced."""
+    """Raise OutputError if the source lies in the recording's folder: it would be replaced."""
     inside, around = Path(os.path.realpath(source)), Path(os.path.realpath(folder))
     if (
         os.path.lexists(source)

@@ -79,10 +79,11 @@ class Recording:
         except BaseException:
             self._give_back(keep=was_there)
             raise
-        continued = oldest_first(self.folder, possible_files(self.folder)) if settings.rotates else []
-        self._is_continued, self._disk = bool(continued), DiskLimit(settings.most_bytes, continued)
+        continued = possible_files(self.folder) if settings.rotates else []
+        self._is_continued = bool(continued)
+        self._disk = DiskLimit(settings.most_bytes, oldest_first(self.folder, continued))
         self._lines = LineFile(
-            self.folder, settings.file_limits, durable=settings.fsync, finished=self._finished
+            self.folder, settings.file_limits, durable=settings.fsync, finished=self._disk.add
         )
 
     def _take_over(self, earlier: List[str], report: Report) -> List[str]:
@@ -142,6 +143,8 @@ class Recording:
                 for name in self._replaced:
                     (self.folder / name).unlink()
                 self._begin()
+            clip_bytes = self._clip.size if self._clip is not None else 0
+            self._disk.keep(self._lines.size + clip_bytes + len(line))
             self._lines.write(line)
             self.pictures += 1
             if time.monotonic() - self._synced > _SYNC_EVERY_S:
@@ -150,20 +153,11 @@ class Recording:
             raise self.failed(error) from error
 
     def _sync(self) -> None:
-        """Flush the files to the disk, and remove the oldest ones beyond the limit."""
+        """Flush the files to the disk."""
         self._synced = time.monotonic()
         self._lines.sync()
         if self._clip is not None:
             self._clip.sync()
-        self._keep_limit()
-
-    def _finished(self, path: Path) -> None:
-        """Take note of a file that is not written any more."""
-        self._disk.add(path)
-        self._keep_limit()
-
-    def _keep_limit(self) -> None:
-        self._disk.keep(self._lines.size + (self._clip.size if self._clip is not None else 0))
 
     def write_still(self, name: str, picture: np.ndarray) -> None:
         """Write the overlay of picture `name` as a JPEG of that name. Raises OutputError if that fails."""
@@ -183,7 +177,7 @@ class Recording:
         try:
             if self._clip is None:
                 limits = self._settings.file_limits
-                self._clip = Clip(self.folder, rate, live, rotation=limits, finished=self._finished)
+                self._clip = Clip(self.folder, rate, live, rotation=limits, finished=self._disk.add)
             self._clip.write(picture, seconds)
         except OSError as error:
             raise self.failed(error) from error

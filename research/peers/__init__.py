@@ -1,0 +1,1 @@
+"""Other pose estimators on the pictures of posec's evaluation, by the same rule."""

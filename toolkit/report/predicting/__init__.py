@@ -1,0 +1,1 @@
+"""Time of a network on boards that were not measured, from their peak figures."""
