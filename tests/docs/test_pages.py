@@ -20,6 +20,7 @@ MOST_LINES = {
     "docs/raspberry-pi.md": 90,
     "docs/jetson.md": 150,
     "docs/live-view.md": 70,
+    "docs/video.md": 70,
     "docs/choosing.md": 60,
     "docs/sweep.md": 50,
     "docs/running.md": 70,

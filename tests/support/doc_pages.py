@@ -16,6 +16,7 @@ PAGES = (
     "docs/jetson.md",
     "docs/choosing.md",
     "docs/live-view.md",
+    "docs/video.md",
     "docs/sweep.md",
     "docs/running.md",
     "docs/programs.md",
@@ -54,7 +55,8 @@ SKIPPED = (
     Skip(r"posec deploy ", "needs a board; tests/deploy runs it against a host", 3),
     Skip(r"posec run .* --source 0", "needs a camera", 3),
     Skip(r"ssh ", "needs a board", 1),
-    Skip(r"(posec train|torchrun) ", "trains for minutes to hours; its options are checked", 23),
+    Skip(r"(posec train|torchrun) ", "trains for minutes to hours; its options are checked", 24),
+    Skip(r"posec evaluate .* --clips", "needs rendered clips; tests/evaluation runs it", 1),
     Skip(r"posec export .* --precision auto", "searches for minutes; tests/verification runs it", 1),
     Skip(r"posec calibrate .* --compare", "measures for minutes; tests/calibration runs it", 1),
 )

@@ -21,17 +21,14 @@ VERB = Verb(
 
 def run(args: argparse.Namespace) -> int:
     """Write both keys; existing ones are never replaced."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from ..runtime.files.signature import make_keys
 
-    private, pem = Ed25519PrivateKey.generate(), serialization.Encoding.PEM
-    secret = private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    public = private.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    keys = make_keys()
     paths = [Path(f"{args.name}{suffix}") for suffix in (".key", ".pub")]
     for path in paths:
         if os.path.lexists(path):
             raise PosecError(f"'{path}' is there already and is never replaced; give another name")
-    for path, content, mode in zip(paths, (secret, public), (0o600, 0o644), strict=True):
+    for path, content, mode in zip(paths, keys, (0o600, 0o644), strict=True):
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
     put(f"wrote {paths[0]} (keep it secret) and {paths[1]}")

@@ -95,3 +95,22 @@ def test_a_spark_of_one_picture_is_no_person():
 def _at(index, *people, rate=30.0):
     found, evidence = frame_of(*people)
     return found, index / rate, evidence
+
+
+def test_a_person_who_gets_a_new_track_in_place_leaves_no_ghost():
+    """The detection jumps in depth, so that a new track begins where the old one would be bridged."""
+    following = over_time()
+    for index in range(20):
+        depth = 4000.0 if index < 10 else 9000.0
+        tracked = following.update(*_at(index, ((0.0, 0.0, depth), upright())))
+        assert len(tracked.people) == 1
+    assert tracked.numbers.tolist() == [2]
+
+
+def test_someone_seen_for_two_pictures_is_not_bridged():
+    following = over_time()
+    counts = []
+    for index in range(6):
+        tracked = following.update(*_at(index, *([walker(index)] if index < 2 else [])))
+        counts.append(len(tracked.people))
+    assert counts == [1, 1, 0, 0, 0, 0]

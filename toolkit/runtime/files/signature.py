@@ -11,7 +11,7 @@ import binascii
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, Union
+from typing import Any, Dict, NamedTuple, Union
 
 from ..errors import PoseError
 from .plain_files import read_plain
@@ -62,6 +62,23 @@ def check_signature(folder: Path, description: bytes, key: Union[str, Path]) -> 
         ) from error
 
 
+class Keys(NamedTuple):
+    """A pair of keys as the content of PEM files."""
+
+    private: bytes
+    public: bytes
+
+
+def make_keys() -> Keys:
+    """Return a new pair of keys."""
+    serialization, classes = _library()
+    private, pem = classes["private"].generate(), serialization.Encoding.PEM
+    return Keys(
+        private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+        private.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo),
+    )
+
+
 def make_signature(description: bytes, key: Union[str, Path]) -> bytes:
     """Return the content of signature.json for the bytes of a bundle.json, by a private key's PEM file."""
     private = _loaded(key, "private")
@@ -106,7 +123,7 @@ def _library() -> Any:
         from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError as error:
         raise SignatureError(
-            f"signatures need the library cryptography ({error}): pip install cryptography, or check the "
-            "bundle on the host with `posec verify --key` and run it without --require-signature"
+            f"signatures need the library cryptography ({error}): pip install cryptography. A board without "
+            "it can run a bundle that `posec verify --key` checked on the host, without --require-signature"
         ) from error
     return serialization, {"public": ed25519.Ed25519PublicKey, "private": ed25519.Ed25519PrivateKey}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Deque, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import Deque, Dict, List, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -73,6 +73,7 @@ class PeopleOverTime:
         """
         self._filter, self._tracker = people_filter, Tracker() if tracker is None else tracker
         self._velocities = _Velocities()
+        self._followed: Set[int] = set()
         self._waiting: Deque[_Waiting] = deque()
 
     def update(self, people: PoseFrame, seconds: float, evidence: Evidence) -> Optional[TrackedPeople]:
@@ -92,7 +93,9 @@ class PeopleOverTime:
             people, numbers, evidence = people[is_person], numbers[is_person], evidence.take(is_person)
         if self._filter is None:
             return self._finished(people, _Waiting(numbers, np.zeros(len(numbers), bool), seconds))
-        lost = self._tracker.lost
+        # Once a gap is not bridged, the filter has forgotten the person.
+        lost = [number for number in self._tracker.lost if number in self._followed]
+        self._followed = {*numbers.tolist(), *lost}
         found = self._filter.update(people, numbers.tolist(), seconds, evidence=evidence, lost=lost)
         is_bridged = np.arange(len(numbers) + len(lost)) >= len(numbers)
         self._waiting.append(_Waiting(np.concatenate([numbers, np.array(lost, int)]), is_bridged, seconds))

@@ -16,6 +16,7 @@ POSE_FADES_S = 0.3  # a pose distinguishes people for a moment, then it has chan
 PATIENCE_S = 1.0
 VELOCITY_S = 0.15  # time constant of the velocity's average
 BRIDGED_FRAMES = 5
+LEAST_SEEN = 3  # pictures of a person before a gap that is bridged
 BIRTH_SCORE, SURE_SCORE = 0.4, 0.6
 
 
@@ -70,7 +71,8 @@ class Tracker:
     Numbers are never reused; a person absent for longer than `PATIENCE_S` gets a new one.
 
     Attributes:
-        lost: numbers of people without a detection in the last pictures, at most `BRIDGED_FRAMES` of them.
+        lost: numbers of people without a detection in the last pictures, at most `BRIDGED_FRAMES` of
+            them. Those seen in fewer than `LEAST_SEEN` pictures, or replaced by a new track, are left out.
     """
 
     def __init__(self, birth_score: float = BIRTH_SCORE, sure_score: float = SURE_SCORE) -> None:
@@ -104,14 +106,26 @@ class Tracker:
             self._tracks[index].update(observations[person])
         for track in self._tracks:
             track.missed += all(track is not other for other in tracks)
-        self.lost = [
-            track.number for track in self._tracks if track.number and 0 < track.missed <= BRIDGED_FRAMES
-        ]
+        self.lost = []
         for person, observation in enumerate(observations):
             if tracks[person] is None:
                 self._tracks.append(_Track(observation))
                 tracks[person] = self._tracks[-1]
-        return np.array([self._number(track) for track in tracks if track is not None], int)
+        numbers = [self._number(track) for track in tracks if track is not None]
+        self.lost = [track.number for track in self._tracks if self._is_bridged(track, people, tracks)]
+        return np.array(numbers, int)
+
+    def _is_bridged(self, track: _Track, people: PoseFrame, tracks: List[Optional[_Track]]) -> bool:
+        """Return whether a person without a detection is still expected, and no new track is in its place."""
+        if not track.number or track.seen < LEAST_SEEN or not 0 < track.missed <= BRIDGED_FRAMES:
+            return False
+        successors = [
+            person for person, other in enumerate(tracks) if other is not None and other.seen <= track.missed
+        ]
+        if not successors:
+            return True
+        apart = np.linalg.norm(people.centres_px[successors] - track.centre_px, axis=1)
+        return bool((apart > np.ptp(people.joints_px[successors], axis=1).max(axis=1) / 2).all())
 
     def _number(self, track: _Track) -> int:
         """Return the number of a track; give it one if it has enough evidence."""
