@@ -55,6 +55,7 @@ def test_precisions_that_a_board_lacks_are_left_out():
         ('targets = "a"', "a list of different texts"),
         ('targets = ["a", "a"]', "a list of different texts"),
         ('targets = ["a"]\nsizes = ["256"]', "a size is HEIGHTxWIDTH"),
+        ('targets = ["a"]\nprecisions = ["int9"]', "no precision 'int9'; known: float32"),
         ('targets = ["a"]\nshards = 0', "a whole number from 1"),
         ('targets = ["a"]\nshards = true', "a whole number from 1"),
         ('targets = ["a"]\nseconds = -1', "seconds are 0 to"),

@@ -137,9 +137,10 @@ def test_two_workers_run_side_by_side(tmp_path):
     assert len(beside) >= 4
 
 
-def test_a_scheduler_that_does_not_answer_is_refused_in_a_sentence(monkeypatch):
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "no address", "foo://127.0.0.1:9"])
+def test_a_scheduler_that_does_not_answer_is_refused_in_a_sentence(address, monkeypatch):
     monkeypatch.setattr("toolkit.sweep.schedule._CONNECT_S", 0.5)
-    with pytest.raises(PosecError, match="no Dask scheduler answers"), open_client(1, "tcp://127.0.0.1:9"):
+    with pytest.raises(PosecError, match="no Dask scheduler answers"), open_client(1, address):
         pass
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ..errors import PosecError
 from ..frontend.trace import split_size
+from ..ir.target import PRECISIONS
 from ..ir.toml_file import read_toml
 
 MOST_CANDIDATES = 10_000
@@ -134,6 +135,13 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(_text(item) for item in value)
 
 
+def _precisions(value: Any) -> tuple[str, ...]:
+    precisions = _texts(value)
+    if unknown := [name for name in precisions if name not in PRECISIONS]:
+        raise ValueError(f"no precision '{unknown[0]:.40}'; known: {', '.join(PRECISIONS)}")
+    return precisions
+
+
 def _sizes(value: Any) -> tuple[str, ...]:
     sizes = _texts(value)
     for size in sizes:
@@ -165,7 +173,8 @@ def _seconds(value: Any) -> float:
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("network", "calibration", "scenes"), _text),
-    **dict.fromkeys(("targets", "precisions", "observers"), _texts),
+    **dict.fromkeys(("targets", "observers"), _texts),
+    "precisions": _precisions,
     "sizes": _sizes,
     "keep_float": _patterns,
     "calibration_frames": _count(100_000),

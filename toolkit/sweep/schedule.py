@@ -50,7 +50,7 @@ def open_client(workers: int, scheduler: str | None = None) -> Iterator[Client]:
         try:
             with Client(scheduler, timeout=_CONNECT_S) as client:
                 yield client
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ValueError) as error:  # ValueError: no address
             raise PosecError(
                 f"no Dask scheduler answers at '{scheduler}'; start one, or leave --scheduler out"
             ) from error

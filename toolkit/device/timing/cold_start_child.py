@@ -45,4 +45,9 @@ def main(folder: str, picture: str, threads: int, started: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    try:
+        words = (sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    except (IndexError, ValueError):
+        print("usage: cold_start_child BUNDLE PICTURE THREADS STARTED; the bench starts it", file=sys.stderr)
+        sys.exit(2)
+    main(*words)
