@@ -46,6 +46,7 @@ def run_counted(
             "PYTHONHOME": f"{root.system}/usr",
             "PYTHONPATH": f"{root.system}{root.site(runtime)}:{checkout}",
             "PYTHONNOUSERSITE": "1",
+            "OPENBLAS_NUM_THREADS": "1",  # threads that wait would be counted
         }
         # Without random addresses, and out of the root: the emulator that counts needs the host's libraries.
         emulator = ["setarch", "-R", "qemu-aarch64", "-L", str(root.system), "-cpu", root.board.cpu, *plugin]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from decode_instructions import count_decoding
 from instructions import count
 
 BOARDS = ("raspberry-pi-4", "raspberry-pi-5")
@@ -40,3 +41,10 @@ def test_int8_gains_on_a_raspberry_pi_5_by_its_dot_product(counts):
 def test_int8_loses_with_tflite_runtime_as_planned(counts):
     for board in BOARDS:
         assert counts[board, "tflite-runtime", "int8"][-1] > counts[board, "tflite-runtime", "float32"][-1]
+
+
+def test_decoding_hardly_grows_with_people(root):
+    root.become("raspberry-pi-5")
+    counts = count_decoding(root, (1, 5, 20))
+    assert counts[5] < 1.7 * counts[1]
+    assert counts[20] < 3 * counts[1]

@@ -22,11 +22,12 @@ from toolkit.runtime.errors import PoseError
 from toolkit.runtime.video.frames import CapturedFrame
 from toolkit.runtime.video.result import Estimate, Result, Tracked
 from toolkit.runtime.video.sources import Source
-from toolkit.runtime.web import server as server_module
+from toolkit.runtime.web import request as request_module
 from toolkit.runtime.web.access import VARIABLE, make_access
 from toolkit.runtime.web.address import is_own_host, parse_address
 from toolkit.runtime.web.feed import LONGEST_PX, MOST_PER_S, Feed
-from toolkit.runtime.web.server import FILES, FOLDER, LONGEST_HEAD_BYTES, MOST_CONNECTIONS, ViewerServer
+from toolkit.runtime.web.request import FILES, FOLDER, LONGEST_HEAD_BYTES
+from toolkit.runtime.web.server import MOST_CONNECTIONS, ViewerServer
 
 from .conftest import ask
 
@@ -296,7 +297,7 @@ def test_several_requests_share_a_connection(local):
 
 
 def test_a_request_that_drips_is_given_up(local, monkeypatch):
-    monkeypatch.setattr(server_module, "HEAD_WITHIN_S", 0.5)
+    monkeypatch.setattr(request_module, "HEAD_WITHIN_S", 0.5)
     with socket.create_connection(("127.0.0.1", local.port), 20) as connection:
         begun = time.monotonic()
         with contextlib.suppress(ConnectionError):
@@ -359,7 +360,7 @@ def test_a_fast_loop_is_encoded_no_faster_than_people_see(local):
 
 
 def test_a_viewer_that_never_reads_does_not_hold_up_the_loop_and_loses_its_connection(local, monkeypatch):
-    monkeypatch.setattr(server_module, "SEND_WITHIN_S", 1.0)
+    monkeypatch.setattr(request_module, "SEND_WITHIN_S", 1.0)
     stuck = socket.socket()
     stuck.connect(("127.0.0.1", local.port))
     noise = np.random.default_rng(0).integers(0, 255, (720, 1280, 3)).astype(np.uint8)
@@ -399,7 +400,7 @@ def test_a_viewer_that_waits_hears_that_the_run_has_ended(local, monkeypatch):
 
 
 def test_a_viewer_that_waits_in_vain_is_answered(local, monkeypatch):
-    monkeypatch.setattr(server_module, "PICTURE_WITHIN_S", 0.2)
+    monkeypatch.setattr(request_module, "PICTURE_WITHIN_S", 0.2)
     assert ask(local.port, "/next?after=1")[0] == 204
 
 
