@@ -156,3 +156,13 @@ def test_the_floats_own_rows_are_the_truth_that_a_loss_is_measured_against():
 def test_budgets_are_numbers(budgets):
     with pytest.raises(PosecError, match="must be a number"):
         Budgets(**budgets)
+
+
+@pytest.mark.parametrize(("high", "is_said"), [(64.9, False), (65.5, True)])
+def test_overlapping_intervals_are_no_difference(high, is_said):
+    def with_interval(result, low, high):
+        return replace(result, accuracy=[{**result.accuracy[0], "intervals": {"pck_rel150": [low, high]}}])
+
+    slow = with_interval(made_result("float32", p90=50.0, pck=66.0), 65.0, 67.0)
+    fast = with_interval(made_result("int8", p90=20.0, pck=64.0), 63.0, high)
+    assert ("no difference that these data show" in choice_of(slow, fast).runner_up) is is_said

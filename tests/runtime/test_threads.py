@@ -42,12 +42,46 @@ print(json.dumps(found))
 """
 
 
-def measured(threads: str) -> list[dict]:
-    """Return the processor time of other threads as a share of the decoding thread's, and their number."""
+STAGE = """
+import json, os, sys, time
+import numpy as np
+sys.path.insert(0, "tests/support")
+from walking_people import detections, random_network
+from toolkit.frontend.trace import trace
+from toolkit.network.temporal import temporal_arrays
+from toolkit.runtime.temporal.stage import TemporalStage
+
+spec, found = trace("reference").spec, []
+arrays = temporal_arrays(random_network(spec))
+for people in (1, 5, 20):
+    stage, frames = TemporalStage(arrays, spec), detections(spec, people, 30)
+    threads, start, own, updates = len(os.listdir("/proc/self/task")), None, None, 0
+    while own is None or time.thread_time() - own < 0.2:
+        for frame, evidence in frames:
+            stage.update(frame, range(people), updates / 30, evidence=evidence)
+            updates += 1
+        if own is None:
+            start, own, counted = time.process_time(), time.thread_time(), updates
+    used, own = time.process_time() - start, time.thread_time() - own
+    started = len(os.listdir("/proc/self/task")) - threads
+    ms = 1000 * own / (updates - counted)
+    found.append({"people": people, "other threads": used / own - 1, "started": started, "ms": ms})
+print(json.dumps(found))
+"""
+
+
+def measured(threads: str, script: str = DECODE) -> list[dict]:
+    """Return the processor time of other threads as a share of the measured thread's, and their number."""
     given = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     given |= {"PYTHONPATH": str(ROOT), **({"OPENBLAS_NUM_THREADS": threads} if threads else {})}
     done = subprocess.run(
-        [sys.executable, "-c", DECODE], capture_output=True, text=True, env=given, check=True, timeout=300
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=given,
+        check=True,
+        timeout=300,
+        cwd=ROOT,
     )
     return json.loads(done.stdout)
 
@@ -61,3 +95,13 @@ def test_decoding_uses_no_other_thread(threads):
         assert abs(row["other threads"]) < 0.02, row
     if (os.cpu_count() or 1) > 1:  # the measurement sees the threads of BLAS where there are some
         assert product["other threads"] > 0.1
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("threads", ["", "8"])
+def test_the_temporal_stage_uses_no_other_thread_and_little_time(threads):
+    for row in measured(threads, STAGE):
+        assert row["started"] == 0, row
+        assert abs(row["other threads"]) < 0.02, row
+        # A wide margin for a loaded machine; a loop over people or past frames takes more.
+        assert row["ms"] < 3 + 0.35 * row["people"], row

@@ -86,7 +86,7 @@ def run_tasks(
         work: see `perform`.
         report: called whenever a task has ended.
 
-    A task that ends with an error, or whose worker dies, has an outcome with that reason. It is not stored:
+    If a task or its worker ends with an error, the outcome has that reason. It is not stored:
     the next run tries it again.
     """
     from distributed import as_completed

@@ -24,7 +24,7 @@ class Task(NamedTuple):
         kind: one of KINDS.
         key: SHA-256 of what the result depends on.
         settings: arguments of the work.
-        needs: keys of the tasks whose answers it reads, in order.
+        needs: keys of the tasks that it reads the answers of, in order.
     """
 
     kind: str

@@ -16,7 +16,8 @@ from ..interface.terminal import write_text
 from .files import BUNDLES, GATHERED
 
 RECORDINGS = tuple(dict.fromkeys(name.partition("/")[0] for name in GATHERED))
-WRITTEN = ("results", *BUNDLES, *RECORDINGS, "calibration.json", "report.html", *GATHERED.values())
+REPORTS = ("report.html", "report.md", "report.csv")
+WRITTEN = ("results", *BUNDLES, *RECORDINGS, "calibration.json", *REPORTS, *GATHERED.values())
 # Lists the files of a demo with their sizes: a later demo removes these and nothing else.
 MANIFEST = "demo.json"
 _LARGEST_MANIFEST = 2**20

@@ -19,7 +19,7 @@ MOST_FRAMES = 240
 def course_of(
     followed: Mapping[str, Sequence[Followed]], clips: Sequence[LabelledClip], skeleton: Skeleton
 ) -> dict[str, Any] | None:
-    """Return the course of the joint that moves most, of a person whom all filters find in most frames.
+    """Return the course of the joint that moves most, of a person found by all filters in most frames.
 
     Among the clips of the highest frame rate; None without such a person.
 

@@ -37,7 +37,10 @@ def runner_up_sentence(inside: Sequence[Option], quality: Measure) -> str:
     figures = [option.values.get(quality.key) for option in (chosen, second)]
     if figures[0] is not None and figures[1] is not None:
         digits = quality.digits
-        parts.append(f"{quality.label}: {figures[1]:.{digits}f} against {figures[0]:.{digits}f}")
+        text = f"{quality.label}: {figures[1]:.{digits}f} against {figures[0]:.{digits}f}"
+        parts.append(
+            text + (", no difference that these data show" if _overlap(chosen, second, quality) else "")
+        )
     return f"Runner-up: {second.name} ({'; '.join(parts)})." if parts else f"Runner-up: {second.name}."
 
 
@@ -58,6 +61,12 @@ def int8_sentence(options: Sequence[Option], inside: Sequence[Option], outside: 
     if not needs:
         needs = [f"{inside[0].name} is about as fast and more accurate; it has to be clearly faster"]
     return f"For {best.name} to win: {'; '.join(needs)}."
+
+
+def _overlap(one: Option, other: Option, measure: Measure) -> bool:
+    """Return whether the confidence intervals of two options overlap; False where one has none."""
+    a, b = measure.interval(one.result), measure.interval(other.result)
+    return a is not None and b is not None and a.low <= b.high and b.low <= a.high
 
 
 def _speed(option: Option) -> str:

@@ -191,11 +191,7 @@ def _open_video(path: Path, name: str) -> Any:
 
 
 def _is_utf8(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _is_picture(path: Path) -> bool:

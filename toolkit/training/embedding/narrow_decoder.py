@@ -36,7 +36,7 @@ class NarrowDecoder:
 
     Attributes:
         hidden: width of both hidden layers.
-        least_score: centre score of the cells whose embeddings are taken.
+        least_score: least center score of the cells to take embeddings from.
         noise: standard deviation that is added to embeddings of pictures; blends get twice as much.
         joint_weight: weight of squared joint distances in m² beside squared distances of bone directions.
     """

@@ -56,7 +56,7 @@ class TemporalTraining:
         seed: of everything.
     """
 
-    steps: int = 900
+    steps: int = 800
     batch: int = 32
     frames: int = 40
     detected_share: float = 0.4

@@ -2,7 +2,7 @@
 
 A rule takes a NodeInputs and returns one shape for each output. Its definitions are those of
 https://github.com/onnx/onnx/blob/main/docs/Operators.md. Operators without a rule are refused: control flow,
-sequences, random numbers, and outputs whose size depends on the picture.
+sequences, random numbers, and outputs of a size that depends on the picture.
 """
 
 from __future__ import annotations
