@@ -32,22 +32,11 @@ import numpy as np
 from ..device.matching import nearest_first
 from ..errors import PosecError
 from ..runtime.pose import PoseFrame, Skeleton
-from .coco import BODY, BODY_NAMES, COCO_JOINTS, Annotated, Photos, read_photos
+from .coco import BODY, BODY_NAMES, COCO_JOINTS, Annotated, Photos
+from .coco import read_photos as read_photos
 from .intervals import Bootstrap, Measure, Ratio, Subset, rows_of
 from .joints import CENTRE_JOINTS, with_centres
 from .metrics import COCO_SIGMAS, oks
-
-__all__ = [
-    "BODY",
-    "BODY_NAMES",
-    "TINY_COCO",
-    "Annotated",
-    "Photos",
-    "body_joints_px",
-    "evaluate_photos",
-    "judge_photos",
-    "read_photos",
-]
 
 TINY_COCO = "tiny-coco"
 TORSO = np.array([5, 6, 11, 12])
