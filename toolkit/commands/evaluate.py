@@ -107,7 +107,7 @@ def _evaluate_clips(args: argparse.Namespace) -> list[dict[str, Any]]:
         filters["temporal"] = lambda: TemporalStage(temporal, spec, args.lookahead)
     elif args.lookahead:
         raise PosecError("--lookahead needs a network with a temporal stage; leave it out")
-    found = evaluate_clips(detect(estimator, clips, progress("pictures")), clips, spec, filters)
+    found = evaluate_clips(detect(estimator, clips, progress("pictures")), clips, spec=spec, filters=filters)
     if args.out:
         plain = {"format": 1, "network": spec.name, "rows": found.rows, "course": found.course}
         write_plain(args.out, json.dumps(plain, separators=(",", ":")) + "\n")

@@ -74,6 +74,7 @@ class ClipsEvaluation(NamedTuple):
 def evaluate_clips(
     detections: Sequence[Sequence[DecodedPeople]],
     clips: Sequence[LabelledClip],
+    *,
     spec: PoseSpec,
     filters: Mapping[str, MakeFilter],
 ) -> ClipsEvaluation:

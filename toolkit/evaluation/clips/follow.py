@@ -68,7 +68,14 @@ def follow(
     last, hits = [0] * people, {}  # type: list[int], dict[int, list[bool]]
     for index, (tracked, scene) in enumerate(zip(found, clip.frames)):
         mine = with_centres(tracked.people, skeleton, centre_joints)
-        pairs = _pairs(mine, tracked.numbers.tolist(), scene.people, clip.skeleton, last, scene.visible)
+        pairs = _pairs(
+            mine,
+            tracked.numbers.tolist(),
+            scene.people,
+            skeleton=clip.skeleton,
+            last=last,
+            visible=scene.visible,
+        )
         truth_mm[index] = in_joints(scene.people, clip.skeleton, names, root="pelvis").joints_mm
         joints_mm = in_joints(mine, skeleton, names, root="pelvis").joints_mm
         for row, person in pairs:
@@ -93,6 +100,7 @@ def _pairs(
     mine: PoseFrame,
     numbers: list[int],
     truth: PoseFrame,
+    *,
     skeleton: Skeleton,
     last: Sequence[int],
     visible: np.ndarray,

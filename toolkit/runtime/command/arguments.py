@@ -63,7 +63,7 @@ OVER_TIME: Tuple[Any, ...] = (
             "type": int,
             "default": 0,
             "metavar": "PICTURES",
-            "help": "pictures that the temporal stage waits for: calmer poses, later (default: 0)",
+            "help": "pictures that the temporal stage waits for: better poses, later (default: 0)",
         },
     ),
 )

@@ -25,7 +25,7 @@ class OverTimeSettings:
     Attributes:
         smooth: one of SMOOTHING, in place of the bundle's temporal stage; None prefers the stage.
         temporal: use the bundle's temporal stage if it has one.
-        lookahead: pictures that the stage waits for; more give calmer poses, later.
+        lookahead: pictures that the stage waits for; more give better poses, later.
     """
 
     smooth: Optional[str] = None

@@ -125,7 +125,9 @@ class Smoother:
         known = [row for row, number in enumerate(given) if number in row_of]
         if self._state is not None and known:
             before = _take(self._state, [row_of[given[row]] for row in known])
-            after = self._filtered(before, _take(state, known), elapsed, _to_metres(new).take(known))
+            after = self._filtered(
+                before, _take(state, known), elapsed=elapsed, scale=_to_metres(new).take(known)
+            )
             for old, values in zip((*state.values, *state.speeds), (*after.values, *after.speeds)):
                 old[known] = values
         if self._state is not None and missing:
@@ -139,7 +141,7 @@ class Smoother:
         self._numbers, self._state, self._seconds = [], None, None
         return []
 
-    def _filtered(self, before: _State, now: _State, elapsed: float, scale: _Channels) -> _State:
+    def _filtered(self, before: _State, now: _State, *, elapsed: float, scale: _Channels) -> _State:
         """Return people after one more picture; `scale` is in metres per unit."""
         settings = self._settings
         if settings is None:
