@@ -21,8 +21,16 @@ from .interface.terminal import answer, progress, say, table
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..evaluation.run import LabelledPictures
     from ..runtime.estimator import PoseEstimator
     from ..runtime.tracking.people_over_time import PeopleFilter
+
+_DATA_SETS = {
+    "mupots": "MuPoTS-3D",
+    "mpi-inf-3dhp": "the test set of MPI-INF-3DHP",
+    "panoptic": "CMU Panoptic",
+    "3dpw": "the test set of 3DPW",
+}
 
 VERB = Verb(
     "Measure the accuracy of a checkpoint or a bundle on labelled pictures.",
@@ -39,6 +47,16 @@ VERB = Verb(
             nargs=2,
             metavar=("JSON", "PICTURES"),
             help="instead: COCO key points, and the folder or tar archive of their pictures",
+        ),
+        *(
+            argument(f"--{option}", metavar="FOLDER", help=f"instead: {title}, as its owners ship it")
+            for option, title in _DATA_SETS.items()
+        ),
+        argument(
+            "--step",
+            type=int,
+            default=1,
+            help="measure every N-th labelled frame of such a data set; papers take all (default: 1)",
         ),
         argument(
             "--clips",
@@ -95,9 +113,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 def _evaluate_pictures(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the rows of scenes or photographs, and the differences to a second network."""
     from ..evaluation.intervals import MOST_RESAMPLES, Bootstrap, compare, rows_of
-    from ..evaluation.photos import read_photos
     from ..evaluation.run import judge, unpaired_joints
-    from ..evaluation.scenes import read_scenes
 
     if not 0 <= args.resamples <= MOST_RESAMPLES or args.seed < 0:
         raise PosecError(
@@ -106,8 +122,7 @@ def _evaluate_pictures(args: argparse.Namespace) -> list[dict[str, Any]]:
         )
     if args.against and not args.resamples:
         raise PosecError("--against needs the draws of the bootstrap; leave out --resamples 0")
-    scenes = inputs.sample(args.scenes, "scenes.json")
-    pictures = read_photos(*args.photos) if args.photos else read_scenes(scenes)
+    pictures = _pictures(args)
     judged = []
     for network in filter(None, (args.network, args.against)):
         estimator, _ = _opened(args, network)
@@ -126,6 +141,29 @@ def _evaluate_pictures(args: argparse.Namespace) -> list[dict[str, Any]]:
     bootstrap = Bootstrap(args.resamples, args.seed)
     rows = rows_of(judged[0], bootstrap)
     return rows + (compare(judged[0], judged[1], bootstrap) if args.against else [])
+
+
+def _pictures(args: argparse.Namespace) -> LabelledPictures:
+    """Return the labelled pictures that the options name."""
+    from ..evaluation.datasets import LAYOUTS
+    from ..evaluation.photos import read_photos
+    from ..evaluation.scenes import read_scenes
+
+    folders = {name: getattr(args, name.replace("-", "_")) for name in _DATA_SETS}
+    given = [name for name, folder in folders.items() if folder is not None]
+    if len(given) + bool(args.photos) > 1:
+        options = ", ".join([*(["--photos"] if args.photos else []), *(f"--{name}" for name in given)])
+        raise PosecError(f"one data set is measured at a time, got {options}; run the command once for each")
+    if args.step < 1 or (args.step > 1 and not given):
+        raise PosecError(
+            f"--step takes a number from 1, with one of {', '.join(f'--{name}' for name in _DATA_SETS)}; "
+            f"got {args.step}"
+        )
+    if given:
+        return LAYOUTS[given[0]](folders[given[0]], args.step)
+    if args.photos:
+        return read_photos(*args.photos)
+    return read_scenes(inputs.sample(args.scenes, "scenes.json"))
 
 
 def _evaluate_clips(args: argparse.Namespace) -> list[dict[str, Any]]:

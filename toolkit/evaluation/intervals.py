@@ -123,7 +123,7 @@ def rows_of(subsets: Sequence[Subset], bootstrap: Bootstrap | None = None) -> li
 def _row(subset: Subset, bootstrap: Bootstrap | None) -> dict[str, Any]:
     values = _values(subset, np.ones((1, subset.pictures)))
     row: dict[str, Any] = {"protocol": subset.protocol, "subset": subset.subset, **subset.counts}
-    row |= {name: _plain(value[0]) for name, value in values.items()}
+    row.update((name, _plain(value[0])) for name, value in values.items())
     if bootstrap and bootstrap.resamples and subset.pictures > 1:
         drawn = [_values(subset, weights) for weights in _draws(subset, bootstrap)]
         row["intervals"] = {

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..runtime.pose import PoseFrame, Skeleton
+from .datasets.labelled import DataSet
+from .datasets.protocols import judge_data_set
 from .intervals import Bootstrap, Subset, rows_of
 from .joints import CENTRE_JOINTS
 from .photos import BODY_NAMES, Photos, judge_photos
@@ -15,6 +17,7 @@ from .scenes import Scenes, judge_scenes
 
 if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
+    LabelledPictures = Photos | Scenes | DataSet
 
 DEFAULT_BOOTSTRAP = Bootstrap()
 
@@ -27,7 +30,7 @@ class Estimate(Protocol):
 
 
 def find_people(
-    estimate: Estimate, pictures: Photos | Scenes, progress: Progress | None = None
+    estimate: Estimate, pictures: LabelledPictures, progress: Progress | None = None
 ) -> dict[str, PoseFrame]:
     """Return file name → people of every picture; calls `progress` with (pictures done, pictures in all)."""
     people = {}
@@ -40,7 +43,7 @@ def find_people(
 
 def evaluate(
     estimate: Estimate,
-    pictures: Photos | Scenes,
+    pictures: LabelledPictures,
     skeleton: Skeleton,
     *,
     progress: Progress | None = None,
@@ -57,7 +60,7 @@ def evaluate(
 
 def judge(
     estimate: Estimate,
-    pictures: Photos | Scenes,
+    pictures: LabelledPictures,
     skeleton: Skeleton,
     *,
     progress: Progress | None = None,
@@ -65,12 +68,14 @@ def judge(
 ) -> list[Subset]:
     """Return what `evaluate` makes rows of, to compare two networks; see `intervals.compare`."""
     people = find_people(estimate, pictures, progress)
+    if isinstance(pictures, DataSet):
+        return judge_data_set(people, pictures, skeleton)
     if isinstance(pictures, Photos):
         return judge_photos(people, pictures, skeleton, centre_joints=centre_joints)
     return judge_scenes(people, pictures, skeleton, centre_joints=centre_joints)
 
 
-def unpaired_joints(pictures: Photos | Scenes, skeleton: Skeleton) -> tuple[str, ...]:
+def unpaired_joints(pictures: LabelledPictures, skeleton: Skeleton) -> tuple[str, ...]:
     """Return the joints that a protocol scores and a network's skeleton lacks."""
     asked = BODY_NAMES if isinstance(pictures, Photos) else pictures.skeleton.names
     return tuple(name for name in asked if name not in skeleton.names)
