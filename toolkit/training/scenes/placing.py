@@ -94,7 +94,7 @@ def random_layout(
             if len(placed) == count:
                 spots_m = np.array([spot for spot, _ in placed]).reshape(-1, 2)
                 return Layout(camera, spots_m, _yaws(rng, spots_m, view))
-            if view.covered and placed:
+            if view.covered and len(placed) % 2:
                 spot = _spot_behind(rng, placed[-1][0])
             else:
                 spot = random_spot(rng, camera, view)
@@ -117,4 +117,6 @@ def _spot_behind(rng: np.random.Generator, spot_m: np.ndarray) -> np.ndarray:
     """Return a random spot that a person at `spot_m` hides in part from a camera at the origin."""
     away = spot_m / np.linalg.norm(spot_m)
     aside = np.array([away[1], -away[0]])
-    return np.asarray(spot_m + rng.uniform(0.6, 1.5) * away + rng.uniform(-0.3, 0.3) * aside)
+    return np.asarray(
+        spot_m + rng.uniform(0.6, 1.5) * away + rng.uniform(0.15, 0.4) * rng.choice([-1, 1]) * aside
+    )

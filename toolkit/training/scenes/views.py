@@ -20,7 +20,7 @@ class View:
         facing: lowest and highest yaw of people in degrees, relative to facing the camera.
         people: lowest and highest number; None draws as random scenes do.
         cut_off: the border cuts off each person's head or feet.
-        covered: people stand behind each other.
+        covered: every second person stands behind the one before.
     """
 
     sizes: tuple[tuple[int, int], ...] = ()
