@@ -1,4 +1,4 @@
-"""What the shape rules read of a node: shapes of inputs, values of constant inputs, attributes."""
+"""A node as the shape rules read it: shapes of inputs, values of constant inputs, attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of the viewer page: four files, a description, and the latest picture. Nothing else."""
+"""Requests of the viewer page: four files, a description, and the latest picture."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def _sliced(node: NodeInputs) -> List[Shape]:
 def _strided_slice(node: NodeInputs) -> List[Shape]:
     shape, starts, ends, steps = node.shape(), node.values(1), node.values(2), node.values(3)
     if node.attribute("ellipsis_mask") or node.attribute("new_axis_mask") or node.attribute("offset"):
-        raise node.refusal("has masks that no export of posec has")
+        raise node.refusal("has masks that posec never exports")
     if not len(starts) == len(ends) == len(steps) <= len(shape) or 0 in steps:
         raise node.refusal("has bounds that do not fit its input")
     found = list(shape)
