@@ -220,6 +220,19 @@ def test_damaged_files_of_version_7_are_refused(tmp_path, content):
         read_mpi_inf_3dhp(tmp_path)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e30])
+def test_labels_that_are_not_finite_or_huge_are_refused_where_they_are_valid(tmp_path, wrong):
+    bad = people_in_view(standing(), (-600, 0, 4000), (700, 100, 5000))
+    bad.joints_mm[1, 3] = wrong
+    with pytest.raises(PosecError, match="annot3 has a number that is not finite"):
+        read_mupots(write_mupots(tmp_path / "mupots", {"TS1": [bad]}))
+    values = threedpw_values([TWO, bad], [[1, 1], [1, 1]])
+    with pytest.raises(PosecError, match="jointPositions has a number that is not finite"):
+        read_3dpw(write_3dpw(tmp_path / "3dpw", values, 2))
+    values = threedpw_values([TWO, bad], [[1, 1], [1, 0]])
+    assert len(read_3dpw(write_3dpw(tmp_path / "3dpw", values, 2))) == 2
+
+
 def test_annotations_of_another_shape_are_refused_by_name(tmp_path):
     (tmp_path / "TS1").mkdir()
     cells = np.empty((1, 1), object)

@@ -12,6 +12,8 @@ from ...errors import PosecError
 from ...runtime.pose import PoseFrame, Skeleton
 from ..pictures import read_picture
 
+LARGEST_NUMBER = 1e9  # in any unit
+
 
 @dataclass(frozen=True)
 class LabelledFrame:
@@ -126,9 +128,15 @@ def focal_length(joints_mm: np.ndarray, joints_px: np.ndarray) -> float:
     return focal_px
 
 
-def numbers_in(values: object, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """Return an array of numbers (float64) of a shape. Raises ValueError naming it."""
+def numbers_in(values: object, shape: tuple[int, ...], name: str, *, checked: bool = True) -> np.ndarray:
+    """Return an array of numbers (float64) of a shape.
+
+    Raises ValueError, naming it, for another shape, and if `checked` for numbers that are not finite or huge.
+    """
     array = np.asarray(values)
     if array.dtype.kind not in "iufb" or array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}, not {shape}")
-    return array.astype(np.float64)
+    array = array.astype(np.float64)
+    if checked and not (np.abs(array) < LARGEST_NUMBER).all():
+        raise ValueError(f"{name} has a number that is not finite, or above {LARGEST_NUMBER:g}")
+    return array

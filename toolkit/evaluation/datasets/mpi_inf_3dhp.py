@@ -41,7 +41,7 @@ def _sequence(name: str, arrays: dict[str, np.ndarray]) -> list[LabelledFrame]:
     count = arrays["valid_frame"].size
     valid = np.flatnonzero(arrays["valid_frame"].ravel())
     joints_px, joints_mm, universal_mm = (
-        numbers_in(arrays[field], (count, 1, _JOINTS, size), field)[valid]
+        _valid(arrays[field], (count, 1, _JOINTS, size), field, valid)
         for field, size in (("annot2", 2), ("annot3", 3), ("univ_annot3", 3))
     )
     if not len(valid):
@@ -60,3 +60,9 @@ def _sequence(name: str, arrays: dict[str, np.ndarray]) -> list[LabelledFrame]:
         )
         for row, frame in enumerate(valid)
     ]
+
+
+def _valid(values: np.ndarray, shape: tuple[int, ...], name: str, valid: np.ndarray) -> np.ndarray:
+    """Return the labels of the valid frames; those of others may hold anything."""
+    chosen = numbers_in(values, shape, name, checked=False)[valid]
+    return numbers_in(chosen, chosen.shape, name)

@@ -74,7 +74,7 @@ def _sequence(name: str, plain: dict[str, Any]) -> list[LabelledFrame]:
     poses = numbers_in(poses, (count, 4, 4), "cam_poses")
     intrinsics = numbers_in(array_of(plain["cam_intrinsics"]), (3, 3), "cam_intrinsics")
     people = [
-        numbers_in(array_of(person), (count, 3 * _JOINTS), "jointPositions").reshape(count, _JOINTS, 3)
+        numbers_in(array_of(person), (count, 3 * _JOINTS), "jointPositions", checked=False)
         for person in plain["jointPositions"]
     ]
     valid = [numbers_in(array_of(person), (count,), "campose_valid") > 0 for person in plain["campose_valid"]]
@@ -85,7 +85,9 @@ def _sequence(name: str, plain: dict[str, Any]) -> list[LabelledFrame]:
         present = np.array([person for person in range(len(people)) if valid[person][index]], int)
         if not len(present):
             continue
-        world_m = np.stack([people[person][index] for person in present])
+        positions = [people[person][index] for person in present]
+        world_m = numbers_in(positions, (len(present), 3 * _JOINTS), "jointPositions")
+        world_m = world_m.reshape(-1, _JOINTS, 3)
         local_mm = 1000 * (world_m @ poses[index, :3, :3].T + poses[index, :3, 3])
         if (local_mm[..., 2] <= 1).any():
             raise ValueError(f"a joint of frame {index} lies behind the camera")
