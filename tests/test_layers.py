@@ -45,6 +45,17 @@ def top(names: set[str]) -> set[str]:
     return {name.split(".")[0] for name in names}
 
 
+def reachable(start: str, imported: dict[str, set[str]]) -> set[str]:
+    """Return the folders that a folder imports, directly or through others."""
+    found: set[str] = set()
+    pending = [start]
+    while pending:
+        new = imported.get(pending.pop(), set()) - found
+        found |= new
+        pending += new
+    return found
+
+
 def test_the_packages_have_their_places():
     assert {path.parts[0] for path in FILES} == set(OURS)
 
@@ -52,12 +63,22 @@ def test_the_packages_have_their_places():
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_a_file_imports_only_what_its_part_may(path):
     names, where = imports(path), path.as_posix()
-    if where in ("toolkit/cli.py", "toolkit/__main__.py") or where.startswith("toolkit/commands/"):
+    if where.startswith("toolkit/commands/"):
         return
     others = set(OURS) - {path.parts[0]} - ({"toolkit"} if path.parts[0] != "toolkit" else set())
     assert not top(names) & others, f"{where} may not import {top(names) & others}"
     if not where.startswith(TORCH_ALLOWED):
         assert "torch" not in top(names), f"{where} may not import torch"
+
+
+def test_no_folder_of_the_toolkit_imports_itself_through_others():
+    imported: dict[str, set[str]] = {}
+    for path in FILES:
+        if path.parts[0] == "toolkit":
+            folder = path.parts[1].removesuffix(".py")
+            parts = {name.split(".")[1] for name in imports(path) if name.startswith("toolkit.")}
+            imported.setdefault(folder, set()).update(parts - {folder})
+    assert {folder for folder in imported if folder in reachable(folder, imported)} == set()
 
 
 @pytest.mark.parametrize("path", BOARD, ids=str)

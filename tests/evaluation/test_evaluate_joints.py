@@ -54,6 +54,9 @@ def test_joints_are_compared_by_name_in_any_order(
     assert row["people"] == 10
     assert row["oks75" if protocol == "photos" else "pck_rel150"] > 0.9
     assert again.keys() == row.keys()
+    intervals = again.pop("intervals")
+    for figure, bounds in row.pop("intervals").items():
+        assert intervals[figure] == pytest.approx(bounds, rel=1e-5), figure
     for figure, value in row.items():
         assert again[figure] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-5)), figure
 

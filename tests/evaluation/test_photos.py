@@ -72,6 +72,7 @@ def test_perfect_people_score_one(write):
         "pck20": 1.0,
         "predictions": 2,
         "off_person": 0,
+        "false_positives": 0.0,
     }
     assert (tall["people"], small["people"]) == (2, 0)
     assert small["centre_recall"] is None

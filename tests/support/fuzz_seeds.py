@@ -123,7 +123,7 @@ def _small_onnx(folder: Path) -> Path:
 
 
 def _load_onnx(path: Path) -> None:
-    from toolkit.frontend.onnx_file import load_onnx
+    from toolkit.ir.onnx_constants import load_onnx
 
     load_onnx(path)
 

@@ -1,6 +1,6 @@
 """The verbs of `posec`, one per file, and the stage `train quantized`.
 
-Only these files and `cli.py` import all three packages.
+Only these files import all three packages.
 """
 
 EXIT_OK, EXIT_FAILED, EXIT_REFUSED = 0, 1, 2

@@ -9,6 +9,7 @@ import time
 from . import EXIT_OK, EXIT_REFUSED
 from .demonstration.files import BUNDLES, CLIP, KEEP_FLOAT, OBSERVER, PRECISIONS, SCENE, SHOWN, TARGETS
 from .interface.arguments import Verb, argument
+from .interface.command_line import main
 from .interface.outputs import FolderOut
 from .interface.terminal import put, say
 
@@ -28,7 +29,6 @@ VERB = Verb(
 
 def run(args: argparse.Namespace) -> int:
     """Run the commands of the demo, and print the files to look at."""
-    from ..cli import main
     from .demonstration.folder import claimed, gather, note_files
 
     started = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,16 @@ from .interface.terminal import answer, progress, say, table
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..evaluation.run import LabelledPictures
     from ..runtime.estimator import PoseEstimator
     from ..runtime.tracking.people_over_time import PeopleFilter
+
+_DATA_SETS = {
+    "mupots": "MuPoTS-3D",
+    "mpi-inf-3dhp": "the test set of MPI-INF-3DHP",
+    "panoptic": "CMU Panoptic",
+    "3dpw": "the test set of 3DPW",
+}
 
 VERB = Verb(
     "Measure the accuracy of a checkpoint or a bundle on labelled pictures.",
@@ -40,6 +48,16 @@ VERB = Verb(
             metavar=("JSON", "PICTURES"),
             help="instead: COCO key points, and the folder or tar archive of their pictures",
         ),
+        *(
+            argument(f"--{option}", metavar="FOLDER", help=f"instead: {title}, as its owners ship it")
+            for option, title in _DATA_SETS.items()
+        ),
+        argument(
+            "--step",
+            type=int,
+            default=1,
+            help="measure every N-th labelled frame of such a data set; papers take all (default: 1)",
+        ),
         argument(
             "--clips",
             metavar="FOLDER",
@@ -51,6 +69,18 @@ VERB = Verb(
             type=FileOut,
             help="also write the figures of --clips for posec report; end the name with .over-time.json",
         ),
+        argument(
+            "--against",
+            metavar="NETWORK",
+            help="also print the paired differences to a second checkpoint or bundle on the same pictures",
+        ),
+        argument(
+            "--resamples",
+            type=int,
+            default=1000,
+            help="bootstrap draws of pictures for the 95%% intervals; 0 for none (default: 1000)",
+        ),
+        argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)"),
         *OVER_TIME,
         THRESHOLD,
         NO_REFINE,
@@ -64,28 +94,76 @@ def run(args: argparse.Namespace) -> int:
     """Print the rows of a protocol."""
     if args.out and not args.clips:
         raise PosecError("--out needs --clips; --json prints the rows of pictures")
+    if args.clips and args.against:
+        raise PosecError("--against compares networks on pictures; leave out --clips")
     rows = _evaluate_clips(args) if args.clips else _evaluate_pictures(args)
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [[_text(row.get(name)) for name in names] for row in rows]
-    answer(args, rows, table([names, *cells]))
+    differences = [row for row in rows if "difference" in row]
+    figures = [row for row in rows if "difference" not in row]
+    parts = [_table(part) for part in (figures, differences) if part]
+    answer(args, rows, "\n\n".join(parts))
     return EXIT_OK
 
 
+def _table(rows: list[dict[str, Any]]) -> str:
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "intervals"]
+    cells = [[_text(row.get(name), row.get("intervals", {}).get(name)) for name in names] for row in rows]
+    return table([names, *cells])
+
+
 def _evaluate_pictures(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return the rows of scenes or photographs."""
+    """Return the rows of scenes or photographs, and the differences to a second network."""
+    from ..evaluation.intervals import MOST_RESAMPLES, Bootstrap, compare, rows_of
+    from ..evaluation.run import judge, unpaired_joints
+
+    if not 0 <= args.resamples <= MOST_RESAMPLES or args.seed < 0:
+        raise PosecError(
+            f"--resamples takes a number from 0 to {MOST_RESAMPLES}, and --seed one from 0; "
+            f"got {args.resamples} and {args.seed}"
+        )
+    if args.against and not args.resamples:
+        raise PosecError("--against needs the draws of the bootstrap; leave out --resamples 0")
+    pictures = _pictures(args)
+    judged = []
+    for network in filter(None, (args.network, args.against)):
+        estimator, _ = _opened(args, network)
+        spec = estimator.spec
+        if missing := unpaired_joints(pictures, spec.skeleton):
+            say(f"not scored, because the skeleton of '{network}' has no such joints: {', '.join(missing)}")
+        judged.append(
+            judge(
+                estimator,
+                pictures,
+                spec.skeleton,
+                progress=progress("pictures"),
+                centre_joints=spec.centre_joints,
+            )
+        )
+    bootstrap = Bootstrap(args.resamples, args.seed)
+    rows = rows_of(judged[0], bootstrap)
+    return rows + (compare(judged[0], judged[1], bootstrap) if args.against else [])
+
+
+def _pictures(args: argparse.Namespace) -> LabelledPictures:
+    """Return the labelled pictures that the options name."""
+    from ..evaluation.datasets import LAYOUTS
     from ..evaluation.photos import read_photos
-    from ..evaluation.run import evaluate, unpaired_joints
     from ..evaluation.scenes import read_scenes
 
-    scenes = inputs.sample(args.scenes, "scenes.json")
-    pictures = read_photos(*args.photos) if args.photos else read_scenes(scenes)
-    estimator, _ = _opened(args)
-    spec = estimator.spec
-    if missing := unpaired_joints(pictures, spec.skeleton):
-        say(f"not scored, because the skeleton of the network has no such joints: {', '.join(missing)}")
-    return evaluate(
-        estimator, pictures, spec.skeleton, progress=progress("pictures"), centre_joints=spec.centre_joints
-    )
+    folders = {name: getattr(args, name.replace("-", "_")) for name in _DATA_SETS}
+    given = [name for name, folder in folders.items() if folder is not None]
+    if len(given) + bool(args.photos) > 1:
+        options = ", ".join([*(["--photos"] if args.photos else []), *(f"--{name}" for name in given)])
+        raise PosecError(f"one data set is measured at a time, got {options}; run the command once for each")
+    if args.step < 1 or (args.step > 1 and not given):
+        raise PosecError(
+            f"--step takes a number from 1, with one of {', '.join(f'--{name}' for name in _DATA_SETS)}; "
+            f"got {args.step}"
+        )
+    if given:
+        return LAYOUTS[given[0]](folders[given[0]], args.step)
+    if args.photos:
+        return read_photos(*args.photos)
+    return read_scenes(inputs.sample(args.scenes, "scenes.json"))
 
 
 def _evaluate_clips(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -98,7 +176,7 @@ def _evaluate_clips(args: argparse.Namespace) -> list[dict[str, Any]]:
 
     OverTimeSettings(args.smooth, not args.no_temporal, args.lookahead)  # refuses what does not go together
     clips = read_labelled_clips(args.clips)
-    estimator, temporal = _opened(args)
+    estimator, temporal = _opened(args, args.network)
     spec = estimator.spec
     names = [name for name in SMOOTHING if name != "none" and args.smooth in (None, name)]
     filters: dict[str, Callable[[], PeopleFilter | None]] = {PER_FRAME: lambda: None}
@@ -114,23 +192,24 @@ def _evaluate_clips(args: argparse.Namespace) -> list[dict[str, Any]]:
     return found.rows
 
 
-def _opened(args: argparse.Namespace) -> tuple[PoseEstimator, Mapping[str, np.ndarray]]:
+def _opened(args: argparse.Namespace, network: str) -> tuple[PoseEstimator, Mapping[str, np.ndarray]]:
     """Return the estimator of a bundle or of a float network, and the arrays of its temporal stage."""
     from ..ir.float_engine import float_estimator
     from ..runtime import load
     from ..runtime.decoding.bone_prior import REFINEMENT
     from ..runtime.temporal.bundled import read_stage
 
-    if (Path(args.network) / "bundle.json").is_file():
+    if (Path(network) / "bundle.json").is_file():
         options = {"refine": not args.no_refine, "centre_threshold": args.threshold}
-        estimator = load(args.network, args.threads, **options)
+        estimator = load(network, args.threads, **options)
         return estimator, read_stage(estimator.bundle) if estimator.bundle is not None else {}
-    graph = inputs.checkpoint(args.network)
+    graph = inputs.checkpoint(network)
     graph = replace(graph, spec=graph.spec.with_threshold(args.threshold))
     return float_estimator(graph, args.threads, None if args.no_refine else REFINEMENT), graph.temporal
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, interval: Sequence[float] | None = None) -> str:
     if value is None:
         return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    bounds = f" ({interval[0]:.3g} to {interval[1]:.3g})" if interval else ""
+    return f"{value:.3f}{bounds}" if isinstance(value, float) else str(value)

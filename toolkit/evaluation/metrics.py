@@ -17,6 +17,7 @@ COCO_SIGMAS = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87
 AUC_THRESHOLDS_MM = tuple(range(0, 151, 5))
 # Head top, neck, arms and legs; pelvis, spine and head are not scored.
 MUPOTS_SCORED = tuple(MUPOTS17.names[:14])
+PCK_MM = 150.0
 UNMATCHED_MM = 1e5  # the error of every joint of a missed person, as MuPoTS-3D counts it
 
 
@@ -67,7 +68,7 @@ def rescale_bones(found_mm: np.ndarray, truth_mm: np.ndarray, skeleton: Skeleton
     return rescaled
 
 
-def pck(errors_mm: np.ndarray, threshold_mm: float = 150.0) -> float:
+def pck(errors_mm: np.ndarray, threshold_mm: float = PCK_MM) -> float:
     """Return the percentage of joints with errors strictly below a threshold; NaN for no joints."""
     return float(100 * (np.asarray(errors_mm) < threshold_mm).mean()) if np.size(errors_mm) else float("nan")
 

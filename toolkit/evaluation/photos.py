@@ -24,7 +24,7 @@ of the picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,20 +32,11 @@ import numpy as np
 from ..device.matching import nearest_first
 from ..errors import PosecError
 from ..runtime.pose import PoseFrame, Skeleton
-from .coco import BODY, BODY_NAMES, COCO_JOINTS, Annotated, Photos, read_photos
+from .coco import BODY, BODY_NAMES, COCO_JOINTS, Annotated, Photos
+from .coco import read_photos as read_photos
+from .intervals import Bootstrap, Measure, Ratio, Subset, rows_of
 from .joints import CENTRE_JOINTS, with_centres
 from .metrics import COCO_SIGMAS, oks
-
-__all__ = [
-    "BODY",
-    "BODY_NAMES",
-    "TINY_COCO",
-    "Annotated",
-    "Photos",
-    "body_joints_px",
-    "evaluate_photos",
-    "read_photos",
-]
 
 TINY_COCO = "tiny-coco"
 TORSO = np.array([5, 6, 11, 12])
@@ -115,6 +106,7 @@ def evaluate_photos(
     skeleton: Skeleton,
     *,
     centre_joints: Sequence[str] = CENTRE_JOINTS,
+    bootstrap: Bootstrap | None = None,
 ) -> list[dict[str, Any]]:
     """Return the rows all, >=96 and <96 of protocol "tiny-coco".
 
@@ -123,14 +115,27 @@ def evaluate_photos(
         photos: the annotations.
         skeleton: of the predictions.
         centre_joints: the centres of the predictions are the mean of these joints.
+        bootstrap: adds 95 % intervals, see `rows_of`.
 
     Returns:
         Rows with `protocol`, `subset`, `people`, `centre_recall`, `oks_people`, `oks50`, `oks75`, `mean_oks`,
-        `pck20`. They are fractions, and None without people in the subset. Row "all" also has `predictions`
-        and `off_person`; all rows have `joints_missing` if the network's skeleton lacks body joints.
+        `pck20`. They are fractions, and None without people in the subset. Row "all" also has `predictions`,
+        `off_person`, and `false_positives`, its mean per picture; all rows have `joints_missing` if the
+        network's skeleton lacks body joints.
 
     Raises PosecError for predictions without annotations, and a skeleton without body joints.
     """
+    return rows_of(judge_photos(predictions, photos, skeleton, centre_joints=centre_joints), bootstrap)
+
+
+def judge_photos(
+    predictions: Mapping[str, PoseFrame],
+    photos: Photos,
+    skeleton: Skeleton,
+    *,
+    centre_joints: Sequence[str] = CENTRE_JOINTS,
+) -> list[Subset]:
+    """Return what `evaluate_photos` makes rows of."""
     unknown = set(predictions) - set(photos.people)
     if unknown:
         raise PosecError(
@@ -143,25 +148,34 @@ def evaluate_photos(
             "the network's skeleton has no joint to score; name its joints as COCO does: "
             f"{', '.join(BODY_NAMES)}"
         )
-    judged: list[Judged] = []
-    off_person = 0
+    judged: list[list[Judged]] = []
+    off_person = []
     for name, people in photos.people.items():
         scored = [person for person in people if person.scored]
         found = predictions.get(name)
         if found is None or not len(found):
-            judged += [_missed(person, body) for person in scored]
+            judged.append([_missed(person, body) for person in scored])
+            off_person.append(0)
             continue
         found = with_centres(found, skeleton, centre_joints)
-        judged += _judge(found, scored, body_joints_px(found, skeleton)[:, body - BODY[0]], body=body)
-        off_person += sum(not is_on_person(centre, people) for centre in found.centres_px.astype(np.float64))
-    rows = [
-        _row("all", judged),
-        _row(f">={TALL_PX}", [person for person in judged if person.height_px >= TALL_PX]),
-        _row(f"<{TALL_PX}", [person for person in judged if person.height_px < TALL_PX]),
-    ]
-    rows[0].update(predictions=sum(len(found) for found in predictions.values()), off_person=off_person)
+        judged.append(_judge(found, scored, body_joints_px(found, skeleton)[:, body - BODY[0]], body=body))
+        off_person.append(
+            sum(not is_on_person(centre, people) for centre in found.centres_px.astype(np.float64))
+        )
     missing = len(BODY) - len(body)
-    return [{**row, "joints_missing": missing} for row in rows] if missing else rows
+    extra = {"joints_missing": missing} if missing else {}
+    subsets = [
+        _subset("all", judged, extra, lambda height: True),
+        _subset(f">={TALL_PX}", judged, extra, lambda height: height >= TALL_PX),
+        _subset(f"<{TALL_PX}", judged, extra, lambda height: height < TALL_PX),
+    ]
+    counts = {"predictions": sum(map(len, predictions.values())), "off_person": sum(off_person)}
+    false_positives = Ratio(np.array(off_person), np.ones(len(judged)))
+    subsets[0] = subsets[0]._replace(
+        counts={**subsets[0].counts, **counts},
+        measures={**subsets[0].measures, "false_positives": false_positives},
+    )
+    return subsets
 
 
 def _missed(person: Annotated, body: np.ndarray) -> Judged:
@@ -213,17 +227,22 @@ def _judge(
     return judged
 
 
-def _row(subset: str, judged: list[Judged]) -> dict[str, Any]:
-    similar = np.array([person.oks for person in judged if person.has_body])
-    joints = sum(person.joints for person in judged)
-    return {
-        "protocol": TINY_COCO,
-        "subset": subset,
-        "people": len(judged),
-        "oks_people": len(similar),
-        "centre_recall": sum(person.centre_hit for person in judged) / len(judged) if judged else None,
-        "oks50": float((similar >= 0.5).mean()) if len(similar) else None,
-        "oks75": float((similar >= 0.75).mean()) if len(similar) else None,
-        "mean_oks": float(similar.mean()) if len(similar) else None,
-        "pck20": sum(person.joints_near for person in judged) / joints if joints else None,
+def _subset(
+    name: str, judged: list[list[Judged]], extra: Mapping[str, int], keep: Callable[[float], bool]
+) -> Subset:
+    """Return a row's counts and measures, by the people whose box has a height that `keep` accepts."""
+    kept = [[person for person in people if keep(person.height_px)] for people in judged]
+
+    def total(value: Callable[[Judged], float]) -> np.ndarray:
+        return np.array([sum(value(person) for person in people) for people in kept], float)
+
+    people, oks_people = total(lambda person: 1), total(lambda person: person.has_body)
+    counts = {"people": int(people.sum()), "oks_people": int(oks_people.sum()), **extra}
+    measures: dict[str, Measure] = {
+        "centre_recall": Ratio(total(lambda person: person.centre_hit), people),
+        "oks50": Ratio(total(lambda person: person.has_body and person.oks >= 0.5), oks_people),
+        "oks75": Ratio(total(lambda person: person.has_body and person.oks >= 0.75), oks_people),
+        "mean_oks": Ratio(total(lambda person: person.oks if person.has_body else 0), oks_people),
+        "pck20": Ratio(total(lambda person: person.joints_near), total(lambda person: person.joints)),
     }
+    return Subset(TINY_COCO, name, counts, measures, len(judged))

@@ -31,10 +31,11 @@ from ..device.matching import heights_px, match_people
 from ..errors import PosecError
 from ..runtime.pose import PoseFrame, Skeleton
 from . import metrics
+from .intervals import AveragePrecision, Bootstrap, Measure, Ratio, Subset, rows_of
 from .joints import CENTRE_JOINTS, in_joints, restrict, shared_joints, with_centres
 from .scene_file import Scene, Scenes, read_scenes
 
-__all__ = ["RENDERED_SCENES", "Scene", "Scenes", "evaluate_scenes", "read_scenes"]
+__all__ = ["RENDERED_SCENES", "Scene", "Scenes", "evaluate_scenes", "judge_scenes", "read_scenes"]
 
 RENDERED_SCENES = "rendered-scenes"
 LEAST_VISIBLE = 0.25
@@ -62,6 +63,7 @@ def evaluate_scenes(
     skeleton: Skeleton,
     *,
     centre_joints: Sequence[str] = CENTRE_JOINTS,
+    bootstrap: Bootstrap | None = None,
 ) -> list[dict[str, Any]]:
     """Return rows of protocol "rendered-scenes": all, by size of people, by number of people in a picture.
 
@@ -70,16 +72,29 @@ def evaluate_scenes(
         scenes: the truth.
         skeleton: of the predictions.
         centre_joints: the centres of the predictions are the mean of these joints.
+        bootstrap: adds 95 % intervals, see `rows_of`.
 
     Returns:
         Rows with `protocol`, `subset`, `people`, `found`, `centre_recall`, `pck_rel150` (all),
         `pck_rel150_matched`, `auc_rel`, `mpjpe_mm`, `pa_mpjpe_mm`, `root_depth_mm`, `root_mm`; rows of whole
-        pictures also `predictions`, `centre_precision` and `ap_root25`; all rows `joints_missing` if the
-        network's skeleton lacks joints. Units as in `metrics`; None where there is nothing to average.
+        pictures also `predictions`, `centre_precision`, `false_positives` (per picture) and `ap_root25`; all
+        rows `joints_missing` if the network's skeleton lacks joints. Units as in `metrics`; None where there
+        is nothing to average. Pictures without people have a row "no people" if there are any.
 
     Raises PosecError for predictions without a scene, and a skeleton without a pelvis or without joints to
     score.
     """
+    return rows_of(judge_scenes(predictions, scenes, skeleton, centre_joints=centre_joints), bootstrap)
+
+
+def judge_scenes(
+    predictions: Mapping[str, PoseFrame],
+    scenes: Scenes,
+    skeleton: Skeleton,
+    *,
+    centre_joints: Sequence[str] = CENTRE_JOINTS,
+) -> list[Subset]:
+    """Return what `evaluate_scenes` makes rows of."""
     unknown = set(predictions) - set(scenes.scenes)
     if unknown:
         raise PosecError(
@@ -103,17 +118,20 @@ def evaluate_scenes(
         if found is not None:
             found = in_joints(with_centres(found, skeleton, centre_joints), skeleton, names, root="pelvis")
         judged.append(_judge(found, scene, joints))
-    rows = [_row("all", judged, whole=True)]
-    rows += [
-        _row(f">={TALL_PX}", judged, keep=lambda height: height >= TALL_PX),
-        _row(f"<{TALL_PX}", judged, keep=lambda height: height < TALL_PX),
-    ]
-    rows += [
-        _row(name, [part for part in judged if least <= part.crowd <= most], whole=True)
-        for name, least, most in CROWDS
-    ]
     missing = len(scenes.skeleton.names) - len(names)
-    return [{**row, "joints_missing": missing} for row in rows] if missing else rows
+    subsets = [
+        _subset("all", judged, whole=True),
+        _subset(f">={TALL_PX}", judged, keep=lambda height: height >= TALL_PX),
+        _subset(f"<{TALL_PX}", judged, keep=lambda height: height < TALL_PX),
+        *(
+            _subset(name, [part for part in judged if least <= part.crowd <= most], whole=True)
+            for name, least, most in CROWDS
+        ),
+    ]
+    if empty := [part for part in judged if not part.crowd]:
+        subsets.append(_subset("no people", empty, whole=True))
+    extra = {"joints_missing": missing} if missing else {}
+    return [subset._replace(counts={**subset.counts, **extra}) for subset in subsets]
 
 
 class _Joints(NamedTuple):
@@ -153,50 +171,64 @@ def _judge(found: PoseFrame | None, scene: Scene, joints: _Joints) -> _Judged:
     return part
 
 
-def _row(
-    subset: str,
+def _subset(
+    name: str,
     judged: Sequence[_Judged],
     *,
     keep: Callable[[float], bool] | None = None,
     whole: bool = False,
-) -> dict[str, Any]:
-    chosen = [
-        (part, person)
-        for part in judged
-        for person in range(len(part.errors_mm))
-        if keep is None or keep(part.heights[person])
-    ]
-    people = sum(keep is None or keep(height) for part in judged for height in part.heights)
-    joints = next((len(errors) for part in judged for errors in part.errors_mm), 1)
-    errors = np.array([part.errors_mm[person] for part, person in chosen]).reshape(len(chosen), joints)
-    roots = np.array([part.root_mm[person] for part, person in chosen]).reshape(-1, 3)
-    all_errors = np.concatenate(
-        [errors, np.full((people - len(chosen), errors.shape[1]), metrics.UNMATCHED_MM)]
-    )
-    row = {
-        "people": people,
-        "found": len(chosen),
-        "centre_recall": metrics.recall(len(chosen), people),
-        "pck_rel150": metrics.pck(all_errors),
-        "pck_rel150_matched": metrics.pck(errors),
-        "auc_rel": metrics.auc(all_errors),
-        "mpjpe_mm": _mean([part.mpjpe_mm[person] for part, person in chosen]),
-        "pa_mpjpe_mm": _mean([part.pa_mpjpe_mm[person] for part, person in chosen]),
-        "root_depth_mm": _mean(np.abs(roots[:, 2])),
-        "root_mm": _mean(np.linalg.norm(roots, axis=1)),
+) -> Subset:
+    """Return a row's counts and measures, by the people whose height `keep` accepts."""
+    sums = np.array([_sums(part, keep) for part in judged]).reshape(len(judged), len(_Sums._fields))
+    each = _Sums(*sums.T)
+    counts = {"people": int(each.people.sum()), "found": int(each.found.sum())}
+    measures: dict[str, Measure] = {
+        "centre_recall": Ratio(each.found, each.people),
+        "pck_rel150": Ratio(each.near, each.people, 100.0),
+        "pck_rel150_matched": Ratio(each.near, each.found, 100.0),
+        "auc_rel": Ratio(each.auc, each.people),
+        "mpjpe_mm": Ratio(each.mpjpe, each.found),
+        "pa_mpjpe_mm": Ratio(each.pa_mpjpe, each.found),
+        "root_depth_mm": Ratio(each.depth, each.found),
+        "root_mm": Ratio(each.root, each.found),
     }
     if whole:
-        scores, hits = (
-            [value for part in judged for value in getattr(part, name)] for name in ("scores", "hits")
+        predictions = np.array([len(part.scores) for part in judged], int)
+        counts["predictions"] = int(predictions.sum())
+        measures["centre_precision"] = Ratio(each.found, predictions)
+        measures["false_positives"] = Ratio(predictions - each.found, np.ones(len(judged)))
+        measures["ap_root25"] = AveragePrecision(
+            np.array([score for part in judged for score in part.scores], float),
+            np.array([hit for part in judged for hit in part.hits], bool),
+            np.repeat(np.arange(len(judged)), predictions),
+            each.people,
         )
-        row["predictions"] = len(scores)
-        row["centre_precision"] = metrics.precision(len(chosen), len(scores))
-        row["ap_root25"] = metrics.average_precision(np.array(scores), np.array(hits, bool), people)
-    plain = {
-        name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()
-    }
-    return {"protocol": RENDERED_SCENES, "subset": subset, **plain}
+    return Subset(RENDERED_SCENES, name, counts, measures, len(judged))
 
 
-def _mean(values: Sequence[float] | np.ndarray) -> float:
-    return float(np.mean(values)) if len(values) else float("nan")
+class _Sums(NamedTuple):
+    """Sums over the people of one picture; `near` and `auc` add the shares of each person's joints."""
+
+    people: Any
+    found: Any
+    near: Any
+    auc: Any
+    mpjpe: Any
+    pa_mpjpe: Any
+    depth: Any
+    root: Any
+
+
+def _sums(part: _Judged, keep: Callable[[float], bool] | None) -> _Sums:
+    chosen = [person for person in range(len(part.errors_mm)) if keep is None or keep(part.heights[person])]
+    errors = [part.errors_mm[person] for person in chosen]
+    return _Sums(
+        people=sum(keep is None or keep(height) for height in part.heights),
+        found=len(chosen),
+        near=sum(float((joints < metrics.PCK_MM).mean()) for joints in errors),
+        auc=sum(metrics.auc(joints) for joints in errors),
+        mpjpe=sum(part.mpjpe_mm[person] for person in chosen),
+        pa_mpjpe=sum(part.pa_mpjpe_mm[person] for person in chosen),
+        depth=sum(abs(float(part.root_mm[person][2])) for person in chosen),
+        root=sum(float(np.linalg.norm(part.root_mm[person])) for person in chosen),
+    )

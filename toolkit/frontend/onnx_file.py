@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import TensorProto, numpy_helper
 
 from ..errors import PosecError
+from ..ir.onnx_constants import (
+    MOST_ELEMENTS,
+    UNREADABLE,
+    check_constant,
+    constants_of,
+    inner_graphs,
+    load_onnx,
+)
 from ..passes.prepare.float32 import widen_floats
 from ..passes.prepare.fold_branches import fold_branches
 from ..passes.prepare.shapes import infer, static_shape
-from ..runtime.files.plain_files import read_plain
 from .onnx_bounds import check_sizes
 
-LARGEST_BYTES = 512 * 2**20
 MOST_NODES = 20_000
-# Numbers in one tensor: a batch of 4096 x 4096 pixels in 16 channels.
-MOST_ELEMENTS = 2**28
 _DEFAULT_DOMAINS = ("", "ai.onnx")
-# Exceptions of protobuf and numpy for bytes that are no model.
-_UNREADABLE = (
-    DecodeError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    IndexError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-)
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
@@ -50,22 +37,6 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         raise PosecError(f"'{path}': {error}") from error
 
 
-def load_onnx(path: Path) -> onnx.ModelProto:
-    """Return the model of a file unchanged. Raises PosecError where it is missing, too large or not ONNX."""
-    content = read_plain(
-        path, most_bytes=LARGEST_BYTES, error=PosecError, advice="give the path of an ONNX file"
-    )
-    try:
-        model = onnx.load_model_from_string(content)
-    except _UNREADABLE as error:
-        raise PosecError(f"'{path}' is not an ONNX model; export the network again") from error
-    if not model.graph.node or not model.graph.output:
-        raise PosecError(
-            f"'{path}' is not an ONNX model: it has no nodes or no outputs; export the network again"
-        )
-    return model
-
-
 def settle(model: onnx.ModelProto) -> onnx.ModelProto:
     """Check an untrusted model; return it with folded shapes, float32 floats and static output shapes.
 
@@ -77,7 +48,7 @@ def settle(model: onnx.ModelProto) -> onnx.ModelProto:
         return _settled(model)
     except PosecError:
         raise
-    except _UNREADABLE as error:  # names that are not UTF-8, and numbers that no field takes
+    except UNREADABLE as error:  # names that are not UTF-8, and numbers that no field takes
         raise _invalid(error) from error
 
 
@@ -124,7 +95,7 @@ def _invalid(error: Exception) -> PosecError:
 
 
 def _check_nodes(model: onnx.ModelProto) -> None:
-    graphs = [model.graph, *_branches(model.graph)]
+    graphs = [model.graph, *inner_graphs(model.graph)]
     nodes = [node for graph in graphs for node in graph.node]
     if len(nodes) > MOST_NODES:
         raise PosecError(f"{len(nodes)} nodes, posec reads up to {MOST_NODES}")
@@ -163,50 +134,6 @@ def _control_flow(node: onnx.NodeProto) -> PosecError:
     return PosecError(
         f"operator {node.op_type} ({node.name}) is control flow; export a network without branches and loops"
     )
-
-
-def _branches(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """Yield the graphs inside the attributes of nodes, at any depth."""
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs) if _holds_graph(attribute) else ():
-                yield inner
-                yield from _branches(inner)
-
-
-def _holds_graph(attribute: onnx.AttributeProto) -> bool:
-    return bool(attribute.graphs) or attribute.HasField("g")
-
-
-def constants_of(model: onnx.ModelProto) -> list[tuple[str, TensorProto]]:
-    """Return (name, tensor) of every constant: weights, and tensors among the attributes of nodes."""
-    graphs = [model.graph, *_branches(model.graph)]
-    weights = [(tensor.name, tensor) for graph in graphs for tensor in graph.initializer]
-    inside: list[tuple[str, TensorProto]] = []
-    for node in (node for graph in graphs for node in graph.node):
-        name = node.output[0] if node.output else node.op_type
-        for attribute in node.attribute:
-            single = attribute.type == attribute.TENSOR
-            inside += [(name, tensor) for tensor in ([attribute.t] if single else attribute.tensors)]
-    return [*weights, *inside]
-
-
-def check_constant(tensor: TensorProto, name: str) -> None:
-    """Raise PosecError where a constant's values are in another file, too many, or do not fill its shape."""
-    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise PosecError(f"the values of '{name}' are in another file; export with external_data=False")
-    if any(size < 0 for size in tensor.dims) or math.prod(tensor.dims) > MOST_ELEMENTS:
-        raise PosecError(f"constant '{name}' has shape {tuple(tensor.dims)}, too large or negative")
-    try:
-        values = numpy_helper.to_array(tensor)
-    except _UNREADABLE as error:
-        raise PosecError(
-            f"the values of constant '{name}' do not fill its shape {tuple(tensor.dims)}; export it again"
-        ) from error
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        raise PosecError(
-            f"constant '{name}' holds NaN; the network did not finish its training, export another checkpoint"
-        )
 
 
 def _check_static(value: onnx.ValueInfoProto) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .decoding.kinematics import Layers, layers
 from .files.arrays import read_arrays
+from .files.bundle_fields import FIELDS, FORMAT, check_form
 from .files.bundle_files import (
     DESCRIPTION,
     LARGEST_FILE,
@@ -32,7 +33,6 @@ from .frame import FrameInput
 from .pose import PoseFrame, PoseSpec
 from .skeleton import LARGEST_NUMBER
 
-FORMAT = 1
 DECODER = "pose.npz"
 TEMPORAL = "temporal.npz"  # optional: weights of the temporal stage
 GOLDEN = "golden/people.json"
@@ -42,14 +42,6 @@ MOST_PICTURES = 64
 MOST_PIXELS = 256 * 10**6  # of all golden pictures together
 PRECISIONS = ("float32", "float16", "bfloat16", "int8")
 _NAMES = ("target", "backend", "engine", "precision")  # fields that results and engines are named by
-# Field of bundle.json → its possible types. `format` is checked on its own.
-FIELDS: Mapping[str, Tuple[type, ...]] = {
-    **dict.fromkeys(("posec", "name", "target", "backend", "engine", "precision", "model"), (str,)),
-    **dict.fromkeys(("float_baseline", "graph_sha256", "licence"), (str,)),
-    **dict.fromkeys(("scheme", "ranges_sha256"), (str, type(None))),
-    **dict.fromkeys(("frame", "spec", "tools", "allowed", "options", "files"), (dict,)),
-    **dict.fromkeys(("passes", "float_layers"), (list,)),
-}
 
 
 @dataclass(frozen=True)
@@ -207,7 +199,7 @@ def _limit(value: Any) -> float:
 
 def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
     """Return the Bundle that a parsed bundle.json describes. Raises BundleError naming the field."""
-    _check_form(plain, folder)
+    check_form(plain, folder)
     values = {name: plain[name] for name in FIELDS}
     try:
         values["spec"] = PoseSpec.from_dict(plain["spec"])
@@ -231,30 +223,3 @@ def _parse(plain: Dict[str, Any], folder: Path) -> Bundle:
         if name not in plain["files"]:
             raise BundleError(f"bundle '{folder}': '{name}' is not among its files; export again")
     return Bundle(folder=folder, **values)
-
-
-def _check_form(plain: Dict[str, Any], folder: Path) -> None:
-    """Raise BundleError unless format number, names and types of the fields are as specified."""
-    found = plain.get("format")
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise BundleError(
-            f"'{folder}/{DESCRIPTION}' has no bundle format number; "
-            "give the directory that `posec export` wrote"
-        )
-    if found > FORMAT:
-        raise BundleError(
-            f"bundle '{folder}' has format {found}, this runtime reads up to {FORMAT}; "
-            "update posec on this machine"
-        )
-    missing, unknown = sorted(set(FIELDS) - set(plain)), sorted(set(plain) - set(FIELDS) - {"format"})
-    if missing or unknown:
-        raise BundleError(
-            f"bundle '{folder}': missing fields: {missing or 'none'}, unknown fields: {unknown or 'none'}; "
-            "export again"
-        )
-    for name, types in FIELDS.items():
-        if not isinstance(plain[name], types):
-            raise BundleError(
-                f"bundle '{folder}': field '{name}' must be {types[0].__name__}, "
-                f"got {type(plain[name]).__name__}"
-            )

@@ -18,7 +18,8 @@ from toolkit.training.temporal.error_model import (
     load_errors,
     save_errors,
 )
-from toolkit.training.temporal.fit_errors import error_of, exchange, exchanged, fit_errors
+from toolkit.training.temporal.exchanges import exchange, exchanged
+from toolkit.training.temporal.fit_errors import error_of, fit_errors
 from toolkit.training.temporal.motion import MotionClip, MotionSource
 from toolkit.training.temporal.simulate import simulated_track
 from toolkit.training.temporal.tracks import load_tracks, save_tracks

@@ -16,9 +16,11 @@ from toolkit.runtime.temporal.weights import temporal_weights
 from toolkit.training.temporal.batches import batch_of
 from toolkit.training.temporal.error_model import save_errors
 from toolkit.training.temporal.losses import Predicted, projection_loss, scale_loss, supervised_losses
+from toolkit.training.temporal.material import Material
 from toolkit.training.temporal.simulate import simulated_track
+from toolkit.training.temporal.temporal_settings import TemporalTraining
 from toolkit.training.temporal.tracks import save_tracks
-from toolkit.training.temporal.train_temporal import Material, TemporalTraining, figures_of, train_temporal
+from toolkit.training.temporal.train_temporal import figures_of, train_temporal
 
 pytestmark = pytest.mark.torch
 SPEC = KeypointNetwork().spec()

@@ -13,8 +13,8 @@ import onnx
 from onnx import TensorProto
 
 from ...errors import PosecError
-from ...frontend.onnx_file import check_constant, constants_of, load_onnx
 from ...ir.graph import Graph, Pass
+from ...ir.onnx_constants import check_constant, constants_of, load_onnx
 from ..edit.edits import attribute
 from ..edit.graph_index import GraphIndex, index_graph, layer_name
 from .qdq_rules import QUANTIZERS, integer_findings

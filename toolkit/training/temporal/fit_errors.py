@@ -15,8 +15,6 @@ import numpy as np
 
 from ...frontend.trace import trace
 from ...ir.float_engine import float_estimator
-from ...network.torch_kinematics import MIRROR_BONES
-from ...runtime.pose import MUPOTS17
 from .error_model import (
     CONSTANTS_S,
     DEFAULT,
@@ -27,8 +25,8 @@ from .error_model import (
     conditions,
     facing_deg,
     save_errors,
-    torso_front,
 )
+from .exchanges import exchanged, exchanged_keypoints
 from .tracks import Track, clip_names, read_tracks, save_tracks
 
 RANK = 48
@@ -83,25 +81,8 @@ def fit_errors(tracks: Sequence[Track]) -> ErrorModel:
         flips=_spans(flipped, tracks),
         misses=_spans([~track.is_seen for track in tracks], tracks),
         swaps=np.array(SWAPS),
-        flipped_keypoints=np.array(_exchanged_keypoints(tracks, flipped)),
+        flipped_keypoints=np.array(exchanged_keypoints(tracks, flipped)),
     )
-
-
-def exchanged(track: Track) -> np.ndarray:
-    """Return (T,) True where front and back are exchanged: the mirrored truth is nearer than the truth."""
-    truth = track.truth.bones
-    behind = (torso_front(track.record.bones) * torso_front(truth)).sum(axis=1) < 0
-    own = np.linalg.norm(track.record.bones - truth, axis=1).mean(axis=1)
-    other = np.linalg.norm(track.record.bones - exchange(truth), axis=1).mean(axis=1)
-    result: np.ndarray = behind & (other < own) & track.is_seen
-    return result
-
-
-def exchange(bones: np.ndarray) -> np.ndarray:
-    """Return bones (N, 3, B) of the same silhouette with front and back exchanged."""
-    swapped = bones[..., MIRROR_BONES].copy()
-    swapped[:, 2] *= -1
-    return swapped
 
 
 def error_of(track: Track) -> np.ndarray:
@@ -207,18 +188,6 @@ def _spans(flags: Sequence[np.ndarray], tracks: Sequence[Track]) -> np.ndarray:
         starts += int(flag[0]) + int((flag[1:] & ~flag[:-1]).sum())
         set_s, total_s = set_s + float(track.seconds[flag].sum()), total_s + float(track.seconds.sum())
     return np.array([starts / max(total_s, 1e-6), set_s / max(starts, 1)])
-
-
-def _exchanged_keypoints(tracks: Sequence[Track], flipped: Sequence[np.ndarray]) -> float:
-    """Return the share of exchanges of front and back in which the joints in the picture are exchanged."""
-    nearer = []
-    for track, flips in zip(tracks, flipped, strict=True):
-        truth, found = track.truth.joints_px[flips], track.record.joints_px[flips]
-        own = np.linalg.norm(found - truth, axis=-1).mean(axis=1)
-        other = np.linalg.norm(found - truth[:, list(MUPOTS17.mirror)], axis=-1).mean(axis=1)
-        nearer.append(other < own)
-    every = np.concatenate(nearer)
-    return float(every.mean()) if len(every) else 0.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,7 +19,7 @@ from .error_model import (
     draw_spans,
     factors,
 )
-from .fit_errors import exchange
+from .exchanges import exchange
 from .motion import PICTURE, MotionSource
 from .tracks import Track
 from .truth import Truth, truth_of

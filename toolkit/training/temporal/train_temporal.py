@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,115 +22,17 @@ from ...runtime.temporal.weights import LOOKAHEADS
 from ..run.configuration import add_settings, chosen_settings
 from ..run.runs import Run, RunFiles, RunPlan, seed_all
 from ..run.steps import set_learning_rates, take_step, warm_cosine
-from .batches import Batch, batch_of, cropped, varied
-from .error_model import DEFAULT, ErrorModel, load_errors
+from .batches import Batch, batch_of
+from .error_model import DEFAULT, load_errors
 from .losses import Predicted, projection_loss, scale_loss, supervised_losses
-from .motion import MotionSource, read_motion
-from .simulate import SIMULATED, simulated_track
+from .material import Material
+from .motion import read_motion
+from .temporal_settings import TemporalTraining, weights_of
 from .tracks import Track, load_tracks
 
 NORMALIZED_TRACKS = 200
 LEAST_SCALE = 0.02
 OUTPUTS = output_size(KeypointNetwork().spec())
-
-
-@dataclass(frozen=True)
-class TemporalTraining:
-    """Settings of the run.
-
-    Attributes:
-        steps: of the optimizer.
-        batch: tracks per step.
-        frames: per track.
-        detected_share: share of tracks from clips, where there are some; the others are simulated.
-        learning_rate, weight_decay, clip_norm: of AdamW.
-        velocity_weight, acceleration_weight: of changes of errors; positions have weight 1.
-        distance_weight: of the log distance, in metres.
-        label_share: of the motion-capture clips that are used.
-        detected_labels: 1 to use the labels of the tracks from clips, 0 to use none of them.
-        projection_weight: of key points against projected joints, on tracks without labels.
-        scale_weight: of the mean scale of tracks without labels, against that of the others.
-        held_out: the tracks of every such clip are for validation.
-        report_every: steps between reports.
-        seed: of everything.
-    """
-
-    steps: int = 800
-    batch: int = 32
-    frames: int = 40
-    detected_share: float = 0.4
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-3
-    clip_norm: float = 1.0
-    velocity_weight: float = 1.0
-    acceleration_weight: float = 6.0
-    distance_weight: float = 0.5
-    confidence_weight: float = 0.02
-    label_share: float = 1.0
-    detected_labels: int = 1
-    projection_weight: float = 0.0
-    scale_weight: float = 0.0
-    held_out: int = 5
-    report_every: int = 200
-    seed: int = 0
-
-
-class Material:
-    """Where tracks come from: motion with an error model, and detected tracks of clips."""
-
-    def __init__(
-        self,
-        source: MotionSource,
-        errors: ErrorModel,
-        detected: Sequence[Track],
-        *,
-        settings: TemporalTraining,
-    ) -> None:
-        self._rng = np.random.default_rng(settings.seed)
-        order = self._rng.permutation(len(source.clips))
-        labelled = order[: max(1, round(settings.label_share * len(order)))]
-        self._source = MotionSource([source.clips[index] for index in labelled])
-        self._errors, self._settings = errors, settings
-        clips = sorted({track.clip for track in detected})
-        held = set(clips[:: settings.held_out]) if settings.held_out else set()
-        whole = [track for track in detected if len(track.seconds) >= settings.frames]
-        self._detected = [track for track in whole if track.clip not in held]
-        self.held_out = [track for track in whole if track.clip in held]
-
-    def batch(self) -> Batch:
-        """Return a random batch; detected tracks are without labels if the settings say so."""
-        tracks = self.tracks(self._settings.batch)
-        labelled = [bool(self._settings.detected_labels) or track.clip == SIMULATED for track in tracks]
-        return batch_of(tracks, labelled)
-
-    def tracks(self, count: int) -> list[Track]:
-        """Return random tracks of the settings' length."""
-        settings, rng = self._settings, self._rng
-        real = int(count * settings.detected_share) if self._detected else 0
-        chosen = [self._detected[int(rng.integers(len(self._detected)))] for _ in range(real)]
-        return [
-            *(cropped(varied(track, rng), settings.frames, rng) for track in chosen),
-            *(
-                simulated_track(self._source, self._errors, rng, frames=settings.frames)
-                for _ in range(count - real)
-            ),
-        ]
-
-
-def weights_of(settings: TemporalTraining) -> dict[str, float]:
-    """Return the weight of each loss."""
-    weights = {"confidence": settings.confidence_weight}
-    weights |= {"projection": settings.projection_weight, "scale": settings.scale_weight}
-    for name, weight in (
-        ("joints", 1.0),
-        ("picture", 0.5),
-        ("centre", 0.5),
-        ("distance", settings.distance_weight),
-    ):
-        weights[name] = weight
-        weights[f"{name}_velocity"] = weight * settings.velocity_weight
-        weights[f"{name}_acceleration"] = weight * settings.acceleration_weight
-    return weights
 
 
 def normalize(network: TemporalNetwork, batch: Batch) -> None:
