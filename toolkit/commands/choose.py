@@ -10,8 +10,8 @@ from .interface.budgets import BUDGETS, budgets_of
 from .interface.terminal import answer
 
 VERB = Verb(
-    "Choose the fastest measured bundle within budgets on each machine, and say why; exit status 1 if no "
-    "bundle is within them.",
+    "Choose the fastest measured bundle within budgets on each machine, and give the reason; exit "
+    "status 1 if no bundle is within them.",
     "posec choose results/ --max-ms 30 --max-drift-ratio 1.5",
     [argument("results", help="folder or file of `posec bench` or `posec deploy`"), *BUDGETS, JSON],
 )

@@ -1,4 +1,4 @@
-"""doctor: what this machine has for running bundles, and what to do where something is missing."""
+"""doctor: examine this machine for running bundles, with the next step for each problem."""
 
 from __future__ import annotations
 

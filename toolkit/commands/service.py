@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 DEFAULT_OPTIONS = "--no-overlay --rotate 1h --max-disk 2GB"
 
 VERB = Verb(
-    "Write a systemd unit that runs a bundle: watchdog, restarts, a user of its own, few rights.",
+    "Write a systemd unit that runs a bundle: watchdog, restarts, a separate user, few rights.",
     "posec service /opt/posec/pi5/bundle --source picamera2 -o posec.service",
     [
         argument("bundle", help="full path of the bundle on the board; `posec deploy` prints its folder"),

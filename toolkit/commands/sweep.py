@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     with store.claimed():
         with open_client(args.workers, args.scheduler) as client:
             outcomes = run_tasks(sweep.tasks, client, store, work=work, report=_Report())
-        # The workers are gone: nothing else of this sweep runs beside the measurement of latency.
+        # The workers have ended, so that no task of this sweep disturbs the measurement of latency.
         made = [each.export.key for each in sweep.candidates if not outcomes[each.export.key].refused]
         benches = measure_latency(made, store, plan.seconds, progress=progress) if plan.seconds else {}
     results = results_of(sweep.candidates, outcomes, benches, store=store)

@@ -1,4 +1,4 @@
-"""What the doctor finds on a board where a deployment fails."""
+"""Findings of the doctor on a board where a deployment fails."""
 
 from __future__ import annotations
 

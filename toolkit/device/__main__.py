@@ -72,7 +72,7 @@ def measure(folder: str, path: str, *, seconds: float, threads: int | None = Non
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the requests; `doctor` has one of its own."""
+    """Return the parser of the requests; `doctor` has its own."""
     top = Parser(prog="python -m toolkit.device", description=(__doc__ or "").splitlines()[0])
     requests = top.add_subparsers(dest="request", required=True, metavar="REQUEST")
     for name in ("check", "bench", "doctor"):

@@ -1,6 +1,6 @@
 """Measure bundles on this machine, from the picture in memory to the PoseFrame, stage by stage.
 
-Method: each bundle runs in a process of its own, and its first call is timed separately (cold).
+Method: each bundle runs in a separate process, and its first call is timed separately (cold).
 Then the bundles take turns of a few frames, so that throttling and other processes affect all of them alike.
 A ratio between two bundles is the ratio of their medians in one such run.
 The first frame of every turn is not counted. Latency excludes reading the picture from disk and drawing.

@@ -91,7 +91,7 @@ def write_report(
 
 
 def ordered(results: Sequence[Result]) -> list[Result]:
-    """Return the results by target, precision and network, with titles that tell them apart."""
+    """Return the results by target, precision and network, with distinct titles."""
     names = ("target", "precision", "name")
     return titled(sorted(results, key=lambda result: tuple(result.bundle[name] for name in names)))
 

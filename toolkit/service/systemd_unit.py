@@ -1,4 +1,4 @@
-"""A systemd unit that runs a bundle: watchdog, restarts, a user of its own, and no more rights than needed.
+"""A systemd unit that runs a bundle: watchdog, restarts, a separate user, and no more rights than needed.
 
 The options are those of systemd 247 and later (Debian 11, Ubuntu 22.04); see systemd.exec(5).
 """
@@ -39,7 +39,7 @@ TimeoutStopSec=30
 Restart=always
 RestartSec=10
 
-# A user of its own, which owns /var/lib/{name} and /run/{name} and nothing else.
+# A separate user, which owns /var/lib/{name} and /run/{name} and nothing else.
 User={name}
 DynamicUser=yes
 SupplementaryGroups=video

@@ -1,4 +1,4 @@
-"""The plan of a sweep, a TOML file: which bundles to make, and what to measure them on."""
+"""The plan of a sweep, a TOML file: the bundles to build, and the data to measure them on."""
 
 from __future__ import annotations
 

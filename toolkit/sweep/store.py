@@ -1,4 +1,4 @@
-"""The store of a sweep: one JSON file for each finished task, named by its key, and what the task wrote."""
+"""The store of a sweep: one JSON file for each finished task, named by its key, and the files of the task."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Store:
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """Hold the store for one sweep: two would write the same bundles. Raises PosecError if it is held."""
+        """Lock the store for one sweep: two would write the same bundles. Raises PosecError if locked."""
         make_folder(self.folder)
         descriptor = os.open(self.folder, os.O_RDONLY)
         try:
@@ -64,7 +64,7 @@ class Store:
         return self.folder / key[:2] / f"{key}.files"
 
     def read(self, key: str) -> Outcome | None:
-        """Return the outcome of a task; None where there is none, or it or its files are gone or damaged."""
+        """Return the outcome of a task; None where it or its files are missing or damaged."""
         path = self._path(key)
         if not path.exists():
             return None

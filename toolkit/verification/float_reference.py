@@ -1,4 +1,4 @@
-"""FloatReference: what the float network detects on some pictures, to measure the drift of other graphs."""
+"""FloatReference: detections of the float network on some pictures, to measure the drift of other graphs."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the verbs share: arguments, checked inputs and outputs, and output on the terminal."""
+"""Shared parts of the verbs: arguments, checked inputs and outputs, and output on the terminal."""

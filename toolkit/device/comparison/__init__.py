@@ -1,1 +1,1 @@
-"""Comparison of two networks on the same pictures: who moved, how far, and beside which unsteadiness."""
+"""Comparison of two networks on the same pictures: who moved, how far, and the unsteadiness."""

@@ -93,7 +93,7 @@ class _Entry(NamedTuple):
 
 
 def _people(people: PoseFrame, scale: float) -> list[dict[str, Any]]:
-    """Return rounded joints of at most `MOST_PEOPLE` people; points are limited to what a file may hold."""
+    """Return rounded joints of at most `MOST_PEOPLE` people; points are limited to the range of a file."""
     limit = 1e6
     return [
         {

@@ -1,4 +1,4 @@
-"""Parts of a drift: people without a match, people who moved far, the own unsteadiness, the data."""
+"""Parts of a drift: people without a match, people who moved far, the unsteadiness, the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor: what a machine has for running bundles, and what to do where something is missing.
+"""The doctor: examines a machine for running bundles, with the next step for each problem.
 
-It needs nothing but the standard library: numpy, cv2 and the engines are tried in processes of their own.
+It needs nothing but the standard library: numpy, cv2 and the engines are tried in separate processes.
 """

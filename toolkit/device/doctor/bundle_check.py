@@ -1,4 +1,4 @@
-"""Would this bundle run here? Tried in a process of its own, on its golden pictures."""
+"""Check in a separate process whether a bundle runs here, on its golden pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READ = "posec deploy refuses it too; see docs/int8.md for what to do about drif
 
 
 def check_bundle(folder: str) -> list[Finding]:
-    """Return a finding on a bundle: it finds its golden people, or why not."""
+    """Return a finding on a bundle: whether it finds its golden people."""
     home = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(part for part in (home, os.environ.get("PYTHONPATH", "")) if part)
     try:
@@ -31,14 +31,14 @@ def check_bundle(folder: str) -> list[Finding]:
         )
     except subprocess.TimeoutExpired:
         return [Finding(AREA, PROBLEM, f"'{folder}' does not run within {WITHIN_S:g} s", "export it smaller")]
-    said = done.stderr.decode(errors="replace").strip().splitlines()
+    printed = done.stderr.decode(errors="replace").strip().splitlines()
     if done.returncode < 0:
         text = f"'{folder}' ends its process with signal {-done.returncode}"
         step = "out of memory, or a library of another CPU: see memory and engines above"
         return [Finding(AREA, PROBLEM, text, step)]
     if done.returncode:
-        reason = said[-1] if said else f"status {done.returncode}"
-        step = "see libraries above" if done.returncode == 1 else "do what the sentence says, and ask again"
+        reason = printed[-1] if printed else f"status {done.returncode}"
+        step = "see libraries above" if done.returncode == 1 else "solve this, then run the doctor again"
         return [Finding(AREA, PROBLEM, f"'{folder}' does not run: {reason}", step)]
     return [_judged(folder, json.loads(done.stdout.decode(errors="replace").strip().splitlines()[-1]))]
 

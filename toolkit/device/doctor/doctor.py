@@ -48,7 +48,7 @@ def status_of(findings: Sequence[Finding]) -> int:
 
 
 def to_plain(findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return findings for JSON, with `runs`: whether nothing stands in the way."""
+    """Return findings for JSON, with `runs`: true without a problem that prevents a run."""
     return {
         "runs": status_of(findings) == EXIT_RUNS,
         "findings": [finding.to_dict() for finding in findings],

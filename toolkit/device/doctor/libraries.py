@@ -1,4 +1,4 @@
-"""Python, numpy, cv2 and the engines, each imported in a process of its own: a wrong build may kill it."""
+"""Python, numpy, cv2 and the engines, each imported in a separate process, which a wrong build may kill."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ print(json.dumps(found))
 """
 _CV2 = """
 import json, cv2
-said = {name.strip(): value.split() for name, _, value in
+stated = {name.strip(): value.split() for name, _, value in
         (line.partition(":") for line in cv2.getBuildInformation().splitlines())}
-yes = [name for name in ("FFMPEG", "GStreamer", "v4l/v4l2") if said.get(name, ["NO"])[0] == "YES"]
-windows = said.get("GUI", ["NONE"])[0] != "NONE"
+yes = [name for name in ("FFMPEG", "GStreamer", "v4l/v4l2") if stated.get(name, ["NO"])[0] == "YES"]
+windows = stated.get("GUI", ["NONE"])[0] != "NONE"
 threads = cv2.getNumThreads()
 print(json.dumps({"version": cv2.__version__, "threads": threads, "reads": yes, "windows": windows}))
 """
@@ -115,7 +115,7 @@ def check_libraries() -> list[Finding]:
     else:
         threads = numpy.found["threads"]
         count = "" if threads is None else f", {threads} BLAS threads"
-        text = f"numpy {numpy.found['version']} with {numpy.found['blas'] or 'a BLAS of its own'}{count}"
+        text = f"numpy {numpy.found['version']} with {numpy.found['blas'] or 'its own BLAS'}{count}"
         findings.append(Finding("libraries", OK, text))
     if cv2.failure:
         step = "pip install opencv-python-headless, or on a Jetson: sudo apt install python3-opencv"
@@ -163,11 +163,11 @@ def attempt(code: str) -> Tried:
         return Tried({}, f"does not start within {WITHIN_S:g} s", False)
     except OSError as error:
         return Tried({}, f"cannot be tried: {error.strerror}", False)
-    said = done.stderr.decode(errors="replace").strip().splitlines()
+    printed = done.stderr.decode(errors="replace").strip().splitlines()
     if done.returncode < 0:
         return Tried({}, f"its import ends with {_signal(-done.returncode)}", False)
     if done.returncode:
-        last = said[-1] if said else f"status {done.returncode}"
+        last = printed[-1] if printed else f"status {done.returncode}"
         return Tried({}, last.partition(": ")[2] or last, last.startswith("ModuleNotFoundError"))
     try:
         found = json.loads(done.stdout.decode(errors="replace").strip().splitlines()[-1])

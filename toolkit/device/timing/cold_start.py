@@ -1,4 +1,4 @@
-"""Cold start and resident memory of a bundle: what a service waits for after a restart, and what it holds."""
+"""Cold start and resident memory of a bundle, as a service has them after a restart."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Choice:
         inside: options within all limits, best first: the recommended one and its runner-up lead.
         outside: option and the limits that it misses.
         front: options within all limits that no other beats in latency and quality.
-        recommendation, runner_up, int8: a sentence each; empty where there is nothing to say.
+        recommendation, runner_up, int8: a sentence each; empty where there is none.
     """
 
     machine: str

@@ -1,4 +1,4 @@
-"""What the report and `posec choose` derive from results: measures, options, the choice per machine."""
+"""Derived from results for the report and `posec choose`: measures, options, the choice per machine."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...device.result import Result
 
-_PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # with a style of their own
+_PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # each with its own style
 
 
 def precision_style(result: Result) -> str:

@@ -1,4 +1,4 @@
-"""Section of the report: predicted inference times of boards, apart from what was measured."""
+"""Section of the report: predicted inference times of boards, separate from measurements."""
 
 from __future__ import annotations
 

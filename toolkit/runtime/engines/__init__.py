@@ -15,7 +15,7 @@ from ..model_files.check import check_model
 from ..model_files.graph import ModelFileError
 
 ENGINES = ("onnxruntime", "openvino", "tflite", "tensorrt", "replay")
-# Engine → ending of its model's name; the replay engine reads arrays, within bounds of its own.
+# Engine → ending of its model's name; the replay engine reads arrays, within separate bounds.
 _ENDINGS = {**dict.fromkeys(("onnxruntime", "openvino", "tensorrt"), ".onnx"), "tflite": ".tflite"}
 
 
@@ -43,7 +43,7 @@ def open_engine(bundle: Bundle, threads: Optional[int] = None) -> Engine:
     """Open the bundle's model in the bundle's engine.
 
     Raises EngineError where that fails, and before that for a model that no export writes: with control
-    flow, code of its own, or weights outside its file, which no hash covers, or beyond the bounds of
+    flow, custom code, or weights outside its file, which no hash covers, or beyond the bounds of
     `model_files`.
     """
     if bundle.engine not in ENGINES:

@@ -58,7 +58,7 @@ def _shapes_of(
 ) -> List[Shape]:
     rule = rules.get(node.operator)
     if rule is None:
-        raise ModelFileError(f"holds the operator {node.operator!r:.60}, which no export of posec has")
+        raise ModelFileError(f"holds the operator {node.operator!r:.60}, which posec never exports")
     if not node.outputs or any(name in shapes for name in node.outputs if name):
         raise ModelFileError(f"computes a tensor twice, or none, in {node.operator} ({node.name:.60})")
     found = rule(NodeInputs(node, shapes, graph.values))

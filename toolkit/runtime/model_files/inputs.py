@@ -1,4 +1,4 @@
-"""What the shape rules read of a node: shapes of inputs, values of constant inputs, attributes."""
+"""A node as the shape rules read it: shapes of inputs, values of constant inputs, attributes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .graph import ModelFileError, Node, Shape
 
 
 class NodeInputs:
-    """A node, with the shapes of its inputs. Every reader raises ModelFileError for what is missing."""
+    """A node, with the shapes of its inputs. Every method raises ModelFileError for a missing input."""
 
     def __init__(
         self, node: Node, shapes: Mapping[str, Shape], values: Mapping[str, Tuple[float, ...]]

@@ -1,4 +1,4 @@
-"""Evidence: what the temporal stage needs of the people of one picture beyond their PoseFrame."""
+"""Evidence: input of the temporal stage for the people of one picture, beyond their PoseFrame."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Evidence(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """What the heads state of N people.
+    """Values of the heads at N people.
 
     Attributes:
         embeddings: (N, E), pose embeddings.

@@ -43,7 +43,7 @@ _DEFAULTS = OverTimeSettings()
 
 
 def people_over_time(estimator: PoseEstimator, settings: OverTimeSettings = _DEFAULTS) -> PeopleOverTime:
-    """Return what follows the people of one video or camera; use a new one for each.
+    """Return the stages for the people of one video or camera; use new ones for each.
 
     For every picture: `over_time.update(people, seconds, evidence)`, with people and evidence of
     `estimator.detect(picture)`.

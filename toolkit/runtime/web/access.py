@@ -28,14 +28,14 @@ class Access:
     def __init__(self, token: str, *, is_stated: bool = False) -> None:
         self.token, self.is_stated = token, is_stated
 
-    def knows(self, offered: Optional[str]) -> bool:
+    def accepts(self, offered: Optional[str]) -> bool:
         """Return whether `offered` is the token, or none is needed."""
         if not self.token:
             return True
         return hmac.compare_digest((offered or "").encode("utf-8", "replace"), self.token.encode())
 
     def cookie(self, port: int) -> str:
-        """Return the value of the header Set-Cookie. Cookies know no ports, so the name has it.
+        """Return the value of the header Set-Cookie. Cookies apply to all ports, so the name has the port.
 
         `Lax` and not `Strict`: a link in a message must still open the page after the redirection.
         """
@@ -47,7 +47,7 @@ class Access:
             found = SimpleCookie(header or "").get(_cookie_name(port))
         except CookieError:
             found = None
-        return self.knows(found.value if found is not None else None)
+        return self.accepts(found.value if found is not None else None)
 
 
 def make_access(is_local: bool) -> Access:

@@ -1,4 +1,4 @@
-"""Requests of the viewer page: four files, a description, and the latest picture. Nothing else."""
+"""Requests of the viewer page: four files, a description, and the latest picture."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Request(BaseHTTPRequestHandler):
         query = parse_qs(target.query, max_num_fields=8)
         access, port = self.server.access, self.server.port
         if access.token and target.path == "/" and "key" in query:
-            if access.knows(query["key"][0]):
+            if access.accepts(query["key"][0]):
                 found = (("Location", "/"), ("Set-Cookie", access.cookie(port)))
                 return self._send(303, extra=found)
             return self._send(403, text=_REFUSED, last=True)

@@ -26,7 +26,7 @@ _FULL = (
 
 
 class ViewerServer:
-    """Serves the page in threads of its own until `close`.
+    """Serves the page in separate threads until `close`.
 
     Attributes:
         url: link to the page, without the token.
@@ -110,7 +110,7 @@ def _step_back() -> None:
 
 
 def _turn_away(opened: socket.socket) -> None:
-    """Tell a client that there are too many, without waiting for it."""
+    """Send status 503 to a client above the limit, without waiting for it."""
     try:
         opened.setblocking(False)
         opened.send(_FULL)

@@ -37,7 +37,7 @@ class Viewer:
 
 
 def describe(estimator: PoseEstimator) -> Dict[str, Any]:
-    """Return what the page needs once: title, engine and skeleton."""
+    """Return the constants of the page: title, engine and skeleton."""
     about, skeleton = estimator.describe(), estimator.spec.skeleton
     title = [about.pop(name) for name in ("network", "target", "precision") if name in about]
     engine = " ".join(about.pop(name) for name in ("engine", "version") if name in about)

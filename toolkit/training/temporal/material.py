@@ -15,7 +15,7 @@ from .tracks import Track
 
 
 class Material:
-    """Where tracks come from: motion with an error model, and detected tracks of clips."""
+    """Source of tracks: motion with an error model, and detected tracks of clips."""
 
     def __init__(
         self,

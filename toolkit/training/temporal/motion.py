@@ -32,7 +32,7 @@ class MotionClip(NamedTuple):
 
 
 class View(NamedTuple):
-    """What a camera sees of one person in T frames: truth for the temporal stage.
+    """One person before a camera in T frames: truth for the temporal stage.
 
     Attributes:
         joints_m: (T, 17, 3), camera frame.

@@ -1,4 +1,4 @@
-"""Tracks: what a network detects of each person of labelled clips, beside the truth."""
+"""Tracks: detections of each person of labelled clips, with the truth."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def _space_to_depth(node: NodeInputs) -> List[Shape]:
 
 def _maps(node: NodeInputs) -> Shape:
     if len(node.shape()) != 4:
-        raise node.refusal("reads what are not maps")
+        raise node.refusal("reads tensors that are not maps")
     return node.shape()
 
 

@@ -50,7 +50,7 @@ def _graph(content: Buffer) -> ModelGraph:
     if plain is None:
         raise ModelFileError("is not an ONNX model")
     if _TRAINING in model or _FUNCTIONS in model or _SPARSE in plain:
-        raise ModelFileError("holds functions, training or sparse weights, which no export of posec has")
+        raise ModelFileError("holds functions, training or sparse weights, which posec never exports")
     graph = ModelGraph({}, {}, {}, [])
     for tensor in plain.messages(_INITIALIZERS):
         _add_constant(graph, tensor, tensor.text(_TENSOR_NAME))
@@ -101,12 +101,12 @@ def _add_node(graph: ModelGraph, plain: Message) -> None:
     operator, attributes = plain.text(_OPERATOR), {}
     if plain.text(_DOMAIN) not in _DEFAULT_DOMAINS:
         raise ModelFileError(
-            f"holds the operator {operator:.60} of another domain, which no export of posec has"
+            f"holds the operator {operator:.60} of another domain, which posec never exports"
         )
     outputs = tuple(plain.texts(_NODE_OUTPUTS))
     for attribute in plain.messages(_ATTRIBUTES):
         if any(field in attribute for field in (*_SUBGRAPHS, *_SPARSE_TENSORS, _REFERENCE)):
-            raise ModelFileError(f"holds a graph inside {operator:.60}, which no export of posec has")
+            raise ModelFileError(f"holds a graph inside {operator:.60}, which posec never exports")
         for tensor in (*attribute.messages(_TENSOR), *attribute.messages(_TENSORS)):
             _check_inside(tensor)
         reader, field = _READERS.get(attribute.integer(_KIND), ("", 0))

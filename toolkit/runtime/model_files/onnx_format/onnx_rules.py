@@ -83,7 +83,7 @@ def _mat_mul(node: NodeInputs) -> List[Shape]:
 def _gemm(node: NodeInputs) -> List[Shape]:
     one, other = node.shape(), node.shape(1)
     if len(one) != 2 or len(other) != 2:
-        raise node.refusal("multiplies what are not matrices")
+        raise node.refusal("multiplies tensors that are not matrices")
     return [(one[1 if node.attribute("transA", 0) else 0], other[0 if node.attribute("transB", 0) else 1])]
 
 

@@ -28,7 +28,7 @@ def _windows(node: NodeInputs, kernel: "tuple[int, int]") -> "tuple[int, int]":
 
 def _maps(node: NodeInputs, place: int = 0) -> Shape:
     if len(node.shape(place)) != 4:
-        raise node.refusal("reads what are not maps")
+        raise node.refusal("reads tensors that are not maps")
     return node.shape(place)
 
 

@@ -67,11 +67,11 @@ def _graph(model: Table) -> ModelGraph:
 def _add_tensor(graph: ModelGraph, name: str, tensor: Table, *, buffers: List[Table], is_input: bool) -> None:
     shape, at = tensor.numbers(_SHAPE), tensor.number(_BUFFER, "I")
     if tensor.has(_SPARSITY) or tensor.number(_VARIABLE, "B"):
-        raise ModelFileError("holds sparse or variable tensors, which no export of posec has")
+        raise ModelFileError("holds sparse or variable tensors, which posec never exports")
     if any(size < 0 for size in (*shape, *tensor.numbers(_SIGNATURE))):
         raise ModelFileError("holds a tensor without a fixed shape")
     if at >= len(buffers) or buffers[at].number(_OFFSET, "Q"):
-        raise ModelFileError("holds data outside its tables, which no export of posec has")
+        raise ModelFileError("holds data outside its tables, which posec never exports")
     _, length = buffers[at].span(_DATA)
     if is_input:
         graph.inputs[name] = shape
@@ -90,7 +90,7 @@ def _kind(code: Table) -> int:
 def _node(operator: Table, kind: int, name: str) -> Node:
     known = OPERATORS.get(kind)
     if known is None:
-        raise ModelFileError(f"holds TFLite's operator {kind}, which no export of posec has")
+        raise ModelFileError(f"holds TFLite's operator {kind}, which posec never exports")
     inputs, outputs = (
         tuple(str(number) if number >= 0 else "" for number in operator.numbers(field))
         for field in (_OPERATOR_INPUTS, _OPERATOR_OUTPUTS)

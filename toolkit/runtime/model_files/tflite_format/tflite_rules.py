@@ -36,7 +36,7 @@ def _arg(node: NodeInputs) -> List[Shape]:
 def _fully_connected(node: NodeInputs) -> List[Shape]:
     shape, weight = node.shape(), node.shape(1)
     if len(weight) != 2 or not weight[1] or not shape:
-        raise node.refusal("multiplies by what is not a matrix")
+        raise node.refusal("multiplies by a tensor that is not a matrix")
     if node.attribute("keep_num_dims"):
         return [(*shape[:-1], weight[0])]
     return [(volume(shape) // weight[1], weight[0])]
@@ -45,7 +45,7 @@ def _fully_connected(node: NodeInputs) -> List[Shape]:
 def _batch_mat_mul(node: NodeInputs) -> List[Shape]:
     one, other = node.shape(), node.shape(1)
     if len(one) < 2 or len(other) < 2:
-        raise node.refusal("multiplies what are not matrices")
+        raise node.refusal("multiplies tensors that are not matrices")
     rows = one[-1 if node.attribute("adj_x") else -2]
     return [(*broadcast((one[:-2], other[:-2])), rows, other[-2 if node.attribute("adj_y") else -1])]
 
@@ -129,7 +129,7 @@ def _sliced(node: NodeInputs) -> List[Shape]:
 def _strided_slice(node: NodeInputs) -> List[Shape]:
     shape, starts, ends, steps = node.shape(), node.values(1), node.values(2), node.values(3)
     if node.attribute("ellipsis_mask") or node.attribute("new_axis_mask") or node.attribute("offset"):
-        raise node.refusal("has masks that no export of posec has")
+        raise node.refusal("has masks that posec never exports")
     if not len(starts) == len(ends) == len(steps) <= len(shape) or 0 in steps:
         raise node.refusal("has bounds that do not fit its input")
     found = list(shape)

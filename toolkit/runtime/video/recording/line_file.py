@@ -105,7 +105,7 @@ def keep_lines(folder: Path) -> Path:
 
 
 def cut_half_line(path: Path) -> None:
-    """Remove what follows the last newline of a file, which a power cut may leave."""
+    """Remove an incomplete last line of a file, which a power cut may leave."""
     with open(path, "r+b") as file:
         end = file.seek(0, os.SEEK_END)
         while end:

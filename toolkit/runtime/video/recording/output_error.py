@@ -1,4 +1,4 @@
-"""The error of outputs, which ends a run with a status of its own."""
+"""The error of outputs, which ends a run with a separate exit status."""
 
 from __future__ import annotations
 
