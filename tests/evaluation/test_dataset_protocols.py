@@ -166,7 +166,9 @@ def test_the_command_reads_every_data_set_and_states_the_joints_without_a_partne
         protocols.append(row["protocol"])
         assert row["people"] == (2 if option == "--mpi-inf-3dhp" else 4)
         assert set(row["intervals"]) <= set(row)
-        assert ("no such joints" in printed.err) == (option in ("--panoptic", "--3dpw"))
+        has_other_joints = option in ("--panoptic", "--3dpw")
+        assert ("the skeleton of" in printed.err) == has_other_joints
+        assert ("the labels have no such joints: head_top" in printed.err) == has_other_joints
     assert protocols == ["mupots-3d", "mpi-inf-3dhp", "cmu-panoptic", "3dpw"]
 
 

@@ -10,6 +10,7 @@ from toolkit.cli import main
 from toolkit.evaluation import metrics
 from toolkit.evaluation.intervals import (
     NO_DIFFERENCE,
+    TOO_FEW,
     AveragePrecision,
     Bootstrap,
     Ratio,
@@ -85,6 +86,17 @@ def test_one_picture_has_no_interval():
     assert "intervals" not in rows_of([subset_of(np.ones(1))], Bootstrap())[0]
 
 
+def test_people_in_one_picture_alone_have_no_interval_and_no_finding():
+    alone = Ratio(np.array([3.0, 0, 0]), np.array([1.0, 0, 0]))
+    subset = Subset("protocol", "all", {}, {"error_mm": alone}, 3)
+    (row,) = rows_of([subset], Bootstrap(100))
+    assert row["error_mm"] == 3
+    assert row["intervals"] == {}
+    other = subset._replace(measures={"error_mm": Ratio(np.array([9.0, 0, 0]), np.array([1.0, 0, 0]))})
+    (record,) = compare([subset], [other])
+    assert (record["difference"], record["low"], record["finding"]) == (-6, None, TOO_FEW)
+
+
 def test_a_paired_difference_is_found_where_unpaired_intervals_overlap():
     random = np.random.default_rng(7)
     hard = random.normal(60, 25, 80)
@@ -128,7 +140,9 @@ def test_a_network_against_itself_shows_no_difference(tiny_checkpoint, scenes, c
     assert main(["evaluate", str(tiny_checkpoint), *against]) == 0
     records = [row for row in json.loads(capsys.readouterr().out) if "difference" in row]
     assert {record["measure"] for record in records} >= {"pck_rel150", "mpjpe_mm", "ap_root25"}
-    assert all(record["finding"] == NO_DIFFERENCE and record["difference"] == 0 for record in records)
+    assert all(record["difference"] == 0 for record in records)
+    assert {record["finding"] for record in records if record["subset"] == "all"} == {NO_DIFFERENCE}
+    assert {record["finding"] for record in records} <= {NO_DIFFERENCE, TOO_FEW}
 
 
 def test_wrong_draws_are_refused(tiny_checkpoint, scenes, capsys):

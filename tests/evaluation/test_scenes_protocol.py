@@ -97,6 +97,18 @@ def test_false_people_lower_precision_and_ap_alone(write):
     assert after["pck_rel150"] == before["pck_rel150"]
 
 
+def test_people_found_in_pictures_without_people_are_false_positives_per_picture(write):
+    scenes = write(FOUR, FOUR[:0], FOUR[:0])
+    found = {"0.png": FOUR, "1.png": FOUR[:3]}
+    rows = {row["subset"]: row for row in evaluate_scenes(found, scenes, MUPOTS17)}
+    assert rows["no people"]["predictions"] == 3
+    assert rows["no people"]["false_positives"] == 1.5
+    assert rows["no people"]["pck_rel150"] is None
+    assert rows["all"]["false_positives"] == 1
+    assert rows["all"]["pck_rel150"] == 100
+    assert "no people" not in {row["subset"] for row in evaluate_scenes({}, write(FOUR), MUPOTS17)}
+
+
 def test_mirrored_people_score_low(write):
     mirrored = PoseFrame(
         FOUR.scores, FOUR.centres_px, FOUR.joints_mm[:, list(MUPOTS17.mirror)], FOUR.roots_mm, FOUR.joints_px

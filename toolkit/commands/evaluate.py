@@ -113,7 +113,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 def _evaluate_pictures(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the rows of scenes or photographs, and the differences to a second network."""
     from ..evaluation.intervals import MOST_RESAMPLES, Bootstrap, compare, rows_of
-    from ..evaluation.run import judge, unpaired_joints
+    from ..evaluation.run import judge, unlabelled_joints, unpaired_joints
 
     if not 0 <= args.resamples <= MOST_RESAMPLES or args.seed < 0:
         raise PosecError(
@@ -129,6 +129,8 @@ def _evaluate_pictures(args: argparse.Namespace) -> list[dict[str, Any]]:
         spec = estimator.spec
         if missing := unpaired_joints(pictures, spec.skeleton):
             say(f"not scored, because the skeleton of '{network}' has no such joints: {', '.join(missing)}")
+        if missing := unlabelled_joints(pictures, spec.skeleton):
+            say(f"not scored, because the labels have no such joints: {', '.join(missing)}")
         judged.append(
             judge(
                 estimator,

@@ -20,6 +20,7 @@ LOW, HIGH = 2.5, 97.5
 MOST_RESAMPLES = 100_000
 _CELLS = 4 << 20  # of the weights that are held at once
 NO_DIFFERENCE = "no difference that these data show"
+TOO_FEW = "too few pictures"
 
 
 class Measure(Protocol):
@@ -27,6 +28,9 @@ class Measure(Protocol):
 
     def at(self, weights: np.ndarray) -> np.ndarray:
         """Return the values (R,) for R draws with `weights` (R, F); NaN where nothing is averaged."""
+
+    def support(self) -> int:
+        """Return the number of pictures that a draw chooses from: below 2 there is no interval."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,14 @@ class Ratio:
         sums, counts = np.where(known, ratios, 0).sum(axis=1), known.sum(axis=1)
         means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
         return np.asarray(self.scale * means)
+
+    def support(self) -> int:
+        """Return the number of pictures with something to average, the most of any sequence."""
+        counts = np.bincount(
+            np.zeros(len(self.below), int) if self.groups is None else self.groups,
+            weights=np.asarray(self.below) > 0,
+        )
+        return int(counts.max(initial=0))
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,10 @@ class AveragePrecision:
         return np.asarray(
             100 * np.divide(area, positives, out=np.full(len(area), np.nan), where=positives > 0)
         )
+
+    def support(self) -> int:
+        """Return the number of pictures with true people."""
+        return int((np.asarray(self.positives) > 0).sum())
 
 
 class Bootstrap(NamedTuple):
@@ -115,7 +131,8 @@ def rows_of(subsets: Sequence[Subset], bootstrap: Bootstrap | None = None) -> li
     """Return the row of each subset: `protocol`, `subset`, counts and measures, None without a value.
 
     With a bootstrap, rows of two or more pictures also have `intervals` (measure → low and high of the 95 %
-    interval, in the measure's unit), `resamples` and `pictures`.
+    interval, in the measure's unit), `resamples` and `pictures`. A measure of people in one picture alone
+    has no interval.
     """
     return [_row(subset, bootstrap) for subset in subsets]
 
@@ -128,8 +145,9 @@ def _row(subset: Subset, bootstrap: Bootstrap | None) -> dict[str, Any]:
         drawn = [_values(subset, weights) for weights in _draws(subset, bootstrap)]
         row["intervals"] = {
             name: interval
-            for name in subset.measures
-            if (interval := _interval(np.concatenate([part[name] for part in drawn]))) is not None
+            for name, measure in subset.measures.items()
+            if measure.support() > 1
+            and (interval := _interval(np.concatenate([part[name] for part in drawn]))) is not None
         }
         row["resamples"], row["pictures"] = bootstrap.resamples, subset.pictures
     return row
@@ -148,8 +166,9 @@ def compare(
 
     Returns:
         One record per subset and measure: `protocol`, `subset`, `measure`, `difference`, `low`, `high` of the
-        95 % interval, and `finding`: NO_DIFFERENCE where the interval holds 0, else "higher" or "lower".
-        Measures without a value on either side are left out.
+        95 % interval, and `finding`: NO_DIFFERENCE where the interval holds 0, else "higher" or "lower";
+        TOO_FEW, without interval, where fewer than two pictures have such people. Measures without a value on
+        either side are left out.
 
     Raises ValueError for different subsets or numbers of pictures.
     """
@@ -167,8 +186,12 @@ def compare(
                 drawn[name].append(a[name] - b[name])
         for name in names:
             difference = float(ours[name][0] - theirs[name][0])
-            low, high = _interval(np.concatenate(drawn[name])) or [difference, difference]
-            finding = NO_DIFFERENCE if low <= 0 <= high else "higher" if low > 0 else "lower"
+            interval = _interval(np.concatenate(drawn[name]))
+            if interval is None or left.measures[name].support() < 2 or right.measures[name].support() < 2:
+                low, high, finding = None, None, TOO_FEW
+            else:
+                low, high = interval
+                finding = NO_DIFFERENCE if low <= 0 <= high else "higher" if low > 0 else "lower"
             records.append(
                 {
                     "protocol": left.protocol,

@@ -79,3 +79,9 @@ def unpaired_joints(pictures: LabelledPictures, skeleton: Skeleton) -> tuple[str
     """Return the joints that a protocol scores and a network's skeleton lacks."""
     asked = BODY_NAMES if isinstance(pictures, Photos) else pictures.skeleton.names
     return tuple(name for name in asked if name not in skeleton.names)
+
+
+def unlabelled_joints(pictures: LabelledPictures, skeleton: Skeleton) -> tuple[str, ...]:
+    """Return the joints of a network's skeleton that the labels of a data set lack."""
+    labelled = pictures.skeleton.names if isinstance(pictures, DataSet) else skeleton.names
+    return tuple(name for name in skeleton.names if name not in labelled)

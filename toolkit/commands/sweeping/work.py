@@ -71,6 +71,7 @@ def _people(task: Task, store: Store, answers: Sequence[Any]) -> Any:
 
 def _accuracy(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     """Return the rows of the protocol, from the people of all shards."""
+    from ...evaluation.intervals import Bootstrap
     from ...evaluation.scenes import evaluate_scenes
     from ...runtime.bundle import read_bundle
     from ...runtime.pose import PoseFrame
@@ -80,7 +81,11 @@ def _accuracy(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     joints = len(spec.skeleton.names)
     people = {name: PoseFrame.from_dict(plain, joints) for shard in shards for name, plain in shard.items()}
     return evaluate_scenes(
-        people, _scenes(task.settings["scenes"]), spec.skeleton, centre_joints=spec.centre_joints
+        people,
+        _scenes(task.settings["scenes"]),
+        spec.skeleton,
+        centre_joints=spec.centre_joints,
+        bootstrap=Bootstrap(),
     )
 
 

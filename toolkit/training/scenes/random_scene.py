@@ -18,8 +18,9 @@ from ..render.outfits import random_outfit
 from ..render.places import Place, random_place
 from ..render.props import KINDS_INDOORS, KINDS_OUTDOORS, Prop, make_prop
 from .exposure import random_exposure
-from .placing import PEOPLE_WEIGHTS, far_enough, random_layout
+from .placing import ANY, PEOPLE_WEIGHTS, far_enough, random_layout
 from .scenes import Actor, Record, Stage, Truth, render_scene, stand
+from .views import View
 
 DEEPMIMIC_SHARE = 0.3
 CHANGED_SHARE = 0.2
@@ -95,7 +96,12 @@ def random_props(
 
 
 def random_scene(
-    source: PeopleSource, size: tuple[int, int], rng: np.random.Generator, *, count: int | None = None
+    source: PeopleSource,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    count: int | None = None,
+    view: View = ANY,
 ) -> Scene:
     """Return a random scene.
 
@@ -103,12 +109,15 @@ def random_scene(
         source: body model and clips.
         size: (height, width) of the picture.
         rng: the only source of randomness.
-        count: number of people; None draws 1 to 6 by PEOPLE_WEIGHTS.
+        count: number of people; None draws from the view, or 1 to 6 by PEOPLE_WEIGHTS.
+        view: of the set.
     """
-    if count is None:
+    if count is None and view.people is not None:
+        count = int(rng.integers(view.people[0], view.people[1] + 1))
+    elif count is None:
         count = 1 + int(rng.choice(len(PEOPLE_WEIGHTS), p=PEOPLE_WEIGHTS))
-    place = random_place(rng)
-    layout = random_layout(rng, size, count, clear_m=place.clear_m)
+    place = random_place(rng, str(rng.choice(view.places)) if view.places else None)
+    layout = random_layout(rng, size, count, clear_m=place.clear_m, view=view)
     light = random_light(rng, layout.camera.rotation, place.indoors)
     props = random_props(rng, layout.camera, layout.spots_m, place=place)
     actors = []

@@ -21,8 +21,10 @@ from ...runtime.files.pictures import write_picture
 from ...runtime.files.plain_files import write_plain
 from ..motion.clips import KINDS, read_clips
 from ..render.bodies import BodyModel
+from .placing import ANY
 from .random_scene import PeopleSource, random_scene, scene_record
 from .scenes import Record
+from .views import VIEWS, View
 
 # (height, width) and their probabilities: mostly wide, some 4:3, a few upright.
 SIZES = ((360, 640), (360, 480), (480, 360))
@@ -41,6 +43,7 @@ class SceneSet:
         seed: of the whole set; every scene draws from its own generator.
         empty: number of scenes without people, at the beginning.
         quality: of the JPEG files, 0 to 100.
+        view: what the scenes are drawn from.
     """
 
     pictures: Path
@@ -49,6 +52,7 @@ class SceneSet:
     seed: int
     empty: int = 0
     quality: int = 90
+    view: View = ANY
 
 
 def write_json(path: Path, records: Sequence[Record]) -> None:
@@ -65,8 +69,12 @@ def render_scenes(source: PeopleSource, scenes: SceneSet) -> list[Record]:
     begun = time.perf_counter()
     for index in range(len(records), scenes.count):
         rng = np.random.default_rng([scenes.seed, index])
-        size = SIZES[int(rng.choice(len(SIZES), p=SIZE_WEIGHTS))]
-        scene = random_scene(source, size, rng, count=0 if index < scenes.empty else None)
+        if scenes.view.sizes:
+            size = scenes.view.sizes[int(rng.integers(len(scenes.view.sizes)))]
+        else:
+            size = SIZES[int(rng.choice(len(SIZES), p=SIZE_WEIGHTS))]
+        count = 0 if index < scenes.empty else None
+        scene = random_scene(source, size, rng, count=count, view=scenes.view)
         path = scenes.pictures / f"{index:03d}.jpg"
         write_picture(path, scene.picture, scenes.quality)
         records.append(scene_record(path.name, scene))
@@ -89,14 +97,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", required=True, help="folder for the pictures and scenes.json")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="of the clips")
     parser.add_argument("--count", type=int, default=300, help="number of scenes")
-    parser.add_argument("--empty", type=int, default=10, help="number of scenes without people")
+    parser.add_argument(
+        "--empty", type=int, help="number of scenes without people (default: 10; 0 with --view)"
+    )
+    parser.add_argument("--view", choices=tuple(VIEWS), help="a test set of one difficulty (default: none)")
     parser.add_argument("--seed", type=int, default=77, help="of the whole set")
     given = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     out = Path(given.out)
     source = PeopleSource(BodyModel(), [read_clips(given.mocap, kind) for kind in KINDS], given.split)
-    scenes = SceneSet(out, out / "scenes.json", count=given.count, seed=given.seed, empty=given.empty)
-    render_scenes(source, scenes)
+    empty = given.empty if given.empty is not None else 0 if given.view else 10
+    view = VIEWS[given.view] if given.view else ANY
+    truth = out / "scenes.json"
+    render_scenes(source, SceneSet(out, truth, count=given.count, seed=given.seed, empty=empty, view=view))
 
 
 if __name__ == "__main__":
