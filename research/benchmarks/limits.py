@@ -144,7 +144,7 @@ class GivenTruth:
     """The network's outputs on every scene, decoded with parts of them replaced by the truth."""
 
     def __init__(self, folder: Path, scenes: Scenes) -> None:
-        network, decoder, self.spec = load_checkpoint(folder)
+        network, decoder, self.spec, _ = load_checkpoint(folder)
         assert isinstance(network, KeypointNetwork)
         assert self.spec.keypoints is not None
         self.network, self.grid = network, self.spec.keypoints

@@ -194,7 +194,7 @@ def test_weights_of_the_reference_architecture_that_are_not_finite_are_refused(t
     from toolkit.frontend.trace import REFERENCE, checkpoint_folder
     from toolkit.network.checkpoint import load_checkpoint, save_checkpoint
 
-    network, decoder, spec = load_checkpoint(checkpoint_folder(REFERENCE))
+    network, decoder, spec, _ = load_checkpoint(checkpoint_folder(REFERENCE))
     with torch.no_grad():
         next(network.parameters()).view(-1)[0] = float("nan")
     save_checkpoint(tmp_path / "nan", network, decoder, spec=spec)

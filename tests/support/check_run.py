@@ -22,6 +22,7 @@ HEAVY = (
     "litert_torch",
     "tensorrt",
     "onnxsim",
+    "distributed",  # starts processes
 )
 
 

@@ -46,11 +46,15 @@ FORMER_PREFIXES = {
 
 
 class Checkpoint(NamedTuple):
-    """A network in evaluation mode, the arrays of its embedding decoder, and its specification."""
+    """A network in evaluation mode, the arrays of its embedding decoder, and its specification.
+
+    `temporal` holds the arrays of the temporal stage, and is empty without one.
+    """
 
     network: KeypointNetwork
     decoder: dict[str, np.ndarray]
     spec: PoseSpec
+    temporal: dict[str, np.ndarray]
 
 
 def save_checkpoint(
@@ -61,6 +65,7 @@ def save_checkpoint(
     spec: PoseSpec,
     licence: str = "",
     float32_prefixes: tuple[str, ...] = ("",),
+    temporal: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> None:
     """Write a checkpoint folder atomically; an existing checkpoint is replaced.
 
@@ -72,6 +77,7 @@ def save_checkpoint(
         licence: SPDX name, stored in the specification.
         float32_prefixes: weights with none of these prefixes are stored as float16, for a smaller
             file; the loaded network computes in float32.
+        temporal: arrays of the temporal stage; empty for a checkpoint without one.
 
     Raises PosecError where the decoder or the specification does not fit the network, or `folder` holds
     other files.
@@ -92,7 +98,7 @@ def save_checkpoint(
         "architecture": network.architecture,
         **({"licence": licence} if licence else {}),
     }
-    _write(Path(folder), weights, decoder, spec=spec, about=about)
+    _write(Path(folder), weights, decoder, spec=spec, about=about, temporal=temporal)
 
 
 def save_graph(folder: str | Path, graph: Graph) -> None:
@@ -122,7 +128,7 @@ def _write(
 ) -> None:
     blobs = {about["network"]: network, POSE: save(_float32(decoder))}
     if temporal:
-        blobs[TEMPORAL] = save(_float32(temporal))
+        blobs[TEMPORAL] = save({name: np.ascontiguousarray(array) for name, array in temporal.items()})
     hashes = {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()}
     blobs[SPEC] = to_toml({**spec.to_dict(), "checkpoint": {**about, "sha256": hashes}}).encode()
     try:
@@ -173,7 +179,7 @@ def build_network(files: CheckpointFiles) -> Checkpoint:
     if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
         raise PosecError(f"'{folder / NETWORK}' holds NaN or infinity in {broken[0]}; train it again")
     _check(spec, decoder, network, where=f"'{folder}'")
-    return Checkpoint(network.eval(), decoder, spec)
+    return Checkpoint(network.eval(), decoder, spec, files.temporal)
 
 
 def current_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

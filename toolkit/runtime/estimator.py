@@ -106,6 +106,10 @@ class PoseEstimator:
         self.stages_ms["decode"] = 1000 * (perf_counter() - inferred)
         return Detection(*decoded, *inference)
 
+    def decode_inference(self, inference: Inference) -> DecodedPeople:
+        """Return the people of an inference and their evidence, as `detect` does; see `decode` for errors."""
+        return self._decode(inference, self._camera)
+
     def infer(self, picture_bgr: np.ndarray) -> Inference:
         """Return the heads of a picture (H, W, 3) uint8 BGR, for `decode`.
 

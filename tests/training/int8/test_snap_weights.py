@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from toolkit.frontend.trace import checkpoint_folder
 from toolkit.network.checkpoint import TRAINING_ONLY, load_checkpoint, save_checkpoint
+from toolkit.network.checkpoint_files import read_files
 from toolkit.network.network import KeypointNetwork
 from toolkit.passes.quantize.qparams import to_int8, weight_scales
 from toolkit.training.int8 import snap_weights as module
@@ -61,3 +63,16 @@ def test_only_the_backbone_and_the_key_point_head_are_snapped(tmp_path, capsys):
         torch.testing.assert_close(
             again, after[name], rtol=0, atol=1e-6, msg=f"{name}: a second time changes nothing"
         )
+
+
+def test_a_checkpoint_keeps_its_temporal_stage(tmp_path):
+    network = KeypointNetwork().eval()
+    shipped = read_files(checkpoint_folder("reference"))
+    save_checkpoint(
+        tmp_path / "moved", network, shipped.decoder, spec=network.spec(), temporal=shipped.temporal
+    )
+    module.main(["--checkpoint", str(tmp_path / "moved"), "--out", str(tmp_path / "snapped")])
+    kept = read_files(tmp_path / "snapped").temporal
+    assert shipped.temporal
+    assert set(kept) == set(shipped.temporal)
+    assert all((kept[name] == values).all() for name, values in shipped.temporal.items())

@@ -187,7 +187,7 @@ def test_a_network_that_reads_key_points_learns_pictures(
         int8_share=0.5,
     )
     train_network(config, photos, embedding[0], out=tmp_path / "out", hardware=Hardware(workers=0))
-    network, _, spec = load_checkpoint(tmp_path / "out/checkpoint")
+    network, _, spec, _ = load_checkpoint(tmp_path / "out/checkpoint")
     assert (spec.cell_origin_px, spec.keypoints) == (2.0, start.spec().keypoints)
     kept, first = network.state_dict(), start.state_dict()
     assert not torch.equal(kept["fine_projection.0.weight"], first["fine_projection.0.weight"])

@@ -32,6 +32,13 @@ EXIT_OK = 0
 def run(args: argparse.Namespace, source: str) -> int:
     """Find people in a source; return the exit status, see `arguments`. Raises PoseError at the start."""
     _stop_on_signals()
+    try:
+        return _run(args, source)
+    except KeyboardInterrupt:  # `stream` takes those that come later
+        raise PoseError("interrupted before the first picture") from None
+
+
+def _run(args: argparse.Namespace, source: str) -> int:
     settings = StreamSettings(args.most, args.every, not args.no_overlap, args.retry)
     recording = RecordingSettings(
         overlay=not args.no_overlay,

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from contextlib import closing
 from itertools import islice
-from typing import Callable, Deque, Dict, Generator, Iterator, Optional, Sequence
+from typing import Callable, Deque, Dict, Generator, Iterator, NamedTuple, Optional, Sequence, Union
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from ..console import Report, printable, say
 from ..engines import EngineError
 from ..errors import PoseError
-from ..estimator import PoseEstimator
+from ..estimator import Inference, PoseEstimator
 from ..pose import PoseFrame
 from ..tracking.choice import people_over_time
 from .draw import is_finite
@@ -85,6 +85,15 @@ def stream(
     return summary
 
 
+class _Inferred(NamedTuple):
+    """A picture, its heads or the error in their place, durations, and the start of preprocessing."""
+
+    frame: CapturedFrame
+    inference: Union[Inference, Exception]
+    stages_ms: Dict[str, float]
+    started: float
+
+
 class _Run:
     """One run over an open source."""
 
@@ -107,14 +116,14 @@ class _Run:
         timed: Deque[Dict[str, float]],
         progress: Optional[Progress],
     ) -> None:
-        """Process the source; reading, estimating and writing overlap, each in its own thread."""
+        """Process the source in three threads: reading; preprocessing and inference; decoding and sinks."""
         overlap, summary = self._settings.overlap, self._summary
         # A camera already has a thread of its own, and a queued picture would be out of date.
         chosen = islice(self._frames, 0, None, self._settings.every)
         frames = ahead(chosen) if overlap and not self._frames.live else chosen
-        estimates = self._estimates(frames)
-        with closing(ahead(estimates) if overlap else estimates) as results:
-            for estimate, tracked in _followed(results, over_time):
+        inferences = self._inferences(frames)
+        with closing(ahead(inferences) if overlap else inferences) as inferred:
+            for estimate, tracked in _followed(self._estimates(inferred), over_time):
                 result = Result(estimate, tracked, self._frames)
                 try:
                     for sink in sinks:
@@ -129,18 +138,35 @@ class _Run:
                 if progress is not None:
                     progress(summary.pictures, result.people)
 
-    def _estimates(self, frames: Iterator[CapturedFrame]) -> Generator[Estimate, None, None]:
-        """Yield the people of each picture; skip, count and report unusable pictures."""
-        used, failures, last = 0, 0, None  # type: int, int, Optional[PoseError]
-        pauses = Pauses()
+    def _inferences(self, frames: Iterator[CapturedFrame]) -> Generator[_Inferred, None, None]:
+        """Yield the heads of each picture; after an engine's error on a camera's picture, pause and go on."""
+        pauses, ran = Pauses(), False
         for frame in frames:
             started = time.perf_counter()
             try:
-                people, evidence = self._estimator.detect(frame.picture)[:2]
+                heads, letterbox = self._estimator.infer(frame.picture)
             except EngineError as error:
-                if not used or not self._frames.live or not pauses.wait(str(error), self._report):
+                if not ran or not self._frames.live or not pauses.wait(str(error), self._report):
                     raise
                 continue
+            except (PoseError, cv2.error) as error:
+                yield _Inferred(frame, error, {}, started)
+                continue
+            ran = True
+            pauses.reset()
+            if self._settings.overlap:  # the next picture overwrites the heads while these are decoded
+                heads = {name: np.array(values) for name, values in heads.items()}
+            yield _Inferred(frame, Inference(heads, letterbox), dict(self._estimator.stages_ms), started)
+
+    def _estimates(self, inferences: Iterator[_Inferred]) -> Generator[Estimate, None, None]:
+        """Yield the people of each picture; skip, count and report unusable pictures."""
+        used, failures, last = 0, 0, None  # type: int, int, Optional[PoseError]
+        for frame, inferred, stages_ms, started in inferences:
+            decoding = time.perf_counter()
+            try:
+                if isinstance(inferred, Exception):
+                    raise inferred
+                people, evidence = self._estimator.decode_inference(inferred)
             except (PoseError, cv2.error) as error:
                 last = (
                     error if isinstance(error, PoseError) else PoseError(f"cv2 cannot use a picture: {error}")
@@ -149,8 +175,7 @@ class _Run:
                 self._skip(frame, last, failures)
                 continue
             used, failures, kept = used + 1, 0, is_finite(people)
-            pauses.reset()
-            stages_ms = dict(self._estimator.stages_ms)
+            stages_ms = {**stages_ms, "decode": 1000 * (time.perf_counter() - decoding)}
             left_out = int((~kept).sum())
             if left_out:
                 people, evidence = people[kept], evidence.take(kept)

@@ -139,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_settings(parser, NarrowDecoder, "decoder")
     options = parser.parse_args(arguments)
     settings = chosen_settings(options, NarrowDecoder)
-    network, decoder, spec = load_checkpoint(options.checkpoint)
+    network, decoder, spec, temporal = load_checkpoint(options.checkpoint)
     pictures = (
         read_picture(source, name)
         for source in options.pictures
@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fit = DecoderFit(steps=options.fit_steps, seed=settings.seed)
         narrow = fit_decoder(narrow, decoder, labelled=labelled, embeddings=embeddings, settings=fit)
         print(f"fitted to {len(labelled.embeddings)} labelled people")
-    save_checkpoint(options.out, network, narrow, spec=spec)
+    save_checkpoint(options.out, network, narrow, spec=spec, temporal=temporal)
     print(f"{options.out}: decoder of width {settings.hidden}, from {len(embeddings)} embeddings")
 
 

@@ -205,9 +205,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
     options = parser.parse_args(arguments)
-    network, decoder, spec = load_checkpoint(options.checkpoint)
+    network, decoder, spec, temporal = load_checkpoint(options.checkpoint)
     equalize(network, read_pictures(options.pictures, spec, options.most))
-    save_checkpoint(options.out, network, decoder, spec=spec)
+    save_checkpoint(options.out, network, decoder, spec=spec, temporal=temporal)
     print(f"{options.out}: channel ranges equalized")
 
 

@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder of a checkpoint")
     parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
     options = parser.parse_args(arguments)
-    network, decoder, spec = load_checkpoint(options.checkpoint)
+    network, decoder, spec, temporal = load_checkpoint(options.checkpoint)
     names = snap_network(network)
-    save_checkpoint(options.out, network, decoder, spec=spec)
+    save_checkpoint(options.out, network, decoder, spec=spec, temporal=temporal)
     print(f"{options.out}: {len(names)} convolutions snapped to the int8 grid, {names[0]} to {names[-1]}")
 
 

@@ -75,9 +75,17 @@ def ship(checkpoint: Path, out: Path, threshold: float, *, name: str = "") -> Po
     An empty `name` keeps the checkpoint's. Pretrained weights stay float32: they are on the int8 grid, and
     float16 would move them off it.
     """
-    network, decoder, spec = load_checkpoint(checkpoint)
+    network, decoder, spec, temporal = load_checkpoint(checkpoint)
     spec = replace(spec.with_threshold(threshold), name=name or spec.name)
-    save_checkpoint(out, network, decoder, spec=spec, licence=LICENCE, float32_prefixes=PRETRAINED_PREFIXES)
+    save_checkpoint(
+        out,
+        network,
+        decoder,
+        spec=spec,
+        licence=LICENCE,
+        float32_prefixes=PRETRAINED_PREFIXES,
+        temporal=temporal,
+    )
     return spec
 
 
@@ -113,7 +121,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.start:
             network = blend(load_checkpoint(options.start).network, trained.network, options.share)
-            save_checkpoint(Path(folder) / "blend", network, trained.decoder, spec=trained.spec)
+            save_checkpoint(
+                Path(folder) / "blend",
+                network,
+                trained.decoder,
+                spec=trained.spec,
+                temporal=trained.temporal,
+            )
             options.checkpoint = Path(folder) / "blend"
         threshold, reason = options.threshold, "as given"
         if options.scenes:
