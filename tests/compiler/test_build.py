@@ -97,7 +97,7 @@ def test_equal_inputs_give_equal_bytes(people_pictures, ranges, tmp_path):
         for folder in (tmp_path / "first", tmp_path / "second")
     )
     assert first == second
-    assert len(first) == 6
+    assert len(first) == 7
 
 
 def test_the_graph_that_was_given_is_not_changed(tiny_graph, tmp_path):
