@@ -26,6 +26,9 @@ test-versions: $(VENV)/installed  ## every allowed Python, and old and new versi
 test-networks: $(VENV)/installed  ## a hundred small networks with parts that people use, in the formats that torch writes
 	@$(VENV)/bin/python -m pytest -m slow tests/frontend/test_own_networks.py --numprocesses auto --dist load
 
+fuzz: $(VENV)/installed  ## random changes of the files that posec reads, ten seconds for each reader
+	@POSEC_FUZZ_SECONDS=$${POSEC_FUZZ_SECONDS:-10} $(VENV)/bin/python -m pytest tests/fuzz --numprocesses auto --dist load
+
 test-arm64: $(VENV)/installed  ## run the runtime in an emulated arm64 Debian, as on a Raspberry Pi; needs root on Debian or Ubuntu
 	@test "$$(id -u)" = 0 || { echo "posec: the arm64 Debian is unpacked and mounted as root; run make test-arm64 as root"; exit 2; }
 	@$(VENV)/bin/python tests/arm64/arm64_root.py setup
