@@ -17,7 +17,7 @@ from ..runtime.console import printable
 from ..runtime.files.plain_files import write_plain
 from .choosing.budgets import Budgets
 from .choosing.comparison import Comparison, compare
-from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING, OVER_TIME_ENDING
+from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING, OVER_TIME_ENDING, RETRIEVAL_ENDING
 from .formatting import safe
 from .page_data import page_data
 from .plain_tables import check_beside, write_beside
@@ -35,6 +35,7 @@ from .sections.latency_table import latency_section
 from .sections.overview import overview
 from .sections.predicted import predicted_section
 from .sections.provenance import bundles, machines
+from .sections.retrieval_table import read_retrieval, retrieval_section
 from .sections.summary import best, headline, pictures, tiles, warnings
 
 
@@ -81,6 +82,7 @@ def write_report(
         counts=counts,
         predicted=predict(found),
         over_time=read_over_time(_files(folder, OVER_TIME_ENDING)),
+        retrieval=read_retrieval(_files(folder, RETRIEVAL_ENDING)),
     )
     try:
         write_plain(out, page)
@@ -104,10 +106,12 @@ def report_page(
     counts: Sequence[Mapping[str, Any]] = (),
     predicted: Sequence[Prediction] = (),
     over_time: Sequence[Mapping[str, Any]] = (),
+    retrieval: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the page as HTML.
 
-    `searches`, `counts` and `over_time` come from `read_searches`, `read_instructions` and `read_over_time`.
+    `searches`, `counts`, `over_time` and `retrieval` come from `read_searches`, `read_instructions`,
+    `read_over_time` and `read_retrieval`.
     """
     results = [option.result for option in comparison.options]
     network = ", ".join(dict.fromkeys(str(result.bundle["name"]) for result in results))
@@ -136,6 +140,7 @@ def report_page(
         drift=drift_section(results, [comparison.loss(option) for option in comparison.options]),
         accuracy=accuracy_section(results),
         over_time=over_time_section(over_time),
+        retrieval=retrieval_section(retrieval),
         candidates=candidates_section(searches),
         instructions=instructions_section(counts),
         predicted=predicted_section(predicted),
