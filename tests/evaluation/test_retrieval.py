@@ -17,7 +17,7 @@ from toolkit.evaluation.retrieval.measure import GALLERIES, retrieval_rows
 from toolkit.evaluation.retrieval.mpi_inf_3dhp_train import SKELETON, read_mpi_inf_3dhp_train
 from toolkit.evaluation.retrieval.views import EmbeddedPeople
 from toolkit.ir.float_engine import float_estimator
-from toolkit.report.sections.retrieval_table import read_retrieval, retrieval_section
+from toolkit.report.clips.retrieval_table import read_retrieval, retrieval_section
 
 SQUARE = 100.0 * np.array([[1, 1, 0], [-1, 1, 0], [-1, -1, 0], [1, -1, 0]])
 OBLONG = SQUARE * (2, 1, 1)

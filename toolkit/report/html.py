@@ -17,6 +17,8 @@ from ..runtime.console import printable
 from ..runtime.files.plain_files import write_plain
 from .choosing.budgets import Budgets
 from .choosing.comparison import Comparison, compare
+from .clips.clips_table import over_time_section, read_over_time
+from .clips.retrieval_table import read_retrieval, retrieval_section
 from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING, OVER_TIME_ENDING, RETRIEVAL_ENDING
 from .formatting import safe
 from .page_data import page_data
@@ -25,7 +27,6 @@ from .predicting.bound import Prediction
 from .sections.accuracy import accuracy_section
 from .sections.candidates import candidates_section, read_searches
 from .sections.choices import choices_section
-from .sections.clips_table import over_time_section, read_over_time
 from .sections.cold_start import cold_start_section
 from .sections.drift_table import drift_section
 from .sections.explorer import explorer_section
@@ -35,7 +36,6 @@ from .sections.latency_table import latency_section
 from .sections.overview import overview
 from .sections.predicted import predicted_section
 from .sections.provenance import bundles, machines
-from .sections.retrieval_table import read_retrieval, retrieval_section
 from .sections.summary import best, headline, pictures, tiles, warnings
 
 
