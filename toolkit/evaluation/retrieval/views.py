@@ -145,10 +145,12 @@ def embed_people(
                 rows.append((subject, camera, view.instant))
         if progress:
             progress(done, len(recordings.views))
-    columns = np.array(rows, int).reshape(-1, 3).T
+    subjects, cameras, instants = np.array(rows, int).reshape(-1, 3).T
     return EmbeddedPeople(
         np.array(embeddings, np.float64).reshape(len(rows), -1),
         np.array(poses, np.float64).reshape(len(rows), len(names), 3),
-        *columns,
+        subjects,
+        cameras,
+        instants,
         found_share=len(rows) / people if people else float("nan"),
     )
