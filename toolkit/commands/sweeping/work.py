@@ -72,7 +72,8 @@ def _people(task: Task, store: Store, answers: Sequence[Any]) -> Any:
 def _accuracy(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     """Return the rows of the protocol, from the people of all shards."""
     from ...evaluation.intervals import Bootstrap
-    from ...evaluation.scenes import evaluate_scenes
+    from ...evaluation.paired import rows_by_picture
+    from ...evaluation.scenes import judge_scenes
     from ...runtime.bundle import read_bundle
     from ...runtime.pose import PoseFrame
 
@@ -80,13 +81,9 @@ def _accuracy(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     spec = read_bundle(store.files_of(task.needs[0])).spec
     joints = len(spec.skeleton.names)
     people = {name: PoseFrame.from_dict(plain, joints) for shard in shards for name, plain in shard.items()}
-    return evaluate_scenes(
-        people,
-        _scenes(task.settings["scenes"]),
-        spec.skeleton,
-        centre_joints=spec.centre_joints,
-        bootstrap=Bootstrap(),
-    )
+    scenes = _scenes(task.settings["scenes"])
+    judged = judge_scenes(people, scenes, spec.skeleton, centre_joints=spec.centre_joints)
+    return rows_by_picture(judged, scenes, Bootstrap())
 
 
 def _drift(task: Task, store: Store, answers: Sequence[Any]) -> Any:
