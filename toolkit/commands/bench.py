@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PosecError
+from ..runtime.console import printable
 from . import EXIT_FAILED, EXIT_OK
 from .interface import inputs
 from .interface.arguments import JSON, THREADS, Verb, argument
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..report.measure import DriftReference
 
 _MOST_TIMED = 32  # pictures that latency is measured on, of --frames
+_LARGEST_SIDE_PX = 8192  # of --size
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -32,6 +34,8 @@ def _size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit()):
         raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, such as 1280x720; got '{text}'")
+    if not all(1 <= int(side) <= _LARGEST_SIDE_PX for side in (width, height)):
+        raise argparse.ArgumentTypeError(f"each side must be 1 to {_LARGEST_SIDE_PX} pixels; got '{text}'")
     return int(height), int(width)
 
 
@@ -193,9 +197,11 @@ def _rows(folders: Sequence[str], results: Sequence[Result]) -> list[list[str]]:
 
 
 def _notes(folders: Sequence[str], results: Sequence[Result]) -> list[str]:
-    """Return a line for each noisy measurement, and for each engine that states how it computes int8."""
+    """Return a line for each bundle that is not accepted, each noisy measurement, and each kind of int8."""
     notes = []
     for index, result in enumerate(results):
+        if result.verdict != "accepted":
+            notes.append(f"{folders[index]}: {printable(result.reason)}")
         if result.noise:
             notes.append(f"{folders[index]}: too noisy to trust: {result.noise}")
         kind = ((result.bench or {}).get("engine") or {}).get("integers")
