@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from calibration import Frames
 
     from ..device.result import Result
+    from ..evaluation.photos import Photos
+    from ..evaluation.scenes import Scenes
     from ..ir.graph import Graph
     from ..report.measure import DriftReference
 
@@ -82,6 +84,18 @@ VERB = Verb(
             help="also compare with this float network head by head, on --frames or the shipped scenes, and "
             "measure its accuracy (default with --frames: reference)",
         ),
+        argument(
+            "--scenes",
+            default="samples",
+            help="scenes.json of rendered scenes for accuracy (default: samples, the shipped scenes)",
+        ),
+        argument(
+            "--photos",
+            nargs=2,
+            metavar=("JSON", "PICTURES"),
+            help="also measure accuracy on photographs: COCO key points, and the folder or tar archive of "
+            "their pictures",
+        ),
         argument("--no-accuracy", action="store_true", help="measure latency and drift only"),
         THREADS,
         JSON,
@@ -92,12 +106,11 @@ VERB = Verb(
 def run(args: argparse.Namespace) -> int:
     """Measure bundles and print one row per bundle."""
     from ..device.timing.turns import BenchSettings
-    from ..evaluation.scenes import read_scenes
     from ..report.measure import measure_bundles
 
     if args.again:
         return _repeat(args)
-    protocols = [] if args.no_accuracy else [read_scenes(inputs.SAMPLES / "scenes.json")]
+    protocols = _labelled(args)
     compared = _compared(args)
     settings = BenchSettings(
         pictures=_timed(args, compared),
@@ -121,6 +134,17 @@ def run(args: argparse.Namespace) -> int:
     text = "\n".join([table(_rows(args.bundle, results)), *_notes(args.bundle, results), *written])
     answer(args, [result.to_dict() for result in results], text)
     return EXIT_OK if all(result.verdict == "accepted" for result in results) else EXIT_FAILED
+
+
+def _labelled(args: argparse.Namespace) -> list[Photos | Scenes]:
+    """Return the labelled pictures that accuracy is measured on."""
+    from ..evaluation.photos import read_photos
+    from ..evaluation.scenes import read_scenes
+
+    if args.no_accuracy:
+        return []
+    scenes = read_scenes(inputs.sample(args.scenes, "scenes.json"))
+    return [scenes, *([read_photos(*args.photos)] if args.photos else [])]
 
 
 class _Compared(NamedTuple):
