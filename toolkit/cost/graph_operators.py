@@ -79,9 +79,29 @@ def _operators(node: onnx.NodeProto, index: GraphIndex, shapes: dict[str, list[i
         stride, dilation = attribute(node, "strides", [1, 1])[0], attribute(node, "dilations", [1, 1])[0]
         inputs = _nhwc(shapes[node.input[0]])[-1]
         kind = "depthwise_conv_2d" if group > 1 and group == inputs else kind
+    if node.op_type == "Conv":
+        yield from _padding(node, shapes, precision)
     for output in node.output:
         height, width, outputs = _nhwc(shapes[output])
         yield Operator(kind, precision, kernel, stride, dilation, height, width, inputs, outputs)
+
+
+def _padding(node: onnx.NodeProto, shapes: dict[str, list[int]], precision: str) -> Iterator[Operator]:
+    """Yield a PAD where a convolution pads otherwise than TFLite's SAME, which puts the odd pixel last."""
+    height, width, channels = _nhwc(shapes[node.input[0]])
+    pads, same = list(attribute(node, "pads", [0] * 4)), []
+    for side, taps, stride, dilation in zip(
+        (height, width),
+        shapes[node.input[1]][2:],
+        attribute(node, "strides", [1, 1]),
+        attribute(node, "dilations", [1, 1]),
+        strict=True,
+    ):
+        total = max(0, (-(-side // stride) - 1) * stride + dilation * (taps - 1) + 1 - side)
+        same.append((total // 2, total - total // 2))
+    if any(pads) and pads != [same[0][0], same[1][0], same[0][1], same[1][1]]:
+        height, width = height + pads[0] + pads[2], width + pads[1] + pads[3]
+        yield Operator("pad", precision, (1, 1), 1, 1, height, width, channels, channels)
 
 
 def _dequantized(
