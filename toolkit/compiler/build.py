@@ -80,12 +80,13 @@ def export_bundle(
     progress("lower")
     model = target.backend.lower(lowered, job)
     progress("golden")
-    golden = golden_files(prepared, request.golden)
+    golden = golden_files(prepared, request.golden, request.threads)
     info = {**_describe(prepared, lowered, job, ranges=ranges), "model": next(iter(model))}
     files = {**model, DECODER: pack_arrays(dict(graph.decoder)), **golden}
     files |= {TEMPORAL: pack_arrays(dict(graph.temporal))} if graph.temporal else {}
     progress("check in the engine")
-    check_engine(prepared, lowered, job, info=info, files=files, pictures=golden_pictures(golden))
+    pictures = golden_pictures(golden)
+    check_engine(prepared, lowered, job, info=info, files=files, pictures=pictures, threads=request.threads)
     return write_bundle(request.out, info, files, overwrite=request.overwrite)
 
 
