@@ -20,7 +20,7 @@ RETRY_S = 60.0
 SMOOTHING = ("one-euro", "exponential", "none")
 SOURCES = (
     "picture, folder, video, pipe, '-', camera number, /dev/video0, GStreamer pipeline, "
-    "rtsp://, http:// or picamera2"
+    "rtsp://, http:// or picamera2; several with --fuse"
 )
 
 
@@ -148,6 +148,14 @@ ARGUMENTS: Tuple[Any, ...] = (
             "metavar": "SECONDS",
             "help": "give up so long after a camera went away, "
             f"with exit status {EXIT_CAMERA_GONE}, or if a pipe sends no picture (default: {RETRY_S:g})",
+        },
+    ),
+    (
+        ["--fuse"],
+        {
+            "metavar": "POSES",
+            "help": "merge the people of several sources in the frame of the first; a file of `posec locate` "
+            "with the cameras' poses, in the order of --source",
         },
     ),
     THREADS,
