@@ -54,6 +54,20 @@ def test_an_unreadable_picture_is_reported_and_skipped(bundle, pictures, tmp_pat
     assert "broken.png" in captured.err
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (500, 1), (1, 500), (3, 900), (60000, 1), (8, 16385)])
+def test_a_picture_of_any_shape_is_used_or_skipped(bundle, pictures, tmp_path, capsys, size):
+    height, width = size
+    mixed = tmp_path / "mixed"
+    shutil.copytree(pictures, mixed)
+    cv2.imwrite(str(mixed / "odd.png"), np.full((*size, 3), 90, np.uint8))
+    assert run("run", bundle, "--source", mixed, "--json", "-o", tmp_path / "found") == 0
+    captured = capsys.readouterr()
+    is_skipped = max(size) > 2
+    assert len(captured.out.splitlines()) == 5 - is_skipped
+    assert (tmp_path / "found" / "odd.jpg").exists() is not is_skipped
+    assert (f"{width} x {height}" in captured.err) is is_skipped
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "many"])
 def test_a_number_of_pictures_starts_at_one(bundle, pictures, value, capsys):
     with pytest.raises(SystemExit, match="2"):

@@ -64,6 +64,9 @@ SKIPPED = (
     Skip(r"posec evaluate .* --views", "needs rendered clips; tests/evaluation runs it", 2),
     Skip(r"posec evaluate .* --clips", "needs rendered clips; tests/evaluation runs it", 1),
     Skip(r"posec export .* --precision auto", "searches for minutes; tests/verification runs it", 1),
+    Skip(
+        r"(python -m toolkit.emulation|posec measure-operators) ", "emulates a board; tests/arm64 runs it", 2
+    ),
     Skip(r"posec calibrate .* --compare", "measures for minutes; tests/calibration runs it", 1),
 )
 

@@ -26,7 +26,7 @@ VERB = Verb(
             "--source",
             required=True,
             nargs="+",
-            help=f"{SOURCES}, or 'samples'; an existing file or folder of that name comes first",
+            help=f"{SOURCES}; several with --fuse; or 'samples'; an existing file or folder of that name comes first",
         ),
         *(_checked(*each) for each in ARGUMENTS),
     ],

@@ -20,7 +20,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         epilog="example: python -m toolkit.runtime intel/ --source 0 -o found/",
     )
     parser.add_argument("bundle", help="a folder that `posec export` wrote")
-    parser.add_argument("--source", required=True, nargs="+", help=SOURCES)
+    parser.add_argument("--source", required=True, nargs="+", help=f"{SOURCES}; several with --fuse")
     for flags, options in ARGUMENTS:
         parser.add_argument(*flags, **options)
     args = parser.parse_args(arguments)

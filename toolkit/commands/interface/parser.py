@@ -33,6 +33,7 @@ VERBS = (
     "report",
     "choose",
     "sweep",
+    "measure-operators",
     "train",
     "demo",
 )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...passes import prepare
 from ...sweep.store import Store
 from ...sweep.tasks import ACCURACY, CALIBRATE, DRIFT, EXPORT, PEOPLE, Task
 from ..interface import inputs
 
 if TYPE_CHECKING:
     from ...evaluation.scenes import Scenes
+    from ...ir.graph import Graph
 
 _THREADS = 1
 
@@ -25,10 +28,16 @@ def work(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     return _WORK[task.kind](task, store, answers)
 
 
+@functools.lru_cache(maxsize=2)
+def _prepared(network: str) -> Graph:
+    """Return the prepared network; a worker exports it many times."""
+    return prepare(inputs.checkpoint(network))
+
+
 def _calibrate(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     import calibration
 
-    graph = inputs.checkpoint(task.settings["network"])
+    graph = _prepared(task.settings["network"])
     frames = inputs.frames(task.settings["frames"], graph.spec, task.settings["count"])
     swept = calibration.sweep(graph, frames)
     swept.save(store.files_of(task.key))
@@ -42,7 +51,7 @@ def _export(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     from ...compiler.build import export_bundle
     from ...compiler.request import ExportRequest
 
-    graph, target = inputs.checkpoint(task.settings["network"]), targets.load(task.settings["target"])
+    graph, target = _prepared(task.settings["network"]), targets.load(task.settings["target"])
     ranges, folder = None, store.files_of(task.key)
     if task.needs:
         ranges = Sweep.load(store.files_of(task.needs[0])).ranges(task.settings["observer"])
@@ -52,6 +61,7 @@ def _export(task: Task, store: Store, answers: Sequence[Any]) -> Any:
         precision=task.settings["precision"],
         ranges=ranges,
         keep_float=tuple(task.settings["keep_float"]),
+        threads=_THREADS,
     )
     export_bundle(graph, target, request)
     return {"bytes": sum(path.stat().st_size for path in folder.rglob("*"))}
@@ -72,7 +82,8 @@ def _people(task: Task, store: Store, answers: Sequence[Any]) -> Any:
 def _accuracy(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     """Return the rows of the protocol, from the people of all shards."""
     from ...evaluation.intervals import Bootstrap
-    from ...evaluation.scenes import evaluate_scenes
+    from ...evaluation.paired import rows_by_picture
+    from ...evaluation.scenes import judge_scenes
     from ...runtime.bundle import read_bundle
     from ...runtime.pose import PoseFrame
 
@@ -80,13 +91,9 @@ def _accuracy(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     spec = read_bundle(store.files_of(task.needs[0])).spec
     joints = len(spec.skeleton.names)
     people = {name: PoseFrame.from_dict(plain, joints) for shard in shards for name, plain in shard.items()}
-    return evaluate_scenes(
-        people,
-        _scenes(task.settings["scenes"]),
-        spec.skeleton,
-        centre_joints=spec.centre_joints,
-        bootstrap=Bootstrap(),
-    )
+    scenes = _scenes(task.settings["scenes"])
+    judged = judge_scenes(people, scenes, spec.skeleton, centre_joints=spec.centre_joints)
+    return rows_by_picture(judged, scenes, Bootstrap())
 
 
 def _drift(task: Task, store: Store, answers: Sequence[Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 from .. import load
 from ..console import printable, say, show_progress
@@ -40,11 +40,18 @@ def run(args: argparse.Namespace, sources: Sequence[str]) -> int:
         raise PoseError("interrupted before the first picture") from None
 
 
-def _run(args: argparse.Namespace, sources: Sequence[str]) -> int:
-    poses = _poses(args, sources)
-    settings = StreamSettings(args.most, args.every, not args.no_overlap, args.retry)
+class RunSettings(NamedTuple):
+    """The settings that the arguments of a run state."""
+
+    stream: StreamSettings
+    recording: RecordingSettings
+    over_time: OverTimeSettings
+
+
+def run_settings(args: argparse.Namespace) -> RunSettings:
+    """Return the settings of parsed arguments. Raises PoseError for those that contradict each other."""
     recording = RecordingSettings(
-        overlay=not (args.no_overlay or poses),
+        overlay=not (args.no_overlay or args.fuse),
         inset=not args.no_inset,
         beside=args.beside,
         overwrite=args.overwrite,
@@ -52,6 +59,15 @@ def _run(args: argparse.Namespace, sources: Sequence[str]) -> int:
         most_bytes=args.max_disk,
         fsync=args.fsync,
     )
+    return RunSettings(
+        StreamSettings(args.most, args.every, not args.no_overlap, args.retry),
+        recording,
+        OverTimeSettings(args.smooth, not args.no_temporal, args.lookahead),
+    )
+
+
+def _run(args: argparse.Namespace, sources: Sequence[str]) -> int:
+    settings, poses = run_settings(args), _poses(args, sources)
     estimator = load(
         args.bundle,
         args.threads,
@@ -60,12 +76,11 @@ def _run(args: argparse.Namespace, sources: Sequence[str]) -> int:
         camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
         key=args.require_signature,
     )
-    smoothing = OverTimeSettings(args.smooth, not args.no_temporal, args.lookahead)
-    sinks = _sinks(args, " ".join(sources), estimator, recording)
-    common: Dict[str, Any] = {"settings": settings, "progress": _Progress(args.most), "report": say}
+    sinks = _sinks(args, " ".join(sources), estimator, settings.recording)
+    common: Dict[str, Any] = {"settings": settings.stream, "progress": _Progress(args.most), "report": say}
 
     def make_over_time() -> Following:
-        return Following(people_over_time(estimator, smoothing))
+        return Following(people_over_time(estimator, settings.over_time))
 
     try:
         if poses:

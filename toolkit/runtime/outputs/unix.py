@@ -13,6 +13,15 @@ from ..video.result import Result
 from ..video.settings import Summary
 
 MOST_READERS = 16
+LONGEST_PATH = 107  # bytes that Linux takes
+
+
+def check_length(path: str) -> None:
+    """Raise PoseError for a path that no socket can have."""
+    if not path or "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
+        raise PoseError(
+            f"--unix takes the path of a socket, such as /run/posec/people.sock, of 1 to {LONGEST_PATH} bytes"
+        )
 
 
 class _Reader:
@@ -109,8 +118,7 @@ class UnixSink:
 
 def _remove_abandoned(path: str) -> None:
     """Remove a socket that no process listens on. Raises PoseError if the path is taken."""
-    if not path or "\0" in path:
-        raise PoseError("--unix takes the path of a socket, such as /run/posec/people.sock")
+    check_length(path)
     if not os.path.lexists(path):
         return
     if not stat.S_ISSOCK(os.lstat(path).st_mode):

@@ -25,6 +25,8 @@ NEAR = 0.05
 CAMERA_PAUSE_S, FILE_PAUSE_S = 10.0, 600.0
 # SD cards are often FAT32, which limits files to 4 GB.
 LARGEST_BYTES = 3 * 2**30
+# MPEG-4 takes frames of these sides; larger ones are reduced, smaller ones repeated.
+LEAST_SIDE_PX, LARGEST_SIDE_PX = 2, 8190
 _MEASURED_EVERY = 256
 _NEVER = Rotation()
 
@@ -69,6 +71,7 @@ class Clip:
 
     def write(self, picture: np.ndarray, seconds: float) -> None:
         """Append a picture (H, W, 3) uint8 BGR with its time. Raises OutputError or OSError if that fails."""
+        picture = _encodable(picture)
         last = self._waiting[-1] if self._waiting else self._last
         if last is not None and (last[0].shape != picture.shape or seconds - last[1] > self._pause_s):
             self.close()
@@ -96,6 +99,11 @@ class Clip:
             check_free(self._folder)
             if self.size > self._most_bytes:
                 self.close()
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the current clip still has its name."""
+        return self._writer is None or self._path.exists()
 
     @property
     def size(self) -> int:
@@ -128,6 +136,16 @@ class Clip:
             self._writer.release()
             self._writer, self._last = None, None
             self._finished(self._path)
+
+
+def _encodable(picture: np.ndarray) -> np.ndarray:
+    """Return a picture (H, W, 3) with sides that MPEG-4 takes."""
+    height, width = picture.shape[:2]
+    times = -(-max(height, width) // LARGEST_SIDE_PX)
+    size = max(LEAST_SIDE_PX, width // times), max(LEAST_SIDE_PX, height // times)
+    if size == (width, height):
+        return picture
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _open_writer(path: Path, fps: float, size: Tuple[int, int]) -> Any:
