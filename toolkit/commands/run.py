@@ -26,7 +26,8 @@ VERB = Verb(
             "--source",
             required=True,
             nargs="+",
-            help=f"{SOURCES}; several with --fuse; or 'samples'; an existing file or folder of that name comes first",
+            help=f"{SOURCES}, or 'samples'; an existing file or folder of that name comes first; "
+            "several with --fuse",
         ),
         *(_checked(*each) for each in ARGUMENTS),
     ],
