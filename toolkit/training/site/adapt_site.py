@@ -101,9 +101,19 @@ def adapt_site(
         )
     others = _latents_of(checkpoint, elsewhere, progress("pictures elsewhere"))
     decode = _decoder(checkpoint)
-    network = adapted(
-        checkpoint.network, everything, others, decode=decode, settings=settings, progress=progress("steps")
-    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the matrices are small, and more threads wait for each other
+    try:
+        network = adapted(
+            checkpoint.network,
+            everything,
+            others,
+            decode=decode,
+            settings=settings,
+            progress=progress("steps"),
+        )
+    finally:
+        torch.set_num_threads(threads)
     new = checkpoint._replace(network=network)
     again = [
         _watch(new, recording, progress("held-back pictures"), since_s=split_s)[0] for recording in recordings
