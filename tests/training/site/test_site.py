@@ -82,7 +82,7 @@ def taught(embedding):
         decode = embedding[1].decode
         joints = posed_joints(maps.embedding, rotation_from_6d(maps.rotation), decode)
     lessons = Lessons(vectors.numpy(), joints.unflatten(0, (2, -1)).numpy(), np.zeros((2, 300), np.float32))
-    settings = SiteSettings(steps=120, learning_rate=2e-3, embedding_weight=0.0)
+    settings = SiteSettings(steps=80, learning_rate=2e-3, embedding_weight=0.0)
     learner, free = (
         adapted(network, lessons, others.numpy(), decode=decode, settings=each)
         for each in (settings, replace(settings, anchor_weight=0.0))
@@ -101,8 +101,8 @@ def test_the_heads_learn_the_lessons_and_hold_what_they_knew_elsewhere(taught):
     network, learner, free, lessons, others, decode = taught
     assert joint_error(learner, lessons, decode) < 0.6 * joint_error(network, lessons, decode)
     with torch.no_grad():
-        known = read(network, others).embedding
-        held, forgot = ((read(each, others).embedding - known).abs().mean() for each in (learner, free))
+        known = read(network, others).rotation
+        held, forgot = ((read(each, others).rotation - known).abs().mean() for each in (learner, free))
     assert held < 0.5 * forgot
 
 
