@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,16 +94,9 @@ def adapt_site(
         poses.append(found.pose)
         lessons.append(lessons_of(learned, theirs, found, (known, latents)))
     everything = _joined(lessons)
-    if len(everything) < LEAST_LESSONS:
-        raise PosecError(
-            f"the cameras see one person together at {len(everything)} instants, {LEAST_LESSONS} are needed; "
-            "record longer, with people where the pictures overlap"
-        )
     others = _latents_of(checkpoint, elsewhere, progress("pictures elsewhere"))
     decode = _decoder(checkpoint)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the matrices are small, and more threads wait for each other
-    try:
+    with _one_thread():
         network = adapted(
             checkpoint.network,
             everything,
@@ -112,8 +105,6 @@ def adapt_site(
             settings=settings,
             progress=progress("steps"),
         )
-    finally:
-        torch.set_num_threads(threads)
     new = checkpoint._replace(network=network)
     again = [
         _watch(new, recording, progress("held-back pictures"), since_s=split_s)[0] for recording in recordings
@@ -131,6 +122,17 @@ def adapt_site(
     )
     _check(result)
     return result
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread: the matrices are small, and more threads wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _watch(
@@ -155,15 +157,16 @@ def _latents_of(checkpoint: Checkpoint, folder: str, progress: Callable[[int, in
 
 
 def _joined(lessons: Sequence[Lessons]) -> Lessons:
-    some = [each for each in lessons if len(each.vectors)]
-    if not some:
-        return Lessons(np.zeros((2, 0, 1)), np.zeros((2, 0, 1)), np.zeros((2, 0)))
-    return Lessons(
-        *(
-            np.concatenate([getattr(each, name) for each in some], axis=1)
-            for name in ("vectors", "joints_m", "farther")
+    """Return the lessons of all cameras. Raises PosecError for fewer than LEAST_LESSONS."""
+    count = sum(len(each.farther.T) for each in lessons)
+    if count < LEAST_LESSONS:
+        raise PosecError(
+            f"the cameras see one person together at {count} instants, {LEAST_LESSONS} are needed; "
+            "record longer, with people where the pictures overlap"
         )
-    )
+    some = [each for each in lessons if len(each.farther)]
+    names = ("vectors", "joints_m", "farther")
+    return Lessons(*(np.concatenate([getattr(each, name) for each in some], axis=1) for name in names))
 
 
 def _decoder(checkpoint: Checkpoint) -> Callable[[torch.Tensor], torch.Tensor]:
