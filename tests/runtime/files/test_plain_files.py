@@ -95,7 +95,7 @@ def test_the_error_of_a_full_disk_names_the_file(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match="File too large") as caught:
             write_plain(tmp_path / "large", b"a" * 2000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
