@@ -85,5 +85,5 @@ def _terms(operator: Operator) -> np.ndarray:
         products = pixels * taps * inputs * outputs
         # Other kernels compute float outputs that do not fill the lanes.
         uneven = products if operator.outputs % LANES else 0
-        return np.array([products, pixels * outputs, uneven, pixels * taps * inputs, pixels, 1.0])
+        return np.array([products, pixels * outputs, pixels * taps * inputs, pixels, uneven, 1.0])
     return np.array([pixels * outputs, pixels, operator.height * outputs, 1.0])
