@@ -33,6 +33,7 @@ VERBS = (
     "choose",
     "sweep",
     "measure-operators",
+    "search",
     "train",
     "demo",
 )
