@@ -83,7 +83,7 @@ def tasks_of(plan: SweepPlan, candidates: Sequence[Candidate], digests: Digests)
             ranges = [
                 task(
                     CALIBRATE,
-                    {"network": candidate.network, **frames},
+                    {"network": candidate.network, "digest": digests.network, **frames},
                     (),
                     **network,
                     frames=digests.calibration,
@@ -92,7 +92,8 @@ def tasks_of(plan: SweepPlan, candidates: Sequence[Candidate], digests: Digests)
             ]
         board = [Path(candidate.target).stem, digests.targets[candidate.target]]
         options = [candidate.precision, candidate.observer, candidate.keep_float]
-        export = task(EXPORT, candidate._asdict(), ranges, **network, target=board, options=options)
+        settings = {**candidate._asdict(), "digest": digests.network}
+        export = task(EXPORT, settings, ranges, **network, target=board, options=options)
         people = tuple(
             task(
                 PEOPLE,
