@@ -9,6 +9,8 @@ He, Zhang and Sun, "Channel pruning for accelerating very deep neural networks",
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -43,14 +45,17 @@ UNITS: Mapping[str, Unit] = {
 }
 
 
-class Moments(NamedTuple):
-    """Second moments (C + 1, C + 1) of a layer's input channels and the constant 1, and their order.
-
-    `order` lists the channels, the last to be left out first.
-    """
+@dataclass(frozen=True)
+class Moments:
+    """What a layer reads: second moments (C + 1, C + 1) of its channels and the constant 1; its weight."""
 
     second: Tensor
-    order: Tensor
+    weight: Tensor
+
+    @cached_property
+    def order(self) -> Tensor:
+        """The channels, the last to be left out first."""
+        return rank_channels(self.weight, self.second)
 
 
 def width(shape: NetworkShape, unit: str) -> int:
@@ -89,8 +94,8 @@ def measure_moments(network: KeypointNetwork, batches: Iterable[Tensor]) -> dict
     found = {}
     for name, total in sums.items():
         second = total / total[-1, -1]
-        weight = network.get_parameter(f"{UNITS[name].consumer}.weight")
-        found[name] = Moments(second, rank_channels(weight.flatten(1).double(), second))
+        weight = network.get_parameter(f"{UNITS[name].consumer}.weight").detach()
+        found[name] = Moments(second, weight.flatten(1).double())
     return found
 
 
@@ -162,7 +167,7 @@ def thin(network: KeypointNetwork, moments: Mapping[str, Moments], shape: Networ
         if not count:
             prefix = unit.consumer.removesuffix("project")
             tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith(prefix)}
-        elif count < len(moments[name].order):
+        elif count < width(REFERENCE, name):
             _leave_out(tensors, unit, moments[name], count)
     thinner = KeypointNetwork(shape)
     thinner.load_state_dict(tensors)
