@@ -63,6 +63,8 @@ def test_a_sweep_writes_a_result_for_every_bundle_and_resumes(plan, tmp_path, ca
             assert result["bench"]["latency"]["total"]["p50_ms"] > 0
             assert result["verdict"] in ("accepted", "rejected")
             assert result["accuracy"]
+            if result["bundle"]["precision"] == "int8":  # as of `posec calibrate` and `export`
+                assert dict(result["bundle"]["passes"])["correct_biases"] > 0
     assert "pck_rel150" in results[0]["accuracy"][0]  # of the table
     # The report reads the rows, failures included.
     assert len(read_results(out)) == 6

@@ -49,13 +49,16 @@ def _loaded(folder: str) -> PoseEstimator:
 
 
 def _calibrate(task: Task, store: Store, answers: Sequence[Any]) -> Any:
+    """Observe one shard of the frames."""
     import calibration
 
     graph = _prepared(task.settings["network"], task.settings["digest"])
     frames = inputs.frames(task.settings["frames"], graph.spec, task.settings["count"])
-    swept = calibration.sweep(graph, frames)
-    swept.save(store.files_of(task.key))
-    return {"frames": len(frames)}
+    shard, shards = task.settings["shard"], task.settings["shards"]
+    part = frames.take(range(len(frames) * shard // shards, len(frames) * (shard + 1) // shards))
+    if len(part):  # a folder may have fewer frames than there are shards
+        calibration.sweep(graph, part).save(store.files_of(task.key))
+    return {"frames": len(part)}
 
 
 def _export(task: Task, store: Store, answers: Sequence[Any]) -> Any:
@@ -68,8 +71,15 @@ def _export(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     graph = _prepared(task.settings["network"], task.settings["digest"])
     target = targets.load(task.settings["target"])
     ranges, folder = None, store.files_of(task.key)
-    if task.needs:
-        ranges = Sweep.load(store.files_of(task.needs[0])).ranges(task.settings["observer"])
+    parts = [
+        Sweep.load(store.files_of(key))
+        for key, answer in zip(task.needs, answers, strict=True)
+        if answer["frames"]
+    ]
+    if parts:
+        for later in parts[1:]:
+            parts[0].merge(later)
+        ranges = parts[0].ranges(task.settings["observer"])
     shutil.rmtree(folder, ignore_errors=True)  # of a worker that died
     request = ExportRequest(
         out=folder,
