@@ -20,7 +20,7 @@ from .candidates import SIZES, Candidate, choices, whole
 from .thinning import UNITS
 
 LARGEST_LOG = 16 << 20
-_TRIES = 1000
+_TRIES = 100
 
 
 @dataclass(frozen=True)
