@@ -26,8 +26,8 @@ def cost(candidate):
 
 
 def score(candidate):
-    """More pixels and a wide first block are better; all else costs and gains nothing."""
-    return candidate.size[0] + 100 * candidate.shares[0]
+    """More pixels and wide first blocks are better, wide next ones worse; all else only costs."""
+    return candidate.size[0] + 50 * sum(candidate.shares[:4]) - 50 * sum(candidate.shares[4:8])
 
 
 def run(tmp_path, settings, told=lambda judged, count: None, scored=score):

@@ -21,6 +21,8 @@ from .thinning import UNITS
 
 LARGEST_LOG = 16 << 20
 _TRIES = 100
+# A size is drawn up to this cost over the budget: networks that lose more channels need training.
+_MOST_OVER = 1.5
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,12 @@ def propose(judged: Sequence[Judged], settings: Search, cost: Callable[[Candidat
     rng = np.random.default_rng([settings.seed, len(judged)])
     known = {each.candidate for each in judged}
     best = sorted(judged, key=lambda each: -each.score)[: settings.parents]
+    sizes = [size for size in SIZES if cost(whole(size)) <= _MOST_OVER * settings.budget] or [SIZES[0]]
     for _ in range(_TRIES):
         if len(judged) < settings.random:
-            made = whole(SIZES[rng.integers(len(SIZES))])
+            made = whole(sizes[rng.integers(len(sizes))])
         else:
-            made = _changed(best[rng.integers(len(best))].candidate, rng)
+            made = _changed(best[rng.integers(len(best))].candidate, sizes, rng)
         kept = _within(made, settings.budget, cost, rng)
         if kept is not None and kept not in known:
             return kept
@@ -95,13 +98,13 @@ def propose(judged: Sequence[Judged], settings: Search, cost: Callable[[Candidat
     )
 
 
-def _changed(candidate: Candidate, rng: np.random.Generator) -> Candidate:
+def _changed(candidate: Candidate, sizes: Sequence[tuple[int, int]], rng: np.random.Generator) -> Candidate:
     """Return a candidate with one to three changes."""
     size, shares = candidate.size, list(candidate.shares)
     for _ in range(rng.integers(1, 4)):
         unit = int(rng.integers(-2, len(shares)))
         if unit < 0:
-            size = SIZES[int(np.clip(SIZES.index(size) + rng.choice((-1, 1)), 0, len(SIZES) - 1))]
+            size = sizes[int(rng.integers(len(sizes)))]
         else:
             shares[unit] = float(rng.choice(choices(tuple(UNITS)[unit])))
     return Candidate(size, tuple(shares))
