@@ -35,6 +35,7 @@ VERBS = (
     "choose",
     "sweep",
     "measure-operators",
+    "search",
     "train",
     "demo",
 )
