@@ -9,7 +9,7 @@ from tiny_bundles import write_tiny_bundle
 
 from toolkit.cli import main
 from toolkit.ir.float_engine import float_estimator
-from toolkit.report.sections.clips_table import read_over_time
+from toolkit.report.clips.clips_table import read_over_time
 
 FRAMES = 12
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from toolkit.errors import PosecError
+from toolkit.report.clips.clips_table import over_time_section, read_over_time
 from toolkit.report.file_kinds import MEASURED, OVER_TIME
-from toolkit.report.sections.clips_table import over_time_section, read_over_time
 
 ROW = dict.fromkeys(MEASURED, 1.0)
 COURSE = {

@@ -19,6 +19,7 @@ PAGES = (
     "docs/video.md",
     "docs/sweep.md",
     "docs/evaluate.md",
+    "docs/views.md",
     "docs/running.md",
     "docs/programs.md",
     "docs/trust.md",
@@ -59,8 +60,12 @@ SKIPPED = (
     Skip(r"(posec train|torchrun) ", "trains for minutes to hours; its options are checked", 27),
     Skip(r"posec evaluate .* --(mupots|panoptic) ", "needs a data set; tests/evaluation runs it", 2),
     Skip(r"posec evaluate .* --scenes steep/", "needs rendered scenes; tests/evaluation runs it", 1),
+    Skip(r"posec evaluate .* --views", "needs rendered clips; tests/evaluation runs it", 2),
     Skip(r"posec evaluate .* --clips", "needs rendered clips; tests/evaluation runs it", 1),
     Skip(r"posec export .* --precision auto", "searches for minutes; tests/verification runs it", 1),
+    Skip(
+        r"(python -m toolkit.emulation|posec measure-operators) ", "emulates a board; tests/arm64 runs it", 2
+    ),
     Skip(r"posec calibrate .* --compare", "measures for minutes; tests/calibration runs it", 1),
 )
 

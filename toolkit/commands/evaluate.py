@@ -56,7 +56,8 @@ VERB = Verb(
             "--step",
             type=int,
             default=1,
-            help="measure every N-th labelled frame of such a data set; papers take all (default: 1)",
+            help="measure every N-th labelled frame of such a data set or of --views; papers take all "
+            "(default: 1)",
         ),
         argument(
             "--clips",
@@ -64,10 +65,17 @@ VERB = Verb(
             help="instead: rendered clips; compares the filters over time (see posec train clips)",
         ),
         argument(
+            "--views",
+            metavar="FOLDER",
+            help="instead: retrieval of equal poses across cameras, by the embeddings; rendered clips of "
+            "posec train clips --views, or the training set of MPI-INF-3DHP",
+        ),
+        argument(
             "-o",
             "--out",
             type=FileOut,
-            help="also write the figures of --clips for posec report; end the name with .over-time.json",
+            help="also write the figures of --clips or --views for posec report; end the name with "
+            ".over-time.json or .retrieval.json",
         ),
         argument(
             "--against",
@@ -92,11 +100,15 @@ VERB = Verb(
 
 def run(args: argparse.Namespace) -> int:
     """Print the rows of a protocol."""
-    if args.out and not args.clips:
-        raise PosecError("--out needs --clips; --json prints the rows of pictures")
-    if args.clips and args.against:
-        raise PosecError("--against compares networks on pictures; leave out --clips")
-    rows = _evaluate_clips(args) if args.clips else _evaluate_pictures(args)
+    videos = args.clips or args.views
+    if args.clips and args.views:
+        raise PosecError("--clips and --views are two measurements; run the command once for each")
+    if args.out and not videos:
+        raise PosecError("--out needs --clips or --views; --json prints the rows of pictures")
+    if videos and args.against:
+        raise PosecError("--against compares networks on pictures; leave out --clips and --views")
+    measure = _evaluate_clips if args.clips else _evaluate_views if args.views else _evaluate_pictures
+    rows = measure(args)
     differences = [row for row in rows if "difference" in row]
     figures = [row for row in rows if "difference" not in row]
     parts = [_table(part) for part in (figures, differences) if part]
@@ -172,7 +184,6 @@ def _evaluate_clips(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the rows of clips: per frame, and by the filters that the options leave."""
     from ..evaluation.clips.clip_evaluation import PER_FRAME, detect, evaluate_clips
     from ..evaluation.clips.clip_file import read_labelled_clips
-    from ..runtime.files.plain_files import write_plain
     from ..runtime.temporal.stage import TemporalStage
     from ..runtime.tracking.choice import OverTimeSettings, smoother
 
@@ -188,10 +199,28 @@ def _evaluate_clips(args: argparse.Namespace) -> list[dict[str, Any]]:
     elif args.lookahead:
         raise PosecError("--lookahead needs a network with a temporal stage; leave it out")
     found = evaluate_clips(detect(estimator, clips, progress("pictures")), clips, spec=spec, filters=filters)
-    if args.out:
-        plain = {"format": 1, "network": spec.name, "rows": found.rows, "course": found.course}
-        write_plain(args.out, json.dumps(plain, separators=(",", ":")) + "\n")
+    _write(args.out, {"format": 1, "network": spec.name, "rows": found.rows, "course": found.course})
     return found.rows
+
+
+def _evaluate_views(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the rows of retrieval across cameras."""
+    from ..evaluation.retrieval.measure import QUERY_STEP, retrieval_rows
+    from ..evaluation.retrieval.read import read_recordings
+    from ..evaluation.retrieval.views import embed_people
+
+    recordings = read_recordings(args.views, args.step)
+    people = embed_people(_opened(args, args.network)[0], recordings, progress("pictures"))
+    rows = retrieval_rows(people, max(1, QUERY_STEP // args.step))
+    _write(args.out, {"format": 1, "network": Path(args.network).name, "rows": rows})
+    return rows
+
+
+def _write(out: str | None, plain: Mapping[str, Any]) -> None:
+    from ..runtime.files.plain_files import write_plain
+
+    if out:
+        write_plain(out, json.dumps(plain, separators=(",", ":")) + "\n")
 
 
 def _opened(args: argparse.Namespace, network: str) -> tuple[PoseEstimator, Mapping[str, np.ndarray]]:

@@ -33,23 +33,25 @@ def mpjpe(found_mm: np.ndarray, truth_mm: np.ndarray) -> float:
 
 
 def procrustes(found_mm: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
-    """Return pose (J, 3) moved onto the true one by the best rotation, translation and scale, no reflection.
+    """Return poses (..., J, 3) moved onto true ones by the best rotation, translation and scale.
 
-    Umeyama, PAMI 1991. A pose with all joints in one point is only moved.
+    Umeyama, PAMI 1991; no reflection. A pose with all joints in one point is only moved. Leading axes
+    broadcast.
     """
-    centre, goal = found_mm.mean(axis=0), truth_mm.mean(axis=0)
-    a, b = np.asarray(found_mm - centre, np.float64), np.asarray(truth_mm - goal, np.float64)
-    u, stretch, v = np.linalg.svd(a.T @ b)
-    if np.linalg.det(u @ v) < 0:
-        u[:, -1] *= -1
-        stretch[-1] *= -1
-    return np.asarray(a @ u @ v * (stretch.sum() / max((a * a).sum(), 1e-12)) + goal)
+    centre, goal = (
+        np.asarray(poses, np.float64).mean(axis=-2, keepdims=True) for poses in (found_mm, truth_mm)
+    )
+    a, b = found_mm - centre, truth_mm - goal
+    u, stretch, v = np.linalg.svd(a.swapaxes(-1, -2) @ b)
+    signs = np.ones_like(stretch)
+    signs[..., -1] = np.where(np.linalg.det(u @ v) < 0, -1, 1)
+    scale = (stretch * signs).sum(axis=-1) / np.maximum((a * a).sum(axis=(-1, -2)), 1e-12)
+    return np.asarray(a @ ((u * signs[..., None, :]) @ v) * scale[..., None, None] + goal)
 
 
 def pa_mpjpe(found_mm: np.ndarray, truth_mm: np.ndarray) -> float:
     """Return the mean joint error of poses (N, J, 3) after `procrustes` (with scale); NaN without people."""
-    aligned = [procrustes(found_mm[person], truth_mm[person]) for person in range(len(found_mm))]
-    return mpjpe(np.array(aligned), truth_mm) if aligned else float("nan")
+    return mpjpe(procrustes(found_mm, truth_mm), truth_mm) if len(found_mm) else float("nan")
 
 
 def rescale_bones(found_mm: np.ndarray, truth_mm: np.ndarray, skeleton: Skeleton) -> np.ndarray:

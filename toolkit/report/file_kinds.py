@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ..device.checked_files import Kind
 from ..device.schema import Fields, Flag, Items, Maybe, Number, Table, Text
+from ..evaluation.retrieval.measure import RANKS
 
 CANDIDATES_ENDING = ".candidates.json"
 CANDIDATES_ENDINGS = (CANDIDATES_ENDING, ".ladder.json")  # the second is the name in earlier versions
 INSTRUCTIONS_ENDING = ".instructions.json"
 OVER_TIME_ENDING = ".over-time.json"
+RETRIEVAL_ENDING = ".retrieval.json"
 _WORD, _COUNT, _MS = Text(200), Number(0, 1e12), Number(1e-5, 1e8)
 
 _DRIFT = Fields(
@@ -76,6 +78,7 @@ MEASURED = (
     "gaps",
     "false_tracks_per_min",
     "delay_ms",
+    "step_ms",
     "update_ms",
 )
 _PLACE = Number(-1e9, 1e9)
@@ -103,6 +106,30 @@ OVER_TIME = Kind(
                 most=1000,
             ),
             "course": Maybe(_COURSE),
+        }
+    ),
+)
+
+RETRIEVAL = Kind(
+    "measurement of retrieval",
+    1,
+    1 << 20,
+    "`posec evaluate --views`",
+    Fields(
+        {
+            "network": _WORD,
+            "rows": Items(
+                Fields(
+                    {
+                        "gallery": _WORD,
+                        "method": _WORD,
+                        "queries": _COUNT,
+                        "found_share": Maybe(_COUNT),
+                        **{f"mean_pa_mpjpe_{rank}_mm": Maybe(_COUNT) for rank in RANKS},
+                    }
+                ),
+                most=1000,
+            ),
         }
     ),
 )

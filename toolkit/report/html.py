@@ -17,7 +17,9 @@ from ..runtime.console import printable
 from ..runtime.files.plain_files import write_plain
 from .choosing.budgets import Budgets
 from .choosing.comparison import Comparison, compare
-from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING, OVER_TIME_ENDING
+from .clips.clips_table import over_time_section, read_over_time
+from .clips.retrieval_table import read_retrieval, retrieval_section
+from .file_kinds import CANDIDATES_ENDINGS, INSTRUCTIONS_ENDING, OVER_TIME_ENDING, RETRIEVAL_ENDING
 from .formatting import safe
 from .page_data import page_data
 from .plain_tables import check_beside, write_beside
@@ -25,7 +27,6 @@ from .predicting.bound import Prediction
 from .sections.accuracy import accuracy_section
 from .sections.candidates import candidates_section, read_searches
 from .sections.choices import choices_section
-from .sections.clips_table import over_time_section, read_over_time
 from .sections.cold_start import cold_start_section
 from .sections.drift_table import drift_section
 from .sections.explorer import explorer_section
@@ -81,6 +82,7 @@ def write_report(
         counts=counts,
         predicted=predict(found),
         over_time=read_over_time(_files(folder, OVER_TIME_ENDING)),
+        retrieval=read_retrieval(_files(folder, RETRIEVAL_ENDING)),
     )
     try:
         write_plain(out, page)
@@ -104,10 +106,12 @@ def report_page(
     counts: Sequence[Mapping[str, Any]] = (),
     predicted: Sequence[Prediction] = (),
     over_time: Sequence[Mapping[str, Any]] = (),
+    retrieval: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the page as HTML.
 
-    `searches`, `counts` and `over_time` come from `read_searches`, `read_instructions` and `read_over_time`.
+    `searches`, `counts`, `over_time` and `retrieval` come from `read_searches`, `read_instructions`,
+    `read_over_time` and `read_retrieval`.
     """
     results = [option.result for option in comparison.options]
     network = ", ".join(dict.fromkeys(str(result.bundle["name"]) for result in results))
@@ -133,9 +137,10 @@ def report_page(
         overview=overview(results),
         charts=figures(results),
         latency=latency_section(results),
-        drift=drift_section(results, [comparison.loss(option) for option in comparison.options]),
+        drift=drift_section(results, [option.loss for option in comparison.options]),
         accuracy=accuracy_section(results),
         over_time=over_time_section(over_time),
+        retrieval=retrieval_section(retrieval),
         candidates=candidates_section(searches),
         instructions=instructions_section(counts),
         predicted=predicted_section(predicted),

@@ -61,7 +61,7 @@ def open_client(workers: int, scheduler: str | None = None) -> Iterator[Client]:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port: another sweep may run
             silence_logs=logging.ERROR,  # workers with threads of engines are slow to end
         ) as cluster,
         Client(cluster) as client,

@@ -139,3 +139,12 @@ def test_clips_of_any_rate_can_be_written(tmp_path, hz):
     assert cv2.VideoCapture(str(tmp_path / "overlay.mkv")).get(cv2.CAP_PROP_FPS) == pytest.approx(
         hz, rel=0.01
     )
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 5), (90, 9000), (9000, 90)])
+def test_clips_of_any_size_can_be_written(tmp_path, size):
+    clip = Clip(tmp_path, 10.0, live=False)
+    for number in range(9):
+        clip.write(np.full((*size, 3), 20 * number, np.uint8), number / 10)
+    clip.close()
+    assert cv2.VideoCapture(str(tmp_path / "overlay.mkv")).get(cv2.CAP_PROP_FRAME_COUNT) == 9

@@ -1,6 +1,7 @@
 """Rendered clips of people made of boxes: labels, cameras that move, and what is kept."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -87,3 +88,30 @@ def test_equal_seeds_give_equal_bytes_and_finished_clips_are_kept(source, tmp_pa
     render_clips(source, clip_set(tmp_path / "a"))
     assert (tmp_path / "a/000/0000.jpg").read_bytes() == b"kept"
     assert (tmp_path / "a/001.json").read_bytes() == (tmp_path / "b/001.json").read_bytes()
+
+
+def test_several_cameras_see_the_same_people_at_the_same_instants_from_other_sides(source, tmp_path):
+    render_clips(source, clip_set(tmp_path, count=1, views=3))
+    records = [json.loads((tmp_path / f"000-{view}.json").read_text()) for view in range(3)]
+    assert {record["recording"] for record in records} == {"000"}
+    for frame in range(4):
+        world = []
+        for record in records:
+            seen = record["frames"][frame]
+            joints = np.array(seen["people"][0]["joints_mm"]) + seen["people"][0]["root_mm"]
+            world.append(joints / 1000 @ np.array(seen["rotation"]) + seen["position_m"])
+        assert np.ptp(world, axis=0).max() < 0.002
+    directions = np.array([record["frames"][0]["rotation"] for record in records])[:, 2]
+    cosines = directions @ directions.T
+    assert cosines[np.triu_indices(3, 1)].max() < np.cos(np.radians(10))
+    pictures = [cv2.imread(str(tmp_path / f"000-{view}/0000.jpg")).astype(int) for view in range(3)]
+    assert np.abs(pictures[0] - pictures[1]).mean() > 3
+
+
+def test_splits_of_one_seed_have_other_places(source, standing_clips, tmp_path):
+    clips = strolling_clips(standing_clips)
+    other = PeopleSource(BlockPeople(), (replace(clips, splits=("train",)),) * 2, "train")
+    for name, people in (("a", source), ("b", other)):
+        render_clips(people, clip_set(tmp_path / name, count=1, views=2, people=1))
+    cameras = [json.loads((tmp_path / name / "000-1.json").read_text())["frames"][0] for name in "ab"]
+    assert cameras[0]["position_m"] != cameras[1]["position_m"]

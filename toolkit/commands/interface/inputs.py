@@ -51,6 +51,11 @@ def frames(
     where = sample(path, samples)
     if where.is_dir():
         return calibration.folder(where, spec, count=count, seed=seed)
+    if not where.is_file():
+        raise PosecError(
+            f"no folder, video or .txt list of pictures '{path}'; frames are read more than once, so record "
+            "those of a camera in a file first"
+        )
     if where.suffix == ".txt":
         return calibration.listing(where, spec, count=count, seed=seed)
     return calibration.video(where, spec, count=count, seed=seed)

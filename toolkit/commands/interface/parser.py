@@ -32,6 +32,7 @@ VERBS = (
     "report",
     "choose",
     "sweep",
+    "measure-operators",
     "train",
     "demo",
 )

@@ -29,6 +29,7 @@ class LabelledClip:
         frames: truth of each frame.
         camera: kind of motion of the camera.
         skeleton: of the people.
+        recording: name that clips of the same people at the same instants share; its own without others.
     """
 
     name: str
@@ -38,10 +39,15 @@ class LabelledClip:
     frames: tuple[Scene, ...]
     camera: str = "static"
     skeleton: Skeleton = MUPOTS17
+    recording: str = ""
 
     def pictures(self) -> Iterator[np.ndarray]:
         """Yield the frames (H, W, 3) uint8 BGR, read as they come. Raises PosecError for a missing one."""
-        return (read_picture(self.folder, f"{index:04d}.jpg") for index in range(len(self.frames)))
+        return (self.picture(index) for index in range(len(self.frames)))
+
+    def picture(self, index: int) -> np.ndarray:
+        """Return one frame (H, W, 3) uint8 BGR. Raises PosecError where it is missing."""
+        return read_picture(self.folder, f"{index:04d}.jpg")
 
 
 def read_labelled_clips(folder: str | Path) -> list[LabelledClip]:
@@ -63,7 +69,13 @@ def _read(path: Path) -> LabelledClip:
         if not 0 < fps < 10_000 or len({len(frame.people) for frame in frames}) != 1:
             raise ValueError("frames per second must be above 0, and all frames have the same people")
         return LabelledClip(
-            path.stem, path.with_suffix(""), fps, focal_px, frames, str(plain.get("camera", "static"))
+            path.stem,
+            path.with_suffix(""),
+            fps,
+            focal_px,
+            frames,
+            camera=str(plain.get("camera", "static")),
+            recording=str(plain.get("recording", path.stem)),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         reason = f"a record lacks {error}" if isinstance(error, KeyError) else str(error)

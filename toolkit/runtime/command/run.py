@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from typing import Any, List
+from typing import Any, List, NamedTuple
 
 from .. import load
 from ..console import printable, say, show_progress
@@ -38,8 +38,16 @@ def run(args: argparse.Namespace, source: str) -> int:
         raise PoseError("interrupted before the first picture") from None
 
 
-def _run(args: argparse.Namespace, source: str) -> int:
-    settings = StreamSettings(args.most, args.every, not args.no_overlap, args.retry)
+class RunSettings(NamedTuple):
+    """The settings that the arguments of a run state."""
+
+    stream: StreamSettings
+    recording: RecordingSettings
+    over_time: OverTimeSettings
+
+
+def run_settings(args: argparse.Namespace) -> RunSettings:
+    """Return the settings of parsed arguments. Raises PoseError for those that contradict each other."""
     recording = RecordingSettings(
         overlay=not args.no_overlay,
         inset=not args.no_inset,
@@ -49,6 +57,15 @@ def _run(args: argparse.Namespace, source: str) -> int:
         most_bytes=args.max_disk,
         fsync=args.fsync,
     )
+    return RunSettings(
+        StreamSettings(args.most, args.every, not args.no_overlap, args.retry),
+        recording,
+        OverTimeSettings(args.smooth, not args.no_temporal, args.lookahead),
+    )
+
+
+def _run(args: argparse.Namespace, source: str) -> int:
+    settings = run_settings(args)
     estimator = load(
         args.bundle,
         args.threads,
@@ -57,15 +74,14 @@ def _run(args: argparse.Namespace, source: str) -> int:
         camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
         key=args.require_signature,
     )
-    smoothing = OverTimeSettings(args.smooth, not args.no_temporal, args.lookahead)
-    over_time = Following(people_over_time(estimator, smoothing))
-    sinks = _sinks(args, source, estimator, recording)
+    over_time = Following(people_over_time(estimator, settings.over_time))
+    sinks = _sinks(args, source, estimator, settings.recording)
     try:
         summary = stream(
             estimator,
             source,
             sinks,
-            settings=settings,
+            settings=settings.stream,
             over_time=over_time,
             progress=_Progress(args.most),
             report=say,

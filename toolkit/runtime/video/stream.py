@@ -210,14 +210,14 @@ def _count(summary: Summary, result: Result, left_out: int) -> None:
 
 
 def _close(sinks: Sequence[Sink], summary: Summary) -> None:
-    """Close every sink; raise the first error afterwards."""
+    """Close every sink; raise the first error afterwards, unless an error ends the run already."""
     first: Optional[Exception] = None
     for sink in sinks:
         try:
             sink.close(summary)
         except Exception as error:
             first = first or error
-    if first is not None:
+    if first is not None and not summary.failed:
         raise first
 
 

@@ -10,13 +10,15 @@ import numpy as np
 
 from ..motion.long_motion import long_motion
 from ..render.backgrounds import Backdrop, paint_place
+from ..render.bodies import Surface
 from ..render.camera_paths import camera_path
 from ..render.cameras import Camera
 from ..render.dressed_body import random_light
 from ..render.outfits import random_outfit
 from ..render.places import Place, random_place
+from ..render.props import Prop
 from ..render.rasterise import Light
-from .exposure import random_exposure
+from .exposure import Exposure, random_exposure
 from .moving_people import GroundPath, ground_path, pose_along
 from .placing import APART_M, FARTHEST_M, PELVIS_M, in_view, random_camera, random_spot
 from .random_scene import DEEPMIMIC_SHARE, PeopleSource, random_props
@@ -62,6 +64,46 @@ class Clip(NamedTuple):
     place: str
 
 
+@dataclass(frozen=True)
+class Take:
+    """People who move through a place, for any camera in it.
+
+    Attributes:
+        place: with the props.
+        props: of the place.
+        people: body and outfit of each person in each frame.
+        surface: mesh of all people.
+        light: its direction is in the axes of `rotation`.
+        rotation: (3, 3) from world to these axes.
+        exposures: of each camera.
+    """
+
+    place: Place
+    props: Sequence[Prop]
+    people: Sequence[Sequence[Actor]]
+    surface: Surface
+    light: Light
+    rotation: np.ndarray
+    exposures: Sequence[Exposure]
+
+    def frames(
+        self, cameras: Sequence[Camera], rng: np.random.Generator, view: int = 0
+    ) -> Iterator[ClipFrame]:
+        """Yield each frame, rendered for the camera that a view has in it; `rng` draws the noise."""
+        backdrop, last = None, None
+        for index, camera in enumerate(cameras):
+            to_frame = camera.rotation @ self.rotation.T  # the lamp is fixed in the world
+            lit = replace(self.light, direction=to_frame @ self.light.direction)
+            if backdrop is None or camera is not last:
+                backdrop, last = _paint(self.place, camera, lit), camera
+            stage = Stage(self.surface, camera, lit, shadow_scale=1)
+            actors = [bodies[index] for bodies in self.people]
+            picture, truths = render_people(
+                backdrop, self.props, actors, stage=stage, soft=self.place.indoors
+            )
+            yield ClipFrame(self.exposures[view].apply(picture, rng), camera, truths)
+
+
 def random_clip(source: PeopleSource, settings: ClipSettings, rng: np.random.Generator) -> Clip:
     """Return a random clip. Raises PosecError if the split of the motion capture has no clip."""
     times_s = np.arange(settings.frames) / settings.fps
@@ -69,28 +111,40 @@ def random_clip(source: PeopleSource, settings: ClipSettings, rng: np.random.Gen
     while paths is None:
         place = random_place(rng)
         cameras = camera_path(rng, random_camera(rng, settings.size), settings.camera, times_s.tolist())
-        paths = _random_paths(rng, source, settings, cameras=cameras, clear_m=place.clear_m)
+        paths = random_paths(rng, source, settings, views=[cameras], clear_m=place.clear_m)
+    take = random_take(rng, source, place, paths=paths, cameras=cameras[:1])
+    if settings.camera == "static":
+        cameras = cameras[:1] * len(cameras)
+    return Clip(take.frames(cameras, rng), [path.clips.names[0] for path in paths], place.kind)
+
+
+def random_take(
+    rng: np.random.Generator,
+    source: PeopleSource,
+    place: Place,
+    *,
+    paths: Sequence[GroundPath],
+    cameras: Sequence[Camera],
+) -> Take:
+    """Return random people, light, exposures and props in a place.
+
+    Args:
+        rng: the only source of randomness.
+        source: of the bodies.
+        place: of the take.
+        paths: of the people.
+        cameras: one of each view; the first sees all props.
+    """
     light = random_light(rng, cameras[0].rotation, place.indoors)
-    props = random_props(rng, cameras[0], np.concatenate([path.spots_m for path in paths]), place=place)
-    exposure = random_exposure(rng)
+    others_m = [camera.position_m[None, [0, 2]] for camera in cameras[1:]]
+    spots_m = np.concatenate([*(path.spots_m for path in paths), *others_m])
+    props = random_props(rng, cameras[0], spots_m, place=place)
+    exposures = [random_exposure(rng) for _ in cameras]
     people = []
     for path in paths:
         bodies, outfit = pose_along(source.model, path, rng), random_outfit(rng)
         people.append([Actor(body, outfit, path.clips.names[0]) for body in bodies])
-
-    def frames() -> Iterator[ClipFrame]:
-        backdrop = None
-        for index, camera in enumerate(cameras):
-            to_frame = camera.rotation @ cameras[0].rotation.T  # the lamp is fixed in the world
-            lit = replace(light, direction=to_frame @ light.direction)
-            if backdrop is None or settings.camera != "static":
-                backdrop = _paint(place, camera, lit)
-            stage = Stage(source.model.surface, camera, lit, shadow_scale=1)
-            actors = [bodies[index] for bodies in people]
-            picture, truths = render_people(backdrop, props, actors, stage=stage, soft=place.indoors)
-            yield ClipFrame(exposure.apply(picture, rng), camera, truths)
-
-    return Clip(frames(), [path.clips.names[0] for path in paths], place.kind)
+    return Take(place, props, people, source.model.surface, light, cameras[0].rotation, exposures)
 
 
 def _paint(place: Place, camera: Camera, light: Light) -> Backdrop:
@@ -99,18 +153,21 @@ def _paint(place: Place, camera: Camera, light: Light) -> Backdrop:
     return Backdrop(*(enlarge(values, camera.size, SUPERSAMPLING) for values in small))
 
 
-def _random_paths(
+def random_paths(
     rng: np.random.Generator,
     source: PeopleSource,
     settings: ClipSettings,
     *,
-    cameras: Sequence[Camera],
+    views: Sequence[Sequence[Camera]],
     clear_m: tuple[float, float],
 ) -> list[GroundPath] | None:
-    """Return one path per person, mostly in view and apart in every frame; None if no path fits."""
+    """Return one path per person, mostly in every view and apart in every frame; None if no path fits.
+
+    `views` has the camera of each frame, for each view; `clear_m` is of the place.
+    """
     paths: list[GroundPath] = []
     for _ in range(settings.people):
-        path = _random_path(rng, source, settings, cameras=cameras, clear_m=clear_m, others=paths)
+        path = _random_path(rng, source, settings, views=views, clear_m=clear_m, others=paths)
         if path is None:
             return None
         paths.append(path)
@@ -122,13 +179,13 @@ def _random_path(
     source: PeopleSource,
     settings: ClipSettings,
     *,
-    cameras: Sequence[Camera],
+    views: Sequence[Sequence[Camera]],
     clear_m: tuple[float, float],
     others: Sequence[GroundPath],
 ) -> GroundPath | None:
     """Return the path of one more person, or None."""
     rows = np.arange(settings.frames)
-    middle = cameras[len(cameras) // 2]
+    middle = views[0][settings.frames // 2]
     for _ in range(MOTIONS):
         clips = source.clips[int(rng.random() < DEEPMIMIC_SHARE)]
         motion = long_motion(rng, clips, source.split, frames=settings.frames, fps=settings.fps)
@@ -138,7 +195,7 @@ def _random_path(
             spots += random_spot(rng, middle) - spots[len(spots) // 2]
             inside = (np.abs(spots[:, 0]) < clear_m[0]) & (spots[:, 1] < min(clear_m[1], FARTHEST_M))
             apart = all(np.linalg.norm(spots - other.spots_m, axis=1).min() >= APART_M for other in others)
-            if inside.all() and apart and _is_mostly_in_view(cameras, spots):
+            if inside.all() and apart and all(_is_mostly_in_view(cameras, spots) for cameras in views):
                 return GroundPath(motion, rows, spots, yaw)
     return None
 

@@ -1,0 +1,1 @@
+"""Retrieval of equal poses across synchronized cameras, by the embeddings of a network."""

@@ -1,0 +1,1 @@
+"""Sections of the report on measurements of rendered clips."""
