@@ -21,7 +21,7 @@ def _run(arguments: Optional[Sequence[str]]) -> int:
         epilog="example: python -m toolkit.runtime intel/ --source 0 -o found/",
     )
     parser.add_argument("bundle", help="a folder that `posec export` wrote")
-    parser.add_argument("--source", required=True, help=SOURCES)
+    parser.add_argument("--source", required=True, nargs="+", help=f"{SOURCES}; several with --fuse")
     for flags, options in ARGUMENTS:
         parser.add_argument(*flags, **options)
     args = parser.parse_args(arguments)

@@ -44,6 +44,9 @@ def open_client(workers: int, scheduler: str | None = None) -> Iterator[Client]:
             "distributed.worker.memory.pause": False,
             "distributed.scheduler.allowed-failures": _RETRIES,
             "distributed.comm.timeouts.connect": _CONNECT_S,
+            # Dask's own observation of its workers takes processor time from their work.
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.tick.interval": "1s",
         }
     )
     if scheduler is not None:

@@ -19,6 +19,7 @@ VERBS = (
     "verify",
     "blame",
     "run",
+    "locate",
     "explain",
     "schema",
     "convert",
