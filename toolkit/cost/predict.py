@@ -1,7 +1,8 @@
 """Predict the instructions of a network from counted operators.
 
 An operator that was counted has its count. For another, a sum of products of its sizes is fitted to the
-counted ones of its family by least squares of the relative error, with coefficients that are not negative.
+counted ones of its family by least squares of the error over the root of the count, with coefficients that
+are not negative.
 """
 
 from __future__ import annotations
@@ -52,10 +53,11 @@ class CostModel:
         if not counted:
             return None
         counts = np.array(list(counted.values()), np.float64).clip(1)
-        terms = np.array([_terms(operator) for operator in counted]) / counts[:, None]
+        # Between the relative error, which small odd ones would govern, and the absolute one.
+        terms = np.array([_terms(operator) for operator in counted]) / np.sqrt(counts)[:, None]
         # Few counts determine the first terms alone.
         terms[:, max(1, len(counts) // 2) :] = 0
-        return least_squares(terms, np.ones(len(counts)))
+        return least_squares(terms, np.sqrt(counts))
 
 
 def least_squares(terms: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -80,7 +82,8 @@ def _terms(operator: Operator) -> np.ndarray:
     inputs, outputs = (-(-channels // LANES) * LANES for channels in (operator.inputs, operator.outputs))
     taps = operator.kernel[0] * operator.kernel[1]
     if operator.kind in CONVOLUTIONS[:1]:
-        return np.array(
-            [pixels * taps * inputs * outputs, pixels * outputs, pixels * taps * inputs, pixels, 1.0]
-        )
+        products = pixels * taps * inputs * outputs
+        # Other kernels compute float outputs that do not fill the lanes.
+        uneven = products if operator.outputs % LANES else 0
+        return np.array([products, pixels * outputs, pixels * taps * inputs, pixels, uneven, 1.0])
     return np.array([pixels * outputs, pixels, operator.height * outputs, 1.0])
