@@ -34,6 +34,7 @@ VERBS = (
     "choose",
     "sweep",
     "measure-operators",
+    "search",
     "train",
     "demo",
 )
