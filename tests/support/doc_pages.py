@@ -61,6 +61,7 @@ SKIPPED = (
     Skip(r"posec evaluate .* --(mupots|panoptic) ", "needs a data set; tests/evaluation runs it", 2),
     Skip(r"posec evaluate .* --scenes steep/", "needs rendered scenes; tests/evaluation runs it", 1),
     Skip(r"posec locate ", "needs recordings; tests/adaptation runs it", 1),
+    Skip(r"posec adapt ", "needs recordings; tests/training/site runs it", 1),
     Skip(r"posec evaluate .* --views", "needs rendered clips; tests/evaluation runs it", 2),
     Skip(r"posec evaluate .* --clips", "needs rendered clips; tests/evaluation runs it", 1),
     Skip(r"posec export .* --precision auto", "searches for minutes; tests/verification runs it", 1),

@@ -20,6 +20,7 @@ VERBS = (
     "blame",
     "run",
     "locate",
+    "adapt",
     "explain",
     "schema",
     "convert",
