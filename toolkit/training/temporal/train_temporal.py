@@ -145,6 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--mocap", required=True, help="folder with cmu.npz and deepmimic.npz")
     parser.add_argument("--errors", type=Path, default=DEFAULT, help="file of `posec train errors`")
     parser.add_argument("--tracks", type=Path, help="file of `posec train errors --tracks`")
+    parser.add_argument("--validation", type=Path, help="the same of clips of the val split, for the log")
     parser.add_argument("--out", required=True, help="safetensors file to write")
     add_settings(parser, TemporalTraining, "temporal")
     given = parser.parse_args(arguments)
@@ -153,7 +154,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     errors = load_errors(given.errors)
     material = Material(read_motion(given.mocap, "train"), errors, detected, settings=settings)
     unseen = Material(read_motion(given.mocap, "val"), errors, [], settings=settings)
-    validation = {"simulated": unseen.tracks(60), "held_out": material.held_out}
+    validation = {"simulated": unseen.tracks(60)}
+    if given.validation:
+        validation["clips"] = load_tracks(given.validation)
     train_temporal(settings, material, given.out, validation=validation)
 
 
