@@ -105,13 +105,16 @@ def test_the_command_trains_a_stage_and_resumes(tmp_path):
     mocap, errors = write_mocap(tmp_path / "mocap"), tmp_path / "errors.safetensors"
     words = f"train temporal --mocap {mocap} --errors {errors}".split()
     words += f"--tracks {tmp_path / 'tracks.npz'} --validation {tmp_path / 'tracks.npz'}".split()
-    words += f"--out {out} --steps 4 --report-every 2 --batch 4".split()
+    words += f"--out {out} --steps 4 --report-every 2 --batch 4 --correction-share 0".split()
     assert main(words) == 0
     reports = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
     assert [report["step"] for report in reports] == [2, 4]
     assert {"simulated_after_mpjpe_mm", "clips_after_mpjpe_mm"} <= set(reports[-1])
     network = TemporalNetwork(SPEC)
-    assert set(load_file(out)) == set(_names(network))
+    arrays = load_file(out)
+    assert set(arrays) == set(_names(network))
+    assert not arrays["output_0"][:85].any()
+    assert arrays["output_0"][85:].any()
     assert not out.with_suffix(".state").exists()
 
 

@@ -103,7 +103,7 @@ def train_temporal(
         {"network": network, "optimizer": optimizer},
         generator,
         files=RunFiles.beside(out),
-        save=lambda: save_stage(Path(out), network),
+        save=lambda: save_stage(Path(out), network, settings.correction_share),
     )
     weights = weights_of(settings)
     while run.done < 1:
@@ -129,10 +129,16 @@ def train_temporal(
     return network
 
 
-def save_stage(path: Path, network: TemporalNetwork) -> None:
-    """Write the stage's arrays as safetensors, in float16."""
-    arrays = temporal_arrays(network)
-    write_plain(path, save({name: values.astype(np.float16) for name, values in arrays.items()}))
+def save_stage(path: Path, network: TemporalNetwork, correction_share: float) -> None:
+    """Write the stage's arrays as safetensors, in float16, with a share of the network's own corrections.
+
+    Corrections learned on few people may be wrong for others; the filters are left.
+    """
+    arrays = {name: values.astype(np.float16) for name, values in temporal_arrays(network).items()}
+    for name, values in arrays.items():
+        if name.startswith("output"):
+            values[: OUTPUTS - 1] *= np.float16(correction_share)
+    write_plain(path, save(arrays))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
