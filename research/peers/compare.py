@@ -30,7 +30,6 @@ from toolkit.runtime.command.refusals import exit_status
 
 from .estimators import SKELETON, Estimator, Found, Peer, mediapipe, movenet, posec, with_margin
 
-FIT_STEPS = 150
 COLUMNS: Mapping[type, Sequence[str]] = {
     Scenes: (
         "centre_recall",
@@ -113,10 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.movenet:
         folder, model = map(Path, args.movenet)
         peers.append(Peer(["node", (here / "movenet.mjs").resolve(), model.resolve()], folder))
-        estimators["MoveNet.MultiPose, lifted"] = movenet(peers[-1], *args.lifter, fit_steps=0)
-        estimators["MoveNet.MultiPose, lifted and fitted"] = movenet(
-            peers[-1], *args.lifter, fit_steps=FIT_STEPS
-        )
+        estimators["MoveNet.MultiPose, lifted"] = movenet(peers[-1], *args.lifter)
     sets: list[Scenes | Photos] = [read_scenes(args.scenes)]
     if args.photos:
         sets.append(read_photos(*args.photos))

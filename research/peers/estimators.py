@@ -133,9 +133,9 @@ def mediapipe(peer: Peer, *, each_person: bool) -> Estimator:
     return find
 
 
-def movenet(peer: Peer, embedding: Path, lifter: Path, *, fit_steps: int) -> Estimator:
-    """Return the estimator of MoveNet.MultiPose with posec's lifter, and so many steps of its fit."""
-    decoder, network, settings = load_embedding(embedding), load_lifter(lifter), FitSettings(steps=fit_steps)
+def movenet(peer: Peer, embedding: Path, lifter: Path) -> Estimator:
+    """Return the estimator of MoveNet.MultiPose with posec's lifter, without a fit."""
+    decoder, network, settings = load_embedding(embedding), load_lifter(lifter), FitSettings(steps=0)
 
     def find(picture: np.ndarray, boxes: np.ndarray) -> Found:
         start, start_cpu = time.perf_counter(), time.process_time()

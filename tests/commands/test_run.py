@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
 
 import cv2
 import numpy as np
 import pytest
 from command_line import changed, json_of, refusal, run
 from networks import tiny_graph_of
-from processes import posec
+from processes import Started, environment, line, posec
 from tiny_bundles import spoiled, write_tiny_bundle
 
 
@@ -92,3 +94,17 @@ def test_numbers_that_json_lacks_are_left_out(pictures, tmp_path):
     assert "Infinity" not in done.stdout
     assert "Traceback" not in done.stderr
     assert "finite" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["toolkit", "toolkit.runtime"])
+def test_an_interrupt_while_libraries_are_imported_is_no_traceback(bundle, pictures, module):
+    words = line(*(["run"] if module == "toolkit" else []), bundle, "--source", pictures, module=module)
+    words[1:1] = ["-X", "importtime"]
+    with Started(words, text=True, stderr=subprocess.PIPE, env=environment()) as process:
+        while "numpy" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+    assert "Traceback" not in error
+    assert "interrupted" in error

@@ -60,7 +60,8 @@ def test_a_budget_on_the_ratio_lets_int8_win_and_the_sentence_says_why():
     assert choice.recommendation == (
         "On Raspberry Pi 5, Cortex-A76, 4 processors, raspberry-pi-5 int8 takes 20.0 ms per picture (p90), "
         "0.42 of float32's time, and moves people by 15.0 mm on your pictures, where a shift of the picture "
-        "by one pixel moves them by 12.0 mm; against float32 it loses 0.5 points of PCK_rel@150: take it."
+        "by one pixel moves them by 12.0 mm; against float32 it loses 0.5 points of PCK_rel@150 on "
+        "rendered-scenes: take it."
     )
     assert choice.runner_up.startswith("Runner-up: raspberry-pi-5 float32 (50.0 ms, 2.50 times as long; PCK")
     assert choice.int8 == ""
@@ -79,7 +80,10 @@ def test_people_lost_are_allowed_as_often_as_the_network_loses_them_itself_by_th
         ({"max_ms": 10}, "p90 20.0 ms, allowed 10"),
         ({"max_drift_mm": 12}, "drift 15.00 mm, allowed 12"),
         ({"min_pck": 65.6, "max_drift_mm": 20}, "PCK_rel@150 65.5 %, asked 65.6"),
-        ({"max_loss": 0.4, "max_drift_mm": 20}, "0.5 points of PCK_rel@150 less than float32, allowed 0.4"),
+        (
+            {"max_loss": 0.4, "max_drift_mm": 20},
+            "0.5 points of PCK_rel@150 on rendered-scenes less than float32, allowed 0.4",
+        ),
     ],
 )
 def test_every_budget_excludes_with_its_figure(budgets, reason):
@@ -211,6 +215,6 @@ def test_a_budget_on_the_loss_is_of_photographs_where_they_were_measured():
 
     results = on_photos(FLOAT32, 0.50), on_photos(INT8, 0.47)
     (choice,) = compare(results, Budgets(max_loss=2, max_drift_mm=20)).choices
-    assert choice.outside[0][1][0].reason == "3.0 points of OKS.5 less than float32, allowed 2"
+    assert choice.outside[0][1][0].reason == "3.0 points of OKS.5 on tiny-coco less than float32, allowed 2"
     # PCK is not measured on photographs: a budget on it takes the scenes.
     assert names(choice_of(*results, min_pck=65.6, max_drift_mm=20).inside) == ["float32"]

@@ -121,6 +121,9 @@ def test_every_third_picture_is_used(bundle, tmp_path):
         (["--max-disk", "1GB"], "add --rotate"),
         (["--rotate", "1h", "--overwrite"], "leave out --overwrite"),
         (["--every", "0"], "a number from 1 is needed"),
+        (["--every", "9" * 20], "--every must be 1 to"),
+        (["--rotate", "0.0001kB"], "a size such as 100MB"),
+        (["--focal-px", "1e300"], "up to 1e+06, got 1e+300"),
     ],
 )
 def test_limits_that_do_not_fit_are_refused(bundle, tmp_path, words, sentence):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import PosecError
 
 if TYPE_CHECKING:  # a board that runs bundles has neither onnx nor these
+    import numpy as np
+
     from calibration import Frames
 
     from ...ir.graph import Graph
     from ...ir.ranges import Ranges
+    from ...runtime.estimator import PoseEstimator
     from ...runtime.pose import PoseSpec
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -35,6 +40,23 @@ def checkpoint(name: str) -> Graph:
     from ...frontend.trace import trace
 
     return trace(name)
+
+
+def estimator(
+    network: str, threads: int | None = None, *, refine: bool = True, threshold: float | None = None
+) -> tuple[PoseEstimator, Mapping[str, np.ndarray]]:
+    """Return the estimator of a bundle or of a float network, and the arrays of its temporal stage."""
+    from ...ir.float_engine import float_estimator
+    from ...runtime import load
+    from ...runtime.decoding.bone_prior import REFINEMENT
+    from ...runtime.temporal.bundled import read_stage
+
+    if (Path(network) / "bundle.json").is_file():
+        found = load(network, threads, refine=refine, centre_threshold=threshold)
+        return found, read_stage(found.bundle) if found.bundle is not None else {}
+    graph = checkpoint(network)
+    graph = replace(graph, spec=graph.spec.with_threshold(threshold))
+    return float_estimator(graph, threads, REFINEMENT if refine else None), graph.temporal
 
 
 def frames(

@@ -19,6 +19,7 @@ VERBS = (
     "verify",
     "blame",
     "run",
+    "locate",
     "explain",
     "schema",
     "convert",
@@ -32,6 +33,7 @@ VERBS = (
     "report",
     "choose",
     "sweep",
+    "measure-operators",
     "train",
     "demo",
 )

@@ -16,6 +16,7 @@ from ..interface import inputs
 if TYPE_CHECKING:
     from ...evaluation.scenes import Scenes
     from ...ir.graph import Graph
+    from ...runtime.estimator import PoseEstimator
 
 _THREADS = 1
 
@@ -29,19 +30,35 @@ def work(task: Task, store: Store, answers: Sequence[Any]) -> Any:
 
 
 @functools.lru_cache(maxsize=2)
-def _prepared(network: str) -> Graph:
-    """Return the prepared network; a worker exports it many times."""
-    return prepare(inputs.checkpoint(network))
+def _prepared(network: str, digest: str) -> Graph:
+    """Return the prepared network, which a worker exports many times.
+
+    A worker of a cluster may outlive a sweep: the digest of the network's files tells a changed one apart.
+    """
+    from ...frontend.trace import trace
+
+    return prepare(trace(network))
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(folder: str) -> PoseEstimator:
+    """Return the estimator of a bundle, which a worker opens once for its shards."""
+    from ...runtime import load
+
+    return load(folder, _THREADS)
 
 
 def _calibrate(task: Task, store: Store, answers: Sequence[Any]) -> Any:
+    """Observe one shard of the frames."""
     import calibration
 
-    graph = _prepared(task.settings["network"])
+    graph = _prepared(task.settings["network"], task.settings["digest"])
     frames = inputs.frames(task.settings["frames"], graph.spec, task.settings["count"])
-    swept = calibration.sweep(graph, frames)
-    swept.save(store.files_of(task.key))
-    return {"frames": len(frames)}
+    shard, shards = task.settings["shard"], task.settings["shards"]
+    part = frames.take(range(len(frames) * shard // shards, len(frames) * (shard + 1) // shards))
+    if len(part):  # a folder may have fewer frames than there are shards
+        calibration.sweep(graph, part).save(store.files_of(task.key))
+    return {"frames": len(part)}
 
 
 def _export(task: Task, store: Store, answers: Sequence[Any]) -> Any:
@@ -51,10 +68,18 @@ def _export(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     from ...compiler.build import export_bundle
     from ...compiler.request import ExportRequest
 
-    graph, target = _prepared(task.settings["network"]), targets.load(task.settings["target"])
+    graph = _prepared(task.settings["network"], task.settings["digest"])
+    target = targets.load(task.settings["target"])
     ranges, folder = None, store.files_of(task.key)
-    if task.needs:
-        ranges = Sweep.load(store.files_of(task.needs[0])).ranges(task.settings["observer"])
+    parts = [
+        Sweep.load(store.files_of(key))
+        for key, answer in zip(task.needs, answers, strict=True)
+        if answer["frames"]
+    ]
+    if parts:
+        for later in parts[1:]:
+            parts[0].merge(later)
+        ranges = parts[0].ranges(task.settings["observer"])
     shutil.rmtree(folder, ignore_errors=True)  # of a worker that died
     request = ExportRequest(
         out=folder,
@@ -70,12 +95,11 @@ def _export(task: Task, store: Store, answers: Sequence[Any]) -> Any:
 def _people(task: Task, store: Store, answers: Sequence[Any]) -> Any:
     """Return file name → people of one shard: every `shards`-th picture."""
     from ...evaluation.run import find_people
-    from ...runtime import load
 
     scenes = _scenes(task.settings["scenes"])
     names = list(scenes.scenes)[task.settings["shard"] :: task.settings["shards"]]
     part = replace(scenes, scenes={name: scenes.scenes[name] for name in names})
-    found = find_people(load(str(store.files_of(task.needs[0])), _THREADS), part)
+    found = find_people(_loaded(str(store.files_of(task.needs[0]))), part)
     return {name: people.to_dict() for name, people in found.items()}
 
 

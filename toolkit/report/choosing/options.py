@@ -119,5 +119,5 @@ def _loss(result: Result, results: Sequence[Result], protocol: str) -> Differenc
         floating = other.row(protocol) if other else {}
     for measure, (scale, name) in _LOSSES.items():
         if found := difference_of(floating, result.row(protocol), measure):
-            return found.scaled(scale, name)
+            return found.scaled(scale, f"{name} on {protocol}")
     return None

@@ -74,7 +74,7 @@ def _loss(loss: Difference | None) -> str:
     """Return the loss with its paired interval."""
     if loss is None:
         return DASH
-    if loss.low is None or loss.high is None:
+    if loss.low is None or loss.high is None or loss.low == loss.high:
         return number(loss.value, 1)
     finding = f", {NO_DIFFERENCE}" if loss.is_open else ""
     interval = f"{number(loss.low, 1)} to {number(loss.high, 1)}"

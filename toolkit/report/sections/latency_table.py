@@ -17,7 +17,6 @@ _HEADINGS = (
     "p90<br>ms",
     "p99<br>ms",
     "overlap<br>fps",
-    "overlap<br>p99 ms",
     "sustained<br>p90 ms",
     "energy<br>mJ per picture",
     "memory<br>MB",
@@ -43,7 +42,6 @@ def latency_section(results: Sequence[Result]) -> str:
 def _row(result: Result) -> tuple[str, ...]:
     bench: Mapping[str, Any] = result.bench or {}
     sustained, energy = bench.get("sustained") or {}, bench.get("energy") or {}
-    overlap = bench.get("overlap") or {}
     frames = sum(len(turn) for turn in bench["samples"]["rounds"])
     return (
         safe(result.name),
@@ -53,8 +51,7 @@ def _row(result: Result) -> tuple[str, ...]:
             _percentile(bench["latency"]["total"], bench.get("quantiles"), name)
             for name in ("p50", "p90", "p99")
         ),
-        number(overlap.get("fps"), 1),
-        _percentile(overlap, overlap.get("quantiles"), "p99"),
+        _overlap(bench.get("overlap") or {}),
         milliseconds(sustained.get("last_p90_ms")),
         _energy(energy),
         number((bench.get("memory") or {}).get("peak_mb"), 0),
@@ -72,6 +69,13 @@ def _percentile(times: Mapping[str, Any], quantiles: Mapping[str, Any] | None, n
     if low is None or high is None:
         return f"{value}<small>too few frames, needs {quantile['needs']:g}</small>"
     return f"{value}<small>{milliseconds(low)} to {milliseconds(high)}</small>"
+
+
+def _overlap(overlap: Mapping[str, Any]) -> str:
+    """Return the rate with overlap, and its p99 where there were enough frames."""
+    quantile = (overlap.get("quantiles") or {}).get("p99") or {}
+    p99 = f"<small>p99 {milliseconds(overlap['p99_ms'])} ms</small>" if quantile.get("high_ms") else ""
+    return number(overlap.get("fps"), 1) + p99
 
 
 def _no_energy(results: Sequence[Result]) -> str:

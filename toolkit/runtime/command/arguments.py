@@ -161,6 +161,14 @@ ARGUMENTS: Tuple[Any, ...] = (
             f"with exit status {EXIT_CAMERA_GONE}, or if a pipe sends no picture (default: {RETRY_S:g})",
         },
     ),
+    (
+        ["--fuse"],
+        {
+            "metavar": "POSES",
+            "help": "merge the people of several sources in the frame of the first; a file of `posec locate` "
+            "with the cameras' poses, in the order of --source",
+        },
+    ),
     THREADS,
     (
         ["--require-signature"],

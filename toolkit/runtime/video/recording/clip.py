@@ -112,11 +112,12 @@ class Clip:
 
     def _open(self) -> None:
         check_free(self._folder)
-        self._number += 1
-        self._path = self._folder / (CLIP if self._number == 1 else CLIP.replace(".", f"-{self._number}."))
+        number = self._number + 1
+        self._path = self._folder / (CLIP if number == 1 else CLIP.replace(".", f"-{number}."))
         self._fps = _rate([seconds for _, seconds in self._waiting], self._stated, self._live)
         height, width = self._waiting[0][0].shape[:2]
         self._writer = _open_writer(self._path, self._fps, (width, height))
+        self._number = number  # an interrupted opening is repeated under the same name
         waiting, self._waiting = self._waiting, []
         self._start_s, self._slots, self._measured, self._last = waiting[0][1], 0, 0, None
         for picture, seconds in waiting:
