@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ..errors import PosecError
 from ..runtime.decoding.intrinsics import Intrinsics, pinhole
-from ..runtime.pose_frame import PoseFrame
+from ..runtime.pose import PoseFrame, PoseSpec
 from ..runtime.video.sources import open_source
 
 if TYPE_CHECKING:
-    from ..runtime.estimator import PoseEstimator
-
     Progress = Callable[[int, int], None]
 
 
@@ -44,10 +42,24 @@ class Sightings:
         return float(np.median(np.diff(self.seconds)))
 
 
+class Estimate(Protocol):
+    """A function that finds people, and the specification of its network."""
+
+    spec: PoseSpec
+
+    def __call__(self, picture_bgr: np.ndarray, focal_px: float | None = None) -> PoseFrame:
+        """Return the people of a picture (H, W, 3) uint8 BGR."""
+
+
 def sight(
-    estimator: PoseEstimator, source: str, focal_px: float | None = None, progress: Progress | None = None
+    estimator: Estimate,
+    source: str,
+    focal_px: float | None = None,
+    progress: Progress | None = None,
+    *,
+    since_s: float = 0.0,
 ) -> Sightings:
-    """Return the people that a network finds in a video.
+    """Return the people that a network finds in a video from a time on.
 
     `focal_px` is in pixels of its pictures; None takes the specification's. Raises PosecError for pictures
     without times, and for fewer than three.
@@ -57,6 +69,8 @@ def sight(
         if frames.still or frames.live:
             raise PosecError(f"'{source}' is no video; record each camera to a file first")
         for frame in frames:
+            if frame.seconds < since_s:
+                continue
             size = (frame.picture.shape[0], frame.picture.shape[1])
             people.append(estimator(frame.picture, focal_px))
             seconds.append(frame.seconds)

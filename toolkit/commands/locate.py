@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import PosecError
 from . import EXIT_OK
 from .interface import inputs
 from .interface.arguments import FILE_OUT, JSON, THREADS, Verb, argument
@@ -38,15 +37,9 @@ def run(args: argparse.Namespace) -> int:
     """Write the poses and print how sure they are."""
     from ..adaptation.relative_pose import relative_pose
     from ..adaptation.sightings import sight
-    from ..runtime.views.camera_poses import FIRST, MOST_CAMERAS, write_poses
+    from ..runtime.views.camera_poses import FIRST, write_poses
 
-    count = len(args.cameras)
-    focals = args.focal_px or [None]
-    focals = focals * count if len(focals) == 1 else focals
-    if not 2 <= count <= MOST_CAMERAS:
-        raise PosecError(f"2 to {MOST_CAMERAS} recordings are needed, got {count}")
-    if len(focals) != count or any(focal is not None and focal <= 0 for focal in focals):
-        raise PosecError(f"--focal-px takes a positive number for each of {count} cameras, or one for all")
+    focals = inputs.focal_lengths(args.focal_px, len(args.cameras))
     estimator, _ = inputs.estimator(args.network, args.threads)
     sightings = []
     for name, focal in zip(args.cameras, focals, strict=True):

@@ -13,7 +13,7 @@ import onnx
 
 from ..ir.graph import Graph
 from ..passes.edit.edits import attribute
-from ..passes.edit.graph_index import FUSED_ACTIVATIONS, GraphIndex, index_graph
+from ..passes.edit.graph_index import FUSED_ACTIVATIONS, GraphIndex, index_graph, layer_name
 from .operators import Operator
 from .predict import CostModel
 from .table import CostTable
@@ -36,13 +36,18 @@ _CHANGE_TYPE = ("QuantizeLinear", "DequantizeLinear")
 
 def graph_operators(lowered: Graph) -> list[Operator]:
     """Return the operators of a graph that was lowered for TFLite, in its order."""
+    return [operator for _, operator in named_operators(lowered)]
+
+
+def named_operators(lowered: Graph) -> list[tuple[str, Operator]]:
+    """Return (layer, operator) of a graph that was lowered for TFLite; changes of the type have no name."""
     index, shapes = index_graph(lowered.model), _shapes(lowered.model)
-    found: list[Operator] = []
+    found: list[tuple[str, Operator]] = []
     for node in lowered.model.graph.node:
         if node.op_type in ("Constant", "Transpose", *_CHANGE_TYPE) or _is_fused(node, index):
             continue
-        found += _operators(node, index, shapes)
-    return [*found, *_dequantized(lowered.model, index, shapes)]
+        found += [(layer_name(node), operator) for operator in _operators(node, index, shapes)]
+    return [*found, *(("", operator) for operator in _dequantized(lowered.model, index, shapes))]
 
 
 def predicted_cost(lowered: Graph, table: CostTable) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from .heads import (
     to_units,
 )
 from .keypoints import BRANCH_CHANNELS, KeypointHead, keypoint_heads
+from .shape import REFERENCE, NetworkShape
 
 SIZE_MULTIPLE = 32
 # A cell of stride 8 averages four cells of stride 4, the first of which is centred on its first pixel.
@@ -57,15 +58,15 @@ class KeypointNetwork(nn.Module):
 
     architecture = "picture and key points"
 
-    def __init__(self) -> None:
+    def __init__(self, shape: NetworkShape = REFERENCE) -> None:
         super().__init__()
-        self.backbone = Backbone()
+        self.backbone = Backbone(shape)
         self.keypoint_head = KeypointHead()
         self.fine_projection = conv_norm_relu(len(FEATURE_BRANCHES) * BRANCH_CHANNELS, FEATURE_CHANNELS)
         self.deep_projection = conv_norm_relu(DEEP_CHANNELS, FEATURE_CHANNELS)
         self.blocks = nn.Sequential(ResidualBlock(FEATURE_CHANNELS), ResidualBlock(FEATURE_CHANNELS))
         self.context = Context(FEATURE_CHANNELS)
-        self.lifting_head = LiftingHead()
+        self.lifting_head = LiftingHead(shape)
         self.heads, self.auxiliary = new_heads(LATENT_CHANNELS, FEATURE_CHANNELS)
 
     def pretrained_parameters(self) -> list[nn.Parameter]:

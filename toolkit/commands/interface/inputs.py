@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +58,23 @@ def estimator(
     graph = checkpoint(network)
     graph = replace(graph, spec=graph.spec.with_threshold(threshold))
     return float_estimator(graph, threads, REFINEMENT if refine else None), graph.temporal
+
+
+def focal_lengths(given: Sequence[float] | None, cameras: int) -> list[float | None]:
+    """Return the focal length of each camera, None without one.
+
+    Raises PosecError for fewer than two cameras or too many, and for another number of focal lengths.
+    """
+    from ...runtime.views.camera_poses import MOST_CAMERAS
+
+    if not 2 <= cameras <= MOST_CAMERAS:
+        raise PosecError(f"2 to {MOST_CAMERAS} recordings are needed, got {cameras}")
+    if not given:
+        return [None] * cameras
+    focals = [*given] * cameras if len(given) == 1 else [*given]
+    if len(focals) != cameras or not all(0 < focal < math.inf for focal in focals):
+        raise PosecError(f"--focal-px takes a positive number for each of {cameras} cameras, or one for all")
+    return [*focals]
 
 
 def frames(

@@ -20,6 +20,7 @@ VERBS = (
     "blame",
     "run",
     "locate",
+    "adapt",
     "explain",
     "schema",
     "convert",
@@ -34,6 +35,7 @@ VERBS = (
     "choose",
     "sweep",
     "measure-operators",
+    "search",
     "train",
     "demo",
 )
