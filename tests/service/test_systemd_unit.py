@@ -106,6 +106,8 @@ def test_requests_that_do_not_fit_are_refused(tmp_path, capsys):
         ("--web here", "--web takes PORT"),
         ("--intrinsics camera.yaml", "--intrinsics needs a full path"),
         ("--intrinsics /tmp/camera.yaml", "has a /tmp of its own"),
+        ("--fuse poses.json", "--fuse needs a full path"),
+        ("--fuse /opt/poses.json", "several sources and --fuse go together"),
         ("--require-signature key.pub", "--require-signature needs a full path"),
         ("--require-signature /opt/b/bundle/key.pub", "keep it elsewhere"),
         ("--focal-px 500 --fov 60", "contradict each other"),
@@ -118,6 +120,12 @@ def test_requests_that_do_not_fit_are_refused(tmp_path, capsys):
 def test_options_that_every_start_would_refuse_are_refused_at_once(capsys, options, sentence):
     words = ["service", "/opt/b/bundle", "--source", "0", f"--options=--rotate 1h {options}"]
     assert sentence in refusal(capsys, *words)
+
+
+def test_several_cameras_are_merged(capsys):
+    options = "--options=--rotate 1h --fuse /opt/poses.json"
+    assert "--source 0 1 --rotate 1h --fuse /opt/poses.json" in unit(capsys, *SERVICE[1:], "0", "1", options)
+    assert "go together" in refusal(capsys, *SERVICE, "0", "1")
 
 
 def test_a_service_that_would_refuse_its_own_recording_is_refused(capsys):

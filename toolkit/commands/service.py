@@ -26,7 +26,7 @@ VERB = Verb(
     "posec service /opt/posec/pi5/bundle --source picamera2 -o posec.service",
     [
         argument("bundle", help="full path of the bundle on the board; `posec deploy` prints its folder"),
-        argument("--source", required=True, help=SOURCES),
+        argument("--source", required=True, nargs="+", help=f"{SOURCES}; several with --fuse"),
         argument("-o", "--out", type=FileOut, help="file to write (default: standard output)"),
         argument("--name", default="posec", help="of the unit, its user and its folders (default: posec)"),
         argument(
@@ -61,7 +61,10 @@ def run(args: argparse.Namespace) -> int:
         options += ["-o", f"/var/lib/{args.name}/recording"]
     service = Service(args.name, args.python or _python(bundle), bundle, args.source, options, parsed.retry)
     text = unit_text(service)
-    check_source(args.source)
+    for source in args.source:
+        check_source(source)
+    if bool(parsed.fuse) != (len(args.source) > 1):
+        raise PosecError("several sources and --fuse go together; give both, or neither")
     if args.out is None:
         write_out(sys.stdout, text)  # unlike `put`, with the logins that the service needs
     else:

@@ -73,12 +73,15 @@ class KeypointNetwork(nn.Module):
         """Return the parameters that start from MoveNet and have a learning rate of their own."""
         return [*self.backbone.parameters(), *self.keypoint_head.parameters()]
 
+    def merge(self, pooled: dict[str, Tensor], deep: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the input of `blocks` (B, 128, h, w) of branches pooled to stride 8 and of deep features."""
+        fine: Tensor = self.fine_projection(torch.cat([pooled[name] for name in FEATURE_BRANCHES], 1))
+        return fine + upsample(self.deep_projection(torch.cat(deep, 1)))
+
     def encode(self, branches: dict[str, Tensor], deep: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return image features (B, 128, h, w) and the lifting head's latent (B, 256, h, w), of stride 8."""
         pooled = {name: functional.avg_pool2d(branches[name], 2) for name in FEATURE_BRANCHES}
-        fine = self.fine_projection(torch.cat(list(pooled.values()), 1))
-        features = fine + upsample(self.deep_projection(torch.cat(deep, 1)))
-        features = self.context(self.blocks(features))
+        features = self.context(self.blocks(self.merge(pooled, deep)))
         offsets = self.keypoint_head.regression(pooled["regression"])
         return features, self.lifting_head.latent(offsets, features)
 

@@ -90,7 +90,11 @@ def _check_paths(args: argparse.Namespace, name: str, bundle: str) -> None:
             raise PosecError(
                 f"{label} must lie in {own[0]} or {own[1]}, which the service owns, got '{path}'"
             )
-    for label, path in (("--intrinsics", args.intrinsics), ("--require-signature", args.require_signature)):
+    for label, path in (
+        ("--intrinsics", args.intrinsics),
+        ("--require-signature", args.require_signature),
+        ("--fuse", args.fuse),
+    ):
         if path is not None:
             check_path(path, label)
     if args.require_signature is not None and _is_below(args.require_signature, bundle):

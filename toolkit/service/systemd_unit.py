@@ -96,7 +96,7 @@ class Service:
         name: of the unit, its user and its folders.
         python: full path of the board's Python, or of the `python` that a deployment wrote.
         bundle: full path of the bundle on the board.
-        source: camera or address.
+        sources: cameras or addresses.
         options: further options of the run.
         retry_s: the run's --retry.
     """
@@ -104,7 +104,7 @@ class Service:
     name: str
     python: str
     bundle: str
-    source: str
+    sources: Sequence[str]
     options: Sequence[str]
     retry_s: float
 
@@ -113,14 +113,14 @@ def unit_text(service: Service) -> str:
     """Return the unit file. Raises PosecError for a relative path, and for words that are not printable."""
     for what, path in (("the bundle", service.bundle), ("--python", service.python)):
         check_path(path, what)
-    words = [service.python, "-m", "toolkit.runtime", service.bundle, "--source", service.source]
+    words = [service.python, "-m", "toolkit.runtime", service.bundle, "--source", *service.sources]
     words += service.options
     for word in words:
         if not word.isprintable():
             raise PosecError(f"a service takes printable words, got {word!r}")
     return _UNIT.format(
         name=service.name,
-        source=redact(service.source).replace("%", "%%"),
+        source=redact(" ".join(service.sources)).replace("%", "%%"),
         command=" ".join(map(quoted, words)),
         watchdog_s=int(service.retry_s) + _MARGIN_S,
         start_s=int(service.retry_s) + _FIRST_START_S,
