@@ -57,7 +57,7 @@ SKIPPED = (
     Skip(r"posec deploy ", "needs a board; tests/deploy runs it against a host", 3),
     Skip(r"posec run .* --source 0", "needs a camera", 4),
     Skip(r"ssh ", "needs a board", 1),
-    Skip(r"(posec train|torchrun) ", "trains for minutes to hours; its options are checked", 30),
+    Skip(r"(posec train|torchrun) ", "trains for minutes to hours; its options are checked", 32),
     Skip(r"posec evaluate .* --(mupots|panoptic) ", "needs a data set; tests/evaluation runs it", 2),
     Skip(r"posec evaluate .* --scenes steep/", "needs rendered scenes; tests/evaluation runs it", 1),
     Skip(r"posec locate ", "needs recordings; tests/adaptation runs it", 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -20,18 +21,23 @@ BATCH = 16  # operators between two saves
 
 @contextlib.contextmanager
 def emulated(board: str) -> Iterator[Root]:
-    """Give the emulated board, mounted. Raises PosecError where it cannot be emulated here."""
+    """Give the emulated board, mounted; a root that was mounted before stays mounted.
+
+    Raises PosecError where it cannot be emulated here.
+    """
     if board not in BOARDS:
         raise PosecError(f"no emulator of '{board}'; emulated are {', '.join(BOARDS)}")
     if why := why_not():
         raise PosecError(f"{board} cannot be emulated here: {why}")
     root = Root()
+    was_mounted = os.path.ismount(root.system / "proc")
     root.mount()
     try:
         root.become(board)
         yield root
     finally:
-        root.unmount()
+        if not was_mounted:
+            root.unmount()
 
 
 def new_table(target: str, root: Root) -> CostTable:
