@@ -31,7 +31,7 @@ fuzz: $(VENV)/installed  ## random changes of the files that posec reads, ten se
 
 test-arm64: $(VENV)/installed  ## run the runtime in an emulated arm64 Debian, as on a Raspberry Pi; needs root on Debian or Ubuntu
 	@test "$$(id -u)" = 0 || { echo "posec: the arm64 Debian is unpacked and mounted as root; run make test-arm64 as root"; exit 2; }
-	@$(VENV)/bin/python tests/arm64/arm64_root.py setup
+	@$(VENV)/bin/python -m toolkit.emulation setup
 	@$(VENV)/bin/python -m pytest -rs tests/arm64
 
 lint: $(VENV)/installed  ## check style, types and layers
@@ -50,5 +50,5 @@ $(VENV)/installed: pyproject.toml .ci/constraints.txt
 	@touch $@
 
 clean:     ## remove the files of the other commands
-	@test ! -e $(OUT)/arm64 || POSEC_ARM64=$(abspath $(OUT))/arm64 $(PYTHON) tests/arm64/arm64_root.py clean
+	@test ! -e $(OUT)/arm64 || POSEC_ARM64=$(abspath $(OUT))/arm64 $(PYTHON) -m toolkit.emulation clean
 	rm -rf $(VENV) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -57,6 +57,14 @@ class Sweep:
         means = {name: self.tensors[name].means for name in self.weighted}
         return Ranges(pairs, observer, self.graph_sha256, tuple(self.frames_sha256), versions(), means)
 
+    def merge(self, later: Sweep) -> None:
+        """Add the statistics over later frames. Raises PosecError for those of another network."""
+        if (self.graph_sha256, set(self.tensors)) != (later.graph_sha256, set(later.tensors)):
+            raise PosecError("calibrations of different networks cannot be merged; calibrate again")
+        for name, stats in later.tensors.items():
+            self.tensors[name].merge(stats)
+        self.frames_sha256 += later.frames_sha256
+
     def save(self, path: str | Path) -> None:
         """Write the file whole or not at all."""
         arrays: dict[str, Any] = {
@@ -68,6 +76,7 @@ class Sweep:
             np.savez(
                 file,
                 graph_sha256=self.graph_sha256,
+                weighted=np.asarray(self.weighted, np.str_),
                 frames_sha256=np.asarray(self.frames_sha256, "U64"),
                 **arrays,
             )
@@ -80,6 +89,7 @@ class Sweep:
             sweep = cls(
                 str(stored.pop("graph_sha256")),
                 [str(digest) for digest in stored.pop("frames_sha256").ravel()],
+                weighted=tuple(str(name) for name in stored.pop("weighted").ravel()),
             )
             fields: dict[str, dict[str, np.ndarray]] = {}
             for key, values in stored.items():

@@ -7,7 +7,7 @@ serves them all.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class Observation:
     Attributes:
         frames: number of frames.
         low, high: extremes.
+        first_low, first_high: extremes of the first frame.
         average_low, average_high: exponential moving averages of each frame's extremes.
         counts: (BINS,) histogram over [-2 ** exponent, 2 ** exponent).
         exponent: grows with the values. Merging pairs of bins is exact, so the order of frames does not
@@ -43,6 +44,8 @@ class Observation:
     frames: int = 0
     low: float = np.inf
     high: float = -np.inf
+    first_low: float = 0.0
+    first_high: float = 0.0
     average_low: float = 0.0
     average_high: float = 0.0
     counts: np.ndarray = field(default_factory=lambda: np.zeros(BINS, np.int64))
@@ -97,6 +100,8 @@ class Observation:
                 "check its weights and preprocessing"
             )
         first = self.frames == 0
+        if first:
+            self.first_low, self.first_high = low, high
         self.channel_low = lows if first else np.minimum(self.channel_low, lows)
         self.channel_high = highs if first else np.maximum(self.channel_high, highs)
         self.channel_sum = (0 if first else self.channel_sum) + rows.sum(1, dtype=np.float64)
@@ -108,11 +113,31 @@ class Observation:
         self.frames += 1
         self._count(values)
 
-    def _count(self, values: np.ndarray) -> None:
-        while max(-self.low, self.high) > 2.0**self.exponent:
+    def merge(self, later: Observation) -> None:
+        """Add the statistics of later frames, as if `add` had got them after its own."""
+        past = MOMENTUM**later.frames
+        self.average_low = later.average_low + past * (self.average_low - later.first_low)
+        self.average_high = later.average_high + past * (self.average_high - later.first_high)
+        self.low, self.high = min(self.low, later.low), max(self.high, later.high)
+        self.channel_low = np.minimum(self.channel_low, later.channel_low)
+        self.channel_high = np.maximum(self.channel_high, later.channel_high)
+        self.channel_sum = self.channel_sum + later.channel_sum
+        self.channel_values += later.channel_values
+        self.frames += later.frames
+        widened = replace(later)
+        self._widen(later.exponent)
+        widened._widen(self.exponent)
+        self.counts = self.counts + widened.counts
+
+    def _widen(self, exponent: int) -> None:
+        while self.exponent < exponent:
             merged = self.counts.reshape(-1, 2).sum(1)
             self.counts = np.pad(merged, _HALF // 2)
             self.exponent += 1
+
+    def _count(self, values: np.ndarray) -> None:
+        while max(-self.low, self.high) > 2.0**self.exponent:
+            self._widen(self.exponent + 1)
         # A power of two as factor, and floor before the offset, are exact, whenever bins were merged.
         index = np.floor(values.ravel() * np.float32(_HALF / 2.0**self.exponent)).astype(np.int64)
         index += _HALF

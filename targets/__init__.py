@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from toolkit.cost.table import ENDING, CostTable, read_table
 from toolkit.errors import PosecError
 from toolkit.ir.target import PRECISIONS, Allowance, Backend, Target
 from toolkit.ir.toml_file import read_toml
@@ -53,6 +54,17 @@ def load(name_or_path: str | Path) -> Target:
         return _target(path.stem, plain)
     except ValueError as error:
         raise PosecError(f"target file '{path}': {error}") from error
+
+
+def operator_costs(name_or_path: str | Path) -> CostTable | None:
+    """Return the table of counted operators beside a board's TOML file, or None where there is none.
+
+    Raises PosecError where the table is of another form.
+    """
+    given = str(name_or_path)
+    beside = Path(given).with_suffix("") if given.endswith(".toml") else _HERE / given
+    path = beside.with_name(beside.name + ENDING)
+    return read_table(path) if path.exists() else None
 
 
 def _target(name: str, plain: Mapping[str, Any]) -> Target:

@@ -141,10 +141,11 @@ def plan_details(graph: Graph, job: Job) -> dict[str, Any]:
 def _convert(graph: Graph, integers: bool) -> bytes:
     from ._litert.convert import convert
     from ._litert.join_transposes import join_transposes
+    from ._litert.same_padding import fold_padding
 
     key = (graph.sha256, integers)
     if key not in _CACHE:
-        content = join_transposes(convert(graph, integers))
+        content = fold_padding(join_transposes(convert(graph, integers)))
         while len(_CACHE) > 1:
             _CACHE.pop(next(iter(_CACHE)))
         _CACHE[key] = content

@@ -51,7 +51,7 @@ from toolkit.runtime.command.refusals import exit_status
 from toolkit.training.release.card_markup import put_table
 from toolkit.verification.float_reference import FloatReference
 from toolkit.verification.sensitivity import SensitivitySettings, measure_sensitivity
-from toolkit.verification.verify import verify
+from toolkit.verification.verify import verify_against
 
 from .rivals import PIXELS, RIVALS, as_bundle, batches, folded, without_dead_channels
 
@@ -90,6 +90,9 @@ class Contest:
     out: Path
     threads: int
     seconds: float
+    variants: bool
+    scene_reference: FloatReference
+    photo_reference: FloatReference | None
 
 
 def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> Iterator[tuple[str, Path]]:
@@ -121,17 +124,18 @@ def contestants(contest: Contest, target: Target, observers: Sequence[str]) -> I
     for observer in observers:
         say_built(observer)
         yield built(f"posec, {observer}", target, contest.swept.ranges(observer))
-    yield built("posec, biases not corrected", target, replace(usual, means={}))
-    say_built("integer heads, and the worst layers float")
-    worst = _worst_layers(contest, target, usual)
-    tried = [("posec, heads in integers", _integer_heads(target), [])]
-    for name, board, layers in tried + [
-        (f"posec, {count} worst layers float", target, worst[:count]) for count in KEPT_FLOAT
-    ]:
-        try:
-            yield built(name, board, usual, layers)
-        except PosecError as error:
-            say(f"left out: {name}: {error}")
+    if contest.variants:
+        yield built("posec, biases not corrected", target, replace(usual, means={}))
+        say_built("integer heads, and the worst layers float")
+        worst = _worst_layers(contest, target, usual)
+        tried = [("posec, heads in integers", _integer_heads(target), [])]
+        for name, board, layers in tried + [
+            (f"posec, {count} worst layers float", target, worst[:count]) for count in KEPT_FLOAT
+        ]:
+            try:
+                yield built(name, board, usual, layers)
+            except PosecError as error:
+                say(f"left out: {name}: {error}")
     rivals = RIVALS.get(target.name, ())
     alive = contest.out / target.name / "alive"
     float_model = (
@@ -221,11 +225,7 @@ def _medians_ms(result: Result) -> tuple[float | None, float | None]:
 
     None where another engine than the board's ran it.
     """
-    if (
-        not result.bench
-        or result.status != "ran"
-        or result.bench["engine"]["engine"] != result.bundle["engine"]
-    ):
+    if not result.bench or not result.has_run or result.bench["engine"]["engine"] != result.bundle["engine"]:
         return None, None
     latency = result.bench["latency"]
     return latency["inference"]["p50_ms"], latency["cpu"]["p50_ms"]
@@ -243,22 +243,20 @@ def _number(value: float | None, digits: int) -> str:
 def compete(contest: Contest, target: Target, observers: Sequence[str]) -> list[list[str]]:
     """Return the table's lines of one engine."""
     names, folders = zip(*contestants(contest, target, observers), strict=True)
-    pictures = [picture for _, picture, _ in contest.scenes]
     shown = [contest.scenes.source / name for name in contest.scenes.scenes]
     protocols: list[Photos | Scenes] = [contest.scenes, *([contest.photos] if contest.photos else [])]
     settings = BenchSettings(shown, seconds=contest.seconds, threads=contest.threads)
     results = measure_bundles(
         folders,
         protocols=protocols,
-        reference=DriftReference(FloatReference(contest.graph, pictures)),
+        reference=DriftReference(contest.scene_reference),
         settings=settings,
         progress=progress("measuring, seconds"),
         report=say,
     )
-    photographs = [picture for _, picture, _ in contest.photos] if contest.photos else []
     on_photos = [
-        verify(folder, contest.graph, photographs, threads=contest.threads).to_dict()
-        if photographs and result.status == "ran"
+        verify_against(folder, contest.photo_reference, threads=contest.threads).to_dict()
+        if contest.photo_reference and result.has_run
         else {}
         for folder, result in zip(folders, results, strict=True)
     ]
@@ -298,6 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--observers", nargs="+", default=list(calibration.OBSERVERS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=6.0, help="of latency per contestant")
+    parser.add_argument("--no-variants", action="store_true", help="leave out variants of posec's own int8")
     parser.add_argument("--page", type=Path, help="Markdown file with marks, to put the tables into")
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args(arguments)
@@ -306,7 +305,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scenes = read_scenes(inputs.sample(options.scenes, "scenes.json"))
     photos = read_photos(*options.photos) if options.photos else None
     swept = calibration.sweep(prepare(graph), frames, progress("calibrating"))
-    contest = Contest(graph, swept, frames, scenes, photos, options.out, options.threads, options.seconds)
+    contest = Contest(
+        graph,
+        swept,
+        frames,
+        scenes,
+        photos,
+        options.out,
+        options.threads,
+        options.seconds,
+        not options.no_variants,
+        FloatReference(graph, [picture for _, picture, _ in scenes]),
+        FloatReference(graph, [picture for _, picture, _ in photos]) if photos else None,
+    )
     for name in options.targets:
         board = targets.load(name)
         if why := board.backend.missing():

@@ -68,19 +68,15 @@ def batches(graph: Graph, frames: Sequence[np.ndarray], frame: FrameInput) -> li
 def _nncf(fast: bool) -> Rival:
     def quantize(graph: Graph, fed: Sequence[np.ndarray], _float: bytes) -> Files:
         import nncf
-        import openvino
 
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "float.onnx").write_bytes(graph.model.SerializeToString())
-            model = nncf.quantize(
-                openvino.convert_model(f"{folder}/float.onnx"),
-                nncf.Dataset(fed),
-                preset=nncf.QuantizationPreset.MIXED,
-                subset_size=len(fed),
-                fast_bias_correction=fast,
-            )
-            openvino.save_model(model, f"{folder}/model.xml", compress_to_fp16=False)
-            return {name: (Path(folder) / name).read_bytes() for name in ("model.xml", "model.bin")}
+        model = nncf.quantize(
+            graph.model,
+            nncf.Dataset(fed, lambda batch: {graph.input_name: batch}),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(fed),
+            fast_bias_correction=fast,
+        )
+        return {"model.onnx": model.SerializeToString()}
 
     return quantize
 

@@ -1,147 +1,127 @@
-"""posec and MediaPipe Pose on the same rendered scenes, by the rule of `posec evaluate`, on shared joints.
+"""posec, MediaPipe Pose and MoveNet with a lifter on the same pictures, by the rule of `posec evaluate`.
 
-    python research/peers/compare.py MEDIAPIPE_PYTHON WORK_FOLDER
+    python -m research.peers.compare --mediapipe OTHER_PYTHON --movenet NODE_FOLDER MOVENET.json \\
+           --lifter embedding.safetensors lifter.safetensors --photos person_keypoints.json images.tar
 
-MediaPipe finds one person in each look, so it is measured twice: on whole pictures, and on the true boxes of
-all people, one look each, as a detector without errors would give them. Times are of the processor, over all
-threads: they depend little on other programs.
+All are judged on the 14 joints that they share; on photographs by their 2D joints. MediaPipe finds one person
+in each look: it gets whole pictures, and the true boxes of all people, as a detector without errors would
+give them. For each picture the estimators take turns; times are medians over pictures, of the clock and of
+the processor over all threads, which other programs disturb less.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
+import os
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from toolkit.commands.interface import inputs
-from toolkit.commands.interface.terminal import table
-from toolkit.evaluation.joints import in_joints, restrict
-from toolkit.evaluation.scenes import Scenes, evaluate_scenes, read_scenes
-from toolkit.ir.float_engine import float_estimator
+from toolkit.commands.interface.terminal import progress, table
+from toolkit.evaluation.intervals import Bootstrap, rows_of
+from toolkit.evaluation.photos import Photos, judge_photos, read_photos
+from toolkit.evaluation.scenes import Scenes, judge_scenes, read_scenes
 from toolkit.passes import prepare
 from toolkit.runtime.command.refusals import exit_status
-from toolkit.runtime.pose import MUPOTS17, PoseFrame
 
-# Joint → the points of MediaPipe Pose whose mean it is.
-POINTS = {
-    "neck": (11, 12),
-    "right_shoulder": (12,),
-    "right_elbow": (14,),
-    "right_wrist": (16,),
-    "left_shoulder": (11,),
-    "left_elbow": (13,),
-    "left_wrist": (15,),
-    "right_hip": (24,),
-    "right_knee": (26,),
-    "right_ankle": (28,),
-    "left_hip": (23,),
-    "left_knee": (25,),
-    "left_ankle": (27,),
-    "pelvis": (23, 24),
+from .estimators import SKELETON, Estimator, Found, Peer, mediapipe, movenet, posec, with_margin
+
+COLUMNS: Mapping[type, Sequence[str]] = {
+    Scenes: (
+        "centre_recall",
+        "pck_rel150",
+        "pck_rel150_matched",
+        "mpjpe_mm",
+        "pa_mpjpe_mm",
+        "false_positives",
+    ),
+    Photos: ("centre_recall", "oks50", "oks75", "mean_oks", "false_positives"),
 }
-SKELETON = restrict(MUPOTS17, tuple(name for name in MUPOTS17.names if name in POINTS))
-MARGIN = 0.25  # of a person's box, on each side
-COLUMNS = ("centre_recall", "pck_rel150", "pck_rel150_matched", "mpjpe_mm", "pa_mpjpe_mm")
 
 
-def boxes_of(people: PoseFrame) -> list[list[int]]:
-    """Return (left, top, right, bottom) around the joints of each person, with a margin."""
-    low, high = people.joints_px.min(1), people.joints_px.max(1)
-    margin = MARGIN * (high - low).max(1, keepdims=True)
-    return [
-        [int(max(0, value)) for value in box]
-        for box in np.concatenate([low - margin, high + margin], 1).tolist()
-    ]
+def true_boxes(pictures: Scenes | Photos, name: str, size: Sequence[int]) -> np.ndarray:
+    """Return the boxes (N, 4) of the people that a protocol scores, with a margin."""
+    if isinstance(pictures, Scenes):
+        joints_px = pictures.scenes[name].people.joints_px
+        corners = joints_px.min(1), joints_px.max(1)
+    else:
+        boxes = np.array([each.box for each in pictures.people[name] if each.scored]).reshape(-1, 4)
+        corners = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    return with_margin(*corners, size)
 
 
-def looks_of(scenes: Scenes, *, each_person: bool) -> list[dict[str, Any]]:
-    """Return the looks for `mediapipe_pose.py`."""
-    looks = []
-    for name, scene in scenes.scenes.items():
-        picture = str((scenes.source / name).resolve())
-        looks += [
-            {"picture": picture, "box": box} for box in (boxes_of(scene.people) if each_person else [None])
+def measure(estimators: Mapping[str, Estimator], pictures: Scenes | Photos) -> list[list[str]]:
+    """Return a row for each estimator, the header first."""
+    found: dict[str, dict[str, Found]] = {name: {} for name in estimators}
+    report = progress("pictures")
+    for number, (picture_name, picture, _) in enumerate(pictures):
+        boxes = true_boxes(pictures, picture_name, picture.shape[:2])
+        order = list(estimators)
+        for name in order[number % len(order) :] + order[: number % len(order)]:
+            found[name][picture_name] = estimators[name](picture, boxes)
+        report(number + 1, len(pictures))
+    columns = COLUMNS[type(pictures)]
+    rows = [["estimator", *columns, "ms", "processor ms"]]
+    for name, each in found.items():
+        row = judged(pictures, each)
+        times = [
+            float(np.median([getattr(one, time) for one in each.values()])) for time in ("wall_ms", "cpu_ms")
         ]
-    return looks
+        rows.append([name, *(_cell(row, column) for column in columns), *(f"{time:.1f}" for time in times)])
+    return rows
 
 
-def people_of(found: Sequence[dict[str, Any]]) -> PoseFrame:
-    """Return the people of one picture from the answers to its looks."""
-    seen = [each for each in found if each["points_px"] is not None]
-
-    def joints(name: str, size: int) -> np.ndarray:
-        if not seen:
-            return np.zeros((0, len(SKELETON.names), size), np.float32)
-        points = np.array([each[name] for each in seen], np.float32)
-        return np.stack([points[:, list(POINTS[joint])].mean(1) for joint in SKELETON.names], 1)
-
-    joints_px, joints_mm = joints("points_px", 2), 1000 * joints("points_m", 3)
-    pelvis, neck = SKELETON.index("pelvis"), SKELETON.index("neck")
-    return PoseFrame(
-        np.array([np.mean(each["seen"]) for each in seen], np.float32).clip(0, 1),
-        joints_px[:, [neck, pelvis]].mean(1),
-        joints_mm - joints_mm[:, pelvis : pelvis + 1],
-        np.tile(np.float32([0, 0, 4000]), (len(seen), 1)),  # MediaPipe gives no distance
-        joints_px,
-    )
+def judged(pictures: Scenes | Photos, found: Mapping[str, Found]) -> dict[str, Any]:
+    """Return the row of all people, with intervals."""
+    people = {name: each.people for name, each in found.items()}
+    if isinstance(pictures, Photos):
+        return rows_of(judge_photos(people, pictures, SKELETON), Bootstrap())[0]
+    return rows_of(judge_scenes(people, pictures, SKELETON), Bootstrap())[0]
 
 
-def mediapipe(
-    python: str, folder: Path, scenes: Scenes, *, each_person: bool
-) -> tuple[dict[str, Any], float]:
-    """Return the row of MediaPipe Pose, and its processor time per picture in ms."""
-    looks = looks_of(scenes, each_person=each_person)
-    asked, answered = folder / "looks.json", folder / "people.json"
-    asked.write_text(json.dumps(looks))
-    subprocess.run([python, str(Path(__file__).parent / "mediapipe_pose.py"), asked, answered], check=True)
-    answers = json.loads(answered.read_text())
-    by_picture: dict[str, list[dict[str, Any]]] = {name: [] for name in scenes.scenes}
-    for look, answer in zip(looks, answers, strict=True):
-        by_picture[Path(look["picture"]).name].append(answer)
-    people = {name: people_of(found) for name, found in by_picture.items()}
-    cpu_ms = sum(answer["cpu_ms"] for answer in answers) / len(scenes)
-    return evaluate_scenes(people, scenes, SKELETON)[0], cpu_ms
-
-
-def posec(scenes: Scenes, checkpoint: str) -> tuple[dict[str, Any], float]:
-    """Return the row of a network in float32 in ONNX Runtime, and its processor time per picture in ms."""
-    graph = prepare(inputs.checkpoint(checkpoint))
-    estimate: Callable[..., PoseFrame] = float_estimator(graph)
-    people, cpu_ms = {}, 0.0
-    for name, picture, focal_px in scenes:
-        start = time.process_time()
-        found = estimate(picture, focal_px=focal_px)
-        cpu_ms += 1000 * (time.process_time() - start)
-        people[name] = in_joints(found, graph.spec.skeleton, SKELETON.names, root="pelvis")
-    return evaluate_scenes(people, scenes, SKELETON)[0], cpu_ms / len(scenes)
+def _cell(row: Mapping[str, Any], column: str) -> str:
+    if row[column] is None:
+        return "-"
+    digits = 1 if "pck" in column or "mm" in column else 3
+    low, high = row["intervals"][column]
+    return f"{row[column]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print one row for each estimator."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("python", help="interpreter of an environment with MediaPipe")
-    parser.add_argument("folder", type=Path, help="for files in between")
+    """Print a table for the scenes, and one for the photographs."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--mediapipe", metavar="PYTHON", help="of an environment with MediaPipe")
+    parser.add_argument("--movenet", nargs=2, metavar=("FOLDER", "JSON"), help="see movenet.mjs")
+    parser.add_argument("--lifter", nargs=2, type=Path, metavar=("EMBEDDING", "LIFTER"))
     parser.add_argument("--scenes", type=Path, default=inputs.SAMPLES / "scenes.json")
+    parser.add_argument("--photos", nargs=2, metavar=("JSON", "PICTURES"), help="COCO key points")
     parser.add_argument("--checkpoint", default="reference")
     args = parser.parse_args(arguments)
-    args.folder.mkdir(parents=True, exist_ok=True)
-    scenes = read_scenes(args.scenes)
-    rows = [["estimator", *COLUMNS, "cpu ms / picture"]]
-    for name, (row, cpu_ms) in {
-        f"posec {args.checkpoint}, float32": posec(scenes, args.checkpoint),
-        "MediaPipe Pose full, whole picture": mediapipe(args.python, args.folder, scenes, each_person=False),
-        "MediaPipe Pose full, true boxes": mediapipe(args.python, args.folder, scenes, each_person=True),
-    }.items():
-        cells = ["-" if row[column] is None else f"{row[column]:.3f}" for column in COLUMNS]
-        rows.append([name, *cells, f"{cpu_ms:.0f}"])
-    print(table(rows))
+    here, peers = Path(__file__).parent, []
+    estimators = {f"posec {args.checkpoint}, float32": posec(prepare(inputs.checkpoint(args.checkpoint)))}
+    if args.mediapipe:
+        peers.append(Peer([args.mediapipe, here / "mediapipe_pose.py"]))
+        estimators["MediaPipe Pose full, whole picture"] = mediapipe(peers[-1], each_person=False)
+        estimators["MediaPipe Pose full, true boxes"] = mediapipe(peers[-1], each_person=True)
+    if args.movenet:
+        folder, model = map(Path, args.movenet)
+        peers.append(Peer(["node", (here / "movenet.mjs").resolve(), model.resolve()], folder))
+        estimators["MoveNet.MultiPose, lifted"] = movenet(peers[-1], *args.lifter)
+    sets: list[Scenes | Photos] = [read_scenes(args.scenes)]
+    if args.photos:
+        sets.append(read_photos(*args.photos))
+    for pictures in sets:
+        print(f"{len(pictures)} pictures of {pictures.source.name}")
+        print(table(measure(estimators, pictures)))
+        print(f"load: {os.getloadavg()[0]:.1f}\n", flush=True)
+    for peer in peers:
+        peer.close()
 
 
 if __name__ == "__main__":

@@ -26,17 +26,24 @@ def write_model(model: Any) -> bytes:
     return bytes(builder.Output())
 
 
+def kind_of(model: Any, operator: Any) -> str:
+    """Return an operator's name in the schema, such as CONV_2D."""
+    from ai_edge_litert.schema_py_generated import BuiltinOperator
+
+    code = model.operatorCodes[operator.opcodeIndex]
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    return next(name for name, value in vars(BuiltinOperator).items() if value == number)
+
+
 def count_float_islands(content: bytes) -> int:
     """Return the number of connected groups of float32 operators in an int8 file."""
-    from ai_edge_litert.schema_py_generated import BuiltinOperator, TensorType
+    from ai_edge_litert.schema_py_generated import TensorType
 
     model = read_model(content)
     graph, islands = model.subgraphs[0], 0
     group_of: dict[int, int] = {}
     for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        kind = max(code.builtinCode, code.deprecatedBuiltinCode)
-        if kind in (BuiltinOperator.QUANTIZE, BuiltinOperator.DEQUANTIZE):
+        if kind_of(model, operator) in ("QUANTIZE", "DEQUANTIZE"):
             continue
         if not any(graph.tensors[output].type == TensorType.FLOAT32 for output in operator.outputs):
             continue

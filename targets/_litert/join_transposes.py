@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .flatbuffer import read_model, write_model
+from .flatbuffer import kind_of, read_model, write_model
 
 
 def join_transposes(content: bytes) -> bytes:
@@ -16,14 +16,11 @@ def join_transposes(content: bytes) -> bytes:
 
     The converter stores maps with readers in two orders in a third order: two transposes per reader.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     model = read_model(content)
-    graph, codes = model.subgraphs[0], model.operatorCodes
+    graph = model.subgraphs[0]
 
     def is_transpose(operator: Any) -> bool:
-        code = codes[operator.opcodeIndex]
-        return bool(max(code.builtinCode, code.deprecatedBuiltinCode) == schema.BuiltinOperator.TRANSPOSE)
+        return kind_of(model, operator) == "TRANSPOSE"
 
     def order(operator: Any) -> np.ndarray:
         return np.frombuffer(bytes(model.buffers[graph.tensors[operator.inputs[1]].buffer].data), np.int32)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from arm64_root import Root
+from toolkit.emulation.root import Root
 
 _CONFIGURATION = """ListenAddress 127.0.0.1
 Port {port}

@@ -14,13 +14,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "tflite"))
 sys.path.insert(0, str(Path(__file__).parent))
 from arm64_pictures import PICTURES, SIZE
-from arm64_root import Root, why_not
 from networks import tiny_graph_of, tiny_spec
 from working_network import working_graph
 
 import calibration
 import targets
 from toolkit.compiler.build import build
+from toolkit.emulation.root import Root, why_not
 from toolkit.ir.graph import Graph
 from toolkit.runtime.bundle import Bundle
 

@@ -15,18 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from arm64_root import HERE, Root, why_not
-from instructions import run_counted
 
 from toolkit.device.timing.decode_cost import crowd_heads
+from toolkit.emulation.counting import CHECKOUT, run_counted
+from toolkit.emulation.root import Root, why_not
 from toolkit.frontend.trace import trace
 
 PEOPLE = (0, 1, 5, 20, 50)
 
 
-def count_decoding(
-    root: Root, people: Sequence[int] = PEOPLE, checkout: Path = HERE.parents[1]
-) -> dict[int, int]:
+def count_decoding(root: Root, people: Sequence[int] = PEOPLE, checkout: Path = CHECKOUT) -> dict[int, int]:
     """Return number of people → instructions of one call of `decode_heads`, for the reference network."""
     graph = trace(str(checkout / "toolkit" / "reference"))
     with tempfile.TemporaryDirectory() as folder:
@@ -36,7 +34,7 @@ def count_decoding(
         for count in people:
             paths.append(str(Path(folder) / f"{count}.npz"))
             np.savez(paths[-1], **crowd_heads(graph.spec, count))
-        script = [str(HERE / "counted_decode.py"), str(given), *paths]
+        script = [str(Path(__file__).parent / "counted_decode.py"), str(given), *paths]
         counted = run_counted(root, "litert", script, checkout=checkout)
     return {people: counts["all"] for people, counts in zip(people, counted, strict=True)}
 

@@ -8,61 +8,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from arm64_root import HERE, PYTHON, RUNTIMES, Root, why_not
-from pretend_pi import BOARDS
-
+from toolkit.emulation.boards import BOARDS
+from toolkit.emulation.counting import run_counted
+from toolkit.emulation.root import RUNTIMES, Root, why_not
 from toolkit.report.file_kinds import INSTRUCTIONS, INSTRUCTIONS_ENDING
 from toolkit.runtime.bundle import read_bundle
 
-CLASSES = ("all", "simd", "memory", "branch")
+HERE = Path(__file__).parent
 
 
 def count(root: Root, runtime: str, bundle: Path) -> list[dict[str, int]]:
     """Return the instructions of two inferences, by class, on the board that the root is."""
     return run_counted(root, runtime, [str(HERE / "counted.py"), str(bundle)])
-
-
-def run_counted(
-    root: Root, runtime: str, script: Sequence[str], *, checkout: Path = HERE.parents[1]
-) -> list[dict[str, int]]:
-    """Run a Python script, and return the instructions between its pairs of marks, by class.
-
-    The script imports `toolkit` of the checkout.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "counts"
-        plugin = ["-plugin", f"{root.where / 'instructions.so'},out={out}"]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONHASHSEED": "0",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONHOME": f"{root.system}/usr",
-            "PYTHONPATH": f"{root.system}{root.site(runtime)}:{checkout}",
-            "PYTHONNOUSERSITE": "1",
-            "OPENBLAS_NUM_THREADS": "1",  # threads that wait would be counted
-        }
-        # Without random addresses, and out of the root: the emulator that counts needs the host's libraries.
-        emulator = ["setarch", "-R", "qemu-aarch64", "-L", str(root.system), "-cpu", root.board.cpu, *plugin]
-        command = [*emulator, str(root.system / "usr/bin" / PYTHON), *script]
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=1800)
-        marks = {
-            int(words[0]): [int(word) for word in words[1:]]
-            for words in map(str.split, out.read_text().splitlines())
-        }
-    return [
-        {
-            name: end - begin
-            for name, begin, end in zip(CLASSES, marks[2 * number], marks[2 * number + 1], strict=True)
-        }
-        for number in range(len(marks) // 2)
-    ]
 
 
 def count_all(root: Root, bundles: list[Path]) -> list[dict[str, object]]:

@@ -48,6 +48,32 @@ def test_one_sweep_serves_every_observer_and_the_file_is_the_same_each_time(
         assert Ranges.load(tmp_path / "a.json").observer == name
 
 
+@pytest.mark.parametrize("first", [1, 3])
+def test_sweeps_over_parts_of_the_frames_merge_into_that_of_all(tiny_graph, people_pictures, tmp_path, first):
+    whole = sweep(tiny_graph, people_pictures)
+    # Brighter frames come last: the second part has the wider histograms.
+    parts = [sweep(tiny_graph, people_pictures[:first]), sweep(tiny_graph, people_pictures[first:])]
+    for number, part in enumerate(parts):
+        part.save(tmp_path / f"{number}.npz")
+    merged, later = (Sweep.load(tmp_path / f"{number}.npz") for number in range(2))
+    merged.merge(later)
+    for observer in OBSERVERS:
+        found, expected = merged.ranges(observer), whole.ranges(observer)
+        assert found.frames_sha256 == expected.frames_sha256
+        assert found.means == expected.means != {}
+        for name, pair in expected.tensors.items():
+            assert found.tensors[name] == pytest.approx(pair, rel=1e-9, abs=1e-9)
+    for name, stats in whole.tensors.items():
+        assert (merged.tensors[name].counts == stats.counts).all()
+
+
+def test_sweeps_of_different_networks_are_not_merged(tiny_graph, people_pictures):
+    one, other = sweep(tiny_graph, people_pictures[:2]), sweep(tiny_graph, people_pictures[2:])
+    other.graph_sha256 = "0" * 64
+    with pytest.raises(PosecError, match="cannot be merged"):
+        one.merge(other)
+
+
 def test_progress_reports_frames_done_and_frames_in_all(tiny_graph, people_pictures):
     steps = []
     collect(tiny_graph, people_pictures, progress=lambda done, count: steps.append((done, count)))

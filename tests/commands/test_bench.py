@@ -62,6 +62,19 @@ def test_a_size_is_two_numbers(bundle, size, capsys):
     assert "such as 1280x720" in capsys.readouterr().err or size.startswith("-")
 
 
+@pytest.mark.parametrize("size", ["0x5", "5x0", "99999x99999", "100000x1"])
+def test_a_size_that_no_camera_has_is_refused_before_the_work(bundle, size, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run("bench", bundle, "--size", size)
+    assert "each side must be 1 to 8192 pixels" in capsys.readouterr().err
+
+
+def test_the_reason_of_a_failure_is_printed(bundle, pictures, capsys):
+    line = ["bench", bundle, "--seconds", "0.2", "--no-accuracy", "--source", pictures, "--size", "4000x1"]
+    assert run(*line) == 1
+    assert f"{bundle}: a picture of 4000 x 1 pixels would be" in capsys.readouterr().out
+
+
 def test_the_users_pictures_are_timed_and_judged_and_rendered_ones_are_warned_of(
     accepted, tiny_checkpoint, pictures, capsys
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import cv2
+import pytest
 from command_line import json_of, refusal, run
 from networks import spot_picture
 
@@ -97,6 +98,15 @@ def test_observers_are_compared_by_drift(tiny_checkpoint, pictures, tmp_path, ca
     assert json.loads((tmp_path / "best.json").read_text())["observer"] == found["best"]
     assert "(overlap)" in refusal(capsys, *line[:-1], pictures)
     assert "jetson-nano" in refusal(capsys, *line, "--target", "jetson-nano")
+
+
+@pytest.mark.parametrize("source", ["rtsp://user:secret@127.0.0.1:1/live", "0", "picamera2", "nowhere", "-"])
+def test_cameras_and_missing_files_are_no_frames(tiny_checkpoint, tmp_path, capsys, source):
+    sentence = refusal(
+        capsys, "calibrate", tiny_checkpoint, "--frames", source, "-o", tmp_path / "ranges.json"
+    )
+    assert "record those of a camera in a file first" in sentence
+    assert source.replace("user:secret", "***") in sentence
 
 
 def test_requests_that_cannot_be_met_write_nothing(tiny_checkpoint, pictures, tmp_path, capsys):

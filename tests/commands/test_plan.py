@@ -32,6 +32,16 @@ def test_the_forecast_of_a_jetson_is_printed_as_text_and_as_json(tiny_checkpoint
     assert json_of(capsys, *line, "jetson-orin-nano", "--precision", "int8")["forecast"] == {}
 
 
+def test_instructions_are_predicted_for_a_board_whose_operators_were_counted(tiny_checkpoint, capsys):
+    line = ["plan", tiny_checkpoint, "--precision", "int8", "--target"]
+    predicted = json_of(capsys, *line, "raspberry-pi-4")["predicted"]
+    assert 0 < predicted["instructions_m"] < 100
+    assert 0 < predicted["largest_error"] < 0.05
+    # The counted network pads in its convolutions.
+    assert "pad int8 1x1 stride 1 dilation 1" in predicted["not_counted"]
+    assert json_of(capsys, *line, "generic-cpu")["predicted"] == {}
+
+
 def test_layers_are_grouped_by_the_reason_that_they_stay_float(tiny_checkpoint, ranges, capsys):
     line = ["plan", tiny_checkpoint, *TO_INT8, "--calibration", ranges, "--keep-float"]
     reason = json_of(capsys, *line, "Conv_3", "Conv_8")["stays float"]["Conv_3"]

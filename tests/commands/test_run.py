@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
 
 import cv2
 import numpy as np
 import pytest
 from command_line import changed, json_of, refusal, run
 from networks import tiny_graph_of
-from processes import posec
+from processes import Started, environment, line, posec
 from tiny_bundles import spoiled, write_tiny_bundle
 
 
@@ -54,6 +56,20 @@ def test_an_unreadable_picture_is_reported_and_skipped(bundle, pictures, tmp_pat
     assert "broken.png" in captured.err
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (500, 1), (1, 500), (3, 900), (60000, 1), (8, 16385)])
+def test_a_picture_of_any_shape_is_used_or_skipped(bundle, pictures, tmp_path, capsys, size):
+    height, width = size
+    mixed = tmp_path / "mixed"
+    shutil.copytree(pictures, mixed)
+    cv2.imwrite(str(mixed / "odd.png"), np.full((*size, 3), 90, np.uint8))
+    assert run("run", bundle, "--source", mixed, "--json", "-o", tmp_path / "found") == 0
+    captured = capsys.readouterr()
+    is_skipped = max(size) > 2
+    assert len(captured.out.splitlines()) == 5 - is_skipped
+    assert (tmp_path / "found" / "odd.jpg").exists() is not is_skipped
+    assert (f"{width} x {height}" in captured.err) is is_skipped
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "many"])
 def test_a_number_of_pictures_starts_at_one(bundle, pictures, value, capsys):
     with pytest.raises(SystemExit, match="2"):
@@ -78,3 +94,17 @@ def test_numbers_that_json_lacks_are_left_out(pictures, tmp_path):
     assert "Infinity" not in done.stdout
     assert "Traceback" not in done.stderr
     assert "finite" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["toolkit", "toolkit.runtime"])
+def test_an_interrupt_while_libraries_are_imported_is_no_traceback(bundle, pictures, module):
+    words = line(*(["run"] if module == "toolkit" else []), bundle, "--source", pictures, module=module)
+    words[1:1] = ["-X", "importtime"]
+    with Started(words, text=True, stderr=subprocess.PIPE, env=environment()) as process:
+        while "numpy" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+    assert "Traceback" not in error
+    assert "interrupted" in error

@@ -147,3 +147,37 @@ def test_a_host_without_the_library_names_it(signed, keys, tmp_path, verb):
     assert done.returncode == 2
     assert "pip install cryptography" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_key_that_is_reached_through_the_bundle_is_refused(signed, keys, tmp_path, capsys):
+    (signed / "owner.pub").symlink_to(f"{keys}.pub")
+    (tmp_path / "near.pub").symlink_to(signed / "owner.pub")
+    for key in (signed / "owner.pub", tmp_path / "near.pub"):
+        assert "lies in the bundle" in refusal(capsys, "verify", signed, "--key", key)
+    (tmp_path / "far.pub").symlink_to(f"{keys}.pub")
+    assert run("verify", signed, "--key", tmp_path / "far.pub") == 0
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_signature_that_is_a_link_or_a_folder_is_neither_read_nor_written(
+    signed, keys, tmp_path, capsys, is_link
+):
+    path, precious = signed / "signature.json", tmp_path / "precious"
+    path.rename(precious)
+    content = precious.read_bytes()
+    path.symlink_to(precious) if is_link else path.mkdir()
+    assert "is not a plain file" in refusal(capsys, "verify", signed, "--key", f"{keys}.pub")
+    assert "is not a plain file" in refusal(capsys, "sign", signed, "--key", f"{keys.with_name('other')}.key")
+    assert precious.read_bytes() == content
+
+
+def test_a_pair_of_keys_is_whole_or_not_there(tmp_path):
+    script = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (115, 115))\n"
+    script += "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    script += "from toolkit.commands.keygen import run; from argparse import Namespace\n"
+    script += "run(Namespace(name=sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "a"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert "File too large" in done.stderr
+    assert not list(tmp_path.iterdir())

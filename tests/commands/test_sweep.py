@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import json_of, refusal, run
+from networks import tiny_spec, write_checkpoint
 
+from toolkit.commands.sweeping.work import work
 from toolkit.device.result import read_results
+from toolkit.runtime.bundle import read_bundle
 from toolkit.sweep.store import Store
+from toolkit.sweep.tasks import EXPORT, Task
 
 pytest.importorskip("distributed")
 
@@ -58,6 +63,8 @@ def test_a_sweep_writes_a_result_for_every_bundle_and_resumes(plan, tmp_path, ca
             assert result["bench"]["latency"]["total"]["p50_ms"] > 0
             assert result["verdict"] in ("accepted", "rejected")
             assert result["accuracy"]
+            if result["bundle"]["precision"] == "int8":  # as of `posec calibrate` and `export`
+                assert dict(result["bundle"]["passes"])["correct_biases"] > 0
     assert "pck_rel150" in results[0]["accuracy"][0]  # of the table
     # The report reads the rows, failures included.
     assert len(read_results(out)) == 6
@@ -86,6 +93,7 @@ def test_shards_give_the_accuracy_of_the_whole(plan, tmp_path, capsys):
     bundle = next(path for path in (tmp_path / "out" / "store").glob("*/*.files"))
     rows = json_of(capsys, "evaluate", bundle, "--scenes", tmp_path / "few.json")
     assert result["status"] == "not measured"
+    assert result["accuracy"][0].pop("by_picture")["measures"]["pck_rel150"]
     for row, expected in zip(result["accuracy"], rows, strict=True):
         assert row.keys() == expected.keys()
         for name, value in expected.items():
@@ -111,3 +119,17 @@ def test_a_second_sweep_into_the_folder_of_a_running_one_is_refused(plan, tmp_pa
     with Store(tmp_path / "out" / "store").claimed():
         error = refusal(capsys, "sweep", plan, "-o", tmp_path / "out")
     assert "another sweep is running in" in error
+
+
+def test_a_worker_that_outlives_a_sweep_exports_a_changed_network(tmp_path):
+    store, network = Store(tmp_path / "store"), tmp_path / "net"
+    names = []
+    for number in range(2):
+        write_checkpoint(network, replace(tiny_spec(), name=f"net {number}"))
+        settings = {"network": str(network), "digest": str(number), "target": "generic-cpu"}
+        settings.update(precision="float32", keep_float=[])
+        task = Task(EXPORT, str(number) * 64, settings)
+        store.files_of(task.key).parent.mkdir(parents=True)
+        assert work(task, store, [])["bytes"] > 0
+        names.append(read_bundle(store.files_of(task.key)).spec.name)
+    assert names == ["net 0", "net 1"]

@@ -179,3 +179,80 @@ def test_requests_that_do_not_fit_are_refused(take, tmp_path, capsys):
     path.write_text("".join(json.dumps(each) + "\n" for each in unrelated))
     assert "convert them to CSV" in refusal(capsys, "convert", path, "-o", tmp_path / "take.bvh")
     assert run("convert", path, "-o", tmp_path / "take.csv") == 0
+
+
+def test_all_people_have_the_same_frames_from_the_first_picture_to_the_last(take, tmp_path):
+    path, joints_mm = take
+    lines = [json.loads(text) for text in path.read_text().splitlines()]
+    for frame, line in enumerate(lines):  # person 8 comes late and goes early; the recording starts at 100 s
+        line["seconds"] += 100
+        if not 10 <= frame < 30:
+            for name in [*PoseFrame.__dataclass_fields__, "numbers"]:
+                del line[name][1]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert run("convert", path, "-o", tmp_path / "take.bvh") == 0
+    files = [bvh.Bvh((tmp_path / f"take-{number}.bvh").read_text()) for number in (3, 8)]
+    assert [file.nframes for file in files] == [40, 40]
+    found = positions(files[1])[MUPOTS17.names[MUPOTS17.root]] * [10, -10, -10]
+    where = joints_mm[:, 1, MUPOTS17.root]
+    expected = where[np.clip(np.arange(40), 10, 29)]
+    assert np.abs(found - expected).max() < 0.5
+
+
+def rewritten(path, change):
+    lines = [json.loads(text) for text in path.read_text().splitlines()]
+    changed = [change(number, line) for number, line in enumerate(lines)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in changed))
+    return path
+
+
+@pytest.mark.parametrize("ending", ["bvh", "csv"])
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            lambda at, line: {**line, "seconds": 2 - at},
+            "line 2 is of 1 s, the one before of 2 s; convert",
+        ),
+        (lambda at, line: {**line, "seconds": at % 20}, "line 21 is of 0 s, the one before of 19 s"),
+        (lambda at, line: {**line, "seconds": "1"}, "seconds must be a number from 0"),
+        (lambda at, line: {**line, "seconds": True}, "seconds must be a number from 0"),
+        (lambda at, line: {**line, "seconds": -1}, "seconds must be a number from 0"),
+        (lambda at, line: {**line, "seconds": 1e300}, "seconds must be a number from 0"),
+        (lambda at, line: {**line, "picture": [1]}, "picture must be text"),
+        (lambda at, line: {**line, "schema": True}, "schema True"),
+        (lambda at, line: {**line, "numbers": [True, 2]}, "whole numbers above 0"),
+        (lambda at, line: {**line, "joints_mm": line["joints_px"]}, "--bundle names another skeleton"),
+    ],
+)
+def test_lines_that_no_run_writes_are_refused_and_nothing_is_written(take, capsys, ending, change, sentence):
+    path = rewritten(take[0], change)
+    out = path.with_name(f"take.{ending}")
+    assert sentence in refusal(capsys, "convert", path, "-o", out)
+    assert not list(path.parent.glob(f"*.{ending}"))
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("-1.png", "'-1.png"),
+        ("\ud83d", "\\ud83d"),
+        ("a\nb", "a\\nb"),
+    ],
+)
+def test_names_in_csv_are_neither_formulas_nor_unprintable(take, tmp_path, name, shown):
+    path = rewritten(take[0], lambda at, line: {**line, "picture": name})
+    assert run("convert", path, "-o", tmp_path / "take.csv") == 0
+    with (tmp_path / "take.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["picture"] for row in csv.DictReader(file)} == {shown}
+
+
+def test_a_person_who_is_not_there_and_the_recording_as_output_are_refused(take, tmp_path, capsys):
+    path, _ = take
+    message = refusal(capsys, "convert", path, "-o", tmp_path / "take.csv", "--person", 5)
+    assert "no person 5 in the recording; it has 3, 8" in message
+    assert not (tmp_path / "take.csv").exists()
+    recording = path.rename(tmp_path / "people.csv")
+    assert "is the recording itself" in refusal(capsys, "convert", recording, "-o", recording)
+    assert recording.read_text().startswith("{")

@@ -46,6 +46,7 @@ def test_a_frame_is_split_by_stage_with_overlap_too(measured):
     overlap = measured[0][0]["overlap"]
     assert set(overlap["stages_ms"]) == {"preprocess", "inference", "decode"}
     assert min(overlap["stages_ms"].values()) > 0
+    assert overlap["quantiles"]["p99"]["needs"] == 368
     assert overlap["fps"] < 1000 / overlap["stages_ms"]["inference"] * 1.5
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from toolkit.device.timing.noise import noise_of
-from toolkit.device.timing.quantiles import latency_quantiles, needed_samples, quantile_interval
+from toolkit.device.timing.quantiles import is_enough, latency_quantiles, needed_samples, quantile_interval
 
 
 def test_the_number_of_samples_is_that_of_the_binomial_rule():
@@ -30,6 +30,14 @@ def test_a_percentile_without_enough_frames_has_no_interval():
     assert found["p50"]["low_ms"] < 50.5 < found["p50"]["high_ms"]
     assert quantile_interval([1.0] * 35, 0.9) is None
     assert quantile_interval([1.0] * 36, 0.9) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("frames", "elapsed_s", "enough"),
+    [(367, 10.0, False), (368, 10.0, True), (1000, 9.9, False), (5, 60.0, True), (4, 60.0, False)],
+)
+def test_a_stream_lasts_the_asked_time_and_up_to_six_times_as_long_for_p99(frames, elapsed_s, enough):
+    assert is_enough(frames, elapsed_s, asked_s=10.0) is enough
 
 
 def rounds_of(medians):

@@ -13,9 +13,15 @@ from onnx import TensorProto, helper, numpy_helper
 from report_pages import Page, page_of
 
 import targets
+from toolkit.compiler.checks import lower_nominal
+from toolkit.cost.graph_operators import graph_operators
+from toolkit.cost.table import CostTable
 from toolkit.device.result import save_result
+from toolkit.ir.target import Job
+from toolkit.passes import prepare
 from toolkit.report.choosing.comparison import compare
 from toolkit.report.predicting.bound import bound_ms, predictions
+from toolkit.report.predicting.instructions import with_instructions
 from toolkit.report.predicting.workload import LayerWork, layer_work
 
 FACTS = {"peak_gops": {"float32": 10.0, "int8": 40.0}, "memory_gb_s": 1.0}
@@ -95,3 +101,18 @@ def test_every_precision_that_a_target_offers_has_a_peak(name):
     offered = [precision for precision in target.precisions if precision in peaks]
     assert offered
     assert all(peaks[low] >= peaks["float32"] for low in offered)
+
+
+def test_instructions_are_predicted_where_the_boards_operators_were_counted(tiny_graph):
+    board = targets.load("raspberry-pi-4")
+    listed = {
+        precision: graph_operators(lower_nominal(prepare(tiny_graph), Job(board, precision)))
+        for precision in ("int8", "float32")
+    }
+    counts = dict.fromkeys(listed["int8"], 1000)
+    table = CostTable(board.name, "cpu", "library", counts)
+    given = predictions(WORK, [(board.name, ("int8", "float32"), FACTS)], [])
+    int8, float32 = with_instructions(given, prepare(tiny_graph), [(board, table)])
+    assert int8.instructions == pytest.approx(1000 * len(listed["int8"]), abs=5e4)
+    assert float32.instructions is None  # its convolutions were not counted
+    assert int8.bound_ms == given[0].bound_ms

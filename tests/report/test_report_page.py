@@ -59,9 +59,9 @@ def results(folder):
 
 def test_status_and_verdict_are_independent(results):
     sound, wrong, broken = results
-    assert (sound.has_run, sound.verdict, sound.reason) == (True, "accepted", "all limits kept")
+    assert (sound.has_run, sound.verdict, sound.reason) == (True, "accepted", "all limits kept on photos")
     assert (wrong.has_run, wrong.verdict) == (True, "rejected")
-    assert wrong.reason.startswith("over the allowance: drift_mm ")
+    assert wrong.reason.startswith("over the allowance on photos: drift_mm ")
     assert wrong.drift["worst_head"] == "embedding"
     assert (broken.status, broken.verdict) == ("failed", "not judged")
     assert "NoSuchOperator" in broken.reason

@@ -55,14 +55,20 @@ SKIPPED = (
     Skip(r"posec/\w+/python ", "runs on a board after a deployment", 4),
     Skip(r"posec run .* --unix ", "is read by the consumers in tests/docs/test_consumers.py", 1),
     Skip(r"posec deploy ", "needs a board; tests/deploy runs it against a host", 3),
-    Skip(r"posec run .* --source 0", "needs a camera", 3),
+    Skip(r"posec run .* --source 0", "needs a camera", 4),
     Skip(r"ssh ", "needs a board", 1),
-    Skip(r"(posec train|torchrun) ", "trains for minutes to hours; its options are checked", 27),
+    Skip(r"(posec train|torchrun) ", "trains for minutes to hours; its options are checked", 32),
     Skip(r"posec evaluate .* --(mupots|panoptic) ", "needs a data set; tests/evaluation runs it", 2),
     Skip(r"posec evaluate .* --scenes steep/", "needs rendered scenes; tests/evaluation runs it", 1),
+    Skip(r"posec locate ", "needs recordings; tests/adaptation runs it", 1),
+    Skip(r"posec adapt ", "needs recordings; tests/training/site runs it", 1),
     Skip(r"posec evaluate .* --views", "needs rendered clips; tests/evaluation runs it", 2),
     Skip(r"posec evaluate .* --clips", "needs rendered clips; tests/evaluation runs it", 1),
     Skip(r"posec export .* --precision auto", "searches for minutes; tests/verification runs it", 1),
+    Skip(
+        r"(python -m toolkit.emulation|posec measure-operators) ", "emulates a board; tests/arm64 runs it", 2
+    ),
+    Skip(r"posec search ", "searches for minutes; tests/commands runs it", 1),
     Skip(r"posec calibrate .* --compare", "measures for minutes; tests/calibration runs it", 1),
 )
 

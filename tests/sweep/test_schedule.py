@@ -42,6 +42,7 @@ def bundles(count):
         precisions=("int8",),
         observers=tuple(f"observer-{number}" for number in range(10)),
         keep_float=tuple((f"layer-{number}",) for number in range(10)),
+        shards=1,
     )
     sweep = tasks_of(plan, plan.candidates(lambda target, precision: True), DIGESTS)
     assert len(sweep.candidates) == count

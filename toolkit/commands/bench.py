@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PosecError
+from ..runtime.console import printable
 from . import EXIT_FAILED, EXIT_OK
 from .interface import inputs
 from .interface.arguments import JSON, THREADS, Verb, argument
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from calibration import Frames
 
     from ..device.result import Result
+    from ..evaluation.photos import Photos
+    from ..evaluation.scenes import Scenes
     from ..ir.graph import Graph
     from ..report.measure import DriftReference
 
 _MOST_TIMED = 32  # pictures that latency is measured on, of --frames
+_LARGEST_SIDE_PX = 8192  # of --size
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -30,6 +34,8 @@ def _size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit()):
         raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, such as 1280x720; got '{text}'")
+    if not all(1 <= int(side) <= _LARGEST_SIDE_PX for side in (width, height)):
+        raise argparse.ArgumentTypeError(f"each side must be 1 to {_LARGEST_SIDE_PX} pixels; got '{text}'")
     return int(height), int(width)
 
 
@@ -78,6 +84,18 @@ VERB = Verb(
             help="also compare with this float network head by head, on --frames or the shipped scenes, and "
             "measure its accuracy (default with --frames: reference)",
         ),
+        argument(
+            "--scenes",
+            default="samples",
+            help="scenes.json of rendered scenes for accuracy (default: samples, the shipped scenes)",
+        ),
+        argument(
+            "--photos",
+            nargs=2,
+            metavar=("JSON", "PICTURES"),
+            help="also measure accuracy on photographs: COCO key points, and the folder or tar archive of "
+            "their pictures",
+        ),
         argument("--no-accuracy", action="store_true", help="measure latency and drift only"),
         THREADS,
         JSON,
@@ -88,12 +106,11 @@ VERB = Verb(
 def run(args: argparse.Namespace) -> int:
     """Measure bundles and print one row per bundle."""
     from ..device.timing.turns import BenchSettings
-    from ..evaluation.scenes import read_scenes
     from ..report.measure import measure_bundles
 
     if args.again:
         return _repeat(args)
-    protocols = [] if args.no_accuracy else [read_scenes(inputs.SAMPLES / "scenes.json")]
+    protocols = _labelled(args)
     compared = _compared(args)
     settings = BenchSettings(
         pictures=_timed(args, compared),
@@ -117,6 +134,17 @@ def run(args: argparse.Namespace) -> int:
     text = "\n".join([table(_rows(args.bundle, results)), *_notes(args.bundle, results), *written])
     answer(args, [result.to_dict() for result in results], text)
     return EXIT_OK if all(result.verdict == "accepted" for result in results) else EXIT_FAILED
+
+
+def _labelled(args: argparse.Namespace) -> list[Photos | Scenes]:
+    """Return the labelled pictures that accuracy is measured on."""
+    from ..evaluation.photos import read_photos
+    from ..evaluation.scenes import read_scenes
+
+    if args.no_accuracy:
+        return []
+    scenes = read_scenes(inputs.sample(args.scenes, "scenes.json"))
+    return [scenes, *([read_photos(*args.photos)] if args.photos else [])]
 
 
 class _Compared(NamedTuple):
@@ -169,9 +197,11 @@ def _rows(folders: Sequence[str], results: Sequence[Result]) -> list[list[str]]:
 
 
 def _notes(folders: Sequence[str], results: Sequence[Result]) -> list[str]:
-    """Return a line for each noisy measurement, and for each engine that states how it computes int8."""
+    """Return a line for each bundle that is not accepted, each noisy measurement, and each kind of int8."""
     notes = []
     for index, result in enumerate(results):
+        if result.verdict != "accepted":
+            notes.append(f"{folders[index]}: {printable(result.reason)}")
         if result.noise:
             notes.append(f"{folders[index]}: too noisy to trust: {result.noise}")
         kind = ((result.bench or {}).get("engine") or {}).get("integers")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import PosecError
+from ..runtime.files.plain_files import write_whole
 from . import EXIT_OK
 from .interface.arguments import FILE_OUT, Verb, argument
 from .interface.terminal import say, write_text
@@ -42,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     from ..convert.recording import choose_skeleton, read_recording
 
     out = Path(args.out)
+    if out.exists() and os.path.realpath(out) == os.path.realpath(args.recording):
+        raise PosecError(f"'{out}' is the recording itself; give another name")
     if out.suffix.lower() not in SUFFIXES:
         raise PosecError(f"'{out}' must end in .bvh or .csv, which is the format to write")
     if args.rate is not None and not 0.1 <= args.rate <= 1000:
@@ -58,9 +62,10 @@ def _write_csv(
 ) -> None:
     from ..convert.csv_rows import write_csv
 
-    text = io.StringIO()
-    rows = write_csv(text, pictures, skeleton, args.person)
-    write_text(out, text.getvalue())
+    with write_whole(out) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        rows = write_csv(text, pictures, skeleton, args.person)
+        text.detach()
     say(f"wrote {out}: {rows} rows")
 
 
@@ -68,9 +73,10 @@ def _write_bvh(
     args: argparse.Namespace, out: Path, pictures: Iterator[RecordedPicture], skeleton: Skeleton
 ) -> None:
     from ..convert.bvh import bvh_text
-    from ..convert.takes import at_constant_rate, read_takes
+    from ..convert.takes import at_times, constant_rate, read_takes
 
-    takes = read_takes(pictures, args.person)
+    seconds, takes = read_takes(pictures, args.person)
+    times, hz = constant_rate(seconds, args.rate)
     if len(takes) > MOST_FILES:
         numbers = ", ".join(str(take.number) for take in takes[:5])
         raise PosecError(
@@ -79,6 +85,8 @@ def _write_bvh(
         )
     for take in takes:
         path = out if len(takes) == 1 else out.with_name(f"{out.stem}-{take.number}{out.suffix}")
-        joints_mm, hz = at_constant_rate(take, args.rate)
-        write_text(path, bvh_text(joints_mm, skeleton, hz))
-        say(f"wrote {path}: person {take.number}, {len(joints_mm)} frames at {hz:.2f} Hz")
+        write_text(path, bvh_text(at_times(take, times), skeleton, hz))
+        say(
+            f"wrote {path}: person {take.number}, {len(times)} frames at {hz:.2f} Hz, seen from "
+            f"{take.seconds[0] - seconds[0]:.2f} s to {take.seconds[-1] - seconds[0]:.2f} s"
+        )

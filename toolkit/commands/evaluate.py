@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -224,19 +223,8 @@ def _write(out: str | None, plain: Mapping[str, Any]) -> None:
 
 
 def _opened(args: argparse.Namespace, network: str) -> tuple[PoseEstimator, Mapping[str, np.ndarray]]:
-    """Return the estimator of a bundle or of a float network, and the arrays of its temporal stage."""
-    from ..ir.float_engine import float_estimator
-    from ..runtime import load
-    from ..runtime.decoding.bone_prior import REFINEMENT
-    from ..runtime.temporal.bundled import read_stage
-
-    if (Path(network) / "bundle.json").is_file():
-        options = {"refine": not args.no_refine, "centre_threshold": args.threshold}
-        estimator = load(network, args.threads, **options)
-        return estimator, read_stage(estimator.bundle) if estimator.bundle is not None else {}
-    graph = inputs.checkpoint(network)
-    graph = replace(graph, spec=graph.spec.with_threshold(args.threshold))
-    return float_estimator(graph, args.threads, None if args.no_refine else REFINEMENT), graph.temporal
+    """Return the estimator of a network, and the arrays of its temporal stage."""
+    return inputs.estimator(network, args.threads, refine=not args.no_refine, threshold=args.threshold)
 
 
 def _text(value: Any, interval: Sequence[float] | None = None) -> str:

@@ -28,8 +28,15 @@ def run(args: argparse.Namespace) -> int:
     for path in paths:
         if os.path.lexists(path):
             raise PosecError(f"'{path}' is there already and is never replaced; give another name")
-    for path, content, mode in zip(paths, keys, (0o600, 0o644), strict=True):
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(content)
+    made: list[Path] = []
+    try:
+        for path, content, mode in zip(paths, keys, (0o600, 0o644), strict=True):
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                made.append(path)
+                file.write(content)
+    except BaseException:
+        for path in made:
+            path.unlink()
+        raise
     put(f"wrote {paths[0]} (keep it secret) and {paths[1]}")
     return EXIT_OK

@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     target = boards.load(args.target)
     precision = args.precision or target.precisions[0]
     graph, ranges = inputs.checkpoint(args.checkpoint), inputs.ranges(args.calibration)
-    planned = plan(graph, target, precision, ranges=ranges, keep_float=args.keep_float)
+    costs = boards.operator_costs(args.target)
+    planned = plan(graph, target, precision, ranges=ranges, keep_float=args.keep_float, costs=costs)
     answer(args, planned, "\n".join(f"{key}: {_text(value)}" for key, value in planned.items()))
     return EXIT_OK
 

@@ -72,7 +72,9 @@ def _predictor(args: argparse.Namespace) -> Callable[[Sequence[Result]], Sequenc
         return lambda results: ()
     import targets as boards
 
+    from ..passes import prepare
     from ..report.predicting.bound import predictions
+    from ..report.predicting.instructions import with_instructions
     from ..report.predicting.workload import layer_work
 
     named = [boards.load(name) for name in args.predict]
@@ -82,6 +84,12 @@ def _predictor(args: argparse.Namespace) -> Callable[[Sequence[Result]], Sequenc
                 f"target '{board.name}' states no peak figures; add peak_gops and memory_gb_s to its "
                 "[facts], or leave it out of --predict"
             )
-    work = layer_work(inputs.checkpoint(args.checkpoint))
+    graph = inputs.checkpoint(args.checkpoint)
+    work, prepared = layer_work(graph), prepare(graph)
     facts = [(board.name, board.precisions, board.facts) for board in named]
-    return lambda results: predictions(work, facts, results)
+    counted = [
+        (board, costs)
+        for name, board in zip(args.predict, named, strict=True)
+        if (costs := boards.operator_costs(name))
+    ]
+    return lambda results: with_instructions(predictions(work, facts, results), prepared, counted)

@@ -25,7 +25,9 @@ VERB = Verb(
         argument(
             "--source",
             required=True,
-            help=f"{SOURCES}, or 'samples'; an existing file or folder of that name comes first",
+            nargs="+",
+            help=f"{SOURCES}, or 'samples'; an existing file or folder of that name comes first; "
+            "several with --fuse",
         ),
         *(_checked(*each) for each in ARGUMENTS),
     ],
@@ -36,4 +38,4 @@ def run(args: argparse.Namespace) -> int:
     """Find people and write them."""
     from ..runtime.command.run import run as run_source
 
-    return run_source(args, inputs.source(args.source))
+    return run_source(args, [inputs.source(source) for source in args.source])

@@ -23,9 +23,10 @@ def run(args: argparse.Namespace) -> int:
     from ..runtime.bundle import read_bundle
     from ..runtime.files.bundle_files import DESCRIPTION, LARGEST_DESCRIPTION
     from ..runtime.files.plain_files import read_plain, write_plain
-    from ..runtime.files.signature import SIGNATURE, make_signature
+    from ..runtime.files.signature import SIGNATURE, check_signature_file, make_signature
 
     bundle = read_bundle(args.bundle)
+    check_signature_file(bundle.folder)
     description = read_plain(bundle.folder / DESCRIPTION, most_bytes=LARGEST_DESCRIPTION)
     write_plain(bundle.folder / SIGNATURE, make_signature(description, args.key))
     put(f"{args.bundle}: signed")

@@ -23,6 +23,7 @@ STAGES = {
     "lift": "training.learning.pretrain_lift",
     "equalize": "training.int8.equalize",
     "grid": "training.int8.snap_weights",
+    "centres": "training.centres.train_centres",
     "decoder": "training.embedding.narrow_decoder",
     "ship": "training.release.export_checkpoint",
     "card": "training.release.model_card",

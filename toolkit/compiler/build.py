@@ -12,6 +12,8 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from .. import __version__
+from ..cost.graph_operators import predicted_cost
+from ..cost.table import CostTable
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
 from ..ir.target import Job, Target
@@ -20,7 +22,7 @@ from ..passes.edit.graph_index import named_layers
 from ..passes.quantize.float_layers import float_layers, stays_float
 from ..passes.quantize.pipeline import lower_graph
 from ..runtime.bundle import DECODER, TEMPORAL, Bundle, write_bundle
-from .checks import check_request, nominal_ranges
+from .checks import check_request, lower_nominal
 from .engine_check import check_engine
 from .golden import golden_files, golden_pictures, pack_arrays
 from .request import ExportRequest
@@ -78,12 +80,13 @@ def export_bundle(
     progress("lower")
     model = target.backend.lower(lowered, job)
     progress("golden")
-    golden = golden_files(prepared, request.golden)
+    golden = golden_files(prepared, request.golden, request.threads)
     info = {**_describe(prepared, lowered, job, ranges=ranges), "model": next(iter(model))}
     files = {**model, DECODER: pack_arrays(dict(graph.decoder)), **golden}
     files |= {TEMPORAL: pack_arrays(dict(graph.temporal))} if graph.temporal else {}
     progress("check in the engine")
-    check_engine(prepared, lowered, job, info=info, files=files, pictures=golden_pictures(golden))
+    pictures = golden_pictures(golden)
+    check_engine(prepared, lowered, job, info=info, files=files, pictures=pictures, threads=request.threads)
     return write_bundle(request.out, info, files, overwrite=request.overwrite)
 
 
@@ -94,11 +97,13 @@ def plan(
     *,
     ranges: Ranges | None = None,
     keep_float: Collection[str] = (),
+    costs: CostTable | None = None,
 ) -> dict[str, Any]:
     """Return the plan of a `build`, for JSON: passes run in memory, nothing is converted or written.
 
     Without ranges, an int8 plan lists the layers that stay float and states that ranges are needed.
-    `forecast` is the back end's `plan_details`. Raises PosecError as `build` does.
+    `forecast` is the back end's `plan_details`; `predicted` are instructions by the counted operators in
+    `costs`. Raises PosecError as `build` does.
     """
     target.check_precision(precision)
     job, backend, prepared = Job(target, precision), target.backend, prepare(graph)
@@ -106,7 +111,7 @@ def plan(
     lowered = lower_graph(prepared, job, ranges, keep_float=keep_float)
     scheme = backend.scheme(job) if precision == "int8" else None
     needs_ranges = scheme is not None and ranges is None
-    _check_backend(prepared, job, ranges, keep_float=keep_float)
+    checked = _check_backend(prepared, job, ranges, keep_float=keep_float)
     missing = [backend.missing(), "int8 needs ranges: posec calibrate" if needs_ranges else ""]
     planned: dict[str, Any] = {"network": graph.spec.name, "target": target.name, "board": target.title}
     planned.update({"precision": precision, "engine": backend.ENGINE, "input": asdict(lowered.frame)})
@@ -118,16 +123,19 @@ def plan(
     planned["needed first"] = [why for why in missing if why]
     # Without Q/DQ, a forecast of int8 would be one of float.
     planned["forecast"] = {} if needs_ranges else backend.plan_details(lowered, job)
+    planned["predicted"] = predicted_cost(checked, costs) if costs else {}
     return planned
 
 
-def _check_backend(prepared: Graph, job: Job, ranges: Ranges | None, *, keep_float: Collection[str]) -> None:
-    """Raise PosecError where `lower` would refuse the graph; missing ranges are replaced by nominal ones."""
-    if job.precision == "int8" and ranges is None:
-        ranges = nominal_ranges(prepared)
-    lowered = lower_graph(prepared, job, ranges, keep_float=keep_float)
+def _check_backend(prepared: Graph, job: Job, ranges: Ranges | None, *, keep_float: Collection[str]) -> Graph:
+    """Return the lowered graph; missing ranges are replaced by nominal ones.
+
+    Raises PosecError where `lower` would refuse the graph.
+    """
+    lowered = lower_nominal(prepared, job, ranges, keep_float=keep_float)
     if not job.target.backend.missing():
         job.target.backend.check(lowered, job)
+    return lowered
 
 
 def _describe(prepared: Graph, lowered: Graph, job: Job, *, ranges: Ranges | None) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import PosecError
 from ..ir.graph import Graph
 from ..ir.ranges import Ranges
-from ..ir.target import Target
+from ..ir.target import Job, Target
+from ..passes.quantize.pipeline import lower_graph
 from ..runtime.files.bundle_files import DESCRIPTION
 from .request import ExportRequest
 
@@ -38,6 +40,15 @@ def check_request(target: Target, request: ExportRequest) -> None:
         raise PosecError(
             f"target '{target.name}' cannot be compiled for here: {why}; {target.backend.REQUIRES}"
         )
+
+
+def lower_nominal(
+    prepared: Graph, job: Job, ranges: Ranges | None = None, *, keep_float: Collection[str] = ()
+) -> Graph:
+    """Return the lowered graph; for int8, nominal ranges replace missing ones."""
+    if job.precision == "int8" and ranges is None:
+        ranges = nominal_ranges(prepared)
+    return lower_graph(prepared, job, ranges, keep_float=keep_float)
 
 
 def nominal_ranges(prepared: Graph) -> Ranges:

@@ -41,6 +41,7 @@ def check_engine(
     info: Mapping[str, Any],
     files: Mapping[str, bytes],
     pictures: Sequence[np.ndarray],
+    threads: int | None = None,
 ) -> None:
     """Raise PosecError where the engine cannot run the model, or its heads differ by more than rounding.
 
@@ -50,14 +51,15 @@ def check_engine(
         job: target and precision.
         info, files: arguments of `write_bundle`.
         pictures: BGR (H, W, 3) uint8; noise where there are none.
+        threads: of the networks; None takes all processors.
     """
     if job.target.backend.ENGINE not in HERE:
         return
     chosen = _chosen(compiled, pictures)
-    exact = _graph_heads(prepared, _batches(prepared, chosen))
+    exact = _graph_heads(prepared, _batches(prepared, chosen), threads)
     batches = _batches(compiled, chosen)
-    rounded = _graph_heads(compiled, batches) if job.precision == "int8" else exact
-    found = _engine_heads(info, files, batches=batches, job=job)
+    rounded = _graph_heads(compiled, batches, threads) if job.precision == "int8" else exact
+    found = _engine_heads(info, files, batches=batches, job=job, threads=threads)
     for head, values in exact.items():
         stated = compiled.spec.heads[head]
         spread = max(float(values.std()), _SMALLEST_SPREAD * (stated.high - stated.low))
@@ -86,10 +88,10 @@ def _chosen(graph: Graph, pictures: Sequence[np.ndarray]) -> Sequence[np.ndarray
     return [random.integers(0, 256, (*graph.spec.input_size, 3)).astype(np.uint8) for _ in range(2)]
 
 
-def _graph_heads(graph: Graph, batches: np.ndarray) -> dict[str, np.ndarray]:
+def _graph_heads(graph: Graph, batches: np.ndarray, threads: int | None) -> dict[str, np.ndarray]:
     """Return the heads of the graph: without optimizations, ONNX Runtime rounds only at Q and DQ."""
     onnxruntime = library()
-    options = cpu_options(onnxruntime)
+    options = cpu_options(onnxruntime, threads)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(
@@ -105,7 +107,12 @@ def _graph_heads(graph: Graph, batches: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _engine_heads(
-    info: Mapping[str, Any], files: Mapping[str, bytes], *, batches: np.ndarray, job: Job
+    info: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    *,
+    batches: np.ndarray,
+    job: Job,
+    threads: int | None,
 ) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         bundle, given, made = (str(Path(folder) / name) for name in ("bundle", "batches.npy", "heads.npz"))
@@ -116,6 +123,7 @@ def _engine_heads(
             filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         )
         command = [sys.executable, "-m", f"{__package__}.engine_heads", bundle, given, made]
+        command += [] if threads is None else [f"--threads={threads}"]
         try:
             done = subprocess.run(
                 command,

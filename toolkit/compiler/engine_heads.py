@@ -1,6 +1,6 @@
 """Run a bundle's engine in its own process.
 
-Usage: `python -m toolkit.compiler.engine_heads BUNDLE BATCHES.npy HEADS.npz`.
+Usage: `python -m toolkit.compiler.engine_heads BUNDLE BATCHES.npy HEADS.npz [--threads N]`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("bundle", help="a folder that `posec export` wrote")
     parser.add_argument("batches", help="inputs of the engine (.npy)")
     parser.add_argument("heads", help="file to write (.npz)")
+    parser.add_argument("--threads", type=int, help="of the engine (default: the bundle's)")
     args = parser.parse_args(arguments)
-    engine = open_engine(read_bundle(args.bundle))
+    engine = open_engine(read_bundle(args.bundle), args.threads)
     # The engine may reuse its arrays: copy them.
     made = [
         {name: np.array(values) for name, values in engine(batch).items()} for batch in np.load(args.batches)

@@ -32,7 +32,9 @@ class _Golden(NamedTuple):
     people: PoseFrame
 
 
-def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> dict[str, bytes]:
+def golden_files(
+    graph: Graph, pictures: Sequence[np.ndarray] | None = None, threads: int | None = None
+) -> dict[str, bytes]:
     """Return golden/000.png, …, golden/people.json and golden/changed.json.
 
     people.json holds the people that the float graph finds on each picture, changed.json those that it finds
@@ -43,6 +45,7 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
         pictures: BGR (H, W, 3) uint8; an empty sequence gives no files. None takes a few of the shipped
             scenes, spread over them. Scenes without a score near the threshold are preferred: rounding does
             not change their people.
+        threads: of the float network; None takes all processors.
 
     Raises PosecError where there are too many pictures or people, or where one is not a picture.
     """
@@ -58,7 +61,7 @@ def golden_files(graph: Graph, pictures: Sequence[np.ndarray] | None = None) -> 
             f"golden pictures may have {MOST_PIXELS // 10**6} million pixels together; "
             "give fewer or smaller ones"
         )
-    estimator = float_estimator(graph)
+    estimator = float_estimator(graph, threads)
     rendered = pictures is None
     golden = (
         _shipped(estimator) if pictures is None else [_Golden(each, estimator(each)) for each in pictures]

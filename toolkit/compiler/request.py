@@ -23,6 +23,7 @@ class ExportRequest:
         keep_float: names or patterns of layers that int8 leaves float, beside those of the scheme.
         skip_passes: names of passes to leave out, for debugging; the bundle's history records them.
         overwrite: replace an existing bundle.
+        threads: of the networks that run during the export; None takes all processors.
     """
 
     out: str | Path = ""
@@ -32,3 +33,4 @@ class ExportRequest:
     keep_float: Collection[str] = ()
     skip_passes: Collection[str] = ()
     overwrite: bool = False
+    threads: int | None = None

@@ -101,18 +101,20 @@ class Result:
 
     @property
     def reason(self) -> str:
-        """The reason for the verdict, or for the failure."""
+        """The reason for the verdict, with the pictures that it was judged on, or for the failure."""
         if self.status == "failed" and self.bench:
             return str(self.bench["reason"])
         if self.drift is None:
             return self.unjudged or "not compared with the float network"
+        source = (self.drift.get("data") or {}).get("source")
+        where = f" on {source}" if source else ""
         if self.drift["within"]:
-            return "all limits kept"
+            return f"all limits kept{where}"
         over = (
             f"{name} {_number(self.drift.get(name))}, allowed {_number(self.drift['allowed'][name])}"
             for name in self.drift["missed"]
         )
-        return "over the allowance: " + "; ".join(over)
+        return f"over the allowance{where}: {'; '.join(over)}"
 
     def row(self, protocol: str, subset: str = "all") -> Mapping[str, Any]:
         """Return one row of the accuracy, or an empty one."""

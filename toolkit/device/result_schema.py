@@ -99,7 +99,7 @@ _NOISE = Fields({"spread": _RATIO, "reasons": Items(_WORD, most=20)})
 _STAGES_MS = Fields(dict.fromkeys(("preprocess", "inference", "decode"), _MS))
 _OVERLAP = Fields(
     {"frames": _COUNT, "fps": _RATIO, "p50_ms": _MS, "p90_ms": _MS, "p99_ms": _MS},
-    {"stages_ms": _STAGES_MS},
+    {"stages_ms": _STAGES_MS, "quantiles": Table(_QUANTILE)},
 )
 _ENERGY = Fields({}, {"absent": _WORD, "sensor": _WORD, "watts": _COUNT, "mj_per_frame": Maybe(_COUNT)})
 _INPUTS = Fields(
@@ -141,11 +141,18 @@ BENCH = Fields(
         ),
     },
 )
-_INTERVALS = "intervals"
+_INTERVALS, _BY_PICTURE = "intervals", "by_picture"
+_PARTS = Items(Number(), most=100_000)
+_PICTURES = Fields(
+    {
+        "pictures": Digest(),
+        "measures": Table(Fields({"scale": Number(), "above": _PARTS, "below": _PARTS})),
+    }
+)
 
 
 class _Accuracy:
-    """A row of accuracy: names of protocol and subset, numbers, and perhaps intervals of the numbers."""
+    """A row of accuracy: names of protocol and subset, numbers, perhaps their intervals and parts."""
 
     _named = Fields({"protocol": _WORD, "subset": _WORD})
     _numbers = Table(Maybe(Number()))
@@ -158,12 +165,14 @@ class _Accuracy:
             {
                 name: measure
                 for name, measure in value.items()
-                if name not in (*self._named.needed, _INTERVALS)
+                if name not in (*self._named.needed, _INTERVALS, _BY_PICTURE)
             },
             where,
         )
         if _INTERVALS in value:
             self._intervals.check(value[_INTERVALS], f"{where}.{_INTERVALS}")
+        if _BY_PICTURE in value:
+            _PICTURES.check(value[_BY_PICTURE], f"{where}.{_BY_PICTURE}")
 
 
 class _Result:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..runtime.pose import PoseFrame, Skeleton
+from ..runtime.preprocess import PictureError
 from .datasets.labelled import DataSet
 from .datasets.protocols import judge_data_set
 from .intervals import Bootstrap, Subset, rows_of
@@ -35,7 +36,12 @@ def find_people(
     """Return file name → people of every picture; calls `progress` with (pictures done, pictures in all)."""
     people = {}
     for name, picture, focal_px in pictures:
-        people[name] = estimate(picture, focal_px=focal_px)
+        try:
+            people[name] = estimate(picture, focal_px=focal_px)
+        except PictureError as error:
+            raise PictureError(
+                f"labelled picture '{name}': {error}, or leave it out of the labels"
+            ) from error
         if progress:
             progress(len(people), len(pictures))
     return people

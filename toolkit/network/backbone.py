@@ -9,20 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .blocks import InvertedResidual, StridedConv2d, upsample
+from .shape import BLOCKS, REFERENCE, STEM_CHANNELS, NetworkShape
 
-STEM_CHANNELS = 48
-EXPANSION = 6
-# Output channels and stride of the inverted residual blocks.
-BLOCKS = (
-    (24, 1),
-    *((40, 2), (40, 1)),
-    *((48, 2), (48, 1), (48, 1)),
-    *((96, 2), (96, 1), (96, 1), (96, 1)),
-    *((144, 1), (144, 1), (144, 1)),
-    *((240, 2), (240, 1), (240, 1)),
-    (480, 1),
-)
-LAST_CHANNELS = 1280
 # Blocks that the pyramid merges at stride 16, 8 and 4.
 SIDE_BLOCKS = (9, 5, 2)
 # The block of stride 16 that is returned beside the pyramid.
@@ -54,16 +42,20 @@ class Backbone(nn.Module):
     Cell i of stride 4 is centred on input pixel 4 i, as in MoveNet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shape: NetworkShape = REFERENCE) -> None:
         super().__init__()
         self.stem = StridedConv2d(3, STEM_CHANNELS)
         inputs = [STEM_CHANNELS, *(channels for channels, _ in BLOCKS)]
         self.blocks = nn.ModuleList(
-            InvertedResidual(before, channels, stride, EXPANSION if number else 1)
-            for number, (before, (channels, stride)) in enumerate(zip(inputs, BLOCKS, strict=False))
+            InvertedResidual(before, channels, stride, hidden, expands=number > 0)
+            if hidden
+            else nn.Identity()
+            for number, (before, (channels, stride), hidden) in enumerate(
+                zip(inputs, BLOCKS, shape.hidden, strict=False)
+            )
         )
-        self.last = nn.Conv2d(inputs[-1], LAST_CHANNELS, 1)
-        self.top = nn.Conv2d(LAST_CHANNELS, TOP_CHANNELS, 1)
+        self.last = nn.Conv2d(inputs[-1], shape.last, 1)
+        self.top = nn.Conv2d(shape.last, TOP_CHANNELS, 1)
         self.levels = nn.ModuleList(
             PyramidLevel(coarse, BLOCKS[block][0], channels)
             for coarse, block, channels in zip((TOP_CHANNELS, *PYRAMID), SIDE_BLOCKS, PYRAMID, strict=False)

@@ -51,11 +51,10 @@ class StridedConv2d(nn.Conv2d):
 class InvertedResidual(nn.Module):
     """MobileNetV2's block: 1x1 expansion, depthwise 3x3, 1x1 projection, with folded batch norms."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, hidden: int, *, expands: bool = True) -> None:
         super().__init__()
-        hidden = expansion * inputs
         self.has_skip = stride == 1 and inputs == outputs
-        self.expand = nn.Conv2d(inputs, hidden, 1) if expansion > 1 else None
+        self.expand = nn.Conv2d(inputs, hidden, 1) if expands else None
         self.depthwise = (
             nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
             if stride == 1

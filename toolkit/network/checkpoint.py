@@ -22,6 +22,7 @@ from ..runtime.files.plain_folders import write_folder
 from ..runtime.pose import PoseSpec
 from .checkpoint_files import GRAPH, NETWORK, POSE, SPEC, TEMPORAL, CheckpointFiles, check_decoder, read_files
 from .network import KeypointNetwork
+from .shape import NetworkShape
 from .toml_writer import to_toml
 
 TRAINING_ONLY = "auxiliary."
@@ -164,9 +165,9 @@ def build_network(files: CheckpointFiles) -> Checkpoint:
     if files.path.name != NETWORK:
         raise PosecError(f"'{folder}' holds the network as {files.path.name}, needed for this: {NETWORK}")
     _check_architecture(about.get("architecture", FORMER_ARCHITECTURES[0]), folder)
-    network = KeypointNetwork()
     try:
         tensors = current_names(load_tensors(files.network))
+        network = KeypointNetwork(NetworkShape.of(tensors))
         missing, unknown = network.load_state_dict(tensors, strict=False)
     except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
         raise PosecError(f"'{folder}' does not hold the weights of this network: {error}") from error

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from ..runtime.pose import Head, PoseSpec
 from .keypoints import OFFSET_CHANNELS
+from .shape import REFERENCE, NetworkShape
 
 OFFSET_CELLS = 4.0
 DEPTH_LOGS = 3.0
@@ -48,14 +49,14 @@ class LiftingHead(nn.Module):
     Features start with zero weights, so an untrained network is as accurate as its lifting from key points.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shape: NetworkShape = REFERENCE) -> None:
         super().__init__()
-        self.from_keypoints = nn.Conv2d(OFFSET_CHANNELS, LATENT_CHANNELS, 1)
-        self.from_features = nn.Conv2d(FEATURE_CHANNELS, LATENT_CHANNELS, 1, bias=False)
+        self.from_keypoints = nn.Conv2d(OFFSET_CHANNELS, shape.latent, 1)
+        self.from_features = nn.Conv2d(FEATURE_CHANNELS, shape.latent, 1, bias=False)
         self.mlp = nn.Sequential(
-            nn.Conv2d(LATENT_CHANNELS, LATENT_CHANNELS, 1),
+            nn.Conv2d(shape.latent, shape.lifting, 1),
             nn.ReLU(),
-            nn.Conv2d(LATENT_CHANNELS, LATENT_CHANNELS, 1),
+            nn.Conv2d(shape.lifting, LATENT_CHANNELS, 1),
             nn.ReLU(),
         )
         nn.init.zeros_(self.from_features.weight)

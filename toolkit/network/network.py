@@ -30,6 +30,7 @@ from .heads import (
     to_units,
 )
 from .keypoints import BRANCH_CHANNELS, KeypointHead, keypoint_heads
+from .shape import REFERENCE, NetworkShape
 
 SIZE_MULTIPLE = 32
 # A cell of stride 8 averages four cells of stride 4, the first of which is centred on its first pixel.
@@ -57,27 +58,30 @@ class KeypointNetwork(nn.Module):
 
     architecture = "picture and key points"
 
-    def __init__(self) -> None:
+    def __init__(self, shape: NetworkShape = REFERENCE) -> None:
         super().__init__()
-        self.backbone = Backbone()
+        self.backbone = Backbone(shape)
         self.keypoint_head = KeypointHead()
         self.fine_projection = conv_norm_relu(len(FEATURE_BRANCHES) * BRANCH_CHANNELS, FEATURE_CHANNELS)
         self.deep_projection = conv_norm_relu(DEEP_CHANNELS, FEATURE_CHANNELS)
         self.blocks = nn.Sequential(ResidualBlock(FEATURE_CHANNELS), ResidualBlock(FEATURE_CHANNELS))
         self.context = Context(FEATURE_CHANNELS)
-        self.lifting_head = LiftingHead()
+        self.lifting_head = LiftingHead(shape)
         self.heads, self.auxiliary = new_heads(LATENT_CHANNELS, FEATURE_CHANNELS)
 
     def pretrained_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that start from MoveNet and have a learning rate of their own."""
         return [*self.backbone.parameters(), *self.keypoint_head.parameters()]
 
+    def merge(self, pooled: dict[str, Tensor], deep: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the input of `blocks` (B, 128, h, w) of branches pooled to stride 8 and of deep features."""
+        fine: Tensor = self.fine_projection(torch.cat([pooled[name] for name in FEATURE_BRANCHES], 1))
+        return fine + upsample(self.deep_projection(torch.cat(deep, 1)))
+
     def encode(self, branches: dict[str, Tensor], deep: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return image features (B, 128, h, w) and the lifting head's latent (B, 256, h, w), of stride 8."""
         pooled = {name: functional.avg_pool2d(branches[name], 2) for name in FEATURE_BRANCHES}
-        fine = self.fine_projection(torch.cat(list(pooled.values()), 1))
-        features = fine + upsample(self.deep_projection(torch.cat(deep, 1)))
-        features = self.context(self.blocks(features))
+        features = self.context(self.blocks(self.merge(pooled, deep)))
         offsets = self.keypoint_head.regression(pooled["regression"])
         return features, self.lifting_head.latent(offsets, features)
 

@@ -78,6 +78,7 @@ MEASURED = (
     "gaps",
     "false_tracks_per_min",
     "delay_ms",
+    "step_ms",
     "update_ms",
 )
 _PLACE = Number(-1e9, 1e9)

@@ -137,7 +137,7 @@ def report_page(
         overview=overview(results),
         charts=figures(results),
         latency=latency_section(results),
-        drift=drift_section(results, [comparison.loss(option) for option in comparison.options]),
+        drift=drift_section(results, [option.loss for option in comparison.options]),
         accuracy=accuracy_section(results),
         over_time=over_time_section(over_time),
         retrieval=retrieval_section(retrieval),

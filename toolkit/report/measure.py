@@ -19,8 +19,10 @@ from ..device.golden_check import golden_drift
 from ..device.result import ENDING, Result, describe_bundle, result_name, save_result
 from ..device.timing.turns import BenchSettings
 from ..errors import PosecError
+from ..evaluation.intervals import Bootstrap
+from ..evaluation.paired import rows_by_picture
 from ..evaluation.photos import Photos
-from ..evaluation.run import evaluate
+from ..evaluation.run import judge
 from ..evaluation.scenes import Scenes
 from ..runtime import load
 from ..runtime.bundle import Bundle, read_bundle
@@ -173,11 +175,12 @@ def _judge_golden(bundle: Bundle, found: Sequence[PoseFrame]) -> _Judged:
 
 
 def _accuracy(estimator: PoseEstimator, protocols: Sequence[Photos | Scenes]) -> list[dict[str, Any]]:
-    """Return the rows of all protocols."""
+    """Return the rows of all protocols, with intervals and by picture."""
     spec = estimator.spec
     rows: list[dict[str, Any]] = []
     for protocol in protocols:
-        rows += evaluate(estimator, protocol, spec.skeleton, centre_joints=spec.centre_joints)
+        judged = judge(estimator, protocol, spec.skeleton, centre_joints=spec.centre_joints)
+        rows += rows_by_picture(judged, protocol, Bootstrap())
     return rows
 
 

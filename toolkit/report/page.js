@@ -166,9 +166,8 @@
     }
     return drawing("g", { "aria-hidden": "true" }, ...parts);
   }
-  function plot(machine, number) {
+  function plot(machine) {
     const options = data.options.filter(option => option.machine === machine && visible(option));
-    
     const tip = element("p", { class: "tip", "aria-live": "polite" }, "Point at a mark for its figures; press it for its pictures.");
     const heading = element("figcaption", {}, element("h3", {}, machine));
     if (!options.length) return element("figure", { class: "chart" }, heading, element("p", {}, "No result has both figures."));
@@ -178,7 +177,7 @@
     return element("figure", { class: "chart" }, heading, svg, tip);
   }
   function draw() {
-    root.querySelector(".plots").replaceChildren(...data.machines.map(plot));
+    root.querySelector(".plots").replaceChildren(...data.machines.map(machine => plot(machine)));
   }
   function highlight(option, on) {
     for (const row of document.querySelectorAll("tr[data-option]")) {

@@ -111,6 +111,7 @@ def _facts(option: Option) -> list[list[str]]:
         "drift": number(drift.get("drift_mm"), 1, "mm"),
         "the network's own": number(own.get("drift_mm"), 1, "mm"),
         "people lost": percent(drift.get("people_lost")),
+        "lost to float32": str(option.loss or ""),
         "input": option.size,
     }
     return [[name, value] for name, value in facts.items() if value not in ("", "–")]

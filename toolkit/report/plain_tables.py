@@ -24,6 +24,13 @@ _FIRST_COLUMNS = (
     "verdict",
     "choice",
 )
+_LAST_COLUMNS = (
+    "lost to float32, points",
+    "lost, low",
+    "lost, high",
+    "lost, figure",
+    "outside the limits",
+)
 _TITLE = "# posec report"
 
 
@@ -80,7 +87,8 @@ def comma_separated(comparison: Comparison) -> str:
 
 def _rows(comparison: Comparison) -> list[list[str]]:
     """Return the table, its header first."""
-    header = [*_FIRST_COLUMNS, *(measure.label for measure in comparison.measures), "outside the limits"]
+    labels = (measure.label for measure in comparison.measures)
+    header = [*_FIRST_COLUMNS, *labels, *_LAST_COLUMNS]
     return [header, *(_row(comparison, option) for option in comparison.options)]
 
 
@@ -101,7 +109,9 @@ def _row(comparison: Comparison, option: Option) -> list[str]:
         f"{option.values[measure.key]:.{measure.digits}f}" if measure.key in option.values else ""
         for measure in comparison.measures
     ]
-    return [plain_text(cell) for cell in (*first, *values, "; ".join(comparison.reasons(option)))]
+    loss = option.loss or ("", None, None, "")
+    figures = ["" if part is None else f"{part:.2f}" if isinstance(part, float) else part for part in loss]
+    return [plain_text(cell) for cell in (*first, *values, *figures, "; ".join(comparison.reasons(option)))]
 
 
 def _cell(text: str) -> str:

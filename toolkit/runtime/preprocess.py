@@ -178,9 +178,8 @@ def place(height: int, width: int, spec: PoseSpec) -> Tuple[Letterbox, int, int]
     rows, columns = min(high, round(height * scale)), min(wide, round(width * scale))
     if min(rows, columns) < spec.stride:
         raise PictureError(
-            f"a picture of {height} x {width} pixels (height x width) would be {rows} x "
-            f"{columns} in the network's "
-            f"{high} x {wide}, less than one cell of {spec.stride}; crop it"
+            f"a picture of {width} x {height} pixels would be {columns} x {rows} in the network's "
+            f"{wide} x {high}, less than one cell of {spec.stride}; crop it"
         )
     box = Letterbox(
         (columns / width, rows / height), (wide - columns) // 2, (high - rows) // 2, (height, width)
@@ -210,7 +209,7 @@ def check_picture(picture: Any) -> None:
     if max(picture.shape[:2]) > LARGEST_SIDE_PX:
         raise PictureError(
             f"a picture's sides may have {LARGEST_SIDE_PX} pixels, "
-            f"got {picture.shape[0]} x {picture.shape[1]}; reduce it"
+            f"got {picture.shape[1]} x {picture.shape[0]}; reduce it"
         )
 
 

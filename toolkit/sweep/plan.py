@@ -60,7 +60,7 @@ class SweepPlan:
         calibration: frames for int8: a folder, a video, a listing, or "samples".
         calibration_frames: how many of them are used.
         scenes: labelled scenes for accuracy: a scenes.json, or "samples".
-        shards: parts of the scenes; each is one task.
+        shards: parts of the calibration frames, and of the scenes; each is one task.
         seconds: of latency for each bundle; 0 measures none.
     """
 
@@ -73,7 +73,7 @@ class SweepPlan:
     calibration: str = "samples"
     calibration_frames: int = 64
     scenes: str = "samples"
-    shards: int = 1
+    shards: int = 4
     seconds: float = 5.0
 
     def networks(self) -> list[str]:

@@ -44,6 +44,9 @@ def open_client(workers: int, scheduler: str | None = None) -> Iterator[Client]:
             "distributed.worker.memory.pause": False,
             "distributed.scheduler.allowed-failures": _RETRIES,
             "distributed.comm.timeouts.connect": _CONNECT_S,
+            # Dask's own observation of its workers takes processor time from their work.
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.tick.interval": "1s",
         }
     )
     if scheduler is not None:
@@ -61,7 +64,7 @@ def open_client(workers: int, scheduler: str | None = None) -> Iterator[Client]:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port: another sweep may run
             silence_logs=logging.ERROR,  # workers with threads of engines are slow to end
         ) as cluster,
         Client(cluster) as client,

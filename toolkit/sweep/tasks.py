@@ -80,19 +80,15 @@ def tasks_of(plan: SweepPlan, candidates: Sequence[Candidate], digests: Digests)
         ranges = []
         if candidate.precision == INT8:
             frames = {"frames": plan.calibration, "count": plan.calibration_frames}
-            ranges = [
-                task(
-                    CALIBRATE,
-                    {"network": candidate.network, **frames},
-                    (),
-                    **network,
-                    frames=digests.calibration,
-                    count=plan.calibration_frames,
-                )
-            ]
+            for shard in range(plan.shards):
+                part = {"shard": shard, "shards": plan.shards}
+                settings = {"network": candidate.network, "digest": digests.network, **frames, **part}
+                content = {**network, **part, "frames": digests.calibration, "count": frames["count"]}
+                ranges.append(task(CALIBRATE, settings, (), **content))
         board = [Path(candidate.target).stem, digests.targets[candidate.target]]
         options = [candidate.precision, candidate.observer, candidate.keep_float]
-        export = task(EXPORT, candidate._asdict(), ranges, **network, target=board, options=options)
+        settings = {**candidate._asdict(), "digest": digests.network}
+        export = task(EXPORT, settings, ranges, **network, target=board, options=options)
         people = tuple(
             task(
                 PEOPLE,

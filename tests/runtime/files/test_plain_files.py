@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -88,6 +89,18 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
         interrupted()
     assert (tmp_path / "result").read_text() == "old"
     assert os.listdir(tmp_path) == ["result"]
+
+
+def test_the_error_of_a_full_disk_names_the_file(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_plain(tmp_path / "large", b"a" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / "large")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_link_stays_a_link(tmp_path):

@@ -130,6 +130,26 @@ def test_an_abandoned_socket_is_replaced_and_nothing_else_is(tmp_path):
         UnixSink(str(tmp_path / "missing" / "people"), print)
 
 
+def test_a_socket_that_is_removed_is_made_again_and_one_that_is_taken_is_reported_once(tmp_path):
+    path, said = tmp_path / "people", []
+    sink = UnixSink(str(path), said.append)
+    with socket.socket(socket.AF_UNIX) as early, socket.socket(socket.AF_UNIX) as late:
+        early.connect(str(path))
+        sink.write(result(0))
+        path.unlink()
+        sink.write(result(1))
+        late.connect(str(path))
+        sink.write(result(2))
+        path.unlink()
+        path.write_text("mine")
+        sink.write(result(3))
+        sink.write(result(4))
+        sink.close(Summary())
+        assert [len(read_all(each).splitlines()) for each in (early, late)] == [5, 3]
+    assert [text.partition("was removed, and ")[2][:10] for text in said] == ["is there a", "no program"]
+    assert path.read_text() == "mine"
+
+
 def test_a_datagram_is_a_line(tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))

@@ -42,6 +42,13 @@ def test_no_people_leave_the_picture_unchanged():
     assert draw_people(picture, no_people(SPEC), MUPOTS17, inset=True).shape == (120, 220, 3)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 5), (15, 15)])
+def test_a_picture_without_room_for_views_gets_none(size):
+    picture = np.full((*size, 3), 90, np.uint8)
+    people = people_on(60, 80, Recorded(3, 3, 0.9, depth=1.5))
+    assert draw_people(picture, people, MUPOTS17, numbers=[1], inset=True).shape == (*size, 3)
+
+
 def test_sides_have_their_own_colours():
     colours = dict(zip(MUPOTS17.bones, side_colours(MUPOTS17), strict=True))
     assert colours[MUPOTS17.index("left_wrist")] == LEFT

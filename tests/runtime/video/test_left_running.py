@@ -17,13 +17,16 @@ from camera_runs import check_numbering, lines_of, run_camera, spots
 from http_camera import HttpCamera
 from networks import spot_picture, tiny_graph_of
 from onnx import TensorProto, helper, numpy_helper
-from processes import environment, line, posec
+from processes import environment, line, posec, start
 from tiny_bundles import write_tiny_bundle
 from video_files import jpeg
 
-from toolkit.runtime.command.arguments import EXIT_ENGINE_FAILED
+from toolkit.runtime.command.arguments import EXIT_ENGINE_FAILED, EXIT_OUTPUT_FAILED
 from toolkit.runtime.video.black_pictures import BlackPictures
 from toolkit.runtime.video.recording.line_file import LINES
+from toolkit.runtime.video.recording.output_error import OutputError
+from toolkit.runtime.video.recording.writers import Recording
+from toolkit.runtime.video.settings import RecordingSettings
 
 CLOCK = """
 #define _GNU_SOURCE
@@ -215,3 +218,69 @@ def test_systemd_hears_that_a_run_has_begun_lives_and_ends(bundle, tmp_path, abs
     assert heard[0].startswith("READY=1\n")
     assert set(heard[1:-1]) == {"WATCHDOG=1"}
     assert process.returncode == 0
+
+
+def remove_lines(out):
+    (out / LINES).unlink()
+
+
+def move_lines(out):
+    (out / LINES).rename(out.parent / "taken.jsonl")
+
+
+def replace_lines(out):
+    (out / LINES).rename(out.parent / "taken.jsonl")
+    (out / LINES).write_text("")
+
+
+def remove_folder(out):
+    shutil.rmtree(out)
+
+
+def move_folder(out):
+    out.rename(out.parent / "elsewhere")
+
+
+def make_folder_anew(out):
+    out.rename(out.parent / "elsewhere")
+    out.mkdir()
+
+
+def remove_manifest(out):
+    (out / "recording.json").unlink()
+
+
+def remove_clip(out):
+    (out / "overlay.mkv").unlink()
+
+
+@pytest.mark.parametrize("taken", [move_lines, remove_folder, remove_clip])
+def test_a_recording_that_is_taken_away_ends_the_run_with_its_own_status(bundle, tmp_path, taken):
+    out = tmp_path / "out"
+    options = [] if taken is remove_clip else ["--no-overlay"]
+    with (
+        HttpCamera([spots(3000)], 0.01) as camera,
+        start("run", bundle, "--source", camera.url, "-o", out, "--json", *options) as process,
+    ):
+        for _ in range(12):
+            process.stdout.readline()
+        taken(out)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == EXIT_OUTPUT_FAILED, error
+    assert error.count("was removed or moved while it was written") == 1
+    assert "Traceback" not in error
+    assert "are kept in" not in error
+
+
+TAKEN = [remove_lines, move_lines, replace_lines, remove_folder, move_folder, make_folder_anew]
+
+
+@pytest.mark.parametrize("taken", [*TAKEN, remove_manifest])
+def test_a_recording_that_is_taken_away_is_neither_continued_nor_finished(tmp_path, taken):
+    out = tmp_path / "out"
+    recording = Recording(str(out), RecordingSettings())
+    recording.write_line("{}\n")
+    taken(out)
+    for use in (lambda: recording.write_line("{}\n"), lambda: recording.close({})):
+        with pytest.raises(OutputError, match="was removed or moved"):
+            use()

@@ -121,6 +121,9 @@ def test_every_third_picture_is_used(bundle, tmp_path):
         (["--max-disk", "1GB"], "add --rotate"),
         (["--rotate", "1h", "--overwrite"], "leave out --overwrite"),
         (["--every", "0"], "a number from 1 is needed"),
+        (["--every", "9" * 20], "--every must be 1 to"),
+        (["--rotate", "0.0001kB"], "a size such as 100MB"),
+        (["--focal-px", "1e300"], "up to 1e+06, got 1e+300"),
     ],
 )
 def test_limits_that_do_not_fit_are_refused(bundle, tmp_path, words, sentence):
@@ -139,3 +142,12 @@ def test_clips_of_any_rate_can_be_written(tmp_path, hz):
     assert cv2.VideoCapture(str(tmp_path / "overlay.mkv")).get(cv2.CAP_PROP_FPS) == pytest.approx(
         hz, rel=0.01
     )
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 5), (90, 9000), (9000, 90)])
+def test_clips_of_any_size_can_be_written(tmp_path, size):
+    clip = Clip(tmp_path, 10.0, live=False)
+    for number in range(9):
+        clip.write(np.full((*size, 3), 20 * number, np.uint8), number / 10)
+    clip.close()
+    assert cv2.VideoCapture(str(tmp_path / "overlay.mkv")).get(cv2.CAP_PROP_FRAME_COUNT) == 9

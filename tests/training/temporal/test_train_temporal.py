@@ -1,7 +1,6 @@
 """Training of the temporal stage: losses by hand, errors that fall, tracks without labels, the command."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,7 +90,7 @@ def test_training_makes_simulated_people_calmer(tmp_path):
 def test_fewer_labels_are_fewer_clips():
     settings = TemporalTraining(label_share=0.34, detected_labels=0, detected_share=0.5)
     detected = [track._replace(clip="000") for track in tracks(plain_errors(), 3)]
-    material = Material(motion_source(3), plain_errors(), detected, settings=replace(settings, held_out=0))
+    material = Material(motion_source(3), plain_errors(), detected, settings=settings)
     assert len(material._source.clips) == 1
     assert int(material.batch().is_labelled.sum()) == 16
 
@@ -105,13 +104,17 @@ def test_the_command_trains_a_stage_and_resumes(tmp_path):
     out = tmp_path / "temporal.safetensors"
     mocap, errors = write_mocap(tmp_path / "mocap"), tmp_path / "errors.safetensors"
     words = f"train temporal --mocap {mocap} --errors {errors}".split()
-    words += f"--tracks {tmp_path / 'tracks.npz'} --out {out} --steps 4 --report-every 2 --batch 4".split()
+    words += f"--tracks {tmp_path / 'tracks.npz'} --validation {tmp_path / 'tracks.npz'}".split()
+    words += f"--out {out} --steps 4 --report-every 2 --batch 4 --correction-share 0".split()
     assert main(words) == 0
     reports = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
     assert [report["step"] for report in reports] == [2, 4]
-    assert {"simulated_after_mpjpe_mm", "held_out_after_mpjpe_mm"} <= set(reports[-1])
+    assert {"simulated_after_mpjpe_mm", "clips_after_mpjpe_mm"} <= set(reports[-1])
     network = TemporalNetwork(SPEC)
-    assert set(load_file(out)) == set(_names(network))
+    arrays = load_file(out)
+    assert set(arrays) == set(_names(network))
+    assert not arrays["output_0"][:85].any()
+    assert arrays["output_0"][85:].any()
     assert not out.with_suffix(".state").exists()
 
 

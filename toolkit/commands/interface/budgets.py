@@ -36,7 +36,8 @@ BUDGETS = (
         "--max-loss",
         type=float,
         metavar="POINTS",
-        help="largest loss of PCK_rel@150 against the float network on labelled pictures, in points",
+        help="largest loss of PCK_rel@150 against the float network on labelled pictures, or of OKS.5 on "
+        "photographs, in points",
     ),
     argument(
         "--protocol",

@@ -27,8 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         went away, 4 if its output cannot be written, and 5 if its engine fails.
     """
     open_standard_streams()
-    args = _parsed(arguments)
+    name = "posec"
     try:
+        args = _parsed(arguments)
+        name = f"posec {args.command}"
         check_outputs(vars(args).values())
         status = int(verb_module(args.command).run(args))
         flush_output()
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PosecError, ImportError, OSError, KeyboardInterrupt) as error:
         if isinstance(error, ImportError) and not _is_missing(error):
             raise
-        say(f"posec {args.command}: {_sentence(error)}")
+        say(f"{name}: {_sentence(error)}")
     return EXIT_REFUSED
 
 

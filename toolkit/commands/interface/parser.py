@@ -19,6 +19,8 @@ VERBS = (
     "verify",
     "blame",
     "run",
+    "locate",
+    "adapt",
     "explain",
     "schema",
     "convert",
@@ -32,6 +34,8 @@ VERBS = (
     "report",
     "choose",
     "sweep",
+    "measure-operators",
+    "search",
     "train",
     "demo",
 )

@@ -10,14 +10,16 @@ import numpy as np
 
 from ...runtime.estimator import Inference, PoseEstimator
 from ...runtime.video.overlap import ahead
-
-LEAST_FRAMES = 5
+from .quantiles import is_enough, latency_quantiles
 
 
 def overlapped_stream(
     estimator: PoseEstimator, pictures: Sequence[np.ndarray], seconds: float
 ) -> dict[str, Any]:
     """Return `frames`, frames per second, and p50, p90 and p99 in ms, from a picture's start to its people.
+
+    The stream goes on until there are enough frames for p99, but at most six times as long; `quantiles`, see
+    `latency_quantiles`, states whether there were.
 
     `stages_ms` has the median of each stage while stages overlap.
 
@@ -28,7 +30,7 @@ def overlapped_stream(
 
     def inferred() -> Iterator[tuple[float, Inference, dict[str, float]]]:
         count = 0
-        while count < LEAST_FRAMES or time.perf_counter() - begun < seconds:
+        while not is_enough(count, time.perf_counter() - begun, seconds):
             started = time.perf_counter()
             found = estimator.infer(pictures[count % len(pictures)])
             # The next picture may overwrite the heads.
@@ -51,5 +53,6 @@ def overlapped_stream(
         "p50_ms": p50,
         "p90_ms": p90,
         "p99_ms": p99,
+        "quantiles": latency_quantiles(latencies_ms),
         "stages_ms": {name: round(float(np.median([row[name] for row in stages])), 4) for name in stages[0]},
     }

@@ -15,6 +15,8 @@ import numpy as np
 
 CONFIDENCE = 0.95
 PERCENTILES = (50, 90, 99)
+LEAST_FRAMES = 5
+LONGEST_EXTENSION = 6.0  # times the asked seconds, to reach the number of frames for p99
 
 
 class Interval(NamedTuple):
@@ -46,6 +48,13 @@ def quantile_interval(
     high = min(int(np.searchsorted(below, 1 - tail, side="left")), count - 1)
     ordered = np.sort(np.asarray(samples, np.float64))
     return Interval(float(ordered[low]), float(ordered[high]))
+
+
+def is_enough(frames: int, elapsed_s: float, asked_s: float) -> bool:
+    """Return whether frames fill the asked time and are enough for p99; after six times as long they are."""
+    if frames < LEAST_FRAMES or elapsed_s < asked_s:
+        return False
+    return frames >= needed_samples(PERCENTILES[-1] / 100) or elapsed_s >= LONGEST_EXTENSION * asked_s
 
 
 def latency_quantiles(totals: Sequence[float]) -> dict[str, dict[str, Any]]:

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.errors import PosecError
-from .quantiles import needed_samples
+from .quantiles import is_enough
 from .worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 LEAST_ROUNDS = 5
-FRAMES_FOR_P99 = needed_samples(0.99)
-LONGEST_EXTENSION = 6.0  # times the asked seconds, to reach that number of frames
 LONGEST_S = 86_400.0  # a bench of more than a day is a mistake
 
 
@@ -72,7 +70,10 @@ def take_turns(
     """Return the rounds of each worker; a worker that fails keeps its earlier ones."""
     rounds: list[list[Any]] = [[] for _ in workers]
     start, done = time.perf_counter(), 0
-    while not _is_enough(done, time.perf_counter() - start, settings=settings, bundles=len(workers)):
+    asked_s = settings.seconds * len(workers)
+    while done < LEAST_ROUNDS or not is_enough(
+        done * settings.frames_per_turn, time.perf_counter() - start, asked_s
+    ):
         for index, worker in enumerate(workers):
             turn = None if worker.failed else worker.ask("run", frames=settings.frames_per_turn)
             if turn:
@@ -82,11 +83,3 @@ def take_turns(
         done += 1
         clock.tick()
     return rounds
-
-
-def _is_enough(done: int, elapsed_s: float, *, settings: BenchSettings, bundles: int) -> bool:
-    """Return whether the rounds done so far fill the asked time and hold enough frames for p99."""
-    asked_s = settings.seconds * bundles
-    if done < LEAST_ROUNDS or elapsed_s < asked_s:
-        return False
-    return done * settings.frames_per_turn >= FRAMES_FOR_P99 or elapsed_s >= LONGEST_EXTENSION * asked_s

@@ -17,6 +17,7 @@ from .clip_file import LabelledClip
 from .clip_metrics import measure
 from .course import course_of
 from .follow import Followed, follow
+from .steps import step_delays_ms
 
 RENDERED_CLIPS = "rendered-clips"
 PER_FRAME = "per frame"
@@ -88,7 +89,8 @@ def evaluate_clips(
 
     Returns:
         The course, see `course.course_of`; and rows with `protocol`, `method`, `subset`, the metrics of
-        `clip_metrics.measure`, and `update_ms`: the median time of tracker and filter in a frame.
+        `clip_metrics.measure`, `step_ms`: the median of `steps.step_delays_ms`, None without a step, and
+        `update_ms`: the median time of tracker and filter in a frame.
 
     Raises PosecError for a skeleton without a pelvis.
     """
@@ -107,15 +109,18 @@ def evaluate_clips(
                 )
             )
         everyone[method] = followed
+        delays = [step_delays_ms(frames, make) for frames in detections]
         for subset, chosen in _subsets(clips).items():
             row = measure([followed[index] for index in chosen], skeleton)
             update_ms = float(np.median(np.concatenate([times[index] for index in chosen])))
+            stepped = [delay for index in chosen for delay in delays[index]]
             rows.append(
                 {
                     "protocol": RENDERED_CLIPS,
                     "method": method,
                     "subset": subset,
                     **row,
+                    "step_ms": float(np.median(stepped)) if stepped else None,
                     "update_ms": update_ms,
                 }
             )

@@ -39,7 +39,7 @@ def retrieval_rows(people: EmbeddedPeople, query_step: int = QUERY_STEP) -> list
     for query in queries:
         errors = _pa_errors_mm(people.poses_mm, people.poses_mm[query])
         apart = np.linalg.norm(people.embeddings - people.embeddings[query], axis=1)
-        for gallery, rows in zip(GALLERIES, _galleries(people, int(query)), strict=True):
+        for gallery, rows in zip(GALLERIES, _galleries(people, int(query))):
             if len(rows) >= RANKS[-1]:
                 ranked = {
                     "embedding": errors[rows[np.argsort(apart[rows], kind="stable")]],

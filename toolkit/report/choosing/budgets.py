@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...device.drift import RATIO_LIMIT
 from ...device.result import Result
 from ...errors import PosecError
-from .measures import BUDGET_MS, DRIFT_MM, DRIFT_RATIO, accuracy_key, accuracy_loss
-from .options import Option, float_result
-
-PCK = "pck_rel150"
+from ...evaluation.intervals import NO_DIFFERENCE
+from .measures import BUDGET_MS, DRIFT_MM, DRIFT_RATIO, PCK, accuracy_key
+from .options import Option
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Budgets:
         max_drift_mm: of the drift from the float network; replaces the bundle's own limit.
         max_drift_ratio: of the drift over the float network's unsteadiness; replaces the limit in mm.
         min_pck: of PCK_rel@150 on `protocol`, in percent.
-        max_loss: of PCK_rel@150 against the float network, in percentage points.
+        max_loss: of `Option.loss`, in percentage points.
         protocol: of the accuracy.
         allow_noisy: whether to choose among results that are too noisy to trust.
     """
@@ -69,7 +68,7 @@ class Gap(NamedTuple):
     needs: str
 
 
-def gaps(option: Option, options: Sequence[Option], budgets: Budgets) -> list[Gap]:
+def gaps(option: Option, budgets: Budgets) -> list[Gap]:
     """Return the limits that an option misses; none for an option within all of them."""
     result = option.result
     if not result.has_run:
@@ -80,7 +79,7 @@ def gaps(option: Option, options: Sequence[Option], budgets: Budgets) -> list[Ga
     found += _latency_gaps(option, budgets)
     found += _drift_gaps(option, budgets)
     if budgets.asks_accuracy:
-        found += _accuracy_gaps(option, options, budgets)
+        found += _accuracy_gaps(option, budgets)
     return found
 
 
@@ -146,26 +145,23 @@ def _own_gap(result: Result, name: str) -> Gap:
     )
 
 
-def _accuracy_gaps(option: Option, options: Sequence[Option], budgets: Budgets) -> list[Gap]:
+def _accuracy_gaps(option: Option, budgets: Budgets) -> list[Gap]:
     found, value = [], option.values.get(accuracy_key(budgets.protocol, PCK))
-    if value is None:
-        return [Gap(f"PCK_rel@150 not measured on {budgets.protocol or 'labelled pictures'}", "measure it")]
-    if budgets.min_pck is not None and value < budgets.min_pck:
+    where = budgets.protocol or "labelled pictures"
+    if budgets.min_pck is not None and value is None:
+        found.append(Gap(f"PCK_rel@150 not measured on {where}", "measure it"))
+    elif budgets.min_pck is not None and value is not None and value < budgets.min_pck:
         short = budgets.min_pck - value
         reason = f"PCK_rel@150 {value:.1f} %, asked {budgets.min_pck:g}"
         found.append(Gap(reason, f"its PCK has to rise by {short:.1f} points"))
     if budgets.max_loss is not None:
-        loss = loss_of(option, options, budgets.protocol)
+        loss = option.loss
         if loss is None:
-            found.append(Gap("no float32 accuracy to compare with", "measure float32 in the same bench"))
-        elif loss > budgets.max_loss:
-            reason = f"{loss:.1f} points of PCK less than float32, allowed {budgets.max_loss:g}"
-            found.append(Gap(reason, f"its loss has to fall by {loss - budgets.max_loss:.1f} points"))
+            found.append(Gap(f"no accuracy of float32 and of it on {where}", "measure both in one bench"))
+        elif loss.value > budgets.max_loss:
+            reason = (
+                f"{loss.value:.1f} points of {loss.figure} less than float32, allowed {budgets.max_loss:g}"
+            )
+            needs = f"its loss has to fall by {loss.value - budgets.max_loss:.1f} points"
+            found.append(Gap(reason + (f", {NO_DIFFERENCE}" if loss.is_open else ""), needs))
     return found
-
-
-def loss_of(option: Option, options: Sequence[Option], protocol: str) -> float | None:
-    """Return the points of PCK_rel@150 that a bundle loses against float32 on labelled pictures, or None."""
-    other = float_result(option.result, [each.result for each in options])
-    expected = other.row(protocol).get(PCK) if other else None
-    return accuracy_loss(option.result, protocol, PCK, expected)

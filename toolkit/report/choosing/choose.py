@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...device.result import Result
-from .budgets import PCK, Budgets, Gap, gaps
+from .budgets import Budgets, Gap, gaps
 from .front import pareto_front
-from .measures import BUDGET_MS, DRIFT_MM, Measure, accuracy_key, protocols_of
+from .measures import BUDGET_MS, DRIFT_MM, PCK, Measure, accuracy_key, protocols_of
 from .options import NO_MACHINE, Option
 from .sentences import int8_sentence, recommendation, runner_up_sentence
 
@@ -58,8 +58,13 @@ class Choice:
 
 
 def with_protocol(budgets: Budgets, results: Sequence[Result]) -> Budgets:
-    """Return budgets with a protocol: the given one, or the first that the results have."""
+    """Return budgets with a protocol: the given one, or the first that the results have.
+
+    A budget on PCK takes the first with PCK.
+    """
     names = protocols_of(results)
+    if budgets.min_pck is not None:
+        names = [name for name in names if any(PCK in result.row(name) for result in results)] or names
     return budgets if budgets.protocol or not names else replace(budgets, protocol=names[0])
 
 
@@ -87,7 +92,7 @@ def choose(options: Sequence[Option], measures: Sequence[Measure], budgets: Budg
 
 
 def _choice(options: Sequence[Option], quality: Measure, budgets: Budgets, machine: str) -> Choice:
-    missed = {id(option): tuple(gaps(option, options, budgets)) for option in options}
+    missed = {id(option): tuple(gaps(option, budgets)) for option in options}
     inside = _ranked([option for option in options if not missed[id(option)]], quality)
     outside = tuple((option, missed[id(option)]) for option in options if missed[id(option)])
     return Choice(
@@ -102,15 +107,21 @@ def _choice(options: Sequence[Option], quality: Measure, budgets: Budgets, machi
 
 
 def _ranked(inside: Sequence[Option], quality: Measure) -> list[Option]:
-    """Return options fastest first; of those about as fast as the fastest, the best in quality first."""
+    """Return options fastest first, but the best in quality of those about as fast as the fastest leads.
+
+    The fastest keeps the lead where their pictures show no difference in quality.
+    """
     by_speed = sorted(inside, key=lambda option: option.values.get(BUDGET_MS.key, float("inf")))
     if not by_speed or BUDGET_MS.key not in by_speed[0].values:
         return by_speed
     limit = (1 + AS_FAST) * by_speed[0].values[BUDGET_MS.key]
     close = [option for option in by_speed if option.values.get(BUDGET_MS.key, float("inf")) <= limit]
     sign = -1 if quality.higher_is_better else 1
-    close.sort(key=lambda option: sign * option.values.get(quality.key, sign * float("inf")))
-    return [*close, *by_speed[len(close) :]]
+    best = min(close, key=lambda option: sign * option.values.get(quality.key, sign * float("inf")))
+    found = quality.difference(best.result, by_speed[0].result)
+    if found and found.is_open:
+        return by_speed
+    return [best, *(option for option in by_speed if option is not best)]
 
 
 def _plain(option: Option) -> dict[str, Any]:
@@ -121,5 +132,6 @@ def _plain(option: Option) -> dict[str, Any]:
         "input_size": option.size,
         "bundle_sha256": option.result.bundle["sha256"],
         "ratio_to_float32": option.ratio,
+        "loss_to_float32": option.loss and option.loss.to_dict(),
         "values": dict(option.values),
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...device.result import Result
-from .budgets import Budgets, loss_of
+from .budgets import Budgets
 from .choose import Choice, choose, quality_measure, with_protocol
 from .measures import BUDGET_MS, Measure, measures_of
 from .options import Option, options_of
@@ -50,10 +50,6 @@ class Comparison:
             for gap in gaps
         ]
 
-    def loss(self, option: Option) -> float | None:
-        """Return the points of PCK_rel@150 that an option loses against the float network, or None."""
-        return loss_of(option, self.options, self.budgets.protocol)
-
     def role(self, option: Option) -> str:
         """Return "recommended", "runner-up" or an empty string."""
         for choice in self.choices:
@@ -76,7 +72,7 @@ def compare(
 
     budgets = with_protocol(budgets or Budgets(), results)
     measures = measures_of(results, instructions if counts else None)
-    options = options_of(results, measures)
+    options = options_of(results, measures, budgets.protocol)
     return Comparison(
         options=tuple(options),
         measures=tuple(measures),

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ...device.result import Result, row_of
+from ...device.result import Result
+from ...evaluation.paired import Difference, difference_of
 
 RENDERED_SCENES = "rendered-scenes"
+PCK = "pck_rel150"
 _DEFAULT_SUBSET = "all"
 
 
@@ -33,6 +35,7 @@ class Measure:
         higher_is_better: the direction.
         read: returns the value of a result, or None.
         interval: returns the confidence interval of the value, or None.
+        difference: returns the difference of two results, paired if of the same pictures, or None.
         digits: after the decimal point.
     """
 
@@ -42,6 +45,7 @@ class Measure:
     higher_is_better: bool
     read: _Reader
     interval: Callable[[Result], Interval | None] = lambda result: None
+    difference: Callable[[Result, Result], Difference | None] = lambda mine, other: None
     digits: int = 1
 
 
@@ -141,7 +145,7 @@ class _Metric(NamedTuple):
 
 
 _METRICS = (
-    _Metric("pck_rel150", "PCK_rel@150, %", True, 1, 1),
+    _Metric(PCK, "PCK_rel@150, %", True, 1, 1),
     _Metric("mpjpe_mm", "MPJPE, mm", False, 1, 1),
     _Metric("pa_mpjpe_mm", "PA-MPJPE, mm", False, 1, 1),
     _Metric("auc_rel", "AUC_rel, %", True, 1, 1),
@@ -157,24 +161,6 @@ _METRICS = (
 def accuracy_key(protocol: str, metric: str) -> str:
     """Return the key of a metric of a protocol."""
     return f"{metric}@{protocol}"
-
-
-def accuracy_loss(result: Result, protocol: str, metric: str, float_value: float | None) -> float | None:
-    """Return how much less accurate a bundle is than the float network; gains are negative.
-
-    Args:
-        result: of the bundle.
-        protocol, metric: of the rows.
-        float_value: of float32 in another result; the float network's own rows in the result go first.
-
-    None where one of the two is missing.
-    """
-    own = row_of(result.float_accuracy, protocol).get(metric)
-    expected, value = own if own is not None else float_value, result.row(protocol).get(metric)
-    if expected is None or value is None:
-        return None
-    sign = 1 if next(m.higher_is_better for m in _METRICS if m.name == metric) else -1
-    return float(sign * (expected - value))
 
 
 def measures_of(
@@ -208,6 +194,9 @@ def _accuracy(protocol: str, metric: _Metric) -> Measure:
         bounds = result.row(protocol, _DEFAULT_SUBSET).get("intervals", {}).get(metric.name)
         return Interval(metric.scale * bounds[0], metric.scale * bounds[1]) if bounds else None
 
+    def difference(mine: Result, other: Result) -> Difference | None:
+        return difference_of(mine.row(protocol), other.row(protocol), metric.name)
+
     name, comma, rest = metric.label.partition(", ")
     unit = comma + rest
     return Measure(
@@ -217,5 +206,6 @@ def _accuracy(protocol: str, metric: _Metric) -> Measure:
         higher_is_better=metric.higher_is_better,
         read=read,
         interval=interval,
+        difference=difference,
         digits=metric.digits,
     )

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...device.result import Result
+from ...device.result import Result, row_of
+from ...evaluation.paired import Difference, difference_of
 from .measures import Measure
 
 _MACHINE_FACTS = ("board", "cpu", "usable_cpus", "power_mode")
 NO_MACHINE = "not measured"
+# Figure of accuracy → points of 1, and its name; a loss is of the first that both networks have.
+_LOSSES = {"pck_rel150": (1.0, "PCK_rel@150"), "oks50": (100.0, "OKS.5")}
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,14 @@ class Option:
         machine: the name of the machine that it was measured on.
         values: key of a measure → its value; missing ones have no key.
         ratio: its latency over that of float32 of the same network, target and run, or None.
+        loss: points of PCK_rel@150, or of OKS.5 on photographs, lost against the float network.
     """
 
     result: Result
     machine: str
     values: Mapping[str, float] = field(default_factory=dict)
     ratio: float | None = None
+    loss: Difference | None = None
 
     @property
     def name(self) -> str:
@@ -47,8 +52,8 @@ class Option:
         return "×".join(str(side) for side in size)
 
 
-def options_of(results: Sequence[Result], measures: Sequence[Measure]) -> list[Option]:
-    """Return an option per result, in their order."""
+def options_of(results: Sequence[Result], measures: Sequence[Measure], protocol: str) -> list[Option]:
+    """Return an option per result, in their order; losses are on the labelled pictures of `protocol`."""
     options = []
     for result in results:
         values = {measure.key: measure.read(result) for measure in measures}
@@ -59,6 +64,7 @@ def options_of(results: Sequence[Result], measures: Sequence[Measure]) -> list[O
                 machine_name(result),
                 {key: value for key, value in values.items() if value is not None and math.isfinite(value)},
                 None if ratio is None else float(ratio["of_medians"]),
+                _loss(result, results, protocol),
             )
         )
     return options
@@ -103,3 +109,15 @@ def float_result(result: Result, results: Sequence[Result]) -> Result | None:
     return next((other for other in same if other.bench and other.bench["run"] == run), None) or next(
         iter(same), None
     )
+
+
+def _loss(result: Result, results: Sequence[Result], protocol: str) -> Difference | None:
+    """Return the loss; the float network's own rows in the result go before another result of float32."""
+    floating = row_of(result.float_accuracy, protocol)
+    if not floating:
+        other = float_result(result, results)
+        floating = other.row(protocol) if other else {}
+    for measure, (scale, name) in _LOSSES.items():
+        if found := difference_of(floating, result.row(protocol), measure):
+            return found.scaled(scale, f"{name} on {protocol}")
+    return None

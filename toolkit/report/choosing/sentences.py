@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...device.comparison.drift_parts import USER
+from ...evaluation.intervals import NO_DIFFERENCE
 from .budgets import Gap
 from .measures import BUDGET_MS, DRIFT_MM, Measure
 from .options import Option
@@ -22,7 +23,7 @@ def recommendation(inside: Sequence[Option], outside: _Outside, machine: str) ->
         reasons = "; ".join(gap.reason for gap in missed)
         return f"On {machine} nothing is within the limits; the nearest is {nearest.name} ({reasons})."
     chosen = inside[0]
-    return f"On {machine}, {chosen.name} {_speed(chosen)}{_drift(chosen)}: take it."
+    return f"On {machine}, {chosen.name} {_speed(chosen)}{_drift(chosen)}{_loss(chosen)}: take it."
 
 
 def runner_up_sentence(inside: Sequence[Option], quality: Measure) -> str:
@@ -36,11 +37,9 @@ def runner_up_sentence(inside: Sequence[Option], quality: Measure) -> str:
         parts.append(f"{values[1]:.1f} ms, {values[1] / values[0]:.2f} times as long")
     figures = [option.values.get(quality.key) for option in (chosen, second)]
     if figures[0] is not None and figures[1] is not None:
-        digits = quality.digits
+        digits, found = quality.digits, quality.difference(second.result, chosen.result)
         text = f"{quality.label}: {figures[1]:.{digits}f} against {figures[0]:.{digits}f}"
-        parts.append(
-            text + (", no difference that these data show" if _overlap(chosen, second, quality) else "")
-        )
+        parts.append(text + (f", {NO_DIFFERENCE}" if found and found.is_open else ""))
     return f"Runner-up: {second.name} ({'; '.join(parts)})." if parts else f"Runner-up: {second.name}."
 
 
@@ -63,12 +62,6 @@ def int8_sentence(options: Sequence[Option], inside: Sequence[Option], outside: 
     return f"For {best.name} to win: {'; '.join(needs)}."
 
 
-def _overlap(one: Option, other: Option, measure: Measure) -> bool:
-    """Return whether the confidence intervals of two options overlap; False where one has none."""
-    a, b = measure.interval(one.result), measure.interval(other.result)
-    return a is not None and b is not None and a.low <= b.high and b.low <= a.high
-
-
 def _speed(option: Option) -> str:
     ms = option.values.get(BUDGET_MS.key)
     took = "was not timed" if ms is None else f"takes {ms:.1f} ms per picture (p90)"
@@ -86,6 +79,16 @@ def _drift(option: Option) -> str:
     if own.get("drift_mm") is not None:
         text += f", where a shift of the picture by one pixel moves them by {own['drift_mm']:.1f} mm"
     return text
+
+
+def _loss(option: Option) -> str:
+    """Return the loss of accuracy against the float network; empty for the float network itself."""
+    loss = option.loss
+    if loss is None or option.precision == "float32":
+        return ""
+    word = "gains" if loss.value < 0 else "loses"
+    text = f"; against float32 it {word} {abs(loss.value):.1f} points of {loss.figure}"
+    return text + (f", {NO_DIFFERENCE}" if loss.is_open else "")
 
 
 def _pictures(drift: Mapping[str, Any]) -> str:

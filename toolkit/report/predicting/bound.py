@@ -25,6 +25,8 @@ class Prediction:
         bound_ms: the least time by the board's peak figures.
         measured_ms: median inference time of a result of this board and precision, or None.
         low_ms, high_ms: the bound times the least and the largest factor on measured boards, or None.
+        instructions: of an inference on one thread, predicted from counted operators, or None.
+        instructions_error: the largest relative error of that prediction on whole networks, or None.
     """
 
     target: str
@@ -33,6 +35,8 @@ class Prediction:
     measured_ms: float | None = None
     low_ms: float | None = None
     high_ms: float | None = None
+    instructions: float | None = None
+    instructions_error: float | None = None
 
     @property
     def factor(self) -> float | None:

@@ -13,15 +13,27 @@ if TYPE_CHECKING:
     _Cell = Callable[[Mapping[str, Any]], str]
 
 SCENES, PHOTOS = "rendered-scenes", "tiny-coco"
+_SMALL_PRINT = "Small print: 95 % interval, pictures drawn with replacement."
 _GROUPS = {"all": "all people", ">=96": "96 px and taller", "<96": "below 96 px"}
 
 
+def _figure(name: str, show: Callable[[float | None], str]) -> _Cell:
+    """Return the cell of a figure, with its interval in small print."""
+
+    def cell(row: Mapping[str, Any]) -> str:
+        bounds = (row.get("intervals") or {}).get(name)
+        interval = f"<small>{show(bounds[0])} to {show(bounds[1])}</small>" if bounds else ""
+        return show(row.get(name)) + interval
+
+    return cell
+
+
 def _number(name: str, digits: int = 1) -> _Cell:
-    return lambda row: number(row.get(name), digits)
+    return _figure(name, lambda value: number(value, digits))
 
 
 def _percent(name: str) -> _Cell:
-    return lambda row: percent(row.get(name))
+    return _figure(name, percent)
 
 
 _COLUMNS: Mapping[str, Mapping[str, _Cell]] = {
@@ -67,7 +79,7 @@ def _accuracy(results: Sequence[Result], protocol: str) -> str:
     for row, result in found:
         group = safe(_GROUPS.get(row["subset"], row["subset"]))
         cells.append((group, safe(result.name), *(cell(row) for cell in columns.values())))
-    headings, caption = ("group", "bundle", *columns), f"Protocol “{protocol}”."
+    headings, caption = ("group", "bundle", *columns), f"Protocol “{protocol}”. {_SMALL_PRINT}"
     overall = sum(row["subset"] == subsets[0] for row, _ in found)
     first = table(headings, cells[:overall], caption, kind="accuracy")
     if overall == len(cells):

@@ -11,7 +11,7 @@ _NAMES = {
     "max_drift_mm": "drift at most {:g} mm",
     "max_drift_ratio": "drift at most {:g} times the network's own unsteadiness",
     "min_pck": "PCK_rel@150 at least {:g} %",
-    "max_loss": "at most {:g} points of PCK_rel@150 less than float32",
+    "max_loss": "at most {:g} points of accuracy less than float32",
 }
 
 
@@ -26,7 +26,10 @@ def choices_section(comparison: Comparison) -> str:
         if getattr(comparison.budgets, name) is not None
     ]
     limits = f"Limits: {'; '.join(asked)}." if asked else "Limits: those of the targets; no budget was given."
-    rule = "Recommended is the fastest within all limits; of those within 5 % of it, the most accurate."
+    rule = (
+        "Recommended is the fastest within all limits; of those within 5 % of it, the most accurate if the "
+        "pictures show a difference."
+    )
     return (
         f"<section aria-label='Recommendation'><h2>Which one to take</h2>{cards}"
         f"<p class='of'>{safe(limits)} {rule}</p></section>"

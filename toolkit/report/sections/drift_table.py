@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...device.result import Result
+from ...evaluation.intervals import NO_DIFFERENCE
+from ...evaluation.paired import Difference
 from ..formatting import DASH, number, percent, safe
 from ..plots.charts import AxisLabels, Line, lines
 from ..plots.styles import precision_style
@@ -24,20 +26,21 @@ _HEADINGS = (
     "p95<br>mm",
     "people<br>lost",
     "lost by the<br>network itself",
-    "PCK lost<br>to float32",
+    "lost to float32<br>points",
     "who moved far",
 )
 _CAPTION = (
     "Drift is the distance from the float network; the network's own is float32 against float32 on the same "
     "pictures, shifted by one pixel and re-encoded as JPEG. A ratio of 1 is no more than that causes. "
-    "PCK lost: points of PCK_rel@150 on labelled pictures, where the truth is known."
+    "Lost: points of PCK_rel@150, or of OKS.5 on photographs, on labelled pictures, against the truth; "
+    "small print: 95 % interval of the paired difference, both networks on the same draws of pictures."
 )
 _MOST_LINES = 6
 _LEAST_MM = 1.0  # of a move that is worth a cause
 _SHARES = (0, 5, *range(10, 91, 5), 95, 97, 99)
 
 
-def drift_section(results: Sequence[Result], losses: Sequence[float | None]) -> str:
+def drift_section(results: Sequence[Result], losses: Sequence[Difference | None]) -> str:
     """Return the section as HTML; empty where no drift was measured.
 
     `losses` are the points of PCK_rel@150 that each result loses against the float network, or None.
@@ -49,7 +52,7 @@ def drift_section(results: Sequence[Result], losses: Sequence[float | None]) -> 
     return f"<section><h2>Drift</h2>{body}{_distribution([result for result, _ in judged])}</section>"
 
 
-def _row(result: Result, loss: float | None) -> tuple[str, ...]:
+def _row(result: Result, loss: Difference | None) -> tuple[str, ...]:
     drift: Mapping[str, Any] = result.drift or {}
     own = drift.get("unsteadiness") or {}
     return (
@@ -62,9 +65,20 @@ def _row(result: Result, loss: float | None) -> tuple[str, ...]:
         number(drift.get("drift_p95_mm"), 1),
         percent(drift.get("people_lost")),
         percent(own.get("people_lost")),
-        number(loss, 1),
+        _loss(loss),
         _farthest(drift.get("moved") or ()),
     )
+
+
+def _loss(loss: Difference | None) -> str:
+    """Return the loss with its paired interval."""
+    if loss is None:
+        return DASH
+    if loss.low is None or loss.high is None or loss.low == loss.high:
+        return number(loss.value, 1)
+    finding = f", {NO_DIFFERENCE}" if loss.is_open else ""
+    interval = f"{number(loss.low, 1)} to {number(loss.high, 1)}"
+    return f"{number(loss.value, 1)}<small>{safe(loss.figure)}, {interval}{finding}</small>"
 
 
 def _pictures(drift: Mapping[str, Any]) -> str:

@@ -25,8 +25,8 @@ _HEADINGS = (
 _CAPTION = (
     "Single stream: one picture after the other. Small print: 95 % confidence interval by order statistics; "
     "p99 needs 368 frames. First: loading is not in it. With overlap: the next picture is inferred while "
-    "this one is decoded. Sustained: the end of the continuous run, which budgets are compared with. Noise: "
-    "width of the 95 % interval of the median between turns."
+    "this one is decoded, and a picture may take longer. Sustained: the end of the continuous run, which "
+    "budgets are compared with. Noise: width of the 95 % interval of the median between turns."
 )
 
 
@@ -47,8 +47,11 @@ def _row(result: Result) -> tuple[str, ...]:
         safe(result.name),
         str(frames),
         milliseconds((bench.get("cold") or {}).get("first_ms")),
-        *(_percentile(bench, name) for name in ("p50", "p90", "p99")),
-        number((bench.get("overlap") or {}).get("fps"), 1),
+        *(
+            _percentile(bench["latency"]["total"], bench.get("quantiles"), name)
+            for name in ("p50", "p90", "p99")
+        ),
+        _overlap(bench.get("overlap") or {}),
         milliseconds(sustained.get("last_p90_ms")),
         _energy(energy),
         number((bench.get("memory") or {}).get("peak_mb"), 0),
@@ -56,16 +59,23 @@ def _row(result: Result) -> tuple[str, ...]:
     )
 
 
-def _percentile(bench: Mapping[str, Any], name: str) -> str:
-    """Return a percentile with its interval, or the number of frames that it lacks."""
-    value = milliseconds(bench["latency"]["total"][f"{name}_ms"])
-    quantile = (bench.get("quantiles") or {}).get(name)
+def _percentile(times: Mapping[str, Any], quantiles: Mapping[str, Any] | None, name: str) -> str:
+    """Return a percentile with its interval, or the number of frames that it needs."""
+    value = milliseconds(times.get(f"{name}_ms"))
+    quantile = (quantiles or {}).get(name)
     if not quantile:
         return value
     low, high = quantile["low_ms"], quantile["high_ms"]
     if low is None or high is None:
         return f"{value}<small>too few frames, needs {quantile['needs']:g}</small>"
     return f"{value}<small>{milliseconds(low)} to {milliseconds(high)}</small>"
+
+
+def _overlap(overlap: Mapping[str, Any]) -> str:
+    """Return the rate with overlap, and its p99 where there were enough frames."""
+    quantile = (overlap.get("quantiles") or {}).get("p99") or {}
+    p99 = f"<small>p99 {milliseconds(overlap['p99_ms'])} ms</small>" if quantile.get("high_ms") else ""
+    return number(overlap.get("fps"), 1) + p99
 
 
 def _no_energy(results: Sequence[Result]) -> str:

@@ -15,11 +15,14 @@ _HEADINGS = (
     "predicted<br>ms",
     "measured<br>ms",
     "measured over<br>the bound",
+    "millions of<br>instructions",
 )
 _CAPTION = (
     "Predicted, not measured: inference alone, without preprocessing and decoding. At least: the roofline by "
     "the board's peak figures, which no network reaches. Predicted: that bound times the factors between "
-    "bound and measurement of the boards that have both. It is in no front and no recommendation."
+    "bound and measurement of the boards that have both. Instructions: the sum of operators, counted "
+    "under emulation, on one thread, with the largest error on whole networks. It is in no front and no "
+    "recommendation."
 )
 
 
@@ -46,4 +49,13 @@ def _row(prediction: Prediction) -> tuple[str, ...]:
         likely,
         milliseconds(prediction.measured_ms),
         number(prediction.factor, 2),
+        _instructions(prediction),
     )
+
+
+def _instructions(prediction: Prediction) -> str:
+    if prediction.instructions is None:
+        return ""
+    error = prediction.instructions_error
+    within = "" if error is None else f" <small>± {number(100 * error, 1)} %</small>"
+    return f"{number(prediction.instructions / 1e6, 0)}{within}"

@@ -25,20 +25,25 @@ class Rotation(NamedTuple):
 
 def size(text: str) -> int:
     """Return a number of bytes. Raises argparse.ArgumentTypeError unless text is like '100MB'."""
-    amount = _amount(text, SIZES)
+    amount = _bytes(text)
     if amount is None:
         raise argparse.ArgumentTypeError(f"a size such as 100MB or 2GB is needed, got '{text}'")
-    return int(amount)
+    return amount
 
 
 def rotation(text: str) -> Rotation:
     """Return a size or a duration. Raises argparse.ArgumentTypeError unless text is like '100MB' or '1h'."""
-    most_bytes, most_s = _amount(text, SIZES), _amount(text, DURATIONS)
+    most_bytes, most_s = _bytes(text), _amount(text, DURATIONS)
     if most_bytes is None and most_s is None:
         raise argparse.ArgumentTypeError(
             f"a size such as 100MB or a duration such as 30min, 1h or 1d is needed, got '{text}'"
         )
-    return Rotation(None if most_bytes is None else int(most_bytes), most_s)
+    return Rotation(most_bytes, most_s)
+
+
+def _bytes(text: str) -> Optional[int]:
+    """Return a number of bytes from 1, or None."""
+    return int(_amount(text, SIZES) or 0) or None
 
 
 def _amount(text: str, units: Mapping[str, int]) -> Optional[float]:

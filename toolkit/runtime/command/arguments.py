@@ -19,7 +19,7 @@ RETRY_S = 60.0
 # Filters over time of people without a temporal stage.
 SMOOTHING = ("one-euro", "exponential", "none")
 SOURCES = (
-    "picture, folder, video, pipe, '-', camera number, /dev/video0, GStreamer pipeline, "
+    "a picture, a folder, a video, a pipe, '-', a camera's number, /dev/video0, a GStreamer pipeline, "
     "rtsp://, http:// or picamera2"
 )
 
@@ -31,11 +31,22 @@ def count(text: str) -> int:
     return int(text)
 
 
+def score(text: str) -> float:
+    """Return a number between 0 and 1. Raises argparse.ArgumentTypeError for other text."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"a score between 0 and 1 is needed, got '{text}'")
+    return value
+
+
 THREADS = (["--threads"], {"type": count, "help": "threads of the engine (default: as the bundle states)"})
 THRESHOLD = (
     ["--threshold"],
     {
-        "type": float,
+        "type": score,
         "help": "score that a person must exceed, 0..1: higher finds fewer people and invents fewer "
         "(default: as the spec states)",
     },
@@ -148,6 +159,14 @@ ARGUMENTS: Tuple[Any, ...] = (
             "metavar": "SECONDS",
             "help": "give up so long after a camera went away, "
             f"with exit status {EXIT_CAMERA_GONE}, or if a pipe sends no picture (default: {RETRY_S:g})",
+        },
+    ),
+    (
+        ["--fuse"],
+        {
+            "metavar": "POSES",
+            "help": "merge the people of several sources in the frame of the first; a file of `posec locate` "
+            "with the cameras' poses, in the order of --source",
         },
     ),
     THREADS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from typing import Any, List
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 from .. import load
 from ..console import printable, say, show_progress
@@ -24,24 +24,34 @@ from ..video.recording.output_error import OutputError
 from ..video.result import Sink
 from ..video.settings import RecordingSettings, StreamSettings, Summary
 from ..video.stream import stream
+from ..views.camera_poses import CameraPose, read_poses
+from ..views.run_fused import stream_fused
 from .arguments import EXIT_CAMERA_GONE, EXIT_ENGINE_FAILED, EXIT_OUTPUT_FAILED
 
 EXIT_OK = 0
 
 
-def run(args: argparse.Namespace, source: str) -> int:
-    """Find people in a source; return the exit status, see `arguments`. Raises PoseError at the start."""
+def run(args: argparse.Namespace, sources: Sequence[str]) -> int:
+    """Find people in sources; return the exit status, see `arguments`. Raises PoseError at the start."""
     _stop_on_signals()
     try:
-        return _run(args, source)
+        return _run(args, sources)
     except KeyboardInterrupt:  # `stream` takes those that come later
         raise PoseError("interrupted before the first picture") from None
 
 
-def _run(args: argparse.Namespace, source: str) -> int:
-    settings = StreamSettings(args.most, args.every, not args.no_overlap, args.retry)
+class RunSettings(NamedTuple):
+    """The settings that the arguments of a run state."""
+
+    stream: StreamSettings
+    recording: RecordingSettings
+    over_time: OverTimeSettings
+
+
+def run_settings(args: argparse.Namespace) -> RunSettings:
+    """Return the settings of parsed arguments. Raises PoseError for those that contradict each other."""
     recording = RecordingSettings(
-        overlay=not args.no_overlay,
+        overlay=not (args.no_overlay or args.fuse),
         inset=not args.no_inset,
         beside=args.beside,
         overwrite=args.overwrite,
@@ -49,6 +59,15 @@ def _run(args: argparse.Namespace, source: str) -> int:
         most_bytes=args.max_disk,
         fsync=args.fsync,
     )
+    return RunSettings(
+        StreamSettings(args.most, args.every, not args.no_overlap, args.retry),
+        recording,
+        OverTimeSettings(args.smooth, not args.no_temporal, args.lookahead),
+    )
+
+
+def _run(args: argparse.Namespace, sources: Sequence[str]) -> int:
+    settings, poses = run_settings(args), _poses(args, sources)
     estimator = load(
         args.bundle,
         args.threads,
@@ -57,19 +76,17 @@ def _run(args: argparse.Namespace, source: str) -> int:
         camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
         key=args.require_signature,
     )
-    smoothing = OverTimeSettings(args.smooth, not args.no_temporal, args.lookahead)
-    over_time = Following(people_over_time(estimator, smoothing))
-    sinks = _sinks(args, source, estimator, recording)
+    sinks = _sinks(args, " ".join(sources), estimator, settings.recording)
+    common: Dict[str, Any] = {"settings": settings.stream, "progress": _Progress(args.most), "report": say}
+
+    def make_over_time() -> Following:
+        return Following(people_over_time(estimator, settings.over_time))
+
     try:
-        summary = stream(
-            estimator,
-            source,
-            sinks,
-            settings=settings,
-            over_time=over_time,
-            progress=_Progress(args.most),
-            report=say,
-        )
+        if poses:
+            summary = stream_fused(estimator, sources, poses, sinks, make_over_time=make_over_time, **common)
+        else:
+            summary = stream(estimator, sources[0], sinks, over_time=make_over_time(), **common)
     except (OutputError, EngineError) as error:
         say(str(error))
         return EXIT_OUTPUT_FAILED if isinstance(error, OutputError) else EXIT_ENGINE_FAILED
@@ -82,6 +99,24 @@ def _run(args: argparse.Namespace, source: str) -> int:
         say(summary.gone)
         return EXIT_CAMERA_GONE
     return EXIT_OK
+
+
+def _poses(args: argparse.Namespace, sources: Sequence[str]) -> List[CameraPose]:
+    """Return the cameras' poses; none without --fuse. Raises PoseError for options that contradict it."""
+    if not args.fuse:
+        if len(sources) > 1:
+            raise PoseError(
+                f"{len(sources)} sources need --fuse with a file of `posec locate`, or one run each"
+            )
+        return []
+    if args.show or args.web is not None or args.beside:
+        raise PoseError("--fuse draws no pictures; leave out --show, --web and --beside")
+    poses = read_poses(args.fuse)
+    if len(poses) != len(sources):
+        raise PoseError(
+            f"'{args.fuse}' has {len(poses)} cameras, --source {len(sources)}; give one source for each"
+        )
+    return poses
 
 
 def _sinks(

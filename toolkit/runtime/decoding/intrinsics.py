@@ -15,6 +15,8 @@ import numpy as np
 
 from ..errors import PoseError
 
+LARGEST_FOCAL_PX = 1e6
+
 
 @dataclass(frozen=True)
 class Intrinsics:
@@ -66,10 +68,12 @@ def pinhole(focal_px: float, size: Tuple[int, int]) -> Intrinsics:
 def focal_length(focal_px: float) -> CameraModel:
     """Return a camera model by focal length in picture pixels.
 
-    Raises PoseError unless it is positive and finite.
+    Raises PoseError unless it is positive, and at most LARGEST_FOCAL_PX.
     """
-    if not (math.isfinite(focal_px) and focal_px > 0):
-        raise PoseError(f"focal_px must be a positive number of picture pixels, got {focal_px}")
+    if not 0 < focal_px <= LARGEST_FOCAL_PX:
+        raise PoseError(
+            f"focal_px must be a positive number of picture pixels up to {LARGEST_FOCAL_PX:g}, got {focal_px}"
+        )
     return lambda size: pinhole(focal_px, size)
 
 

@@ -63,11 +63,13 @@ def decode_picture(content: bytes, name: str) -> np.ndarray:
     Raises SourceError for damaged files, and before decoding for headers with too many pixels.
     """
     size = picture_size(content)
+    if not content:
+        raise SourceError(f"picture {name} is empty: its file has no bytes")
     if size is None:
         raise SourceError(f"{name} is not a picture; known: {', '.join(kind[1:] for kind in PICTURES)}")
     if size[0] * size[1] > LARGEST_PICTURE_PIXELS:
         raise SourceError(
-            f"{name} has {size[0]} x {size[1]} pixels, pictures may have {LARGEST_PICTURE_PIXELS // 10**6} "
+            f"{name} has {size[1]} x {size[0]} pixels, pictures may have {LARGEST_PICTURE_PIXELS // 10**6} "
             "million; reduce it"
         )
     fault = picture_fault(content)

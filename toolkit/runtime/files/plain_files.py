@@ -85,7 +85,8 @@ def write_whole(path: PathLike, *, durable: bool = True) -> Iterator[BinaryIO]:
     if durable:
         _remove_abandoned(where)
     beside = part_of(where)
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with _errors_of(path, beside), open(os.open(beside, flags, 0o666), "wb") as file:
         try:
             take_lock(file.fileno())
             yield file
@@ -101,6 +102,17 @@ def write_whole(path: PathLike, *, durable: bool = True) -> Iterator[BinaryIO]:
             raise
     if durable:
         sync_folder(where.parent)
+
+
+@contextlib.contextmanager
+def _errors_of(path: PathLike, part: Path) -> Iterator[None]:
+    """Name `path` in errors that name its partial file, or none as those of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename in (None, part, str(part)):
+            error.filename = os.fspath(path)
+        raise
 
 
 def write_plain(path: PathLike, content: Union[bytes, str], *, durable: bool = True) -> None:

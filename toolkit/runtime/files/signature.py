@@ -11,7 +11,7 @@ import binascii
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Union
+from typing import Any, Dict, Iterator, NamedTuple, Union
 
 from ..errors import PoseError
 from .plain_files import read_plain
@@ -21,6 +21,7 @@ SIGNATURE = "signature.json"
 ALGORITHM = "Ed25519"
 LARGEST_KEY = 16 * 2**10
 LARGEST_SIGNATURE = 16 * 2**10
+_MOST_LINKS = 64  # the system follows 40
 # A signature of a bundle is none of any other text.
 _CONTEXT = b"posec bundle 1\n"
 
@@ -37,6 +38,7 @@ def check_signature(folder: Path, description: bytes, key: Union[str, Path]) -> 
         description: the bytes of bundle.json that are parsed.
         key: PEM file of the public key, outside the bundle's folder.
     """
+    check_signature_file(folder)
     if not (folder / SIGNATURE).exists():
         raise SignatureError(f"bundle '{folder}' has no signature; sign it with `posec sign` on the host")
     plain = read_json(folder / SIGNATURE, most_bytes=LARGEST_SIGNATURE, error=SignatureError)
@@ -60,6 +62,13 @@ def check_signature(folder: Path, description: bytes, key: Union[str, Path]) -> 
             f"bundle '{folder}' is not signed by the owner of '{key}', or was changed since; "
             "do not run it, and get it again from its maker"
         ) from error
+
+
+def check_signature_file(folder: Path) -> None:
+    """Raise SignatureError if a bundle's signature is neither a plain file nor missing."""
+    path = folder / SIGNATURE
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise SignatureError(f"'{path}' is not a plain file; remove it, and sign the bundle again")
 
 
 class Keys(NamedTuple):
@@ -90,12 +99,22 @@ def make_signature(description: bytes, key: Union[str, Path]) -> bytes:
 
 
 def _public_key(key: Union[str, Path], folder: Path) -> Any:
-    inside, around = Path(os.path.realpath(key)), Path(os.path.realpath(folder))
-    if around in inside.parents:
+    around = Path(os.path.realpath(folder))
+    if any(around in place.parents for place in _places(key)):
         raise SignatureError(
             f"the key '{key}' lies in the bundle, where its maker could replace it; keep it elsewhere"
         )
     return _loaded(key, "public")
+
+
+def _places(path: Union[str, Path]) -> Iterator[Path]:
+    """Yield the places that a path leads through: itself, and the target of each link at its end."""
+    for _ in range(_MOST_LINKS):
+        place = Path(os.path.realpath(os.path.dirname(path))) / os.path.basename(path)
+        yield place
+        if not place.is_symlink():
+            return
+        path = place.parent / os.readlink(place)
 
 
 def _loaded(key: Union[str, Path], kind: str) -> Any:

@@ -56,10 +56,10 @@ class Recorder:
 
     def close(self, summary: Summary) -> None:
         """List the files in the manifest, and release the folder."""
-        if summary.failed and self._recording.pictures:
-            kept, where = self._recording.pictures, self._recording.shown
-            self._report(f"the {kept} pictures recorded so far are kept in '{where}'")
-        summary.written += self._recording.close(_manifest(summary))
+        recording = self._recording
+        if summary.failed and recording.pictures and recording.is_in_place:
+            self._report(f"the {recording.pictures} pictures recorded so far are kept in '{recording.shown}'")
+        summary.written += recording.close(_manifest(summary))
 
 
 def _manifest(summary: Summary) -> Dict[str, Any]:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
-from ..console import Report, say
+from ..console import Report, printable, say
 from ..errors import PoseError
 from ..video.result import Result
 from ..video.settings import Summary
 
 LARGEST_DATAGRAM = 65_507  # bytes that IPv4 carries after its headers
+_FORM = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.%\w]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})")
 _PASSING = (errno.EAGAIN, errno.ENOBUFS, errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH)
+
+
+def parse_udp(address: str) -> Tuple[str, int]:
+    """Return host and port of 'HOST:PORT' or '[IPv6]:PORT'. Raises PoseError if it is no such address."""
+    form = _FORM.fullmatch(address)
+    if form is None or not 0 < int(form["port"]) < 65536:
+        raise PoseError(f"--udp takes HOST:PORT such as 127.0.0.1:9000, got '{printable(address, keep='')}'")
+    return form["ipv6"] or form["host"], int(form["port"])
 
 
 class UdpSink:
@@ -22,13 +32,10 @@ class UdpSink:
     """
 
     def __init__(self, address: str, report: Report = say) -> None:
-        """Open a socket for 'HOST:PORT' or '[IPv6]:PORT'. Raises PoseError if it is no such address."""
-        host, _, port = address.rpartition(":")
-        host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise PoseError(f"--udp takes HOST:PORT such as 127.0.0.1:9000, got '{address}'")
+        """Open a socket for an address of `parse_udp`. Raises PoseError if it is none, or has no host."""
+        host, port = parse_udp(address)
         try:
-            found = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
         except (OSError, UnicodeError) as error:
             raise PoseError(f"--udp: no address of '{host}': {getattr(error, 'strerror', error)}") from error
         family, kind, protocol, _, target = found[0]

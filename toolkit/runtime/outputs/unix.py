@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from typing import List
+from contextlib import suppress
+from typing import List, Optional, Tuple
 
 from ..console import Report, printable, say
 from ..errors import PoseError
@@ -13,6 +14,15 @@ from ..video.result import Result
 from ..video.settings import Summary
 
 MOST_READERS = 16
+LONGEST_PATH = 107  # bytes that Linux takes
+
+
+def check_length(path: str) -> None:
+    """Raise PoseError for a path that no socket can have."""
+    if not path or "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
+        raise PoseError(
+            f"--unix takes the path of a socket, such as /run/posec/people.sock, of 1 to {LONGEST_PATH} bytes"
+        )
 
 
 class _Reader:
@@ -53,21 +63,12 @@ class UnixSink:
         self._path, self._report = path, report
         self._readers: List[_Reader] = []
         self._lost = 0
-        _remove_abandoned(path)
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._server.bind(path)
-            os.chmod(path, 0o660)
-            self._server.listen(MOST_READERS)
-        except (OSError, ValueError) as error:
-            self._server.close()
-            reason = getattr(error, "strerror", None) or error
-            raise PoseError(f"cannot listen on '{_shown(path)}': {reason}; name another path") from error
-        self._server.setblocking(False)
-        self._inode = os.stat(path).st_ino
+        self._is_in_place = True
+        self._server, self._inode = _listen(path)
 
     def write(self, result: Result) -> None:
         """Send one line to every program."""
+        self._keep_listening()
         self._accept()
         if not self._readers:
             return
@@ -75,6 +76,20 @@ class UnixSink:
         gone = [reader for reader in self._readers if not reader.send(content)]
         for reader in gone:
             self._drop(reader)
+
+    def _keep_listening(self) -> None:
+        """Listen again if the socket was removed; report it once if the path is taken."""
+        if not self._is_in_place or _inode(self._path) == self._inode:
+            return
+        try:
+            server, self._inode = _listen(self._path)
+        except PoseError as error:
+            self._is_in_place = False
+            self._report(f"--unix {_shown(self._path)} was removed, and no program can connect: {error}")
+            return
+        self._server.close()
+        self._server = server
+        self._report(f"--unix {_shown(self._path)} was removed, and is there again")
 
     def _accept(self) -> None:
         while True:
@@ -98,19 +113,39 @@ class UnixSink:
         for reader in list(self._readers):
             self._drop(reader)
         self._server.close()
-        try:
-            if os.stat(self._path).st_ino == self._inode:
+        if _inode(self._path) == self._inode:
+            with suppress(OSError):
                 os.unlink(self._path)
-        except OSError:
-            pass
         if self._lost:
             self._report(f"--unix {_shown(self._path)}: slow programs missed {self._lost} lines")
 
 
+def _listen(path: str) -> Tuple[socket.socket, Optional[int]]:
+    """Return a socket that listens on a path, and its inode. Raises PoseError if the path cannot be had."""
+    _remove_abandoned(path)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        server.bind(path)
+        os.chmod(path, 0o660)
+        server.listen(MOST_READERS)
+    except (OSError, ValueError) as error:
+        server.close()
+        reason = getattr(error, "strerror", None) or error
+        raise PoseError(f"cannot listen on '{_shown(path)}': {reason}; name another path") from error
+    server.setblocking(False)
+    return server, _inode(path)
+
+
+def _inode(path: str) -> Optional[int]:
+    try:
+        return os.lstat(path).st_ino
+    except OSError:
+        return None
+
+
 def _remove_abandoned(path: str) -> None:
     """Remove a socket that no process listens on. Raises PoseError if the path is taken."""
-    if not path or "\0" in path:
-        raise PoseError("--unix takes the path of a socket, such as /run/posec/people.sock")
+    check_length(path)
     if not os.path.lexists(path):
         return
     if not stat.S_ISSOCK(os.lstat(path).st_mode):

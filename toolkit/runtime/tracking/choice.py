@@ -35,6 +35,8 @@ class OverTimeSettings:
     def __post_init__(self) -> None:
         if self.smooth is not None and self.smooth not in SMOOTHING:
             raise PoseError(f"no smoothing '{self.smooth}'; known: {', '.join(SMOOTHING)}")
+        if self.lookahead < 0:
+            raise PoseError(f"--lookahead must be a number of pictures from 0, got {self.lookahead}")
         if self.lookahead and (self.smooth is not None or not self.temporal):
             raise PoseError("--lookahead needs the temporal stage; leave out --smooth and --no-temporal")
 

@@ -23,6 +23,8 @@ TEXT: Colour = (255, 255, 255)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 # cv2 draws at fractions of a pixel where points are given in sixteenths.
 SHIFT = 4
+# A lower picture has no room for the views from above and from the side.
+LEAST_VIEWS_PX = 16
 
 
 def draw_people(
@@ -40,7 +42,8 @@ def draw_people(
         people: may be empty; people with non-finite values are omitted.
         skeleton: names of joints, and bones.
         numbers: one per person, shown before the score; see `track.Tracker`.
-        inset: append views from above and from the side at the right, half as wide as the picture is high.
+        inset: append views from above and from the side at the right, half as wide as the picture is high;
+            pictures of fewer than LEAST_VIEWS_PX rows get none.
     """
     if numbers is not None:
         numbers = [number for number, kept in zip(numbers, is_finite(people)) if kept]
@@ -56,7 +59,9 @@ def draw_people(
         for person in near_first
     ]
     _labels(drawn, texts, people.joints_px[near_first], unit=unit)
-    return np.hstack([drawn, views(people, skeleton, drawn.shape[0], numbers=numbers)]) if inset else drawn
+    if not inset or drawn.shape[0] < LEAST_VIEWS_PX:
+        return drawn
+    return np.hstack([drawn, views(people, skeleton, drawn.shape[0], numbers=numbers)])
 
 
 def finite_people(people: PoseFrame) -> PoseFrame:

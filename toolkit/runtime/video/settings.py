@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional
 
@@ -31,8 +32,8 @@ class StreamSettings:
     def __post_init__(self) -> None:
         if self.most is not None and self.most < 1:
             raise PoseError(f"--most must be at least 1 picture, got {self.most}")
-        if self.every < 1:
-            raise PoseError(f"--every must be at least 1, got {self.every}")
+        if not 1 <= self.every <= sys.maxsize:
+            raise PoseError(f"--every must be 1 to {sys.maxsize}, got {self.every}")
         if not 0 <= self.retry_s < float("inf"):
             raise PoseError(f"--retry must be a number of seconds from 0, got {self.retry_s:g}")
 

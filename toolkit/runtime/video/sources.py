@@ -6,13 +6,14 @@ import os
 import re
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generator, Iterator, List, Optional, Union
 from urllib.parse import unquote, urlsplit
 
 import cv2
 
-from ..command.arguments import RETRY_S
+from ..command.arguments import RETRY_S, SOURCES
 from ..console import Report, printable, redact, say
 from ..files.image_header import picture_format
 from ..files.pictures import LARGEST_FILE_BYTES, PICTURES, SourceError, read_bounded, read_picture
@@ -23,10 +24,6 @@ from .pi_camera import pi_camera
 
 __all__ = ["PICTURES", "CameraGone", "CapturedFrame", "Source", "SourceError", "open_source", "read_picture"]
 
-KINDS = (
-    "a picture, a folder, a video, a pipe, '-', a camera's number or /dev/video0, a GStreamer pipeline, "
-    "rtsp://, http:// or picamera2"
-)
 STANDARD_INPUT = "-"
 _ADDRESS = re.compile(r"(rtsps?|https?|rtmps?|tcp|udp|rtp|srt)://", re.IGNORECASE)
 _FILE_INTERFACES = (cv2.CAP_FFMPEG, cv2.CAP_GSTREAMER, cv2.CAP_OPENCV_MJPEG)
@@ -62,10 +59,8 @@ class Source(Iterator[CapturedFrame]):
     def close(self) -> None:
         """Release the source."""
         if isinstance(self._frames, Generator):
-            try:
+            with suppress(ValueError):  # a thread is still reading, and releases it
                 self._frames.close()
-            except ValueError:  # a thread is still reading, and releases it
-                pass
 
 
 def open_source(
@@ -90,25 +85,30 @@ def open_source(
     """
     report, text = report or say, str(source)
     if not text or "\0" in text:
-        raise SourceError(f"the source is empty or has a zero byte; give {KINDS}")
+        raise SourceError(f"the source is empty or has a zero byte; give {SOURCES}")
     if text == STANDARD_INPUT:
         return _standard_input(report, retry_s)
     if os.path.lexists(text):
         return _on_disk(text, report, retry_s)
     if text.lower().startswith("file://"):
         return open_source(unquote(urlsplit(text).path), report, retry_s)
-    if text == "picamera2":
-        return _camera(pi_camera(), report, retry_s)
-    if re.fullmatch(r"\d{1,3}", text):
-        return _camera(local_camera(int(text), f"camera {text}"), report, retry_s)
-    if _ADDRESS.match(text):
-        return _camera(network_camera(text, f"'{_shown(text)}'"), report, retry_s)
-    if "!" in text:
-        return _camera(pipeline(text), report, retry_s)
+    if camera := named_camera(text):
+        return _camera(camera, report, retry_s)
     if text.startswith("/dev/"):
         cameras = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
         raise SourceError(f"no device '{_shown(text)}'; cameras of this machine: {cameras}")
-    raise SourceError(f"no source '{_shown(text)}'; give {KINDS}")
+    raise SourceError(f"no source '{_shown(text)}'; give {SOURCES}")
+
+
+def named_camera(text: str) -> Optional[Camera]:
+    """Return the camera that a source names unless a file has that name, or None; it is opened later."""
+    if text == "picamera2":
+        return pi_camera()
+    if re.fullmatch(r"\d{1,3}", text):
+        return local_camera(int(text), f"camera {text}")
+    if _ADDRESS.match(text):
+        return network_camera(text, f"'{_shown(text)}'")
+    return pipeline(text) if "!" in text else None
 
 
 def _shown(source: str) -> str:
@@ -130,7 +130,7 @@ def _on_disk(source: str, report: Report, retry_s: float) -> Source:
         return _stream(source, f"pipe '{_shown(source)}'", report, retry_s)
     if stat.S_ISCHR(found.st_mode) and os.major(found.st_rdev) == _VIDEO4LINUX:
         return _camera(local_camera(os.path.realpath(source), f"camera '{_shown(source)}'"), report, retry_s)
-    raise SourceError(f"'{_shown(source)}' is a device or a socket, not a camera; give {KINDS}")
+    raise SourceError(f"'{_shown(source)}' is a device or a socket, not a camera; give {SOURCES}")
 
 
 def _camera(camera: Camera, report: Report, retry_s: float) -> Source:

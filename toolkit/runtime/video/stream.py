@@ -80,8 +80,8 @@ def stream(
         raise
     finally:
         summary.seconds = round(time.monotonic() - started, 2)
-        _take_medians(summary, timed)
-        _close(sinks, summary)
+        take_medians(summary, timed)
+        close_sinks(sinks, summary)
     return summary
 
 
@@ -209,19 +209,20 @@ def _count(summary: Summary, result: Result, left_out: int) -> None:
     summary.dropped += result.frame.dropped
 
 
-def _close(sinks: Sequence[Sink], summary: Summary) -> None:
-    """Close every sink; raise the first error afterwards."""
+def close_sinks(sinks: Sequence[Sink], summary: Summary) -> None:
+    """Close every sink; raise the first error afterwards, unless an error ends the run already."""
     first: Optional[Exception] = None
     for sink in sinks:
         try:
             sink.close(summary)
         except Exception as error:
             first = first or error
-    if first is not None:
+    if first is not None and not summary.failed:
         raise first
 
 
-def _take_medians(summary: Summary, timed: Deque[Dict[str, float]]) -> None:
+def take_medians(summary: Summary, timed: Deque[Dict[str, float]]) -> None:
+    """Write the medians of stages and latency, in ms, into a summary."""
     if timed:
         medians = {name: round(float(np.median([row[name] for row in timed])), 3) for name in timed[0]}
         summary.latency_ms = medians.pop("latency")

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 
 from ...errors import PosecError
 from ...evaluation.pictures import read_picture
-from ...network.backbone import BLOCKS, DEEP_BLOCK, SIDE_BLOCKS
+from ...network.backbone import DEEP_BLOCK, SIDE_BLOCKS
 from ...network.blocks import ResidualBlock
 from ...network.checkpoint import load_checkpoint, save_checkpoint
 from ...network.keypoints import BRANCH_CHANNELS
 from ...network.network import FEATURE_BRANCHES, KeypointNetwork
+from ...network.shape import BLOCKS
 from ...runtime.command.refusals import exit_status
 from ...runtime.frame import FrameInput
 from ...runtime.pose import PoseSpec

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...network.network import KeypointNetwork
 from ...runtime.pose import PoseSpec
@@ -180,7 +180,7 @@ class NetworkLearner:
 
 
 @torch.no_grad()
-def update_average(average: KeypointNetwork, network: KeypointNetwork, decay: float) -> None:
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move an average of weights towards a network's weights by 1 - decay."""
     for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
         if mean.dtype.is_floating_point:

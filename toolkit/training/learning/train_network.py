@@ -19,6 +19,7 @@ from ...errors import PosecError
 from ...network.checkpoint import TRAINING_ONLY, current_names, save_checkpoint
 from ...network.embedding import decoder_arrays, load_embedding
 from ...network.network import KeypointNetwork
+from ...network.shape import NetworkShape
 from ...runtime.command.refusals import exit_status
 from ..pictures.dataset import ComposedPictures
 from ..pictures.photos import Photos, load_photos
@@ -120,10 +121,11 @@ def read_network(path: str | Path) -> KeypointNetwork:
         raise PosecError(
             "a network starts from the output of `posec train lift` or another network's weights; give --init"
         )
-    network = KeypointNetwork()
     try:
-        missing, unknown = network.load_state_dict(current_names(load_file(path)), strict=False)
-    except (OSError, RuntimeError, SafetensorError) as error:
+        tensors = current_names(load_file(path))
+        network = KeypointNetwork(NetworkShape.of(tensors))
+        missing, unknown = network.load_state_dict(tensors, strict=False)
+    except (OSError, RuntimeError, SafetensorError, ValueError) as error:
         raise PosecError(f"init = '{path}' does not hold this network: {error}") from error
     if unknown or any(not name.startswith(TRAINING_ONLY) for name in missing):
         raise PosecError(

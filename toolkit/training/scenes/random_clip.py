@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -111,11 +111,24 @@ def random_clip(source: PeopleSource, settings: ClipSettings, rng: np.random.Gen
     while paths is None:
         place = random_place(rng)
         cameras = camera_path(rng, random_camera(rng, settings.size), settings.camera, times_s.tolist())
-        paths = random_paths(rng, source, settings, views=[cameras], clear_m=place.clear_m)
+        spot, fits = _limits(rng, place, cameras)
+        paths = random_paths(rng, source, settings, spot=spot, fits=fits)
     take = random_take(rng, source, place, paths=paths, cameras=cameras[:1])
     if settings.camera == "static":
         cameras = cameras[:1] * len(cameras)
     return Clip(take.frames(cameras, rng), [path.clips.names[0] for path in paths], place.kind)
+
+
+def _limits(
+    rng: np.random.Generator, place: Place, cameras: Sequence[Camera]
+) -> tuple[Callable[[], np.ndarray], Callable[[np.ndarray], bool]]:
+    """Return the functions for `random_paths` of one camera's path."""
+    middle = cameras[len(cameras) // 2]
+
+    def fits(spots_m: np.ndarray) -> bool:
+        return is_inside(spots_m, place.clear_m) and _is_mostly_in_view(cameras, spots_m)
+
+    return lambda: random_spot(rng, middle), fits
 
 
 def random_take(
@@ -158,16 +171,16 @@ def random_paths(
     source: PeopleSource,
     settings: ClipSettings,
     *,
-    views: Sequence[Sequence[Camera]],
-    clear_m: tuple[float, float],
+    spot: Callable[[], np.ndarray],
+    fits: Callable[[np.ndarray], bool],
 ) -> list[GroundPath] | None:
-    """Return one path per person, mostly in every view and apart in every frame; None if no path fits.
+    """Return one path per person, apart in every frame; None if no path fits.
 
-    `views` has the camera of each frame, for each view; `clear_m` is of the place.
+    `spot` returns a random place (x, z) in m for the middle of a path (T, 2), and `fits` accepts a path.
     """
     paths: list[GroundPath] = []
     for _ in range(settings.people):
-        path = _random_path(rng, source, settings, views=views, clear_m=clear_m, others=paths)
+        path = _random_path(rng, source, settings, spot=spot, fits=fits, others=paths)
         if path is None:
             return None
         paths.append(path)
@@ -179,25 +192,29 @@ def _random_path(
     source: PeopleSource,
     settings: ClipSettings,
     *,
-    views: Sequence[Sequence[Camera]],
-    clear_m: tuple[float, float],
+    spot: Callable[[], np.ndarray],
+    fits: Callable[[np.ndarray], bool],
     others: Sequence[GroundPath],
 ) -> GroundPath | None:
     """Return the path of one more person, or None."""
     rows = np.arange(settings.frames)
-    middle = views[0][settings.frames // 2]
     for _ in range(MOTIONS):
         clips = source.clips[int(rng.random() < DEEPMIMIC_SHARE)]
         motion = long_motion(rng, clips, source.split, frames=settings.frames, fps=settings.fps)
         for _ in range(SPOTS):
             yaw = rng.uniform(0, 360)
             spots = ground_path(motion, rows, yaw)
-            spots += random_spot(rng, middle) - spots[len(spots) // 2]
-            inside = (np.abs(spots[:, 0]) < clear_m[0]) & (spots[:, 1] < min(clear_m[1], FARTHEST_M))
+            spots += spot() - spots[len(spots) // 2]
             apart = all(np.linalg.norm(spots - other.spots_m, axis=1).min() >= APART_M for other in others)
-            if inside.all() and apart and all(_is_mostly_in_view(cameras, spots) for cameras in views):
+            if apart and fits(spots):
                 return GroundPath(motion, rows, spots, yaw)
     return None
+
+
+def is_inside(spots_m: np.ndarray, clear_m: tuple[float, float]) -> bool:
+    """Return whether a path (T, 2) stays in the free part of a place."""
+    inside = (np.abs(spots_m[:, 0]) < clear_m[0]) & (spots_m[:, 1] < min(clear_m[1], FARTHEST_M))
+    return bool(inside.all())
 
 
 def _is_mostly_in_view(cameras: Sequence[Camera], spots_m: np.ndarray) -> bool:

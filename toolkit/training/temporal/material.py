@@ -30,11 +30,7 @@ class Material:
         labelled = order[: max(1, round(settings.label_share * len(order)))]
         self._source = MotionSource([source.clips[index] for index in labelled])
         self._errors, self._settings = errors, settings
-        clips = sorted({track.clip for track in detected})
-        held = set(clips[:: settings.held_out]) if settings.held_out else set()
-        whole = [track for track in detected if len(track.seconds) >= settings.frames]
-        self._detected = [track for track in whole if track.clip not in held]
-        self.held_out = [track for track in whole if track.clip in held]
+        self._detected = [track for track in detected if len(track.seconds) >= settings.frames]
 
     def batch(self) -> Batch:
         """Return a random batch; detected tracks are without labels if the settings say so."""

@@ -21,7 +21,7 @@ class TemporalTraining:
         detected_labels: 1 to use the labels of the tracks from clips, 0 to use none of them.
         projection_weight: of key points against projected joints, on tracks without labels.
         scale_weight: of the mean scale of tracks without labels, against that of the others.
-        held_out: the tracks of every such clip are for validation.
+        correction_share: of the network's own corrections that the file keeps beside the filters, 0 to 1.
         report_every: steps between reports.
         seed: of everything.
     """
@@ -41,7 +41,7 @@ class TemporalTraining:
     detected_labels: int = 1
     projection_weight: float = 0.0
     scale_weight: float = 0.0
-    held_out: int = 5
+    correction_share: float = 0.25
     report_every: int = 200
     seed: int = 0
 

@@ -103,7 +103,7 @@ def train_temporal(
         {"network": network, "optimizer": optimizer},
         generator,
         files=RunFiles.beside(out),
-        save=lambda: save_stage(Path(out), network),
+        save=lambda: save_stage(Path(out), network, settings.correction_share),
     )
     weights = weights_of(settings)
     while run.done < 1:
@@ -129,10 +129,16 @@ def train_temporal(
     return network
 
 
-def save_stage(path: Path, network: TemporalNetwork) -> None:
-    """Write the stage's arrays as safetensors, in float16."""
-    arrays = temporal_arrays(network)
-    write_plain(path, save({name: values.astype(np.float16) for name, values in arrays.items()}))
+def save_stage(path: Path, network: TemporalNetwork, correction_share: float) -> None:
+    """Write the stage's arrays as safetensors, in float16, with a share of the network's own corrections.
+
+    Corrections learned on few people may be wrong for others; the filters are left.
+    """
+    arrays = {name: values.astype(np.float16) for name, values in temporal_arrays(network).items()}
+    for name, values in arrays.items():
+        if name.startswith("output"):
+            values[: OUTPUTS - 1] *= np.float16(correction_share)
+    write_plain(path, save(arrays))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -145,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--mocap", required=True, help="folder with cmu.npz and deepmimic.npz")
     parser.add_argument("--errors", type=Path, default=DEFAULT, help="file of `posec train errors`")
     parser.add_argument("--tracks", type=Path, help="file of `posec train errors --tracks`")
+    parser.add_argument("--validation", type=Path, help="the same of clips of the val split, for the log")
     parser.add_argument("--out", required=True, help="safetensors file to write")
     add_settings(parser, TemporalTraining, "temporal")
     given = parser.parse_args(arguments)
@@ -153,7 +160,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     errors = load_errors(given.errors)
     material = Material(read_motion(given.mocap, "train"), errors, detected, settings=settings)
     unseen = Material(read_motion(given.mocap, "val"), errors, [], settings=settings)
-    validation = {"simulated": unseen.tracks(60), "held_out": material.held_out}
+    validation = {"simulated": unseen.tracks(60)}
+    if given.validation:
+        validation["clips"] = load_tracks(given.validation)
     train_temporal(settings, material, given.out, validation=validation)
 
 

@@ -25,6 +25,8 @@ NEAR = 0.05
 CAMERA_PAUSE_S, FILE_PAUSE_S = 10.0, 600.0
 # SD cards are often FAT32, which limits files to 4 GB.
 LARGEST_BYTES = 3 * 2**30
+# MPEG-4 takes frames of these sides; larger ones are reduced, smaller ones repeated.
+LEAST_SIDE_PX, LARGEST_SIDE_PX = 2, 8190
 _MEASURED_EVERY = 256
 _NEVER = Rotation()
 
@@ -69,6 +71,7 @@ class Clip:
 
     def write(self, picture: np.ndarray, seconds: float) -> None:
         """Append a picture (H, W, 3) uint8 BGR with its time. Raises OutputError or OSError if that fails."""
+        picture = _encodable(picture)
         last = self._waiting[-1] if self._waiting else self._last
         if last is not None and (last[0].shape != picture.shape or seconds - last[1] > self._pause_s):
             self.close()
@@ -98,17 +101,23 @@ class Clip:
                 self.close()
 
     @property
+    def is_in_place(self) -> bool:
+        """Whether the current clip still has its name."""
+        return self._writer is None or self._path.exists()
+
+    @property
     def size(self) -> int:
         """Bytes of the current clip on the disk."""
         return os.path.getsize(str(self._path)) if self._writer is not None else 0
 
     def _open(self) -> None:
         check_free(self._folder)
-        self._number += 1
-        self._path = self._folder / (CLIP if self._number == 1 else CLIP.replace(".", f"-{self._number}."))
+        number = self._number + 1
+        self._path = self._folder / (CLIP if number == 1 else CLIP.replace(".", f"-{number}."))
         self._fps = _rate([seconds for _, seconds in self._waiting], self._stated, self._live)
         height, width = self._waiting[0][0].shape[:2]
         self._writer = _open_writer(self._path, self._fps, (width, height))
+        self._number = number  # an interrupted opening is repeated under the same name
         waiting, self._waiting = self._waiting, []
         self._start_s, self._slots, self._measured, self._last = waiting[0][1], 0, 0, None
         for picture, seconds in waiting:
@@ -128,6 +137,16 @@ class Clip:
             self._writer.release()
             self._writer, self._last = None, None
             self._finished(self._path)
+
+
+def _encodable(picture: np.ndarray) -> np.ndarray:
+    """Return a picture (H, W, 3) with sides that MPEG-4 takes."""
+    height, width = picture.shape[:2]
+    times = -(-max(height, width) // LARGEST_SIDE_PX)
+    size = max(LEAST_SIDE_PX, width // times), max(LEAST_SIDE_PX, height // times)
+    if size == (width, height):
+        return picture
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _open_writer(path: Path, fps: float, size: Tuple[int, int]) -> Any:

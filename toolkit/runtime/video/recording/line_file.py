@@ -43,6 +43,11 @@ class LineFile:
         return self._file is not None
 
     @property
+    def is_in_place(self) -> bool:
+        """Whether an open file still has its name."""
+        return self._file is None or has_name(self._file, self._folder / LINES)
+
+    @property
     def size(self) -> int:
         """Bytes of the current file."""
         return self._size
@@ -94,6 +99,14 @@ class LineFile:
         if self._file is not None:
             os.close(self._file)
         self._file = None
+
+
+def has_name(file: int, path: Path) -> bool:
+    """Return whether an open file is the one at a path: neither removed, moved nor replaced."""
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(str(path)))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def keep_lines(folder: Path) -> Path:

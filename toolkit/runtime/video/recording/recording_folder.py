@@ -12,7 +12,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional
 from ...console import printable
 from ...files.plain_json import parse_json
 from .disk_limit import CLIPS
-from .line_file import LINES, ROTATED
+from .line_file import LINES, ROTATED, has_name
 from .output_error import OutputError
 
 try:
@@ -78,11 +78,8 @@ def locked(path: Path, shown: str) -> int:
                     f"another process is recording in '{shown}'; name another folder, or stop that process"
                 ) from error
             # A network file system without locks: continue without.
-        try:
-            if os.path.samestat(os.fstat(lock), os.stat(str(path))):
-                return lock
-        except FileNotFoundError:
-            pass
+        if has_name(lock, path):
+            return lock
         os.close(lock)  # its owner removed it between the two calls
 
 

@@ -16,7 +16,7 @@ from ...files.pictures import write_picture
 from ..settings import RecordingSettings
 from .clip import Clip
 from .disk_limit import DiskLimit, oldest_first
-from .line_file import LINES, LineFile, cut_half_line, keep_lines
+from .line_file import LINES, LineFile, cut_half_line, has_name, keep_lines
 from .output_error import OutputError
 from .recording_folder import (
     LARGEST_MANIFEST,
@@ -78,6 +78,7 @@ class Recording:
             self._replaced = self._take_over(recorded_files(self.folder, self.shown), report)
         except BaseException:
             self._give_back(keep=was_there)
+            os.close(self._lock)
             raise
         continued = possible_files(self.folder) if settings.rotates else []
         self._is_continued = bool(continued)
@@ -132,12 +133,28 @@ class Recording:
         """Release a folder without new files; `keep` the manifest of an earlier recording."""
         if not keep:
             remove(self.folder / MANIFEST)
-        os.close(self._lock)
         if self._made:
             remove_folder(self.folder)
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether all open files still have their names."""
+        clip_is = self._clip is None or self._clip.is_in_place
+        return clip_is and self._lines.is_in_place and has_name(self._lock, self.folder / MANIFEST)
+
+    def _check_in_place(self) -> None:
+        if not self.is_in_place:
+            raise OutputError(
+                f"the recording in '{self.shown}' was removed or moved while it was written; start again, "
+                "with --rotate if finished files shall be moved away"
+            )
+
     def write_line(self, line: str) -> None:
-        """Append one line atomically. Raises OutputError if it cannot be written."""
+        """Append one line atomically.
+
+        Raises OutputError if it cannot be written, or if the recording was removed or moved.
+        """
+        self._check_in_place()
         try:
             if not self._lines.is_open and not self.pictures:
                 for name in self._replaced:
@@ -190,28 +207,27 @@ class Recording:
     def close(self, summary: Mapping[str, Any]) -> List[str]:
         """Finish the clip, list the written files and release the folder; return their paths.
 
-        An empty recording leaves no files.
+        An empty recording leaves no files. Raises OutputError as `write_line` does.
         """
         try:
-            if self._clip is not None:
-                self._clip.close()
-        except OSError as error:
+            if not self.pictures:
+                self._give_back(keep=bool(self._replaced) or self._is_continued)
+                return []
+            self._check_in_place()
+            try:
+                if self._clip is not None:
+                    self._clip.close()
+            finally:
+                written = self._finish(summary)
+            return written
+        except OSError as error:  # the next run moves a recording without a list aside as interrupted
             raise self.failed(error) from error
         finally:
-            written = self._finish(summary)
-        return written
+            self._lines.close()
+            os.close(self._lock)
 
     def _finish(self, summary: Mapping[str, Any]) -> List[str]:
-        if not self.pictures:
-            self._give_back(keep=bool(self._replaced) or self._is_continued)
-            return []
         self._lines.sync()
-        self._lines.close()
         files = describe_files(self.folder)
-        try:
-            self._describe({**summary, "files": files})
-        except OSError as error:  # the next run moves it aside as interrupted
-            raise self.failed(error) from error
-        finally:
-            os.close(self._lock)
+        self._describe({**summary, "files": files})
         return sorted(str(self.folder / name) for name in files)

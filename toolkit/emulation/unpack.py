@@ -1,28 +1,20 @@
-"""An emulated arm64 Debian 12 that looks like a Raspberry Pi.
-
-Usage: `python tests/arm64/arm64_root.py setup | clean`.
+"""Unpack and delete the arm64 root.
 
 Nothing is configured under emulation, which would be slow. mmdebstrap unpacks the packages, the host's pip
 unpacks Arm wheels beside them, and this file writes what maintainer scripts would have written.
-Needs Debian or Ubuntu, root, and the right to mount.
 """
 
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
 
-from pretend_pi import BOARDS, CPUINFO, become
+from .root import HERE, RUNTIMES, Root, register, tool_environment
 
-HERE = Path(__file__).parent
-WHERE = Path(os.environ.get("POSEC_ARM64", HERE.parents[1] / "out" / "arm64"))
-SUITE, PYTHON = "bookworm", "python3.11"
+SUITE = "bookworm"
 HOST_PACKAGES = (
     "qemu-user-static",
     "qemu-user",
@@ -54,102 +46,8 @@ PACKAGES = (
     "libgomp1",
     "libstdc++6",
 )
-RUNTIMES = ("litert", "tflite-runtime")
 # pip takes an older release where the tag of the newest is not listed.
 TAGS = [*(f"manylinux_2_{minor}" for minor in (17, 27, 28, 31, 34, 35, 36)), "manylinux2014"]
-BINFMT = Path("/proc/sys/fs/binfmt_misc")
-# `su` keeps a user's PATH, which need not have the folders of chroot and ldconfig.
-os.environ["PATH"] += ":/usr/sbin:/sbin"
-
-
-def why_not() -> str:
-    """Return why the root cannot be used here, or an empty string."""
-    if os.geteuid() != 0:
-        return "the arm64 root needs root"
-    if not (WHERE / "ready").exists():
-        return "no arm64 root here: make test-arm64"
-    return ""
-
-
-class Root:
-    """The root file system at `system`, the wheels beside it, and what can be run in it."""
-
-    def __init__(self, where: Path = WHERE) -> None:
-        self.where, self.system = where, where / "system"
-        self.board = BOARDS["raspberry-pi-4"]
-
-    def wheels(self, runtime: str) -> Path:
-        """Return the folder of a runtime's Arm wheels."""
-        return self.where / "wheels" / runtime
-
-    def x86(self, runtime: str) -> Path:
-        """Return the folder of the same packages for the host, to compare like with like."""
-        return self.where / "x86" / runtime
-
-    def site(self, runtime: str) -> str:
-        """Return the folder inside the root that a runtime's wheels are unpacked into."""
-        return f"/opt/{runtime}"
-
-    def become(self, name: str) -> None:
-        """Let the root be another board from now on."""
-        self.board = BOARDS[name]
-        become(self.system, self.board)
-
-    def run(
-        self, runtime: str, *arguments: str, path: str = "", check: bool = True
-    ) -> subprocess.CompletedProcess[str]:
-        """Run Python in the root with a runtime's packages, behind those in `path`; paths are the root's."""
-        # Left alone, the emulated CPU has SME, which the emulator or XNNPACK gets silently wrong in int8.
-        settings = [
-            f"QEMU_CPU={self.board.cpu}",
-            "HOME=/root",
-            "PATH=/usr/bin:/bin",
-            f"PYTHONPATH={path}:{self.site(runtime)}",
-            "PYTHONDONTWRITEBYTECODE=1",
-        ]
-        command = [
-            "chroot",
-            str(self.system),
-            "/usr/bin/env",
-            "-i",
-            *settings,
-            f"/usr/bin/{PYTHON}",
-            *arguments,
-        ]
-        return subprocess.run(command, check=check, text=True, capture_output=True, timeout=600)
-
-    def put(self, folder: Path, name: str) -> str:
-        """Copy a folder of the host into the root and return its path there."""
-        inside = self.system / "opt" / "given" / name
-        shutil.rmtree(inside, ignore_errors=True)
-        shutil.copytree(folder, inside, ignore=shutil.ignore_patterns("__pycache__"))
-        return f"/opt/given/{name}"
-
-    def mount(self) -> None:
-        """Give the root a /proc with a Pi's cpuinfo, and terminals."""
-        _register()
-        for target, options in self._mounts().items():
-            if not os.path.ismount(target):
-                subprocess.run(["mount", *options, str(target)], check=True)
-
-    def unmount(self) -> None:
-        """Undo `mount`."""
-        for target in reversed(self._mounts()):
-            if os.path.ismount(target):
-                subprocess.run(["umount", str(target)], check=True)
-
-    def _mounts(self) -> dict[Path, Sequence[str]]:
-        return {
-            self.system / "proc": ["-t", "proc", "proc"],
-            self.system / "proc/cpuinfo": ["--bind", str(self.system / CPUINFO)],
-            self.system / "dev/pts": [
-                "-t",
-                "devpts",
-                "-o",
-                "newinstance,ptmxmode=0666,mode=0620,gid=5",
-                "devpts",
-            ],
-        }
 
 
 def setup(root: Root) -> None:
@@ -158,11 +56,11 @@ def setup(root: Root) -> None:
         return
     clean(root)
     started = time.monotonic()
-    for step in (_host_packages, _register, _unpack_debian, _configure, _wheels, _plugin):
+    for step in (_host_packages, register, _unpack_debian, _configure, _wheels, _plugin):
         print(f"[{time.monotonic() - started:3.0f} s] {step.__name__.strip('_')}", flush=True)
         step(*([root] if step.__code__.co_argcount else []))
     root.become("raspberry-pi-4")
-    subprocess.run(["chroot", str(root.system), "ldconfig"], check=True)
+    subprocess.run(["chroot", str(root.system), "ldconfig"], check=True, env=tool_environment())
     (root.where / "ready").touch()
     print(f"[{time.monotonic() - started:3.0f} s] done", flush=True)
 
@@ -180,22 +78,13 @@ def _host_packages() -> None:
     )
     if known.returncode:
         subprocess.run(["apt-get", "update", "-qq"], check=True)
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        quiet = {**tool_environment(), "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(
             ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *HOST_PACKAGES],
             check=True,
             env=quiet,
             stdout=subprocess.DEVNULL,
         )
-
-
-def _register() -> None:
-    """Register the emulator for arm64 programs. The kernel holds it open: nothing is copied into the root."""
-    if platform.machine() == "aarch64" or (BINFMT / "qemu-aarch64").exists():
-        return
-    if not (BINFMT / "register").exists():
-        subprocess.run(["mount", "-t", "binfmt_misc", "none", str(BINFMT)], check=True)
-    (BINFMT / "register").write_bytes(Path("/usr/lib/binfmt.d/qemu-aarch64.conf").read_bytes().strip())
 
 
 def _unpack_debian(root: Root) -> None:
@@ -283,7 +172,3 @@ def _plugin(root: Root) -> None:
         ],
         check=True,
     )
-
-
-if __name__ == "__main__":
-    {"setup": setup, "clean": clean}[sys.argv[1]](Root())

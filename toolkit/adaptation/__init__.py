@@ -1,0 +1,1 @@
+"""What two or more synchronized cameras tell of a site: where the cameras are."""

@@ -1,0 +1,1 @@
+"""People of several cameras in one frame of reference."""

@@ -1,0 +1,1 @@
+"""The second learning of centres: against pictures without people, with poses held."""
