@@ -8,7 +8,8 @@ from pathlib import Path
 from ..errors import PosecError
 from . import EXIT_OK
 from .interface import inputs
-from .interface.arguments import FOLDER_OUT, JSON, Verb, argument
+from .interface.arguments import JSON, Verb, argument
+from .interface.outputs import CheckpointOut
 from .interface.terminal import answer, progress, say, table
 
 VERB = Verb(
@@ -44,7 +45,7 @@ VERB = Verb(
             help="last part of the recordings, which judges and does not teach (default: 0.3)",
         ),
         argument("--seed", type=int, default=0, help="of the learning (default: 0)"),
-        FOLDER_OUT,
+        argument("-o", "--out", required=True, type=CheckpointOut, help="folder of the checkpoint to write"),
         JSON,
     ],
 )

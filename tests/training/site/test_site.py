@@ -144,3 +144,12 @@ def test_recordings_without_people_are_refused_and_leave_nothing(tmp_path, capsy
     assert main(["adapt", "reference", "--cameras", videos[0], "-o", str(tmp_path / "mine")]) == 2
     assert "2 to 16 recordings are needed, got 1" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mkv", "b.mkv"]
+
+
+def test_a_folder_of_other_files_is_refused_before_the_recordings_are_read(tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").write_text("keep")
+    words = ["adapt", "reference", "--cameras", "no.mp4", "neither.mp4", "-o", str(tmp_path / "mine")]
+    assert main(words) == 2
+    assert "is not a checkpoint; give a new or an empty folder" in capsys.readouterr().err
+    assert (tmp_path / "mine/notes.txt").read_text() == "keep"

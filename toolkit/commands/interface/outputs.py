@@ -55,6 +55,18 @@ class OwnFolderOut(FolderOut):
         super().check()
 
 
+class CheckpointOut(OwnFolderOut):
+    """The name of a checkpoint folder to write, which replaces nothing but a checkpoint."""
+
+    def check(self) -> None:
+        """Raise PosecError if it holds other files, or nothing can be written there."""
+        from ...network.checkpoint_files import SPEC
+
+        super().check()
+        if any(Path(self).glob("*")) and not (Path(self) / SPEC).is_file():
+            raise PosecError(f"'{self}' exists and is not a checkpoint; give a new or an empty folder")
+
+
 def check_outputs(values: Iterable[object]) -> None:
     """Check the arguments of a command that name outputs. Raises PosecError for the first bad one."""
     for value in values:
