@@ -99,7 +99,7 @@ def scene_table(checkpoints: Sequence[str], scenes: Sequence[Path]) -> str:
         truth = read_scenes(path)
         for name, estimate in open_networks(checkpoints).items():
             figures = evaluate_scenes(find_people(estimate, truth), truth, MUPOTS17)
-            rows += [{"network": name, "scenes": len(truth), **row} for row in figures]
+            rows += [{"network": name, "scenes": len(truth), **row} for row in figures if row["people"]]
     return table(rows, {"network": "network", "scenes": "scenes", "subset": "of", **SCENE_COLUMNS})
 
 
