@@ -93,7 +93,7 @@ def test_training_makes_simulated_people_calmer(tmp_path):
 
 
 def test_fewer_labels_are_fewer_clips():
-    settings = TemporalTraining(label_share=0.34, detected_labels=0, detected_share=0.5)
+    settings = TemporalTraining(batch=32, label_share=0.34, detected_labels=0, detected_share=0.5)
     detected = [track._replace(clip="000") for track in tracks(plain_errors(), 3)]
     material = Material(motion_source(3), plain_errors(), detected, settings=settings)
     assert len(material._source.clips) == 1
