@@ -9,7 +9,7 @@ from swinging_people import FPS, LEVEL, motion_source, plain_errors, swinging
 from toolkit.errors import PosecError
 from toolkit.runtime.decoding.kinematics import forward_kinematics
 from toolkit.runtime.pose import MUPOTS17
-from toolkit.training.temporal.batches import mirrored, reversed_track
+from toolkit.training.temporal.batches import jumping, mirrored, reversed_track
 from toolkit.training.temporal.error_model import (
     DEFAULT,
     draw_noise,
@@ -108,6 +108,7 @@ def test_the_model_is_measured_back_from_tracks_drawn_from_it():
     assert found == pytest.approx(drawn, rel=0.2)
     assert fitted.shares.mean(axis=0)[2] > 0.6  # the process of 0.1 s
     assert fitted.misses[0] == pytest.approx(0.5, rel=0.35)
+    assert not fitted.bias[:-1].any()  # what the pose explains holds for the people of these tracks alone
     # Seen from the side, an exchange keeps the front where it was, and is no exchange.
     assert 0.25 < fitted.flips[0] * fitted.flips[1] / (0.3 * 0.4) < 1.2
 
@@ -156,6 +157,22 @@ def test_a_reversed_track_keeps_detections_where_they_are():
     missed = np.flatnonzero(~back.is_seen[1:]) + 1
     assert len(missed)
     np.testing.assert_array_equal(back.record.bones[missed], back.record.bones[missed - 1])
+
+
+def test_a_jumping_track_shows_two_of_its_times_one_after_the_other():
+    track = simulated(plain_errors(), count=1, frames=40)[0]
+    held = 0
+    for seed in range(20):
+        jumped = jumping(track, np.random.default_rng(seed))
+        rows = [int(np.abs(track.truth.bones - own).sum((1, 2)).argmin()) for own in jumped.truth.bones]
+        np.testing.assert_array_equal(jumped.record.bones, track.record.bones[rows])
+        steps = np.diff(rows) % 40
+        changes = np.flatnonzero(np.diff(steps))
+        held += int((steps == 0).sum() > 2)
+        assert rows[0] == 0
+        assert len(changes) <= 3  # of held to jump, of jump to held
+        assert ((steps > 1).sum()) <= 1
+    assert 5 < held < 20
 
 
 def test_tracks_and_models_are_written_and_read(tmp_path):

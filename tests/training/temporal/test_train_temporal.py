@@ -39,8 +39,9 @@ def test_no_correction_of_no_error_costs_nothing():
     predicted = Predicted(corrections(batch), batch)
     losses = supervised_losses(predicted, batch)
     assert all(float(value) < 2e-4 for name, value in losses.items() if name != "confidence")
-    near = projection_loss(predicted, batch)
-    assert float(near) < 0.12  # perspective and bone lengths differ from the skeleton's projection
+    assert float(projection_loss(predicted, batch)) == 0.0  # of tracks without labels alone
+    near = projection_loss(predicted, batch._replace(is_labelled=~batch.is_labelled))
+    assert 0.0 < float(near) < 0.12  # perspective and bone lengths differ from the skeleton's projection
 
 
 def test_a_constant_error_costs_position_but_neither_velocity_nor_acceleration():
@@ -74,6 +75,10 @@ def test_tracks_without_labels_cost_by_projection_alone():
         assert float(value) == pytest.approx(float(supervised_losses(right, batch)[name])), name
     assert float(projection_loss(predicted, batch)) > float(projection_loss(right, batch)) + 0.2
     assert float(scale_loss(predicted, batch.is_labelled)) == pytest.approx(0.2)
+    wrong[0, 82] = 0.7  # of a labelled track
+    assert float(projection_loss(Predicted(wrong, batch), batch)) == pytest.approx(
+        float(projection_loss(predicted, batch))
+    )
 
 
 def test_training_makes_simulated_people_calmer(tmp_path):
@@ -88,7 +93,7 @@ def test_training_makes_simulated_people_calmer(tmp_path):
 
 
 def test_fewer_labels_are_fewer_clips():
-    settings = TemporalTraining(label_share=0.34, detected_labels=0, detected_share=0.5)
+    settings = TemporalTraining(batch=32, label_share=0.34, detected_labels=0, detected_share=0.5)
     detected = [track._replace(clip="000") for track in tracks(plain_errors(), 3)]
     material = Material(motion_source(3), plain_errors(), detected, settings=settings)
     assert len(material._source.clips) == 1

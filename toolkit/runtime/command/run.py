@@ -76,17 +76,18 @@ def _run(args: argparse.Namespace, sources: Sequence[str]) -> int:
         camera=choose_camera(args.focal_px, args.fov, args.intrinsics),
         key=args.require_signature,
     )
-    sinks = _sinks(args, " ".join(sources), estimator, settings.recording)
-    common: Dict[str, Any] = {"settings": settings.stream, "progress": _Progress(args.most), "report": say}
 
     def make_over_time() -> Following:
         return Following(people_over_time(estimator, settings.over_time))
 
+    over_time = make_over_time()  # its refusals leave no folder behind
+    sinks = _sinks(args, " ".join(sources), estimator, settings.recording)
+    common: Dict[str, Any] = {"settings": settings.stream, "progress": _Progress(args.most), "report": say}
     try:
         if poses:
             summary = stream_fused(estimator, sources, poses, sinks, make_over_time=make_over_time, **common)
         else:
-            summary = stream(estimator, sources[0], sinks, over_time=make_over_time(), **common)
+            summary = stream(estimator, sources[0], sinks, over_time=over_time, **common)
     except (OutputError, EngineError) as error:
         say(str(error))
         return EXIT_OUTPUT_FAILED if isinstance(error, OutputError) else EXIT_ENGINE_FAILED

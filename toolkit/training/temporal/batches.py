@@ -131,7 +131,19 @@ def reversed_track(track: Track) -> Track:
 def cropped(track: Track, frames: int, rng: np.random.Generator) -> Track:
     """Return a random stretch of a track that begins with a detection."""
     starts = np.flatnonzero(track.is_seen[: len(track.seconds) - frames + 1])
-    rows = int(rng.choice(starts)) + np.arange(frames)
+    return _rows(track, int(rng.choice(starts)) + np.arange(frames))
+
+
+def jumping(track: Track, rng: np.random.Generator) -> Track:
+    """Return a track that jumps to another of its times; the part before and the one after may be held."""
+    frames = len(track.seconds)
+    jump = int(rng.integers(frames // 3, frames - 2))
+    parts = [np.arange(jump), np.roll(np.arange(frames), int(rng.integers(1, frames)))[jump:]]
+    held = [np.full_like(part, part[0]) if rng.random() < 0.5 else part for part in parts]
+    return _rows(track, np.concatenate(held))._replace(seconds=track.seconds)
+
+
+def _rows(track: Track, rows: np.ndarray) -> Track:
     return Track(
         track.record.take(rows), track.truth.take(rows), track.is_seen[rows], track.seconds[rows], track.clip
     )

@@ -4,7 +4,7 @@ An error has these PARTS: bones and the pose before the fit (3 B each), centre (
 it (2 J, metres), log of the scale, pulls of key points (K) and score. Pulls and score are plain values.
 An error is the sum of
 
-    bias       linear in the true pose and place
+    bias       linear in the true pose and place; a measured model keeps its mean alone
     noise      principal components, each a sum of four processes: constant over a track, Ornstein-Uhlenbeck
                processes of 0.5 s and of 0.1 s, and white noise
     factors    the noise is larger for small people, in side and back views, and on difficult tracks

@@ -58,6 +58,7 @@ def fit_errors(tracks: Sequence[Track]) -> ErrorModel:
     penalty[-1] = 1e-3  # the mean
     bias = np.linalg.solve(inputs.T @ inputs + np.diag(penalty), inputs.T @ values)
     rest = [part.values - part.conditions @ bias for part in errors]
+    bias[-1], bias[:-1] = inputs.mean(axis=0) @ bias, 0.0  # the part by pose is that of a few people
     unit = np.concatenate(rest).std(axis=0) + 1e-6
     rms = [np.sqrt(np.square(part / unit).mean(axis=1)) for part in rest]
     by_size = _factors(np.concatenate([part.log_size for part in errors]), np.concatenate(rms), SIZE_NODES)

@@ -72,14 +72,15 @@ def supervised_losses(predicted: Predicted, batch: Batch) -> dict[str, Tensor]:
 def projection_loss(predicted: Predicted, batch: Batch) -> Tensor:
     """Return the mean distance in metres between projected joints and their detected key points.
 
-    Scaled orthographic projection about the corrected centre; key points are weighted by their pulls. It
-    needs no truth (back-projection, Pavllo et al., CVPR 2019).
+    It counts the tracks without labels alone (back-projection, Pavllo et al., CVPR 2019), and is 0 where all
+    are labelled. Scaled orthographic projection about the corrected centre; key points are weighted by their
+    pulls.
     """
     frames = predicted.bones.shape[1]
     scale = (-predicted.log_distances).exp()[:, :, None, None]
     places = (predicted.bones[:, :, :2] @ _KEYPOINT_PATHS_M).transpose(2, 3) * scale
     away = places + predicted.centres_m[:, :, None] - batch.joints[:, :frames, _KEYPOINT_JOINTS]
-    pulls = batch.pulls[:, :frames]
+    pulls = batch.pulls[:, :frames] * (~batch.is_labelled)[:, None, None]
     return (pulls * _length(away)).sum() / pulls.sum().clamp(min=1.0)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .batches import Batch, batch_of, cropped, varied
+from .batches import Batch, batch_of, cropped, jumping, varied
 from .error_model import ErrorModel
 from .motion import MotionSource
 from .simulate import SIMULATED, simulated_track
@@ -43,10 +43,11 @@ class Material:
         settings, rng = self._settings, self._rng
         real = int(count * settings.detected_share) if self._detected else 0
         chosen = [self._detected[int(rng.integers(len(self._detected)))] for _ in range(real)]
-        return [
+        drawn = [
             *(cropped(varied(track, rng), settings.frames, rng) for track in chosen),
             *(
                 simulated_track(self._source, self._errors, rng, frames=settings.frames)
                 for _ in range(count - real)
             ),
         ]
+        return [jumping(track, rng) if rng.random() < settings.jump_share else track for track in drawn]

@@ -14,6 +14,7 @@ class TemporalTraining:
         batch: tracks per step.
         frames: per track.
         detected_share: share of tracks from clips, where there are some; the others are simulated.
+        jump_share: share of tracks that jump to another of their times.
         learning_rate, weight_decay, clip_norm: of AdamW.
         velocity_weight, acceleration_weight: of changes of errors; positions have weight 1.
         distance_weight: of the log distance, in metres.
@@ -26,22 +27,23 @@ class TemporalTraining:
         seed: of everything.
     """
 
-    steps: int = 800
-    batch: int = 32
+    steps: int = 600
+    batch: int = 16
     frames: int = 40
     detected_share: float = 0.4
+    jump_share: float = 0.15
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     clip_norm: float = 1.0
     velocity_weight: float = 1.0
-    acceleration_weight: float = 6.0
+    acceleration_weight: float = 4.0
     distance_weight: float = 0.5
     confidence_weight: float = 0.02
     label_share: float = 1.0
     detected_labels: int = 1
     projection_weight: float = 0.0
     scale_weight: float = 0.0
-    correction_share: float = 0.25
+    correction_share: float = 0.5
     report_every: int = 200
     seed: int = 0
 
