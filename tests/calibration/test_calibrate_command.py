@@ -52,7 +52,7 @@ def half_jpeg() -> bytes:
     [
         ("huge.png", huge_png(), "60000 x 60000 pixels"),
         ("cut.jpg", half_jpeg(), "damaged"),
-        ("none.jpg", b"", "not a picture"),
+        ("none.jpg", b"", "is empty"),
     ],
 )
 def test_pictures_that_run_skips_are_left_out_of_the_ranges_and_reported(

@@ -174,7 +174,7 @@ def test_pictures_may_lie_in_a_tar_file(write, tmp_path):
         ("../outside.png", None, "outside"),
         ("missing.png", None, "no picture"),
         ("text.png", b"no picture", "is not a picture"),
-        ("empty.png", b"", "is not a picture"),
+        ("empty.png", b"", "is empty"),
     ],
 )
 def test_hostile_pictures_are_refused(write, tmp_path, name, content, message):

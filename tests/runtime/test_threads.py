@@ -37,7 +37,8 @@ for people in (1, 5, 50):
     decode = lambda: decode_heads(heads, spec, decoder, letterbox=box)
     found.append({"people": len(decode()), **measure(decode)})
 large = np.ones((700, 700), np.float32)
-found.append({"people": "a large product", **measure(lambda: large @ large)})
+tries = [measure(lambda: large @ large) for _ in range(5)]  # a busy machine may give the threads no time
+found.append({"people": "a large product", **max(tries, key=lambda one: one["other threads"])})
 print(json.dumps(found))
 """
 

@@ -267,12 +267,13 @@ def _recording(folder: Path) -> Path:
 def _read_recording(path: Path) -> None:
     from toolkit.convert.bvh import bvh_text
     from toolkit.convert.recording import read_recording
-    from toolkit.convert.takes import at_constant_rate, read_takes
+    from toolkit.convert.takes import at_times, constant_rate, read_takes
     from toolkit.runtime.pose import MUPOTS17
 
-    for take in read_takes(read_recording(path, MUPOTS17)):
-        joints_mm, hz = at_constant_rate(take)
-        bvh_text(joints_mm[:4], MUPOTS17, hz)
+    seconds, takes = read_takes(read_recording(path, MUPOTS17))
+    times, hz = constant_rate(seconds)
+    for take in takes:
+        bvh_text(at_times(take, times[:4]), MUPOTS17, hz)
 
 
 INTRINSICS_YAML = """%YAML:1.0

@@ -6,6 +6,7 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
 import types
 import zlib
 from pathlib import Path
@@ -17,6 +18,7 @@ from processes import posec
 from tiny_bundles import write_tiny_bundle
 from video_files import write_matroska
 
+from toolkit.commands.interface.inputs import SAMPLES
 from toolkit.runtime.files.image_header import picture_size
 from toolkit.runtime.video.recording.clip import Clip
 from toolkit.runtime.video.sources import SourceError, open_source, read_picture
@@ -423,3 +425,13 @@ def test_picamera2_is_stopped_when_the_reader_has_enough(monkeypatch):
     assert (first.name, second.name) == ("000000", "000001")
     assert second.seconds >= first.seconds
     assert calls == ["RGB888", "start", "stop", "close"]
+
+
+def test_a_pipe_without_a_writer_blocks_no_other_video(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SourceError, match="no picture came from pipe"):
+        next(open_source(str(tmp_path / "pipe"), retry_s=0.3))
+    opened = threading.Thread(target=cv2.VideoCapture, args=(str(SAMPLES / "clip.mp4"),), daemon=True)
+    opened.start()
+    opened.join(20)
+    assert not opened.is_alive()

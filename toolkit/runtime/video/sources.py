@@ -18,9 +18,9 @@ from ..console import Report, printable, redact, say
 from ..files.image_header import picture_format
 from ..files.pictures import LARGEST_FILE_BYTES, PICTURES, SourceError, read_bounded, read_picture
 from .cameras import Camera, CameraGone, local_camera, network_camera, pipeline, stream_camera
-from .frames import FILE_HINT, PIPE_HINT, CapturedFrame, is_finite, open_capture, read_frames, stated_rate
-from .overlap import ahead
+from .frames import FILE_HINT, CapturedFrame, is_finite, open_capture, read_frames, stated_rate
 from .pi_camera import pi_camera
+from .pipes import FFMPEG_INPUT, pipe_frames
 
 __all__ = ["PICTURES", "CameraGone", "CapturedFrame", "Source", "SourceError", "open_source", "read_picture"]
 
@@ -127,7 +127,7 @@ def _on_disk(source: str, report: Report, retry_s: float) -> Source:
     if stat.S_ISREG(found.st_mode):
         return _file(path, report)
     if stat.S_ISFIFO(found.st_mode):
-        return _stream(source, f"pipe '{_shown(source)}'", report, retry_s)
+        return Source(pipe_frames(source, f"pipe '{_shown(source)}'", report, retry_s))
     if stat.S_ISCHR(found.st_mode) and os.major(found.st_rdev) == _VIDEO4LINUX:
         return _camera(local_camera(os.path.realpath(source), f"camera '{_shown(source)}'"), report, retry_s)
     raise SourceError(f"'{_shown(source)}' is a device or a socket, not a camera; give {SOURCES}")
@@ -146,26 +146,7 @@ def _standard_input(report: Report, wait_s: float) -> Source:
         raise SourceError("standard input is a terminal; send a video stream to it, or name a source")
     if stat.S_ISREG(os.fstat(0).st_mode) and os.path.exists("/dev/stdin"):
         return _file(Path("/dev/stdin"), report)
-    return _stream("pipe:0", "standard input", report, wait_s)
-
-
-def _stream(where: str, name: str, report: Report, wait_s: float) -> Source:
-    """Open a pipe in a thread, so that the wait for its writer can be interrupted, and ends."""
-
-    def frames() -> Iterator[CapturedFrame]:
-        yield from read_frames(
-            open_capture(where, name, (cv2.CAP_FFMPEG,), hint=PIPE_HINT), name, report, hint=PIPE_HINT
-        )
-
-    def in_time() -> Iterator[CapturedFrame]:
-        try:
-            yield from ahead(frames(), wait_s)
-        except TimeoutError as error:
-            raise SourceError(
-                f"no picture came from {name} in {wait_s:g} s; start the program that writes to it first"
-            ) from error
-
-    return Source(in_time())
+    return Source(pipe_frames(FFMPEG_INPUT, "standard input", report, wait_s))
 
 
 def _file(path: Path, report: Report) -> Source:
