@@ -1,4 +1,4 @@
-"""search: the network that it writes costs what the search says, and an old log is continued."""
+"""search: the network that it writes costs as much as the log states, and an old log is continued."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_a_single_count_scales_with_the_products(table):
     assert alone.operator(POINTWISE._replace(height=48)) == pytest.approx(2000)
 
 
-def test_families_that_nobody_counted_are_named_and_left_out(table):
+def test_families_that_were_not_counted_are_named_and_left_out(table):
     other = POINTWISE._replace(kernel=(5, 5))
     predicted = CostModel(table).network([POINTWISE, other])
     assert predicted.instructions == table.counts[POINTWISE]

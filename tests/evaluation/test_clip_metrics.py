@@ -126,7 +126,7 @@ def test_two_people_in_one_place_keep_the_pairs_of_the_frame_before():
     np.testing.assert_array_equal(result.numbers, [[1, 2]] * 3)
 
 
-def test_a_track_of_nobody_is_false_and_one_of_a_hidden_person_is_not():
+def test_a_track_without_a_person_is_false_and_one_of_a_hidden_person_is_not():
     clip = clip_of(*[(at(-800), at(800))] * 4, visible=[[1.0, 0.1]] * 4)
     found = [tracked(at(-800), at(800), at(0, 9000), numbers=[1, 2, 3])] * 4
     result = follow_all(found, clip)

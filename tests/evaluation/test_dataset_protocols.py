@@ -66,7 +66,7 @@ def test_a_missed_person_halves_all_and_leaves_matched(tmp_path):
 
 def test_sequences_count_alike_whatever_their_length(tmp_path):
     data = read_mupots(write_mupots(tmp_path, {"TS1": [ONE, ONE, ONE], "TS2": [ONE]}))
-    found = rows(data, [ONE, ONE, ONE, TWO[1:]])  # nobody is matched in TS2
+    found = rows(data, [ONE, ONE, ONE, TWO[1:]])  # no match in TS2
     assert found["TS1"]["pck_rel150"] == 100
     assert found["TS2"]["pck_rel150"] == 0
     assert found["all"]["pck_rel150"] == 50

@@ -1,7 +1,7 @@
 """The pose of one camera relative to another, from the people that both see: no calibration, no labels.
 
 Each pair of sightings of one person states a rotation. The rotation that most instants agree on is the
-cameras'; it also tells which sightings are of one person. Joints of these pairs then give the rotation and
+cameras'; it also pairs the sightings of one person. Joints of these pairs then give the rotation and
 the direction of translation by epipolar geometry, and the network's body size gives the scale.
 """
 

@@ -71,7 +71,7 @@ def test_a_mean_of_poses_keeps_the_lengths_of_bones():
         )
 
 
-def test_a_first_picture_is_returned_as_it_is_and_nobody_is_an_empty_answer():
+def test_a_first_picture_is_returned_as_it_is_and_no_people_give_no_people():
     for smoother in smoothers().values():
         people, _ = frame_of((HERE, upright(20)), ((900.0, 0.0, 5000.0), upright(70)))
         found = smoother.update(people, [4, 2], 0.0)

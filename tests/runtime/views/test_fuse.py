@@ -1,4 +1,4 @@
-"""People of several cameras as one: exact triangulation, weights, and who is whose."""
+"""People of several cameras as one: exact triangulation, weights, and the numbers of people."""
 
 from __future__ import annotations
 

@@ -323,10 +323,10 @@ def test_clients_beyond_the_limit_are_turned_away_until_one_leaves(local):
             if ask(local.port, "/about")[0] == 200:
                 return
         time.sleep(0.05)
-    pytest.fail("nobody can look after the others have left")
+    pytest.fail("no viewer is served after the others have left")
 
 
-def test_nothing_is_encoded_while_nobody_looks_and_once_for_all_who_do(local):
+def test_nothing_is_encoded_without_viewers_and_once_for_all_of_them(local):
     feed = local.feed
     for number in range(50):
         feed.put(result(number))

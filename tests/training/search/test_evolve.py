@@ -30,8 +30,8 @@ def score(candidate):
     return candidate.size[0] + 50 * sum(candidate.shares[:4]) - 50 * sum(candidate.shares[4:8])
 
 
-def run(tmp_path, settings, told=lambda judged, count: None, scored=score):
-    return search(settings, cost, scored, log=tmp_path / "search.jsonl", progress=told)
+def run(tmp_path, settings, progress=lambda judged, count: None, scored=score):
+    return search(settings, cost, scored, log=tmp_path / "search.jsonl", progress=progress)
 
 
 def test_candidates_keep_within_the_budget_and_evolution_beats_chance(tmp_path):

@@ -33,7 +33,7 @@ def work(task: Task, store: Store, answers: Sequence[Any]) -> Any:
 def _prepared(network: str, digest: str) -> Graph:
     """Return the prepared network, which a worker exports many times.
 
-    A worker of a cluster may outlive a sweep: the digest of the network's files tells a changed one apart.
+    A worker of a cluster may outlive a sweep: the digest of the network's files identifies a changed one.
     """
     from ...frontend.trace import trace
 

@@ -1,19 +1,28 @@
-"""The data of a run, from stage to stage: estimate, tracked people, result; and the protocol of its sinks."""
+"""The data of a run, from stage to stage: estimate, tracked people, result; its sinks, and its end."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol
+import time
+from collections import deque
+from contextlib import contextmanager
+from typing import Any, Deque, Dict, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Sequence
+
+import numpy as np
 
 from ..pose import PoseFrame
 from ..temporal.evidence import Evidence
+from .cameras import CameraGone
 from .frames import CapturedFrame
 from .settings import Summary
 from .sources import Source
 
 # Version of a line; `posec schema` prints its JSON Schema. New fields keep it, other changes raise it.
 SCHEMA = 1
+# The median times are of the latest pictures, because a camera may run for months.
+TIMED = 10_000
+StageTimes = Deque[Dict[str, float]]
 
 
 class Estimate(NamedTuple):
@@ -125,3 +134,47 @@ class Sink(Protocol):
 
     def close(self, summary: Summary) -> None:
         """Finish; called once, also after an error (`summary.failed`). Add paths to `summary.written`."""
+
+
+@contextmanager
+def summarized(summary: Summary, sinks: Sequence[Sink]) -> Iterator[StageTimes]:
+    """Yield a queue for the durations of each picture, and complete the summary when the run ends.
+
+    An interrupt, a reader of a sink that has gone, and a camera that has gone end the run without an error.
+    Every sink is closed; its first error is raised, unless an error ends the run already.
+    """
+    started = time.monotonic()
+    timed: StageTimes = deque(maxlen=TIMED)
+    try:
+        yield timed
+    except (KeyboardInterrupt, BrokenPipeError):
+        summary.interrupted = True
+    except CameraGone as error:
+        summary.gone = str(error)
+    except BaseException:
+        summary.failed = True
+        raise
+    finally:
+        summary.seconds = round(time.monotonic() - started, 2)
+        _take_medians(summary, timed)
+        _close(sinks, summary)
+
+
+def _close(sinks: Sequence[Sink], summary: Summary) -> None:
+    """Close every sink; raise the first error afterwards, unless an error ends the run already."""
+    first: Optional[Exception] = None
+    for sink in sinks:
+        try:
+            sink.close(summary)
+        except Exception as error:
+            first = first or error
+    if first is not None and not summary.failed:
+        raise first
+
+
+def _take_medians(summary: Summary, timed: StageTimes) -> None:
+    """Write the medians of stages and latency, in ms, into a summary."""
+    if timed:
+        medians = {name: round(float(np.median([row[name] for row in timed])), 3) for name in timed[0]}
+        summary.latency_ms = medians.pop("latency")
+        summary.median_ms = medians

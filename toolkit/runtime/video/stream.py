@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from contextlib import closing
 from itertools import islice
-from typing import Callable, Deque, Dict, Generator, Iterator, NamedTuple, Optional, Sequence, Union
+from typing import Callable, Dict, Generator, Iterator, NamedTuple, Optional, Sequence, Union
 
 import cv2
 import numpy as np
@@ -22,12 +21,10 @@ from .draw import is_finite
 from .over_time import Following, Unrelated
 from .overlap import ahead
 from .pauses import Pauses
-from .result import Estimate, Followed, OverTime, Result, Sink
+from .result import Estimate, Followed, OverTime, Result, Sink, StageTimes, summarized
 from .settings import StreamSettings, Summary
-from .sources import CameraGone, CapturedFrame, Source, open_source
+from .sources import CapturedFrame, Source, open_source
 
-# The median times are of the latest pictures, because a camera may run for months.
-TIMED = 10_000
 # So many unusable pictures in a row end the run: the network or the camera is faulty.
 MOST_FAILURES = 100
 # The first unusable pictures are reported one by one, later ones every hundredth.
@@ -61,9 +58,8 @@ def stream(
 
     Raises PoseError if the source cannot be read, a sink cannot be written, or no picture is usable.
     """
-    summary, started = Summary(source=os.fspath(source)), time.monotonic()
-    timed: Deque[Dict[str, float]] = deque(maxlen=TIMED)
-    try:
+    summary = Summary(source=os.fspath(source))
+    with summarized(summary, sinks) as timed:
         with closing(open_source(source, report, settings.retry_s)) as frames:
             run = _Run(estimator, frames, settings=settings, summary=summary, report=report)
             try:
@@ -71,17 +67,6 @@ def stream(
                 run.into(sinks, stage, timed, progress)
             finally:
                 summary.skipped += frames.skipped
-    except KeyboardInterrupt:
-        summary.interrupted = True
-    except CameraGone as error:
-        summary.gone = str(error)
-    except BaseException:
-        summary.failed = True
-        raise
-    finally:
-        summary.seconds = round(time.monotonic() - started, 2)
-        take_medians(summary, timed)
-        close_sinks(sinks, summary)
     return summary
 
 
@@ -113,7 +98,7 @@ class _Run:
         self,
         sinks: Sequence[Sink],
         over_time: OverTime,
-        timed: Deque[Dict[str, float]],
+        timed: StageTimes,
         progress: Optional[Progress],
     ) -> None:
         """Process the source in three threads: reading; preprocessing and inference; decoding and sinks."""
@@ -207,23 +192,3 @@ def _count(summary: Summary, result: Result, left_out: int) -> None:
     summary.with_people += len(result.people) > 0
     summary.left_out += left_out
     summary.dropped += result.frame.dropped
-
-
-def close_sinks(sinks: Sequence[Sink], summary: Summary) -> None:
-    """Close every sink; raise the first error afterwards, unless an error ends the run already."""
-    first: Optional[Exception] = None
-    for sink in sinks:
-        try:
-            sink.close(summary)
-        except Exception as error:
-            first = first or error
-    if first is not None and not summary.failed:
-        raise first
-
-
-def take_medians(summary: Summary, timed: Deque[Dict[str, float]]) -> None:
-    """Write the medians of stages and latency, in ms, into a summary."""
-    if timed:
-        medians = {name: round(float(np.median([row[name] for row in timed])), 3) for name in timed[0]}
-        summary.latency_ms = medians.pop("latency")
-        summary.median_ms = medians

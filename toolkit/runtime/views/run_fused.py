@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from contextlib import ExitStack, closing
 from itertools import islice
-from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..console import Report, printable, say
 from ..errors import PoseError
 from ..estimator import PoseEstimator
 from ..video.draw import is_finite
-from ..video.result import Estimate, Followed, OverTime, Result, Sink, Tracked
+from ..video.result import Estimate, Followed, OverTime, Result, Sink, Tracked, summarized
 from ..video.settings import StreamSettings, Summary
-from ..video.sources import CameraGone, CapturedFrame, Source, open_source
-from ..video.stream import MOST_FAILURES, TIMED, close_sinks, take_medians
+from ..video.sources import CapturedFrame, Source, open_source
+from ..video.stream import MOST_FAILURES
 from .camera_poses import CameraPose
 from .fuse import fuse
 
@@ -65,9 +64,8 @@ def stream_fused(
     Videos are paired by their times and the cameras' offsets, live cameras by the newest pictures.
     `make_over_time` makes the stage over time of one camera. Raises PoseError as `stream` does.
     """
-    summary, started = Summary(source=" ".join(sources)), time.monotonic()
-    timed: Deque[Dict[str, float]] = deque(maxlen=TIMED)
-    try:
+    summary = Summary(source=" ".join(sources))
+    with summarized(summary, sinks) as timed:
         with ExitStack() as stack:
             opened = [
                 stack.enter_context(closing(open_source(source, report, settings.retry_s)))
@@ -85,17 +83,6 @@ def stream_fused(
                 timed.append({**result.stages_ms, "latency": 1000 * (time.perf_counter() - begun)})
                 if progress is not None:
                     progress(summary.pictures, result.people)
-    except CameraGone as error:
-        summary.gone = str(error)
-    except (KeyboardInterrupt, BrokenPipeError):
-        summary.interrupted = True
-    except BaseException:
-        summary.failed = True
-        raise
-    finally:
-        summary.seconds = round(time.monotonic() - started, 2)
-        take_medians(summary, timed)
-        close_sinks(sinks, summary)
     return summary
 
 

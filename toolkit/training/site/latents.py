@@ -82,7 +82,7 @@ class LatentEstimator:
         found = self._estimator.detect(picture_bgr, focal_px)
         cells, _ = find_centres(found.heads["centre"][0], self.spec.centre_threshold)
         rows, columns = cells.T
-        # The evidence holds the embedding as it was read, which tells the cell.
+        # The evidence holds the embedding as it was read, which identifies the cell.
         read = found.heads["embedding"][:, rows, columns].T
         apart = np.abs(found.evidence.embeddings[:, None] - read[None]).sum(axis=-1)
         chosen = apart.argmin(axis=1) if len(found.people) else np.zeros(0, int)
